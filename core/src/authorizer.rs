@@ -1,0 +1,150 @@
+//! What SQL that is not remy's own may not do on a clone.
+use crate::error::{Context, Result};
+use rusqlite::{Connection, ffi};
+use std::{
+    cell::RefCell,
+    ffi::{CStr, c_char, c_int, c_void},
+    ptr,
+};
+
+/// Pragmas that only read, or that a clone is to keep. `foreign_keys` does nothing inside a transaction, and the files of
+/// other tools set it.
+const PRAGMAS: &[&str] = &[
+    "application_id",
+    "collation_list",
+    "compile_options",
+    "database_list",
+    "defer_foreign_keys",
+    "foreign_key_check",
+    "foreign_key_list",
+    "foreign_keys",
+    "freelist_count",
+    "function_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "module_list",
+    "page_count",
+    "pragma_list",
+    "quick_check",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+    "user_version",
+];
+
+/// While it lives, its connection refuses what a migration may not do.
+pub(crate) struct Authorizer<'c> {
+    conn: &'c Connection,
+    denied: Box<RefCell<Option<String>>>,
+}
+
+impl<'c> Authorizer<'c> {
+    /// Guards `conn`.
+    pub fn new(conn: &'c Connection) -> Result<Self> {
+        let denied = Box::new(RefCell::new(None));
+        let data = ptr::from_ref(&*denied).cast_mut().cast::<c_void>();
+        // SAFETY: the handle is open; `denied` has a place of its own that outlives the registration, which drop ends.
+        let code = unsafe { ffi::sqlite3_set_authorizer(conn.handle(), Some(judge), data) };
+        let guard = Self { conn, denied };
+        if code == ffi::SQLITE_OK { Ok(()) } else { Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)) }
+            .context(|| "setting the authorizer".to_owned())?;
+        Ok(guard)
+    }
+
+    /// What was refused last.
+    pub fn denied(&self) -> Option<String> {
+        self.denied.borrow_mut().take()
+    }
+}
+
+impl Drop for Authorizer<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open for as long as the connection is borrowed.
+        unsafe { ffi::sqlite3_set_authorizer(self.conn.handle(), None, ptr::null_mut()) };
+    }
+}
+
+unsafe extern "C" fn judge(
+    data: *mut c_void,
+    action: c_int,
+    first: *const c_char,
+    second: *const c_char,
+    _database: *const c_char,
+    _trigger: *const c_char,
+) -> c_int {
+    // SAFETY: SQLite gives NULL or a text that lives during the call.
+    let text = |at: *const c_char| unsafe { (!at.is_null()).then(|| CStr::from_ptr(at).to_string_lossy()) };
+    let (first, second) = (text(first).unwrap_or_default(), text(second).unwrap_or_default());
+    let Some(why) = refusal(action, &first, &second) else { return ffi::SQLITE_OK };
+    // SAFETY: `data` is the cell that `Authorizer` keeps for as long as this is registered; this runs on its thread.
+    let denied = unsafe { &*data.cast::<RefCell<Option<String>>>() };
+    if let Ok(mut denied) = denied.try_borrow_mut() {
+        *denied = Some(why);
+    }
+    ffi::SQLITE_DENY
+}
+
+fn refusal(action: c_int, first: &str, second: &str) -> Option<String> {
+    let own = |name: &str| name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("_remy_"));
+    let listed = || PRAGMAS.iter().any(|pragma| pragma.eq_ignore_ascii_case(first));
+    match action {
+        ffi::SQLITE_ATTACH => Some("ATTACH and VACUUM".to_owned()),
+        ffi::SQLITE_DETACH => Some("DETACH".to_owned()),
+        ffi::SQLITE_TRANSACTION => Some(first.to_owned()),
+        ffi::SQLITE_SAVEPOINT => Some("SAVEPOINT".to_owned()),
+        ffi::SQLITE_PRAGMA if !listed() => Some(format!("PRAGMA {first}")),
+        ffi::SQLITE_FUNCTION if second.eq_ignore_ascii_case("load_extension") => Some("load_extension()".to_owned()),
+        ffi::SQLITE_READ | ffi::SQLITE_SELECT | ffi::SQLITE_FUNCTION | ffi::SQLITE_RECURSIVE | ffi::SQLITE_PRAGMA => {
+            None
+        }
+        // Whatever else names one of remy's tables would change it; ALTER TABLE and those on indexes name it second.
+        _ if own(first) || own(second) => {
+            Some(format!("writing to {}, which is remy's own,", if own(first) { first } else { second }))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_reach_beyond_the_clone_is_refused() {
+        crate::engine::init();
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE _remy_x(a); CREATE TABLE t(a); BEGIN").unwrap();
+        let guard = Authorizer::new(&conn).unwrap();
+        for sql in [
+            "ATTACH ':memory:' AS x",
+            "DETACH x",
+            "COMMIT",
+            "ROLLBACK",
+            "SAVEPOINT a",
+            "SELECT load_extension('x')",
+            "PRAGMA writable_schema=ON",
+            "PRAGMA journal_mode=DELETE",
+            "INSERT INTO _remy_x VALUES(1)",
+            "UPDATE _remy_x SET a=1",
+            "DELETE FROM _remy_x",
+            "DROP TABLE _remy_x",
+            "ALTER TABLE _remy_x RENAME TO y",
+            "ALTER TABLE _remy_x ADD COLUMN b",
+            "CREATE TABLE _remy_y(a)",
+            "CREATE INDEX i ON _remy_x(a)",
+            "CREATE TRIGGER r AFTER INSERT ON _remy_x BEGIN SELECT 1; END",
+        ] {
+            assert!(conn.execute_batch(sql).is_err(), "{sql}");
+            assert!(guard.denied().is_some(), "{sql}");
+        }
+        conn.execute_batch(
+            "INSERT INTO t VALUES(1); PRAGMA user_version=7; SELECT * FROM _remy_x; PRAGMA table_info(t)",
+        )
+        .unwrap();
+        assert!(guard.denied().is_none());
+        drop(guard);
+        conn.execute_batch("COMMIT; DELETE FROM _remy_x").unwrap();
+    }
+}

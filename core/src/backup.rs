@@ -1,0 +1,410 @@
+//! Clone and switch on a host's SQLite, which has no page access: by the backup API, whole databases at a time.
+//!
+//! `step(0)` takes live's write lock without copying; the image is brought up to date under it, and the rest is copied in
+//! steps, looking at the clock. The step that copies the last page commits; ending a backup before it rolls back. It costs
+//! the size of the database in the pause: 4 to 5 s for 1 GB.
+use crate::{
+    Switched,
+    clock::{self, Moment},
+    error::{Context, Error, Result},
+    job::{Change, Terms},
+    live::{Live, LiveConnection},
+    log::Log,
+    options::Options,
+    pair::Pair,
+    sqlite,
+    store::{self, Store},
+    switch::{Ended, Failure, exceeded, lock_timeout},
+};
+use rusqlite::{Connection, ffi};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    ptr::NonNull,
+    time::Duration,
+};
+
+/// Pages copied between two looks at the clock.
+const STEP: i32 = 256;
+/// How often the lock is let go because a plan would take too long under it, or a writer of a rollback journal slipped in.
+const TRIES: u32 = 5;
+
+/// An open backup. Dropped before its last page is copied, it rolls back what it wrote.
+struct Backup<'a> {
+    handle: NonNull<ffi::sqlite3_backup>,
+    to: &'a Connection,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Done,
+    More,
+    Busy,
+}
+
+impl<'a> Backup<'a> {
+    fn new(from: &'a Connection, to: &'a Connection) -> Result<Self> {
+        // SAFETY: both handles are open and borrowed for as long as the backup lives; it is finished in Drop.
+        let handle =
+            unsafe { ffi::sqlite3_backup_init(to.handle(), c"main".as_ptr(), from.handle(), c"main".as_ptr()) };
+        match NonNull::new(handle) {
+            Some(handle) => Ok(Self { handle, to }),
+            // SAFETY: the handle is open.
+            None => Err(sqlite::failure(to, unsafe { ffi::sqlite3_errcode(to.handle()) }))
+                .context(|| "starting a backup".into()),
+        }
+    }
+
+    fn step(&self, pages: i32) -> Result<Step> {
+        // SAFETY: the backup is open.
+        match unsafe { ffi::sqlite3_backup_step(self.handle.as_ptr(), pages) } {
+            ffi::SQLITE_OK => Ok(Step::More),
+            ffi::SQLITE_DONE => Ok(Step::Done),
+            code if matches!(code & 0xff, ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => Ok(Step::Busy),
+            code => Err(sqlite::failure(self.to, code)).context(|| "copying pages by the backup API".into()),
+        }
+    }
+
+    fn remaining(&self) -> i32 {
+        // SAFETY: the backup is open.
+        unsafe { ffi::sqlite3_backup_remaining(self.handle.as_ptr()) }
+    }
+
+    fn total(&self) -> i32 {
+        // SAFETY: the backup is open.
+        unsafe { ffi::sqlite3_backup_pagecount(self.handle.as_ptr()) }
+    }
+
+    /// Copies all of it, on a destination that nobody else uses.
+    fn run(&self) -> Result<()> {
+        match self.step(-1)? {
+            Step::Done => Ok(()),
+            Step::More | Step::Busy => Err(Error::busy("a backup found its source locked").hint("Try again")),
+        }
+    }
+}
+
+impl Drop for Backup<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the backup is open, and not used after this.
+        unsafe { ffi::sqlite3_backup_finish(self.handle.as_ptr()) };
+    }
+}
+
+/// A clone that was taken by the backup API, and how far live is past it.
+pub(crate) struct Copy<'a> {
+    live: &'a Live,
+    conn: LiveConnection<'a>,
+    path: PathBuf,
+    /// `PRAGMA data_version` of `conn` in the transaction that was copied: another one says that somebody has committed.
+    version: i64,
+    bytes: u64,
+}
+
+impl<'a> Copy<'a> {
+    /// Copies live into a new file, which ends as a pair's main file: one file, in WAL mode.
+    pub(crate) fn take(live: &'a Live, store: &Store, path: &Path) -> Result<Self> {
+        drop(store.create(path)?);
+        let copied = Self::into_file(live, path);
+        if copied.is_err() {
+            store.remove_database(path)?;
+        }
+        let copy = copied?;
+        crate::clone::set_journal_bytes(path, 2)?;
+        copy.sync()?;
+        store::sync_folder(path.parent().unwrap_or(path))?;
+        Ok(copy)
+    }
+
+    /// Copies live into an empty file, byte for byte.
+    pub(crate) fn into_file(live: &'a Live, path: &Path) -> Result<Self> {
+        let conn = live.connect()?;
+        let mut copy = Self { live, conn, path: path.to_owned(), version: 0, bytes: 0 };
+        let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
+        to.execute_batch("PRAGMA synchronous = OFF")?;
+        copy.fill(&to)?;
+        to.close().map_err(|(_, e)| e).context(|| format!("closing {}", path.display()))?;
+        copy.bytes = std::fs::metadata(path).context(|| format!("looking at {}", path.display()))?.len();
+        Ok(copy)
+    }
+
+    /// Copies live, as of now, into `to`. The read transaction holds the backup to one point in time: without it every
+    /// commit of another connection would make it start again.
+    fn fill(&mut self, to: &Connection) -> Result<()> {
+        let doing = || format!("reading {}", self.live.shown());
+        self.conn.execute_batch("BEGIN").context(doing)?;
+        let filled = (|| {
+            self.conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
+            let version = data_version(&self.conn)?;
+            Backup::new(&self.conn, to)?.run()?;
+            Ok::<_, Error>(version)
+        })();
+        let _ = self.conn.execute_batch("ROLLBACK");
+        self.version = filled?;
+        Ok(())
+    }
+
+    /// Brings the clone up to date, whoever has its connection open.
+    fn refill(&mut self, clone: &mut Pair) -> Result<()> {
+        let to = clone.open(self.live)?;
+        self.fill(to)?;
+        fold(to)?;
+        self.sync()
+    }
+
+    /// Takes the copy again. The pair's change is gone.
+    pub(crate) fn again(&mut self, clone: &mut Pair) -> Result<()> {
+        clone.discard()?;
+        self.refill(clone)?;
+        clone.discard()
+    }
+
+    fn sync(&self) -> Result<()> {
+        File::open(&self.path).and_then(|file| file.sync_all()).context(|| format!("syncing {}", self.path.display()))
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Switches live to the image: the clone with its change, or another database.
+    #[expect(clippy::too_many_arguments, reason = "what a switch is about")]
+    pub(crate) fn switch(
+        &mut self,
+        clone: &mut Pair,
+        mut other: Option<&mut Pair>,
+        terms: Terms,
+        options: &Options,
+        log: &Log<'_>,
+        change: &mut Change<'_>,
+        intend: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Ended, Failure> {
+        let live = self.live;
+        let max_pause = options.max_pause();
+        let journal = live.shape(&self.conn)?.journal_mode != "wal";
+        intend()?;
+        for attempt in 1..=TRIES {
+            log.progress().check()?;
+            let writer = live.connect()?;
+            writer.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")?;
+            writer.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            let waiting = Moment::now();
+            // A rollback journal: step(0) shuts readers out, so the last update comes before it, under a lock that only
+            // writers wait for.
+            if journal {
+                begin_immediate(&self.conn, options.lock_timeout(), live)?;
+                let pause = Moment::now();
+                let updated = self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change);
+                data_version(&writer)?; // reads the file, so that the number below is of now
+                let expected = file_data_version(&writer)?;
+                let _ = self.conn.execute_batch("ROLLBACK");
+                match updated? {
+                    Updated::Ready => {}
+                    Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
+                    Updated::TooLong => continue,
+                }
+                hide(clone, other.as_deref())?;
+                let image = image(clone, other.as_deref_mut(), live)?;
+                let backup = Backup::new(image, &writer)?;
+                lock(&backup, options.lock_timeout(), live)?;
+                // A writer may have slipped in between the two locks.
+                if file_data_version(&writer)? != expected {
+                    continue;
+                }
+                return finish(live, &backup, log, pause, waiting, max_pause, attempt);
+            }
+            writer.busy_timeout(Duration::ZERO)?;
+            let source: *const Connection = image(clone, other.as_deref_mut(), live)?;
+            // SAFETY: the connection stays open until the backup is dropped: below, `clone` and `other` are only written
+            // through it, never closed. The borrow checker cannot see that an open pair keeps its connection.
+            let backup = Backup::new(unsafe { &*source }, &writer)?;
+            lock(&backup, options.lock_timeout(), live)?;
+            let locked = Moment::now();
+            match self.update(clone, other.as_deref_mut(), terms, max_pause, locked, change)? {
+                Updated::Ready => {}
+                Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
+                Updated::TooLong => continue,
+            }
+            hide(clone, other.as_deref())?;
+            return finish(live, &backup, log, locked, waiting, max_pause, attempt);
+        }
+        Err(Error::pause_exceeded(format!(
+            "somebody wrote to {} each of the {TRIES} times before the image could be switched in",
+            live.shown()
+        ))
+        .state("Live is unchanged")
+        .hint("Publish when fewer writers are at work, or set max_pause_ms higher")
+        .into())
+    }
+
+    /// Brings the image up to date while nobody can commit.
+    fn update(
+        &mut self,
+        clone: &mut Pair,
+        other: Option<&mut Pair>,
+        terms: Terms,
+        max_pause: Duration,
+        pause: Moment,
+        change: &mut Change<'_>,
+    ) -> Result<Updated> {
+        let cookie: i64 = self.conn.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+        if cookie != terms.cookie {
+            return Ok(Updated::SchemaChanged);
+        }
+        if data_version(&self.conn)? == self.version {
+            return Ok(Updated::Ready);
+        }
+        if terms.took > max_pause {
+            return Ok(Updated::TooLong);
+        }
+        let to = clone.open(self.live)?;
+        // In a transaction already, on a rollback journal; `fill` begins one of its own.
+        if self.conn.is_autocommit() {
+            self.fill(to)?;
+        } else {
+            self.version = data_version(&self.conn)?;
+            let reader = self.live.connect()?;
+            Backup::new(&reader, to)?.run()?;
+        }
+        fold(to)?;
+        self.sync()?;
+        let image = image(clone, other, self.live)?;
+        let deadline = sqlite::Deadline::new(image, pause, max_pause);
+        match change(image, &self.conn) {
+            Err(_) if deadline.has_passed() => Err(exceeded(max_pause)),
+            Err(e) => Err(e),
+            Ok(()) => Ok(Updated::Ready),
+        }
+    }
+}
+
+enum Updated {
+    Ready,
+    SchemaChanged,
+    TooLong,
+}
+
+fn image<'p>(clone: &'p mut Pair, other: Option<&'p mut Pair>, live: &Live) -> Result<&'p Connection> {
+    match other {
+        Some(pair) => pair.open(live),
+        None => clone.open(live),
+    }
+}
+
+fn hide(clone: &Pair, other: Option<&Pair>) -> Result<()> {
+    clone.hide_wal()?;
+    other.map_or(Ok(()), Pair::hide_wal)
+}
+
+/// Puts what was written into a pair's WAL into its main file.
+fn fold(conn: &Connection) -> Result<()> {
+    let left: i64 = conn
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .context(|| "bringing a clone up to date".into())?;
+    if left == 0 { Ok(()) } else { Err(Error::internal("a clone's WAL stayed busy")) }
+}
+
+fn data_version(conn: &Connection) -> Result<i64> {
+    conn.query_row("PRAGMA data_version", [], |row| row.get(0)).context(|| "reading data_version of live".into())
+}
+
+fn file_data_version(conn: &Connection) -> Result<i64> {
+    Ok(i64::from(sqlite::file_data_version(conn)?))
+}
+
+fn begin_immediate(conn: &Connection, timeout: Duration, live: &Live) -> Result<()> {
+    conn.busy_timeout(timeout)?;
+    conn.execute_batch("BEGIN IMMEDIATE").map_err(|e| match e.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => lock_timeout(live, timeout),
+        _ => Error::from(e),
+    })
+}
+
+/// Takes live's write lock, trying often: SQLite's busy handler sleeps too long to get in between busy writers.
+fn lock(backup: &Backup<'_>, timeout: Duration, live: &Live) -> Result<()> {
+    let start = Moment::now();
+    while backup.step(0)? == Step::Busy {
+        if start.elapsed() >= timeout {
+            return Err(lock_timeout(live, timeout));
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}
+
+fn finish(
+    live: &Live,
+    backup: &Backup<'_>,
+    log: &Log<'_>,
+    pause: Moment,
+    waiting: Moment,
+    max_pause: Duration,
+    attempt: u32,
+) -> Result<Ended, Failure> {
+    let lock_wait = waiting.elapsed().saturating_sub(pause.elapsed());
+    // Nothing is committed before the last page is copied, and a step of 0 does not know how many there are.
+    let mut copied = 0;
+    loop {
+        if copied > 0 && backup.remaining() <= STEP {
+            break;
+        }
+        let pages = if copied == 0 { 1 } else { STEP };
+        match backup.step(pages)? {
+            Step::More => copied += pages,
+            Step::Busy => std::thread::sleep(Duration::from_micros(200)),
+            // One page in all: committed with it.
+            Step::Done => return Ok(done(backup, pause, lock_wait, attempt)),
+        }
+        if pause.elapsed() > max_pause {
+            return Err(exceeded(max_pause).into());
+        }
+    }
+    live.same_file()?;
+    live.no_stranger()?;
+    log.progress().check()?;
+    loop {
+        match backup.step(-1) {
+            Ok(Step::Done) => return Ok(done(backup, pause, lock_wait, attempt)),
+            Ok(Step::More | Step::Busy) if pause.elapsed() <= max_pause => {
+                std::thread::sleep(Duration::from_micros(200))
+            }
+            Ok(Step::More | Step::Busy) => return Err(exceeded(max_pause).into()),
+            Err(error) => return Err(Failure { error, undecided: true }),
+        }
+    }
+}
+
+fn done(backup: &Backup<'_>, pause: Moment, lock_wait: Duration, attempts: u32) -> Ended {
+    let pages = u64::try_from(backup.total()).unwrap_or(0);
+    Ended::Done(Switched {
+        by: "backup",
+        pause_ms: clock::ms(pause.elapsed()),
+        lock_wait_ms: clock::ms(lock_wait),
+        pages_written: pages,
+        pages_total: pages,
+        attempts,
+    })
+}
+
+/// Makes `target`, a database that nobody's release is, equal to `image`, under its open connections.
+pub(crate) fn overwrite(target: &Live, image: &Connection, options: &Options) -> Result<()> {
+    let writer = target.connect()?;
+    writer.busy_timeout(Duration::ZERO)?;
+    let backup = Backup::new(image, &writer)?;
+    lock(&backup, options.lock_timeout(), target)?;
+    while backup.step(STEP)? != Step::Done {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Copies live into a file for somebody else: byte for byte.
+pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<u64> {
+    drop(store::create_like(&live.path, path)?);
+    let copied = Copy::into_file(live, path).and_then(|copy| copy.sync().map(|()| copy.bytes()));
+    if copied.is_err() {
+        store::remove(path)?;
+    }
+    copied
+}

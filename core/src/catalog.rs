@@ -1,0 +1,602 @@
+//! The catalog: the history of releases, their logs and snapshots. It follows live and never leads.
+use crate::{
+    clock,
+    error::{Context, Error, Result},
+    live::Live,
+    marker::Marker,
+    store,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+use std::{path::Path, time::Duration};
+
+/// The format that this version writes, in `user_version`. A newer one is refused.
+const FORMAT: i64 = 1;
+
+/// A release, as `remy_releases` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// Its number.
+    pub release: i64,
+    /// Its name.
+    pub label: Option<String>,
+    /// The commit that it was made from.
+    pub commit: Option<String>,
+    /// `building`, `compiled`, `live`, `superseded` or `failed`.
+    pub status: String,
+    /// When its publish began.
+    pub created_at: i64,
+    /// When it went live.
+    pub live_at: Option<i64>,
+    /// When another went live after it.
+    pub superseded_at: Option<i64>,
+    /// The release whose database and artifacts it brought back.
+    pub restored_from: Option<i64>,
+    /// Its snapshot, relative to the store.
+    pub database: Option<String>,
+    /// How large that is.
+    pub database_bytes: Option<i64>,
+    /// When its database was dropped.
+    pub pruned_at: Option<i64>,
+}
+
+/// A line of a build log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Line {
+    /// The release that it is about.
+    pub release: i64,
+    /// From 1.
+    pub seq: i64,
+    /// When the step began.
+    pub at: i64,
+    /// `adopt`, `build`, `clone`, `rehearse`, `check`, `catch_up`, `switch`, `settle`, `prune` or `recover`.
+    pub step: String,
+    /// `ok`, `warning` or `failed`.
+    pub outcome: String,
+    /// What was done.
+    pub message: String,
+    /// To what.
+    pub object: Option<String>,
+    /// By which statement.
+    pub sql: Option<String>,
+    /// How long it took.
+    pub duration_ms: f64,
+}
+
+/// A release as the engine needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) release: i64,
+    pub(crate) status: String,
+    pub(crate) label: Option<String>,
+    pub(crate) commit: Option<String>,
+    pub(crate) restored_from: Option<i64>,
+    pub(crate) follows: Option<i64>,
+    pub(crate) artifacts: Option<String>,
+    pub(crate) artifacts_hash: Option<String>,
+    pub(crate) declared: Option<String>,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) release: i64,
+    pub(crate) path: String,
+    pub(crate) switch_id: Option<String>,
+    pub(crate) bytes: u64,
+    pub(crate) hash: String,
+    pub(crate) created_at: i64,
+    pub(crate) pruned_at: Option<i64>,
+}
+
+/// What a switch is about to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Intent {
+    pub(crate) switch_id: String,
+    pub(crate) old_switch: Option<String>,
+    pub(crate) release: i64,
+    pub(crate) previous: i64,
+    pub(crate) work: String,
+    pub(crate) snapshot: String,
+}
+
+/// A dev session.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) name: String,
+    pub(crate) path: String,
+    pub(crate) release: Option<i64>,
+    pub(crate) status: String,
+    pub(crate) created_at: i64,
+    pub(crate) reset_at: Option<i64>,
+    pub(crate) stopped_at: Option<i64>,
+}
+
+pub(crate) struct Catalog {
+    conn: Connection,
+}
+
+fn doing(what: &str) -> String {
+    format!("{what} in the catalog")
+}
+
+impl Catalog {
+    /// Opens the catalog, a file that is there, and makes or checks its tables.
+    pub(crate) fn open(path: &Path, live: &Live) -> Result<Self> {
+        let shown = || format!("opening the catalog {}", path.display());
+        let conn = store::open_catalog(path, live).context(shown)?;
+        conn.busy_timeout(Duration::from_secs(10)).context(shown)?;
+        let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).context(shown)?;
+        if version > FORMAT {
+            return Err(Error::invalid_argument(format!(
+                "the store {} was written by a newer remy (its format is {version}, this one knows {FORMAT})",
+                path.parent().unwrap_or(path).display()
+            ))
+            .state("Nothing was done")
+            .hint("Use that version of remy, or a newer one"));
+        }
+        // WAL, so that a line of a log costs no fsync; what must be durable says so itself.
+        conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).context(shown)?;
+        conn.execute_batch("PRAGMA synchronous = NORMAL").context(shown)?;
+        if version == 0 {
+            conn.execute_batch("BEGIN IMMEDIATE").context(shown)?;
+            let made = conn
+                .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)) // another process may have been faster
+                .and_then(|version| match version {
+                    0 => {
+                        conn.execute_batch(&format!("{}; PRAGMA user_version = {FORMAT};", include_str!("catalog.sql")))
+                    }
+                    _ => Ok(()),
+                })
+                .and_then(|()| conn.execute_batch("COMMIT"));
+            if made.is_err() {
+                let _ = conn.execute_batch("ROLLBACK");
+            }
+            made.context(shown)?;
+        }
+        Ok(Self { conn })
+    }
+
+    /// What `f` writes is on the disk when this returns.
+    fn durably<T>(&self, what: &str, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let run = || {
+            self.conn.execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")?;
+            let done = f(&self.conn).and_then(|value| self.conn.execute_batch("COMMIT").map(|()| value));
+            if done.is_err() {
+                let _ = self.conn.execute_batch("ROLLBACK");
+            }
+            done
+        };
+        let done = run();
+        let _ = self.conn.execute_batch("PRAGMA synchronous = NORMAL");
+        done.context(|| doing(what))
+    }
+
+    /// Records a new release and gives its number, one above every number that the catalog or live has used.
+    pub(crate) fn begin(
+        &self,
+        kind: &str,
+        status: &str,
+        label: Option<&str>,
+        commit: Option<&str>,
+        above: i64,
+    ) -> Result<i64> {
+        self.conn
+            .execute(
+                "INSERT INTO releases (release, kind, status, label, commit_id, created_at)
+                 VALUES (max((SELECT coalesce(max(release), 0) FROM releases), ?1) + 1, ?2, ?3, ?4, ?5, ?6)",
+                params![above, kind, status, label, commit, clock::now()],
+            )
+            .context(|| doing("numbering a release"))?;
+        Ok(self.conn.last_insert_rowid())
+    }
+
+    /// Records a release that is live already: at adoption, under the next number, or found in live by its marker.
+    pub(crate) fn adopt(&self, marker: Option<&Marker>) -> Result<i64> {
+        let release = match marker {
+            Some(marker) => marker.release,
+            None => self
+                .conn
+                .query_row("SELECT coalesce(max(release), 0) + 1 FROM releases", [], |row| row.get(0))
+                .context(|| doing("numbering a release"))?,
+        };
+        self.durably("recording the live release", |conn| {
+            conn.execute(
+                "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'live' AND release <> ?1",
+                params![release, clock::now()],
+            )?;
+            conn.execute(
+                "INSERT INTO releases (release, kind, status, label, commit_id, artifacts, created_at, live_at)
+                 VALUES (?1, 'adopt', 'live', ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (release) DO UPDATE SET status = 'live', live_at = excluded.live_at, superseded_at = NULL",
+                params![
+                    release,
+                    marker.and_then(|m| m.label.as_deref()),
+                    marker.and_then(|m| m.commit.as_deref()),
+                    marker.and_then(|m| m.artifacts.as_deref()),
+                    clock::now(),
+                    marker.map_or_else(clock::now, |m| m.live_at)
+                ],
+            )
+        })?;
+        Ok(release)
+    }
+
+    pub(crate) fn set_status(&self, release: i64, status: &str) -> Result<()> {
+        self.conn
+            .execute("UPDATE releases SET status = ?2 WHERE release = ?1", params![release, status])
+            .context(|| doing("writing a status"))?;
+        Ok(())
+    }
+
+    /// Records what a release is made of.
+    pub(crate) fn describe(&self, release: i64, declared: Option<&str>, plan: Option<&str>) -> Result<()> {
+        self.conn
+            .execute(
+                "UPDATE releases SET declared = coalesce(?2, declared), plan = coalesce(?3, plan) WHERE release = ?1",
+                params![release, declared, plan],
+            )
+            .context(|| doing("describing a release"))?;
+        Ok(())
+    }
+
+    pub(crate) fn set_artifacts(&self, release: i64, artifacts: Option<&str>, hash: Option<&str>) -> Result<()> {
+        self.conn
+            .execute(
+                "UPDATE releases SET artifacts = ?2, artifacts_hash = ?3 WHERE release = ?1",
+                params![release, artifacts, hash],
+            )
+            .context(|| doing("recording artifacts"))?;
+        Ok(())
+    }
+
+    pub(crate) fn set_restored_from(&self, release: i64, from: i64) -> Result<()> {
+        self.conn
+            .execute("UPDATE releases SET restored_from = ?2 WHERE release = ?1", params![release, from])
+            .context(|| doing("recording a rollback"))?;
+        Ok(())
+    }
+
+    /// The release that the catalog takes for live.
+    pub(crate) fn live(&self) -> Result<Option<Entry>> {
+        self.entry("WHERE status = 'live' ORDER BY live_at DESC, release DESC LIMIT 1", [])
+    }
+
+    pub(crate) fn release(&self, release: i64) -> Result<Option<Entry>> {
+        self.entry("WHERE release = ?1", [release])
+    }
+
+    /// The newest release that waits to be promoted.
+    pub(crate) fn newest_compiled(&self) -> Result<Option<Entry>> {
+        self.entry("WHERE status = 'compiled' ORDER BY release DESC LIMIT 1", [])
+    }
+
+    fn entry(&self, which: &str, params: impl rusqlite::Params) -> Result<Option<Entry>> {
+        self.conn
+            .query_row(
+                &format!(
+                    "SELECT release, status, label, commit_id, restored_from, follows, artifacts, artifacts_hash, declared
+                     FROM releases {which}"
+                ),
+                params,
+                |row| {
+                    Ok(Entry {
+                        release: row.get(0)?,
+                        status: row.get(1)?,
+                        label: row.get(2)?,
+                        commit: row.get(3)?,
+                        restored_from: row.get(4)?,
+                        follows: row.get(5)?,
+                        artifacts: row.get(6)?,
+                        artifacts_hash: row.get(7)?,
+                        declared: row.get(8)?,
+                    })
+                },
+            )
+            .optional()
+            .context(|| doing("reading a release"))
+    }
+
+    /// Every release, newest first.
+    pub(crate) fn releases(&self) -> Result<Vec<Release>> {
+        self.rows(
+            "SELECT r.release, r.label, r.commit_id, r.status, r.created_at, r.live_at, r.superseded_at, r.restored_from,
+                    CASE WHEN s.pruned_at IS NULL THEN s.path END, s.bytes, s.pruned_at
+             FROM releases r LEFT JOIN snapshots s USING (release) ORDER BY r.release DESC",
+            [],
+            |row| {
+                Ok(Release {
+                    release: row.get(0)?,
+                    label: row.get(1)?,
+                    commit: row.get(2)?,
+                    status: row.get(3)?,
+                    created_at: row.get(4)?,
+                    live_at: row.get(5)?,
+                    superseded_at: row.get(6)?,
+                    restored_from: row.get(7)?,
+                    database: row.get(8)?,
+                    database_bytes: row.get(9)?,
+                    pruned_at: row.get(10)?,
+                })
+            },
+        )
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut query = self.conn.prepare(sql).context(|| doing("reading"))?;
+        let rows = query.query_map(params, read).and_then(Iterator::collect);
+        rows.context(|| doing("reading"))
+    }
+
+    /// Adds a line to a release's log, and gives its number.
+    pub(crate) fn add_line(&self, line: &Line) -> Result<i64> {
+        self.conn
+            .execute(
+                "INSERT INTO build_log (release, seq, at, step, outcome, message, object, sql, duration_ms)
+                 VALUES (?1, (SELECT coalesce(max(seq), 0) + 1 FROM build_log WHERE release = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![line.release, line.at, line.step, line.outcome, line.message, line.object, line.sql, line.duration_ms],
+            )
+            .and_then(|_| {
+                self.conn.query_row("SELECT max(seq) FROM build_log WHERE release = ?1", [line.release], |row| row.get(0))
+            })
+            .context(|| doing("writing the build log"))
+    }
+
+    /// The log of a release, or of the newest one.
+    pub(crate) fn build_log(&self, release: Option<i64>) -> Result<Vec<Line>> {
+        self.rows(
+            "SELECT release, seq, at, step, outcome, message, object, sql, duration_ms FROM build_log
+             WHERE release = coalesce(?1, (SELECT max(release) FROM releases)) ORDER BY seq",
+            [release],
+            |row| {
+                Ok(Line {
+                    release: row.get(0)?,
+                    seq: row.get(1)?,
+                    at: row.get(2)?,
+                    step: row.get(3)?,
+                    outcome: row.get(4)?,
+                    message: row.get(5)?,
+                    object: row.get(6)?,
+                    sql: row.get(7)?,
+                    duration_ms: row.get(8)?,
+                })
+            },
+        )
+    }
+
+    /// Writes down what a switch is about to do, durably.
+    pub(crate) fn intend(&self, intent: &Intent) -> Result<()> {
+        self.durably("writing the intent of a switch", |conn| {
+            conn.execute(
+                "INSERT INTO switches (switch_id, old_switch, release, previous, work, snapshot, state, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intended', ?7)",
+                params![
+                    intent.switch_id,
+                    intent.old_switch,
+                    intent.release,
+                    intent.previous,
+                    intent.work,
+                    intent.snapshot,
+                    clock::now()
+                ],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Takes back an intent whose switch never got as far as COMMIT.
+    pub(crate) fn forget(&self, intent: &Intent) -> Result<()> {
+        self.durably("taking back the intent of a switch", |conn| {
+            conn.execute("DELETE FROM switches WHERE switch_id = ?1", [&intent.switch_id])
+        })?;
+        Ok(())
+    }
+
+    /// A text that no other switch has.
+    pub(crate) fn unique(&self) -> Result<String> {
+        self.conn.query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0)).context(|| doing("making an id"))
+    }
+
+    /// Leaves a release that did not go live with `status`.
+    pub(crate) fn set_failed(&self, release: i64, status: &str) -> Result<()> {
+        self.conn
+            .execute(
+                "UPDATE releases SET status = ?2 WHERE release = ?1 AND status IN ('building', 'compiled')",
+                params![release, status],
+            )
+            .context(|| doing("writing a status"))?;
+        Ok(())
+    }
+
+    /// Switches whose end is not recorded, oldest first.
+    pub(crate) fn open_intents(&self) -> Result<Vec<Intent>> {
+        self.rows(
+            "SELECT switch_id, old_switch, release, previous, work, snapshot FROM switches
+             WHERE state = 'intended' ORDER BY at, release",
+            [],
+            |row| {
+                Ok(Intent {
+                    switch_id: row.get(0)?,
+                    old_switch: row.get(1)?,
+                    release: row.get(2)?,
+                    previous: row.get(3)?,
+                    work: row.get(4)?,
+                    snapshot: row.get(5)?,
+                })
+            },
+        )
+    }
+
+    /// Whether a release came into live by a switch, so that live has to carry its marker.
+    pub(crate) fn was_switched(&self, release: i64) -> Result<bool> {
+        self.conn
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM switches WHERE release = ?1 AND state = 'done')",
+                [release],
+                |row| row.get(0),
+            )
+            .context(|| doing("reading switches"))
+    }
+
+    /// Records that live was switched: the release is live, the one before has its snapshot.
+    pub(crate) fn switched(&self, intent: &Intent, live_at: i64, snapshot: &Snapshot) -> Result<()> {
+        self.durably("recording a switch", |conn| {
+            conn.execute(
+                "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'live' AND release <> ?1",
+                params![intent.release, live_at],
+            )?;
+            conn.execute(
+                "UPDATE releases SET status = 'live', live_at = ?2, follows = ?3, superseded_at = NULL WHERE release = ?1",
+                params![intent.release, live_at, intent.previous],
+            )?;
+            conn.execute(
+                "INSERT OR REPLACE INTO snapshots (release, path, switch_id, bytes, hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    snapshot.release,
+                    snapshot.path,
+                    snapshot.switch_id,
+                    i64::try_from(snapshot.bytes).unwrap_or(i64::MAX),
+                    snapshot.hash,
+                    snapshot.created_at
+                ],
+            )?;
+            conn.execute("UPDATE switches SET state = 'done' WHERE switch_id = ?1", [&intent.switch_id])
+        })?;
+        Ok(())
+    }
+
+    /// Records that a switch did not happen.
+    pub(crate) fn not_switched(&self, intent: &Intent, status: &str) -> Result<()> {
+        self.durably("recording a switch that failed", |conn| {
+            conn.execute("UPDATE switches SET state = 'failed' WHERE switch_id = ?1", [&intent.switch_id])?;
+            conn.execute(
+                "UPDATE releases SET status = ?2 WHERE release = ?1 AND status IN ('building', 'compiled')",
+                params![intent.release, status],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Releases that a process left behind in the middle of a publish.
+    pub(crate) fn unfinished(&self) -> Result<Vec<i64>> {
+        self.rows("SELECT release FROM releases WHERE status = 'building' ORDER BY release", [], |row| row.get(0))
+    }
+
+    pub(crate) fn snapshot(&self, release: i64) -> Result<Option<Snapshot>> {
+        Ok(self.snapshots_where("WHERE release = ?1", [release])?.pop())
+    }
+
+    /// Every snapshot that is kept, newest first.
+    pub(crate) fn kept_snapshots(&self) -> Result<Vec<Snapshot>> {
+        self.snapshots_where("WHERE pruned_at IS NULL ORDER BY created_at DESC, release DESC", [])
+    }
+
+    fn snapshots_where(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<Snapshot>> {
+        self.rows(
+            &format!("SELECT release, path, switch_id, bytes, hash, created_at, pruned_at FROM snapshots {which}"),
+            params,
+            |row| {
+                Ok(Snapshot {
+                    release: row.get(0)?,
+                    path: row.get(1)?,
+                    switch_id: row.get(2)?,
+                    bytes: u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
+                    hash: row.get(4)?,
+                    created_at: row.get(5)?,
+                    pruned_at: row.get(6)?,
+                })
+            },
+        )
+    }
+
+    /// Records, durably and before the file goes, that a snapshot is pruned.
+    pub(crate) fn pruned(&self, release: i64) -> Result<()> {
+        self.durably("recording a prune", |conn| {
+            conn.execute("UPDATE snapshots SET pruned_at = ?2 WHERE release = ?1", params![release, clock::now()])
+        })?;
+        Ok(())
+    }
+
+    /// Artifacts that should be there: release, place, hash. Those of a release whose database was pruned may be gone.
+    pub(crate) fn artifacts(&self) -> Result<Vec<(i64, String, String)>> {
+        self.rows(
+            "SELECT r.release, r.artifacts, r.artifacts_hash FROM releases r LEFT JOIN snapshots s USING (release)
+             WHERE r.artifacts IS NOT NULL AND r.artifacts_hash IS NOT NULL AND s.pruned_at IS NULL
+               AND r.status IN ('live', 'superseded', 'compiled')",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+    }
+
+    /// What `integrity_check` finds in the catalog, if anything.
+    pub(crate) fn integrity(&self) -> Result<Option<String>> {
+        crate::verify::integrity(&self.conn)
+    }
+
+    /// Snapshots whose file may still be there although they are pruned.
+    pub(crate) fn pruned_snapshots(&self) -> Result<Vec<Snapshot>> {
+        self.snapshots_where("WHERE pruned_at IS NOT NULL", [])
+    }
+
+    pub(crate) fn dev_open(&self, name: &str) -> Result<Option<Session>> {
+        Ok(self.sessions_where("WHERE name = ?1 AND status = 'dev'", [name])?.pop())
+    }
+
+    /// Every dev session, newest first.
+    pub(crate) fn dev_sessions(&self) -> Result<Vec<Session>> {
+        self.sessions_where("ORDER BY id DESC", [])
+    }
+
+    fn sessions_where(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<Session>> {
+        self.rows(
+            &format!("SELECT name, path, release, status, created_at, reset_at, stopped_at FROM dev {which}"),
+            params,
+            |row| {
+                Ok(Session {
+                    name: row.get(0)?,
+                    path: row.get(1)?,
+                    release: row.get(2)?,
+                    status: row.get(3)?,
+                    created_at: row.get(4)?,
+                    reset_at: row.get(5)?,
+                    stopped_at: row.get(6)?,
+                })
+            },
+        )
+    }
+
+    pub(crate) fn dev_started(&self, name: &str, path: &str, release: Option<i64>) -> Result<()> {
+        self.conn
+            .execute(
+                "INSERT INTO dev (name, path, release, status, created_at) VALUES (?1, ?2, ?3, 'dev', ?4)",
+                params![name, path, release, clock::now()],
+            )
+            .context(|| doing("recording a dev session"))?;
+        Ok(())
+    }
+
+    pub(crate) fn dev_was_reset(&self, name: &str, release: Option<i64>) -> Result<()> {
+        self.conn
+            .execute(
+                "UPDATE dev SET reset_at = ?2, release = ?3 WHERE name = ?1 AND status = 'dev'",
+                params![name, clock::now(), release],
+            )
+            .context(|| doing("recording the reset of a dev session"))?;
+        Ok(())
+    }
+
+    pub(crate) fn dev_stopped(&self, name: &str) -> Result<()> {
+        self.conn
+            .execute(
+                "UPDATE dev SET status = 'superseded', stopped_at = ?2 WHERE name = ?1 AND status = 'dev'",
+                params![name, clock::now()],
+            )
+            .context(|| doing("recording the end of a dev session"))?;
+        Ok(())
+    }
+}

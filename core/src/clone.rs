@@ -1,0 +1,287 @@
+//! Clones: byte-exact copies of live as of one committed transaction, taken while others write.
+//!
+//! "Begin, read, copy main file and WAL" mixes two points in time and passes `integrity_check`: a reader on read mark 0
+//! does not keep the WAL from being restarted. So a clone is taken under a [`Pin`]: a transaction whose mark says how
+//! many frames of the WAL count. The frames are applied to the clone, which is then one file without a WAL.
+use crate::{
+    copy,
+    error::{Context, Error, Result},
+    live::{Live, LiveConnection},
+    sqlite, store,
+    wal::{self, Frames, Salts, Wal},
+};
+use std::{
+    fs::{File, OpenOptions},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+/// The point in time that a transaction reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// WAL mode: so many frames of the run of the WAL with these salts.
+    Wal { salts: Salts, frames: u32 },
+    /// WAL mode, and the WAL is absent or empty: the main file alone.
+    NoWal,
+    /// A rollback journal: the change counter.
+    Counter(u32),
+}
+
+/// A transaction on live that stays where it is while others write.
+///
+/// While it is open, an application's FULL, RESTART or TRUNCATE checkpoint waits for it, holding the write lock. So it is
+/// open for a copy and for the last rounds only.
+pub(crate) struct Pin<'a> {
+    live: &'a Live,
+    conn: LiveConnection<'a>,
+    wal: bool,
+}
+
+/// What a pin holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pinned {
+    pub(crate) mark: Mark,
+    /// Pages of the database.
+    pub(crate) pages: u32,
+}
+
+impl<'a> Pin<'a> {
+    /// Opens a connection and reads live once: only a connection that has done so gets a read mark above 0.
+    pub(crate) fn new(live: &'a Live) -> Result<Self> {
+        let conn = live.connect()?;
+        let wal = live.shape(&conn)?.journal_mode == "wal";
+        let pin = Self { live, conn, wal };
+        pin.warm()?;
+        Ok(pin)
+    }
+
+    fn warm(&self) -> Result<()> {
+        self.conn
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .context(|| format!("reading {}", self.live.shown()))
+    }
+
+    /// Begins the transaction.
+    pub(crate) fn begin(&self) -> Result<Pinned> {
+        let doing = || format!("reading {}", self.live.shown());
+        for _ in 0..100 {
+            // No statement between BEGIN and the snapshot: a SELECT could take read mark 0.
+            self.conn.execute_batch("BEGIN").context(doing)?;
+            match self.mark() {
+                Ok(Some(mark)) => {
+                    let pages = self.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).context(doing)?;
+                    return Ok(Pinned { mark, pages });
+                }
+                // No mark, yet a WAL with something in it: its first writer came in between.
+                Ok(None) => {
+                    self.end();
+                    self.warm()?;
+                }
+                Err(e) => {
+                    self.end();
+                    return Err(e);
+                }
+            }
+        }
+        Err(Error::busy(format!("{} gives no read mark", self.live.shown()))
+            .state("Live is unchanged")
+            .hint("Try again; if it stays so, run `PRAGMA integrity_check` on live"))
+    }
+
+    fn mark(&self) -> Result<Option<Mark>> {
+        if !self.wal {
+            self.warm()?; // takes the shared lock: nobody commits until the end
+            let mut counter = [0; 4];
+            let n = sqlite::read_main_file(&self.conn, 24, &mut counter)?;
+            return Ok(Some(Mark::Counter(if n == 4 { u32::from_be_bytes(counter) } else { 0 })));
+        }
+        if let Some(bytes) = sqlite::snapshot(&self.conn)? {
+            let mut salts = [0; 8];
+            salts.copy_from_slice(&bytes[32..40]);
+            let frames = u32::from_ne_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]);
+            return Ok(Some(Mark::Wal { salts, frames }));
+        }
+        Ok(Wal::open(&self.live.path)?.is_none().then_some(Mark::NoWal))
+    }
+
+    /// Ends the transaction. What can fail here has no effect on live.
+    pub(crate) fn end(&self) {
+        if !self.conn.is_autocommit() {
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+    }
+
+    /// The connection, to read with inside the transaction.
+    pub(crate) fn conn(&self) -> &LiveConnection<'a> {
+        &self.conn
+    }
+}
+
+/// A copy of live, in one file.
+#[derive(Debug)]
+pub(crate) struct Clone {
+    pub(crate) path: PathBuf,
+    file: File,
+    pub(crate) page_size: u32,
+    at: Pinned,
+    /// `reflink` or `copy`.
+    pub(crate) method: &'static str,
+}
+
+/// How far a clone is behind a pin.
+pub(crate) enum Behind {
+    /// Nobody has committed.
+    No,
+    /// These frames are all that changed.
+    Frames(Wal, Frames),
+    /// The WAL was restarted: only comparing tells.
+    Unknown,
+}
+
+impl Clone {
+    /// Copies what `pin` holds into `path`, which must not be there, and syncs it and its folder.
+    pub(crate) fn take(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path) -> Result<Self> {
+        let file = store::create_like(&live.path, path)?;
+        Self::copy(live, pin, at, path, file).inspect_err(|_| {
+            let _ = store::remove(path);
+        })
+    }
+
+    fn copy(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path, file: File) -> Result<Self> {
+        let page_size: u32 = pin.conn.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let bytes = u64::from(at.pages) * u64::from(page_size);
+        let method = copy::main_file(live, &pin.conn, path, bytes)?;
+        let mut clone = Self { path: path.to_owned(), file, page_size, at, method };
+        if let Some((wal, frames)) = read_by(live, at.mark)? {
+            clone.write(&wal, &frames)?;
+        }
+        clone.set_length()?;
+        clone.sync()?;
+        store::sync_folder(path.parent().unwrap_or(path))?;
+        Ok(clone)
+    }
+
+    /// Whether the clone holds just what is pinned.
+    pub(crate) fn is_at(&self, pinned: Pinned) -> bool {
+        self.at.mark == pinned.mark
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.at.pages) * u64::from(self.page_size)
+    }
+
+    /// How far the clone is behind what `now` pins.
+    ///
+    /// `pinned` says that a transaction has read what the clone holds ever since, so that the WAL cannot have been
+    /// restarted unseen. Without it a mark of 0, or none, may hide any number of commits.
+    pub(crate) fn behind(&self, live: &Live, now: Pinned, pinned: bool) -> Result<Behind> {
+        let from = match (self.at.mark, now.mark) {
+            (Mark::Counter(then), Mark::Counter(now)) if then == now => return Ok(Behind::No),
+            (Mark::NoWal, Mark::NoWal) if pinned => return Ok(Behind::No),
+            (Mark::NoWal, Mark::Wal { .. }) if pinned => 0,
+            (Mark::Wal { salts: then, frames }, Mark::Wal { salts, .. }) if then == salts && (frames > 0 || pinned) => {
+                frames
+            }
+            _ => return Ok(Behind::Unknown),
+        };
+        let Mark::Wal { salts, frames: to } = now.mark else { return Ok(Behind::Unknown) };
+        if from == to {
+            return Ok(Behind::No);
+        }
+        match Wal::open(&live.path)? {
+            Some(wal) if wal.salts() == salts => {
+                let frames = wal.frames(from, to)?;
+                Ok(Behind::Frames(wal, frames))
+            }
+            _ => Ok(Behind::Unknown),
+        }
+    }
+
+    /// Brings the clone to what `now` pins, and gives the pages that changed. Its own WAL must be gone, and no
+    /// connection of SQLite's be open on it.
+    pub(crate) fn catch_up(&mut self, live: &Live, pin: &Pin<'_>, now: Pinned, behind: &Behind) -> Result<Vec<u32>> {
+        let changed = match behind {
+            Behind::No => return Ok(Vec::new()),
+            Behind::Frames(wal, frames) => {
+                self.at = now;
+                self.write(wal, frames)?;
+                frames.pages().collect()
+            }
+            Behind::Unknown => {
+                self.at = now;
+                copy::differing(live, &pin.conn, &self.path, self.page_size, now.pages, || read_by(live, now.mark))?
+            }
+        };
+        self.set_length()?;
+        Ok(changed)
+    }
+
+    /// Writes the pages that frames hold.
+    fn write(&mut self, wal: &Wal, frames: &Frames) -> Result<()> {
+        let mut page = vec![0; self.page_size as usize];
+        for number in frames.pages().filter(|&number| number <= self.at.pages) {
+            let frame = frames.frame(number).ok_or_else(|| Error::internal("a page without its frame"))?;
+            wal.page(frame, &mut page)?;
+            self.file
+                .write_all_at(&page, u64::from(number - 1) * u64::from(self.page_size))
+                .context(|| format!("writing {}", self.path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The schema cookie of the clone, as its first page has it.
+    pub(crate) fn schema_cookie(&self) -> Result<i64> {
+        let mut cookie = [0; 4];
+        self.file.read_exact_at(&mut cookie, 40).context(|| format!("reading {}", self.path.display()))?;
+        Ok(i32::from_be_bytes(cookie).into())
+    }
+
+    /// Says in the file that it is journaled by a WAL, as the pair that it is part of needs. Not byte-exact any more: the
+    /// snapshot says 1 there, whatever live says.
+    pub(crate) fn put_into_wal_mode(&self) -> Result<()> {
+        self.file.write_all_at(&[2, 2], 18).context(|| format!("writing {}", self.path.display()))
+    }
+
+    fn set_length(&self) -> Result<()> {
+        self.file.set_len(self.bytes()).context(|| format!("setting the length of {}", self.path.display()))
+    }
+
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync_data().context(|| format!("syncing {}", self.path.display()))
+    }
+
+    /// The clone's file, for reading pages of it and for syncing it on another thread.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// The frames that a transaction with this mark reads.
+fn read_by(live: &Live, mark: Mark) -> Result<Option<(Wal, Frames)>> {
+    let Mark::Wal { salts, frames } = mark else { return Ok(None) };
+    if frames == 0 {
+        return Ok(None);
+    }
+    let wal = Wal::open(&live.path)?.filter(|wal| wal.salts() == salts).ok_or_else(|| {
+        Error::corrupt(format!("{} is not the WAL that SQLite reads", wal::path_of(&live.path).display()))
+            .state("Live is unchanged")
+            .hint("Something moved or replaced the WAL of a database that is open: find out what")
+    })?;
+    let frames = wal.frames(0, frames)?;
+    Ok(Some((wal, frames)))
+}
+
+/// Sets the two bytes of a database file that say how it is journaled: 1 a rollback journal, 2 a WAL.
+///
+/// By hand, because SQLite would bump the change counter with it. Only for a file of the store that nobody has open.
+pub(crate) fn set_journal_bytes(path: &Path, mode: u8) -> Result<()> {
+    let doing = || format!("writing {}", path.display());
+    let file = OpenOptions::new().read(true).write(true).open(path).context(doing)?;
+    let mut bytes = [0; 2];
+    file.read_exact_at(&mut bytes, 18).context(doing)?;
+    if bytes != [mode, mode] {
+        file.write_all_at(&[mode, mode], 18).context(doing)?;
+        file.sync_data().context(doing)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! Copying and comparing database files, without touching the descriptors of the process.
+//!
+//! Closing a descriptor of a live database drops every POSIX lock that the process holds on it. So live's main file is
+//! read on a thread with a descriptor table of its own. (`unshare(CLONE_FILES)` would do that too, but keeps copies of
+//! the application's pipes and locks; `close_range(…, CLOSE_RANGE_UNSHARE)` starts with none but 0, 1 and 2.)
+use crate::{
+    error::{Context, Error, Result},
+    live::{Identity, Live},
+    sqlite,
+    wal::{Frames, Wal},
+};
+use rusqlite::Connection;
+use std::{
+    fs::{File, OpenOptions},
+    io::ErrorKind,
+    os::{fd::AsRawFd, unix::fs::FileExt},
+    path::Path,
+};
+
+/// The size of reads and writes; measured to be the fastest here.
+const CHUNK: usize = 256 << 10;
+
+/// Runs `work` on a thread with a descriptor table of its own, in which no file is open: it opens what it needs. `None` where the kernel has no way (before 5.9).
+fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Option<Result<T>> {
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                // SAFETY: gives this thread a table of its own that shares nothing above 2; the table of the process, and
+                // with it every lock, stays as it is.
+                let code = unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_UNSHARE) };
+                (code == 0).then(work)
+            })
+            .join()
+            .unwrap_or_else(|_| Some(Err(Error::internal("a copying thread panicked"))))
+    })
+}
+
+/// A reader of live's main file: on a descriptor of its own, in a table of its own.
+fn open_live(live: &Live) -> Result<File> {
+    let file = File::open(&live.path).context(|| format!("opening {}", live.shown()))?;
+    let metadata = file.metadata().context(|| format!("looking at {}", live.shown()))?;
+    if Identity::of(&metadata) != live.identity() {
+        live.same_file()?;
+    }
+    Ok(file)
+}
+
+/// Opens a file of ours to read and write it.
+fn open_ours(path: &Path) -> Result<File> {
+    OpenOptions::new().read(true).write(true).open(path).context(|| format!("opening {}", path.display()))
+}
+
+/// Copies the first `bytes` of live's main file into the empty file `to`. Gives how.
+pub(crate) fn main_file(live: &Live, conn: &Connection, to: &Path, bytes: u64) -> Result<&'static str> {
+    let copied = apart(|| {
+        let (from, to) = (open_live(live)?, open_ours(to)?);
+        file(&from, &to, bytes).context(|| format!("copying {}", live.shown()))
+    });
+    if let Some(result) = copied {
+        return result;
+    }
+    // Without a table of our own: through SQLite's descriptor.
+    let to = open_ours(to)?;
+    let mut buffer = vec![0; CHUNK];
+    let mut at = 0;
+    while at < bytes {
+        let want = usize::try_from(bytes - at).map_or(CHUNK, |left| left.min(CHUNK));
+        let n = sqlite::read_main_file(conn, at, &mut buffer[..want])?;
+        if n == 0 {
+            break;
+        }
+        to.write_all_at(&buffer[..n], at).context(|| "writing a clone".into())?;
+        at += n as u64;
+    }
+    Ok("copy")
+}
+
+/// Copies the first `bytes` of a file (or all of it, where it is shorter) into an empty one: by reflink where the file
+/// system has that, else in large pieces on two threads.
+pub(crate) fn file(from: &File, to: &File, bytes: u64) -> std::io::Result<&'static str> {
+    // SAFETY: FICLONE takes a descriptor as its argument; both are open.
+    if unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) } == 0 {
+        if to.metadata()?.len() > bytes {
+            to.set_len(bytes)?;
+        }
+        return Ok("reflink");
+    }
+    let bytes = bytes.min(from.metadata()?.len());
+    allocate(to, bytes)?;
+    let half = (bytes / 2).next_multiple_of(CHUNK as u64).min(bytes);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(move || range(from, to, half, bytes));
+        range(from, to, 0, half)?;
+        second.join().unwrap_or_else(|_| Err(std::io::Error::other("a copying thread panicked")))
+    })?;
+    Ok("copy")
+}
+
+/// Takes the space before the first byte, so that a full disk says so at once. Not every file system can.
+fn allocate(file: &File, bytes: u64) -> std::io::Result<()> {
+    let Ok(length) = libc::off_t::try_from(bytes) else { return Ok(()) };
+    if length == 0 {
+        return Ok(());
+    }
+    // SAFETY: the descriptor is open.
+    if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) } == 0 {
+        return Ok(());
+    }
+    let e = std::io::Error::last_os_error();
+    if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) { Ok(()) } else { Err(e) }
+}
+
+fn range(from: &File, to: &File, mut at: u64, end: u64) -> std::io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    while at < end {
+        let want = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
+        let n = match from.read_at(&mut buffer[..want], at) {
+            Ok(0) => break, // the file was truncated meanwhile: what is missing stands in the WAL
+            Ok(n) => n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        to.write_all_at(&buffer[..n], at)?;
+        at += n as u64;
+    }
+    Ok(())
+}
+
+/// Makes the clone equal to live, as the open transaction of `conn` sees it, writing only the pages that differ. Gives
+/// those pages, ascending.
+///
+/// `overlay` opens the WAL and gives the frames of it that the transaction reads: they stand before the main file.
+pub(crate) fn differing(
+    live: &Live,
+    conn: &Connection,
+    clone: &Path,
+    page_size: u32,
+    pages: u32,
+    overlay: impl Fn() -> Result<Option<(Wal, Frames)>> + Sync,
+) -> Result<Vec<u32>> {
+    let compare = |read: &dyn Fn(u64, &mut [u8]) -> Result<usize>| {
+        let (clone, overlay) = (open_ours(clone)?, overlay()?);
+        let page = page_size as usize;
+        let chunk = CHUNK.max(page);
+        let (mut theirs, mut ours, mut different) = (vec![0; chunk], vec![0; chunk], Vec::new());
+        let per_chunk = u32::try_from(chunk / page).unwrap_or(1);
+        let mut first = 0; // counted from 0, as bytes are
+        while first < pages {
+            let n = per_chunk.min(pages - first);
+            let bytes = n as usize * page;
+            let at = u64::from(first) * u64::from(page_size);
+            let got = read(at, &mut theirs[..bytes])?;
+            theirs[got..bytes].fill(0);
+            let got = read_full(&clone, at, &mut ours[..bytes]).context(|| "reading a clone".into())?;
+            for i in 0..n {
+                let (number, part) = (first + i + 1, i as usize * page..(i as usize + 1) * page);
+                if let Some((wal, frames)) = &overlay
+                    && let Some(frame) = frames.frame(number)
+                {
+                    wal.page(frame, &mut theirs[part.clone()])?;
+                }
+                if part.end > got || theirs[part.clone()] != ours[part.clone()] {
+                    clone
+                        .write_all_at(&theirs[part], u64::from(number - 1) * u64::from(page_size))
+                        .context(|| "writing a clone".into())?;
+                    different.push(number);
+                }
+            }
+            first += n;
+        }
+        Ok(different)
+    };
+    if let Some(result) = apart(|| {
+        let file = open_live(live)?;
+        compare(&|at, buffer| read_full(&file, at, buffer).context(|| format!("reading {}", live.shown())))
+    }) {
+        return result;
+    }
+    compare(&|at, buffer| sqlite::read_main_file(conn, at, buffer))
+}
+
+/// The pages in which two files differ, ascending; both closed files of the store. A page that only one has differs.
+pub(crate) fn differing_files(a: &Path, b: &Path, page_size: u32) -> Result<Vec<u32>> {
+    let open = |path: &Path| File::open(path).context(|| format!("opening {}", path.display()));
+    let (file_a, file_b) = (open(a)?, open(b)?);
+    let page = page_size as usize;
+    let chunk = CHUNK.max(page);
+    let (mut left, mut right, mut different) = (vec![0; chunk], vec![0; chunk], Vec::new());
+    let mut at = 0;
+    loop {
+        let n = read_full(&file_a, at, &mut left).context(|| format!("reading {}", a.display()))?;
+        let m = read_full(&file_b, at, &mut right).context(|| format!("reading {}", b.display()))?;
+        let longest = n.max(m);
+        for start in (0..longest).step_by(page) {
+            let end = (start + page).min(longest);
+            if end > n || end > m || left[start..end] != right[start..end] {
+                let number = (at + start as u64) / u64::from(page_size) + 1;
+                different.push(u32::try_from(number).map_err(|_| Error::internal("over 2^32 pages"))?);
+            }
+        }
+        if longest < chunk {
+            return Ok(different);
+        }
+        at += chunk as u64;
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_full(file: &File, at: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], at + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
+}

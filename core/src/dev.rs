@@ -1,0 +1,192 @@
+//! Dev databases: a copy of live for a dev session, reset and truncated under its open connections.
+use crate::{
+    Dev,
+    catalog::Session,
+    error::{Context, Error, Result},
+    job::Taken,
+    live::{Access, Live},
+    options::Options,
+    quote,
+    recover::{self, Begun},
+    store::Store,
+    switch,
+};
+use rusqlite::{Connection, config::DbConfig};
+
+/// Clones live for a session.
+pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
+    check_name(name)?;
+    let begun = begin(live)?;
+    let store = &begun.store;
+    if store.catalog.dev_open(name)?.is_some() {
+        return Err(Error::invalid_argument(format!("the dev session {name} is running"))
+            .object(name)
+            .state("It is as it was")
+            .hint("Reset it, or stop it first"));
+    }
+    let place = format!("dev/{name}.db");
+    let path = store.path(&place);
+    store.remove_database(&path)?;
+    crate::clone_to(live, &path)?;
+    store.catalog.dev_started(name, &place, Some(begun.release))?;
+    show(store, &open(store, name)?)
+}
+
+/// Makes a session's database equal to live as it is now.
+pub(crate) fn reset(live: &Live, name: &str) -> Result<Dev> {
+    let begun = begin(live)?;
+    let store = &begun.store;
+    let dev = live.sibling(&store.path(&open(store, name)?.path))?;
+    let work = store.path(&format!("work/{}.db", store.catalog.unique()?));
+    let mut taken = Taken::take(live, store, &work)?;
+    let result = (|| {
+        let conn = dev.connect()?;
+        let (theirs, ours) = (dev.shape(&conn)?, live.shape(taken.pair.open(live)?)?);
+        drop(conn);
+        if (theirs.page_size, &theirs.encoding) != (ours.page_size, &ours.encoding) {
+            return Err(Error::unsupported_change(format!(
+                "the database of dev session {name} has page size {} and encoding {}, live has {} and {}",
+                theirs.page_size, theirs.encoding, ours.page_size, ours.encoding
+            ))
+            .object(name)
+            .state("The session is as it was")
+            .hint("Stop the session and start it again"));
+        }
+        let options = Options::default();
+        match dev.access {
+            Access::Pages => switch::overwrite(&dev, &mut taken.pair, &options),
+            Access::Backup => crate::backup::overwrite(&dev, taken.pair.open(live)?, &options),
+        }
+        .map_err(|e| e.state("The session is as it was"))
+    })();
+    drop(taken);
+    store.remove_database(&work)?;
+    result?;
+    store.catalog.dev_was_reset(name, Some(begun.release))?;
+    show(store, &open(store, name)?)
+}
+
+/// Empties every table of a session's database in one transaction.
+pub(crate) fn truncate(live: &Live, name: &str) -> Result<Dev> {
+    let begun = begin(live)?;
+    let store = &begun.store;
+    let session = open(store, name)?;
+    let dev = live.sibling(&store.path(&session.path))?;
+    let conn = dev.connect()?;
+    let doing = || format!("emptying the dev session {name}");
+    // No trigger fires and nothing cascades: everything goes anyway.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).context(doing)?;
+    conn.execute_batch("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").context(doing)?;
+    let emptied = empty(&conn).and_then(|()| conn.execute_batch("COMMIT").context(doing));
+    if emptied.is_err() {
+        let _ = conn.execute_batch("ROLLBACK");
+    }
+    emptied.map_err(|e| e.state("The session is as it was"))?;
+    drop(conn);
+    show(store, &session)
+}
+
+fn empty(conn: &Connection) -> Result<()> {
+    let doing = || "emptying tables".to_owned();
+    let mut tables = conn
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_remy_*' ORDER BY rowid")
+        .context(doing)?;
+    let tables: Vec<(String, Option<String>)> =
+        tables.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect).context(doing)?;
+    let is_virtual = |sql: &Option<String>| {
+        sql.as_deref()
+            .is_some_and(|sql| sql.trim_start().get(..14).is_some_and(|s| s.eq_ignore_ascii_case("create virtual")))
+    };
+    let virtuals: Vec<&String> = tables.iter().filter(|(_, sql)| is_virtual(sql)).map(|(name, _)| name).collect();
+    for (name, sql) in &tables {
+        let quoted = quote::ident(name);
+        if is_virtual(sql) {
+            // A full-text index whose rows are elsewhere has a command of its own; the others take a DELETE.
+            let all = format!("INSERT INTO {quoted} ({quoted}) VALUES ('delete-all')");
+            conn.execute_batch(&format!("DELETE FROM {quoted}"))
+                .or_else(|e| conn.execute_batch(&all).map_err(|_| e))
+                .context(|| format!("emptying {name}"))?;
+            if sql.as_deref().is_some_and(|sql| sql.to_ascii_lowercase().contains("content")) {
+                // External content: an index of rows that are gone.
+                let _ = conn.execute_batch(&all);
+            }
+        } else if !name.starts_with("sqlite_") && !is_shadow(name, &virtuals) {
+            conn.execute_batch(&format!("DELETE FROM {quoted}")).context(|| format!("emptying {name}"))?;
+        }
+    }
+    if tables.iter().any(|(name, _)| name == "sqlite_sequence") {
+        conn.execute_batch("DELETE FROM sqlite_sequence").context(doing)?;
+    }
+    Ok(())
+}
+
+/// A table that belongs to a virtual one, which empties it.
+fn is_shadow(name: &str, virtuals: &[&String]) -> bool {
+    const SHADOWS: &[&str] =
+        &["content", "data", "idx", "docsize", "config", "segments", "segdir", "stat", "node", "rowid", "parent"];
+    virtuals.iter().any(|v| {
+        name.strip_prefix(v.as_str())
+            .and_then(|rest| rest.strip_prefix('_'))
+            .is_some_and(|rest| SHADOWS.contains(&rest))
+    })
+}
+
+/// Ends a session and removes its database.
+pub(crate) fn stop(live: &Live, name: &str) -> Result<Dev> {
+    let begun = begin(live)?;
+    let store = &begun.store;
+    let session = open(store, name)?;
+    store.catalog.dev_stopped(name)?;
+    store.remove_database(&store.path(&session.path))?;
+    let stopped = store.catalog.dev_sessions()?.into_iter().find(|s| s.name == name).unwrap_or(session);
+    show(store, &stopped)
+}
+
+/// Every session, newest first.
+pub(crate) fn list(live: &Live) -> Result<Vec<Dev>> {
+    match Store::open(live)? {
+        Some(store) => store.catalog.dev_sessions()?.iter().map(|session| show(&store, session)).collect(),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn begin(live: &Live) -> Result<Begun> {
+    recover::begin(live, &Options::default())
+}
+
+fn open(store: &Store, name: &str) -> Result<Session> {
+    store.catalog.dev_open(name)?.ok_or_else(|| {
+        Error::not_found(format!("there is no dev session {name}"))
+            .object(name)
+            .state("Nothing was done")
+            .hint("Start it first; SELECT * FROM remy_dev_list lists them")
+    })
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let fine = !name.is_empty()
+        && name.len() <= 64
+        && !name.starts_with(['.', '-'])
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    if fine {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!("{name:?} is no name for a dev session"))
+        .state("Nothing was done")
+        .hint("Up to 64 letters, digits, points, hyphens and underscores, beginning with a letter or digit"))
+}
+
+fn show(store: &Store, session: &Session) -> Result<Dev> {
+    let path = store.path(&session.path);
+    let running = session.status == "dev";
+    Ok(Dev {
+        name: session.name.clone(),
+        bytes: if running { std::fs::metadata(&path).map_or(0, |m| m.len()) } else { 0 },
+        path: path.display().to_string(),
+        release: session.release,
+        status: session.status.clone(),
+        created_at: session.created_at,
+        reset_at: session.reset_at,
+        stopped_at: session.stopped_at,
+    })
+}

@@ -1,0 +1,411 @@
+//! remy makes an SQLite database part of the release.
+//!
+//! [`Remy::publish`] clones the live database, changes the clone, checks it there, and switches the live
+//! database to it in one transaction, while every application connection stays open. [`Remy::rollback`]
+//! switches back to an earlier release: schema, data and declared effects return together.
+//!
+//! ```
+//! # fn main() -> remy_core::Result<()> {
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let path = dir.path().join("app.db");
+//! # remy_core::engine::init();
+//! # rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)").unwrap();
+//! use remy_core::{Options, Progress, Remy};
+//!
+//! let app = Remy::open(&path)?;
+//! let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+//! let release = app.publish(schema, &Options::default(), Progress::none())?;
+//! println!("release {} is live, writers waited {} ms", release.release, release.switch.unwrap().pause_ms);
+//! app.rollback(None, &Options::default(), Progress::none())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Data flows one way: [`schema`] is read, live is cloned, the change is rehearsed on the clone, live is
+//! switched, the store settles. The engine's contract is `docs/contract.md`.
+#![warn(missing_docs)]
+
+mod artifacts;
+mod authorizer;
+mod backup;
+mod catalog;
+mod clock;
+mod clone;
+mod copy;
+mod debug;
+mod detach;
+mod dev;
+pub mod effects;
+pub mod engine;
+mod error;
+mod job;
+mod live;
+mod lock;
+mod log;
+mod marker;
+mod options;
+mod pair;
+mod prepared;
+mod progress;
+mod publish;
+mod quote;
+mod recover;
+pub mod rehearse;
+mod retention;
+mod rollback;
+pub mod schema;
+mod settle;
+mod sqlite;
+mod store;
+mod switch;
+mod verify;
+mod wal;
+
+use serde::Serialize;
+use std::path::Path;
+
+pub use catalog::{Line, Release};
+pub use error::{CODES, Context, Detail, Error, Result};
+pub use options::{Allow, JournalMode, Options};
+pub use progress::Progress;
+pub use schema::plan::Statement;
+
+/// The version of remy.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a switch did, and how long writers could not write.
+#[derive(Debug, Clone, Serialize)]
+pub struct Switched {
+    /// `pages`, or `backup` on a host's SQLite, which writes the whole database in the pause.
+    pub by: &'static str,
+    /// How long live's write lock was held.
+    pub pause_ms: f64,
+    /// How long it took to get.
+    pub lock_wait_ms: f64,
+    /// Pages of live that were written.
+    pub pages_written: u64,
+    /// Pages of live after it.
+    pub pages_total: u64,
+    /// How often the lock was taken: more than once where live's schema changed meanwhile.
+    pub attempts: u32,
+}
+
+/// What a publish, stage, promote or rollback did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// The release that it made, or made live.
+    pub release: i64,
+    /// `live`, `compiled` or `dry_run`.
+    pub status: String,
+    /// The release whose database and artifacts came back.
+    pub restored_from: Option<i64>,
+    /// The release that was live before.
+    pub previous: Option<i64>,
+    /// Its name.
+    pub label: Option<String>,
+    /// The commit that it was made from.
+    pub commit: Option<String>,
+    /// Nothing was switched, and nothing recorded.
+    pub dry_run: bool,
+    /// Absent where nothing was switched.
+    pub switch: Option<Switched>,
+    /// The plan.
+    pub statements: Vec<Statement>,
+    /// What changed of the declared effects.
+    pub effects: Vec<effects::Change>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+    /// The build log.
+    pub log: Vec<Line>,
+    /// From the call to its end.
+    pub total_ms: f64,
+}
+
+/// A copy of live.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cloned {
+    /// Where it is.
+    pub path: String,
+    /// How large it is.
+    pub bytes: u64,
+    /// The release that was live.
+    pub release: Option<i64>,
+    /// `reflink`, `copy` or `backup`.
+    pub method: &'static str,
+    /// How long it took.
+    pub duration_ms: f64,
+}
+
+/// A dev session's database.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dev {
+    /// The session.
+    pub name: String,
+    /// Its database.
+    pub path: String,
+    /// How large that is.
+    pub bytes: u64,
+    /// The release that was live when it was taken.
+    pub release: Option<i64>,
+    /// `dev`, or `superseded` when stopped.
+    pub status: String,
+    /// When it was started.
+    pub created_at: i64,
+    /// When it was last reset.
+    pub reset_at: Option<i64>,
+    /// When it was stopped.
+    pub stopped_at: Option<i64>,
+}
+
+/// A snapshot that was dropped.
+#[derive(Debug, Clone, Serialize)]
+pub struct PrunedSnapshot {
+    /// Its release.
+    pub release: i64,
+    /// Its path in the store.
+    pub database: String,
+    /// What it took.
+    pub bytes: u64,
+}
+
+/// What a prune did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pruned {
+    /// The snapshots that went.
+    pub pruned: Vec<PrunedSnapshot>,
+    /// How many stay.
+    pub kept: u64,
+    /// What they take.
+    pub kept_bytes: u64,
+    /// What was freed.
+    pub freed_bytes: u64,
+}
+
+/// One thing that was verified.
+#[derive(Debug, Clone, Serialize)]
+pub struct Checked {
+    /// Live, a snapshot, an artifact, the catalog.
+    pub object: String,
+    /// What was checked of it.
+    pub what: String,
+    /// Whether it holds.
+    pub ok: bool,
+    /// What was found.
+    pub message: Option<String>,
+}
+
+/// What a verify found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verified {
+    /// Whether all holds.
+    pub ok: bool,
+    /// Everything that was checked.
+    pub checked: Vec<Checked>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
+/// What a detach dropped and left.
+#[derive(Debug, Clone, Serialize)]
+pub struct Detached {
+    /// Tables that are gone from live.
+    pub dropped: Vec<String>,
+    /// What is still there.
+    pub left: Vec<String>,
+}
+
+/// What remy runs on, and what it runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Debug {
+    /// remy's version.
+    pub version: &'static str,
+    /// SQLite's.
+    pub sqlite: String,
+    /// `embedded` or `host`.
+    pub engine: &'static str,
+    /// `pages` or `backup`.
+    pub switch: &'static str,
+    /// The live database.
+    pub live: String,
+    /// Its store.
+    pub store: String,
+    /// Live's journal mode.
+    pub journal_mode: String,
+    /// Live's page size.
+    pub page_size: u32,
+    /// Live's text encoding.
+    pub encoding: String,
+    /// Live's pages.
+    pub pages: u64,
+    /// The live release, by live's marker.
+    pub release: Option<i64>,
+    /// What the caller should know.
+    pub notes: Vec<String>,
+}
+
+/// An application's live database and its store.
+///
+/// Cheap to make and to drop: every verb opens what it needs and closes it again. May be used from any thread, one verb at
+/// a time; a second one, in this or another process, waits for the store's lock or fails with `busy`.
+pub struct Remy {
+    live: live::Live,
+}
+
+impl Remy {
+    /// Opens the database at `path`, on the embedded engine.
+    ///
+    /// Fails with `not_found`, `corrupt`, `io`, and `invalid_argument` where remy cannot work (a network file system, a
+    /// database with reserved bytes, more than one hard link).
+    #[cfg(feature = "engine")]
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self { live: live::Live::open(path.as_ref())? })
+    }
+
+    /// Works on the main database of `host`, a connection of the SQLite that loaded remy, through that SQLite.
+    ///
+    /// Fails as [`Remy::open`] does, and with `invalid_argument` inside a transaction and for a database in memory.
+    ///
+    /// # Safety
+    /// `host` is an open connection of the SQLite that rusqlite is bound to, and stays open during the call.
+    pub unsafe fn on_host(host: *mut rusqlite::ffi::sqlite3) -> Result<Self> {
+        // SAFETY: as the caller promises; a connection from a handle does not close it.
+        let conn = unsafe { rusqlite::Connection::from_handle(host) }?;
+        Ok(Self { live: live::Live::of_host(&conn, false)? })
+    }
+
+    /// As [`Remy::on_host`], for verbs that change nothing: also in a statement of the host's that reads.
+    ///
+    /// # Safety
+    /// As for [`Remy::on_host`].
+    pub unsafe fn on_host_to_read(host: *mut rusqlite::ffi::sqlite3) -> Result<Self> {
+        // SAFETY: as the caller promises.
+        let conn = unsafe { rusqlite::Connection::from_handle(host) }?;
+        Ok(Self { live: live::Live::of_host(&conn, true)? })
+    }
+
+    /// What remy runs on.
+    pub fn debug(&self) -> Result<Debug> {
+        debug::debug(&self.live)
+    }
+
+    /// What a publish of `schema` would do to live as it is now, with what it would lose counted there. Keeps nothing.
+    pub fn diff(&self, schema: &str, options: &Options) -> Result<Vec<Statement>> {
+        publish::diff(&self.live, schema, options)
+    }
+
+    /// Copies live, as of one committed transaction, to `path`, which must not be there.
+    pub fn clone_to(&self, path: impl AsRef<Path>) -> Result<Cloned> {
+        clone_to(&self.live, path.as_ref())
+    }
+
+    /// Publishes up to the switch, and leaves the release `compiled`.
+    pub fn stage(&self, schema: &str, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
+        publish::publish(&self.live, schema, options, progress, publish::Until::Rehearsed)
+    }
+
+    /// Makes live what `schema` declares: a file, another database, or SQL text.
+    ///
+    /// A failure leaves live as it was, and the release `failed` with the reason in its log.
+    pub fn publish(&self, schema: &str, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
+        publish::publish(&self.live, schema, options, progress, publish::Until::Live)
+    }
+
+    /// Makes a kept or staged release live; without a number the newest staged one.
+    pub fn promote(&self, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
+        rollback::promote(&self.live, release, options, progress)
+    }
+
+    /// Makes an earlier release live again; without a number the one that was live before the live one first was.
+    pub fn rollback(&self, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
+        rollback::rollback(&self.live, release, options, progress)
+    }
+
+    /// The history, newest first.
+    pub fn releases(&self) -> Result<Vec<Release>> {
+        match recover::look(&self.live)? {
+            Some(store) => store.catalog.releases(),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The build log of a release, or of the newest one. `not_found` where there is no such release.
+    pub fn build_log(&self, release: Option<i64>) -> Result<Vec<Line>> {
+        let Some(store) = recover::look(&self.live)? else { return Ok(Vec::new()) };
+        if let Some(number) = release
+            && store.catalog.release(number)?.is_none()
+        {
+            return Err(Error::not_found(format!("there is no release {number}"))
+                .object(format!("release {number}"))
+                .hint("SELECT * FROM remy_releases lists them"));
+        }
+        store.catalog.build_log(release)
+    }
+
+    /// Takes a copy of live for a dev session.
+    pub fn dev_start(&self, name: &str) -> Result<Dev> {
+        dev::start(&self.live, name)
+    }
+
+    /// Makes a dev session's database equal to live, under open connections.
+    pub fn dev_reset(&self, name: &str) -> Result<Dev> {
+        dev::reset(&self.live, name)
+    }
+
+    /// Empties every table of a dev session's database, under open connections.
+    pub fn dev_truncate(&self, name: &str) -> Result<Dev> {
+        dev::truncate(&self.live, name)
+    }
+
+    /// Ends a dev session and removes its database.
+    pub fn dev_stop(&self, name: &str) -> Result<Dev> {
+        dev::stop(&self.live, name)
+    }
+
+    /// The dev sessions, newest first.
+    pub fn dev_list(&self) -> Result<Vec<Dev>> {
+        dev::list(&self.live)
+    }
+
+    /// Drops old snapshots. `days` goes before `options.retention_days`.
+    pub fn prune(&self, days: Option<u32>, options: &Options) -> Result<Pruned> {
+        retention::prune(&self.live, days, options)
+    }
+
+    /// Reads everything again, and says what is not as it should be.
+    pub fn verify(&self) -> Result<Verified> {
+        verify::verify(&self.live)
+    }
+
+    /// Drops remy's tables from live in one transaction; the store stays.
+    pub fn detach(&self) -> Result<Detached> {
+        detach::detach(&self.live)
+    }
+}
+
+/// Copies live to a file of the caller's.
+pub(crate) fn clone_to(live: &live::Live, path: &Path) -> Result<Cloned> {
+    let start = clock::Moment::now();
+    if path.exists() {
+        return Err(Error::invalid_argument(format!("{} is there already", path.display()))
+            .object(path.display().to_string())
+            .state("It was not touched")
+            .hint("Give a path that is free"));
+    }
+    let (bytes, method) = match live.access {
+        live::Access::Pages => {
+            let pin = clone::Pin::new(live)?;
+            let at = pin.begin()?;
+            let clone = clone::Clone::take(live, &pin, at, path)?;
+            (clone.bytes(), clone.method)
+        }
+        live::Access::Backup => (backup::clone_to(live, path)?, "backup"),
+    };
+    let conn = live.connect()?;
+    Ok(Cloned {
+        path: path.display().to_string(),
+        bytes,
+        release: marker::read(&conn)?.map(|marker| marker.release),
+        method,
+        duration_ms: clock::ms(start.elapsed()),
+    })
+}

@@ -1,0 +1,342 @@
+//! The live database: which file it is, and every connection to it.
+//!
+//! Nothing but SQLite opens the file in this process. Closing any other descriptor of it would drop every POSIX lock
+//! that the process holds on it, its connections' included; that lost commits within seconds.
+use crate::{
+    error::{Context, Error, Result},
+    sqlite,
+};
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    ffi::{CStr, CString},
+    fs,
+    mem::ManuallyDrop,
+    ops::Deref,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How pages are read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The embedded engine: page by page, and the WAL's marks are known.
+    Pages,
+    /// A host's SQLite: whole databases, by the backup API.
+    Backup,
+}
+
+/// What makes a file the same file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub(crate) fn of(metadata: &fs::Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// The live database of an application.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) path: PathBuf,
+    pub(crate) access: Access,
+    identity: Identity,
+    vfs: Option<CString>,
+    pid: u32,
+}
+
+/// What has to be equal between live and an image, and what is good to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) page_size: u32,
+    pub(crate) encoding: String,
+    pub(crate) journal_mode: String,
+}
+
+const NETWORK: &[(i64, &str)] =
+    &[(0x6969, "NFS"), (0x517b, "SMB"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2"), (0x0102_1997, "9p")];
+
+impl Live {
+    /// Finds the file at `path` and checks that remy can work with it.
+    #[cfg(feature = "engine")]
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        crate::engine::init();
+        if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+            return Err(Error::invalid_argument("a database in memory has no file to publish")
+                .state("Nothing was done")
+                .hint("Give the path of a database file"));
+        }
+        Self::find(path, Access::Pages, None)
+    }
+
+    /// The main database of a host's connection. `only_read`: no switch is to come, so a read transaction of the caller's
+    /// does no harm (a SELECT from a table-valued function is one).
+    pub(crate) fn of_host(host: &Connection, only_read: bool) -> Result<Self> {
+        let refuse =
+            |what: &str, hint: &str| Err(Error::invalid_argument(what).state("Nothing was done").hint(hint.to_owned()));
+        if sqlite::in_transaction(host, only_read) {
+            return refuse(
+                "this connection is in a transaction, or in a statement that writes",
+                "Commit or roll back first, and call remy in a SELECT of its own",
+            );
+        }
+        let path = match host.path() {
+            Some(path) if !path.is_empty() => PathBuf::from(path),
+            _ => return refuse("the main database of this connection is in memory", "Open a database file"),
+        };
+        let (vfs, unsafe_parameter) = sqlite::host_file(host);
+        if let Some(name) = unsafe_parameter {
+            return refuse(
+                &format!("{} is open with {name}=1, so that SQLite takes no locks on it", path.display()),
+                "Open it without that parameter",
+            );
+        }
+        Self::find(&path, Access::Backup, vfs)
+    }
+
+    /// Another database file, worked on in the same way.
+    pub(crate) fn sibling(&self, path: &Path) -> Result<Self> {
+        Self::find(path, self.access, self.vfs.clone())
+    }
+
+    fn find(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
+        let shown = path.display();
+        let path = path.canonicalize().map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::not_found(format!("there is no database at {shown}"))
+                .state("Nothing was done")
+                .hint("Check the path; remy works on a database file that is there"),
+            _ => Error::io(format!("opening {shown}: {e}")).state("Nothing was done"),
+        })?;
+        let metadata = fs::metadata(&path).context(|| format!("opening {shown}"))?;
+        let refuse = |what: String, hint: &str| {
+            Err(Error::invalid_argument(what).state("Nothing was done").hint(hint.to_owned()))
+        };
+        if !metadata.is_file() {
+            return refuse(format!("{shown} is not a file"), "Give the path of a database file");
+        }
+        if metadata.nlink() > 1 {
+            return refuse(
+                format!("{shown} has {} hard links, and each name would have a WAL of its own", metadata.nlink()),
+                "Remove the other names",
+            );
+        }
+        if let Some(name) = network(&path)? {
+            return refuse(
+                format!("{shown} is on {name}, where SQLite's locks and shared memory do not hold"),
+                "Move the database to a disk of this machine",
+            );
+        }
+        let live = Self { identity: Identity::of(&metadata), path, access, vfs, pid: std::process::id() };
+        live.no_stranger()?;
+        let conn = live.connect()?;
+        live.read_schema(&conn)?;
+        let reserved = sqlite::reserved_bytes(&conn);
+        if reserved != 0 {
+            return refuse(
+                format!("each page of {shown} keeps {reserved} bytes for an extension (a checksum or encryption VFS)"),
+                "remy would write pages without what belongs there; it does not support this",
+            );
+        }
+        if conn.is_readonly("main").context(|| format!("opening {shown}"))? {
+            return Err(Error::io(format!("{shown} is read-only for this process"))
+                .state("Nothing was done")
+                .hint("Give this user write permission on the file and its folder"));
+        }
+        drop(conn);
+        Ok(live)
+    }
+
+    /// Opens a connection. It checkpoints only when told to, and waits up to 5 s for others' locks.
+    pub(crate) fn connect(&self) -> Result<LiveConnection<'_>> {
+        self.same_process()?;
+        self.same_file()?;
+        // PRIVATECACHE: in a host with a shared cache our locks would be the application's.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = match &self.vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_c_str()),
+            None => Connection::open_with_flags(&self.path, flags),
+        };
+        let conn = opened.context(|| format!("opening {}", self.path.display()))?;
+        let conn = LiveConnection { live: self, conn: ManuallyDrop::new(conn) };
+        conn.busy_timeout(Duration::from_secs(5))?;
+        Ok(conn)
+    }
+
+    fn read_schema(&self, conn: &Connection) -> Result<()> {
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .or_else(|e| {
+                // Before 3.33 the table has only its old name.
+                if e.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) {
+                    conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
+                } else {
+                    Err(e)
+                }
+            })
+            .context(|| format!("reading {}", self.path.display()))
+            .map_err(|e| match e {
+                Error::Busy(_) => e
+                    .state("Nothing was done")
+                    .hint("Another connection holds the whole file: end it, or its locking_mode=EXCLUSIVE"),
+                Error::Corrupt(_) => {
+                    e.state("Nothing was done").hint("Give the path of an SQLite database, or restore it from a copy")
+                }
+                e => e.state("Nothing was done"),
+            })
+    }
+
+    /// Refuses where the file at live's path is not the one that was opened.
+    pub(crate) fn same_file(&self) -> Result<()> {
+        let now = fs::metadata(&self.path).ok().map(|m| Identity::of(&m));
+        if now == Some(self.identity) {
+            return Ok(());
+        }
+        Err(Error::busy(format!("{} was renamed or replaced meanwhile", self.path.display()))
+            .state("Neither file was changed")
+            .hint("Find out who moves the file, and start again"))
+    }
+
+    fn same_process(&self) -> Result<()> {
+        if self.pid == std::process::id() {
+            return Ok(());
+        }
+        Err(Error::invalid_argument(format!("{} was opened before a fork", self.path.display()))
+            .state("Nothing was done")
+            .hint("SQLite's connections do not survive a fork: open it in this process"))
+    }
+
+    /// Refuses where another SQLite library of this process has live open: closing a file there drops the locks here.
+    pub(crate) fn no_stranger(&self) -> Result<()> {
+        let found = match self.access {
+            Access::Pages => self.stranger_has_descriptor()?,
+            Access::Backup => self.mapped_twice()?,
+        };
+        if !found {
+            return Ok(());
+        }
+        Err(Error::live_in_use(format!(
+            "this process has {} open through another SQLite library, or by hand",
+            self.path.display()
+        ))
+        .state("Live is unchanged")
+        .hint("Two SQLite libraries in one process drop each other's locks: close it there, or run remy in a process of its own"))
+    }
+
+    /// Descriptors of live in this process, less those of the embedded engine. The engine opens and closes some while we
+    /// count, so a difference has to show three times.
+    fn stranger_has_descriptor(&self) -> Result<bool> {
+        for _ in 0..3 {
+            let mut all = 0;
+            for entry in fs::read_dir("/proc/thread-self/fd").map_err(no_proc)? {
+                let Ok(entry) = entry else { continue };
+                // Follows the link without opening the file.
+                if fs::metadata(entry.path()).is_ok_and(|m| Identity::of(&m) == self.identity) {
+                    all += 1;
+                }
+            }
+            if all <= sqlite::descriptors(self.identity.device, self.identity.inode)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether two libraries have mapped live's wal-index: each maps its first part once.
+    fn mapped_twice(&self) -> Result<bool> {
+        let mut shm = self.path.as_os_str().to_owned();
+        shm.push("-shm");
+        let Ok(shm) = fs::metadata(shm) else { return Ok(false) };
+        let maps = fs::read("/proc/self/maps").map_err(no_proc)?;
+        let inode = shm.ino().to_string();
+        let first_parts = maps
+            .split(|&byte| byte == b'\n')
+            .filter(|line| {
+                // address perms offset device inode path
+                let mut fields = line.split(|&byte| byte == b' ').filter(|field| !field.is_empty());
+                let (offset, found) = (fields.nth(2), fields.nth(1));
+                offset.is_some_and(|offset| offset.iter().all(|&digit| digit == b'0'))
+                    && found == Some(inode.as_bytes())
+            })
+            .count();
+        Ok(first_parts > 1)
+    }
+
+    /// What an image has to share with live.
+    pub(crate) fn shape(&self, conn: &Connection) -> Result<Shape> {
+        let text = |pragma: &str| conn.query_row(pragma, [], |row| row.get::<_, String>(0));
+        Ok(Shape {
+            page_size: conn.query_row("PRAGMA page_size", [], |row| row.get(0))?,
+            encoding: text("PRAGMA encoding")?,
+            journal_mode: text("PRAGMA journal_mode")?,
+        })
+    }
+
+    /// The name that messages use.
+    pub(crate) fn shown(&self) -> std::path::Display<'_> {
+        self.path.display()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    pub(crate) fn vfs(&self) -> Option<&CStr> {
+        self.vfs.as_deref()
+    }
+}
+
+fn no_proc(e: std::io::Error) -> Error {
+    Error::io(format!("reading /proc of this process: {e}"))
+        .state("Live is unchanged")
+        .hint("remy has to see there that no other SQLite library has live open: mount /proc")
+}
+
+fn network(path: &Path) -> Result<Option<&'static str>> {
+    let c_path = CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| Error::invalid_argument(format!("{} holds a NUL byte", path.display())))?;
+    // SAFETY: statfs fills the struct given to it; all-zero is a valid value of it.
+    let (code, found) = unsafe {
+        let mut found: libc::statfs = std::mem::zeroed();
+        (libc::statfs(c_path.as_ptr(), &raw mut found), found)
+    };
+    if code != 0 {
+        return Err(std::io::Error::last_os_error())
+            .context(|| format!("looking at the file system of {}", path.display()));
+    }
+    // The width of f_type differs between machines; the numbers are 32 bits.
+    #[allow(clippy::unnecessary_cast)]
+    let kind = (found.f_type as i64) & 0xffff_ffff;
+    Ok(NETWORK.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name))
+}
+
+/// A connection to live.
+///
+/// Where another SQLite library of this process has live open when this is dropped, it is left open: closing it would
+/// drop that library's locks.
+pub(crate) struct LiveConnection<'a> {
+    live: &'a Live,
+    conn: ManuallyDrop<Connection>,
+}
+
+impl Deref for LiveConnection<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.conn
+    }
+}
+
+impl Drop for LiveConnection<'_> {
+    fn drop(&mut self) {
+        // A child of a fork must not close what is the parent's: POSIX locks are not inherited, but the WAL is shared.
+        if self.live.same_process().is_ok() && self.live.no_stranger().is_ok() {
+            // SAFETY: dropped here, and never used again.
+            unsafe { ManuallyDrop::drop(&mut self.conn) };
+        }
+    }
+}

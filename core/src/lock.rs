@@ -1,0 +1,35 @@
+//! The store's lock: one verb at a time, in every process.
+use crate::{
+    clock::Moment,
+    error::{Context, Error, Result},
+};
+use std::{fs::File, os::fd::AsRawFd, path::Path, time::Duration};
+
+/// Held until dropped; the kernel lets it go when the process dies.
+pub(crate) struct Lock(#[expect(dead_code, reason = "closing it is what unlocks")] File);
+
+impl Lock {
+    /// Waits up to `timeout` for the lock on `file`, which is opened close-on-exec (as every file of Rust's is).
+    pub(crate) fn take(file: File, path: &Path, timeout: Duration) -> Result<Self> {
+        let start = Moment::now();
+        loop {
+            // SAFETY: the descriptor is open as long as `file` is.
+            if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+                return Ok(Self(file));
+            }
+            let e = std::io::Error::last_os_error();
+            if e.kind() != std::io::ErrorKind::WouldBlock {
+                return Err(e).context(|| format!("locking {}", path.display()));
+            }
+            if start.elapsed() >= timeout {
+                return Err(Error::busy(format!(
+                    "another remy is at work on this database (it holds {})",
+                    path.display()
+                ))
+                .state("Live is unchanged")
+                .hint("Wait for it to end, and start again; lock_timeout_ms says how long to wait"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The build log of a verb that is at work: every step with start, duration, outcome and context.
+use crate::{
+    catalog::{Catalog, Line},
+    clock::{self, Moment},
+    error::{Error, Result},
+    progress::Progress,
+};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
+
+pub(crate) struct Log<'a> {
+    /// Where lines are kept; a dry run keeps none.
+    catalog: Option<&'a Catalog>,
+    progress: Progress<'a>,
+    release: Cell<i64>,
+    lines: RefCell<Vec<Line>>,
+}
+
+impl<'a> Log<'a> {
+    pub(crate) fn new(catalog: Option<&'a Catalog>, release: i64, progress: Progress<'a>) -> Self {
+        Self { catalog, progress, release: Cell::new(release), lines: RefCell::default() }
+    }
+
+    /// Does a step and writes down how it went. `done` says what was done.
+    pub(crate) fn step<T>(
+        &self,
+        step: &str,
+        work: impl FnOnce() -> Result<T>,
+        done: impl FnOnce(&T) -> String,
+    ) -> Result<T> {
+        self.progress.check()?;
+        let (at, start) = (clock::now(), Moment::now());
+        let result = work();
+        match &result {
+            Ok(value) => self.add(step, at, start.elapsed(), "ok", done(value), None, None),
+            Err(e) => self.failed(step, at, start.elapsed(), e),
+        }
+        result
+    }
+
+    /// A statement of the plan, which has been run.
+    pub(crate) fn statement(&self, object: &str, sql: &str, took: Duration) {
+        let first_line = sql.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        self.add("rehearse", clock::now(), took, "ok", first_line, Some(object.to_owned()), Some(sql.to_owned()));
+    }
+
+    pub(crate) fn note(&self, step: &str, message: impl Into<String>) {
+        self.add(step, clock::now(), Duration::ZERO, "ok", message.into(), None, None);
+    }
+
+    pub(crate) fn warn(&self, step: &str, message: impl Into<String>) {
+        self.add(step, clock::now(), Duration::ZERO, "warning", message.into(), None, None);
+    }
+
+    /// Writes down why a verb ended, unless a step has done so.
+    pub(crate) fn end(&self, e: &Error) {
+        if self.lines.borrow().last().is_none_or(|line| line.outcome != "failed") {
+            self.failed("switch", clock::now(), Duration::ZERO, e);
+        }
+    }
+
+    fn failed(&self, step: &str, at: i64, took: Duration, e: &Error) {
+        let detail = e.detail();
+        self.add(step, at, took, "failed", format!("{}: {e}", e.code()), detail.object.clone(), detail.sql.clone());
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the columns of a line")]
+    fn add(
+        &self,
+        step: &str,
+        at: i64,
+        took: Duration,
+        outcome: &str,
+        message: String,
+        object: Option<String>,
+        sql: Option<String>,
+    ) {
+        let mut line = Line {
+            release: self.release.get(),
+            seq: i64::try_from(self.lines.borrow().len()).unwrap_or(0) + 1,
+            at,
+            step: step.to_owned(),
+            outcome: outcome.to_owned(),
+            message,
+            object,
+            sql,
+            duration_ms: clock::ms(took),
+        };
+        // A log that cannot be written is no reason to stop what it is about.
+        if let Some(seq) = self.catalog.and_then(|catalog| catalog.add_line(&line).ok()) {
+            line.seq = seq;
+        }
+        self.progress.line(&line);
+        self.lines.borrow_mut().push(line);
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.lines.borrow().clone()
+    }
+
+    pub(crate) fn progress(&self) -> Progress<'a> {
+        self.progress
+    }
+}

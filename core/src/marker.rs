@@ -1,0 +1,90 @@
+//! `_remy_release`: the one row in live that says which release is live. It travels with the pages of a switch, so it
+//! cannot be wrong about them.
+use crate::error::{Context, Result};
+use rusqlite::{Connection, OptionalExtension};
+
+/// The format that this version writes.
+const FORMAT: i64 = 1;
+
+/// What live says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Marker {
+    /// Unique to the switch that wrote it.
+    pub(crate) switch_id: String,
+    pub(crate) release: i64,
+    pub(crate) label: Option<String>,
+    pub(crate) commit: Option<String>,
+    /// The release's artifacts, relative to the store.
+    pub(crate) artifacts: Option<String>,
+    pub(crate) live_at: i64,
+}
+
+/// Reads the marker. `None` where no release was ever switched in.
+pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
+    let there = conn
+        .query_row("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = '_remy_release'", [], |_| Ok(()))
+        .optional()
+        .context(|| "looking for live's marker".into())?;
+    if there.is_none() {
+        return Ok(None);
+    }
+    conn.query_row(
+        "SELECT switch_id, release, label, \"commit\", artifacts, live_at FROM main._remy_release",
+        [],
+        |row| {
+            Ok(Marker {
+                switch_id: row.get(0)?,
+                release: row.get(1)?,
+                label: row.get(2)?,
+                commit: row.get(3)?,
+                artifacts: row.get(4)?,
+                live_at: row.get(5)?,
+            })
+        },
+    )
+    .optional()
+    .context(|| "reading the marker _remy_release".into())
+}
+
+/// Writes the marker, inside the caller's transaction.
+pub(crate) fn write(conn: &Connection, marker: &Marker) -> Result<()> {
+    let doing = || "writing the marker _remy_release".into();
+    conn.execute_batch(
+        "CREATE TABLE IF NOT EXISTS main._remy_release (
+           one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, switch_id TEXT NOT NULL, release INTEGER NOT NULL,
+           label TEXT, \"commit\" TEXT, artifacts TEXT, live_at INTEGER NOT NULL)",
+    )
+    .context(doing)?;
+    conn.execute(
+        "INSERT OR REPLACE INTO main._remy_release (one, format, switch_id, release, label, \"commit\", artifacts, live_at)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (FORMAT, &marker.switch_id, marker.release, &marker.label, &marker.commit, &marker.artifacts, marker.live_at),
+    )
+    .context(doing)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_whatever_comes() {
+        crate::engine::init();
+        let conn = Connection::open_in_memory().unwrap();
+        assert_eq!(read(&conn).unwrap(), None);
+        let mut marker = Marker {
+            switch_id: "a".into(),
+            release: 2,
+            label: Some("v2".into()),
+            commit: None,
+            artifacts: None,
+            live_at: 7,
+        };
+        write(&conn, &marker).unwrap();
+        marker.switch_id = "b".into();
+        marker.release = 3;
+        write(&conn, &marker).unwrap();
+        assert_eq!(read(&conn).unwrap(), Some(marker));
+    }
+}

@@ -1,0 +1,692 @@
+//! A schema change on a clone: settings, migrations, what the rows have to say, the plan, and the checks.
+//!
+//! Everything works on any plain connection. But for [`prepare`], all of it runs inside a transaction of the caller's.
+use crate::{
+    authorizer::Authorizer,
+    error::{Context, Error, Result, sqlite_message},
+    options::{Allow, Options},
+    prepared::Prepared,
+    quote::{ident, literal},
+    schema::{
+        Declared, diff, introspect, lex,
+        plan::{Plan, Question, Statement, Violations},
+    },
+};
+use rusqlite::{Connection, OptionalExtension, config::DbConfig, ffi};
+use std::{
+    ffi::{CStr, CString, c_int},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    ptr,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// A migration file that ran.
+#[derive(Debug, Clone)]
+pub struct Migrated {
+    /// The file's name.
+    pub name: String,
+    /// The BLAKE3 hash of its text.
+    pub hash: String,
+    /// The file as a statement of the plan.
+    pub statement: Statement,
+}
+
+/// Sets a connection up for changing a schema, and loads the libraries of `options.extensions`. Outside any transaction.
+pub fn prepare(conn: &Connection, options: &Options) -> Result<()> {
+    let doing = || "preparing the connection to the clone".to_owned();
+    if !conn.is_autocommit() {
+        return Err(Error::internal(
+            "a connection was to be prepared inside a transaction, where foreign_keys cannot be set",
+        ));
+    }
+    use DbConfig as C;
+    for (setting, on) in [
+        (C::SQLITE_DBCONFIG_ENABLE_FKEY, false),
+        (C::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, true),
+        (C::SQLITE_DBCONFIG_DEFENSIVE, false),
+        (C::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+        (C::SQLITE_DBCONFIG_ENABLE_TRIGGER, true),
+        (C::SQLITE_DBCONFIG_ENABLE_VIEW, true),
+        // Schemas with "strings" in double quotes are about, and have to load.
+        (C::SQLITE_DBCONFIG_DQS_DDL, true),
+        (C::SQLITE_DBCONFIG_DQS_DML, true),
+    ] {
+        conn.set_db_config(setting, on).context(doing)?;
+    }
+    conn.execute_batch("PRAGMA recursive_triggers = OFF; PRAGMA ignore_check_constraints = OFF").context(doing)?;
+    for library in &options.extensions {
+        load_extension(conn, library).map_err(|why| {
+            Error::invalid_argument(format!("the extension {} cannot be loaded: {why}", library.display()))
+                .object(library.display().to_string())
+                .state("Nothing was done")
+                .hint("Check `extensions`")
+        })?;
+    }
+    Ok(())
+}
+
+/// Loads a library. Loading is on for no longer than that.
+fn load_extension(conn: &Connection, library: &Path) -> std::result::Result<(), String> {
+    let path = CString::new(library.as_os_str().as_bytes()).map_err(|e| e.to_string())?;
+    let allow = |on: c_int| {
+        // SAFETY: the handle is open; this verb takes an int and a pointer that may be NULL.
+        unsafe {
+            ffi::sqlite3_db_config(
+                conn.handle(),
+                ffi::SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION,
+                on,
+                ptr::null_mut::<c_int>(),
+            )
+        }
+    };
+    let mut why = ptr::null_mut();
+    allow(1);
+    // SAFETY: as above; a message that SQLite gives is freed below.
+    let code = unsafe { ffi::sqlite3_load_extension(conn.handle(), path.as_ptr(), ptr::null(), &mut why) };
+    allow(0);
+    if code == ffi::SQLITE_OK {
+        return Ok(());
+    }
+    if why.is_null() {
+        return Err(format!("SQLite's error {code}"));
+    }
+    // SAFETY: SQLite gave a NUL-terminated text that is the caller's to free.
+    let message = unsafe {
+        let message = CStr::from_ptr(why).to_string_lossy().into_owned();
+        ffi::sqlite3_free(why.cast());
+        message
+    };
+    Err(message)
+}
+
+const ON_THE_CLONE: &str = "Only the clone was changed";
+
+/// Runs the migration files of `folder` that have not run yet, in order, and records them.
+pub fn migrations(conn: &Connection, folder: &Path, on: &mut dyn FnMut(&Statement, Duration)) -> Result<Vec<Migrated>> {
+    let files = migration_files(folder)?;
+    let doing = || "recording the migrations".to_owned();
+    let recorded = "CREATE TABLE IF NOT EXISTS _remy_migrations (name TEXT PRIMARY KEY, hash TEXT, applied_at INTEGER)";
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    conn.execute_batch(recorded).context(doing)?;
+    let mut ran = Vec::new();
+    for (name, path) in files {
+        let text = std::fs::read_to_string(&path).context(|| format!("reading the migration {}", path.display()))?;
+        let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+        let before: Option<String> = conn
+            .query_row("SELECT hash FROM main._remy_migrations WHERE name = ?1", [&name], |row| row.get(0))
+            .optional()
+            .context(doing)?;
+        match before {
+            Some(before) if before == hash => continue,
+            Some(_) => {
+                return Err(Error::invalid_argument(format!(
+                    "the migration {name} ran before, and its file has changed since"
+                ))
+                .object(&name)
+                .state(ON_THE_CLONE)
+                .hint("Put the file back as it was, and the change into a new one"));
+            }
+            None => {}
+        }
+        let started = Instant::now();
+        let own = own_names(conn)?;
+        run_migration(conn, &name, &text)?;
+        // The one way that SQLite does not tell the new name of.
+        if own_names(conn)? != own {
+            return Err(Error::ddl_failed(format!(
+                "the migration {name} renamed a table to a name that begins with _remy_"
+            ))
+            .object(&name)
+            .state(ON_THE_CLONE)
+            .hint("Names that begin with _remy_ are remy's own; choose another"));
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let record = "INSERT INTO main._remy_migrations (name, hash, applied_at) VALUES (?1, ?2, ?3)";
+        conn.execute(record, (&name, &hash, now)).context(doing)?;
+        let statement = Statement::migration(u32::try_from(ran.len() + 1).unwrap_or(u32::MAX), &name, &text);
+        on(&statement, started.elapsed());
+        ran.push(Migrated { name, hash, statement });
+    }
+    Ok(ran)
+}
+
+fn own_names(conn: &Connection) -> Result<Vec<String>> {
+    let doing = || "reading the names of remy's own tables".to_owned();
+    let sql = "SELECT name FROM main.sqlite_schema WHERE lower(substr(name, 1, 6)) = '_remy_' ORDER BY 1";
+    let mut statement = conn.prepare(sql).context(doing)?;
+    statement.query_map([], |row| row.get(0)).context(doing)?.collect::<rusqlite::Result<_>>().context(doing)
+}
+
+/// The `NNNN_name.sql` files of a folder, by their numbers.
+fn migration_files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let doing = || format!("reading the folder of migrations {}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).context(doing)? {
+        let path = entry.context(doing)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
+        if !name.ends_with(".sql") {
+            continue;
+        }
+        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+        let number = name[..digits].parse::<u64>().ok().filter(|_| name[digits..].starts_with('_'));
+        let Some(number) = number else {
+            return Err(Error::invalid_argument(format!("{name} in {} has no number to run by", folder.display()))
+                .object(&name)
+                .state("Nothing was done")
+                .hint("Name migrations NNNN_name.sql, such as 0001_split_names.sql"));
+        };
+        files.push((number, name, path));
+    }
+    files.sort();
+    Ok(files.into_iter().map(|(_, name, path)| (name, path)).collect())
+}
+
+fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
+    let guard = Authorizer::new(conn)?;
+    let tokens = lex::tokens(text);
+    let mut start = 0;
+    while let Some(first) = tokens.get(tokens.partition_point(|token| token.start < start)) {
+        start = first.end();
+        if first.is(";") {
+            continue;
+        }
+        let failed = match Prepared::new(conn, text, first.start) {
+            Ok(mut statement) => {
+                start = statement.end;
+                statement.run().err().map(|why| (why, first.start))
+            }
+            Err(failure) => Some(failure),
+        };
+        let ended = conn.is_autocommit().then(|| "it ended the transaction".to_owned());
+        if let Some((why, at)) = failed.or_else(|| ended.map(|why| (why, first.start))) {
+            let rest = tokens.iter().find(|token| token.start >= first.start && token.is(";"));
+            let end = start.max(first.end()).max(rest.map_or(text.len(), lex::Token::end));
+            let sql = text[first.start..end].trim();
+            let line = text[..at].matches('\n').count() + 1;
+            let why = match guard.denied() {
+                Some(denied) => format!("{denied} is not allowed in a migration"),
+                None => why,
+            };
+            return Err(Error::ddl_failed(format!("the migration {name} failed in line {line}: {why}: {sql}"))
+                .object(name)
+                .sql(sql)
+                .state(ON_THE_CLONE)
+                .hint("Correct the file and try again"));
+        }
+    }
+    drop(guard);
+    drop_temporary(conn)
+}
+
+/// Temporary tables of a migration would stand before those of the clone.
+fn drop_temporary(conn: &Connection) -> Result<()> {
+    let doing = || "dropping a migration's temporary tables".to_owned();
+    let sql = "SELECT type, name FROM temp.sqlite_schema WHERE type IN ('table', 'view', 'trigger') AND name NOT GLOB 'sqlite_*'
+               ORDER BY type DESC";
+    let mut statement = conn.prepare(sql).context(doing)?;
+    let found: Vec<(String, String)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .context(doing)?
+        .collect::<rusqlite::Result<_>>()
+        .context(doing)?;
+    for (kind, name) in found {
+        conn.execute_batch(&format!("DROP {kind} IF EXISTS temp.{}", ident(&name))).context(doing)?;
+    }
+    Ok(())
+}
+
+/// Asks the rows what the plan has to know, before any of its statements runs: counts what each takes away, and refuses
+/// what the rows do not allow, or what nobody has said may be done.
+pub fn measure(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<()> {
+    survey(conn, plan, options)?.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// As [`measure`], but gives what it would refuse.
+pub fn survey(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<Vec<Error>> {
+    if plan.violations.is_none() {
+        plan.violations = Some(violations(conn)?);
+    }
+    let mut refusals = Vec::new();
+    for (at, question) in plan.questions.clone() {
+        let answer = ask(conn, &question, options)?;
+        let Some(statement) = plan.statements.get_mut(at) else { continue };
+        if let Some(loses) = answer.loses {
+            statement.loses = Some(match statement.loses.take() {
+                Some(before) => format!("{before}; {loses}"),
+                None => loses,
+            });
+        }
+        // What is harder to get leave for stands first.
+        let rank = |needs: Option<&str>| ["drop", "type_change", "lossy"].iter().position(|n| Some(*n) == needs);
+        if rank(answer.needs) > rank(statement.needs) {
+            statement.needs = answer.needs;
+        }
+        refusals.extend(answer.refusal);
+    }
+    if options.allow.contains(&Allow::Lossy) {
+        for statement in &mut plan.statements {
+            if let Some(filling) = statement.filling.take() {
+                statement.sql = filling;
+            }
+        }
+    }
+    // What has to be decided by a person comes before what the rows do not allow.
+    refusals.sort_by_key(|e| e.code() != "ambiguous_rename");
+    Ok(refusals)
+}
+
+#[derive(Default)]
+struct Answer {
+    loses: Option<String>,
+    needs: Option<&'static str>,
+    refusal: Option<Error>,
+}
+
+fn count(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+}
+
+fn things(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+const UNTOUCHED: &str = "Nothing was changed";
+
+fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answer> {
+    let number = |sql: &str, table: &str| count(conn, sql).context(|| format!("counting the rows of {table}"));
+    let rows = |table: &str| number(&format!("SELECT count(*) FROM {}", ident(table)), table);
+    let values =
+        |table: &str, column: &str| number(&format!("SELECT count({}) FROM {}", ident(column), ident(table)), table);
+    let mut answer = Answer::default();
+    match question {
+        Question::Rows { table } => {
+            // A virtual table may be of a module that is not here; dropping it says so.
+            let n = rows(table).unwrap_or(0);
+            answer.loses = (n > 0).then(|| things(n, "row"));
+        }
+        Question::Values { table, column } => {
+            let n = values(table, column).unwrap_or(0);
+            if n > 0 {
+                answer.loses = Some(format!("{}, {n} with a value in {column}", things(rows(table)?, "row")));
+            }
+        }
+        Question::Retype { table, column, from, to, affinities } => {
+            let n = values(table, column)?;
+            if n == 0 {
+                return Ok(answer);
+            }
+            let (changed, lost) = retype(conn, table, column, *affinities)?;
+            let (from, to) = (named_type(from), named_type(to));
+            let counts = format!("{} of {n}, {lost} of which cannot be converted back", things(changed, "value"));
+            answer.needs = Some("type_change");
+            answer.loses = (changed > 0).then(|| format!("{counts}: {column} from {from} to {to}"));
+            if !options.allow.contains(&Allow::TypeChange) {
+                let what =
+                    format!("the type of {table}.{column} would change from {from} to {to}, which changes {counts}");
+                let error = Error::lossy_change(what).object(format!("{table}.{column}")).state(UNTOUCHED);
+                answer.refusal = Some(error.hint(
+                    "Allow it with \"allow\":[\"type_change\"], declare it as a rename of another column, or convert the values \
+                     in a migration",
+                ));
+            }
+        }
+        Question::Computed { table, column, expr } => {
+            let differ = format!("SELECT count(*) FROM {} WHERE {} IS NOT ({expr})", ident(table), ident(column));
+            let n = count(conn, &differ).or_else(|_| values(table, column))?;
+            if n > 0 {
+                answer.needs = Some("lossy");
+                answer.loses = Some(format!("{} in {column}, which is computed from now on", things(n, "value")));
+                answer.refusal = (!options.allow.contains(&Allow::Lossy)).then(|| {
+                    Error::lossy_change(format!(
+                        "{table}.{column} would be computed as ({expr}), and {} of it are others",
+                        things(n, "value")
+                    ))
+                    .object(format!("{table}.{column}"))
+                    .state(UNTOUCHED)
+                    .hint("Allow it with \"allow\":[\"lossy\"], or give the computed column another name")
+                });
+            }
+        }
+        Question::Nulls { table, column, default } => {
+            let n = rows(table)? - values(table, column)?;
+            if n == 0 {
+                return Ok(answer);
+            }
+            let what = format!("{table}.{column} would be NOT NULL, and is NULL in {}", things(n, "row"));
+            if let Some(default) = default {
+                answer.needs = Some("lossy");
+                answer.loses = Some(format!("{} in {column}, which becomes {default}", things(n, "NULL")));
+                answer.refusal = (!options.allow.contains(&Allow::Lossy)).then(|| {
+                    Error::lossy_change(what).hint(format!(
+                        "Allow it with \"allow\":[\"lossy\"] to fill in {default}, or fill it in with a migration"
+                    ))
+                });
+            } else {
+                answer.refusal =
+                    Some(Error::check_failed(what).hint("Give it a DEFAULT, or fill it in with a migration"));
+            }
+            answer.refusal = answer.refusal.map(|e| e.object(format!("{table}.{column}")).state(UNTOUCHED));
+        }
+        Question::Rowids { table, column } => {
+            let c = ident(column);
+            let is = format!("typeof({c}) IN ('integer', 'real', 'text') AND {c} = CAST({c} AS INTEGER)");
+            let n = number(&format!("SELECT count(*) FROM {} WHERE NOT ({is})", ident(table)), table)?;
+            answer.refusal = (n > 0).then(|| {
+                let what =
+                    format!("{table}.{column} would be INTEGER PRIMARY KEY, and is no integer in {}", things(n, "row"));
+                let error = Error::check_failed(what).object(format!("{table}.{column}")).state(UNTOUCHED);
+                error.hint("Give these rows an integer, with a migration or before publishing")
+            });
+        }
+        Question::NoValue { table, column } => {
+            let n = rows(table)?;
+            answer.refusal = (n > 0).then(|| {
+                let what = format!(
+                    "the new column {table}.{column} is NOT NULL without a DEFAULT, and {table} has {}",
+                    things(n, "row")
+                );
+                let error = Error::check_failed(what).object(format!("{table}.{column}")).state(UNTOUCHED);
+                error.hint(
+                    "Give it a DEFAULT, or add it without NOT NULL, fill it in with a migration, and require it then",
+                )
+            });
+        }
+        Question::Unique { table, object, columns, condition } => {
+            answer.refusal = duplicates(conn, table, object, columns, condition.as_deref());
+        }
+        Question::Columns { table, dropped, added } => {
+            let with_data = with_data(dropped, |column| values(table, column).map(|n| n > 0))?;
+            if !with_data.is_empty() {
+                answer.needs = Some("drop");
+                if !options.allow.contains(&Allow::Drop) {
+                    let (gone, come) = (with_data.join(", "), added.join(", "));
+                    let error =
+                        Error::ambiguous_rename(format!("{table} loses {gone}, which has values, and gains {come}"));
+                    let hint = format!(
+                        "Say that it is a rename, with \"renames\":[\"{table}.{}={}\"] or a comment @renamed from={} beside the column, \
+                         or that the drop is meant, with \"allow\":[\"drop\"]",
+                        with_data[0], added[0], with_data[0]
+                    );
+                    answer.refusal =
+                        Some(error.object(format!("{table}.{}", with_data[0])).state(UNTOUCHED).hint(hint));
+                }
+            }
+        }
+        Question::Tables { dropped, created } => {
+            let with_rows = with_data(dropped, |table| rows(table).map(|n| n > 0))?;
+            if !with_rows.is_empty() {
+                answer.needs = Some("drop");
+                if !options.allow.contains(&Allow::Drop) {
+                    let (gone, come) = (with_rows.join(", "), created.join(", "));
+                    let error =
+                        Error::ambiguous_rename(format!("the schema loses {gone}, which has rows, and gains {come}"));
+                    let hint = format!(
+                        "Say that it is a rename, with \"renames\":[\"{}={}\"] or a comment @renamed from={} before the table, \
+                         or that the drop is meant, with \"allow\":[\"drop\"]",
+                        with_rows[0], created[0], with_rows[0]
+                    );
+                    answer.refusal = Some(error.object(&with_rows[0]).state(UNTOUCHED).hint(hint));
+                }
+            }
+        }
+    }
+    Ok(answer)
+}
+
+fn with_data(names: &[String], has: impl Fn(&str) -> Result<bool>) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for name in names {
+        if has(name)? {
+            found.push(name.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn named_type(declared: &str) -> &str {
+    if declared.is_empty() { "no type" } else { declared }
+}
+
+/// How many values a column's new affinity changes, and how many of them the old one does not bring back. A temporary
+/// table converts them: no expression of SQL does what storing a value does.
+fn retype(conn: &Connection, table: &str, column: &str, affinities: (&str, &str)) -> Result<(u64, u64)> {
+    let doing = || format!("counting what a new type changes in {table}.{column}");
+    let (old, new) = affinities;
+    conn.execute_batch(&format!(
+        "DROP TABLE IF EXISTS temp._remy_measure;
+         CREATE TEMP TABLE _remy_measure (was BLOB, new {new}, back {old});
+         INSERT INTO temp._remy_measure (was, new) SELECT {c}, {c} FROM main.{t} WHERE {c} IS NOT NULL;
+         DELETE FROM temp._remy_measure WHERE was IS new AND typeof(was) = typeof(new);
+         UPDATE temp._remy_measure SET back = new;",
+        c = ident(column),
+        t = ident(table),
+    ))
+    .context(doing)?;
+    let changed = count(conn, "SELECT count(*) FROM temp._remy_measure").context(doing)?;
+    let lost = "SELECT count(*) FROM temp._remy_measure WHERE NOT (was IS back AND typeof(was) = typeof(back))";
+    let lost = count(conn, lost).context(doing)?;
+    conn.execute_batch("DROP TABLE temp._remy_measure").context(doing)?;
+    Ok((changed, lost))
+}
+
+/// A refusal where rows stand in the way of a new UNIQUE. What cannot be asked by the names of now, the plan will say.
+fn duplicates(
+    conn: &Connection,
+    table: &str,
+    object: &str,
+    columns: &[String],
+    condition: Option<&str>,
+) -> Option<Error> {
+    let present: Vec<String> = columns.iter().map(|column| format!("({column}) IS NOT NULL")).collect();
+    let sql = format!(
+        "SELECT count(*), ifnull(sum(n), 0) FROM (SELECT count(*) AS n FROM {} WHERE {} AND ({}) GROUP BY {} HAVING count(*) > 1)",
+        ident(table),
+        present.join(" AND "),
+        condition.unwrap_or("1"),
+        columns.join(", "),
+    );
+    let (groups, rows): (i64, i64) = conn.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?))).ok()?;
+    (groups > 0).then(|| {
+        let (rows, groups) = (things(rows.unsigned_abs(), "row"), things(groups.unsigned_abs(), "value"));
+        Error::check_failed(format!("{object} on {table} is not possible: {rows} share {groups}"))
+            .object(object)
+            .state(UNTOUCHED)
+            .hint("Make the rows differ, with a migration or before publishing, or leave UNIQUE out")
+    })
+}
+
+/// Runs a plan inside the caller's transaction. `on` is told of each statement, and how long it took.
+pub fn apply(conn: &Connection, plan: &Plan, on: &mut dyn FnMut(&Statement, Duration)) -> Result<()> {
+    for statement in &plan.statements {
+        let started = Instant::now();
+        let outcome = if statement.follow_names {
+            following_names(conn, &statement.sql)
+        } else {
+            conn.execute_batch(&statement.sql)
+        };
+        outcome.map_err(|e| failed(statement, &e))?;
+        on(statement, started.elapsed());
+    }
+    Ok(())
+}
+
+fn following_names(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
+    let legacy = |on| conn.set_db_config(DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, on);
+    legacy(false)?;
+    let outcome = conn.execute_batch(sql);
+    legacy(true)?;
+    outcome
+}
+
+fn failed(statement: &Statement, e: &rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode as C;
+    let mut why = sqlite_message(e);
+    if let Some((temp, name)) = &statement.stands_for {
+        why = why.replace(temp, name);
+    }
+    let stranger = ["no such function: ", "no such collation sequence: ", "no such module: "];
+    let what = format!("{} of {} failed: {why}", statement.kind, statement.object);
+    let error = match e.sqlite_error_code() {
+        Some(C::DiskFull | C::SystemIoFailure | C::DatabaseBusy | C::OperationInterrupted | C::DatabaseCorrupt) => {
+            return Err::<(), _>(rusqlite::Error::SqliteFailure(
+                e.sqlite_error().copied().unwrap_or(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR)),
+                Some(why),
+            ))
+            .context(|| format!("{} of {}", statement.kind, statement.object))
+            .expect_err("made of an error")
+            .object(&statement.object)
+            .sql(&statement.sql)
+            .state(ON_THE_CLONE);
+        }
+        _ => match stranger.iter().find_map(|kind| why.split_once(kind)) {
+            Some((_, name)) => {
+                let hint = format!("Name the library that brings {name} in `extensions`");
+                Error::unsupported_change(what).hint(hint)
+            }
+            None => Error::ddl_failed(what).hint("Correct the declared schema, or the rows that stand in its way"),
+        },
+    };
+    error.object(&statement.object).sql(&statement.sql).state(ON_THE_CLONE)
+}
+
+/// Every table's foreign keys that do not hold. Give it to a plan made later, where something else changes rows before.
+pub fn violations(conn: &Connection) -> Result<Violations> {
+    let doing = || "reading the names of the tables".to_owned();
+    let mut statement =
+        conn.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage > 0").context(doing)?;
+    let tables: Vec<String> =
+        statement.query_map([], |row| row.get(0)).context(doing)?.collect::<rusqlite::Result<_>>().context(doing)?;
+    violations_of(conn, tables.iter().map(String::as_str))
+}
+
+fn violations_of<'a>(conn: &Connection, tables: impl Iterator<Item = &'a str>) -> Result<Violations> {
+    let mut found = Violations::new();
+    for table in tables {
+        let doing = || format!("checking the foreign keys of {table}");
+        let child = table.to_ascii_lowercase();
+        let checked = (|| {
+            let mut statement = conn.prepare(&format!("PRAGMA main.foreign_key_check({})", ident(table)))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let parent: String = row.get::<_, String>(2)?.to_ascii_lowercase();
+                let n = found.entry((child.clone(), parent)).or_insert(Some(0));
+                *n = n.map(|n| n + 1);
+            }
+            Ok(())
+        })();
+        match checked {
+            Err(e) if sqlite_message(&e).starts_with("foreign key mismatch") => {
+                found.insert((child, String::new()), None);
+            }
+            other => other.context(doing)?,
+        }
+    }
+    Ok(found)
+}
+
+/// Fails where a foreign key does not hold that held before.
+fn compare_violations(conn: &Connection, plan: &Plan, now: &Violations) -> Result<()> {
+    let empty = Violations::new();
+    let name = |name: &String| plan.renamed.get(name).map_or_else(|| name.clone(), |name| name.to_ascii_lowercase());
+    let before: Violations = plan
+        .violations
+        .as_ref()
+        .unwrap_or(&empty)
+        .iter()
+        .map(|((child, parent), n)| ((name(child), name(parent)), *n))
+        .collect();
+    for (key @ (child, parent), n) in now {
+        let held = before.get(key);
+        match (n, held) {
+            (None, Some(None)) => {}
+            (None, _) => {
+                return Err(Error::check_failed(format!(
+                    "a foreign key of {child} refers to columns that are neither a primary key nor UNIQUE"
+                ))
+                .object(child)
+                .state(ON_THE_CLONE)
+                .hint("Declare them UNIQUE, or correct the REFERENCES"));
+            }
+            (Some(n), Some(Some(before))) if n <= before => {}
+            // What was a parent without such a key could not be counted.
+            (Some(_), _) if before.contains_key(&(child.clone(), String::new())) => {}
+            (Some(n), held) => {
+                let before = held.copied().flatten().unwrap_or(0);
+                let sample = sample(conn, child, parent);
+                return Err(Error::check_failed(format!(
+                    "{} of {child} refer to rows of {parent} that are not there (before: {before}){sample}",
+                    things(*n, "row")
+                ))
+                .object(child)
+                .state(ON_THE_CLONE)
+                .hint("Correct or remove these rows, with a migration or before publishing"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn sample(conn: &Connection, child: &str, parent: &str) -> String {
+    let sql = format!(
+        "SELECT group_concat(rowid, ', ') FROM (SELECT rowid FROM pragma_foreign_key_check({}) WHERE lower(parent) = {} LIMIT 5)",
+        literal(child),
+        literal(parent),
+    );
+    let rowids: Option<String> = conn.query_row(&sql, [], |row| row.get(0)).unwrap_or_default();
+    rowids.map_or_else(String::new, |rowids| format!(", rowid {rowids}"))
+}
+
+/// Checks the changed clone: foreign keys, that the schema equals the declared one, and the rows of changed tables.
+pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Options) -> Result<()> {
+    compare_violations(conn, plan, &violations(conn)?)?;
+    let now = introspect::read(conn, &options.ignored_tables())?;
+    let left = diff::diff(&now, &declared.schema, &[])?;
+    if let Some(first) = left.first() {
+        return Err(Error::check_failed(format!("the changed schema is not the declared one: {first:?}"))
+            .state(ON_THE_CLONE)
+            .hint("This is a mistake of remy's; please report it with both schemas"));
+    }
+    for table in &plan.changed {
+        let doing = || format!("checking the rows of {table}");
+        let mut statement = conn.prepare(&format!("PRAGMA main.quick_check({})", ident(table))).context(doing)?;
+        let found: Vec<String> = statement
+            .query_map([], |row| row.get(0))
+            .context(doing)?
+            .collect::<rusqlite::Result<_>>()
+            .context(doing)?;
+        if found != ["ok"] {
+            return Err(Error::check_failed(format!("{table} does not pass quick_check: {}", found.join("; ")))
+                .object(table)
+                .state(ON_THE_CLONE)
+                .hint("Correct the rows that it names, or the declared schema"));
+        }
+    }
+    Ok(())
+}
+
+/// The checks that are cheap enough to run under live's lock: foreign keys of what the plan touches.
+pub fn recheck(conn: &Connection, plan: &Plan) -> Result<()> {
+    compare_violations(conn, plan, &violations_of(conn, plan.foreign_keys.iter().map(String::as_str))?)
+}
+
+/// A hash of the schema, statement by statement: equal after a second run of the same plan on the same schema.
+pub fn fingerprint(conn: &Connection) -> Result<String> {
+    let doing = || "reading the schema".to_owned();
+    let sql = "SELECT type, name, tbl_name, sql FROM main.sqlite_schema ORDER BY type, name, tbl_name";
+    let mut statement = conn.prepare(sql).context(doing)?;
+    let mut rows = statement.query([]).context(doing)?;
+    let mut hasher = blake3::Hasher::new();
+    while let Some(row) = rows.next().context(doing)? {
+        for i in 0..4 {
+            let part: Option<String> = row.get(i).context(doing)?;
+            let part = part.unwrap_or_default();
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}

@@ -1,0 +1,137 @@
+//! Which snapshots are kept: by age, by count, by size. Never dropped: what a bare rollback would go to.
+use crate::{
+    Pruned, PrunedSnapshot,
+    catalog::Snapshot,
+    clock,
+    error::Result,
+    job::Job,
+    live::Live,
+    options::Options,
+    recover::{self, Begun},
+    rollback, store,
+};
+use std::collections::BTreeSet;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Drops old snapshots.
+pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result<Pruned> {
+    let begun = recover::begin(live, options)?;
+    run(&begun, days.unwrap_or(options.retention_days), options, clock::now(), rollback::target(&begun)?)
+}
+
+/// Prunes after a switch. Live is what it should be, so a failure is only noted.
+pub(crate) fn after_switch(job: &Job<'_>) {
+    // The release that was live a moment ago is what a rollback would go to now.
+    let pruned = run(job.begun, job.options.retention_days, job.options, clock::now(), Some(job.begun.release));
+    match pruned {
+        Ok(pruned) if pruned.pruned.is_empty() => {}
+        Ok(pruned) => job.log.note(
+            "prune",
+            format!("Pruned {} old snapshots [{}]", pruned.pruned.len(), store::human(pruned.freed_bytes)),
+        ),
+        Err(e) => job.log.warn("prune", format!("Old snapshots were not pruned: {e}")),
+    }
+}
+
+fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: Option<i64>) -> Result<Pruned> {
+    let catalog = &begun.store.catalog;
+    let snapshots = catalog.kept_snapshots()?;
+    let (kept, old) = choose(snapshots, now - i64::from(days) * DAY_MS, options, keep);
+    let mut result = Pruned {
+        pruned: Vec::new(),
+        kept: kept.len() as u64,
+        kept_bytes: kept.iter().map(|s| s.bytes).sum(),
+        freed_bytes: 0,
+    };
+    for snapshot in old {
+        // The catalog first: a file without a row is removed by recovery, a row without its file would be promoted.
+        catalog.pruned(snapshot.release)?;
+        begun.store.remove_database(&begun.store.path(&snapshot.path))?;
+        result.freed_bytes += snapshot.bytes;
+        result.pruned.push(PrunedSnapshot {
+            release: snapshot.release,
+            database: snapshot.path,
+            bytes: snapshot.bytes,
+        });
+    }
+    remove_artifacts(begun, &result.pruned)?;
+    Ok(result)
+}
+
+/// Splits snapshots, newest first, into those to keep and those to drop.
+fn choose(
+    snapshots: Vec<Snapshot>,
+    oldest: i64,
+    options: &Options,
+    keep: Option<i64>,
+) -> (Vec<Snapshot>, Vec<Snapshot>) {
+    let (mut count, mut bytes) = (0, 0);
+    snapshots.into_iter().partition(|snapshot| {
+        count += 1;
+        bytes += snapshot.bytes;
+        let wanted = snapshot.created_at >= oldest
+            && options.keep_releases.is_none_or(|most| count <= most)
+            && options.keep_bytes.is_none_or(|most| bytes <= most);
+        let stays = wanted || keep == Some(snapshot.release);
+        if !stays {
+            count -= 1;
+            bytes -= snapshot.bytes;
+        }
+        stays
+    })
+}
+
+/// Removes the artifacts of pruned releases that no other release uses.
+fn remove_artifacts(begun: &Begun, pruned: &[PrunedSnapshot]) -> Result<()> {
+    let catalog = &begun.store.catalog;
+    let mut used = BTreeSet::new();
+    let live = catalog.live()?.map(|entry| entry.release);
+    for release in catalog.kept_snapshots()?.into_iter().map(|s| s.release).chain(live).chain([begun.release]) {
+        used.extend(catalog.release(release)?.and_then(|entry| entry.artifacts));
+    }
+    for snapshot in pruned {
+        let artifacts = catalog.release(snapshot.release)?.and_then(|entry| entry.artifacts);
+        if let Some(artifacts) = artifacts.filter(|artifacts| !used.contains(artifacts)) {
+            let path = begun.store.path(&artifacts);
+            if path.exists() {
+                std::fs::remove_dir_all(&path).map_err(|e| {
+                    crate::error::Error::io(format!("removing {}: {e}", path.display()))
+                        .state("The snapshots are pruned")
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(release: i64, created_at: i64) -> Snapshot {
+        Snapshot {
+            release,
+            path: String::new(),
+            switch_id: None,
+            bytes: 10,
+            hash: String::new(),
+            created_at,
+            pruned_at: None,
+        }
+    }
+
+    fn kept(options: &Options, keep: Option<i64>) -> Vec<i64> {
+        let all = (1..=5).rev().map(|n| snapshot(n, n)).collect();
+        choose(all, 3, options, keep).0.into_iter().map(|s| s.release).collect()
+    }
+
+    #[test]
+    fn by_age_count_and_size() {
+        let options = Options::default();
+        assert_eq!(kept(&options, None), [5, 4, 3]);
+        assert_eq!(kept(&options, Some(1)), [5, 4, 3, 1]);
+        assert_eq!(kept(&Options { keep_releases: Some(2), ..Options::default() }, None), [5, 4]);
+        assert_eq!(kept(&Options { keep_bytes: Some(15), ..Options::default() }, Some(3)), [5, 3]);
+    }
+}

@@ -1,0 +1,291 @@
+//! Roll back and promote: an earlier release's snapshot becomes live, under a new switch, as a release of its own.
+use crate::{
+    Outcome,
+    catalog::{Entry, Snapshot},
+    clock::{self, Moment},
+    clone::set_journal_bytes,
+    copy,
+    effects::{self, Effects},
+    error::{Context, Error, Result},
+    job::{Image, Job, Taken, Terms},
+    live::Live,
+    log::Log,
+    options::Options,
+    pair::Pair,
+    progress::Progress,
+    publish,
+    recover::{self, Begun},
+    retention, settle, store,
+    store::human,
+};
+use rusqlite::{Connection, OptionalExtension};
+use std::path::Path;
+
+/// How often a rollback starts over because somebody else changed live's schema.
+const FRESH_STARTS: u32 = 3;
+
+/// Makes a staged or kept release live.
+pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
+    let start = Moment::now();
+    let begun = recover::begin(live, options)?;
+    let entry = match release {
+        Some(release) => find(&begun, release)?,
+        None => begun.store.catalog.newest_compiled()?.ok_or_else(|| {
+            Error::not_found("no release waits to be promoted")
+                .state("Live is unchanged")
+                .hint("Stage one first, or name the release to promote")
+        })?,
+    };
+    match entry.status.as_str() {
+        "compiled" => publish::promote_compiled(live, &begun, &entry, options, progress, start),
+        _ => restore(live, &begun, &entry, options, progress, start),
+    }
+}
+
+/// Makes an earlier release live again: by default the one that was live before the live one was first promoted.
+pub(crate) fn rollback(
+    live: &Live,
+    release: Option<i64>,
+    options: &Options,
+    progress: Progress<'_>,
+) -> Result<Outcome> {
+    let start = Moment::now();
+    let begun = recover::begin(live, options)?;
+    let entry = match release {
+        Some(release) => find(&begun, release)?,
+        None => {
+            let target = target(&begun)?.ok_or_else(|| {
+                Error::no_previous_release(format!("release {} is live, and none was before it", begun.release))
+                    .state("Live is unchanged")
+                    .hint("Name a release to go to; SELECT * FROM remy_releases lists them")
+            })?;
+            find(&begun, target)?
+        }
+    };
+    if entry.status == "compiled" {
+        return Err(Error::not_promotable(format!("release {} has not been live yet", entry.release))
+            .state("Live is unchanged")
+            .hint(format!("remy_promote({}) makes it live", entry.release)));
+    }
+    restore(live, &begun, &entry, options, progress, start)
+}
+
+/// Where a bare rollback goes to: a re-promotion counts as the release that it brought back, so that rolling back twice
+/// goes two back.
+pub(crate) fn target(begun: &Begun) -> Result<Option<i64>> {
+    let mut entry = begun.store.catalog.release(begun.release)?;
+    while let Some(from) = entry.as_ref().and_then(|entry| entry.restored_from) {
+        entry = begun.store.catalog.release(from)?;
+    }
+    Ok(entry.and_then(|entry| entry.follows))
+}
+
+fn find(begun: &Begun, release: i64) -> Result<Entry> {
+    begun.store.catalog.release(release)?.ok_or_else(|| {
+        Error::not_found(format!("there is no release {release}"))
+            .object(format!("release {release}"))
+            .state("Live is unchanged")
+            .hint("SELECT * FROM remy_releases lists them")
+    })
+}
+
+fn restore(
+    live: &Live,
+    begun: &Begun,
+    from: &Entry,
+    options: &Options,
+    progress: Progress<'_>,
+    start: Moment,
+) -> Result<Outcome> {
+    let snapshot = promotable(begun, from)?;
+    let catalog = &begun.store.catalog;
+    let options = Options { label: from.label.clone(), commit: from.commit.clone(), ..options.clone() };
+    let above = begun.release.max(begun.marker.as_ref().map_or(0, |m| m.release));
+    if options.dry_run {
+        let log = Log::new(None, above + 1, progress);
+        return run(live, begun, from, &snapshot, &options, above + 1, &log, start);
+    }
+    let (label, commit) = (options.label.as_deref(), options.commit.as_deref());
+    let release = catalog.begin("promote", "building", label, commit, above)?;
+    catalog.set_restored_from(release, from.release)?;
+    catalog.set_artifacts(release, from.artifacts.as_deref(), from.artifacts_hash.as_deref())?;
+    let log = Log::new(Some(catalog), release, progress);
+    publish::finish(begun, release, &log, "failed", || {
+        log.note("build", format!("Release {release} brings back release {}", from.release));
+        run(live, begun, from, &snapshot, &options, release, &log, start)
+    })
+}
+
+/// The snapshot of a release that can go live, whole.
+fn promotable(begun: &Begun, entry: &Entry) -> Result<Snapshot> {
+    let release = entry.release;
+    let refuse =
+        |what: String| Err(Error::not_promotable(what).object(format!("release {release}")).state("Live is unchanged"));
+    match entry.status.as_str() {
+        "superseded" => {}
+        "live" => return refuse(format!("release {release} is live already")),
+        "failed" => return refuse(format!("release {release} failed; its build log says why")),
+        status => return refuse(format!("release {release} is {status}")),
+    }
+    let Some(snapshot) = begun.store.catalog.snapshot(release)? else {
+        return refuse(format!("release {release} has no database"));
+    };
+    if snapshot.pruned_at.is_some() {
+        return Err(Error::pruned(format!("the database of release {release} was pruned"))
+            .object(format!("release {release}"))
+            .state("Live is unchanged")
+            .hint("Promote a release that still has its database; SELECT * FROM remy_releases lists them"));
+    }
+    settle::check_snapshot(&begun.store, &snapshot)?;
+    Ok(snapshot)
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a rollback is about")]
+fn run(
+    live: &Live,
+    begun: &Begun,
+    from: &Entry,
+    snapshot: &Snapshot,
+    options: &Options,
+    release: i64,
+    log: &Log<'_>,
+    start: Moment,
+) -> Result<Outcome> {
+    let job = Job::new(live, begun, options, log, release)?;
+    let mut taken = job.take()?;
+    let path = job.work_path("image");
+    let mut image = log.step(
+        "rehearse",
+        || {
+            begun.store.room_for("a copy of the snapshot", snapshot.bytes, options.margin_bytes)?;
+            copy_snapshot(begun, snapshot, &path)
+        },
+        |_| format!("Copied {} [{}]", snapshot.path, human(snapshot.bytes)),
+    )?;
+    let mut change = |image: &Connection, live: &Connection| bring_up_to_date(&job, image, live);
+    let mut effects = None;
+    let mut switched = None;
+    for _ in 0..FRESH_STARTS {
+        image.discard()?;
+        let cookie = same_shape(&mut taken, &mut image, live, from.release)?;
+        let page_size = taken.page_size(live)?;
+        let differs = copy::differing_files(&path, taken.pair.path(), page_size)?;
+        let rehearsing = Moment::now();
+        {
+            let conn = live.connect()?;
+            let old = effects::read(&conn)?;
+            let pair = image.open(live)?;
+            effects = Some((old, effects::read(pair)?));
+            change(pair, &conn)?;
+        }
+        let terms = Terms { cookie, took: rehearsing.elapsed() };
+        log.note("rehearse", format!("{} pages differ from live", differs.len()));
+        if options.dry_run {
+            break;
+        }
+        switched = job.switch(&mut taken, Image::Other { pair: &mut image, differs }, terms, &mut change)?;
+        if switched.is_some() {
+            break;
+        }
+        log.warn("switch", "Somebody else changed live's schema meanwhile: starting over");
+        taken.start_over(live)?;
+    }
+    image.close()?;
+    drop((taken, image));
+    job.clean()?;
+    if switched.is_none() && !options.dry_run {
+        return Err(Error::busy(format!(
+            "somebody else changed the schema of {} {FRESH_STARTS} times meanwhile",
+            live.shown()
+        ))
+        .hint("Find out who changes the schema, and start again"));
+    }
+    if switched.is_some() {
+        retention::after_switch(&job);
+    }
+    let (old, new) = effects.unwrap_or_else(|| (Effects::default(), Effects::default()));
+    let warnings = effects::warnings(&old, &new);
+    for warning in &warnings {
+        log.warn("switch", warning.clone());
+    }
+    Ok(Outcome {
+        release,
+        status: if options.dry_run { "dry_run" } else { "live" }.into(),
+        restored_from: Some(from.release),
+        previous: Some(begun.release),
+        label: options.label.clone(),
+        commit: options.commit.clone(),
+        dry_run: options.dry_run,
+        switch: switched,
+        statements: Vec::new(),
+        effects: effects::diff(&old, &new),
+        warnings,
+        log: log.lines(),
+        total_ms: clock::ms(start.elapsed()),
+    })
+}
+
+/// The snapshot itself stays as it is: what goes live is a copy, as the main file of a pair.
+fn copy_snapshot(begun: &Begun, snapshot: &Snapshot, path: &Path) -> Result<Pair> {
+    let from = begun.store.path(&snapshot.path);
+    let file = std::fs::File::open(&from).context(|| format!("opening {}", from.display()))?;
+    let to = store::create_like(begun.store.live_path(), path)?;
+    copy::file(&file, &to, snapshot.bytes).context(|| format!("copying {}", from.display()))?;
+    set_journal_bytes(path, 2)?;
+    Ok(Pair::new(path))
+}
+
+/// Refuses where live and the image cannot be made equal page by page. Gives live's schema cookie.
+fn same_shape(taken: &mut Taken<'_>, image: &mut Pair, live: &Live, release: i64) -> Result<i64> {
+    let conn = taken.pair.open(live)?;
+    let cookie = conn.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+    let now = live.shape(conn)?;
+    taken.pair.discard()?;
+    let then = live.shape(image.open(live)?)?;
+    for (what, now, then) in [
+        ("page size", now.page_size.to_string(), then.page_size.to_string()),
+        ("text encoding", now.encoding, then.encoding),
+    ] {
+        if now != then {
+            return Err(Error::not_promotable(format!(
+                "release {release} has {what} {then}, live has {now}: one cannot become the other under open connections"
+            ))
+            .state("Live is unchanged")
+            .hint("Give live back what it had (VACUUM), or copy the snapshot's rows into live by hand"));
+        }
+    }
+    Ok(cookie)
+}
+
+/// What an old snapshot needs to be live now: remy's tables, the marker, and ids that are not used again.
+fn bring_up_to_date(job: &Job<'_>, image: &Connection, live: &Connection) -> Result<()> {
+    image.execute_batch("BEGIN").context(|| "bringing a snapshot up to date".into())?;
+    effects::ensure(image)?;
+    crate::marker::write(image, &job.marker)?;
+    raise_sequences(image, live).context(|| "raising sqlite_sequence".into())?;
+    image.execute_batch("COMMIT").context(|| "bringing a snapshot up to date".into())
+}
+
+/// Raises `sqlite_sequence` of the image to live's, where that is higher.
+fn raise_sequences(image: &Connection, live: &Connection) -> rusqlite::Result<()> {
+    let has = |conn: &Connection| {
+        conn.query_row("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'", [], |_| Ok(())).optional()
+    };
+    if has(image)?.is_none() || has(live)?.is_none() {
+        return Ok(());
+    }
+    let mut query = live.prepare("SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer'")?;
+    let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    for row in rows {
+        let (name, seq) = row?;
+        let raised = image.execute("UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1", (&name, seq))?;
+        if raised == 0 {
+            image.execute(
+                "INSERT INTO sqlite_sequence (name, seq)
+                 SELECT ?1, ?2 FROM sqlite_schema WHERE type = 'table' AND name = ?1 AND sql LIKE '%AUTOINCREMENT%'",
+                (&name, seq),
+            )?;
+        }
+    }
+    Ok(())
+}

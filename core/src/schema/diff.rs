@@ -1,0 +1,414 @@
+//! What differs between two schemas, by meaning. Pure.
+use super::{
+    Column, Key, Schema, Table,
+    declared::Rename,
+    lex::{self, Kind, Stands, Token},
+    parse,
+};
+use crate::error::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A difference between two schemas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A table comes.
+    CreateTable(String),
+    /// A table goes.
+    DropTable(String),
+    /// A table gets another name.
+    RenameTable {
+        /// Its name now.
+        from: String,
+        /// The declared one.
+        to: String,
+    },
+    /// A table's columns or constraints change.
+    AlterTable(TableChange),
+    /// A virtual table comes.
+    CreateVirtual(String),
+    /// A virtual table goes.
+    DropVirtual(String),
+    /// A virtual table's definition changes.
+    AlterVirtual(String),
+    /// An index comes.
+    CreateIndex(String),
+    /// An index goes.
+    DropIndex(String),
+    /// A view comes.
+    CreateView(String),
+    /// A view goes.
+    DropView(String),
+    /// A trigger comes.
+    CreateTrigger(String),
+    /// A trigger goes.
+    DropTrigger(String),
+}
+
+/// How a table changes beside its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableChange {
+    /// The table, by its declared name.
+    pub table: String,
+    /// Its name now.
+    pub from: String,
+    /// Columns that get another name: the one they have, the declared one.
+    pub renamed: Vec<(String, String)>,
+    /// Columns that come.
+    pub added: Vec<String>,
+    /// Columns that go.
+    pub dropped: Vec<String>,
+    /// Columns that stay and are defined otherwise, by their declared names.
+    pub altered: Vec<String>,
+    /// Constraints or options of the table differ, beyond those that come and go with a column.
+    pub constraints: bool,
+}
+
+/// The renames that apply to these two schemas; names of now in lower case.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    tables: BTreeMap<String, String>,
+    columns: BTreeMap<(String, String), String>,
+}
+
+impl Names {
+    /// The declared name of a table of now.
+    fn table<'a>(&'a self, name: &'a str) -> &'a str {
+        self.tables.get(&name.to_ascii_lowercase()).map_or(name, String::as_str)
+    }
+
+    /// The declared name of a column of a table of now.
+    fn column<'a>(&'a self, table: &str, column: &'a str) -> &'a str {
+        let key = (table.to_ascii_lowercase(), column.to_ascii_lowercase());
+        self.columns.get(&key).map_or(column, String::as_str)
+    }
+
+    fn resolve(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<Self> {
+        let mut names = Self::default();
+        let has_table = |schema: &Schema, name: &str| {
+            schema.table(name).is_some() || schema.virtual_tables.iter().any(|t| t.name.eq_ignore_ascii_case(name))
+        };
+        for rename in renames.iter().filter(|rename| rename.table.is_none()) {
+            // A name that another rename takes away is free; comments do not tell whether theirs is done.
+            let leaves = |r: &Rename| r.table.is_none() && same(&r.from, &rename.to);
+            let frees = !rename.comment && renames.iter().any(leaves);
+            let there = has_table(current, &rename.to) && !frees;
+            let applies = has_table(current, &rename.from);
+            judge(rename, &rename.from, &rename.to, applies, there, has_table(declared, &rename.to))?
+                .then(|| names.tables.insert(rename.from.to_ascii_lowercase(), rename.to.clone()));
+        }
+        for rename in renames {
+            let Some(told) = &rename.table else { continue };
+            // The table is told by its old name or its new one.
+            let old = names.tables.iter().find(|(_, to)| to.eq_ignore_ascii_case(told)).map(|(from, _)| from.clone());
+            let old = old.unwrap_or_else(|| told.to_ascii_lowercase());
+            let (table, new) = (current.table(&old), declared.table(names.table(&old)));
+            let leaves = |r: &Rename| r.table.as_ref().is_some_and(|t| same(t, told)) && same(&r.from, &rename.to);
+            let frees = !rename.comment && renames.iter().any(leaves);
+            let applies = table.is_some_and(|table| table.column(&rename.from).is_some());
+            let has = |name: &str| table.is_some_and(|table| table.column(name).is_some());
+            let there = has(&rename.to) && !frees && !same(&rename.to, &rename.from);
+            let declares = new.is_some_and(|table| table.column(&rename.to).is_some());
+            let (from, to) = (format!("{told}.{}", rename.from), format!("{told}.{}", rename.to));
+            if judge(rename, &from, &to, applies, there, declares)? {
+                names.columns.insert((old, rename.from.to_ascii_lowercase()), rename.to.clone());
+            }
+        }
+        Ok(names)
+    }
+}
+
+fn same(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
+
+/// Whether a rename is to be done; an error where it can neither be done nor has been.
+fn judge(rename: &Rename, from: &str, to: &str, applies: bool, there: bool, declares: bool) -> Result<bool> {
+    let wrong = |why: String| {
+        Err(Error::invalid_argument(format!("the rename of {from} to {to} cannot be done: {why}"))
+            .object(from)
+            .state("Nothing was done")
+            .hint("Correct the rename, or leave it out"))
+    };
+    match (applies, there) {
+        // Done already, or told of a database that never had the old name.
+        (false, _) if there || rename.comment => Ok(false),
+        (false, _) => wrong(format!("there is neither {from} nor {to}")),
+        (true, _) if !declares => wrong(format!("the declared schema has no {to}")),
+        (true, true) if rename.comment => Ok(false),
+        (true, true) => wrong(format!("{to} is there already")),
+        (true, false) => Ok(true),
+    }
+}
+
+/// What turns `current` into `declared`. Names that no rename tells of are other names: what goes, goes.
+pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<Vec<Change>> {
+    let names = Names::resolve(current, declared, renames)?;
+    let mut changes = Vec::new();
+    tables(current, declared, &names, &mut changes);
+    virtual_tables(current, declared, &names, &mut changes);
+    let gone: BTreeSet<String> = changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::DropTable(name) | Change::DropVirtual(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        })
+        .collect();
+    let stays = |table: &str| !gone.contains(&table.to_ascii_lowercase());
+
+    let new: BTreeMap<String, String> = declared
+        .indexes
+        .iter()
+        .map(|index| (index.name.to_ascii_lowercase(), index_meaning(declared, index, None)))
+        .collect();
+    let old: Vec<_> = current
+        .indexes
+        .iter()
+        .filter(|index| stays(&index.table))
+        .map(|index| (&index.name, index_meaning(current, index, Some(&names))))
+        .collect();
+    compare(&old, &new, declared.indexes.iter().map(|i| &i.name), &mut changes, Change::DropIndex, Change::CreateIndex);
+
+    let meaning = |sql: &str| lex::meaning(&parse::definition(sql), &|_| None);
+    let new = declared.views.iter().map(|view| (view.name.to_ascii_lowercase(), meaning(&view.sql))).collect();
+    let old: Vec<_> = current.views.iter().map(|view| (&view.name, meaning(&view.sql))).collect();
+    compare(&old, &new, declared.views.iter().map(|v| &v.name), &mut changes, Change::DropView, Change::CreateView);
+
+    let new = declared.triggers.iter().map(|t| (t.name.to_ascii_lowercase(), meaning(&t.sql))).collect();
+    let old: Vec<_> = current
+        .triggers
+        .iter()
+        .filter(|trigger| stays(&trigger.table))
+        .map(|trigger| (&trigger.name, meaning(&trigger.sql)))
+        .collect();
+    let triggers = declared.triggers.iter().map(|t| &t.name);
+    compare(&old, &new, triggers, &mut changes, Change::DropTrigger, Change::CreateTrigger);
+    Ok(changes)
+}
+
+/// Drops what is not declared as it is, creates what is not there as it is declared.
+fn compare<'a>(
+    old: &[(&String, String)],
+    new: &BTreeMap<String, String>,
+    order: impl Iterator<Item = &'a String>,
+    changes: &mut Vec<Change>,
+    drop: fn(String) -> Change,
+    create: fn(String) -> Change,
+) {
+    let same: BTreeSet<String> = old
+        .iter()
+        .filter(|(name, meaning)| new.get(&name.to_ascii_lowercase()) == Some(meaning))
+        .map(|(name, _)| name.to_ascii_lowercase())
+        .collect();
+    let differs = |name: &str| !same.contains(&name.to_ascii_lowercase());
+    changes.extend(old.iter().filter(|(name, _)| differs(name)).map(|(name, _)| drop((*name).clone())));
+    changes.extend(order.filter(|name| differs(name)).map(|name| create(name.clone())));
+}
+
+fn index_meaning(schema: &Schema, index: &super::Index, names: Option<&Names>) -> String {
+    let table = schema.table(&index.table);
+    let (Some(parsed), Some(table)) = (parse::index(&index.sql), table) else { return lex::meaning_of(&index.sql) };
+    let on = names.map_or(index.table.as_str(), |names| names.table(&index.table)).to_ascii_lowercase();
+    let body = lex::meaning(&parsed.body, &|token| stands_for(token, table, names));
+    format!("{} {on} {body}", parsed.unique)
+}
+
+/// What a name in an expression of a table stands for: a column by its declared name, and, in double quotes, a string
+/// where the table has no such column. SQLite itself writes such a string with single quotes when it edits a statement.
+fn stands_for(token: &Token<'_>, table: &Table, names: Option<&Names>) -> Option<Stands> {
+    let name = token.name()?;
+    if table.column(&name).is_some() {
+        return names.map(|names| Stands::Name(names.column(&table.name, &name).to_owned()));
+    }
+    let rowid = ["rowid", "oid", "_rowid_"].iter().any(|rowid| same(&name, rowid));
+    (token.text.starts_with('"') && !rowid).then_some(Stands::Text(name))
+}
+
+fn tables(current: &Schema, declared: &Schema, names: &Names, changes: &mut Vec<Change>) {
+    let mut matched = BTreeSet::new();
+    let now: BTreeMap<String, &Table> =
+        current.tables.iter().map(|table| (names.table(&table.name).to_ascii_lowercase(), table)).collect();
+    let mut created = Vec::new();
+    for table in &declared.tables {
+        let Some(old) = now.get(&table.name.to_ascii_lowercase()) else {
+            created.push(Change::CreateTable(table.name.clone()));
+            continue;
+        };
+        matched.insert(old.name.to_ascii_lowercase());
+        if old.name != table.name {
+            changes.push(Change::RenameTable { from: old.name.clone(), to: table.name.clone() });
+        }
+        let change = table_change(current, old, declared, table, names);
+        let same = TableChange { table: table.name.clone(), from: old.name.clone(), ..TableChange::default() };
+        if change != same {
+            changes.push(Change::AlterTable(change));
+        }
+    }
+    let gone = current.tables.iter().filter(|table| !matched.contains(&table.name.to_ascii_lowercase()));
+    changes.extend(gone.map(|table| Change::DropTable(table.name.clone())));
+    changes.extend(created);
+}
+
+fn virtual_tables(current: &Schema, declared: &Schema, names: &Names, changes: &mut Vec<Change>) {
+    let lower = |name: &str| name.to_ascii_lowercase();
+    for old in &current.virtual_tables {
+        let name = names.table(&old.name);
+        match declared.virtual_tables.iter().find(|new| new.name.eq_ignore_ascii_case(name)) {
+            None => changes.push(Change::DropVirtual(old.name.clone())),
+            Some(new) => {
+                if new.name != old.name {
+                    changes.push(Change::RenameTable { from: old.name.clone(), to: new.name.clone() });
+                }
+                // Arguments are the module's own language: compared as they are, but for white space around them.
+                let told =
+                    |arguments: &str| lex::tokens(arguments).iter().map(|t| t.text.to_owned()).collect::<Vec<_>>();
+                if lower(&old.module) != lower(&new.module) || told(&old.arguments) != told(&new.arguments) {
+                    changes.push(Change::AlterVirtual(new.name.clone()));
+                }
+            }
+        }
+    }
+    let there = |name: &str| current.virtual_tables.iter().any(|old| lower(names.table(&old.name)) == lower(name));
+    let come = declared.virtual_tables.iter().filter(|new| !there(&new.name));
+    changes.extend(come.map(|new| Change::CreateVirtual(new.name.clone())));
+}
+
+fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, names: &Names) -> TableChange {
+    let mut change = TableChange { table: new.name.clone(), from: old.name.clone(), ..TableChange::default() };
+    let mut kept = BTreeSet::new();
+    for column in &old.columns {
+        let name = names.column(&old.name, &column.name);
+        match new.column(name) {
+            None => change.dropped.push(column.name.clone()),
+            Some(declared) => {
+                kept.insert(declared.name.to_ascii_lowercase());
+                if declared.name != column.name {
+                    change.renamed.push((column.name.clone(), declared.name.clone()));
+                }
+                if column_meaning(column, old, Some(names)) != column_meaning(declared, new, None) {
+                    change.altered.push(declared.name.clone());
+                }
+            }
+        }
+    }
+    let added = new.columns.iter().filter(|column| !kept.contains(&column.name.to_ascii_lowercase()));
+    change.added = added.map(|column| column.name.clone()).collect();
+    change.constraints = if old.opaque || new.opaque {
+        opaque_meaning(old) != opaque_meaning(new)
+    } else {
+        constraints(current, old, &change.dropped, Some(names)) != constraints(declared, new, &change.added, None)
+    };
+    change
+}
+
+fn opaque_meaning(table: &Table) -> String {
+    let tokens = lex::tokens(&table.sql);
+    let open = tokens.iter().position(|token| token.is("(")).unwrap_or(0);
+    lex::meaning(&tokens[open..], &|_| None)
+}
+
+/// The tokens without the table's own name before a column's.
+fn unqualified<'a>(tokens: &[Token<'a>], table: &str) -> Vec<Token<'a>> {
+    let mut out: Vec<Token<'a>> = Vec::with_capacity(tokens.len());
+    let mut i = 0;
+    while i < tokens.len() {
+        let qualifies = tokens[i].may_name(table) && tokens.get(i + 1).is_some_and(|t| t.is("."));
+        i += if qualifies {
+            2
+        } else {
+            out.push(tokens[i]);
+            1
+        };
+    }
+    out
+}
+
+fn expression(sql: &str, table: &Table, names: Option<&Names>) -> String {
+    let tokens = unqualified(&lex::tokens(sql), &table.name);
+    lex::meaning(lex::without_parens(&tokens), &|token| stands_for(token, table, names))
+}
+
+type ColumnMeaning = (String, Option<String>, Option<String>, String, Option<(String, bool)>);
+
+fn column_meaning(column: &Column, table: &Table, names: Option<&Names>) -> ColumnMeaning {
+    (
+        lex::meaning_of(&column.declared_type),
+        column.not_null.clone(),
+        column.default.as_deref().and_then(default_meaning),
+        collation(column),
+        column.generated.as_ref().map(|g| (expression(&g.expr, table, names), g.stored)),
+    )
+}
+
+fn collation(column: &Column) -> String {
+    column.collate.as_deref().unwrap_or("binary").to_ascii_lowercase()
+}
+
+/// A `DEFAULT` by meaning: `NULL` is none; a name, and a text in double quotes, is a string.
+fn default_meaning(sql: &str) -> Option<String> {
+    let meaning = lex::meaning(lex::without_parens(&lex::tokens(&default_expression(sql))), &|_| None);
+    (meaning != "null").then_some(meaning)
+}
+
+/// A `DEFAULT` as an expression that means the same anywhere.
+pub(super) fn default_expression(sql: &str) -> String {
+    let tokens = lex::tokens(sql);
+    match tokens.as_slice() {
+        [token] if token.kind == Kind::Quoted => crate::quote::literal(&token.name().unwrap_or_default()),
+        [token] if token.kind == Kind::Word => {
+            let values = ["null", "true", "false", "current_time", "current_date", "current_timestamp"];
+            if values.iter().any(|value| token.is(&value.to_ascii_uppercase())) {
+                token.text.to_owned()
+            } else {
+                crate::quote::literal(token.text)
+            }
+        }
+        _ => format!("({sql})"),
+    }
+}
+
+/// Everything that a table says beside its columns, but what stands with one of `without`.
+fn constraints(schema: &Schema, table: &Table, without: &[String], names: Option<&Names>) -> Vec<String> {
+    let column = |name: &str| names.map_or(name, |names| names.column(&table.name, name)).to_ascii_lowercase();
+    let left_out = |name: &str| without.iter().any(|w| w.eq_ignore_ascii_case(name));
+    let label = |name: &Option<String>| name.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let key = |what: &str, key: &Key| {
+        let single = key.columns.len() == 1;
+        let columns: Vec<String> = key
+            .columns
+            .iter()
+            .map(|part| {
+                let own = table.column(&part.name).map_or_else(|| "binary".to_owned(), collation);
+                let collate = part.collate.as_deref().map_or(own, str::to_ascii_lowercase);
+                format!("{:?} {collate} {}", column(&part.name), part.descending)
+            })
+            .collect();
+        // Where it stands means something for INTEGER PRIMARY KEY DESC only.
+        let inline = key.inline && single && key.columns[0].descending;
+        format!("{what} {} {columns:?} {} {inline}", label(&key.name), key.conflict)
+    };
+    let mut all = vec![format!("{} {} {}", table.without_rowid, table.strict, table.autoincrement)];
+    let stands_with = |k: &Key| k.inline && k.columns.first().is_some_and(|c| left_out(&c.name));
+    all.extend(table.primary_key.iter().filter(|k| !stands_with(k)).map(|k| key("primary", k)));
+    all.extend(table.uniques.iter().filter(|k| !stands_with(k)).map(|k| key("unique", k)));
+    let checks = table.checks.iter().filter(|check| !check.column.as_deref().is_some_and(left_out));
+    all.extend(checks.map(|check| format!("check {} {}", label(&check.name), expression(&check.expr, table, names))));
+    for key in table.foreign_keys.iter().filter(|key| !(key.inline && key.columns.iter().any(|c| left_out(c)))) {
+        let columns: Vec<String> = key.columns.iter().map(|c| column(c)).collect();
+        let primary = || schema.table(&key.parent).and_then(|parent| parent.primary_key.as_ref());
+        let parent_columns: Vec<String> = if key.parent_columns.is_empty() {
+            primary().map(|key| key.columns.iter().map(|c| c.name.clone()).collect()).unwrap_or_default()
+        } else {
+            key.parent_columns.clone()
+        };
+        let parent_column = |c: &String| names.map_or(c.as_str(), |n| n.column(&key.parent, c)).to_ascii_lowercase();
+        let parent_columns: Vec<String> = parent_columns.iter().map(parent_column).collect();
+        let parent = names.map_or(key.parent.as_str(), |names| names.table(&key.parent)).to_ascii_lowercase();
+        let (name, update, delete) = (label(&key.name), &key.on_update, &key.on_delete);
+        all.push(format!(
+            "foreign {name} {columns:?} {parent:?} {parent_columns:?} {update} {delete} {}",
+            key.deferred
+        ));
+    }
+    all.sort();
+    all
+}

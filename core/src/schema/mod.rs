@@ -1,0 +1,258 @@
+//! Schemas: the model, where a declared one comes from, how two differ, and what turns one into the other.
+//!
+//! SQLite is the parser: a declared schema is loaded into an empty in-memory database, and both sides are read back
+//! ([`introspect`]). [`diff`](diff::diff) and [`plan`](plan::plan) are pure.
+mod declared;
+pub mod diff;
+pub mod introspect;
+pub(crate) mod lex;
+mod parse;
+pub mod plan;
+
+pub use declared::{Declared, Rename, Source, declared};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A schema, as read from a database. Serialized, it is the JSON model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// Tables, without those of SQLite, of remy, of virtual tables, and without ignored ones.
+    #[serde(default)]
+    pub tables: Vec<Table>,
+    /// Virtual tables.
+    #[serde(default)]
+    pub virtual_tables: Vec<VirtualTable>,
+    /// Indexes that a statement of their own made.
+    #[serde(default)]
+    pub indexes: Vec<Index>,
+    /// Views.
+    #[serde(default)]
+    pub views: Vec<View>,
+    /// Triggers.
+    #[serde(default)]
+    pub triggers: Vec<Trigger>,
+    /// Every name that the database knows, in lower case, with those that the schema leaves out.
+    #[serde(skip)]
+    pub(crate) names: BTreeSet<String>,
+}
+
+/// A table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// The statement that makes it.
+    pub sql: String,
+    /// Its columns, in order, generated ones with them.
+    pub columns: Vec<Column>,
+    /// Its primary key.
+    pub primary_key: Option<Key>,
+    /// `AUTOINCREMENT`: ids are not used again.
+    pub autoincrement: bool,
+    /// Its `UNIQUE` constraints.
+    pub uniques: Vec<Key>,
+    /// Its `CHECK` constraints.
+    pub checks: Vec<Check>,
+    /// Its foreign keys.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// `WITHOUT ROWID`.
+    pub without_rowid: bool,
+    /// `STRICT`.
+    pub strict: bool,
+    /// The statement was not understood beyond what the pragmas tell; it is compared as a whole.
+    #[serde(default)]
+    pub opaque: bool,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type as declared; empty where there is none.
+    #[serde(rename = "type")]
+    pub declared_type: String,
+    /// What `NOT NULL` does on a conflict (`abort` unless it says otherwise).
+    pub not_null: Option<String>,
+    /// Its `DEFAULT`, as written.
+    pub default: Option<String>,
+    /// Its `COLLATE`.
+    pub collate: Option<String>,
+    /// What it is computed from.
+    pub generated: Option<Generated>,
+    /// All of its definition, as written.
+    #[serde(skip)]
+    pub(crate) definition: String,
+}
+
+/// What a generated column is computed from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generated {
+    /// The expression.
+    pub expr: String,
+    /// `STORED`, not `VIRTUAL`.
+    pub stored: bool,
+}
+
+/// A primary key or `UNIQUE` constraint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// The constraint's name.
+    pub name: Option<String>,
+    /// Its columns.
+    pub columns: Vec<KeyColumn>,
+    /// What it does on a conflict (`abort` unless it says otherwise).
+    pub conflict: String,
+    /// It stands with its column. Means something for `INTEGER PRIMARY KEY DESC` only, which is no alias of the rowid.
+    pub inline: bool,
+}
+
+/// A column of a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyColumn {
+    /// Its name.
+    pub name: String,
+    /// The key's own `COLLATE`.
+    pub collate: Option<String>,
+    /// `DESC`.
+    pub descending: bool,
+}
+
+/// A `CHECK` constraint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// The constraint's name.
+    pub name: Option<String>,
+    /// The expression.
+    pub expr: String,
+    /// The column that it stands with.
+    pub column: Option<String>,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignKey {
+    /// The constraint's name.
+    pub name: Option<String>,
+    /// Columns of this table.
+    pub columns: Vec<String>,
+    /// The table that it refers to.
+    pub parent: String,
+    /// Columns of that; none for its primary key.
+    pub parent_columns: Vec<String>,
+    /// What an update of the parent does, in upper case.
+    pub on_update: String,
+    /// What a delete of the parent does, in upper case.
+    pub on_delete: String,
+    /// `DEFERRABLE INITIALLY DEFERRED`.
+    pub deferred: bool,
+    /// It stands with its column.
+    pub inline: bool,
+}
+
+/// An index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// Its table.
+    pub table: String,
+    /// The statement that makes it.
+    pub sql: String,
+}
+
+/// A view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// Its name.
+    pub name: String,
+    /// The statement that makes it.
+    pub sql: String,
+}
+
+/// A trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// Its table or view.
+    pub table: String,
+    /// The statement that makes it.
+    pub sql: String,
+}
+
+/// A virtual table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualTable {
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: String,
+    /// The module's arguments, as written.
+    pub arguments: String,
+    /// Its columns, where the module is known.
+    pub columns: Vec<String>,
+    /// The statement that makes it.
+    pub sql: String,
+}
+
+impl Table {
+    /// The column of this name; SQLite's names do not tell ASCII letters' case.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The column that is another name of the rowid.
+    pub fn rowid_alias(&self) -> Option<&Column> {
+        let [key] = self.primary_key.as_ref()?.columns.as_slice() else { return None };
+        let quirk = key.descending && self.primary_key.as_ref().is_some_and(|key| key.inline);
+        let column = self.column(&key.name)?;
+        (!self.without_rowid && !quirk && column.declared_type.eq_ignore_ascii_case("INTEGER")).then_some(column)
+    }
+
+    /// A name by which SQL reaches the rowid: none where there is no rowid, or all are columns' names.
+    pub(crate) fn rowid_name(&self) -> Option<&'static str> {
+        if self.without_rowid {
+            return None;
+        }
+        ["rowid", "_rowid_", "oid"].into_iter().find(|name| self.column(name).is_none())
+    }
+}
+
+impl Schema {
+    /// The table of this name.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Reads the JSON model.
+    pub fn from_json(json: &str) -> crate::Result<Self> {
+        serde_json::from_str(json).map_err(|e| {
+            crate::Error::schema_invalid(format!("the JSON model of a schema is not understood: {e}"))
+                .state("Nothing was done")
+                .hint("Give what reading a database gives, or declare the schema as SQL")
+        })
+    }
+
+    /// The statements that make it, in an order in which they can run.
+    pub fn to_sql(&self) -> String {
+        let tables = self.tables.iter().map(|t| &t.sql).chain(self.virtual_tables.iter().map(|t| &t.sql));
+        let rest = self.indexes.iter().map(|i| &i.sql).chain(self.views.iter().map(|v| &v.sql));
+        let all = tables.chain(rest).chain(self.triggers.iter().map(|t| &t.sql));
+        // A statement may end in a comment, which a line break ends.
+        let ends_in_comment = |sql: &str| sql.lines().last().is_some_and(|line| line.contains("--"));
+        all.map(|sql| format!("{sql}{};\n", if ends_in_comment(sql) { "\n" } else { "" })).collect()
+    }
+}

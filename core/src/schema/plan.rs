@@ -1,0 +1,721 @@
+//! The ordered statements that turn one schema into another. Pure: nothing here depends on the rows, and every statement
+//! is right whatever they are.
+//!
+//! What goes is dropped first (triggers, views, indexes, tables), then names change, then tables, then what comes is
+//! made (tables, indexes, views, triggers). A change that SQLite has no statement for rebuilds the table: a new one under
+//! a free name, the rows, their rowids and the sequence of AUTOINCREMENT copied, the old one dropped, the new one renamed.
+use super::{
+    Schema, Table, VirtualTable,
+    diff::{Change, TableChange, default_expression},
+    lex::{self, Kind},
+    parse,
+};
+use crate::{
+    error::{Error, Result},
+    quote::{ident, idents, literal},
+};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One statement of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct Statement {
+    /// From 1.
+    pub ord: u32,
+    /// `create_table`, `drop_table`, `rename_table`, `add_column`, `drop_column`, `rename_column`, `rebuild_table`,
+    /// `create_index`, `drop_index`, `create_view`, `drop_view`, `create_trigger`, `drop_trigger` or `migration`.
+    pub kind: &'static str,
+    /// What it is about: `orders`, `orders.note`.
+    pub object: String,
+    /// The statement.
+    pub sql: String,
+    /// `direct`, or `rebuild` for one of the statements that make up a rebuild.
+    pub strategy: &'static str,
+    /// What `allow` must hold.
+    pub needs: Option<&'static str>,
+    /// What it takes away, counted.
+    pub loses: Option<String>,
+    /// Names in other statements follow a rename: run with `legacy_alter_table` off.
+    #[serde(skip)]
+    pub(crate) follow_names: bool,
+    /// The statement with NULLs filled in, for those who allow it.
+    #[serde(skip)]
+    pub(crate) filling: Option<String>,
+    /// The name that the table has meanwhile, and its own: for messages.
+    #[serde(skip)]
+    pub(crate) stands_for: Option<(String, String)>,
+}
+
+/// What has to be asked of the rows before a plan runs. Names are those of now.
+#[derive(Debug, Clone)]
+pub(crate) enum Question {
+    /// Rows of a table that goes.
+    Rows { table: String },
+    /// Values of a column that goes.
+    Values { table: String, column: String },
+    /// Values of a column whose type changes.
+    Retype { table: String, column: String, from: String, to: String, affinities: (&'static str, &'static str) },
+    /// Values of a column that is computed from now on.
+    Computed { table: String, column: String, expr: String },
+    /// NULLs in a column that is NOT NULL from now on; `default` fills them in, if there is one.
+    Nulls { table: String, column: String, default: Option<String> },
+    /// Values of a column that is the rowid from now on.
+    Rowids { table: String, column: String },
+    /// Rows that a new NOT NULL column without default has no value for.
+    NoValue { table: String, column: String },
+    /// Rows that a new UNIQUE does not allow.
+    Unique { table: String, object: String, columns: Vec<String>, condition: Option<String> },
+    /// Columns that go beside columns that come.
+    Columns { table: String, dropped: Vec<String>, added: Vec<String> },
+    /// Tables that go beside tables that come.
+    Tables { dropped: Vec<String>, created: Vec<String> },
+}
+
+/// The foreign keys that did not hold: child and parent in lower case, and how many rows. `None` is a parent that has no
+/// such key at all.
+pub type Violations = BTreeMap<(String, String), Option<u64>>;
+
+/// What turns a schema into another.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// In order.
+    pub statements: Vec<Statement>,
+    /// Tables that are rebuilt, by their declared names.
+    pub rebuilt: Vec<String>,
+    /// Tables whose foreign keys have to be checked again: they, or a table that they refer to, change.
+    pub foreign_keys: Vec<String>,
+    /// What to ask of the rows, and for which statement.
+    pub(crate) questions: Vec<(usize, Question)>,
+    /// Declared names of tables that are renamed, by those of now, in lower case.
+    pub(crate) renamed: BTreeMap<String, String>,
+    /// Tables whose rows are checked against their definitions, by their declared names.
+    pub(crate) changed: Vec<String>,
+    /// The foreign keys that did not hold before.
+    pub violations: Option<Violations>,
+}
+
+impl Statement {
+    fn new(ord: u32, kind: &'static str, object: String, sql: String) -> Self {
+        Self {
+            ord,
+            kind,
+            object,
+            sql,
+            strategy: "direct",
+            needs: None,
+            loses: None,
+            follow_names: false,
+            filling: None,
+            stands_for: None,
+        }
+    }
+
+    /// A migration file.
+    pub(crate) fn migration(ord: u32, name: &str, text: &str) -> Self {
+        Self::new(ord, "migration", name.to_owned(), text.to_owned())
+    }
+}
+
+impl Plan {
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+
+    fn add(&mut self, kind: &'static str, object: impl Into<String>, sql: impl Into<String>) -> &mut Statement {
+        let ord = u32::try_from(self.statements.len() + 1).unwrap_or(u32::MAX);
+        self.statements.push(Statement::new(ord, kind, object.into(), sql.into()));
+        self.statements.last_mut().expect("pushed just now")
+    }
+
+    fn add_rebuild(&mut self, kind: &'static str, object: &str, sql: impl Into<String>) -> &mut Statement {
+        let statement = self.add(kind, object, sql);
+        statement.strategy = "rebuild";
+        statement
+    }
+
+    /// Asks something for the statement that was added last.
+    fn ask(&mut self, question: Question) {
+        self.questions.push((self.statements.len().saturating_sub(1), question));
+    }
+}
+
+/// Names that nobody has.
+struct Free<'a> {
+    taken: [&'a BTreeSet<String>; 2],
+    given: BTreeSet<String>,
+}
+
+impl Free<'_> {
+    fn name(&mut self, of: &str) -> String {
+        let names = (0u32..).map(|n| if n == 0 { format!("_remy_new_{of}") } else { format!("_remy_new{n}_{of}") });
+        let free = |name: &String| {
+            let lower = name.to_ascii_lowercase();
+            !self.taken.iter().any(|taken| taken.contains(&lower)) && !self.given.contains(&lower)
+        };
+        let name = names.into_iter().find(free).expect("there are more numbers than names");
+        self.given.insert(name.to_ascii_lowercase());
+        name
+    }
+}
+
+fn same(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
+
+fn holds(names: &[String], name: &str) -> bool {
+    names.iter().any(|n| same(n, name))
+}
+
+/// The statements for `changes`, which [`diff`](super::diff::diff) gave for these two schemas, on an SQLite of this version
+/// number (`3_053_002`).
+pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_version: i32) -> Result<Plan> {
+    let mut plan = Plan::default();
+    let mut free = Free { taken: [&current.names, &declared.names], given: BTreeSet::new() };
+    let pick = |of: fn(&Change) -> Option<&String>| changes.iter().filter_map(of).cloned().collect::<Vec<_>>();
+    let dropped_tables = pick(|c| if let Change::DropTable(n) = c { Some(n) } else { None });
+    let created_tables = pick(|c| if let Change::CreateTable(n) = c { Some(n) } else { None });
+    let dropped_triggers = pick(|c| if let Change::DropTrigger(n) = c { Some(n) } else { None });
+    let created_triggers = pick(|c| if let Change::CreateTrigger(n) = c { Some(n) } else { None });
+    let dropped_views = pick(|c| if let Change::DropView(n) = c { Some(n) } else { None });
+    let created_views = pick(|c| if let Change::CreateView(n) = c { Some(n) } else { None });
+    let dropped_indexes = pick(|c| if let Change::DropIndex(n) = c { Some(n) } else { None });
+    let created_indexes = pick(|c| if let Change::CreateIndex(n) = c { Some(n) } else { None });
+    let altered: Vec<&TableChange> =
+        changes.iter().filter_map(|c| if let Change::AlterTable(change) = c { Some(change) } else { None }).collect();
+    let renamed_tables: Vec<(&String, &String)> = changes
+        .iter()
+        .filter_map(|c| if let Change::RenameTable { from, to } = c { Some((from, to)) } else { None })
+        .collect();
+    plan.renamed = renamed_tables.iter().map(|(from, to)| (from.to_ascii_lowercase(), (*to).clone())).collect();
+
+    // To rename a column or table, or to drop a column, SQLite resolves every view and trigger there is, and fails over one
+    // that names what is not there. None is in the way if all step aside; those that stay come back as declared.
+    let edits = |change: &TableChange| {
+        let drops = || !change.dropped.is_empty() && is_direct(change, current, declared, sqlite_version);
+        !change.renamed.is_empty() || drops()
+    };
+    let aside = !renamed_tables.is_empty() || altered.iter().any(|change| edits(change));
+    let mut triggers = created_triggers.clone();
+    let mut views = created_views.clone();
+    for trigger in &current.triggers {
+        let goes = holds(&dropped_triggers, &trigger.name);
+        let on_dropped = holds(&dropped_tables, &trigger.table);
+        if goes || (aside && !on_dropped) {
+            let statement = plan.add("drop_trigger", &trigger.name, format!("DROP TRIGGER {}", ident(&trigger.name)));
+            if !goes {
+                statement.strategy = "rebuild";
+            }
+        }
+        let again = aside || (holds(&dropped_views, &trigger.table) && !same(&trigger.name, &trigger.table));
+        if again && !goes && !on_dropped && !holds(&triggers, &trigger.name) {
+            triggers.push(trigger.name.clone());
+        }
+    }
+    for view in &current.views {
+        let goes = holds(&dropped_views, &view.name);
+        if goes || aside {
+            let statement = plan.add("drop_view", &view.name, format!("DROP VIEW {}", ident(&view.name)));
+            if !goes {
+                statement.strategy = "rebuild";
+                views.push(view.name.clone());
+            }
+        }
+    }
+    for name in &dropped_indexes {
+        plan.add("drop_index", name, format!("DROP INDEX {}", ident(name)));
+    }
+    for change in changes {
+        let (Change::DropVirtual(name) | Change::DropTable(name)) = change else { continue };
+        plan.add("drop_table", name, format!("DROP TABLE {}", ident(name)));
+        plan.ask(Question::Rows { table: name.clone() });
+    }
+    if !dropped_tables.is_empty() && !created_tables.is_empty() {
+        plan.ask(Question::Tables { dropped: dropped_tables.clone(), created: created_tables.clone() });
+    }
+
+    rename_tables(&mut plan, &renamed_tables, current, &mut free);
+    for change in &altered {
+        rename_columns(&mut plan, change, current.table(&change.from), &mut free);
+    }
+    for change in &altered {
+        alter(&mut plan, change, current, declared, sqlite_version, &mut free)?;
+    }
+    for name in &created_tables {
+        let Some(table) = declared.table(name) else { continue };
+        plan.add("create_table", name, &table.sql);
+    }
+    for change in changes {
+        let find = |name: &str| declared.virtual_tables.iter().find(|table| same(&table.name, name));
+        match change {
+            Change::CreateVirtual(name) => {
+                let Some(table) = find(name) else { continue };
+                plan.add("create_table", name, &table.sql);
+                fill_from_content(&mut plan, table);
+            }
+            Change::AlterVirtual(name) => {
+                let old = current.virtual_tables.iter().find(|table| {
+                    same(plan.renamed.get(&table.name.to_ascii_lowercase()).unwrap_or(&table.name), name)
+                });
+                if let (Some(old), Some(new)) = (old, find(name)) {
+                    rebuild_virtual(&mut plan, &old.clone(), new, &mut free)?;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    // What a rebuild takes with the old table comes back with the new one.
+    for index in &declared.indexes {
+        let comes = holds(&created_indexes, &index.name);
+        if comes || holds(&plan.rebuilt, &index.table) {
+            let statement = plan.add("create_index", &index.name, &index.sql);
+            if !comes {
+                statement.strategy = "rebuild";
+            }
+            if comes {
+                ask_unique_index(&mut plan, index, current, &altered);
+            }
+        }
+    }
+    for view in declared.views.iter().filter(|view| holds(&views, &view.name)) {
+        let statement = plan.add("create_view", &view.name, &view.sql);
+        if !holds(&created_views, &view.name) {
+            statement.strategy = "rebuild";
+        }
+    }
+    for trigger in &declared.triggers {
+        let comes = holds(&created_triggers, &trigger.name);
+        if comes || holds(&triggers, &trigger.name) || holds(&plan.rebuilt, &trigger.table) {
+            let statement = plan.add("create_trigger", &trigger.name, &trigger.sql);
+            if !comes {
+                statement.strategy = "rebuild";
+            }
+        }
+    }
+
+    // A column that SQLite itself adds or drops breaks no key, unless the new one is of a key: DROP COLUMN refuses those.
+    let keyed = |change: &&&TableChange| {
+        let new = declared.table(&change.table);
+        let added_to_a_key = new.is_some_and(|table| {
+            table.foreign_keys.iter().any(|key| key.columns.iter().any(|column| holds(&change.added, column)))
+        });
+        holds(&plan.rebuilt, &change.table) || added_to_a_key
+    };
+    let mut touched: Vec<String> = altered.iter().filter(keyed).map(|change| change.table.clone()).collect();
+    touched.extend(created_tables.into_iter().chain(dropped_tables));
+    touched.extend(renamed_tables.iter().map(|(_, to)| (*to).clone()));
+    let refers = |table: &Table| table.foreign_keys.iter().any(|key| holds(&touched, &key.parent));
+    let checked = declared.tables.iter().filter(|table| {
+        (!table.foreign_keys.is_empty() || table.opaque)
+            && (holds(&touched, &table.name) || refers(table) || table.opaque)
+    });
+    plan.foreign_keys = checked.map(|table| table.name.clone()).collect();
+    plan.changed = altered.iter().map(|change| change.table.clone()).collect();
+    Ok(plan)
+}
+
+/// Renames tables; where a new name is another's old one, all go by way of free names.
+fn rename_tables(plan: &mut Plan, renames: &[(&String, &String)], current: &Schema, free: &mut Free<'_>) {
+    let mut rename = |from: &str, to: &str| {
+        let virtual_table = current.virtual_tables.iter().any(|table| same(&table.name, from));
+        let sql = format!("ALTER TABLE {} RENAME TO {}", ident(from), ident(to));
+        // Names in other statements follow; a virtual table has none that would.
+        plan.add("rename_table", from, sql).follow_names = !virtual_table;
+    };
+    let collide = renames.iter().any(|(_, to)| renames.iter().any(|(from, _)| same(from, to)));
+    if !collide {
+        renames.iter().for_each(|(from, to)| rename(from, to));
+        return;
+    }
+    let between: Vec<String> = renames.iter().map(|(from, _)| free.name(from)).collect();
+    renames.iter().zip(&between).for_each(|((from, _), between)| rename(from, between));
+    renames.iter().zip(&between).for_each(|((_, to), between)| rename(between, to));
+}
+
+fn rename_columns(plan: &mut Plan, change: &TableChange, now: Option<&Table>, free: &mut Free<'_>) {
+    let mut rename = |from: &str, to: &str| {
+        let sql = format!("ALTER TABLE {} RENAME COLUMN {} TO {}", ident(&change.table), ident(from), ident(to));
+        plan.add("rename_column", format!("{}.{from}", change.table), sql).follow_names = true;
+    };
+    let taken = |from: &str, to: &str| !same(from, to) && now.is_some_and(|table| table.column(to).is_some());
+    if !change.renamed.iter().any(|(from, to)| taken(from, to)) {
+        change.renamed.iter().for_each(|(from, to)| rename(from, to));
+        return;
+    }
+    let between: Vec<String> = change.renamed.iter().map(|(from, _)| free.name(from)).collect();
+    change.renamed.iter().zip(&between).for_each(|((from, _), between)| rename(from, between));
+    change.renamed.iter().zip(&between).for_each(|((_, to), between)| rename(between, to));
+}
+
+/// The table as it is once its columns have their declared names.
+fn with_new_names(table: &Table, change: &TableChange) -> Table {
+    let mut table = table.clone();
+    table.name.clone_from(&change.table);
+    for column in &mut table.columns {
+        if let Some((_, to)) = change.renamed.iter().find(|(from, _)| same(from, &column.name)) {
+            column.name.clone_from(to);
+        }
+    }
+    let keys = table.primary_key.iter_mut().chain(&mut table.uniques);
+    for part in keys.flat_map(|key| &mut key.columns) {
+        if let Some((_, to)) = change.renamed.iter().find(|(from, _)| same(from, &part.name)) {
+            part.name.clone_from(to);
+        }
+    }
+    table
+}
+
+fn alter(
+    plan: &mut Plan,
+    change: &TableChange,
+    current: &Schema,
+    declared: &Schema,
+    sqlite_version: i32,
+    free: &mut Free<'_>,
+) -> Result<()> {
+    let (Some(old), Some(new)) = (current.table(&change.from), declared.table(&change.table)) else {
+        return Err(Error::internal(format!("the diff names a table {} that is not there", change.table)));
+    };
+    let first = plan.statements.len();
+    let direct = is_direct(change, current, declared, sqlite_version);
+    if !direct {
+        rebuild(plan, change, old, new, free)?;
+    } else {
+        for name in &change.dropped {
+            let sql = format!("ALTER TABLE {} DROP COLUMN {}", ident(&change.table), ident(name));
+            plan.add("drop_column", format!("{}.{name}", change.table), sql);
+            ask_dropped(plan, old, name);
+        }
+        for name in &change.added {
+            let definition = new.column(name).map(|column| column.definition.as_str()).unwrap_or_default();
+            let sql = format!("ALTER TABLE {} ADD COLUMN {definition}", ident(&change.table));
+            plan.add("add_column", format!("{}.{name}", change.table), sql);
+        }
+    }
+    let with_data = |name: &&String| old.column(name).is_some_and(|column| column.generated.is_none());
+    let dropped: Vec<String> = change.dropped.iter().filter(with_data).cloned().collect();
+    let could_be = |name: &&String| new.column(name).is_some_and(|column| column.generated.is_none());
+    let added: Vec<String> = change.added.iter().filter(could_be).cloned().collect();
+    if !dropped.is_empty() && !added.is_empty() {
+        // Of the first DROP COLUMN, or of the copy, which is a rebuild's second statement.
+        let at = if direct { first } else { first + 1 };
+        plan.questions.push((at, Question::Columns { table: old.name.clone(), dropped, added }));
+    }
+    Ok(())
+}
+
+/// Whether ADD COLUMN and DROP COLUMN do it.
+fn is_direct(change: &TableChange, current: &Schema, declared: &Schema, sqlite_version: i32) -> bool {
+    let (Some(old), Some(new)) = (current.table(&change.from), declared.table(&change.table)) else { return false };
+    !change.constraints
+        && change.altered.is_empty()
+        && change.added.iter().all(|name| can_add(new, name, sqlite_version))
+        && change.dropped.iter().all(|name| can_drop(old, name, new, sqlite_version))
+        && change.dropped.len() < old.columns.iter().filter(|column| column.generated.is_none()).count()
+}
+
+fn ask_dropped(plan: &mut Plan, old: &Table, name: &str) {
+    if old.column(name).is_some_and(|column| column.generated.is_none()) {
+        plan.ask(Question::Values { table: old.name.clone(), column: name.to_owned() });
+    }
+}
+
+/// Whether ADD COLUMN does it whatever rows there are.
+fn can_add(table: &Table, name: &str, sqlite_version: i32) -> bool {
+    let Some(column) = table.column(name) else { return false };
+    let in_key = |key: &super::Key| key.columns.iter().any(|part| same(&part.name, name));
+    if table.opaque || table.primary_key.iter().chain(&table.uniques).any(in_key) {
+        return false;
+    }
+    // Old versions do not look whether the rows pass; 3.37 does.
+    let checked = table.checks.iter().any(|check| check.column.as_deref().is_some_and(|c| same(c, name)));
+    if checked && sqlite_version < 3_037_000 {
+        return false;
+    }
+    if let Some(generated) = &column.generated {
+        return !generated.stored && column.not_null.is_none();
+    }
+    match &column.default {
+        None => column.not_null.is_none(),
+        Some(default) => match constant(default) {
+            None => false,
+            Some(null) => !null || column.not_null.is_none(),
+        },
+    }
+}
+
+/// Whether a `DEFAULT` is a constant, and then, whether it is NULL.
+fn constant(default: &str) -> Option<bool> {
+    let tokens = lex::tokens(default);
+    let value = match tokens.as_slice() {
+        [sign, value] if sign.is("-") || sign.is("+") => value,
+        [value] => value,
+        _ => return None,
+    };
+    match value.kind {
+        Kind::Value | Kind::Text | Kind::Quoted => Some(false),
+        Kind::Word if value.is("NULL") => Some(true),
+        Kind::Word if value.text.to_ascii_lowercase().starts_with("current_") => None,
+        Kind::Word => Some(false),
+        Kind::Sign => None,
+    }
+}
+
+/// Whether DROP COLUMN does it.
+fn can_drop(old: &Table, name: &str, new: &Table, sqlite_version: i32) -> bool {
+    let names = |sql: &str| lex::tokens(sql).iter().any(|token| token.may_name(name));
+    let in_key = |key: &super::Key| key.columns.iter().any(|part| same(&part.name, name));
+    sqlite_version >= 3_035_000
+        && !old.opaque
+        && !new.opaque
+        && !old.primary_key.iter().chain(&old.uniques).any(in_key)
+        && !old.foreign_keys.iter().any(|key| holds(&key.columns, name))
+        && !old.checks.iter().any(|check| names(&check.expr))
+        && !old.columns.iter().any(|column| column.generated.as_ref().is_some_and(|g| names(&g.expr)))
+        // A name that is a column's now and, in double quotes, a string once that is gone.
+        && !new.checks.iter().any(|check| names(&check.expr))
+        && !new.columns.iter().any(|column| column.generated.as_ref().is_some_and(|g| names(&g.expr)))
+}
+
+fn rebuild(plan: &mut Plan, change: &TableChange, old: &Table, new: &Table, free: &mut Free<'_>) -> Result<()> {
+    let now = with_new_names(old, change);
+    let temp = free.name(&new.name);
+    let create = parse::renamed_table(&new.sql, &new.name, &temp).ok_or_else(|| {
+        Error::unsupported_change(format!(
+            "the table {} has to be rebuilt, and its statement is not understood",
+            new.name
+        ))
+        .object(&new.name)
+        .sql(&new.sql)
+        .state("Nothing was done")
+        .hint("Write it as CREATE TABLE name (columns), or change it in a migration")
+    })?;
+    let stands_for = Some((temp.clone(), new.name.clone()));
+    plan.add_rebuild("rebuild_table", &new.name, create).stands_for.clone_from(&stands_for);
+
+    let (mut into, mut from, mut filling) = (Vec::new(), Vec::new(), Vec::new());
+    let mut fills = false;
+    let alias_kept = new.rowid_alias().is_some_and(|alias| now.column(&alias.name).is_some());
+    if !alias_kept && let Some((to, read)) = new.rowid_name().zip(now.rowid_name()) {
+        into.push(to.to_owned());
+        from.push(read.to_owned());
+        filling.push(read.to_owned());
+    }
+    for column in new.columns.iter().filter(|column| column.generated.is_none()) {
+        let Some(kept) = now.column(&column.name) else { continue };
+        let read = ident(&kept.name);
+        into.push(ident(&column.name));
+        from.push(read.clone());
+        let newly_required = column.not_null.is_some() && kept.not_null.is_none();
+        filling.push(match &column.default {
+            Some(default) if newly_required => {
+                fills = true;
+                format!("ifnull({read}, {})", default_expression(default))
+            }
+            _ => read,
+        });
+    }
+    if into.is_empty() {
+        // Nothing in common but how many rows there are.
+        let first = new.columns.iter().find(|column| column.generated.is_none());
+        into.extend(first.map(|column| ident(&column.name)));
+        let value = first.and_then(|column| column.default.as_deref()).map_or("NULL".to_owned(), default_expression);
+        from.push(value.clone());
+        filling.push(value);
+    }
+    // OR ABORT: a constraint's own ON CONFLICT would drop or change rows on the way.
+    let copy = |select: &[String]| {
+        let (temp, into, select) = (ident(&temp), into.join(", "), select.join(", "));
+        format!("INSERT OR ABORT INTO {temp} ({into}) SELECT {select} FROM {}", ident(&new.name))
+    };
+    let statement = plan.add_rebuild("rebuild_table", &new.name, copy(&from));
+    statement.filling = fills.then(|| copy(&filling));
+    statement.stands_for.clone_from(&stands_for);
+    ask_about_rows(plan, change, old, new, &now);
+
+    if old.autoincrement && new.autoincrement {
+        let (name, temp) = (literal(&new.name), literal(&temp));
+        let forget = format!("DELETE FROM sqlite_sequence WHERE name = {temp}");
+        let keep = format!(
+            "INSERT INTO sqlite_sequence (name, seq) SELECT {temp}, seq FROM sqlite_sequence WHERE name = {name}"
+        );
+        plan.add_rebuild("rebuild_table", &new.name, forget);
+        plan.add_rebuild("rebuild_table", &new.name, keep);
+    }
+    plan.add_rebuild("rebuild_table", &new.name, format!("DROP TABLE {}", ident(&new.name)));
+    let rename = format!("ALTER TABLE {} RENAME TO {}", ident(&temp), ident(&new.name));
+    plan.add_rebuild("rebuild_table", &new.name, rename).stands_for = stands_for;
+    plan.rebuilt.push(new.name.clone());
+    Ok(())
+}
+
+/// What a rebuild has to know of the rows. `now` has the declared names, `old` those that can be asked by.
+fn ask_about_rows(plan: &mut Plan, change: &TableChange, old: &Table, new: &Table, now: &Table) {
+    for name in &change.dropped {
+        ask_dropped(plan, old, name);
+    }
+    let table = || old.name.clone();
+    for (kept, asked) in now.columns.iter().zip(&old.columns) {
+        let Some(column) = new.column(&kept.name) else { continue };
+        let name = || asked.name.clone();
+        if let Some(generated) = &column.generated {
+            if kept.generated.is_none() && change.renamed.is_empty() {
+                plan.ask(Question::Computed { table: table(), column: name(), expr: generated.expr.clone() });
+            }
+            continue;
+        }
+        let affinities = (affinity(&kept.declared_type, old.strict), affinity(&column.declared_type, new.strict));
+        if affinities.0 != affinities.1 {
+            let (from, to) = (kept.declared_type.clone(), column.declared_type.clone());
+            plan.ask(Question::Retype { table: table(), column: name(), from, to, affinities });
+        }
+        let key = |t: &Table| {
+            t.without_rowid && t.primary_key.iter().any(|k| k.columns.iter().any(|c| same(&c.name, &column.name)))
+        };
+        if (column.not_null.is_some() && kept.not_null.is_none()) || (key(new) && !key(now)) {
+            let default = column.default.as_deref().filter(|d| constant(d) != Some(true) && column.not_null.is_some());
+            plan.ask(Question::Nulls { table: table(), column: name(), default: default.map(str::to_owned) });
+        }
+    }
+    if let Some(alias) = new.rowid_alias()
+        && now.rowid_alias().is_none_or(|before| !same(&before.name, &alias.name))
+        && let Some(at) = now.columns.iter().position(|column| same(&column.name, &alias.name))
+    {
+        plan.ask(Question::Rowids { table: table(), column: old.columns[at].name.clone() });
+    }
+    for name in &change.added {
+        let Some(column) = new.column(name) else { continue };
+        let default = column.default.as_deref().is_some_and(|default| constant(default) != Some(true));
+        let is_rowid = new.rowid_alias().is_some_and(|alias| same(&alias.name, name));
+        if column.not_null.is_some() && column.generated.is_none() && !default && !is_rowid {
+            plan.ask(Question::NoValue { table: table(), column: name.clone() });
+        }
+    }
+    let collated = |table: &Table, key: &super::Key| -> BTreeSet<(String, String)> {
+        let part = |part: &super::KeyColumn| {
+            let own = table.column(&part.name).and_then(|column| column.collate.as_deref()).unwrap_or("binary");
+            (part.name.to_ascii_lowercase(), part.collate.as_deref().unwrap_or(own).to_ascii_lowercase())
+        };
+        key.columns.iter().map(part).collect()
+    };
+    let there: Vec<_> = now.primary_key.iter().chain(&now.uniques).map(|key| collated(now, key)).collect();
+    for key in new.primary_key.iter().chain(&new.uniques) {
+        let columns = collated(new, key);
+        if there.contains(&columns) {
+            continue;
+        }
+        let asked = |name: &str| {
+            let plain = new.column(name).is_some_and(|column| column.generated.is_none());
+            let at = now.columns.iter().position(|column| same(&column.name, name)).filter(|_| plain)?;
+            Some(ident(&old.columns[at].name))
+        };
+        let parts = columns.iter().map(|(name, collate)| Some(format!("{} COLLATE {}", asked(name)?, ident(collate))));
+        if let Some(columns) = parts.collect::<Option<Vec<_>>>() {
+            let named = idents(key.columns.iter().map(|part| &part.name));
+            plan.ask(Question::Unique {
+                table: table(),
+                object: format!("UNIQUE ({named})"),
+                columns,
+                condition: None,
+            });
+        }
+    }
+}
+
+/// Asks of the rows whether a new unique index can be made, where it can be asked by the names of now.
+fn ask_unique_index(plan: &mut Plan, index: &super::Index, current: &Schema, altered: &[&TableChange]) {
+    let Some(parsed) = parse::index(&index.sql).filter(|parsed| parsed.unique) else { return };
+    let changes = altered.iter().any(|c| same(&c.table, &index.table) && !(c.renamed.is_empty() && c.added.is_empty()));
+    if current.table(&index.table).is_some() && !changes {
+        plan.ask(Question::Unique {
+            table: index.table.clone(),
+            object: index.name.clone(),
+            columns: parsed.columns,
+            condition: parsed.condition,
+        });
+    }
+}
+
+/// SQLite's rules for the affinity of a declared type.
+fn affinity(declared: &str, strict: bool) -> &'static str {
+    let upper = declared.to_ascii_uppercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| upper.contains(part));
+    match () {
+        () if strict && upper == "ANY" => "BLOB",
+        () if has(&["INT"]) => "INTEGER",
+        () if has(&["CHAR", "CLOB", "TEXT"]) => "TEXT",
+        () if has(&["BLOB"]) || upper.is_empty() => "BLOB",
+        () if has(&["REAL", "FLOA", "DOUB"]) => "REAL",
+        () => "NUMERIC",
+    }
+}
+
+/// The value of an option in the arguments of a full-text table.
+fn fts_option(table: &VirtualTable, option: &str) -> Option<String> {
+    let tokens = lex::tokens(&table.arguments);
+    let at = tokens.windows(2).position(|pair| pair[0].is(&option.to_ascii_uppercase()) && pair[1].is("="))?;
+    Some(tokens.get(at + 2).and_then(lex::Token::name).unwrap_or_default())
+}
+
+/// A full-text table over another table's content is empty until it is told to read it.
+fn fill_from_content(plan: &mut Plan, table: &VirtualTable) {
+    let full_text = ["fts5", "fts4"].iter().any(|module| same(module, &table.module));
+    if full_text && fts_option(table, "content").is_some_and(|content| !content.is_empty()) {
+        let name = ident(&table.name);
+        plan.add_rebuild("rebuild_table", &table.name, format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"));
+    }
+}
+
+fn rebuild_virtual(plan: &mut Plan, old: &VirtualTable, new: &VirtualTable, free: &mut Free<'_>) -> Result<()> {
+    let module = new.module.to_ascii_lowercase();
+    let refuse = |why: &str| {
+        Err(Error::unsupported_change(format!("the virtual table {} cannot be changed: {why}", new.name))
+            .object(&new.name)
+            .sql(&new.sql)
+            .state("Nothing was done")
+            .hint("Drop it in one release and declare it again in the next, or change it in a migration"))
+    };
+    if module != old.module.to_ascii_lowercase() {
+        return refuse("another module would have to read what this one wrote");
+    }
+    let drop = format!("DROP TABLE {}", ident(&new.name));
+    let content = |table: &VirtualTable| fts_option(table, "content");
+    match (module.as_str(), content(old), content(new)) {
+        ("fts5" | "fts4", _, Some(source)) if !source.is_empty() => {
+            plan.add_rebuild("rebuild_table", &new.name, drop);
+            plan.add_rebuild("rebuild_table", &new.name, &new.sql);
+            fill_from_content(plan, new);
+            Ok(())
+        }
+        ("fts5" | "fts4", Some(source), _) if source.is_empty() => refuse("it keeps no content to copy"),
+        ("fts5" | "fts4" | "fts3" | "rtree" | "rtree_i32" | "geopoly", _, None) => {
+            let temp = free.name(&new.name);
+            let Some(create) = parse::renamed_virtual_table(&new.sql, &temp) else {
+                return refuse("its statement is not understood");
+            };
+            let kept: Vec<&String> = new.columns.iter().filter(|column| holds(&old.columns, column)).collect();
+            if kept.is_empty() {
+                return refuse("it keeps no column");
+            }
+            // An R-Tree has no rowid beside its first column.
+            let rowid = if module.starts_with("rtree") { "" } else { "rowid, " };
+            let columns = idents(&kept);
+            let copy = format!(
+                "INSERT INTO {} ({rowid}{columns}) SELECT {rowid}{columns} FROM {}",
+                ident(&temp),
+                ident(&new.name)
+            );
+            plan.add_rebuild("rebuild_table", &new.name, create);
+            plan.add_rebuild("rebuild_table", &new.name, copy);
+            for gone in old.columns.iter().filter(|column| !holds(&new.columns, column)) {
+                plan.ask(Question::Values { table: old.name.clone(), column: gone.clone() });
+            }
+            plan.add_rebuild("rebuild_table", &new.name, drop);
+            let rename = format!("ALTER TABLE {} RENAME TO {}", ident(&temp), ident(&new.name));
+            plan.add_rebuild("rebuild_table", &new.name, rename);
+            Ok(())
+        }
+        _ => refuse("remy does not know how this module keeps its content"),
+    }
+}

@@ -1,0 +1,510 @@
+//! The switch: the one write transaction that makes live equal to an image. This one goes by pages; a host's SQLite has
+//! [`crate::backup`].
+//!
+//! 1. Rounds: the clone catches up with live, without a lock, until little is left.
+//! 2. Reader A pins the last round. Writer W takes live's write lock. Reader R reads the mark: an equal one means that
+//!    nobody has committed, and the rehearsed pages are the image; else the frames from A's mark to R's are what changed:
+//!    the clone takes them over and the same statements run again.
+//! 3. W writes every page of the image that differs, page 1 last, and commits.
+//!
+//! What the order of writing and the schema cookie are about is said where they are.
+use crate::{
+    Switched,
+    clock::{self, Moment},
+    clone::{Behind, Clone, Mark, Pin, Pinned},
+    error::{Context, Error, Result},
+    job::Change,
+    live::Live,
+    log::Log,
+    options::Options,
+    pair::{Image, Pair},
+    sqlite::{self, Deadline},
+};
+use rusqlite::ErrorCode;
+use std::time::Duration;
+
+/// A round that leaves no more pages than this is the last one.
+const FEW_PAGES: usize = 64;
+/// Rounds before the lock is taken whatever is left.
+const ROUNDS: u32 = 6;
+/// Statements that take longer than this do not run again while a reader is pinned: it would hold up applications that
+/// checkpoint.
+const SHORT: Duration = Duration::from_millis(50);
+/// How long the last round stays pinned while the lock is waited for. An application's TRUNCATE checkpoint may hold it,
+/// waiting for our pin: without an end to it the two would wait for each other.
+const PINNED: Duration = Duration::from_millis(30);
+/// How often the lock is let go at least before it is given up: because the WAL was restarted before it was ours, or
+/// because the statements would take too long under it.
+const TRIES: u32 = 5;
+
+/// What a switch works on.
+pub(crate) struct Switch<'a> {
+    pub(crate) live: &'a Live,
+    /// Follows live; becomes the outgoing release's snapshot.
+    pub(crate) clone: &'a mut Clone,
+    /// The image: the clone with its WAL, or another database with a WAL.
+    pub(crate) pair: &'a mut Pair,
+    /// For another database: the pages in which its main file differs from the clone.
+    pub(crate) differs: Option<Vec<u32>>,
+    /// Live's schema cookie when the plan was made.
+    pub(crate) cookie: i64,
+    /// How long the statements took when they were rehearsed.
+    pub(crate) rehearsed: Duration,
+    pub(crate) options: &'a Options,
+    pub(crate) log: &'a Log<'a>,
+}
+
+/// How a switch ended, where it did not fail.
+pub(crate) enum Ended {
+    Done(Switched),
+    /// Somebody else changed live's schema: start over from the diff.
+    SchemaChanged,
+}
+
+/// Why a switch failed, and whether live may be switched all the same.
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// COMMIT was called: only recovery can tell.
+    pub(crate) undecided: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, undecided: false }
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(e: rusqlite::Error) -> Self {
+        Error::from(e).into()
+    }
+}
+
+impl Switch<'_> {
+    /// Switches live. `change` has been run once on the pair; `intend` is called once, before the first lock.
+    pub(crate) fn run(
+        mut self,
+        change: &mut Change<'_>,
+        intend: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Ended, Failure> {
+        let live = self.live;
+        let (pin, reader) = (Pin::new(live)?, Pin::new(live)?);
+        let mut intended = false;
+        let start = Moment::now();
+        for attempt in 1.. {
+            if attempt > TRIES && start.elapsed() > self.options.lock_timeout() {
+                break;
+            }
+            let Some(caught) = self.rounds(&pin, change)? else {
+                pin.end();
+                return Ok(Ended::SchemaChanged);
+            };
+            self.judge(live)?;
+            self.clone.sync()?;
+            if !std::mem::replace(&mut intended, true) {
+                intend()?;
+            }
+            self.log.progress().check()?;
+            let locked = self.under_lock(&pin, &reader, caught, attempt, change);
+            pin.end();
+            match locked? {
+                Locked::Done(done) => return Ok(Ended::Done(done)),
+                Locked::SchemaChanged => return Ok(Ended::SchemaChanged),
+                Locked::Again => {}
+            }
+        }
+        let error = if self.rehearsed > self.options.max_pause() {
+            Error::pause_exceeded(format!(
+                "the plan took {:.0} ms when it was rehearsed, and somebody wrote to {} each time before it could be switched in",
+                clock::ms(self.rehearsed),
+                live.shown()
+            ))
+            .hint("Publish when fewer writers are at work, or set max_pause_ms higher and let them wait")
+        } else {
+            Error::busy(format!("the WAL of {} was restarted each time before its write lock was ours", live.shown()))
+                .hint("An application checkpoints all the while: publish when it does so less, or set lock_timeout_ms higher")
+        };
+        Err(error.state("Live is unchanged").into())
+    }
+
+    /// Catches up until little is left, and leaves the image rehearsed on what the clone then is. Gives what the reader
+    /// has pinned, or `None` where live's schema is not the one that the change was made for.
+    fn rounds(&mut self, pin: &Pin<'_>, change: &mut Change<'_>) -> Result<Option<Caught>> {
+        let (mut caught_up, mut start) = (0, None::<Moment>);
+        let mut round = 0;
+        let mut now = pin.begin()?;
+        loop {
+            round += 1;
+            let behind = self.clone.behind(self.live, now, false)?;
+            let last = match &behind {
+                Behind::No => break,
+                Behind::Frames(_, frames) => frames.len() <= FEW_PAGES,
+                Behind::Unknown => false,
+            } || round >= ROUNDS;
+            start.get_or_insert_with(Moment::now);
+            caught_up += self.catch_up(pin, now, &behind)?;
+            if self.clone.schema_cookie()? != self.cookie {
+                return Ok(None);
+            }
+            if last && self.rehearsed <= SHORT && !matches!(now.mark, Mark::Counter(_)) {
+                self.run_again(change, pin)?;
+                break;
+            }
+            if last {
+                // Without a pin: a commit in between is caught up with under the lock.
+                pin.end();
+                self.run_again(change, pin)?;
+                now = pin.begin()?;
+                break;
+            }
+            pin.end();
+            now = pin.begin()?;
+        }
+        if let Some(start) = start {
+            self.log.note(
+                "catch_up",
+                format!("Caught up with writers [{caught_up} pages] in {:.1} ms", clock::ms(start.elapsed())),
+            );
+        }
+        if matches!(now.mark, Mark::Counter(_)) {
+            // A pin would block every commit.
+            pin.end();
+            return Ok(Some(Caught::Journal));
+        }
+        Ok(Some(Caught::Wal(now)))
+    }
+
+    fn catch_up(&mut self, pin: &Pin<'_>, now: Pinned, behind: &Behind) -> Result<usize> {
+        self.pair.discard()?;
+        let changed = self.clone.catch_up(self.live, pin, now, behind)?;
+        self.clone.put_into_wal_mode()?;
+        let n = changed.len();
+        if let Some(differs) = &mut self.differs {
+            differs.extend(changed);
+            differs.sort_unstable();
+            differs.dedup();
+        }
+        Ok(n)
+    }
+
+    fn run_again(&mut self, change: &mut Change<'_>, reader: &Pin<'_>) -> Result<()> {
+        let start = Moment::now();
+        change(self.pair.open(self.live)?, reader.conn())?;
+        self.rehearsed = start.elapsed();
+        Ok(())
+    }
+
+    /// Whether comparing all pages would take less than half of what writers may be held up.
+    fn may_compare(&self) -> bool {
+        Duration::from_millis(self.clone.bytes() >> 20) + self.rehearsed < self.options.max_pause() / 2
+    }
+
+    /// Refuses before any lock what cannot be done within `max_pause_ms`: a changed MiB takes about 3 ms.
+    fn judge(&mut self, live: &Live) -> Result<()> {
+        let image = self.pair.image(live)?;
+        let pages = image.changed_len() + self.differs.as_ref().map_or(0, Vec::len);
+        let mib = pages as u64 * u64::from(image.page_size) / (1 << 20);
+        let expected = Duration::from_millis(mib * 3);
+        if expected <= self.options.max_pause() {
+            return Ok(());
+        }
+        Err(Error::pause_exceeded(format!(
+            "the switch would write {mib} MiB into {}, which takes about {} ms, over max_pause_ms ({})",
+            live.shown(),
+            expected.as_millis(),
+            self.options.max_pause_ms
+        ))
+        .state("Live is unchanged, and no writer has waited")
+        .hint("Split the change, or set max_pause_ms higher and let writers wait"))
+    }
+
+    fn under_lock(
+        &mut self,
+        pin: &Pin<'_>,
+        reader: &Pin<'_>,
+        caught: Caught,
+        attempt: u32,
+        change: &mut Change<'_>,
+    ) -> Result<Locked, Failure> {
+        let (live, max_pause) = (self.live, self.options.max_pause());
+        let journal = matches!(caught, Caught::Journal);
+        let writer = Writer::new(live, journal)?;
+        let lock_wait = writer.lock(self.options.lock_timeout(), live, || pin.end())?;
+        let still_pinned = lock_wait <= PINNED;
+        let pause = Moment::now();
+        let result = std::thread::scope(|scope| {
+            let cookie: i64 = writer.conn.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+            if cookie != self.cookie {
+                return Ok(Locked::SchemaChanged);
+            }
+            let now = reader.begin()?;
+            // Pinned only counts where the pin is at what the clone holds.
+            let behind = self.clone.behind(
+                live,
+                now,
+                still_pinned && matches!(caught, Caught::Wal(pinned) if self.clone.is_at(pinned)),
+            )?;
+            let mut syncing = None;
+            match behind {
+                Behind::No => {}
+                // Comparing takes its time, about 1 ms a MiB: the last resort, and only for a database that is small.
+                Behind::Unknown if !journal && (attempt < TRIES || !self.may_compare()) => return Ok(Locked::Again),
+                _ if self.rehearsed > max_pause => return Ok(Locked::Again),
+                behind => {
+                    self.catch_up(reader, now, &behind)?;
+                    // The snapshot-to-be must be on the disk before live's COMMIT; that needs no more of this thread.
+                    let file = self.clone.file().try_clone().context(|| "opening the clone again".into())?;
+                    syncing = Some(scope.spawn(move || file.sync_data()));
+                    let conn = self.pair.open(live)?;
+                    let deadline = Deadline::new(conn, pause, max_pause);
+                    if let Err(e) = change(conn, reader.conn()) {
+                        return Err(if deadline.has_passed() { exceeded(max_pause).into() } else { e.into() });
+                    }
+                }
+            }
+            // Readers of ours would keep a rollback journal from being committed.
+            reader.end();
+            pin.end();
+            let image = self.pair.image(live)?;
+            let written =
+                writer.write(&image, self.differs.as_deref().unwrap_or_default(), cookie, pause, max_pause)?;
+            if let Some(syncing) = syncing {
+                let synced = syncing.join().unwrap_or_else(|_| Err(std::io::Error::other("a syncing thread panicked")));
+                synced.context(|| "syncing the clone".into())?;
+            }
+            live.same_file()?;
+            live.no_stranger()?;
+            self.log.progress().check()?;
+            if pause.elapsed() > max_pause {
+                return Err(exceeded(max_pause).into());
+            }
+            writer.commit(live, journal, pause, max_pause)?;
+            Ok(Locked::Done(Switched {
+                by: "pages",
+                pause_ms: clock::ms(pause.elapsed()),
+                lock_wait_ms: clock::ms(lock_wait),
+                pages_written: written,
+                pages_total: u64::from(image.pages),
+                attempts: attempt,
+            }))
+        });
+        reader.end();
+        if !matches!(result, Ok(Locked::Done(_))) {
+            writer.roll_back();
+        }
+        result
+    }
+}
+
+/// What is held when the rounds are over.
+#[derive(Clone, Copy)]
+enum Caught {
+    /// What the reader has pinned.
+    Wal(Pinned),
+    /// Nothing: the change counter will tell.
+    Journal,
+}
+
+enum Locked {
+    Done(Switched),
+    Again,
+    SchemaChanged,
+}
+
+/// Live's write lock was not to be had.
+pub(crate) fn lock_timeout(live: &Live, timeout: Duration) -> Error {
+    Error::busy(format!(
+        "the write lock of {} was not free for {} ms (lock_timeout_ms)",
+        live.shown(),
+        timeout.as_millis()
+    ))
+    .state("Live is unchanged")
+    .hint("End the long write transaction of another connection, and start again")
+}
+
+pub(crate) fn exceeded(max_pause: Duration) -> Error {
+    Error::pause_exceeded(format!("the switch was not done within max_pause_ms ({} ms)", max_pause.as_millis()))
+        .state("Live is unchanged: the transaction was rolled back, writers go on")
+        .hint("Publish when fewer writers are at work, or set max_pause_ms higher")
+}
+
+/// The connection that writes. Opened for one switch and closed after it, so that nothing of its cache is used again.
+struct Writer<'a> {
+    conn: crate::live::LiveConnection<'a>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(live: &'a Live, journal: bool) -> Result<Self> {
+        let conn = live.connect()?;
+        let doing = || format!("preparing to write {}", live.shown());
+        sqlite::keep_free_pages(&conn)?;
+        conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).context(doing)?;
+        conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0").context(doing)?;
+        if journal {
+            // A spill would take the exclusive lock, and with it every reader, before there is anything to commit.
+            conn.execute_batch("PRAGMA cache_spill = OFF").context(doing)?;
+        }
+        // Reads the schema now, and not under the lock.
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
+        conn.busy_timeout(Duration::ZERO).context(doing)?;
+        Ok(Self { conn })
+    }
+
+    /// Takes the write lock. SQLite's own busy handler sleeps too long between its tries to get in between busy writers.
+    ///
+    /// `unpin` is called when it takes longer than [`PINNED`].
+    fn lock(&self, timeout: Duration, live: &Live, unpin: impl FnOnce()) -> Result<Duration> {
+        let start = Moment::now();
+        let mut unpin = Some(unpin);
+        loop {
+            let waited = start.elapsed();
+            if waited > PINNED
+                && let Some(unpin) = unpin.take()
+            {
+                unpin();
+            }
+            match self.conn.execute_batch("BEGIN IMMEDIATE") {
+                Ok(()) => return Ok(waited),
+                Err(e) if is_busy(&e) && start.elapsed() < timeout => std::thread::sleep(Duration::from_micros(20)),
+                Err(e) if is_busy(&e) => return Err(lock_timeout(live, timeout)),
+                Err(e) => return Err(e).context(|| format!("taking the write lock of {}", live.shown())),
+            }
+        }
+    }
+
+    /// The pages in which the database, as this transaction sees it, differs from the image.
+    fn differing(&self, image: &Image) -> Result<Vec<u32>> {
+        let doing = || "comparing pages".to_owned();
+        let mut select = self.conn.prepare("SELECT pgno, data FROM sqlite_dbpage ORDER BY pgno").context(doing)?;
+        let mut rows = select.query([]).context(doing)?;
+        let (mut buffer, mut differs) = (vec![0; image.page_size as usize], Vec::new());
+        while let Some(row) = rows.next().context(doing)? {
+            let page: u32 = row.get(0).context(doing)?;
+            if page > image.pages {
+                break;
+            }
+            image.read(page, &mut buffer)?;
+            if row.get_ref(1).context(doing)?.as_blob() != Ok(&buffer[..]) {
+                differs.push(page);
+            }
+        }
+        Ok(differs)
+    }
+
+    /// Writes the image's pages. Gives how many.
+    fn write(&self, image: &Image, differs: &[u32], cookie: i64, pause: Moment, max_pause: Duration) -> Result<u64> {
+        let doing = || "writing pages to live".to_owned();
+        let live_pages: u32 = self.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).context(doing)?;
+        let mut insert = self.conn.prepare("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)").context(doing)?;
+        let mut buffer = vec![0; image.page_size as usize];
+        let mut written = 0;
+        let mut put = |page: u32, bytes: &[u8]| -> Result<()> {
+            insert.execute((page, bytes)).context(|| format!("writing page {page} of live"))?;
+            written += 1;
+            Ok(())
+        };
+
+        // Every page of the image above live's page count, whatever a comparison said: live may have shrunk since.
+        // Before that what differs; each list is ascending, and goes out from its end.
+        let above = (live_pages + 1..=image.pages).rev();
+        let mut changed = image.changed().rev().skip_while(|&page| page > live_pages).peekable();
+        let mut differs =
+            differs.iter().rev().copied().skip_while(|&page| page > live_pages.min(image.pages)).peekable();
+        let below = std::iter::from_fn(|| {
+            let page = (*changed.peek().unwrap_or(&0)).max(*differs.peek().unwrap_or(&0));
+            changed.next_if_eq(&page);
+            differs.next_if_eq(&page);
+            (page > 0).then_some(page)
+        });
+        for page in above.chain(below).filter(|&page| page != 1 && page != image.lock_page()) {
+            image.read(page, &mut buffer)?;
+            put(page, &buffer)?;
+            if pause.elapsed() > max_pause {
+                return Err(exceeded(max_pause));
+            }
+        }
+
+        // Page 1 last, with live's present cookie in it: with the new one a truncation would make SQLite read the schema
+        // again, through pages that are stale (101 of 139 shrinking switches failed).
+        image.read(1, &mut buffer)?;
+        let page_1: Vec<u8> = self
+            .conn
+            .query_row("SELECT data FROM sqlite_dbpage WHERE pgno = 1", [], |row| row.get(0))
+            .context(doing)?;
+        buffer[18..20].copy_from_slice(&page_1[18..20]);
+        buffer[40..44].copy_from_slice(&page_1[40..44]);
+        put(1, &buffer)?;
+        if image.pages < live_pages {
+            insert.execute((image.pages + 1, rusqlite::types::Null)).context(doing)?;
+        }
+        drop(insert);
+        // Higher than both: with an equal or a used one, open connections would keep the schema that they have and read
+        // garbage by it. The cookie is 32 bits and may wrap.
+        #[expect(clippy::cast_possible_truncation, reason = "the cookie is 32 bits in the file")]
+        let next = (cookie.max(image.cookie) as i32).wrapping_add(1);
+        self.conn.execute_batch(&format!("PRAGMA schema_version = {next}")).context(doing)?;
+        Ok(written)
+    }
+
+    /// Commits. From here on nothing is cancelled; an error does not say that live is unchanged.
+    fn commit(&self, live: &Live, journal: bool, pause: Moment, max_pause: Duration) -> Result<(), Failure> {
+        loop {
+            match self.conn.execute_batch("COMMIT") {
+                Ok(()) => return Ok(()),
+                // A reader of a rollback journal is in: nothing has been written yet.
+                Err(e) if journal && is_busy(&e) => {
+                    if pause.elapsed() > max_pause {
+                        return Err(Error::busy(format!(
+                            "readers of {} did not leave within max_pause_ms ({} ms)",
+                            live.shown(),
+                            max_pause.as_millis()
+                        ))
+                        .state("Live is unchanged: the transaction was rolled back")
+                        .hint("End the long readers, or put live into WAL mode, where nobody waits for readers")
+                        .into());
+                    }
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                Err(e) => {
+                    let error = Err::<(), _>(e).context(|| format!("committing the switch of {}", live.shown()));
+                    return Err(Failure {
+                        error: error.err().unwrap_or_else(|| Error::internal("a COMMIT without an error")),
+                        undecided: true,
+                    });
+                }
+            }
+        }
+    }
+
+    fn roll_back(&self) {
+        if !self.conn.is_autocommit() {
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+fn is_busy(e: &rusqlite::Error) -> bool {
+    matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Makes `target`, a database that nobody's release is, equal to the image, under its open connections.
+pub(crate) fn overwrite(target: &Live, pair: &mut Pair, options: &Options) -> Result<()> {
+    let journal = {
+        let conn = target.connect()?;
+        target.shape(&conn)?.journal_mode != "wal"
+    };
+    let image = pair.image(target)?;
+    let writer = Writer::new(target, journal)?;
+    writer.lock(options.lock_timeout(), target, || {})?;
+    let pause = Moment::now();
+    let written = (|| {
+        let cookie = writer.conn.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+        let differs = writer.differing(&image)?;
+        writer.write(&image, &differs, cookie, pause, Duration::MAX)
+    })();
+    match written {
+        Ok(_) => writer.commit(target, journal, pause, options.lock_timeout()).map_err(|failure| failure.error),
+        Err(e) => Err(e),
+    }
+    .inspect_err(|_| writer.roll_back())
+}

@@ -1,0 +1,35 @@
+// One verb in a process of its own, started by index.js: two SQLite libraries in one process must not share a file, and the
+// application may have the database open through one of its own.
+//
+// In:  { path, verb, args, follow }, then perhaps { cancel: true }
+// Out: { line } for each line of the build log, then { result } or { error: { code, message, hint, object, sql } }.
+//      Lines and results are JSON text.
+import { load } from './addon.js';
+
+let remy;
+const cancel = () => remy?.cancel();
+
+process.on('message', async (message) => {
+  if (message.cancel) return cancel();
+  const answer = await run(message);
+  // The lines and the end of a verb come by two queues of the same event loop turn: all lines are out after it.
+  await new Promise(setImmediate);
+  if (process.connected) process.send(answer, () => process.disconnect());
+});
+
+// The application is gone, or the terminal is told to stop: what is not committed yet is called off, the rest ends as it would.
+process.on('disconnect', cancel);
+process.on('SIGINT', cancel);
+process.on('SIGTERM', cancel);
+
+async function run({ path, verb, args, follow }) {
+  try {
+    remy = new (load().Remy)(path);
+    const onLine = (line) => process.connected && process.send({ line });
+    return { result: await remy[verb](...args, ...(follow ? [onLine] : [])) };
+  } catch (error) {
+    const { code, message, hint = null, object = null, sql = null } = error;
+    // What the addon rejects with has a hint, if only null. Node's own errors have codes too, but not of the contract.
+    return { error: { code: 'hint' in error ? code : 'internal', message, hint, object, sql } };
+  }
+}

@@ -1,0 +1,69 @@
+//! The scalar functions: arguments in, JSON out. Arguments are looked at before the database is.
+use crate::host::{Call, json};
+use remy_core::{Progress, Result, VERSION};
+
+pub fn version() -> &'static str {
+    VERSION
+}
+
+pub fn debug(call: &Call) -> Result<String> {
+    json(&call.remy()?.debug()?)
+}
+
+pub fn clone(call: &Call) -> Result<String> {
+    let path = call.text(0, "path")?;
+    json(&call.remy()?.clone_to(path)?)
+}
+
+pub fn stage(call: &Call) -> Result<String> {
+    let (schema, options) = (call.text(0, "schema")?, call.options(1)?);
+    json(&call.remy()?.stage(schema, &options, Progress::none())?)
+}
+
+pub fn publish(call: &Call) -> Result<String> {
+    let (schema, options) = (call.text(0, "schema")?, call.options(1)?);
+    json(&call.remy()?.publish(schema, &options, Progress::none())?)
+}
+
+pub fn promote(call: &Call) -> Result<String> {
+    let (release, options) = (call.number(0, "release")?, call.options(1)?);
+    json(&call.remy()?.promote(release, &options, Progress::none())?)
+}
+
+pub fn rollback(call: &Call) -> Result<String> {
+    let (release, options) = (call.number(0, "release")?, call.options(1)?);
+    json(&call.remy()?.rollback(release, &options, Progress::none())?)
+}
+
+pub fn dev_start(call: &Call) -> Result<String> {
+    let name = call.text(0, "name")?;
+    json(&call.remy()?.dev_start(name)?)
+}
+
+pub fn dev_reset(call: &Call) -> Result<String> {
+    let name = call.text(0, "name")?;
+    json(&call.remy()?.dev_reset(name)?)
+}
+
+pub fn dev_truncate(call: &Call) -> Result<String> {
+    let name = call.text(0, "name")?;
+    json(&call.remy()?.dev_truncate(name)?)
+}
+
+pub fn dev_stop(call: &Call) -> Result<String> {
+    let name = call.text(0, "name")?;
+    json(&call.remy()?.dev_stop(name)?)
+}
+
+pub fn prune(call: &Call) -> Result<String> {
+    let (days, options) = (call.days(0)?, call.options(1)?);
+    json(&call.remy()?.prune(days, &options)?)
+}
+
+pub fn verify(call: &Call) -> Result<String> {
+    json(&call.remy()?.verify()?)
+}
+
+pub fn detach(call: &Call) -> Result<String> {
+    json(&call.remy()?.detach()?)
+}

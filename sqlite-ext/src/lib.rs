@@ -1,0 +1,54 @@
+//! remy as a loadable SQLite extension: `.load ./libremy0`, then `SELECT remy_publish('schema.sql')`.
+//!
+//! This page is the registration table. The functions act on the main database of the connection that calls them, through
+//! the SQLite that loaded the extension, outside a transaction. What they take and give is `docs/contract.md`; an error is
+//! raised as `code: message`. All but `remy_version` are direct-only: no trigger and no view of a database that somebody
+//! sent can call them.
+#![warn(missing_docs)]
+
+mod functions;
+mod host;
+mod tables;
+
+use functions as f;
+use rusqlite::ffi;
+use std::ffi::{c_char, c_int};
+
+/// The entry point that SQLite derives from the file names `libremy0.so` and `remy0.so`.
+///
+/// Returns `SQLITE_OK_LOAD_PERMANENTLY`, or `SQLITE_ERROR` with a message where the host's SQLite is too old, or another SQLite
+/// of this process has loaded remy before.
+///
+/// # Safety
+/// SQLite calls this: `db` is an open connection, `message` is null or may be written to, and `api` is the table of
+/// routines of the SQLite that `db` belongs to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sqlite3_remy_init(
+    db: *mut ffi::sqlite3,
+    message: *mut *mut c_char,
+    api: *mut ffi::sqlite3_api_routines,
+) -> c_int {
+    // SAFETY: what this function is promised is what `load` asks for.
+    unsafe {
+        host::load(db, message, api, |host| {
+            host.public("remy_version", f::version)?;
+            host.function("remy_debug", 0..=0, f::debug)?;
+            host.function("remy_clone", 1..=1, f::clone)?;
+            host.function("remy_stage", 1..=2, f::stage)?;
+            host.function("remy_publish", 1..=2, f::publish)?;
+            host.function("remy_promote", 0..=2, f::promote)?;
+            host.function("remy_rollback", 0..=2, f::rollback)?;
+            host.function("remy_dev_start", 1..=1, f::dev_start)?;
+            host.function("remy_dev_reset", 1..=1, f::dev_reset)?;
+            host.function("remy_dev_truncate", 1..=1, f::dev_truncate)?;
+            host.function("remy_dev_stop", 1..=1, f::dev_stop)?;
+            host.function("remy_prune", 0..=2, f::prune)?;
+            host.function("remy_verify", 0..=0, f::verify)?;
+            host.function("remy_detach", 0..=0, f::detach)?;
+            host.table(&tables::DIFF)?;
+            host.table(&tables::RELEASES)?;
+            host.table(&tables::BUILD_LOG)?;
+            host.table(&tables::DEV_LIST)
+        })
+    }
+}

@@ -1,0 +1,267 @@
+//! `cargo demo [DATABASE]`: publishes a change of schema under busy writers, and rolls it back.
+//!
+//! Works on a database that it makes, or on a copy of the one that is named. The writers are `sqlite3` shells: another
+//! SQLite, in other processes, that knows nothing of remy.
+use remy_core::{Line, Options, Outcome, Progress, Remy};
+use remy_tests::writer::Writer;
+use rusqlite::Connection;
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+type Done<T = ()> = Result<T, Box<dyn Error>>;
+
+fn main() -> Done {
+    remy_core::engine::init();
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/demo");
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir)?;
+    let dir = dir.canonicalize()?;
+
+    title("A database, and an application that writes to it");
+    let live = match std::env::args().nth(1) {
+        Some(path) => copy(Path::new(&path), &dir)?,
+        None => make(&dir)?,
+    };
+    let writers: Vec<Writer> = (1..=3).map(|number| Writer::start(&live, number)).collect();
+    std::thread::sleep(Duration::from_secs(1));
+    say("3 writers", "sqlite3 shells, one INSERT after the other, each its own transaction");
+
+    title("What would change");
+    let declared = dir.join("schema.sql");
+    declare(&live, &declared)?;
+    let app = Remy::open(&live)?;
+    let path = declared.to_str().ok_or("a path that is not text")?;
+    for row in app.diff(path, &Options::default())? {
+        let loses = row.loses.map_or(String::new(), |loses| format!("   loses {loses}"));
+        say(&format!("{} {}", row.ord, row.strategy), &format!("{}{loses}", one_line(&row.sql)));
+    }
+
+    title("Publish");
+    let options = Options::from_json(r#"{"label": "notes", "allow": ["drop"]}"#)?;
+    let (published, waited) = under(&writers, || app.publish(path, &options, Progress::none().on_line(&show)))?;
+    pause("publish", &published, waited);
+    facts(&live)?;
+    std::thread::sleep(Duration::from_millis(500));
+
+    title("Roll back");
+    let (back, waited) = under(&writers, || app.rollback(None, &Options::default(), Progress::none().on_line(&show)))?;
+    pause("rollback", &back, waited);
+    facts(&live)?;
+    std::thread::sleep(Duration::from_millis(500));
+
+    title("What became of the writes");
+    account(&app, &live, writers)?;
+
+    title("Look for yourself");
+    println!("  sqlite3 {}", live.display());
+    println!("  sqlite> .load {}", dir.join("../release/libremy0").display());
+    println!("  sqlite> SELECT release, status, restored_from, database FROM remy_releases;");
+    println!("  (the extension: cargo build --release)\n");
+    Ok(())
+}
+
+/// A small business: customers, products, and three years of orders.
+fn make(dir: &Path) -> Done<PathBuf> {
+    let path = dir.join("shop.db");
+    let start = Instant::now();
+    Connection::open(&path)?.execute_batch(
+        "PRAGMA journal_mode = wal; PRAGMA synchronous = off; BEGIN;
+         CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT UNIQUE, fax TEXT);
+         CREATE TABLE products (id INTEGER PRIMARY KEY, title TEXT NOT NULL, price REAL CHECK (price >= 0));
+         CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, customer INTEGER NOT NULL REFERENCES customers (id),
+                              product INTEGER NOT NULL REFERENCES products (id), quantity INTEGER NOT NULL DEFAULT 1, at TEXT);
+         CREATE INDEX orders_by_customer ON orders (customer, at);
+         CREATE VIEW revenue AS SELECT product, sum(quantity * price) AS total FROM orders JOIN products p ON p.id = product GROUP BY 1;
+         CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL);
+         WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 20000)
+           INSERT INTO customers SELECT i, 'Customer ' || i, 'c' || i || '@example.com', '+1 555 ' || i FROM c;
+         WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 500)
+           INSERT INTO products SELECT i, 'Product ' || i, i * 1.5 FROM c;
+         WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 300000)
+           INSERT INTO orders (customer, product, quantity, at)
+           SELECT i * 7919 % 20000 + 1, i * 104729 % 500 + 1, i % 5 + 1, date('2024-01-01', '+' || (i / 280) || ' days') FROM c;
+         COMMIT; PRAGMA wal_checkpoint(TRUNCATE);",
+    )?;
+    let bytes = std::fs::metadata(&path)?.len();
+    say(
+        "made",
+        &format!(
+            "{}, 320,500 rows, {:.0} MB, in {:.1} s",
+            path.display(),
+            bytes as f64 / 1e6,
+            start.elapsed().as_secs_f64()
+        ),
+    );
+    Ok(path)
+}
+
+/// A copy of somebody's database, with a table for the writers.
+fn copy(from: &Path, dir: &Path) -> Done<PathBuf> {
+    let path = dir.join(from.file_name().ok_or("not a file")?);
+    Remy::open(from)?.clone_to(&path)?;
+    Connection::open(&path)?.execute_batch(
+        "PRAGMA journal_mode = wal; CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL);",
+    )?;
+    say("copied", &format!("{} to {}", from.display(), path.display()));
+    Ok(path)
+}
+
+/// Writes the schema that is to go live: the present one with a column more, a table more and a column less.
+fn declare(live: &Path, to: &Path) -> Done {
+    let present = Connection::open(live)?;
+    let next = Connection::open_in_memory()?;
+    next.execute_batch("PRAGMA legacy_alter_table = on")?;
+    let mut query = present.prepare(
+        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND name NOT GLOB '_remy_*' ORDER BY type <> 'table'",
+    )?;
+    for sql in query.query_map([], |row| row.get::<_, String>(0))? {
+        next.execute_batch(&sql?)?;
+    }
+    let mut largest = (String::new(), -1);
+    let mut tables = present.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'create virtual%' AND name NOT GLOB 'sqlite_*'")?;
+    for name in tables.query_map([], |row| row.get::<_, String>(0))? {
+        let name = name?;
+        let rows: i64 = present.query_row(&format!("SELECT count(*) FROM {}", quoted(&name)), [], |row| row.get(0))?;
+        if rows > largest.1 && name != "app_writes" {
+            largest = (name, rows);
+        }
+    }
+    next.execute_batch(&format!("ALTER TABLE {} ADD COLUMN notes TEXT", quoted(&largest.0)))?;
+    next.execute_batch(
+        "CREATE TABLE invoices (id INTEGER PRIMARY KEY, number TEXT NOT NULL UNIQUE, total REAL NOT NULL DEFAULT 0)",
+    )?;
+    // The last column that SQLite lets go.
+    let mut columns = next.prepare("SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT IN ('invoices', 'app_writes', ?1) AND c.pk = 0 ORDER BY m.rowid, c.cid DESC")?;
+    let columns: Vec<(String, String)> =
+        columns.query_map([&largest.0], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (table, column) in columns {
+        if next.execute_batch(&format!("ALTER TABLE {} DROP COLUMN {}", quoted(&table), quoted(&column))).is_ok() {
+            break;
+        }
+    }
+    let mut query = next.prepare(
+        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' ORDER BY type <> 'table'",
+    )?;
+    let statements: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    std::fs::write(to, statements.join(";\n") + ";\n")?;
+    say("declared", &to.display().to_string());
+    Ok(())
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Runs a verb, and gives the longest that a writer waited meanwhile.
+fn under(writers: &[Writer], verb: impl FnOnce() -> remy_core::Result<Outcome>) -> Done<(Outcome, Duration)> {
+    for writer in writers {
+        writer.reset_longest();
+    }
+    let outcome = verb()?;
+    std::thread::sleep(Duration::from_millis(100));
+    Ok((outcome, writers.iter().map(Writer::longest).max().unwrap_or_default()))
+}
+
+fn pause(what: &str, outcome: &Outcome, waited: Duration) {
+    let Some(switch) = &outcome.switch else { return };
+    println!();
+    say(
+        "pause",
+        &format!(
+            "the {what} held the write lock for {:.1} ms, and wrote {} pages of {}",
+            switch.pause_ms, switch.pages_written, switch.pages_total
+        ),
+    );
+    say(
+        "as seen",
+        &format!("the slowest INSERT of the three writers meanwhile took {:.1} ms", waited.as_secs_f64() * 1e3),
+    );
+}
+
+/// What a connection that knows nothing of remy sees.
+fn facts(live: &Path) -> Done {
+    let conn = Connection::open(live)?;
+    let (release, label): (i64, Option<String>) =
+        conn.query_row("SELECT release, label FROM _remy_release", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let invoices: bool =
+        conn.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'invoices')", [], |row| row.get(0))?;
+    let writes: i64 = conn.query_row("SELECT count(*) FROM app_writes", [], |row| row.get(0))?;
+    let check: String = conn.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
+    say(
+        "live",
+        &format!(
+            "release {release}{}, table invoices {}, {writes} writes of the application, quick_check {check}",
+            label.map_or(String::new(), |label| format!(" ({label})")),
+            if invoices { "there" } else { "not there" }
+        ),
+    );
+    Ok(())
+}
+
+/// Every acknowledged write is in live, or in the snapshot of the release that was live when it was made.
+fn account(app: &Remy, live: &Path, writers: Vec<Writer>) -> Done {
+    let mut acknowledged = Vec::new();
+    let mut errors = Vec::new();
+    for writer in writers {
+        let written = writer.stop();
+        acknowledged.extend(written.acknowledged);
+        errors.extend(written.errors);
+    }
+    let keys = |path: &Path| -> Done<std::collections::HashSet<String>> {
+        let conn = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let mut query = conn.prepare("SELECT key FROM app_writes")?;
+        Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    };
+    let in_live = keys(live)?;
+    let mut kept = std::collections::HashSet::new();
+    for release in app.releases()? {
+        if let Some(database) = release.database {
+            kept.extend(keys(&PathBuf::from(format!("{}-remy/{database}", live.display())))?);
+        }
+    }
+    let (there, aside): (Vec<_>, Vec<_>) = acknowledged.iter().partition(|key| in_live.contains(*key));
+    let lost = aside.iter().filter(|key| !kept.contains(**key)).count();
+    say("acknowledged", &format!("{} writes, {} errors at any writer", acknowledged.len(), errors.len()));
+    say("in live", &there.len().to_string());
+    say(
+        "set aside",
+        &format!("{} by the rollback, kept in the snapshot of the release that took them", aside.len() - lost),
+    );
+    say("lost", &lost.to_string());
+    if lost > 0 || !errors.is_empty() {
+        return Err(format!("{lost} writes lost, errors: {errors:?}").into());
+    }
+    Ok(())
+}
+
+fn show(line: &Line) {
+    let mark = match line.outcome.as_str() {
+        "ok" => "✓",
+        "warning" => "!",
+        _ => "✗",
+    };
+    let took = if line.duration_ms > 0.0 { format!("{:.1} ms", line.duration_ms) } else { String::new() };
+    println!("  {mark} {:<92} {took:>9}", cut(&line.message, 92));
+}
+
+fn one_line(text: &str) -> String {
+    cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), 110)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+fn title(text: &str) {
+    println!("\n\x1b[1m{text}\x1b[0m\n");
+}
+
+fn say(what: &str, text: &str) {
+    println!("  {what:<13} {text}");
+}

@@ -1,0 +1,225 @@
+//! The extension, registered in this process with the embedded engine as its host.
+use crate::{SCHEMA, database};
+use remy_tests::built;
+use rusqlite::{Connection, ffi};
+use std::{
+    ffi::{CStr, c_char, c_int},
+    ptr,
+};
+
+unsafe extern "C" {
+    fn remy_engine_api() -> *mut ffi::sqlite3_api_routines;
+}
+
+/// Loads remy as a host would that has the routines of `api`.
+fn load(db: &Connection, api: *mut ffi::sqlite3_api_routines) -> Result<(), String> {
+    let mut message: *mut c_char = ptr::null_mut();
+    // SAFETY: `db` is open and of the engine; `api` is the engine's table, or a copy of it.
+    let rc = unsafe { remy0::sqlite3_remy_init(db.handle(), &raw mut message, api) };
+    if rc == ffi::SQLITE_OK_LOAD_PERMANENTLY {
+        assert!(message.is_null());
+        return Ok(());
+    }
+    assert_eq!(rc, ffi::SQLITE_ERROR);
+    // SAFETY: a message is a C string from SQLite's allocator.
+    unsafe {
+        let text = CStr::from_ptr(message).to_str().expect("UTF-8").to_owned();
+        ffi::sqlite3_free(message.cast());
+        Err(text)
+    }
+}
+
+fn loaded(db: Connection) -> Connection {
+    // SAFETY: it takes nothing.
+    load(&db, unsafe { remy_engine_api() }).expect("the engine is new enough");
+    db
+}
+
+fn memory() -> Connection {
+    remy_core::engine::init();
+    loaded(Connection::open_in_memory().expect("memory"))
+}
+
+fn ask(db: &Connection, sql: &str) -> rusqlite::Result<String> {
+    db.query_row(sql, [], |row| row.get(0))
+}
+
+/// The message that `sql` fails with.
+fn error(db: &Connection, sql: &str) -> String {
+    let run = || db.prepare(sql)?.query([])?.next().map(|_| ());
+    run().expect_err(sql).to_string()
+}
+
+#[test]
+fn the_version_may_be_used_anywhere() {
+    let db = memory();
+    assert_eq!(ask(&db, "SELECT remy_version()").unwrap(), remy_core::VERSION);
+    db.execute_batch("CREATE VIEW v AS SELECT remy_version() AS version").unwrap();
+    assert_eq!(ask(&db, "SELECT version FROM v").unwrap(), remy_core::VERSION);
+}
+
+#[test]
+fn everything_else_is_direct_only() {
+    let db = memory();
+    for (i, call) in [
+        "remy_debug()",
+        "remy_clone('x')",
+        "remy_stage('x;')",
+        "remy_stage('x;', '{}')",
+        "remy_publish('x;')",
+        "remy_publish('x;', '{}')",
+        "remy_promote()",
+        "remy_promote(1)",
+        "remy_promote(1, '{}')",
+        "remy_rollback()",
+        "remy_rollback(1)",
+        "remy_rollback(1, '{}')",
+        "remy_dev_start('x')",
+        "remy_dev_reset('x')",
+        "remy_dev_truncate('x')",
+        "remy_dev_stop('x')",
+        "remy_prune()",
+        "remy_prune(1)",
+        "remy_prune(1, '{}')",
+        "remy_verify()",
+        "remy_detach()",
+    ]
+    .iter()
+    .enumerate()
+    {
+        db.execute_batch(&format!("CREATE VIEW v{i} AS SELECT {call}")).unwrap();
+        assert!(error(&db, &format!("SELECT * FROM v{i}")).contains("unsafe use"), "{call}");
+    }
+    for table in ["remy_diff('x;')", "remy_releases", "remy_build_log", "remy_build_log(1)", "remy_dev_list"] {
+        db.execute_batch(&format!("DROP VIEW IF EXISTS v; CREATE VIEW v AS SELECT * FROM {table}")).unwrap();
+        assert!(error(&db, "SELECT * FROM v").contains("unsafe use"), "{table}");
+    }
+}
+
+#[test]
+fn arguments_are_checked_before_the_database_is_looked_at() {
+    let db = memory();
+    for (sql, why) in [
+        ("SELECT remy_publish(NULL)", "the schema is missing"),
+        ("SELECT remy_publish(x'00')", "the schema must be text, not a blob"),
+        ("SELECT remy_publish('x;', 7)", "the options must be text, not an integer"),
+        ("SELECT remy_publish('x;', '{\"lable\": 1}')", "lable"),
+        ("SELECT remy_publish('x;', '[')", "the options are not understood"),
+        ("SELECT remy_publish(CAST(x'ff3b' AS TEXT))", "not valid UTF-8"),
+        ("SELECT remy_clone(1.5)", "the path must be text, not a real number"),
+        ("SELECT remy_promote('newest')", "the release must be a whole number, not text"),
+        ("SELECT remy_rollback(1.0)", "the release must be a whole number, not a real number"),
+        ("SELECT remy_prune(-1)", "-1 is no number of days"),
+        ("SELECT remy_prune(4294967296)", "4294967296 is no number of days"),
+        ("SELECT remy_dev_start(NULL)", "the name is missing"),
+        ("SELECT * FROM remy_diff", "remy_diff is called with a schema"),
+        ("SELECT * FROM remy_diff(NULL)", "the schema is missing"),
+        ("SELECT * FROM remy_diff('x;', '{\"lable\": 1}')", "lable"),
+        ("SELECT * FROM remy_build_log('newest')", "the release must be a whole number, not text"),
+        ("SELECT * FROM remy_build_log WHERE release = 'newest'", "the release must be a whole number, not text"),
+    ] {
+        let message = error(&db, sql);
+        assert!(message.contains("invalid_argument: ") && message.contains(why), "{sql}: {message}");
+    }
+    for sql in ["SELECT remy_publish()", "SELECT remy_publish('a', 'b', 'c')", "SELECT remy_verify(1)"] {
+        assert!(error(&db, sql).contains("wrong number of arguments"), "{sql}");
+    }
+    assert!(error(&db, "SELECT * FROM remy_releases(1)").contains("too many arguments"));
+}
+
+#[test]
+fn tables_have_the_columns_of_the_contract() {
+    let db = memory();
+    for (table, columns) in [
+        ("remy_diff('x;')", "ord, kind, object, sql, strategy, needs, loses"),
+        (
+            "remy_releases",
+            "release, label, commit, status, created_at, live_at, superseded_at, restored_from, database, \
+             database_bytes, pruned_at",
+        ),
+        ("remy_build_log", "release, seq, at, step, outcome, message, object, sql, duration_ms"),
+        ("remy_dev_list", "name, path, bytes, release, status, created_at, reset_at, stopped_at"),
+    ] {
+        let statement = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        assert_eq!(statement.column_names().join(", "), columns);
+    }
+}
+
+#[test]
+fn an_old_host_is_refused_and_so_is_a_second_one() {
+    unsafe extern "C" fn number() -> c_int {
+        3_033_000
+    }
+    unsafe extern "C" fn text() -> *const c_char {
+        c"3.33.0".as_ptr()
+    }
+    let db = memory();
+    // SAFETY: the engine's table lives as long as the process, and is plain data.
+    let mut other = unsafe { ptr::read(remy_engine_api()) };
+    let message = load(&db, &raw mut other).unwrap_err();
+    assert!(message.starts_with("live_in_use: another SQLite library"), "{message}");
+
+    other.libversion_number = Some(number);
+    other.libversion = Some(text);
+    let message = load(&db, &raw mut other).unwrap_err();
+    assert!(
+        message.contains("needs a host SQLite of 3.34.1 or newer, and this host runs 3.33.0"),
+        "both versions: {message}"
+    );
+    // Loading it again where it is loaded is nothing special.
+    assert_eq!(ask(&loaded(db), "SELECT remy_version()").unwrap(), remy_core::VERSION);
+    // SAFETY: a null table is the one thing that an entry point can be given instead of a table.
+    let rc = unsafe { remy0::sqlite3_remy_init(ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) };
+    assert_eq!(rc, ffi::SQLITE_ERROR);
+}
+
+/// The engine's source id is text in whatever links it.
+#[test]
+fn the_library_carries_no_engine() {
+    let id = ask(&memory(), "SELECT sqlite_source_id()").unwrap();
+    let library = std::fs::read(built("libremy0.so")).unwrap();
+    assert!(!library.windows(id.len()).any(|bytes| bytes == id.as_bytes()), "libremy0.so holds an SQLite");
+}
+
+#[test]
+fn publish_and_roll_back() {
+    let (_folder, path) = database();
+    let db = loaded(Connection::open(&path).unwrap());
+    let schema = SCHEMA.replace('\'', "''");
+    let changes: Vec<(String, String)> = db
+        .prepare(&format!("SELECT kind, object FROM remy_diff('{schema}')"))
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
+    assert_eq!(changes, [("add_column".to_owned(), "users.email".to_owned())]);
+
+    let outcome = ask(&db, &format!("SELECT remy_publish('{schema}', '{{\"label\": \"v2\"}}')")).unwrap();
+    let outcome: serde_json::Value = serde_json::from_str(&outcome).unwrap();
+    assert_eq!((&outcome["status"], &outcome["release"], &outcome["previous"]), (&"live".into(), &2.into(), &1.into()));
+    // The prepared statements and the connection itself see the new schema.
+    assert_eq!(db.query_row("SELECT email FROM users", [], |row| row.get::<_, Option<String>>(0)).unwrap(), None);
+    assert_eq!(ask(&db, "SELECT label FROM remy_releases WHERE status = 'live'").unwrap(), "v2");
+    assert_ne!(ask(&db, "SELECT count(*) || '' FROM remy_build_log(2)").unwrap(), "0");
+    assert_eq!(
+        ask(&db, "SELECT count(*) || '' FROM remy_build_log WHERE release = 2").unwrap(),
+        ask(&db, "SELECT count(*) || '' FROM remy_build_log(2)").unwrap()
+    );
+
+    let outcome: serde_json::Value =
+        serde_json::from_str(&ask(&db, "SELECT remy_rollback()").unwrap()).expect("an outcome");
+    assert_eq!((&outcome["release"], &outcome["restored_from"]), (&3.into(), &1.into()));
+    assert!(error(&db, "SELECT email FROM users").contains("no such column"));
+}
+
+#[test]
+fn verbs_are_refused_inside_a_transaction() {
+    let (_folder, path) = database();
+    let db = loaded(Connection::open(&path).unwrap());
+    db.execute_batch("BEGIN").unwrap();
+    assert!(error(&db, &format!("SELECT remy_publish('{SCHEMA}')")).contains("invalid_argument: "));
+    db.execute_batch("ROLLBACK").unwrap();
+    assert!(error(&db, &format!("SELECT remy_publish('{SCHEMA}') FROM users")).contains("invalid_argument: "));
+    ask(&db, &format!("SELECT remy_publish('{SCHEMA}')")).expect("outside of one it is done");
+}

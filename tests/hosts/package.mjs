@@ -1,0 +1,94 @@
+// The package without a database: arguments, errors, the worker process. Run by node.rs.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { test } from 'node:test';
+import { Remy, RemyError, version } from '../../node-binding/js/index.js';
+import { getLoadablePath, load } from '../../sqlite-ext/npm/index.js';
+
+const remy = new Remy('no/such/folder/app.db');
+const invalid = (message) => ({ name: 'RemyError', code: 'invalid_argument', message });
+
+test('versions', () => {
+  for (const path of ['../../node-binding/package.json', '../../sqlite-ext/npm/package.json']) {
+    assert.equal(JSON.parse(readFileSync(new URL(path, import.meta.url))).version, version);
+  }
+  assert.equal(remy.path, resolve('no/such/folder/app.db'));
+});
+
+test('loading the package loads no SQLite into the process', () => {
+  assert.doesNotMatch(readFileSync('/proc/self/maps', 'utf8'), /libremy|remy.*\.node/);
+});
+
+test('wrong arguments are found before a process is started', async () => {
+  assert.throws(() => new Remy(), invalid(/the path must be a string/));
+  await assert.rejects(remy.publish(7), invalid(/the schema must be a string/));
+  await assert.rejects(remy.rollback(1.5), invalid(/the release must be a whole number/));
+  await assert.rejects(remy.rollback('2'), invalid(/the release must be a whole number/));
+  await assert.rejects(remy.prune({}), invalid(/the number of days must be a whole number/));
+  await assert.rejects(remy.debug({ label: 'x' }), invalid(/debug has no option label/));
+  await assert.rejects(remy.diff('x;', { onProgress() {} }), invalid(/diff has no option onProgress/));
+});
+
+test('options are the core\'s to judge', async () => {
+  await assert.rejects(remy.publish('x;', { lable: 1 }), (error) => {
+    assert(error instanceof RemyError && error instanceof Error);
+    assert.equal(error.code, 'invalid_argument');
+    assert.match(error.message, /unknown field `lable`/);
+    assert.match(error.hint, /Options are one JSON object/);
+    assert.equal(error.object, null);
+    return true;
+  });
+  await assert.rejects(remy.prune(-1), invalid(/-1 is no number of days/));
+});
+
+test('every verb reaches the core, and whatever becomes of it is a RemyError', async () => {
+  const verbs = [
+    Remy.open(remy.path), remy.debug(), remy.diff('x;'), remy.clone('x'), remy.stage('x;'), remy.publish('x;'), remy.promote(),
+    remy.rollback(1), remy.releases(), remy.buildLog(), remy.devStart('x'), remy.devReset('x'), remy.devTruncate('x'),
+    remy.devStop('x'), remy.devList(), remy.prune(30), remy.verify(), remy.detach(),
+  ];
+  for (const { status, reason } of await Promise.allSettled(verbs)) {
+    assert.equal(status, 'rejected');
+    assert(reason instanceof RemyError, reason);
+    assert.match(reason.code, /^[a-z_]+$/);
+  }
+});
+
+test('an aborted signal starts nothing', async () => {
+  await assert.rejects(remy.publish('x;', { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  await assert.rejects(remy.publish('x;', { signal: AbortSignal.abort(new Error('no more')) }), { message: 'no more' });
+});
+
+test('an addon that does not load is told of', async () => {
+  const addon = process.env.REMY_ADDON;
+  process.env.REMY_ADDON = 'no/such/addon.node';
+  try {
+    await assert.rejects(remy.debug(), { name: 'RemyError', code: 'internal', message: /addon\.node/ });
+  } finally {
+    process.env.REMY_ADDON = addon;
+  }
+});
+
+test('a worker that dies is told of', async () => {
+  process.env.NODE_OPTIONS = '--import=data:text/javascript,process.kill(process.pid,9)';
+  try {
+    await assert.rejects(remy.debug(), { name: 'RemyError', code: 'internal', message: /was ended by SIGKILL before it answered/ });
+  } finally {
+    delete process.env.NODE_OPTIONS;
+  }
+});
+
+test('the extension\'s package', () => {
+  const calls = [];
+  const db = { enableLoadExtension: (allow) => calls.push(allow), loadExtension: (path) => calls.push(path) };
+  let path;
+  try {
+    path = getLoadablePath();
+  } catch (error) {
+    return assert.match(error.message, /there is none at/);
+  }
+  load(db);
+  assert.deepEqual(calls, [true, path, false]);
+  assert.match(path, /remy0.*\.so$/);
+});

@@ -55,3 +55,46 @@ pub fn fault_library() -> PathBuf {
     })
     .clone()
 }
+
+/// A `sqlite3` shell that stays open, as an application's connection does.
+pub struct Shell {
+    child: std::process::Child,
+    input: Option<std::process::ChildStdin>,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+}
+
+impl Shell {
+    /// Opens a database.
+    pub fn open(db: &Path) -> Self {
+        use std::{io::BufRead, process::Stdio};
+        let mut child = Command::new("sqlite3")
+            .args(["-batch", "-cmd", ".timeout 20000"])
+            .arg(db)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the sqlite3 shell is installed");
+        let lines = std::io::BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self { input: child.stdin.take(), child, lines }
+    }
+
+    /// Runs SQL and gives what it printed.
+    pub fn run(&mut self, sql: &str) -> String {
+        use std::io::Write;
+        writeln!(self.input.as_mut().expect("open"), "{sql} SELECT 'end of output';").expect("the shell reads");
+        let printed: Vec<String> = self
+            .lines
+            .by_ref()
+            .map(|line| line.expect("the shell writes text"))
+            .take_while(|line| line != "end of output")
+            .collect();
+        printed.join("\n")
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}

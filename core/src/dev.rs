@@ -8,6 +8,7 @@ use crate::{
     options::Options,
     quote,
     recover::{self, Begun},
+    schema::introspect,
     store::Store,
     switch,
 };
@@ -87,48 +88,27 @@ pub(crate) fn truncate(live: &Live, name: &str) -> Result<Dev> {
 }
 
 fn empty(conn: &Connection) -> Result<()> {
-    let doing = || "emptying tables".to_owned();
-    let mut tables = conn
-        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_remy_*' ORDER BY rowid")
-        .context(doing)?;
-    let tables: Vec<(String, Option<String>)> =
-        tables.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect).context(doing)?;
-    let is_virtual = |sql: &Option<String>| {
-        sql.as_deref()
-            .is_some_and(|sql| sql.trim_start().get(..14).is_some_and(|s| s.eq_ignore_ascii_case("create virtual")))
-    };
-    let virtuals: Vec<&String> = tables.iter().filter(|(_, sql)| is_virtual(sql)).map(|(name, _)| name).collect();
-    for (name, sql) in &tables {
-        let quoted = quote::ident(name);
-        if is_virtual(sql) {
-            // A full-text index whose rows are elsewhere has a command of its own; the others take a DELETE.
-            let all = format!("INSERT INTO {quoted} ({quoted}) VALUES ('delete-all')");
-            conn.execute_batch(&format!("DELETE FROM {quoted}"))
-                .or_else(|e| conn.execute_batch(&all).map_err(|_| e))
-                .context(|| format!("emptying {name}"))?;
-            if sql.as_deref().is_some_and(|sql| sql.to_ascii_lowercase().contains("content")) {
-                // External content: an index of rows that are gone.
-                let _ = conn.execute_batch(&all);
-            }
-        } else if !name.starts_with("sqlite_") && !is_shadow(name, &virtuals) {
-            conn.execute_batch(&format!("DELETE FROM {quoted}")).context(|| format!("emptying {name}"))?;
+    let schema = introspect::read(conn, &[])?;
+    for table in &schema.virtual_tables {
+        let name = quote::ident(&table.name);
+        // A full-text index of rows that are elsewhere, or nowhere, has a command of its own; the others take a DELETE.
+        let whole = format!("INSERT INTO {name} ({name}) VALUES ('delete-all')");
+        let is_index = table.module.get(..3).is_some_and(|module| module.eq_ignore_ascii_case("fts"));
+        if !is_index || conn.execute_batch(&whole).is_err() {
+            conn.execute_batch(&format!("DELETE FROM {name}")).context(|| format!("emptying {}", table.name))?;
         }
     }
-    if tables.iter().any(|(name, _)| name == "sqlite_sequence") {
-        conn.execute_batch("DELETE FROM sqlite_sequence").context(doing)?;
+    for table in &schema.tables {
+        conn.execute_batch(&format!("DELETE FROM {}", quote::ident(&table.name)))
+            .context(|| format!("emptying {}", table.name))?;
+    }
+    let sequences = conn
+        .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')", [], |row| row.get(0))
+        .context(|| "looking for sqlite_sequence".into())?;
+    if sequences {
+        conn.execute_batch("DELETE FROM sqlite_sequence").context(|| "emptying sqlite_sequence".into())?;
     }
     Ok(())
-}
-
-/// A table that belongs to a virtual one, which empties it.
-fn is_shadow(name: &str, virtuals: &[&String]) -> bool {
-    const SHADOWS: &[&str] =
-        &["content", "data", "idx", "docsize", "config", "segments", "segdir", "stat", "node", "rowid", "parent"];
-    virtuals.iter().any(|v| {
-        name.strip_prefix(v.as_str())
-            .and_then(|rest| rest.strip_prefix('_'))
-            .is_some_and(|rest| SHADOWS.contains(&rest))
-    })
 }
 
 /// Ends a session and removes its database.

@@ -1,0 +1,436 @@
+//! Every verb, as its users expect it to work.
+use remy_core::{Options, Outcome, Progress, Remy};
+use remy_tests::{Shell, shell};
+use serde_json::json;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+const V1: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);";
+const V2: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT);";
+const V3: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT); CREATE TABLE teams (id INTEGER PRIMARY KEY);";
+
+struct App {
+    dir: tempfile::TempDir,
+    live: PathBuf,
+}
+
+impl App {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let live = dir.path().join("app.db");
+        shell(&live, &format!("PRAGMA journal_mode = wal; {V1} INSERT INTO users (name) VALUES ('Ann'), ('Bob');"));
+        Self { dir, live }
+    }
+
+    fn remy(&self) -> Remy {
+        Remy::open(&self.live).unwrap()
+    }
+
+    fn publish(&self, schema: &str, options: serde_json::Value) -> Outcome {
+        let options = Options::from_json(&options.to_string()).unwrap();
+        self.remy().publish(schema, &options, Progress::none()).unwrap()
+    }
+
+    fn rollback(&self) -> Outcome {
+        self.remy().rollback(None, &Options::default(), Progress::none()).unwrap()
+    }
+
+    fn promote(&self, release: i64) -> Outcome {
+        self.remy().promote(Some(release), &Options::default(), Progress::none()).unwrap()
+    }
+
+    fn columns(&self) -> String {
+        shell(&self.live, "SELECT group_concat(name) FROM pragma_table_info('users')").trim().to_owned()
+    }
+
+    fn names(&self) -> String {
+        shell(&self.live, "SELECT group_concat(name) FROM users").trim().to_owned()
+    }
+
+    fn statuses(&self) -> Vec<(i64, String, Option<i64>)> {
+        self.remy().releases().unwrap().into_iter().map(|r| (r.release, r.status, r.restored_from)).collect()
+    }
+}
+
+#[test]
+fn publish_roll_back_and_forward() {
+    let app = App::new();
+    let two = app.publish(V2, json!({"label": "two", "commit": "a1b2c3d"}));
+    assert_eq!((two.release, two.previous, two.status.as_str()), (2, Some(1), "live"));
+    shell(&app.live, "INSERT INTO users (name, email) VALUES ('Cid', 'c@example.com')");
+    app.publish(V3, json!({}));
+    shell(&app.live, "INSERT INTO users (name) VALUES ('Dee')");
+
+    // One back, then two back: a re-promotion counts as what it brought back.
+    let back = app.rollback();
+    assert_eq!((back.release, back.restored_from, back.previous), (4, Some(2), Some(3)));
+    assert_eq!((back.label.as_deref(), back.commit.as_deref()), (Some("two"), Some("a1b2c3d")));
+    assert_eq!((app.names().as_str(), app.columns().as_str()), ("Ann,Bob,Cid", "id,name,email"));
+    assert_eq!(app.rollback().restored_from, Some(1));
+    assert_eq!((app.names().as_str(), app.columns().as_str()), ("Ann,Bob", "id,name"));
+
+    // Forward again, with what was written while it was live.
+    assert_eq!(app.promote(3).restored_from, Some(3));
+    assert_eq!(app.names(), "Ann,Bob,Cid,Dee");
+    let expected = [
+        (6, "live", Some(3)),
+        (5, "superseded", Some(1)),
+        (4, "superseded", Some(2)),
+        (3, "superseded", None),
+        (2, "superseded", None),
+        (1, "superseded", None),
+    ];
+    assert_eq!(app.statuses(), expected.map(|(release, status, from)| (release, status.to_owned(), from)));
+    assert!(app.remy().verify().unwrap().ok);
+}
+
+#[test]
+fn ids_are_not_used_again() {
+    let app = App::new();
+    app.publish(V2, json!({}));
+    shell(&app.live, "INSERT INTO users (name) VALUES ('Cid'), ('Dee'), ('Eve')");
+    app.rollback();
+    let id = shell(&app.live, "INSERT INTO users (name) VALUES ('Fay') RETURNING id");
+    assert_eq!(id, "6\n", "3 to 5 were given to rows that the rollback set aside");
+}
+
+#[test]
+fn effects_travel_with_the_release() {
+    let app = App::new();
+    let one = json!({"roles": [{"id": "buyer"}, {"id": "admin"}], "webhooks": [{"secret": "s-old", "method": "paid"}]});
+    let two = json!({"roles": [{"id": "buyer", "name": "Buyer"}], "webhooks": [{"secret": "s-new", "method": "paid"}],
+                     "cron_jobs": [{"method": "nightly", "schedule": "0 3 * * *"}]});
+    app.publish(V2, json!({"effects": one}));
+    let outcome = app.publish(V3, json!({"effects": two}));
+    let changes: Vec<_> = outcome.effects.iter().map(|c| (c.kind, c.id.as_str(), c.change)).collect();
+    assert_eq!(
+        changes,
+        [
+            ("role", "buyer", "update"),
+            ("role", "admin", "remove"),
+            ("cron_job", "nightly", "create"),
+            ("webhook", "paid", "update"),
+        ]
+        .into_iter()
+        .filter(|c| changes.contains(c))
+        .collect::<Vec<_>>()
+        .as_slice(),
+        "{changes:?}"
+    );
+    assert_eq!(changes.len(), 4);
+    assert_eq!(shell(&app.live, "SELECT secret FROM _remy_webhooks"), "s-new\n");
+    // Without `effects` they stay.
+    assert!(app.publish(V2, json!({"allow": ["drop"]})).effects.is_empty());
+    assert_eq!(shell(&app.live, "SELECT method FROM _remy_cron_jobs"), "nightly\n");
+    app.rollback();
+    let back = app.rollback();
+    assert_eq!(
+        shell(&app.live, "SELECT secret FROM _remy_webhooks; SELECT count(*) FROM _remy_cron_jobs"),
+        "s-old\n0\n"
+    );
+    assert!(
+        back.warnings.iter().any(|w| w.contains("admin")) && back.warnings.iter().any(|w| w.contains("paid")),
+        "{back:?}"
+    );
+    assert!(!format!("{back:?}").contains("s-old"), "a secret in a result");
+    let log: String = app.remy().build_log(None).unwrap().iter().map(|line| line.message.clone()).collect();
+    assert!(!log.contains("s-old") && !log.contains("s-new"), "a secret in a log: {log}");
+}
+
+#[test]
+fn a_staged_release_goes_live_with_what_was_written_since() {
+    let app = App::new();
+    let options = Options::from_json(r#"{"label": "staged"}"#).unwrap();
+    let staged = app.remy().stage(V2, &options, Progress::none()).unwrap();
+    assert_eq!((staged.status.as_str(), staged.switch.is_none()), ("compiled", true));
+    assert_eq!(app.columns(), "id,name");
+    shell(&app.live, "INSERT INTO users (name) VALUES ('Cid')");
+    let outcome = app.remy().promote(None, &Options::default(), Progress::none()).unwrap();
+    assert_eq!((outcome.release, outcome.label.as_deref()), (staged.release, Some("staged")));
+    assert_eq!((app.names().as_str(), app.columns().as_str()), ("Ann,Bob,Cid", "id,name,email"));
+    assert_eq!(app.remy().promote(None, &Options::default(), Progress::none()).unwrap_err().code(), "not_found");
+}
+
+#[test]
+fn a_dry_run_leaves_nothing() {
+    let app = App::new();
+    shell(&app.live, "PRAGMA journal_mode = delete");
+    let outcome = app.publish(V3, json!({"dry_run": true}));
+    assert_eq!((outcome.status.as_str(), outcome.switch.is_none(), outcome.statements.len()), ("dry_run", true, 2));
+    assert_eq!(app.columns(), "id,name");
+    assert_eq!(app.statuses(), []);
+    assert_eq!(
+        shell(&app.live, "PRAGMA journal_mode; SELECT count(*) FROM sqlite_schema WHERE name GLOB '_remy_*'"),
+        "delete\n0\n"
+    );
+    app.publish(V2, json!({}));
+    let dry =
+        app.remy().rollback(None, &Options::from_json(r#"{"dry_run": true}"#).unwrap(), Progress::none()).unwrap();
+    assert_eq!((dry.status.as_str(), dry.restored_from), ("dry_run", Some(1)));
+    assert_eq!((app.columns().as_str(), app.statuses().len()), ("id,name,email", 2));
+}
+
+#[test]
+fn the_journal_mode_may_be_kept() {
+    let app = App::new();
+    shell(&app.live, "PRAGMA journal_mode = delete");
+    app.publish(V2, json!({"journal_mode": "keep"}));
+    assert_eq!(shell(&app.live, "PRAGMA journal_mode"), "delete\n");
+    app.rollback();
+    assert_eq!((app.names().as_str(), app.columns().as_str()), ("Ann,Bob", "id,name"));
+    // Adoption is over: the mode stays what it is.
+    app.publish(V2, json!({}));
+    assert_eq!(shell(&app.live, "PRAGMA journal_mode; PRAGMA integrity_check"), "delete\nok\n");
+}
+
+#[test]
+fn migrations_run_once() {
+    let app = App::new();
+    let folder = app.dir.path().join("migrations");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("0001_greet.sql"), "UPDATE users SET name = 'Hi ' || name;\n").unwrap();
+    let options = json!({"migrations": folder});
+    let outcome = app.publish(V2, options.clone());
+    assert_eq!(outcome.statements[0].kind, "migration");
+    assert_eq!(app.names(), "Hi Ann,Hi Bob");
+    app.publish(V3, options.clone());
+    assert_eq!(app.names(), "Hi Ann,Hi Bob");
+    // It goes back with the release, and runs again when it is due again.
+    app.rollback();
+    app.rollback();
+    assert_eq!(app.names(), "Ann,Bob");
+    app.publish(V2, options.clone());
+    assert_eq!(app.names(), "Hi Ann,Hi Bob");
+    fs::write(folder.join("0001_greet.sql"), "UPDATE users SET name = 'Yo';\n").unwrap();
+    let options = Options::from_json(&options.to_string()).unwrap();
+    let e = app.remy().publish(V3, &options, Progress::none()).unwrap_err();
+    assert!(e.to_string().contains("0001_greet.sql"), "{e}");
+    assert_eq!(app.names(), "Hi Ann,Hi Bob");
+}
+
+#[test]
+fn artifacts_are_kept_and_come_back() {
+    let app = App::new();
+    let build = app.dir.path().join("build");
+    fs::create_dir_all(build.join("methods")).unwrap();
+    fs::write(build.join("methods/a.js"), "one").unwrap();
+    app.publish(V2, json!({"artifacts": build}));
+    fs::write(build.join("methods/a.js"), "two").unwrap();
+    app.publish(V3, json!({"artifacts": build}));
+    let current = || fs::read_to_string(format!("{}-remy/current/methods/a.js", app.live.display())).unwrap();
+    let marked = || shell(&app.live, "SELECT artifacts FROM _remy_release");
+    assert_eq!((current().as_str(), marked().as_str()), ("two", "releases/3\n"));
+    app.rollback();
+    assert_eq!((current().as_str(), marked().as_str()), ("one", "releases/2\n"));
+    let verified = app.remy().verify().unwrap();
+    assert!(verified.ok, "{verified:#?}");
+    fs::write(format!("{}-remy/releases/2/methods/a.js", app.live.display()), "three").unwrap();
+    assert!(!app.remy().verify().unwrap().ok);
+}
+
+#[test]
+fn dev_databases_follow_live_under_open_connections() {
+    let app = App::new();
+    app.publish(V2, json!({}));
+    let dev = app.remy().dev_start("feature").unwrap();
+    assert_eq!((dev.status.as_str(), dev.release), ("dev", Some(2)));
+    let mut server = Shell::open(Path::new(&dev.path));
+    assert_eq!(
+        server.run("INSERT INTO users (name) VALUES ('Dev'); SELECT group_concat(name) FROM users;"),
+        "Ann,Bob,Dev"
+    );
+    assert_eq!(app.remy().dev_start("feature").unwrap_err().code(), "invalid_argument");
+
+    shell(&app.live, "INSERT INTO users (name) VALUES ('Cid')");
+    app.publish(V3, json!({}));
+    let reset = app.remy().dev_reset("feature").unwrap();
+    assert_eq!((reset.release, reset.reset_at.is_some()), (Some(3), true));
+    assert_eq!(server.run("SELECT group_concat(name) FROM users; SELECT count(*) FROM teams;"), "Ann,Bob,Cid\n0");
+    assert_eq!(server.run("INSERT INTO users (name) VALUES ('Dev'); PRAGMA integrity_check;"), "ok");
+
+    app.remy().dev_truncate("feature").unwrap();
+    assert_eq!(
+        server.run("SELECT count(*) FROM users; INSERT INTO users (name) VALUES ('First') RETURNING id;"),
+        "0\n1"
+    );
+    assert_eq!(app.names(), "Ann,Bob,Cid", "live is not touched");
+
+    let stopped = app.remy().dev_stop("feature").unwrap();
+    assert_eq!((stopped.status.as_str(), stopped.stopped_at.is_some()), ("superseded", true));
+    assert!(!Path::new(&dev.path).exists());
+    assert_eq!(app.remy().dev_stop("feature").unwrap_err().code(), "not_found");
+    assert_eq!(app.remy().dev_list().unwrap().len(), 1);
+    for name in ["", "../x", ".hidden", "a b", "-x"] {
+        assert_eq!(app.remy().dev_start(name).unwrap_err().code(), "invalid_argument", "{name:?}");
+    }
+}
+
+#[test]
+fn truncate_fires_no_trigger_and_knows_every_kind_of_table() {
+    let app = App::new();
+    shell(
+        &app.live,
+        "CREATE TABLE log (a); CREATE TRIGGER t AFTER DELETE ON users BEGIN INSERT INTO log VALUES (old.id); END;
+         CREATE TABLE parent (id INTEGER PRIMARY KEY); CREATE TABLE child (p INTEGER NOT NULL REFERENCES parent (id) ON DELETE RESTRICT);
+         INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1);
+         CREATE TABLE kv (k TEXT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO kv VALUES ('a', 1);
+         CREATE VIRTUAL TABLE search USING fts5 (body); INSERT INTO search VALUES ('words');
+         CREATE VIRTUAL TABLE outside USING fts5 (name, content = 'users', content_rowid = 'id'); INSERT INTO outside (outside) VALUES ('rebuild');
+         CREATE VIRTUAL TABLE box USING rtree (id, x0, x1); INSERT INTO box VALUES (1, 0, 1);
+         CREATE TABLE search_data_of_mine (a); INSERT INTO search_data_of_mine VALUES (1);
+         CREATE TABLE box_data (a); INSERT INTO box_data VALUES (1);",
+    );
+    let dev = app.remy().dev_start("d").unwrap();
+    app.remy().dev_truncate("d").unwrap();
+    let left = shell(
+        Path::new(&dev.path),
+        "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM log) + (SELECT count(*) FROM parent) + (SELECT count(*) FROM child)
+              + (SELECT count(*) FROM kv) + (SELECT count(*) FROM search) + (SELECT count(*) FROM box)
+              + (SELECT count(*) FROM search_data_of_mine) + (SELECT count(*) FROM box_data);
+         SELECT count(*) FROM outside WHERE outside MATCH 'ann'; PRAGMA integrity_check; PRAGMA foreign_key_check;
+         INSERT INTO search (search) VALUES ('integrity-check'); INSERT INTO outside (outside) VALUES ('integrity-check');",
+    );
+    assert_eq!(left, "0\n0\nok\n");
+}
+
+#[test]
+fn prune_keeps_what_a_rollback_needs() {
+    let app = App::new();
+    for schema in [V2, V3, V2, V3] {
+        app.publish(schema, json!({"allow": ["drop"]}));
+    }
+    let pruned = app.remy().prune(None, &Options::from_json(r#"{"keep_releases": 2}"#).unwrap()).unwrap();
+    assert_eq!((pruned.pruned.iter().map(|p| p.release).collect::<Vec<_>>(), pruned.kept), (vec![2, 1], 2));
+    let pruned = app.remy().prune(Some(0), &Options::default()).unwrap();
+    assert_eq!((pruned.pruned.iter().map(|p| p.release).collect::<Vec<_>>(), pruned.kept), (vec![3], 1));
+    let releases = app.remy().releases().unwrap();
+    assert!(releases.iter().find(|r| r.release == 2).is_some_and(|r| r.pruned_at.is_some() && r.database.is_none()));
+    assert!(!app.remy().build_log(Some(2)).unwrap().is_empty(), "a pruned release keeps its log");
+    assert_eq!(app.rollback().restored_from, Some(4));
+}
+
+#[test]
+fn a_publish_prunes_by_its_options() {
+    let app = App::new();
+    for schema in [V2, V3, V2] {
+        app.publish(schema, json!({"allow": ["drop"], "keep_releases": 1}));
+    }
+    let kept: Vec<_> =
+        app.remy().releases().unwrap().into_iter().filter_map(|r| r.database.map(|_| r.release)).collect();
+    assert_eq!(kept, [3]);
+}
+
+#[test]
+fn live_and_store_move_together() {
+    let app = App::new();
+    app.publish(V2, json!({}));
+    let place = app.dir.path().join("elsewhere");
+    fs::create_dir(&place).unwrap();
+    shell(&app.live, "PRAGMA wal_checkpoint(TRUNCATE)");
+    fs::rename(&app.live, place.join("new.db")).unwrap();
+    fs::rename(format!("{}-remy", app.live.display()), place.join("new.db-remy")).unwrap();
+    let moved = Remy::open(place.join("new.db")).unwrap();
+    assert!(moved.verify().unwrap().ok);
+    assert_eq!(moved.rollback(None, &Options::default(), Progress::none()).unwrap().restored_from, Some(1));
+}
+
+#[test]
+fn a_database_without_its_store_keeps_its_numbering() {
+    let app = App::new();
+    app.publish(V2, json!({"label": "two"}));
+    let copy = app.dir.path().join("copy.db");
+    app.remy().clone_to(&copy).unwrap();
+    let copied = Remy::open(&copy).unwrap();
+    let outcome = copied.publish(V3, &Options::default(), Progress::none()).unwrap();
+    assert_eq!((outcome.release, outcome.previous), (3, Some(2)));
+    let releases: Vec<_> = copied.releases().unwrap().into_iter().map(|r| (r.release, r.label, r.status)).collect();
+    assert_eq!(releases, [(3, None, "live".to_owned()), (2, Some("two".into()), "superseded".to_owned())]);
+    assert_eq!(copied.rollback(None, &Options::default(), Progress::none()).unwrap().restored_from, Some(2));
+}
+
+#[test]
+fn detach_takes_remy_out_and_a_publish_brings_it_back() {
+    let app = App::new();
+    app.publish(V2, json!({}));
+    let detached = app.remy().detach().unwrap();
+    assert!(
+        detached.dropped.contains(&"_remy_release".to_owned()) && detached.left[0].contains("-remy"),
+        "{detached:?}"
+    );
+    assert_eq!(
+        shell(&app.live, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'"),
+        "users,sqlite_sequence\n"
+    );
+    assert_eq!(app.names(), "Ann,Bob");
+    let outcome = app.publish(V3, json!({}));
+    assert_eq!(outcome.previous, Some(3), "live as it stood was adopted as a release of its own");
+    assert_eq!(app.rollback().restored_from, Some(3));
+    assert_eq!(app.columns(), "id,name,email");
+}
+
+#[test]
+fn a_link_to_live_is_live() {
+    let app = App::new();
+    let link = app.dir.path().join("link.db");
+    std::os::unix::fs::symlink(&app.live, &link).unwrap();
+    Remy::open(&link).unwrap().publish(V2, &Options::default(), Progress::none()).unwrap();
+    assert!(Path::new(&format!("{}-remy/catalog.db", app.live.display())).exists());
+    assert!(!Path::new(&format!("{}-remy", link.display())).exists());
+}
+
+#[test]
+fn an_empty_file_is_a_database() {
+    for mode in ["wal", "keep"] {
+        let dir = tempfile::tempdir().unwrap();
+        let live = dir.path().join("new.db");
+        fs::write(&live, "").unwrap();
+        let options = Options::from_json(&json!({"journal_mode": mode}).to_string()).unwrap();
+        let app = Remy::open(&live).unwrap();
+        let outcome = app.publish(V1, &options, Progress::none()).unwrap();
+        assert_eq!((outcome.release, outcome.status.as_str()), (2, "live"));
+        shell(&live, "INSERT INTO users (name) VALUES ('Ann')");
+        app.rollback(None, &options, Progress::none()).unwrap();
+        assert_eq!(
+            shell(&live, "SELECT count(*) FROM sqlite_schema WHERE name = 'users'; PRAGMA integrity_check"),
+            "0\nok\n"
+        );
+    }
+}
+
+#[test]
+fn the_files_of_the_store_are_lives() {
+    use std::os::unix::fs::PermissionsExt;
+    let app = App::new();
+    fs::set_permissions(&app.live, fs::Permissions::from_mode(0o640)).unwrap();
+    app.publish(V2, json!({}));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let store = PathBuf::from(format!("{}-remy", app.live.display()));
+    assert_eq!(mode(&store), 0o700);
+    assert_eq!(mode(&store.join("catalog.db")), 0o640);
+    let snapshot = fs::read_dir(store.join("snapshots")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(mode(&snapshot), 0o440);
+    assert_eq!(shell(&snapshot, "PRAGMA journal_mode; SELECT group_concat(name) FROM users"), "delete\nAnn,Bob\n");
+}
+
+#[test]
+fn the_log_is_followed_as_it_is_written() {
+    let app = App::new();
+    let seen = std::sync::Mutex::new(Vec::new());
+    let on_line = |line: &remy_core::Line| seen.lock().unwrap().push(line.clone());
+    let options = Options::default();
+    let outcome = app.remy().publish(V2, &options, Progress::none().on_line(&on_line)).unwrap();
+    let seen = seen.into_inner().unwrap();
+    assert_eq!(seen, outcome.log);
+    assert_eq!(seen, app.remy().build_log(Some(outcome.release)).unwrap());
+    let steps: Vec<_> = seen.iter().map(|line| line.step.as_str()).collect();
+    assert!(
+        ["build", "clone", "rehearse", "check", "switch", "settle"].iter().all(|step| steps.contains(step)),
+        "{steps:?}"
+    );
+    let cancelled = std::sync::atomic::AtomicBool::new(true);
+    let e = app.remy().publish(V3, &options, Progress::none().cancel(&cancelled)).unwrap_err();
+    assert_eq!(e.code(), "busy");
+    assert_eq!(app.columns(), "id,name,email");
+}

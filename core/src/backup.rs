@@ -16,7 +16,7 @@ use crate::{
     store::{self, Store},
     switch::{Ended, Failure, exceeded, lock_timeout},
 };
-use rusqlite::{Connection, ffi};
+use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ use std::{
 
 /// Pages copied between two looks at the clock.
 const STEP: i32 = 256;
-/// How often the lock is let go because a plan would take too long under it, or a writer of a rollback journal slipped in.
+/// How often the lock is let go at least because a plan would take too long under it, or a writer of a rollback journal slipped in.
 const TRIES: u32 = 5;
 
 /// An open backup. Dropped before its last page is copied, it rolls back what it wrote.
@@ -137,7 +137,7 @@ impl<'a> Copy<'a> {
         let filled = (|| {
             self.conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
             let version = data_version(&self.conn)?;
-            Backup::new(&self.conn, to)?.run()?;
+            copy(&self.conn, to)?;
             Ok::<_, Error>(version)
         })();
         let _ = self.conn.execute_batch("ROLLBACK");
@@ -184,7 +184,11 @@ impl<'a> Copy<'a> {
         let max_pause = options.max_pause();
         let journal = live.shape(&self.conn)?.journal_mode != "wal";
         intend()?;
-        for attempt in 1..=TRIES {
+        let start = Moment::now();
+        for attempt in 1.. {
+            if attempt > TRIES && start.elapsed() > options.lock_timeout() {
+                break;
+            }
             log.progress().check()?;
             let writer = live.connect()?;
             writer.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")?;
@@ -195,18 +199,25 @@ impl<'a> Copy<'a> {
             if journal {
                 begin_immediate(&self.conn, options.lock_timeout(), live)?;
                 let pause = Moment::now();
-                let updated = self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change);
-                data_version(&writer)?; // reads the file, so that the number below is of now
-                let expected = file_data_version(&writer)?;
+                let mut image = None;
+                let path = clone.path().with_extension("plain.db");
+                let updated = (|| {
+                    let updated = self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change)?;
+                    if matches!(updated, Updated::Ready) {
+                        hide(clone, other.as_deref())?;
+                        image = Some(plain(self::image(clone, other.as_deref_mut(), live)?, live, &path)?);
+                    }
+                    data_version(&writer)?; // reads the file, so that the number below is of now
+                    Ok::<_, Error>((updated, file_data_version(&writer)?))
+                })();
                 let _ = self.conn.execute_batch("ROLLBACK");
-                match updated? {
-                    Updated::Ready => {}
-                    Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
-                    Updated::TooLong => continue,
-                }
-                hide(clone, other.as_deref())?;
-                let image = image(clone, other.as_deref_mut(), live)?;
-                let backup = Backup::new(image, &writer)?;
+                let (updated, expected) = updated?;
+                let image = match (updated, image) {
+                    (Updated::Ready, Some(image)) => image,
+                    (Updated::SchemaChanged, _) => return Ok(Ended::SchemaChanged),
+                    (Updated::Ready | Updated::TooLong, _) => continue,
+                };
+                let backup = Backup::new(&image, &writer)?;
                 lock(&backup, options.lock_timeout(), live)?;
                 // A writer may have slipped in between the two locks.
                 if file_data_version(&writer)? != expected {
@@ -230,7 +241,7 @@ impl<'a> Copy<'a> {
             return finish(live, &backup, log, locked, waiting, max_pause, attempt);
         }
         Err(Error::pause_exceeded(format!(
-            "somebody wrote to {} each of the {TRIES} times before the image could be switched in",
+            "somebody wrote to {} each time before the image could be switched in",
             live.shown()
         ))
         .state("Live is unchanged")
@@ -265,7 +276,7 @@ impl<'a> Copy<'a> {
         } else {
             self.version = data_version(&self.conn)?;
             let reader = self.live.connect()?;
-            Backup::new(&reader, to)?.run()?;
+            copy(&reader, to)?;
         }
         fold(to)?;
         self.sync()?;
@@ -295,6 +306,27 @@ fn image<'p>(clone: &'p mut Pair, other: Option<&'p mut Pair>, live: &Live) -> R
 fn hide(clone: &Pair, other: Option<&Pair>) -> Result<()> {
     clone.hide_wal()?;
     other.map_or(Ok(()), Pair::hide_wal)
+}
+
+/// Copies one database into another, schema cookie and all: a backup gives its destination a cookie of its own, and the
+/// clone's is what tells whether somebody else changed live's schema.
+fn copy(from: &Connection, to: &Connection) -> Result<()> {
+    let cookie: i64 = from.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+    Backup::new(from, to)?.run()?;
+    to.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?; // with it, the pragma does nothing
+    to.execute_batch(&format!("PRAGMA schema_version = {cookie}")).context(|| "writing a clone's schema cookie".into())
+}
+
+/// Copies an image to where it is no pair: a backup takes over the bytes of page 1 that say how a database is journaled, and
+/// would turn a live database with a rollback journal into one with a WAL.
+fn plain(image: &Connection, live: &Live, path: &Path) -> Result<Connection> {
+    store::remove(path)?;
+    drop(store::create_like(&live.path, path)?);
+    let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
+    to.execute_batch("PRAGMA synchronous = OFF")?;
+    copy(image, &to)?;
+    to.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    Ok(to)
 }
 
 /// Puts what was written into a pair's WAL into its main file.
@@ -388,10 +420,15 @@ fn done(backup: &Backup<'_>, pause: Moment, lock_wait: Duration, attempts: u32) 
 }
 
 /// Makes `target`, a database that nobody's release is, equal to `image`, under its open connections.
-pub(crate) fn overwrite(target: &Live, image: &Connection, options: &Options) -> Result<()> {
+pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> Result<()> {
     let writer = target.connect()?;
     writer.busy_timeout(Duration::ZERO)?;
-    let backup = Backup::new(image, &writer)?;
+    let path = image.path().with_extension("plain.db");
+    let plain = match target.shape(&writer)?.journal_mode.as_str() {
+        "wal" => None,
+        _ => Some(plain(image.open(target)?, target, &path)?),
+    };
+    let backup = Backup::new(plain.as_ref().map_or_else(|| image.open(target), Ok)?, &writer)?;
     lock(&backup, options.lock_timeout(), target)?;
     while backup.step(STEP)? != Step::Done {
         std::thread::yield_now();

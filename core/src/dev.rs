@@ -56,12 +56,13 @@ pub(crate) fn reset(live: &Live, name: &str) -> Result<Dev> {
         let options = Options::default();
         match dev.access {
             Access::Pages => switch::overwrite(&dev, &mut taken.pair, &options),
-            Access::Backup => crate::backup::overwrite(&dev, taken.pair.open(live)?, &options),
+            Access::Backup => crate::backup::overwrite(&dev, &mut taken.pair, &options),
         }
         .map_err(|e| e.state("The session is as it was"))
     })();
     drop(taken);
     store.remove_database(&work)?;
+    store.remove_database(&work.with_extension("plain.db"))?;
     result?;
     store.catalog.dev_was_reset(name, Some(begun.release))?;
     show(store, &open(store, name)?)

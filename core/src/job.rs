@@ -229,6 +229,7 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         store.remove_database(&store.path(&self.intent.work))?;
+        store.remove_database(&self.work_path("plain"))?;
         store.remove_database(&self.work_path("image"))
     }
 }

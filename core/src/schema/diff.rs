@@ -3,7 +3,7 @@ use super::{
     Column, Key, Schema, Table,
     declared::Rename,
     lex::{self, Kind, Stands, Token},
-    parse,
+    parse, witness,
 };
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -292,7 +292,9 @@ fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, n
     }
     let added = new.columns.iter().filter(|column| !kept.contains(&column.name.to_ascii_lowercase()));
     change.added = added.map(|column| column.name.clone()).collect();
-    change.constraints = if old.opaque || new.opaque {
+    // A column changed, or a constraint may have: then both statements are read a second time.
+    let doubted = || old.sql != new.sql && !(witness::agrees(old) && witness::agrees(new));
+    change.constraints = if old.opaque || new.opaque || doubted() {
         opaque_meaning(old) != opaque_meaning(new)
     } else {
         constraints(current, old, &change.dropped, Some(names)) != constraints(declared, new, &change.added, None)

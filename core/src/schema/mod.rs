@@ -8,6 +8,7 @@ pub mod introspect;
 pub(crate) mod lex;
 mod parse;
 pub mod plan;
+mod witness;
 
 pub use declared::{Declared, Rename, Source, declared};
 use serde::{Deserialize, Serialize};

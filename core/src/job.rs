@@ -147,6 +147,7 @@ impl<'a> Job<'a> {
                     differs,
                     cookie: terms.cookie,
                     rehearsed: terms.took,
+                    rehearsed_on_clone: true,
                     options: self.options,
                     log: self.log,
                 }

@@ -50,6 +50,8 @@ pub(crate) struct Switch<'a> {
     pub(crate) cookie: i64,
     /// How long the statements took when they were rehearsed.
     pub(crate) rehearsed: Duration,
+    /// Whether the pair holds the change, made on what the clone is now.
+    pub(crate) rehearsed_on_clone: bool,
     pub(crate) options: &'a Options,
     pub(crate) log: &'a Log<'a>,
 }
@@ -131,34 +133,34 @@ impl Switch<'_> {
     /// has pinned, or `None` where live's schema is not the one that the change was made for.
     fn rounds(&mut self, pin: &Pin<'_>, change: &mut Change<'_>) -> Result<Option<Caught>> {
         let (mut caught_up, mut start) = (0, None::<Moment>);
-        let mut round = 0;
         let mut now = pin.begin()?;
-        loop {
-            round += 1;
+        for round in 1.. {
             let behind = self.clone.behind(self.live, now, false)?;
-            let last = match &behind {
-                Behind::No => break,
-                Behind::Frames(_, frames) => frames.len() <= FEW_PAGES,
-                Behind::Unknown => false,
-            } || round >= ROUNDS;
+            if matches!(behind, Behind::No) {
+                break;
+            }
             start.get_or_insert_with(Moment::now);
-            caught_up += self.catch_up(pin, now, &behind)?;
+            let pages = self.catch_up(pin, now, &behind)?;
+            caught_up += pages;
             if self.clone.schema_cookie()? != self.cookie {
                 return Ok(None);
             }
-            if last && self.rehearsed <= SHORT && !matches!(now.mark, Mark::Counter(_)) {
-                self.run_again(change, pin)?;
-                break;
-            }
-            if last {
-                // Without a pin: a commit in between is caught up with under the lock.
-                pin.end();
-                self.run_again(change, pin)?;
-                now = pin.begin()?;
+            if pages <= FEW_PAGES || round >= ROUNDS {
                 break;
             }
             pin.end();
             now = pin.begin()?;
+        }
+        // Whatever ended the rounds: one that caught up has taken the change back.
+        if !self.rehearsed_on_clone {
+            if self.rehearsed <= SHORT && !matches!(now.mark, Mark::Counter(_)) {
+                self.run_again(change, pin)?;
+            } else {
+                // Without a pin: a commit in between is caught up with under the lock.
+                pin.end();
+                self.run_again(change, pin)?;
+                now = pin.begin()?;
+            }
         }
         if let Some(start) = start {
             self.log.note(
@@ -175,6 +177,7 @@ impl Switch<'_> {
     }
 
     fn catch_up(&mut self, pin: &Pin<'_>, now: Pinned, behind: &Behind) -> Result<usize> {
+        self.rehearsed_on_clone = false;
         self.pair.discard()?;
         let changed = self.clone.catch_up(self.live, pin, now, behind)?;
         self.clone.put_into_wal_mode()?;
@@ -191,6 +194,7 @@ impl Switch<'_> {
         let start = Moment::now();
         change(self.pair.open(self.live)?, reader.conn())?;
         self.rehearsed = start.elapsed();
+        self.rehearsed_on_clone = true;
         Ok(())
     }
 
@@ -260,7 +264,11 @@ impl Switch<'_> {
                     if let Err(e) = change(conn, reader.conn()) {
                         return Err(if deadline.has_passed() { exceeded(max_pause).into() } else { e.into() });
                     }
+                    self.rehearsed_on_clone = true;
                 }
+            }
+            if !self.rehearsed_on_clone {
+                return Err(Error::internal("an image without the change was to go live").into());
             }
             // Readers of ours would keep a rollback journal from being committed.
             reader.end();

@@ -91,6 +91,12 @@ impl<'a> Pin<'a> {
     fn mark(&self) -> Result<Option<Mark>> {
         if !self.wal {
             self.warm()?; // takes the shared lock: nobody commits until the end
+            // Somebody may have turned on WAL since this was opened: what is in it shows in no counter.
+            if self.live.shape(&self.conn)?.journal_mode == "wal" {
+                return Err(Error::busy(format!("{} was put into WAL mode meanwhile", self.live.shown()))
+                    .state("Live is unchanged")
+                    .hint("Start again"));
+            }
             let mut counter = [0; 4];
             let n = sqlite::read_main_file(&self.conn, 24, &mut counter)?;
             return Ok(Some(Mark::Counter(if n == 4 { u32::from_be_bytes(counter) } else { 0 })));

@@ -434,3 +434,46 @@ fn the_log_is_followed_as_it_is_written() {
     assert_eq!(e.code(), "busy");
     assert_eq!(app.columns(), "id,name,email");
 }
+
+/// Every key of every result stands in the contract.
+#[test]
+fn the_contract_names_every_key() {
+    let contract = fs::read_to_string(remy_tests::repository("docs/contract.md")).unwrap();
+    let words: std::collections::BTreeSet<&str> =
+        contract.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let app = App::new();
+    let outcome = app.publish(V3, json!({"effects": {"roles": [{"id": "buyer"}]}}));
+    let remy = app.remy();
+    let results = [
+        json!(outcome),
+        json!(remy.releases().unwrap()),
+        json!(remy.build_log(None).unwrap()),
+        json!(remy.diff(V2, &Options::default()).unwrap()),
+        json!(remy.clone_to(app.dir.path().join("clone.db")).unwrap()),
+        json!(remy.dev_start("d").unwrap()),
+        json!(remy.debug().unwrap()),
+        json!(remy.prune(Some(0), &Options::default()).unwrap()),
+        json!(remy.verify().unwrap()),
+        json!(remy.build_log(Some(99)).unwrap_err()),
+        json!(remy.detach().unwrap()),
+    ];
+    let mut keys = 0;
+    let mut left: Vec<&serde_json::Value> = results.iter().collect();
+    while let Some(value) = left.pop() {
+        match value {
+            serde_json::Value::Array(values) => left.extend(values),
+            serde_json::Value::Object(fields) => {
+                for (key, value) in fields {
+                    assert!(words.contains(key.as_str()), "{key} is not in docs/contract.md");
+                    keys += 1;
+                    left.push(value);
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(keys > 60, "{keys}");
+    for code in remy_core::CODES {
+        assert!(words.contains(code), "{code} is not in docs/contract.md");
+    }
+}

@@ -19,6 +19,15 @@ pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<(String, 
     }
     let place = format!("releases/{release}");
     let to = store.path(&place);
+    // Copying live would close a descriptor of it, and with that drop every lock that this process holds on it; copying
+    // the store would not end.
+    let whole = from.canonicalize().context(|| format!("looking at {}", from.display()))?;
+    if store.live_path().starts_with(&whole) || to.starts_with(&whole) {
+        return Err(Error::invalid_argument(format!("{} holds the live database or its store", from.display()))
+            .object(from.display().to_string())
+            .state("Live is unchanged")
+            .hint("Give a folder without them as artifacts"));
+    }
     store.create_folder(&to)?;
     if from.is_dir() {
         copy(store, from, &to)?;

@@ -385,11 +385,17 @@ impl Remy {
 /// Copies live to a file of the caller's.
 pub(crate) fn clone_to(live: &live::Live, path: &Path) -> Result<Cloned> {
     let start = clock::Moment::now();
-    if path.exists() {
-        return Err(Error::invalid_argument(format!("{} is there already", path.display()))
-            .object(path.display().to_string())
-            .state("It was not touched")
-            .hint("Give a path that is free"));
+    // A WAL or journal that another database left would be taken for the clone's, and played back into it.
+    for suffix in ["", "-wal", "-journal"] {
+        let mut taken = path.as_os_str().to_owned();
+        taken.push(suffix);
+        let taken = Path::new(&taken);
+        if taken.symlink_metadata().is_ok() {
+            return Err(Error::invalid_argument(format!("{} is there already", taken.display()))
+                .object(taken.display().to_string())
+                .state("It was not touched")
+                .hint("Give a path that is free"));
+        }
     }
     let (bytes, method) = match live.access {
         live::Access::Pages => {

@@ -226,6 +226,8 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
+    // The folder of a bare name.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path).and_then(|folder| folder.sync_all()).context(|| format!("syncing {}", path.display()))
 }
 

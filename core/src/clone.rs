@@ -245,6 +245,12 @@ impl Clone {
     /// Says in the file that it is journaled by a WAL, as the pair that it is part of needs. Not byte-exact any more: the
     /// snapshot says 1 there, whatever live says.
     pub(crate) fn put_into_wal_mode(&self) -> Result<()> {
+        if self.at.pages == 0 {
+            // A dry run, which adopts nothing: SQLite makes the first page.
+            let doing = || format!("writing the first page of {}", self.path.display());
+            let conn = rusqlite::Connection::open(&self.path).context(doing)?;
+            return conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).context(doing);
+        }
         self.file.write_all_at(&[2, 2], 18).context(|| format!("writing {}", self.path.display()))
     }
 

@@ -474,8 +474,9 @@ impl Catalog {
     pub(crate) fn not_switched(&self, intent: &Intent, status: &str) -> Result<()> {
         self.durably("recording a switch that failed", |conn| {
             conn.execute("UPDATE switches SET state = 'failed' WHERE switch_id = ?1", [&intent.switch_id])?;
+            // A staged release stays compiled.
             conn.execute(
-                "UPDATE releases SET status = ?2 WHERE release = ?1 AND status IN ('building', 'compiled')",
+                "UPDATE releases SET status = ?2 WHERE release = ?1 AND status = 'building'",
                 params![intent.release, status],
             )
         })?;

@@ -170,7 +170,7 @@ impl<'a> Job<'a> {
                 return Ok(None);
             }
             Err(Failure { error, undecided }) => {
-                taken.pair.close()?;
+                let _ = taken.pair.close(); // what it says would hide the reason, and what became of live
                 if !undecided {
                     if intended {
                         store.catalog.forget(&self.intent)?;
@@ -197,11 +197,11 @@ impl<'a> Job<'a> {
                 self.intent.release, switched.pause_ms, switched.pages_written
             ),
         );
-        taken.pair.close()?;
         // Live is switched: what fails from here on is done again by the next verb.
         let settled = self.log.step(
             "settle",
             || {
+                taken.pair.close()?;
                 settle::settle(store, &self.intent, &self.marker)?;
                 self.checkpoint()
             },
@@ -223,7 +223,7 @@ impl<'a> Job<'a> {
     }
 
     /// Removes what is left of the work.
-    pub(crate) fn clean(&self) -> Result<()> {
+    fn clean(&self) -> Result<()> {
         let store = &self.begun.store;
         // A switch that is not recorded as ended needs its clone: recovery removes it.
         if store.catalog.open_intents()?.iter().any(|intent| intent.switch_id == self.intent.switch_id) {
@@ -232,6 +232,14 @@ impl<'a> Job<'a> {
         store.remove_database(&store.path(&self.intent.work))?;
         store.remove_database(&self.work_path("plain"))?;
         store.remove_database(&self.work_path("image"))
+    }
+}
+
+impl Drop for Job<'_> {
+    /// However a verb ends: a clone that a full disk has stopped must not keep it full. What fails here is done by the next
+    /// verb, and says nothing of live.
+    fn drop(&mut self) {
+        let _ = self.clean();
     }
 }
 

@@ -67,7 +67,8 @@ impl Staged {
             allow: options.allow.clone(),
             ignore: options.ignore.clone(),
             extensions: options.extensions.clone(),
-            migrations: options.migrations.clone(),
+            // It may be promoted from elsewhere.
+            migrations: options.migrations.as_ref().map(|folder| std::path::absolute(folder).unwrap_or(folder.clone())),
         })
     }
 
@@ -221,7 +222,6 @@ fn run(
         taken.start_over(live)?;
     }
     drop(taken);
-    job.clean()?;
     if done.as_ref().is_some_and(|(_, switched)| switched.is_some()) {
         retention::after_switch(&job);
     }

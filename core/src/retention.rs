@@ -17,13 +17,17 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Drops old snapshots.
 pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result<Pruned> {
     let begun = recover::begin(live, options)?;
-    run(&begun, days.unwrap_or(options.retention_days), options, clock::now(), rollback::target(&begun)?)
+    let keep = Vec::from_iter(rollback::target(&begun.store.catalog, begun.release)?);
+    run(&begun, days.unwrap_or(options.retention_days), options, clock::now(), &keep)
 }
 
 /// Prunes after a switch. Live is what it should be, so a failure is only noted.
 pub(crate) fn after_switch(job: &Job<'_>) {
-    // The release that was live a moment ago is what a rollback would go to now.
-    let pruned = run(job.begun, job.options.retention_days, job.options, clock::now(), Some(job.begun.release));
+    // The release that was live a moment ago, and what a rollback would go to now: after a rollback, one further back.
+    let pruned = rollback::target(&job.begun.store.catalog, job.marker.release).and_then(|target| {
+        let keep: Vec<_> = target.into_iter().chain([job.begun.release]).collect();
+        run(job.begun, job.options.retention_days, job.options, clock::now(), &keep)
+    });
     match pruned {
         Ok(pruned) if pruned.pruned.is_empty() => {}
         Ok(pruned) => job.log.note(
@@ -34,7 +38,7 @@ pub(crate) fn after_switch(job: &Job<'_>) {
     }
 }
 
-fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: Option<i64>) -> Result<Pruned> {
+fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: &[i64]) -> Result<Pruned> {
     let catalog = &begun.store.catalog;
     let snapshots = catalog.kept_snapshots()?;
     let (kept, old) = choose(snapshots, now - i64::from(days) * DAY_MS, options, keep);
@@ -45,9 +49,11 @@ fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: Option<i64>)
         freed_bytes: 0,
     };
     for snapshot in old {
-        // The catalog first: a file without a row is removed by recovery, a row without its file would be promoted.
-        catalog.pruned(snapshot.release)?;
-        begun.store.remove_database(&begun.store.path(&snapshot.path))?;
+        if !options.dry_run {
+            // The catalog first: a file without a row is removed by recovery, a row without its file would be promoted.
+            catalog.pruned(snapshot.release)?;
+            begun.store.remove_database(&begun.store.path(&snapshot.path))?;
+        }
         result.freed_bytes += snapshot.bytes;
         result.pruned.push(PrunedSnapshot {
             release: snapshot.release,
@@ -55,17 +61,14 @@ fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: Option<i64>)
             bytes: snapshot.bytes,
         });
     }
-    remove_artifacts(begun, &result.pruned)?;
+    if !options.dry_run {
+        remove_artifacts(begun, &result.pruned)?;
+    }
     Ok(result)
 }
 
 /// Splits snapshots, newest first, into those to keep and those to drop.
-fn choose(
-    snapshots: Vec<Snapshot>,
-    oldest: i64,
-    options: &Options,
-    keep: Option<i64>,
-) -> (Vec<Snapshot>, Vec<Snapshot>) {
+fn choose(snapshots: Vec<Snapshot>, oldest: i64, options: &Options, keep: &[i64]) -> (Vec<Snapshot>, Vec<Snapshot>) {
     let (mut count, mut bytes) = (0, 0);
     snapshots.into_iter().partition(|snapshot| {
         count += 1;
@@ -73,7 +76,7 @@ fn choose(
         let wanted = snapshot.created_at >= oldest
             && options.keep_releases.is_none_or(|most| count <= most)
             && options.keep_bytes.is_none_or(|most| bytes <= most);
-        let stays = wanted || keep == Some(snapshot.release);
+        let stays = wanted || keep.contains(&snapshot.release);
         if !stays {
             count -= 1;
             bytes -= snapshot.bytes;
@@ -121,7 +124,7 @@ mod tests {
         }
     }
 
-    fn kept(options: &Options, keep: Option<i64>) -> Vec<i64> {
+    fn kept(options: &Options, keep: &[i64]) -> Vec<i64> {
         let all = (1..=5).rev().map(|n| snapshot(n, n)).collect();
         choose(all, 3, options, keep).0.into_iter().map(|s| s.release).collect()
     }
@@ -129,9 +132,9 @@ mod tests {
     #[test]
     fn by_age_count_and_size() {
         let options = Options::default();
-        assert_eq!(kept(&options, None), [5, 4, 3]);
-        assert_eq!(kept(&options, Some(1)), [5, 4, 3, 1]);
-        assert_eq!(kept(&Options { keep_releases: Some(2), ..Options::default() }, None), [5, 4]);
-        assert_eq!(kept(&Options { keep_bytes: Some(15), ..Options::default() }, Some(3)), [5, 3]);
+        assert_eq!(kept(&options, &[]), [5, 4, 3]);
+        assert_eq!(kept(&options, &[1]), [5, 4, 3, 1]);
+        assert_eq!(kept(&Options { keep_releases: Some(2), ..Options::default() }, &[]), [5, 4]);
+        assert_eq!(kept(&Options { keep_bytes: Some(15), ..Options::default() }, &[3]), [5, 3]);
     }
 }

@@ -1,7 +1,7 @@
 //! Roll back and promote: an earlier release's snapshot becomes live, under a new switch, as a release of its own.
 use crate::{
     Outcome,
-    catalog::{Entry, Snapshot},
+    catalog::{Catalog, Entry, Snapshot},
     clock::{self, Moment},
     clone::set_journal_bytes,
     copy,
@@ -54,7 +54,7 @@ pub(crate) fn rollback(
     let entry = match release {
         Some(release) => find(&begun, release)?,
         None => {
-            let target = target(&begun)?.ok_or_else(|| {
+            let target = target(&begun.store.catalog, begun.release)?.ok_or_else(|| {
                 Error::no_previous_release(format!("release {} is live, and none was before it", begun.release))
                     .state("Live is unchanged")
                     .hint("Name a release to go to; SELECT * FROM remy_releases lists them")
@@ -72,10 +72,10 @@ pub(crate) fn rollback(
 
 /// Where a bare rollback goes to: a re-promotion counts as the release that it brought back, so that rolling back twice
 /// goes two back.
-pub(crate) fn target(begun: &Begun) -> Result<Option<i64>> {
-    let mut entry = begun.store.catalog.release(begun.release)?;
+pub(crate) fn target(catalog: &Catalog, live: i64) -> Result<Option<i64>> {
+    let mut entry = catalog.release(live)?;
     while let Some(from) = entry.as_ref().and_then(|entry| entry.restored_from) {
-        entry = begun.store.catalog.release(from)?;
+        entry = catalog.release(from)?;
     }
     Ok(entry.and_then(|entry| entry.follows))
 }
@@ -190,9 +190,7 @@ fn run(
         log.warn("switch", "Somebody else changed live's schema meanwhile: starting over");
         taken.start_over(live)?;
     }
-    image.close()?;
     drop((taken, image));
-    job.clean()?;
     if switched.is_none() && !options.dry_run {
         return Err(Error::busy(format!(
             "somebody else changed the schema of {} {FRESH_STARTS} times meanwhile",

@@ -1,6 +1,6 @@
 //! Databases of every shape, foreign connections that stay open across a switch, a host's SQLite with writers, and what a
 //! review doubted.
-use remy_core::{Options, Outcome, Progress, Remy, Result};
+use remy_core::{Line, Options, Outcome, Progress, Remy, Result};
 use remy_tests::{built, output, shell, writer::Writer};
 use std::{
     collections::BTreeSet,
@@ -284,5 +284,345 @@ fn a_host_with_nobody_else() {
             host(&app.live, "SELECT remy_dev_truncate('d');");
             assert_eq!(developer.ask("PRAGMA integrity_check; SELECT count(*) FROM users;"), "ok\n0\n");
         }
+    }
+}
+
+#[test]
+fn a_publish_that_fails_leaves_no_clone_behind() {
+    let app = App::new("PRAGMA journal_mode = wal;");
+    let schema = SCHEMA.replace("name TEXT", "name TEXT CHECK (name <> 'näme 7')");
+    assert!(app.publish(&schema, "").is_err());
+    let left: Vec<_> = fs::read_dir(app.store("work")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn artifacts_that_hold_live_or_its_store() {
+    let app = App::new("PRAGMA journal_mode = wal;");
+    let folder = app.live.parent().unwrap();
+    for from in [folder, &app.live, &app.store(""), &app.store("releases")] {
+        let e = app.publish(SCHEMA, &format!(r#"{{"artifacts": {from:?}}}"#)).unwrap_err();
+        assert_eq!(e.code(), "invalid_argument", "{e}");
+    }
+    fs::create_dir(folder.join("dist")).unwrap();
+    fs::write(folder.join("dist/main.js"), "1").unwrap();
+    app.publish(SCHEMA, &format!(r#"{{"artifacts": {:?}}}"#, folder.join("dist"))).unwrap();
+    assert!(app.remy().verify().unwrap().ok);
+}
+
+#[test]
+fn a_prune_that_is_a_dry_run() {
+    let app = App::new("PRAGMA journal_mode = wal;");
+    app.publish(&format!("{SCHEMA} CREATE TABLE a (a);"), "").unwrap();
+    app.publish(&format!("{SCHEMA} CREATE TABLE b (a);"), r#"{"allow": ["drop"]}"#).unwrap();
+    let prune = |options: &str| app.remy().prune(Some(0), &Options::from_json(options).unwrap()).unwrap();
+    assert_eq!(prune(r#"{"dry_run": true}"#).pruned.len(), 1);
+    assert_eq!(app.remy().releases().unwrap().iter().filter(|r| r.database.is_some()).count(), 2);
+    assert_eq!(prune("{}").pruned.len(), 1);
+    assert_eq!(app.remy().releases().unwrap().iter().filter(|r| r.database.is_some()).count(), 1);
+}
+
+#[test]
+fn what_a_rollback_would_go_to_is_never_pruned() {
+    let app = App::new("PRAGMA journal_mode = wal;");
+    for table in ["a", "b", "c"] {
+        app.publish(&format!("{SCHEMA} CREATE TABLE {table} (a);"), r#"{"allow": ["drop"]}"#).unwrap();
+    }
+    // Rolling back twice goes two back, however few are kept.
+    for table in ["b", "a"] {
+        let options = Options::from_json(r#"{"keep_releases": 1}"#).unwrap();
+        app.remy().rollback(None, &options, Progress::none()).unwrap();
+        assert_eq!(shell(&app.live, &format!("SELECT count(*) FROM {table}")), "0\n");
+    }
+}
+
+#[test]
+fn a_clone_to_a_name_in_this_folder() {
+    let app = App::new("PRAGMA journal_mode = wal;");
+    let name = format!("review-clone-{}.db", std::process::id());
+    let cloned = app.remy().clone_to(&name);
+    let _ = fs::remove_file(&name);
+    cloned.unwrap();
+}
+
+#[test]
+fn a_clone_beside_the_wal_of_another_database() {
+    let app = App::new("PRAGMA journal_mode = wal;");
+    let other = app.live.with_file_name("other.db");
+    let mut open = Open::new(&other);
+    open.ask("PRAGMA journal_mode = wal; CREATE TABLE precious (a); INSERT INTO precious VALUES (1);");
+    drop(open); // killed: the WAL stays
+    fs::remove_file(&other).unwrap();
+    let e = app.remy().clone_to(&other).unwrap_err();
+    assert_eq!(e.code(), "invalid_argument", "{e}");
+    assert!(!other.exists());
+}
+
+#[test]
+fn an_empty_database() {
+    for options in ["{}", r#"{"journal_mode": "keep"}"#] {
+        let dir = tempfile::tempdir().unwrap();
+        for by_host in [false, true] {
+            let live = dir.path().join(format!("{by_host}.db"));
+            fs::write(&live, "").unwrap();
+            let run = |verb: &str, schema: &str, options: &str| {
+                if by_host {
+                    let arguments = if schema.is_empty() { String::new() } else { format!("'{schema}', '{options}'") };
+                    return host(&live, &format!("SELECT remy_{verb}({arguments}) ->> '$.status'"));
+                }
+                let (app, options) = (Remy::open(&live).unwrap(), Options::from_json(options).unwrap());
+                match verb {
+                    "publish" => app.publish(schema, &options, Progress::none()).unwrap().status + "\n",
+                    _ => app.rollback(None, &options, Progress::none()).unwrap().status + "\n",
+                }
+            };
+            assert_eq!(run("publish", "CREATE TABLE t (a);", r#"{"dry_run": true}"#), "dry_run\n");
+            assert_eq!(fs::metadata(&live).unwrap().len(), 0);
+            assert_eq!(run("publish", "CREATE TABLE t (a);", options), "live\n");
+            shell(&live, "INSERT INTO t VALUES (1)");
+            assert_eq!(run("rollback", "", ""), "live\n");
+            assert_eq!(
+                shell(&live, "PRAGMA integrity_check; SELECT count(*) FROM sqlite_schema WHERE name = 't'"),
+                "ok\n0\n"
+            );
+        }
+    }
+}
+
+#[test]
+fn live_by_a_symbolic_link() {
+    let app = App::new("PRAGMA journal_mode = wal;");
+    let folder = app.live.parent().unwrap().join("links");
+    fs::create_dir(&folder).unwrap();
+    let link = folder.join("link.db");
+    std::os::unix::fs::symlink(&app.live, &link).unwrap();
+    let mut foreign = Open::new(&link);
+    foreign.ask("INSERT INTO users (name) VALUES ('by the link');");
+    let by_link = Remy::open(&link).unwrap();
+    by_link.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), &Options::default(), Progress::none()).unwrap();
+    assert_eq!(
+        foreign.ask("INSERT INTO more VALUES (1); SELECT count(*) FROM users WHERE name = 'by the link';"),
+        "1\n"
+    );
+    // The same store by either name.
+    assert_eq!(app.remy().releases().unwrap(), by_link.releases().unwrap());
+    by_link.rollback(None, &Options::default(), Progress::none()).unwrap();
+    assert_eq!(
+        foreign.ask("PRAGMA integrity_check; SELECT count(*) FROM users WHERE name = 'by the link';"),
+        "ok\n1\n"
+    );
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
+fn a_staged_release_after_live_has_changed() {
+    for mode in ["wal", "delete"] {
+        let app = App::new(&format!("PRAGMA journal_mode = {mode};"));
+        let options = Options::from_json(r#"{"journal_mode": "keep", "label": "staged"}"#).unwrap();
+        let schema = SCHEMA.replace("body BLOB", "body BLOB NOT NULL"); // a rebuild
+        let staged = app.remy().stage(&schema, &options, Progress::none()).unwrap();
+        assert_eq!(staged.status, "compiled");
+        let mut foreign = Open::new(&app.live);
+        foreign.ask("INSERT INTO users (name, body) VALUES ('after', x'00'); CREATE TABLE theirs (a);");
+        let promoted = app.remy().promote(None, &Options::default(), Progress::none()).unwrap();
+        assert_eq!((promoted.release, promoted.label.as_deref()), (staged.release, Some("staged")));
+        assert_eq!(
+            foreign.ask("PRAGMA integrity_check; SELECT count(*), max(name) FROM users; PRAGMA journal_mode;"),
+            format!("ok\n200|näme 9\n{mode}\n")
+        );
+        assert_eq!(foreign.ask("SELECT count(*) FROM users WHERE name = 'after';"), "1\n");
+        // What a row forbids leaves it compiled.
+        let staged = app
+            .remy()
+            .stage(&SCHEMA.replace("name TEXT", "name TEXT CHECK (name <> 'bad')"), &options, Progress::none())
+            .unwrap();
+        foreign.ask("INSERT INTO users (name, body) VALUES ('bad', x'00');");
+        assert!(app.remy().promote(None, &Options::default(), Progress::none()).is_err());
+        assert_eq!(app.remy().releases().unwrap()[0].status, "compiled");
+        foreign.ask("DELETE FROM users WHERE name = 'bad';");
+        assert_eq!(app.remy().promote(None, &Options::default(), Progress::none()).unwrap().release, staged.release);
+    }
+}
+
+#[test]
+fn a_rollback_journal_with_readers() {
+    let app = App::new("PRAGMA journal_mode = delete;");
+    let keep = r#"{"journal_mode": "keep", "max_pause_ms": 300}"#;
+    app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), keep).unwrap();
+    let mut reader = Open::new(&app.live);
+    let before = reader.ask(&format!("BEGIN; {CONTENT}"));
+    // A reader that does not leave: refused, nothing is left locked, the reader goes on.
+    let e = app.remy().rollback(None, &Options::from_json(keep).unwrap(), Progress::none()).unwrap_err();
+    assert_eq!(e.code(), "busy", "{e}");
+    assert!(e.to_string().contains("readers"), "{e}");
+    assert_eq!(reader.ask(CONTENT), before);
+    let mut writer = Open::new(&app.live);
+    assert_eq!(writer.ask("BEGIN IMMEDIATE; ROLLBACK;"), "");
+    // One that leaves while the switch waits.
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(700));
+            reader.ask("COMMIT;");
+        });
+        let options = Options::from_json(r#"{"journal_mode": "keep"}"#).unwrap();
+        app.remy().rollback(None, &options, Progress::none()).unwrap()
+    });
+    assert_eq!(outcome.restored_from, Some(1));
+    assert_eq!(
+        reader.ask("PRAGMA integrity_check; SELECT count(*) FROM sqlite_schema WHERE name = 'more';"),
+        "ok\n0\n"
+    );
+}
+
+/// With a counter that says nothing of a WAL, writes that came with the change of journal would be overwritten.
+#[test]
+fn somebody_turns_on_wal_in_the_middle() {
+    let app = App::new("PRAGMA journal_mode = delete;");
+    app.publish(SCHEMA, r#"{"journal_mode": "keep"}"#).unwrap();
+    let folder = app.live.with_file_name("migrations");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("0001_slow.sql"), "CREATE TABLE slow AS WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 6000000) SELECT count(*) n FROM c; UPDATE users SET body = x'00';").unwrap();
+    let mut open = Open::new(&app.live);
+    let options = format!(r#"{{"migrations": {:?}, "journal_mode": "keep", "max_pause_ms": 30000}}"#, folder);
+    let published = std::thread::scope(|scope| {
+        let turn = scope.spawn(|| {
+            // A row after the clone was taken, so that the slow statement runs again; then WAL, while it does.
+            while !app.remy().build_log(None).unwrap().iter().any(|line| line.release == 3 && line.step == "check") {
+                open.ask("INSERT INTO users (name) VALUES ('early');");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::sleep(Duration::from_millis(400));
+            open.ask("PRAGMA wal_autocheckpoint = 0; PRAGMA journal_mode = wal; INSERT INTO users (name) VALUES ('acknowledged');")
+        });
+        let published = app.publish(&format!("{SCHEMA} CREATE TABLE slow (n);"), &options);
+        assert_eq!(turn.join().unwrap(), "0\nwal\n");
+        published
+    });
+    let e = published.unwrap_err();
+    assert!(e.code() == "busy" && e.to_string().contains("WAL"), "{e}");
+    assert_eq!(open.ask("PRAGMA integrity_check; SELECT count(*) FROM users WHERE name = 'acknowledged';"), "ok\n1\n");
+}
+
+#[test]
+fn detached_and_published_again() {
+    let app = App::new("PRAGMA journal_mode = wal;");
+    app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), "").unwrap();
+    let detached = app.remy().detach().unwrap();
+    assert!(detached.dropped.contains(&"_remy_release".to_owned()));
+    shell(&app.live, "INSERT INTO more VALUES (1)");
+    let outcome = app.publish(&format!("{SCHEMA} CREATE TABLE more (a, b);"), "").unwrap();
+    assert_eq!((outcome.previous, outcome.release), (Some(3), 4));
+    assert_eq!(app.rollback(None).unwrap().restored_from, Some(3));
+    assert_eq!(shell(&app.live, "SELECT * FROM more"), "1\n");
+    assert_eq!(app.rollback(Some(1)).unwrap().restored_from, Some(1));
+    assert!(app.remy().verify().unwrap().ok);
+}
+
+#[test]
+fn copied_without_its_store_and_moved_with_it() {
+    let app = App::new("PRAGMA journal_mode = wal;");
+    app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), r#"{"label": "two"}"#).unwrap();
+    let (copy, moved) = (app.live.with_file_name("copy.db"), app.live.with_file_name("moved.db"));
+    shell(&app.live, &format!("VACUUM INTO '{}'", copy.display()));
+    let remy = Remy::open(&copy).unwrap();
+    let outcome =
+        remy.publish(SCHEMA, &Options::from_json(r#"{"allow": ["drop"]}"#).unwrap(), Progress::none()).unwrap();
+    assert_eq!((outcome.previous, outcome.release), (Some(2), 3));
+    assert_eq!(remy.rollback(None, &Options::default(), Progress::none()).unwrap().restored_from, Some(2));
+    assert!(remy.verify().unwrap().ok);
+    shell(&app.live, "PRAGMA wal_checkpoint(TRUNCATE)");
+    fs::rename(&app.live, &moved).unwrap();
+    fs::rename(app.store(""), format!("{}-remy", moved.display())).unwrap();
+    let remy = Remy::open(&moved).unwrap();
+    assert_eq!(remy.rollback(None, &Options::default(), Progress::none()).unwrap().restored_from, Some(1));
+    assert!(remy.verify().unwrap().ok);
+}
+
+#[test]
+fn auto_vacuum_that_was_changed_since() {
+    for (then, now) in [(0, 1), (1, 0), (2, 0), (0, 2), (1, 2)] {
+        let app = App::new(&format!("PRAGMA auto_vacuum = {then}; PRAGMA journal_mode = wal;"));
+        app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), "").unwrap();
+        let mut foreign = Open::new(&app.live);
+        let content = foreign.ask(CONTENT);
+        shell(&app.live, &format!("PRAGMA auto_vacuum = {now}; VACUUM; DELETE FROM users WHERE id % 2;"));
+        foreign.ask(CONTENT);
+        app.rollback(None).unwrap();
+        foreign.ask("CREATE TABLE more (a);");
+        assert_eq!(foreign.ask(CONTENT).lines().next(), content.lines().next(), "{then} {now}");
+        foreign.ask("DELETE FROM users WHERE id > 160; INSERT INTO users (name, body) VALUES ('x', zeroblob(50000));");
+        assert_eq!(foreign.ask("PRAGMA integrity_check; PRAGMA auto_vacuum;"), format!("ok\n{then}\n"), "{then} {now}");
+        app.rollback(Some(2)).unwrap();
+        assert_eq!(foreign.ask("PRAGMA integrity_check; PRAGMA auto_vacuum;"), format!("ok\n{now}\n"), "{then} {now}");
+    }
+}
+
+/// Much is written while a release is rehearsed, and nothing after that.
+#[test]
+fn a_burst_of_writes_in_the_middle() {
+    for mode in ["wal", "delete"] {
+        let app = App::new(&format!("PRAGMA journal_mode = {mode};"));
+        let mut foreign = Open::new(&app.live); // so that the WAL stays
+        foreign.ask("INSERT INTO users (name) VALUES ('before');");
+        let burst = |line: &Line| {
+            if line.step == "check" || line.step == "rehearse" && line.message.contains("differ") {
+                shell(&app.live, "INSERT INTO users (name, body) VALUES ('burst', zeroblob(1000000));");
+            }
+        };
+        let keep = Options::from_json(r#"{"journal_mode": "keep"}"#).unwrap();
+        let go = Progress::none().on_line(&burst);
+        let published = app.remy().publish(&format!("{SCHEMA} CREATE TABLE more (a);"), &keep, go).unwrap();
+        assert_eq!(published.release, 2);
+        assert_eq!(
+            shell(
+                &app.live,
+                "SELECT release FROM _remy_release; SELECT count(*) FROM more; SELECT count(*) FROM users WHERE name = 'burst';"
+            ),
+            "2\n0\n1\n",
+            "{mode}"
+        );
+        let back = app.remy().rollback(None, &keep, go).unwrap();
+        assert_eq!(back.release, 3);
+        assert_eq!(
+            shell(
+                &app.live,
+                "PRAGMA integrity_check; SELECT release FROM _remy_release; SELECT count(*) FROM users WHERE name = 'burst';"
+            ),
+            "ok\n3\n1\n",
+            "{mode}"
+        );
+        // The rows are where the history says.
+        let snapshot = app.remy().releases().unwrap().into_iter().find(|r| r.release == 2).unwrap().database.unwrap();
+        assert_eq!(
+            shell(&app.store(&snapshot), "PRAGMA integrity_check; SELECT count(*) FROM users WHERE name = 'burst';"),
+            "ok\n2\n",
+            "{mode}"
+        );
+    }
+}
+
+/// The lock page of a database of over 1 GiB holds no data, whatever a comparison says. Slow: some seconds, and 5 GB of disk.
+#[test]
+#[ignore = "writes 5 GB"]
+fn over_the_lock_page() {
+    for page_size in [4096, 65536] {
+        let app = App::new(&format!("PRAGMA page_size = {page_size}; PRAGMA journal_mode = wal;"));
+        shell(
+            &app.live,
+            "PRAGMA synchronous = off; INSERT INTO users (name, body) VALUES ('a', zeroblob(600000000)), ('b', zeroblob(473000000));",
+        );
+        let mut foreign = Open::new(&app.live);
+        let before = foreign.ask("SELECT count(*), sum(length(body)) FROM users;");
+        let options = r#"{"max_pause_ms": 60000}"#;
+        app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), options).unwrap();
+        foreign.ask("INSERT INTO more VALUES (zeroblob(5000000));");
+        app.rollback(None).unwrap();
+        assert_eq!(
+            foreign.ask("SELECT count(*), sum(length(body)) FROM users; PRAGMA quick_check;"),
+            format!("{before}ok\n")
+        );
+        app.rollback(Some(2)).unwrap();
+        assert_eq!(foreign.ask("SELECT length(a) FROM more; PRAGMA quick_check;"), "5000000\nok\n");
+        assert!(app.remy().verify().unwrap().ok);
     }
 }

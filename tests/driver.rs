@@ -1,12 +1,16 @@
 //! Runs one verb on a database, and prints its JSON or its error: the process that tests kill, and whose disk they fill.
 //!
-//! `remy-driver DATABASE VERB [ARGUMENT [OPTIONS]]`
+//! `remy-driver DATABASE VERB [ARGUMENT [OPTIONS]]`; with `REMY_PEAK` set, the most memory that it had, in KiB, on stderr.
 use remy_core::{Options, Progress, Remy, Result};
 use serde_json::{Value, json};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments) {
+    let result = run(&arguments);
+    if std::env::var_os("REMY_PEAK").is_some() {
+        eprintln!("{}", peak().unwrap_or_default());
+    }
+    match result {
         Ok(value) => println!("{value}"),
         Err(e) => {
             println!("{}", json!(e));
@@ -36,4 +40,9 @@ fn run(arguments: &[String]) -> Result<Value> {
         "dev_stop" => json!(app.dev_stop(text)?),
         verb => return Err(remy_core::Error::invalid_argument(format!("no verb {verb:?}"))),
     })
+}
+
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.parse().ok()
 }

@@ -33,8 +33,23 @@ impl Writer {
         Self::start_with(live, number, "", |_| String::new())
     }
 
+    /// Starts one that rests after each write.
+    pub fn start_paced(live: &Path, number: usize, rest: Duration) -> Self {
+        Self::run(live, number, rest, "", |_| String::new())
+    }
+
     /// Starts one with SQL to run first, and SQL to run after the n-th write; neither may print anything.
     pub fn start_with(live: &Path, number: usize, first: &str, after: impl Fn(u64) -> String + Send + 'static) -> Self {
+        Self::run(live, number, Duration::ZERO, first, after)
+    }
+
+    fn run(
+        live: &Path,
+        number: usize,
+        rest: Duration,
+        first: &str,
+        after: impl Fn(u64) -> String + Send + 'static,
+    ) -> Self {
         let (stop, longest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut shell = Command::new("sqlite3")
             .args(["-batch", "-cmd", ".timeout 20000"])
@@ -79,6 +94,9 @@ impl Writer {
                     written.acknowledged.push(key);
                     longest
                         .fetch_max(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+                    if !rest.is_zero() {
+                        std::thread::sleep(rest);
+                    }
                 }
                 drop(input);
                 let out = shell.wait_with_output().expect("the shell ends");

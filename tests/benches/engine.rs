@@ -1,0 +1,745 @@
+//! `cargo bench -p remy-tests [-- SIZE_IN_MB… [--publishes N]]`: what remy takes, beside what one would do without it.
+//!
+//! Everything in a row is measured in one run, in turns, on one disk, with the database in the page cache. Prints a
+//! table of Markdown. No test: nothing fails for being slow.
+use remy_core::{Options, Outcome, Progress, Remy};
+use remy_tests::{built_program, shell, writer::Writer};
+use rusqlite::Connection;
+use std::{
+    error::Error,
+    fs::{self, File},
+    io::{BufRead, BufReader, Lines, Write},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+type Done<T = ()> = Result<T, Box<dyn Error>>;
+
+const MB: u64 = 1_000_000;
+/// SQLite's default.
+const PAGE: u64 = 4096;
+/// What each of the three writers rests after a write.
+const REST: Duration = Duration::from_millis(2);
+/// How often remy and the alternative take turns where writers are busy.
+const TURNS: usize = 5;
+/// What the publish of a migration changes: 8 MiB, as far as the database has it.
+const CHANGED_PAGES: u64 = 2048;
+
+const SCHEMA: &str = "
+    CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, body BLOB);
+    CREATE TABLE orders (id INTEGER PRIMARY KEY, item INTEGER NOT NULL, quantity INTEGER NOT NULL, at TEXT);
+    CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL);";
+
+/// ADD COLUMN and CREATE TABLE, as remy is told.
+fn with_column_and_table() -> String {
+    SCHEMA.replace("body BLOB", "body BLOB, note TEXT") + "CREATE TABLE invoices (id INTEGER PRIMARY KEY, total REAL);"
+}
+
+/// A CHECK more: SQLite has no ALTER for that.
+fn with_check() -> String {
+    SCHEMA.replace("quantity INTEGER NOT NULL", "quantity INTEGER NOT NULL CHECK (quantity > 0)")
+}
+
+fn main() -> Done {
+    remy_core::engine::init();
+    let (mut sizes, mut publishes) = (Vec::new(), 50);
+    // cargo itself passes `--bench`.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--publishes" => publishes = arguments.next().ok_or("--publishes takes a number")?.parse()?,
+            size => sizes.push(size.parse()?),
+        }
+    }
+    if sizes.is_empty() {
+        sizes = vec![10, 100, 1000];
+    }
+    let dir = Folder::new(&remy_tests::repository("target/bench"))?;
+    let load = fs::read_to_string("/proc/loadavg")?;
+    let mut table = Table::default();
+    for &size in &sizes {
+        at_size(&dir.0.join(size.to_string()), size, publishes, &mut table)?;
+    }
+    let reflinks = reflinks(&dir.0, &sizes, &mut table)?;
+    diff(&dir.0, &mut table)?;
+
+    println!("{}\n\n{}", machine(&dir.0, &load)?, table);
+    println!("{}", NOTES.replace("{spawn}", &format!("{:.1}", spawn()?)));
+    if !reflinks {
+        println!("- Clones by reflink were not measured: that takes root and mkfs.xfs.");
+    }
+    Ok(())
+}
+
+const NOTES: &str = "\
+- Sizes in MB (10^6 bytes). Medians, unless it says p99; the p99 of 50 is the slowest of them. Ratio: remy by the alternative.
+- The page cache is warm. Before each clone or copy everything dirty is written out, outside of what is measured.
+- Copies are durable when the clock stops, as remy's clone is: after each alternative come fdatasync of the copy and fsync of
+  its folder, which cost nothing where the alternative did it itself. \"cp, not synced\" is the exception; remy has no such clone.
+- An alternative is a process, remy is called in this one; starting a process takes {spawn} ms here.
+- Writers: 3 sqlite3 shells, synchronous=FULL, 2 ms of rest after each INSERT. The pause is the time that the write lock is
+  held, for remy and in place alike; an INSERT waits longer than that, because SQLite's busy handler sleeps in between.
+- In place: BEGIN IMMEDIATE, the statements, COMMIT, in a sqlite3 shell that stays open, on a copy with 3 writers of its own.
+- All of this is the embedded engine. On a host's SQLite (the loadable extension) a switch writes the whole database; that is
+  not measured here.";
+
+/// Everything about one size.
+fn at_size(dir: &Path, size: u64, publishes: usize, table: &mut Table) -> Done {
+    fs::create_dir(dir)?;
+    let bench = Bench { live: dir.join("live.db"), place: dir.join("place.db"), dir: dir.to_owned(), size };
+    progress(&format!("{size} MB: making the database"));
+    make(&bench.live, size * MB)?;
+    Remy::open(&bench.live)?.clone_to(&bench.place)?;
+    bench.clones(table)?;
+    bench.publishes(publishes, table)?;
+    bench.rebuilds(publishes.min(10), table)?;
+    bench.changes(publishes.min(10), table)?;
+    bench.rollbacks(publishes.min(10), table)?;
+    bench.memory(table)?;
+    fs::remove_dir_all(dir)?;
+    Ok(())
+}
+
+struct Bench {
+    dir: PathBuf,
+    live: PathBuf,
+    /// A copy of it, that is changed in place.
+    place: PathBuf,
+    size: u64,
+}
+
+impl Bench {
+    fn clones(&self, table: &mut Table) -> Done {
+        progress(&format!("{} MB: clones", self.size));
+        let repetitions = if self.size < 500 { 15 } else { 5 };
+        let times = clones(&self.live, &self.dir, repetitions)?;
+        let row = |what| Row::new(what, self.size, times.remy.median());
+        table.add(row("clone").against("cp", times.cp.median()).ratio_at_most(0.8));
+        table.add(row("clone").against("cp, not synced", times.cp_only.median()));
+        table.add(row("clone").against(".backup", times.backup.median()).ratio_at_most(0.2));
+        table.add(row("clone").against("VACUUM INTO", times.vacuum.median()));
+        Ok(())
+    }
+
+    fn publishes(&self, n: usize, table: &mut Table) -> Done {
+        progress(&format!("{} MB: {n} publishes", self.size));
+        let (app, mut place) = (Remy::open(&self.live)?, Shell::open(&self.place)?);
+        let schema = with_column_and_table();
+        let (mut remy, mut there, mut quiet) = (Times::default(), Times::default(), Sample::default());
+        for turn in 0..TURNS {
+            let turns = turn * n / TURNS..(turn + 1) * n / TURNS;
+            let writers = Writers::start(&self.live)?;
+            for _ in turns.clone() {
+                let (outcome, slowest) = writers.slowest(|| publish(&app, &schema, ""))?;
+                remy.add(&outcome, slowest);
+                rollback(&app)?;
+            }
+            let window = Duration::from_secs_f64(remy.whole.median().amount / 1e3);
+            let ((), slowest) = writers.slowest(|| Ok(std::thread::sleep(window)))?;
+            quiet.push(slowest);
+            writers.stop()?;
+
+            let writers = Writers::start(&self.place)?;
+            for i in turns {
+                let sql = format!(
+                    "ALTER TABLE items ADD COLUMN note{i} TEXT; CREATE TABLE invoices{i} (id INTEGER PRIMARY KEY, total REAL);"
+                );
+                let ((pause, whole), slowest) = writers.slowest(|| place.transaction(&sql))?;
+                there.pause.push(pause);
+                there.whole.push(whole);
+                there.slowest.push(slowest);
+            }
+            writers.stop()?;
+        }
+        let what = "ADD COLUMN, CREATE TABLE";
+        let row = |part: &str, value| Row::new(format!("{what}: {part}"), self.size, value);
+        table.add(row("pause", remy.pause.median()).against("in place", there.pause.median()));
+        table.add(row("pause, p99", remy.pause.p99()).against("in place", there.pause.p99()).at_most(5.0));
+        table.add(row("publish", remy.whole.median()).against("in place", there.whole.median()));
+        table.add(row("publish, p99", remy.whole.p99()).against("in place", there.whole.p99()));
+        table.add(row("slowest INSERT", remy.slowest.median()).against("in place", there.slowest.median()));
+        table.add(row("slowest INSERT, p99", remy.slowest.p99()).against("in place", there.slowest.p99()));
+        table.add(row("slowest INSERT", remy.slowest.median()).against("as long without remy", quiet.median()));
+        Ok(())
+    }
+
+    /// A table is rebuilt: 50,000 rows, at any size.
+    fn rebuilds(&self, n: usize, table: &mut Table) -> Done {
+        progress(&format!("{} MB: {n} rebuilds", self.size));
+        let (app, mut place) = (Remy::open(&self.live)?, Shell::open(&self.place)?);
+        let schema = with_check();
+        let create = schema.lines().find(|line| line.contains("orders")).ok_or("no orders")?.replace("orders", "new");
+        let by_hand = format!(
+            "{create} INSERT INTO new SELECT * FROM orders; DROP TABLE orders; ALTER TABLE new RENAME TO orders;"
+        );
+        let (mut remy, mut there) = (Times::default(), Sample::default());
+        for turn in 0..TURNS {
+            let turns = turn * n / TURNS..(turn + 1) * n / TURNS;
+            let writers = Writers::start(&self.live)?;
+            for _ in turns.clone() {
+                let (outcome, slowest) = writers.slowest(|| publish(&app, &schema, ""))?;
+                remy.add(&outcome, slowest);
+                rollback(&app)?;
+            }
+            writers.stop()?;
+            let writers = Writers::start(&self.place)?;
+            for _ in turns {
+                there.push(place.transaction(&by_hand)?.0);
+            }
+            writers.stop()?;
+        }
+        let row = |part: &str, value| Row::new(format!("rebuild of 50,000 rows: {part}"), self.size, value);
+        table.add(row("pause", remy.pause.median()).against("in place", there.median()));
+        table.add(row("pause, slowest", remy.pause.p99()).against("in place", there.p99()));
+        Ok(())
+    }
+
+    /// A migration changes several MiB of pages.
+    fn changes(&self, n: usize, table: &mut Table) -> Done {
+        progress(&format!("{} MB: {n} publishes that change pages", self.size));
+        let (app, mut place) = (Remy::open(&self.live)?, Shell::open(&self.place)?);
+        let (rows, pages) = self.rows_and_pages()?;
+        let changed = CHANGED_PAGES.min(pages / 2);
+        let update = format!("UPDATE items SET body = zeroblob(length(body)) WHERE id <= {};", rows * changed / pages);
+        let folder = self.dir.join("migrations");
+        fs::create_dir(&folder)?;
+        fs::write(folder.join("0001_change.sql"), &update)?;
+        let options = serde_json::json!({ "migrations": folder }).to_string();
+        let (mut busy, mut alone, mut there) = (Sample::default(), Sample::default(), Sample::default());
+        let per_mib = |outcome: &Outcome| -> Done<f64> {
+            let switch = outcome.switch.as_ref().ok_or("no switch")?;
+            Ok(switch.pause_ms / mib(switch.pages_written))
+        };
+        for _ in 0..n {
+            let writers = Writers::start(&self.live)?;
+            busy.push(per_mib(&publish(&app, SCHEMA, &options)?)?);
+            rollback(&app)?;
+            writers.stop()?;
+            alone.push(per_mib(&publish(&app, SCHEMA, &options)?)?);
+            rollback(&app)?;
+            let writers = Writers::start(&self.place)?;
+            there.push(place.transaction(&update)?.0 / mib(changed));
+            writers.stop()?;
+        }
+        let row = |part: &str, value| {
+            Row::new(format!("UPDATE of {:.0} MiB: pause a MiB{part}", mib(changed)), self.size, value)
+        };
+        table.add(row("", busy.median()).against("in place", there.median()).at_most(3.0));
+        table.add(row(", slowest", busy.p99()).against("in place", there.p99()));
+        table.add(row(", no writers", alone.median()));
+        Ok(())
+    }
+
+    /// Every hundredth page was changed since.
+    fn rollbacks(&self, n: usize, table: &mut Table) -> Done {
+        progress(&format!("{} MB: {n} rollbacks", self.size));
+        let app = Remy::open(&self.live)?;
+        let (rows, pages) = self.rows_and_pages()?;
+        let update = format!(
+            "PRAGMA busy_timeout = 20000; UPDATE items SET body = randomblob(length(body)) WHERE id % {} = 0",
+            rows * 100 / pages
+        );
+        let mut remy = Times::default();
+        for _ in 0..n {
+            let writers = Writers::start(&self.live)?;
+            publish(&app, &with_column_and_table(), "")?;
+            shell(&self.live, &update);
+            let (outcome, slowest) = writers.slowest(|| rollback(&app))?;
+            remy.add(&outcome, slowest);
+            writers.stop()?;
+        }
+        let row = |part: &str, value| Row::new(format!("rollback of 1 % of the pages: {part}"), self.size, value);
+        table.add(row("pause", remy.pause.median()).at_most(40.0));
+        table.add(row("pause, slowest", remy.pause.p99()));
+        table.add(row("whole", remy.whole.median()));
+        Ok(())
+    }
+
+    fn memory(&self, table: &mut Table) -> Done {
+        progress(&format!("{} MB: memory", self.size));
+        let driver = |verb: &str, argument: &str| -> Done<Value> {
+            let out = Command::new(built_program("remy-driver"))
+                .arg(&self.live)
+                .args([verb, argument])
+                .env("REMY_PEAK", "1")
+                .output()?;
+            if !out.status.success() {
+                return Err(String::from_utf8_lossy(&out.stdout).into());
+            }
+            let kib: f64 = String::from_utf8(out.stderr)?.trim().parse()?;
+            Ok(Value { amount: kib / 1024.0, unit: "MiB" })
+        };
+        table.add(Row::new("peak memory: publish", self.size, driver("publish", &with_check())?).at_most(64.0));
+        table.add(Row::new("peak memory: rollback", self.size, driver("rollback", "")?).at_most(64.0));
+        Ok(())
+    }
+
+    /// The rows of `items`, which is nearly all there is, and the pages of the database.
+    fn rows_and_pages(&self) -> Done<(u64, u64)> {
+        let conn = Connection::open(&self.live)?;
+        let number = |sql| conn.query_row(sql, [], |row| row.get::<_, u32>(0)).map(u64::from);
+        Ok((number("SELECT count(*) FROM items")?, number("PRAGMA page_count")?))
+    }
+}
+
+/// A database of so many bytes: small orders, and items of about 340 bytes.
+fn make(path: &Path, bytes: u64) -> Done {
+    let conn = Connection::open(path)?;
+    conn.execute_batch("PRAGMA journal_mode = off; PRAGMA synchronous = off; BEGIN")?;
+    conn.execute_batch(SCHEMA)?;
+    conn.execute_batch(
+        "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 50000)
+           INSERT INTO orders SELECT i, i * 7919 % 20000, i % 5 + 1, date('2024-01-01', '+' || (i / 80) || ' days') FROM c",
+    )?;
+    let pages = || conn.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0));
+    while u64::from(pages()?) * PAGE < bytes {
+        conn.execute_batch(
+            "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 1000)
+               INSERT INTO items (name, body) SELECT 'item ' || i, randomblob(310) FROM c",
+        )?;
+    }
+    conn.execute_batch("COMMIT; PRAGMA journal_mode = wal")?;
+    drop(conn);
+    File::open(path)?.sync_all()?;
+    Ok(())
+}
+
+fn publish(app: &Remy, schema: &str, options: &str) -> Done<Outcome> {
+    // A snapshot of each of 50 releases would fill the disk.
+    let options = Options { keep_releases: Some(2), ..Options::from_json(options)? };
+    Ok(app.publish(schema, &options, Progress::none())?)
+}
+
+fn rollback(app: &Remy) -> Done<Outcome> {
+    let options = Options { keep_releases: Some(2), ..Options::default() };
+    Ok(app.rollback(None, &options, Progress::none())?)
+}
+
+/// What copies of one database took.
+#[derive(Default)]
+struct Clones {
+    remy: Sample,
+    cp: Sample,
+    cp_only: Sample,
+    backup: Sample,
+    vacuum: Sample,
+}
+
+fn clones(live: &Path, dir: &Path, repetitions: usize) -> Done<Clones> {
+    let (app, to, mut times) = (Remy::open(live)?, dir.join("copy.db"), Clones::default());
+    let shell = |command: String| run(Command::new("sqlite3").arg("-batch").arg(live).arg(command));
+    let cp = || run(Command::new("cp").arg(live).arg(&to));
+    for repetition in 0..=repetitions {
+        let mut time = |sample: fn(&mut Clones) -> &mut Sample, copy: &dyn Fn() -> Done| -> Done {
+            write_out(dir)?;
+            let start = Instant::now();
+            copy()?;
+            let took = start.elapsed();
+            fs::remove_file(&to)?;
+            if repetition > 0 {
+                // The first is for the page cache.
+                sample(&mut times).push(ms(took));
+            }
+            Ok(())
+        };
+        time(|times| &mut times.remy, &|| Ok(app.clone_to(&to).map(drop)?))?;
+        time(|times| &mut times.cp, &|| cp().and_then(|()| make_durable(&to)))?;
+        time(|times| &mut times.cp_only, &cp)?;
+        time(|times| &mut times.backup, &|| {
+            shell(format!(".backup '{}'", to.display())).and_then(|()| make_durable(&to))
+        })?;
+        time(|times| &mut times.vacuum, &|| {
+            shell(format!("VACUUM INTO '{}'", to.display())).and_then(|()| make_durable(&to))
+        })?;
+    }
+    Ok(times)
+}
+
+/// Clones on a file system that shares blocks. `false` where there is none to be had.
+fn reflinks(dir: &Path, sizes: &[u64], table: &mut Table) -> Done<bool> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mkfs = std::env::split_paths(&path).chain(["/sbin".into(), "/usr/sbin".into()]).map(|dir| dir.join("mkfs.xfs"));
+    // SAFETY: asks for a number.
+    let root = unsafe { libc::geteuid() } == 0;
+    let (Some(mkfs), true) = (mkfs.into_iter().find(|mkfs| mkfs.exists()), root) else { return Ok(false) };
+    for &size in sizes {
+        progress(&format!("{size} MB: clones by reflink"));
+        let image = dir.join("xfs.img");
+        File::create(&image)?.set_len(size * MB * 4 + 400 * MB)?;
+        run(Command::new(&mkfs).args(["-q", "-f", "-m", "reflink=1"]).arg(&image))?;
+        let mounted = Mounted::new(&image, &dir.join("xfs"))?;
+        let live = mounted.0.join("live.db");
+        make(&live, size * MB)?;
+        let times = clones(&live, &mounted.0, 5)?;
+        let row = Row::new("clone by reflink (xfs)", size, times.remy.median());
+        table.add(row.against("cp", times.cp.median()).at_most(10.0));
+        drop(mounted);
+        fs::remove_file(&image)?;
+    }
+    Ok(true)
+}
+
+/// A mounted file system, until this is dropped.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(image: &Path, at: &Path) -> Done<Self> {
+        fs::create_dir(at)?;
+        run(Command::new("mount").args(["-o", "loop"]).arg(image).arg(at))?;
+        Ok(Self(at.to_owned()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Err(e) = run(Command::new("umount").arg(&self.0)).and_then(|()| Ok(fs::remove_dir(&self.0)?)) {
+            eprintln!("{} stays mounted: {e}", self.0.display());
+        }
+    }
+}
+
+/// 500 tables, of which some differ.
+fn diff(dir: &Path, table: &mut Table) -> Done {
+    progress("500 tables: diff");
+    let path = dir.join("tables.db");
+    let schema = |with_notes: bool| -> String {
+        let one = |i: usize| {
+            let note = if with_notes && i.is_multiple_of(50) { ", note TEXT" } else { "" };
+            let parent = i.saturating_sub(1);
+            format!(
+                "CREATE TABLE t{i} (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT UNIQUE, amount REAL DEFAULT 0,
+                   state TEXT CHECK (state IN ('a', 'b')), at TEXT, parent INTEGER REFERENCES t{parent} (id){note});
+                 CREATE INDEX i{i} ON t{i} (name, at);"
+            )
+        };
+        (0..500).map(one).collect()
+    };
+    Connection::open(&path)?.execute_batch(&format!("PRAGMA journal_mode = wal; BEGIN; {} COMMIT;", schema(false)))?;
+    let (app, declared, mut times) = (Remy::open(&path)?, schema(true), Sample::default());
+    for _ in 0..21 {
+        let start = Instant::now();
+        let statements = app.diff(&declared, &Options::default())?;
+        times.push(ms(start.elapsed()));
+        if statements.len() != 10 {
+            return Err(format!("{} statements instead of 10", statements.len()).into());
+        }
+    }
+    let mut row = Row::new("diff and plan of 500 tables", 0, times.median()).at_most(20.0);
+    row.size = "–".into();
+    table.add(row);
+    Ok(())
+}
+
+/// Three writers, of another SQLite, in processes of their own.
+struct Writers(Vec<Writer>);
+
+impl Writers {
+    fn start(live: &Path) -> Done<Self> {
+        let writers = Self((1..=3).map(|number| Writer::start_paced(live, number, REST)).collect());
+        std::thread::sleep(Duration::from_millis(200));
+        Ok(writers)
+    }
+
+    /// Runs something, and gives the longest that an INSERT took meanwhile, in ms.
+    fn slowest<T>(&self, work: impl FnOnce() -> Done<T>) -> Done<(T, f64)> {
+        self.0.iter().for_each(Writer::reset_longest);
+        let result = work()?;
+        // Until the INSERTs that waited are through.
+        std::thread::sleep(Duration::from_millis(50));
+        Ok((result, self.0.iter().map(|writer| ms(writer.longest())).fold(0.0, f64::max)))
+    }
+
+    fn stop(self) -> Done {
+        let errors: Vec<String> = self.0.into_iter().flat_map(|writer| writer.stop().errors).collect();
+        if errors.is_empty() { Ok(()) } else { Err(format!("writers failed: {errors:?}").into()) }
+    }
+}
+
+/// A `sqlite3` shell that stays open.
+struct Shell {
+    process: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Shell {
+    fn open(path: &Path) -> Done<Self> {
+        let mut process = Command::new("sqlite3")
+            .args(["-batch", "-bail", "-cmd", ".timeout 20000"])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let input = process.stdin.take().ok_or("no input")?;
+        let output = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
+        Ok(Self { process, input, output })
+    }
+
+    fn run(&mut self, sql: &str) -> Done {
+        writeln!(self.input, "{} SELECT 'end';", sql.replace('\n', " "))?;
+        match self.output.next() {
+            Some(Ok(line)) if line == "end" => Ok(()),
+            other => Err(format!("the shell failed at {sql}: {other:?}").into()),
+        }
+    }
+
+    /// How long the write lock was held, and how long it took with the wait for it, in ms.
+    fn transaction(&mut self, sql: &str) -> Done<(f64, f64)> {
+        let start = Instant::now();
+        self.run("BEGIN IMMEDIATE;")?;
+        let locked = Instant::now();
+        self.run(&format!("{sql} COMMIT;"))?;
+        Ok((ms(locked.elapsed()), ms(start.elapsed())))
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = writeln!(self.input, ".quit");
+        let _ = self.process.wait();
+    }
+}
+
+/// Measurements of one thing, in ms.
+#[derive(Default)]
+struct Sample(Vec<f64>);
+
+impl Sample {
+    fn push(&mut self, ms: f64) {
+        self.0.push(ms);
+    }
+
+    fn median(&self) -> Value {
+        self.at(0.5)
+    }
+
+    fn p99(&self) -> Value {
+        self.at(0.99)
+    }
+
+    /// The smallest measurement that so large a part of all does not exceed.
+    fn at(&self, part: f64) -> Value {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let rank = (sorted.len() as f64 * part).ceil() as usize;
+        Value { amount: sorted.get(rank.max(1) - 1).copied().unwrap_or(f64::NAN), unit: "ms" }
+    }
+}
+
+/// What verbs took, one after the other.
+#[derive(Default)]
+struct Times {
+    pause: Sample,
+    whole: Sample,
+    slowest: Sample,
+}
+
+impl Times {
+    fn add(&mut self, outcome: &Outcome, slowest: f64) {
+        self.pause.push(outcome.switch.as_ref().map_or(f64::NAN, |switch| switch.pause_ms));
+        self.whole.push(outcome.total_ms);
+        self.slowest.push(slowest);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Value {
+    amount: f64,
+    unit: &'static str,
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = if self.amount < 100.0 { 1 } else { 0 };
+        write!(f, "{:.digits$} {}", self.amount, self.unit)
+    }
+}
+
+/// A line of the table.
+struct Row {
+    what: String,
+    size: String,
+    remy: Value,
+    alternative: String,
+    ratio: Option<f64>,
+    /// What it is to reach, and whether it does.
+    target: Option<(String, bool)>,
+}
+
+impl Row {
+    fn new(what: impl Into<String>, size: u64, remy: Value) -> Self {
+        Self {
+            what: what.into(),
+            size: format!("{size} MB"),
+            remy,
+            alternative: String::new(),
+            ratio: None,
+            target: None,
+        }
+    }
+
+    fn against(self, what: &str, value: Value) -> Self {
+        Self { alternative: format!("{what}: {value}"), ratio: Some(self.remy.amount / value.amount), ..self }
+    }
+
+    fn at_most(self, limit: f64) -> Self {
+        Self { target: Some((format!("≤ {limit} {}", self.remy.unit), self.remy.amount <= limit)), ..self }
+    }
+
+    fn ratio_at_most(self, limit: f64) -> Self {
+        Self { target: Some((format!("≤ {limit}"), self.ratio.is_some_and(|ratio| ratio <= limit))), ..self }
+    }
+
+    fn cells(&self) -> [String; 7] {
+        let (target, met) = match &self.target {
+            Some((target, met)) => (target.clone(), if *met { "met" } else { "MISSED" }),
+            None => (String::new(), ""),
+        };
+        [
+            self.what.clone(),
+            self.size.clone(),
+            self.remy.to_string(),
+            self.alternative.clone(),
+            self.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
+            target,
+            met.into(),
+        ]
+    }
+}
+
+/// All lines, aligned, as Markdown.
+#[derive(Default)]
+struct Table(Vec<[String; 7]>);
+
+impl Table {
+    fn add(&mut self, row: Row) {
+        self.0.push(row.cells());
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let header = ["what", "size", "remy", "without remy", "ratio", "target", ""].map(str::to_owned);
+        let width = |i: usize| {
+            self.0.iter().chain([&header]).map(|cells: &[String; 7]| cells[i].chars().count()).max().unwrap_or(0)
+        };
+        let line = |f: &mut std::fmt::Formatter<'_>, cells: &[String; 7]| {
+            for (i, cell) in cells.iter().enumerate() {
+                let width = width(i);
+                // Sizes, times and ratios to the right.
+                if matches!(i, 1 | 2 | 4) { write!(f, "| {cell:>width$} ")? } else { write!(f, "| {cell:<width$} ")? }
+            }
+            writeln!(f, "|")
+        };
+        line(f, &header)?;
+        for i in 0..7 {
+            let colon = if matches!(i, 1 | 2 | 4) { ":" } else { "-" };
+            write!(f, "|{}{colon}", "-".repeat(width(i) + 1))?;
+        }
+        writeln!(f, "|")?;
+        self.0.iter().try_for_each(|cells| line(f, cells))
+    }
+}
+
+/// One line about where this runs.
+fn machine(dir: &Path, load: &str) -> Done<String> {
+    let value = |path: &str, key: &str| -> Done<String> {
+        let text = fs::read_to_string(path)?;
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        Ok(line.split_once(':').map_or("?", |(_, value)| value.trim()).to_owned())
+    };
+    let memory: u64 = value("/proc/meminfo", "MemTotal")?.trim_end_matches(" kB").parse()?;
+    let mounts = fs::read_to_string("/proc/mounts")?;
+    let file_system = mounts
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(' ');
+            let (at, kind) = (fields.nth(1)?, fields.next()?);
+            dir.starts_with(at).then_some((at.len(), kind))
+        })
+        .max_by_key(|(length, _)| *length)
+        .map_or("?", |(_, kind)| kind);
+    let shell = remy_tests::stdout(Command::new("sqlite3").arg("--version"));
+    Ok(format!(
+        "{}, {} cores, {:.0} GiB of memory, Linux {}, {file_system}; remy {} (SQLite {}) and the sqlite3 shell {}; load at the start {}.",
+        value("/proc/cpuinfo", "model name")?,
+        std::thread::available_parallelism()?,
+        memory as f64 / f64::from(1 << 20),
+        fs::read_to_string("/proc/sys/kernel/osrelease")?.trim(),
+        remy_core::VERSION,
+        rusqlite::version(),
+        shell.split(' ').next().unwrap_or("?"),
+        load.split(' ').next().unwrap_or("?"),
+    ))
+}
+
+/// What it takes to start a process and to wait for it, in ms.
+fn spawn() -> Done<f64> {
+    let mut times = Sample::default();
+    for _ in 0..20 {
+        let start = Instant::now();
+        run(&mut Command::new("true"))?;
+        times.push(ms(start.elapsed()));
+    }
+    Ok(times.median().amount)
+}
+
+/// A folder, until this is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(path: &Path) -> Done<Self> {
+        let mounted = path.join("xfs");
+        if mounted.exists() {
+            // A run that was killed left it; where it is not mounted, this fails and does no harm.
+            let _ = Command::new("umount").arg(&mounted).stderr(Stdio::null()).status();
+        }
+        let _ = fs::remove_dir_all(path);
+        fs::create_dir_all(path)?;
+        Ok(Self(path.canonicalize()?))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Writes out all that is dirty on the file system, so that nobody pays for what came before.
+fn write_out(dir: &Path) -> Done {
+    let folder = File::open(dir)?;
+    // SAFETY: the descriptor is open.
+    match unsafe { libc::syncfs(folder.as_raw_fd()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error().into()),
+    }
+}
+
+/// What remy's clone does: the file, and its name.
+fn make_durable(path: &Path) -> Done {
+    File::open(path)?.sync_data()?;
+    Ok(File::open(path.parent().unwrap_or(path))?.sync_all()?)
+}
+
+fn run(command: &mut Command) -> Done {
+    let out = command.output()?;
+    if out.status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?}: {}", String::from_utf8_lossy(&out.stderr)).into())
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn mib(pages: u64) -> f64 {
+    (pages * PAGE) as f64 / f64::from(1 << 20)
+}
+
+fn progress(what: &str) {
+    eprintln!("{what}");
+}

@@ -20,6 +20,18 @@ use std::{
 /// The size of reads and writes; measured to be the fastest here.
 const CHUNK: usize = 256 << 10;
 
+/// How much of a copy is written before the disk is told to begin with it. Measured: half a sync's time is saved.
+const BEGIN: u64 = 1 << 20;
+
+/// What becomes of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It is synced: the disk begins while the rest is still being copied.
+    Synced,
+    /// It is looked at and removed: it need never reach the disk.
+    Removed,
+}
+
 /// Runs `work` on a thread with a descriptor table of its own, in which no file is open: it opens what it needs. `None` where the kernel has no way (before 5.9).
 fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Option<Result<T>> {
     std::thread::scope(|scope| {
@@ -54,7 +66,7 @@ fn open_ours(path: &Path) -> Result<File> {
 pub(crate) fn main_file(live: &Live, conn: &Connection, to: &Path, bytes: u64) -> Result<&'static str> {
     let copied = apart(|| {
         let (from, to) = (open_live(live)?, open_ours(to)?);
-        file(&from, &to, bytes).context(|| format!("copying {}", live.shown()))
+        file(&from, &to, bytes, Then::Synced).context(|| format!("copying {}", live.shown()))
     });
     if let Some(result) = copied {
         return result;
@@ -77,7 +89,7 @@ pub(crate) fn main_file(live: &Live, conn: &Connection, to: &Path, bytes: u64) -
 
 /// Copies the first `bytes` of a file (or all of it, where it is shorter) into an empty one: by reflink where the file
 /// system has that, else in large pieces on two threads.
-pub(crate) fn file(from: &File, to: &File, bytes: u64) -> std::io::Result<&'static str> {
+pub(crate) fn file(from: &File, to: &File, bytes: u64, then: Then) -> std::io::Result<&'static str> {
     // SAFETY: FICLONE takes a descriptor as its argument; both are open.
     if unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) } == 0 {
         if to.metadata()?.len() > bytes {
@@ -89,8 +101,8 @@ pub(crate) fn file(from: &File, to: &File, bytes: u64) -> std::io::Result<&'stat
     allocate(to, bytes)?;
     let half = (bytes / 2).next_multiple_of(CHUNK as u64).min(bytes);
     std::thread::scope(|scope| {
-        let second = scope.spawn(move || range(from, to, half, bytes));
-        range(from, to, 0, half)?;
+        let second = scope.spawn(move || range(from, to, half, bytes, then));
+        range(from, to, 0, half, then)?;
         second.join().unwrap_or_else(|_| Err(std::io::Error::other("a copying thread panicked")))
     })?;
     Ok("copy")
@@ -110,8 +122,8 @@ fn allocate(file: &File, bytes: u64) -> std::io::Result<()> {
     if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) { Ok(()) } else { Err(e) }
 }
 
-fn range(from: &File, to: &File, mut at: u64, end: u64) -> std::io::Result<()> {
-    let mut buffer = vec![0; CHUNK];
+fn range(from: &File, to: &File, mut at: u64, end: u64, then: Then) -> std::io::Result<()> {
+    let (mut buffer, mut begun) = (vec![0; CHUNK], at);
     while at < end {
         let want = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
         let n = match from.read_at(&mut buffer[..want], at) {
@@ -122,8 +134,20 @@ fn range(from: &File, to: &File, mut at: u64, end: u64) -> std::io::Result<()> {
         };
         to.write_all_at(&buffer[..n], at)?;
         at += n as u64;
+        if then == Then::Synced && at - begun >= BEGIN {
+            begin_writing(to, begun, at);
+            begun = at;
+        }
     }
     Ok(())
+}
+
+/// Has the kernel begin to write a range to the disk. A hint: the sync that follows is what counts.
+fn begin_writing(file: &File, from: u64, to: u64) {
+    if let (Ok(from), Ok(length)) = (libc::off64_t::try_from(from), libc::off64_t::try_from(to - from)) {
+        // SAFETY: the descriptor is open.
+        unsafe { libc::sync_file_range(file.as_raw_fd(), from, length, libc::SYNC_FILE_RANGE_WRITE) };
+    }
 }
 
 /// Makes the clone equal to live, as the open transaction of `conn` sees it, writing only the pages that differ. Gives

@@ -228,7 +228,7 @@ fn copy_snapshot(begun: &Begun, snapshot: &Snapshot, path: &Path) -> Result<Pair
     let from = begun.store.path(&snapshot.path);
     let file = std::fs::File::open(&from).context(|| format!("opening {}", from.display()))?;
     let to = store::create_like(begun.store.live_path(), path)?;
-    copy::file(&file, &to, snapshot.bytes).context(|| format!("copying {}", from.display()))?;
+    copy::file(&file, &to, snapshot.bytes, copy::Then::Removed).context(|| format!("copying {}", from.display()))?;
     set_journal_bytes(path, 2)?;
     Ok(Pair::new(path))
 }

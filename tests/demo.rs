@@ -25,23 +25,29 @@ fn main() -> Done {
         Some(path) => copy(Path::new(&path), &dir)?,
         None => make(&dir)?,
     };
-    let writers: Vec<Writer> = (1..=3).map(|number| Writer::start(&live, number)).collect();
-    std::thread::sleep(Duration::from_secs(1));
-    say("3 writers", "sqlite3 shells, one INSERT after the other, each its own transaction");
+    let writers: Vec<Writer> =
+        (1..=3).map(|number| Writer::start_paced(&live, number, Duration::from_millis(2))).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let ((), usual) = under(&writers, || {
+        std::thread::sleep(Duration::from_secs(1));
+        Ok(())
+    })?;
+    say("3 writers", "sqlite3 shells, an INSERT every 2 ms, each its own transaction");
+    say("as usual", &format!("the slowest INSERT of a second took {:.1} ms: they wait for each other", millis(usual)));
 
     title("What would change");
     let declared = dir.join("schema.sql");
     declare(&live, &declared)?;
     let app = Remy::open(&live)?;
-    let path = declared.to_str().ok_or("a path that is not text")?;
-    for row in app.diff(path, &Options::default())? {
+    let path = near(&declared);
+    for row in app.diff(&path, &Options::default())? {
         let loses = row.loses.map_or(String::new(), |loses| format!("   loses {loses}"));
         say(&format!("{} {}", row.ord, row.strategy), &format!("{}{loses}", one_line(&row.sql)));
     }
 
     title("Publish");
     let options = Options::from_json(r#"{"label": "notes", "allow": ["drop"]}"#)?;
-    let (published, waited) = under(&writers, || app.publish(path, &options, Progress::none().on_line(&show)))?;
+    let (published, waited) = under(&writers, || app.publish(&path, &options, Progress::none().on_line(&show)))?;
     pause("publish", &published, waited);
     facts(&live)?;
     std::thread::sleep(Duration::from_millis(500));
@@ -56,10 +62,10 @@ fn main() -> Done {
     account(&app, &live, writers)?;
 
     title("Look for yourself");
-    println!("  sqlite3 {}", live.display());
-    println!("  sqlite> .load {}", dir.join("../release/libremy0").display());
+    println!("  sqlite3 {}", near(&live));
+    println!("  sqlite> .load ./target/release/libremy0");
     println!("  sqlite> SELECT release, status, restored_from, database FROM remy_releases;");
-    println!("  (the extension: cargo build --release)\n");
+    println!("  (cargo build --release makes the extension)\n");
     Ok(())
 }
 
@@ -105,7 +111,7 @@ fn copy(from: &Path, dir: &Path) -> Done<PathBuf> {
     Connection::open(&path)?.execute_batch(
         "PRAGMA journal_mode = wal; CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL);",
     )?;
-    say("copied", &format!("{} to {}", from.display(), path.display()));
+    say("copied", &format!("{} to {}", from.display(), near(&path)));
     Ok(path)
 }
 
@@ -147,7 +153,7 @@ fn declare(live: &Path, to: &Path) -> Done {
     )?;
     let statements: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     std::fs::write(to, statements.join(";\n") + ";\n")?;
-    say("declared", &to.display().to_string());
+    say("declared", &near(to));
     Ok(())
 }
 
@@ -156,7 +162,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// Runs a verb, and gives the longest that a writer waited meanwhile.
-fn under(writers: &[Writer], verb: impl FnOnce() -> remy_core::Result<Outcome>) -> Done<(Outcome, Duration)> {
+fn under<T>(writers: &[Writer], verb: impl FnOnce() -> remy_core::Result<T>) -> Done<(T, Duration)> {
     for writer in writers {
         writer.reset_longest();
     }
@@ -175,10 +181,7 @@ fn pause(what: &str, outcome: &Outcome, waited: Duration) {
             switch.pause_ms, switch.pages_written, switch.pages_total
         ),
     );
-    say(
-        "as seen",
-        &format!("the slowest INSERT of the three writers meanwhile took {:.1} ms", waited.as_secs_f64() * 1e3),
-    );
+    say("as seen", &format!("the slowest INSERT of the three writers meanwhile took {:.1} ms", millis(waited)));
 }
 
 /// What a connection that knows nothing of remy sees.
@@ -245,6 +248,16 @@ fn show(line: &Line) {
     };
     let took = if line.duration_ms > 0.0 { format!("{:.1} ms", line.duration_ms) } else { String::new() };
     println!("  {mark} {:<92} {took:>9}", cut(&line.message, 92));
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// A path as short as it can be said from here.
+fn near(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }
 
 fn one_line(text: &str) -> String {

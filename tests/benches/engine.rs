@@ -137,7 +137,10 @@ impl Bench {
                 rollback(&app)?;
             }
             let window = Duration::from_secs_f64(remy.whole.median().amount / 1e3);
-            let ((), slowest) = writers.slowest(|| Ok(std::thread::sleep(window)))?;
+            let ((), slowest) = writers.slowest(|| {
+                std::thread::sleep(window);
+                Ok(())
+            })?;
             quiet.push(slowest);
             writers.stop()?;
 

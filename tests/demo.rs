@@ -96,7 +96,7 @@ fn make(dir: &Path) -> Done<PathBuf> {
         "made",
         &format!(
             "{}, 320,500 rows, {:.0} MB, in {:.1} s",
-            path.display(),
+            near(&path),
             bytes as f64 / 1e6,
             start.elapsed().as_secs_f64()
         ),

@@ -65,6 +65,15 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
         .context(|| format!("copying {} to {}", from.display(), to.display()))
 }
 
+/// Removes what was kept for a release that failed.
+pub(crate) fn forget(store: &Store, release: i64) -> Result<()> {
+    let kept = store.path(&format!("releases/{release}"));
+    if kept.exists() {
+        fs::remove_dir_all(&kept).context(|| format!("removing {}", kept.display()))?;
+    }
+    store.catalog.set_artifacts(release, None, None)
+}
+
 /// One hash over names and contents, in the order of names.
 pub(crate) fn hash(root: &Path) -> Result<String> {
     let mut names = Vec::new();

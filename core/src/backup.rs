@@ -14,7 +14,7 @@ use crate::{
     pair::Pair,
     sqlite,
     store::{self, Store},
-    switch::{Ended, Failure, exceeded, lock_timeout},
+    switch::{Ended, Failure, exceeded, is_busy, lock_timeout},
 };
 use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
@@ -345,12 +345,20 @@ fn file_data_version(conn: &Connection) -> Result<i64> {
     Ok(i64::from(sqlite::file_data_version(conn)?))
 }
 
+/// `BEGIN IMMEDIATE`, trying often as [`lock`] does.
 fn begin_immediate(conn: &Connection, timeout: Duration, live: &Live) -> Result<()> {
+    conn.busy_timeout(Duration::ZERO)?;
+    let start = Moment::now();
+    loop {
+        match conn.execute_batch("BEGIN IMMEDIATE") {
+            Ok(()) => break,
+            Err(e) if !is_busy(&e) => return Err(e.into()),
+            Err(_) if start.elapsed() >= timeout => return Err(lock_timeout(live, timeout)),
+            Err(_) => std::thread::sleep(Duration::from_micros(200)),
+        }
+    }
     conn.busy_timeout(timeout)?;
-    conn.execute_batch("BEGIN IMMEDIATE").map_err(|e| match e.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => lock_timeout(live, timeout),
-        _ => Error::from(e),
-    })
+    Ok(())
 }
 
 /// Takes live's write lock, trying often: SQLite's busy handler sleeps too long to get in between busy writers.

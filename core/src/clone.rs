@@ -283,17 +283,15 @@ fn read_by(live: &Live, mark: Mark) -> Result<Option<(Wal, Frames)>> {
     Ok(Some((wal, frames)))
 }
 
-/// Sets the two bytes of a database file that say how it is journaled: 1 a rollback journal, 2 a WAL.
+/// Sets the two bytes of a database file that say how it is journaled: 1 a rollback journal, 2 a WAL. Does not sync it.
 ///
 /// By hand, because SQLite would bump the change counter with it. Only for a file of the store that nobody has open.
-pub(crate) fn set_journal_bytes(path: &Path, mode: u8) -> Result<()> {
+pub(crate) fn set_journal_bytes(path: &Path, mode: u8) -> Result<File> {
     let doing = || format!("writing {}", path.display());
     let file = OpenOptions::new().read(true).write(true).open(path).context(doing)?;
-    let mut bytes = [0; 2];
-    file.read_exact_at(&mut bytes, 18).context(doing)?;
-    if bytes != [mode, mode] {
+    // A database of 0 pages has no such bytes.
+    if file.metadata().context(doing)?.len() > 0 {
         file.write_all_at(&[mode, mode], 18).context(doing)?;
-        file.sync_data().context(doing)?;
     }
-    Ok(())
+    Ok(file)
 }

@@ -168,6 +168,9 @@ pub(crate) fn finish(
         let e = e.state(format!("Live is unchanged; release {release} is {status}"));
         log.end(&e);
         let _ = begun.store.catalog.set_failed(release, status);
+        if begun.store.catalog.release(release).is_ok_and(|entry| entry.is_some_and(|entry| entry.status == "failed")) {
+            let _ = artifacts::forget(&begun.store, release);
+        }
         e
     })
 }

@@ -55,6 +55,13 @@ pub(crate) enum Decided {
     NotSwitched,
 }
 
+/// What live says of a switch.
+enum Found {
+    New(Marker),
+    Old,
+    Neither,
+}
+
 /// Decides a switch whose end is not known, and settles or buries it.
 pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Duration) -> Result<Decided> {
     let conn = live.connect()?;
@@ -62,15 +69,16 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
     lock(&conn, live, timeout)?;
     let decided = (|| {
         let marker = marker::read(&conn)?;
-        if let Some(marker) = marker.filter(|marker| marker.switch_id == intent.switch_id) {
-            return Ok(Some(marker));
+        if let Some(marker) = marker.as_ref().filter(|marker| marker.switch_id == intent.switch_id) {
+            return Ok(Found::New(marker.clone()));
         }
         // A commit frame that was written but not synced can come alive at the next recovery of the WAL. A commit of
         // ours, which changes nothing, takes its place.
         let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         conn.execute_batch(&format!("PRAGMA user_version = {version}; COMMIT"))
             .context(|| format!("burying a switch of {} that failed", live.shown()))?;
-        Ok::<_, Error>(None)
+        let old = marker.map(|marker| marker.switch_id) == intent.old_switch;
+        Ok::<_, Error>(if old { Found::Old } else { Found::Neither })
     })();
     if !conn.is_autocommit() {
         let _ = conn.execute_batch("ROLLBACK");
@@ -78,14 +86,24 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
     drop(conn);
     let log = Log::new(Some(&store.catalog), intent.release, Progress::none());
     match decided? {
-        Some(marker) => {
+        Found::New(marker) => {
             settle::settle(store, intent, &marker)?;
             log.note("recover", format!("Live carries switch {}: settled", intent.switch_id));
             Ok(Decided::Switched)
         }
-        None => {
+        found => {
             store.catalog.not_switched(intent, "failed")?;
-            store.remove_database(&store.path(&intent.work))?;
+            let work = store.path(&intent.work);
+            if matches!(found, Found::Neither) && work.exists() {
+                // Live was restored or replaced by hand meanwhile: the clone may be all that is left of what it was.
+                let aside = store.path(&intent.snapshot);
+                store::rename_new(&work, &aside)?;
+                log.warn(
+                    "recover",
+                    format!("Live carries neither switch; its clone of before was kept as {}", intent.snapshot),
+                );
+            }
+            store.remove_database(&work)?;
             log.warn("recover", format!("Live does not carry switch {}: it did not happen", intent.switch_id));
             Ok(Decided::NotSwitched)
         }

@@ -26,7 +26,8 @@ pub(crate) fn settle(store: &Store, intent: &Intent, marker: &Marker) -> Result<
         if same_file(&work, &path) {
             store::remove(&work)?;
         } else {
-            set_journal_bytes(&work, 1)?;
+            // Synced whether or not the bytes were there: a crash may have come between the two.
+            set_journal_bytes(&work, 1)?.sync_data().context(|| format!("syncing {}", work.display()))?;
             store.write_protect(&work)?;
             store::rename_new(&work, &path)?;
         }

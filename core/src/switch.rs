@@ -491,7 +491,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn is_busy(e: &rusqlite::Error) -> bool {
+/// Whether somebody else holds a lock.
+pub(crate) fn is_busy(e: &rusqlite::Error) -> bool {
     matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
@@ -511,7 +512,12 @@ pub(crate) fn overwrite(target: &Live, pair: &mut Pair, options: &Options) -> Re
         writer.write(&image, &differs, cookie, pause, Duration::MAX)
     })();
     match written {
-        Ok(_) => writer.commit(target, journal, pause, options.lock_timeout()).map_err(|failure| failure.error),
+        Ok(_) => {
+            writer.commit(target, journal, pause, options.lock_timeout()).map_err(|failure| match failure.undecided {
+                true => failure.error.state("Whether it was reset is not known").hint("Reset it again"),
+                false => failure.error,
+            })
+        }
         Err(e) => Err(e),
     }
     .inspect_err(|_| writer.roll_back())

@@ -1,5 +1,5 @@
-//! Databases of every shape, foreign connections that stay open across a switch, a host's SQLite with writers, and what a
-//! review doubted.
+//! Databases of every shape, connections of others that stay open across a switch, and a host's SQLite with writers: what is
+//! in live, in the snapshots and in dev databases is what has to be there.
 use remy_core::{Line, Options, Outcome, Progress, Remy, Result};
 use remy_tests::{built, output, shell, writer::Writer};
 use std::{

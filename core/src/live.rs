@@ -21,6 +21,7 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// The embedded engine: page by page, and the WAL's marks are known.
+    #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only the embedded engine has it"))]
     Pages,
     /// A host's SQLite: whole databases, by the backup API.
     Backup,

@@ -407,9 +407,54 @@ fn releases_that_cannot_go_live() {
 
 #[test]
 fn nothing_to_roll_back_to() {
-    App::new().refuses("no_previous_release", &["release 1"], |app| {
-        app.remy().rollback(None, &Options::default(), Progress::none())
-    });
+    let app = App::new();
+    shell(&app.live, "PRAGMA journal_mode = delete");
+    let roll_back = |app: &App| app.remy().rollback(None, &Options::default(), Progress::none());
+    assert_eq!(roll_back(&app).unwrap_err().code(), "no_previous_release");
+    assert_eq!(shell(&app.live, "PRAGMA journal_mode"), "delete\n", "a refusal adopts nothing");
+    app.refuses("no_previous_release", &["no release yet"], roll_back);
+    // Three back: to what was adopted. Before that there is nothing.
+    app.remy().rollback(Some(1), &Options::default(), Progress::none()).unwrap();
+    assert!(roll_back(&app).unwrap_err().to_string().contains("none was before it"));
+}
+
+#[test]
+fn a_schema_that_declares_nothing() {
+    for schema in [";", "-- nothing to see here;"] {
+        App::new().refuses("schema_invalid", &["declares nothing", "drop"], |app| app.publish(schema, ""));
+    }
+}
+
+#[test]
+fn a_view_or_a_trigger_that_the_change_breaks() {
+    let with = |more: &str| format!("{SCHEMA} {more}");
+    for (object, what) in [
+        ("CREATE VIEW v AS SELECT name, age FROM users;", "the view v"),
+        (
+            "CREATE TRIGGER t AFTER UPDATE OF name ON users BEGIN UPDATE teams SET title = new.age; END;",
+            "an UPDATE of users",
+        ),
+    ] {
+        let app = App::new();
+        app.publish(&with(object), "").unwrap();
+        let broken = with(object).replace("age INTEGER", "years INTEGER");
+        let before = app.seen();
+        let e = app.publish(&broken, r#"{"renames": ["users.age=years"]}"#).unwrap_err();
+        assert_eq!(e.code(), "check_failed", "{e}");
+        assert!(e.to_string().contains(what) && e.to_string().contains("age"), "{e}");
+        assert_eq!(app.seen(), before);
+    }
+}
+
+#[test]
+fn a_snapshot_taken_for_a_live_database() {
+    let app = App::new();
+    app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "").unwrap();
+    let snapshot = app.remy().releases().unwrap().into_iter().find_map(|r| r.database).unwrap();
+    let e = Remy::open(format!("{}-remy/{snapshot}", app.live.display())).map(|_| ()).unwrap_err();
+    assert_eq!(e.code(), "invalid_argument");
+    assert!(e.to_string().contains("belongs to a store"), "{e}");
+    app.remy().rollback(None, &Options::default(), Progress::none()).unwrap();
 }
 
 #[test]

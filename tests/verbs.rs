@@ -415,6 +415,40 @@ fn the_files_of_the_store_are_lives() {
 }
 
 #[test]
+fn what_comes_after_the_commit_is_not_called_off() {
+    let app = App::new();
+    let cancel = std::sync::atomic::AtomicBool::new(false);
+    let on_line = |line: &remy_core::Line| {
+        if line.step == "switch" {
+            cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    };
+    let outcome =
+        app.remy().publish(V2, &Options::default(), Progress::none().on_line(&on_line).cancel(&cancel)).unwrap();
+    assert!(outcome.log.iter().all(|line| line.outcome == "ok"), "{:#?}", outcome.log);
+    assert_eq!(app.statuses()[0], (2, "live".to_owned(), None));
+}
+
+#[test]
+fn a_dump_of_live_is_a_schema() {
+    let app = App::new();
+    app.publish(V2, json!({}));
+    let dump =
+        shell(&app.live, "SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'");
+    assert!(dump.contains("_remy_release"));
+    assert!(app.publish(&dump, json!({})).statements.is_empty());
+}
+
+#[test]
+fn a_comment_that_renames_nothing_is_warned_of() {
+    let app = App::new();
+    let schema =
+        "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT -- @renamed from=mial\n);";
+    let outcome = app.publish(schema, json!({}));
+    assert!(outcome.warnings.iter().any(|w| w.contains("mial") && w.contains("email")), "{:?}", outcome.warnings);
+}
+
+#[test]
 fn the_log_is_followed_as_it_is_written() {
     let app = App::new();
     let seen = std::sync::Mutex::new(Vec::new());

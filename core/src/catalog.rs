@@ -126,7 +126,13 @@ impl Catalog {
         let shown = || format!("opening the catalog {}", path.display());
         let conn = store::open_catalog(path, live).context(shown)?;
         conn.busy_timeout(Duration::from_secs(10)).context(shown)?;
-        let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).context(shown)?;
+        let version: i64 =
+            conn.query_row("PRAGMA user_version", [], |row| row.get(0)).context(shown).map_err(|e| match e {
+                Error::Corrupt(_) => e.state("Live is unchanged").hint(
+                    "Move the catalog aside: the next publish begins a new one; the snapshots stay where they are",
+                ),
+                e => e,
+            })?;
         if version > FORMAT {
             return Err(Error::invalid_argument(format!(
                 "the store {} was written by a newer remy (its format is {version}, this one knows {FORMAT})",

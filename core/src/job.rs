@@ -198,7 +198,7 @@ impl<'a> Job<'a> {
             ),
         );
         // Live is switched: what fails from here on is done again by the next verb.
-        let settled = self.log.step(
+        let settled = self.log.last_step(
             "settle",
             || {
                 taken.pair.close()?;

@@ -58,6 +58,7 @@ mod settle;
 mod sqlite;
 mod store;
 mod switch;
+mod usable;
 mod verify;
 mod wal;
 

@@ -71,6 +71,7 @@ impl Live {
                 .state("Nothing was done")
                 .hint("Give the path of a database file"));
         }
+        not_a_snapshot(path)?;
         Self::find(path, Access::Pages, None)
     }
 
@@ -81,14 +82,21 @@ impl Live {
             |what: &str, hint: &str| Err(Error::invalid_argument(what).state("Nothing was done").hint(hint.to_owned()));
         if sqlite::in_transaction(host, only_read) {
             return refuse(
-                "this connection is in a transaction, or in a statement that writes",
-                "Commit or roll back first, and call remy in a SELECT of its own",
+                "this connection is in a transaction, or this statement reads or writes a table besides",
+                "Commit or roll back first, and call remy in a SELECT of its own, without a table",
             );
         }
         let path = match host.path() {
             Some(path) if !path.is_empty() => PathBuf::from(path),
             _ => return refuse("the main database of this connection is in memory", "Open a database file"),
         };
+        let query_only = || host.query_row("PRAGMA query_only", [], |row| row.get::<_, bool>(0)).unwrap_or(false);
+        if !only_read && (host.is_readonly("main").unwrap_or(false) || query_only()) {
+            return refuse(
+                "this connection may only read (it was opened read-only, or has query_only on)",
+                "Call remy on a connection that may write",
+            );
+        }
         let (vfs, unsafe_parameter) = sqlite::host_file(host);
         if let Some(name) = unsafe_parameter {
             return refuse(
@@ -96,6 +104,7 @@ impl Live {
                 "Open it without that parameter",
             );
         }
+        not_a_snapshot(&path)?;
         Self::find(&path, Access::Backup, vfs)
     }
 
@@ -289,6 +298,18 @@ impl Live {
     pub(crate) fn vfs(&self) -> Option<&CStr> {
         self.vfs.as_deref()
     }
+}
+
+/// Refuses a file that a store keeps: with WAL turned on it would not be the snapshot any more that its catalog knows.
+fn not_a_snapshot(path: &Path) -> Result<()> {
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let kept = full.parent().filter(|folder| folder.ends_with("snapshots") || folder.ends_with("work"));
+    if kept.and_then(Path::parent).is_some_and(|store| store.join("catalog.db").exists()) {
+        return Err(Error::invalid_argument(format!("{} belongs to a store", path.display()))
+            .state("Nothing was done")
+            .hint("Promote its release, or work on a copy of the file"));
+    }
+    Ok(())
 }
 
 fn no_proc(e: std::io::Error) -> Error {

@@ -31,6 +31,16 @@ impl<'a> Log<'a> {
         done: impl FnOnce(&T) -> String,
     ) -> Result<T> {
         self.progress.check()?;
+        self.last_step(step, work, done)
+    }
+
+    /// As [`Log::step`], for what comes after COMMIT: nothing calls that off.
+    pub(crate) fn last_step<T>(
+        &self,
+        step: &str,
+        work: impl FnOnce() -> Result<T>,
+        done: impl FnOnce(&T) -> String,
+    ) -> Result<T> {
         let (at, start) = (clock::now(), Moment::now());
         let result = work();
         match &result {
@@ -54,11 +64,19 @@ impl<'a> Log<'a> {
         self.add(step, clock::now(), Duration::ZERO, "warning", message.into(), None, None);
     }
 
-    /// Writes down why a verb ended, unless a step has done so.
+    /// Writes down why a verb ended, unless a step has done so: at the step that it had come to.
     pub(crate) fn end(&self, e: &Error) {
-        if self.lines.borrow().last().is_none_or(|line| line.outcome != "failed") {
-            self.failed("switch", clock::now(), Duration::ZERO, e);
+        let last = self.lines.borrow().last().map(|line| (line.step.clone(), line.outcome == "failed"));
+        match last {
+            Some((_, true)) => {}
+            Some((step, false)) => self.failed_at(&step, e),
+            None => self.failed_at("build", e),
         }
+    }
+
+    /// Writes down that a step failed.
+    pub(crate) fn failed_at(&self, step: &str, e: &Error) {
+        self.failed(step, clock::now(), Duration::ZERO, e);
     }
 
     fn failed(&self, step: &str, at: i64, took: Duration, e: &Error) {

@@ -17,6 +17,7 @@ use crate::{
         self, Declared, Source,
         plan::{Plan, Statement},
     },
+    usable,
 };
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -108,7 +109,8 @@ pub(crate) fn publish(
     let start = Moment::now();
     let declaration =
         Declaration::read(schema, options).map_err(|e| e.state("Live is unchanged; no release was made"))?;
-    let begun = recover::begin(live, options)?;
+    let mut begun = recover::begin(live, options)?;
+    begun.adopt(live, options)?;
     let above = begun.marker.as_ref().map_or(0, |m| m.release);
     if options.dry_run {
         let log = Log::new(None, above.max(begun.release) + 1, progress);
@@ -271,27 +273,28 @@ fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaratio
     conn.execute_batch("BEGIN").context(|| "beginning the rehearsal".into())?;
     // Before anything changes: a foreign key that does not hold now is not the change's fault.
     let violations = rehearse::violations(conn)?;
+    let unusable = usable::unusable(conn)?;
     let run = &mut |statement: &Statement, took| log.statement(&statement.object, &statement.sql, took);
     let migrated = match &options.migrations {
-        Some(folder) => rehearse::migrations(conn, folder, run).inspect_err(|e| log.end(e))?,
+        Some(folder) => rehearse::migrations(conn, folder, run).inspect_err(|e| log.failed_at("rehearse", e))?,
         None => Vec::new(),
     };
     let declared = &declaration.declared;
-    let plan = log.step(
+    let (plan, mut warnings) = log.step(
         "rehearse",
         || {
-            let mut plan = plan_on(conn, declared, options)?;
+            let (mut plan, warnings) = plan_on(conn, declared, options)?;
             plan.violations = Some(violations);
             rehearse::measure(conn, &mut plan, options)?;
-            Ok(plan)
+            Ok((plan, warnings))
         },
-        |plan| match plan.statements.len() {
+        |(plan, _)| match plan.statements.len() {
             0 => "Nothing to change in the schema".into(),
             1 => "1 statement to run".into(),
             n => format!("{n} statements to run"),
         },
     )?;
-    rehearse::apply(conn, &plan, run).inspect_err(|e| log.end(e))?;
+    rehearse::apply(conn, &plan, run).inspect_err(|e| log.failed_at("rehearse", e))?;
     let old = effects::read(conn)?;
     let new = declaration.effects.as_ref().unwrap_or(&old);
     let effects = effects::diff(&old, new);
@@ -303,16 +306,20 @@ fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaratio
     let statements: Vec<_> = migrated.into_iter().map(|m| m.statement).chain(plan.statements.iter().cloned()).collect();
     log.step(
         "check",
-        || rehearse::check(conn, &plan, declared, options),
-        |()| "Checked foreign keys, the schema and the tables that were rebuilt".into(),
+        || {
+            rehearse::check(conn, &plan, declared, options)?;
+            usable::still_usable(conn, &unusable)
+        },
+        |()| "Checked foreign keys, the schema, changed tables, views and triggers".into(),
     )?;
     let fingerprint = rehearse::fingerprint(conn)?;
     conn.execute_batch("COMMIT").context(|| "ending the rehearsal".into())?;
-    let warnings = plan
-        .statements
-        .iter()
-        .filter_map(|s| s.loses.as_ref().map(|loses| format!("{} loses {loses}", s.object)))
-        .collect();
+    for warning in &warnings {
+        log.warn("rehearse", warning.clone());
+    }
+    warnings.extend(
+        plan.statements.iter().filter_map(|s| s.loses.as_ref().map(|loses| format!("{} loses {loses}", s.object))),
+    );
     Ok(Rehearsed { plan, statements, fingerprint, effects, warnings, terms: Terms { cookie, took } })
 }
 
@@ -356,7 +363,7 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
     rehearse::prepare(&conn, options)?;
     conn.execute_batch("BEGIN").context(|| format!("reading {}", live.shown()))?;
     let planned = (|| {
-        let mut plan = plan_on(&conn, &declared, options)?;
+        let (mut plan, _) = plan_on(&conn, &declared, options)?;
         plan.violations = Some(Default::default()); // nothing is going to be checked against them
         // What needs leave is what the caller wants to see; what the rows do not allow at all is an error here, too.
         let refusals = rehearse::survey(&conn, &mut plan, options)?;
@@ -370,9 +377,28 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
     planned
 }
 
-/// Takes the diff and plans it.
-fn plan_on(conn: &Connection, declared: &Declared, options: &Options) -> Result<Plan> {
+/// Takes the diff and plans it. Gives what the caller should know, too.
+fn plan_on(conn: &Connection, declared: &Declared, options: &Options) -> Result<(Plan, Vec<String>)> {
     let current = schema::introspect::read(conn, &options.ignored_tables())?;
+    // An empty file is a mistake more often than a wish.
+    if declared.schema.is_empty() && !current.is_empty() && !options.allow.contains(&Allow::Drop) {
+        return Err(Error::schema_invalid(format!("{} declares nothing, and would drop everything", declared.source))
+            .state("Nothing was changed")
+            .hint("Check that it is the right one; if all of it is to go, say \"allow\":[\"drop\"]"));
+    }
     let changes = schema::diff::diff(&current, &declared.schema, &declared.renames)?;
-    schema::plan::plan(&current, &declared.schema, &changes, rusqlite::version_number())
+    let plan = schema::plan::plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
+    // A comment stays when its rename is done, and one of a version that this database never had is no mistake. But it
+    // may also be a slip of the pen.
+    let loose = declared.renames.iter().filter(|rename| rename.comment).filter_map(|rename| {
+        let table = current.table(rename.table.as_deref()?)?;
+        let known = table.column(&rename.from).is_some() || table.column(&rename.to).is_some();
+        (!known).then(|| {
+            format!(
+                "the comment @renamed from={} names no column of {}: {} is a new column",
+                rename.from, table.name, rename.to
+            )
+        })
+    });
+    Ok((plan, loose.collect()))
 }

@@ -24,11 +24,22 @@ pub(crate) struct Begun {
     _lock: Lock,
     /// What live says of itself.
     pub(crate) marker: Option<Marker>,
-    /// The live release.
+    /// The live release; 0 where live has no history yet.
     pub(crate) release: i64,
 }
 
-/// Opens the store, takes its lock, mends what there is to mend, and adopts a database that has no history.
+impl Begun {
+    /// Records live as it stands as a release, where it has no history: there is always one to go back to. A dry run
+    /// changes nothing, and adoption turns on WAL.
+    pub(crate) fn adopt(&mut self, live: &Live, options: &Options) -> Result<()> {
+        if self.release == 0 && !options.dry_run {
+            self.release = adopt(live, &*live.connect()?, &self.store, options)?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the store, takes its lock, and mends what there is to mend. Live itself is not touched.
 pub(crate) fn begin(live: &Live, options: &Options) -> Result<Begun> {
     let store = Store::open_or_create(live)?;
     let lock = store.lock(options.lock_timeout())?;
@@ -38,13 +49,8 @@ pub(crate) fn begin(live: &Live, options: &Options) -> Result<Begun> {
     clear(&store)?;
     let conn = live.connect()?;
     let marker = marker::read(&conn)?;
-    let release = mend(&store, marker.as_ref())?;
-    let release = match release {
-        Some(release) => release,
-        // A dry run changes nothing, and adoption turns on WAL.
-        None if options.dry_run => 0,
-        None => adopt(live, &conn, &store, options)?,
-    };
+    let release = mend(&store, marker.as_ref())?.unwrap_or(0);
+    drop(conn);
     Ok(Begun { store, _lock: lock, marker, release })
 }
 

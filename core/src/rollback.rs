@@ -27,7 +27,7 @@ const FRESH_STARTS: u32 = 3;
 /// Makes a staged or kept release live.
 pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
     let start = Moment::now();
-    let begun = recover::begin(live, options)?;
+    let mut begun = recover::begin(live, options)?;
     let entry = match release {
         Some(release) => find(&begun, release)?,
         None => begun.store.catalog.newest_compiled()?.ok_or_else(|| {
@@ -37,8 +37,11 @@ pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, prog
         })?,
     };
     match entry.status.as_str() {
-        "compiled" => publish::promote_compiled(live, &begun, &entry, options, progress, start),
-        _ => restore(live, &begun, &entry, options, progress, start),
+        "compiled" => {
+            begun.adopt(live, options)?;
+            publish::promote_compiled(live, &begun, &entry, options, progress, start)
+        }
+        _ => restore(live, begun, &entry, options, progress, start),
     }
 }
 
@@ -55,7 +58,11 @@ pub(crate) fn rollback(
         Some(release) => find(&begun, release)?,
         None => {
             let target = target(&begun.store.catalog, begun.release)?.ok_or_else(|| {
-                Error::no_previous_release(format!("release {} is live, and none was before it", begun.release))
+                let what = match begun.release {
+                    0 => format!("{} has no release yet", live.shown()),
+                    release => format!("release {release} is live, and none was before it"),
+                };
+                Error::no_previous_release(what)
                     .state("Live is unchanged")
                     .hint("Name a release to go to; SELECT * FROM remy_releases lists them")
             })?;
@@ -67,7 +74,7 @@ pub(crate) fn rollback(
             .state("Live is unchanged")
             .hint(format!("remy_promote({}) makes it live", entry.release)));
     }
-    restore(live, &begun, &entry, options, progress, start)
+    restore(live, begun, &entry, options, progress, start)
 }
 
 /// Where a bare rollback goes to: a re-promotion counts as the release that it brought back, so that rolling back twice
@@ -91,13 +98,15 @@ fn find(begun: &Begun, release: i64) -> Result<Entry> {
 
 fn restore(
     live: &Live,
-    begun: &Begun,
+    mut begun: Begun,
     from: &Entry,
     options: &Options,
     progress: Progress<'_>,
     start: Moment,
 ) -> Result<Outcome> {
-    let snapshot = promotable(begun, from)?;
+    let snapshot = promotable(&begun, from)?;
+    begun.adopt(live, options)?;
+    let begun = &begun;
     let catalog = &begun.store.catalog;
     let options = Options { label: from.label.clone(), commit: from.commit.clone(), ..options.clone() };
     let above = begun.release.max(begun.marker.as_ref().map_or(0, |m| m.release));

@@ -93,8 +93,8 @@ pub fn declared(argument: &str, options: &Options) -> Result<Declared> {
     let source = Source::of(argument);
     let ignore = options.ignored_tables();
     let (schema, mut renames) = match &source {
-        Source::Sql(sql) => from_sql(sql, &source, &ignore)?,
-        Source::SqlFile(path) => from_sql(&text(path, &source)?, &source, &ignore)?,
+        Source::Sql(sql) => from_sql(sql.trim_start_matches('\u{feff}'), &source, &ignore)?,
+        Source::SqlFile(path) => from_sql(text(path, &source)?.trim_start_matches('\u{feff}'), &source, &ignore)?,
         Source::Model(path) => from_model(&text(path, &source)?, &source, &ignore)?,
         Source::Database(path) => {
             let schema = from_database(path, &source, &ignore)?;
@@ -209,7 +209,9 @@ fn from_sql(sql: &str, source: &Source, ignore: &[String]) -> Result<(Schema, Ve
         let _ = conn.set_db_config(quoted_strings, true);
     }
     let strangers = load(&conn, sql, source)?;
-    for name in strangers.iter().map(|table| &table.name).chain(&object_names(&conn)?) {
+    // Remy's own tables may stand in a dump of live, and are passed over; another name of that kind is a mistake.
+    let ours = |name: &str| OURS.contains(&name) || name.starts_with("sqlite_autoindex__remy_");
+    for name in strangers.iter().map(|table| &table.name).chain(&object_names(&conn)?).filter(|name| !ours(name)) {
         if name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("_remy_")) {
             return Err(Error::schema_invalid(format!(
                 "{source} declares {name}; names that begin with _remy_ are remy's own"
@@ -228,6 +230,17 @@ fn from_sql(sql: &str, source: &Source, ignore: &[String]) -> Result<(Schema, Ve
     })?;
     Ok((schema, renames.into_iter().map(rename_of).collect()))
 }
+
+/// The tables that remy keeps in live.
+const OURS: &[&str] = &[
+    "_remy_release",
+    "_remy_roles",
+    "_remy_cron_jobs",
+    "_remy_webhooks",
+    "_remy_email_routes",
+    "_remy_bot_commands",
+    "_remy_migrations",
+];
 
 fn object_names(conn: &Connection) -> Result<Vec<String>> {
     let doing = || "reading the names of the declared schema".to_owned();

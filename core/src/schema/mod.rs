@@ -233,6 +233,11 @@ impl Table {
 }
 
 impl Schema {
+    /// Whether it declares nothing.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.virtual_tables.is_empty() && self.views.is_empty() && self.triggers.is_empty()
+    }
+
     /// The table of this name.
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))

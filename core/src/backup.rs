@@ -193,6 +193,7 @@ impl<'a> Copy<'a> {
             let writer = live.connect()?;
             writer.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")?;
             writer.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            writer.busy_timeout(Duration::ZERO)?;
             let waiting = Moment::now();
             // A rollback journal: step(0) shuts readers out, so the last update comes before it, under a lock that only
             // writers wait for.
@@ -218,14 +219,22 @@ impl<'a> Copy<'a> {
                     (Updated::Ready | Updated::TooLong, _) => continue,
                 };
                 let backup = Backup::new(&image, &writer)?;
-                lock(&backup, options.lock_timeout(), live)?;
+                // This one waits for readers, too, and new ones for it: no longer than a switch may take.
+                lock(&backup, options.lock_timeout().min(max_pause), live).map_err(|e| {
+                    let waited = options.lock_timeout().min(max_pause).as_millis();
+                    match e {
+                        Error::Busy(_) => Error::busy(format!("readers or writers of {} did not leave for {waited} ms", live.shown()))
+                            .state("Live is unchanged")
+                            .hint("End the long transactions of others, or put live into WAL mode, where nobody waits for readers"),
+                        e => e,
+                    }
+                })?;
                 // A writer may have slipped in between the two locks.
                 if file_data_version(&writer)? != expected {
                     continue;
                 }
                 return finish(live, &backup, log, pause, waiting, max_pause, attempt);
             }
-            writer.busy_timeout(Duration::ZERO)?;
             let source: *const Connection = image(clone, other.as_deref_mut(), live)?;
             // SAFETY: the connection stays open until the backup is dropped: below, `clone` and `other` are only written
             // through it, never closed. The borrow checker cannot see that an open pair keeps its connection.

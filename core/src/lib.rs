@@ -386,6 +386,11 @@ impl Remy {
 /// Copies live to a file of the caller's.
 pub(crate) fn clone_to(live: &live::Live, path: &Path) -> Result<Cloned> {
     let start = clock::Moment::now();
+    if path.as_os_str().is_empty() {
+        return Err(Error::invalid_argument("the path to clone to is empty")
+            .state("Nothing was done")
+            .hint("Give a path that is free"));
+    }
     // A WAL or journal that another database left would be taken for the clone's, and played back into it.
     for suffix in ["", "-wal", "-journal"] {
         let mut taken = path.as_os_str().to_owned();

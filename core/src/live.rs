@@ -117,6 +117,7 @@ impl Live {
         let shown = path.display();
         let path = path.canonicalize().map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::not_found(format!("there is no database at {shown}"))
+                .object(shown.to_string())
                 .state("Nothing was done")
                 .hint("Check the path; remy works on a database file that is there"),
             _ => Error::io(format!("opening {shown}: {e}")).state("Nothing was done"),
@@ -180,15 +181,8 @@ impl Live {
 
     fn read_schema(&self, conn: &Connection) -> Result<()> {
         conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-            .or_else(|e| {
-                // Before 3.33 the table has only its old name.
-                if e.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) {
-                    conn.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
-                } else {
-                    Err(e)
-                }
-            })
             .context(|| format!("reading {}", self.path.display()))
+            .map_err(|e| e.object(self.path.display().to_string()))
             .map_err(|e| match e {
                 Error::Busy(_) => e
                     .state("Nothing was done")

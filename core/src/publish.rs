@@ -110,7 +110,7 @@ pub(crate) fn publish(
     let declaration =
         Declaration::read(schema, options).map_err(|e| e.state("Live is unchanged; no release was made"))?;
     let mut begun = recover::begin(live, options)?;
-    begun.adopt(live, options)?;
+    let adopted = begun.adopt(live, options)?;
     let above = begun.marker.as_ref().map_or(0, |m| m.release);
     if options.dry_run {
         let log = Log::new(None, above.max(begun.release) + 1, progress);
@@ -120,6 +120,9 @@ pub(crate) fn publish(
     let release = begun.store.catalog.begin("publish", "building", label, commit, above)?;
     let log = Log::new(Some(&begun.store.catalog), release, progress);
     finish(&begun, release, &log, "failed", || {
+        if let Some(adopted) = adopted {
+            log.note("adopt", adopted);
+        }
         log.note("build", built(release, options, &declaration));
         let staged = Staged::new(&declaration, options)?;
         let text = serde_json::to_string(&staged).map_err(|e| Error::internal(e.to_string()))?;

@@ -4,7 +4,6 @@
 //! live's marker with the two ids that its intent holds, and by nothing else.
 use crate::{
     catalog::Intent,
-    clock::Moment,
     error::{Context, Error, Result},
     live::Live,
     lock::Lock,
@@ -30,12 +29,14 @@ pub(crate) struct Begun {
 
 impl Begun {
     /// Records live as it stands as a release, where it has no history: there is always one to go back to. A dry run
-    /// changes nothing, and adoption turns on WAL.
-    pub(crate) fn adopt(&mut self, live: &Live, options: &Options) -> Result<()> {
-        if self.release == 0 && !options.dry_run {
-            self.release = adopt(live, &*live.connect()?, &self.store, options)?;
+    /// changes nothing, and adoption turns on WAL. Gives what was done, if anything.
+    pub(crate) fn adopt(&mut self, live: &Live, options: &Options) -> Result<Option<String>> {
+        if self.release > 0 || options.dry_run {
+            return Ok(None);
         }
-        Ok(())
+        let (release, done) = adopt(live, &*live.connect()?, &self.store, options)?;
+        self.release = release;
+        Ok(Some(done))
     }
 }
 
@@ -157,8 +158,8 @@ pub(crate) fn mend(store: &Store, marker: Option<&Marker>) -> Result<Option<i64>
 }
 
 /// Records live as it stands, so that there is always a release to go back to.
-fn adopt(live: &Live, conn: &Connection, store: &Store, options: &Options) -> Result<i64> {
-    let start = Moment::now();
+fn adopt(live: &Live, conn: &Connection, store: &Store, options: &Options) -> Result<(i64, String)> {
+    let before = live.shape(conn)?.journal_mode;
     if options.journal_mode == JournalMode::Wal {
         to_wal(live, conn, options.lock_timeout())?;
     }
@@ -169,20 +170,11 @@ fn adopt(live: &Live, conn: &Connection, store: &Store, options: &Options) -> Re
             .context(|| format!("writing the first page of {}", live.shown()))?;
     }
     let release = store.catalog.adopt(None)?;
-    let log = Log::new(Some(&store.catalog), release, Progress::none());
     let mode = live.shape(conn)?.journal_mode;
-    log.step(
-        "adopt",
-        || Ok(()),
-        |()| {
-            format!(
-                "Adopted {} as release {release} [journal mode {mode}, {:.1} ms]",
-                live.shown(),
-                crate::clock::ms(start.elapsed())
-            )
-        },
-    )?;
-    Ok(release)
+    let journal = if mode == before { String::new() } else { format!(", journal mode {before} to {mode}") };
+    let done = format!("Adopted {} as release {release}{journal}", live.shown());
+    Log::new(Some(&store.catalog), release, Progress::none()).note("adopt", done.clone());
+    Ok((release, done))
 }
 
 fn to_wal(live: &Live, conn: &Connection, timeout: Duration) -> Result<()> {

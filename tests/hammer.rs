@@ -1,9 +1,11 @@
 //! Three writers of another SQLite, in processes of their own, through 100 publishes and rollbacks that grow and shrink
 //! live: no write is lost, none is there twice, no writer sees an error.
 use remy_core::{Options, Progress, Remy};
-use remy_tests::{shell, writer::Writer};
+use remy_tests::{
+    shell,
+    writer::{self, Writer},
+};
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -32,25 +34,10 @@ fn start(dir: &Path) -> PathBuf {
 
 /// Every acknowledged key is in live or in a snapshot, and nowhere twice.
 fn account(app: &Remy, live: &Path, writers: Vec<Writer>) {
-    let mut found = BTreeSet::new();
-    let mut acknowledged = Vec::new();
-    for writer in writers {
-        let written = writer.stop();
-        assert_eq!(written.errors, Vec::<String>::new());
-        acknowledged.extend(written.acknowledged);
-    }
     let snapshots = app.releases().unwrap().into_iter().filter_map(|release| release.database);
     let snapshots = snapshots.map(|place| PathBuf::from(format!("{}-remy/{place}", live.display())));
-    for file in snapshots.chain([live.to_owned()]) {
-        // UNIQUE says that no key is there twice; integrity_check says that UNIQUE holds.
-        let text = shell(&file, "PRAGMA integrity_check; SELECT key FROM app_writes;");
-        let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("ok"), "{}", file.display());
-        found.extend(lines.map(str::to_owned));
-    }
-    let lost: Vec<_> = acknowledged.iter().filter(|key| !found.contains(*key)).collect();
-    assert!(lost.is_empty(), "{} of {} writes lost: {lost:?}", lost.len(), acknowledged.len());
-    assert!(acknowledged.len() > 100, "the writers hardly wrote: {}", acknowledged.len());
+    let acknowledged = writer::account(snapshots.chain([live.to_owned()]), writers);
+    assert!(acknowledged > 100, "the writers hardly wrote: {acknowledged}");
 }
 
 fn hammer(writers: fn(&Path) -> Vec<Writer>) {

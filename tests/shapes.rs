@@ -1,13 +1,14 @@
 //! Databases of every shape, connections of others that stay open across a switch, and a host's SQLite with writers: what is
 //! in live, in the snapshots and in dev databases is what has to be there.
 use remy_core::{Line, Options, Outcome, Progress, Remy, Result};
-use remy_tests::{built, output, shell, writer::Writer};
+use remy_tests::{
+    Shell, built, output, shell,
+    writer::{self, Writer},
+};
 use std::{
-    collections::BTreeSet,
     fs,
-    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -55,48 +56,6 @@ impl App {
     }
 }
 
-/// A `sqlite3` shell that stays open.
-struct Open {
-    shell: Child,
-    input: ChildStdin,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Open {
-    fn new(db: &Path) -> Self {
-        let mut shell = Command::new("sh")
-            .args(["-c", r#"exec sqlite3 -batch -cmd ".timeout 20000" "$0" 2>&1"#])
-            .arg(db)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (input, lines) = (shell.stdin.take().unwrap(), BufReader::new(shell.stdout.take().unwrap()));
-        Self { shell, input, lines }
-    }
-
-    /// What it answers, errors as well.
-    fn ask(&mut self, sql: &str) -> String {
-        writeln!(self.input, "{sql}\nSELECT 'the end';").unwrap();
-        let mut text = String::new();
-        loop {
-            let mut line = String::new();
-            assert!(self.lines.read_line(&mut line).unwrap() > 0, "the shell ended: {text}");
-            if line == "the end\n" {
-                return text;
-            }
-            text.push_str(&line);
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
-    }
-}
-
 /// Publish, roll back and dev reset under connections that stay open.
 fn every_shape(page_size: u32) {
     for auto_vacuum in 0..3 {
@@ -107,7 +66,7 @@ fn every_shape(page_size: u32) {
                     "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = {auto_vacuum}; PRAGMA encoding = '{encoding}';
                      PRAGMA journal_mode = {mode};"
                 ));
-                let mut foreign = Open::new(&app.live);
+                let mut foreign = Shell::open(&app.live);
                 let before = foreign.ask(CONTENT);
                 assert!(before.contains("näme 300"), "{what}: {before}");
                 // A rebuild, a new table, a table that goes.
@@ -152,7 +111,7 @@ fn every_shape(page_size: u32) {
                 );
 
                 let dev = app.remy().dev_start("d").unwrap_or_else(|e| panic!("{what}: {e}"));
-                let mut developer = Open::new(Path::new(&dev.path));
+                let mut developer = Shell::open(Path::new(&dev.path));
                 developer.ask("DROP TABLE log; DELETE FROM users; CREATE TABLE mine (a); INSERT INTO mine VALUES (zeroblob(200000));");
                 foreign.ask("INSERT INTO users (name, body) VALUES ('newest', x'00');");
                 app.remy().dev_reset("d").unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -198,23 +157,9 @@ fn host(live: &Path, sql: &str) -> String {
 
 /// Every acknowledged key is in live or in a snapshot.
 fn account(live: &Path, writers: Vec<Writer>) {
-    let mut acknowledged = Vec::new();
-    for writer in writers {
-        let written = writer.stop();
-        assert_eq!(written.errors, Vec::<String>::new());
-        acknowledged.extend(written.acknowledged);
-    }
-    let mut found = BTreeSet::new();
     let snapshots = fs::read_dir(format!("{}-remy/snapshots", live.display())).unwrap().map(|e| e.unwrap().path());
-    for file in snapshots.chain([live.to_owned()]) {
-        let text = shell(&file, "PRAGMA integrity_check; SELECT key FROM app_writes;");
-        let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("ok"), "{}", file.display());
-        found.extend(lines.map(str::to_owned));
-    }
-    let lost: Vec<_> = acknowledged.iter().filter(|key| !found.contains(*key)).collect();
-    assert!(lost.is_empty(), "{} of {} writes lost: {lost:?}", lost.len(), acknowledged.len());
-    assert!(acknowledged.len() > 20, "the writers hardly wrote: {}", acknowledged.len());
+    let acknowledged = writer::account(snapshots.chain([live.to_owned()]), writers);
+    assert!(acknowledged > 20, "the writers hardly wrote: {acknowledged}");
 }
 
 /// Publishes and rolls back through a host's SQLite while others write.
@@ -239,7 +184,7 @@ fn a_host(mode: &str, options: &str, steps: usize) {
         assert!(writers.iter().all(Writer::is_writing), "a writer stopped at step {n}");
     }
     assert_eq!(host(&live, "SELECT remy_rollback(1) ->> '$.status'"), "live\n");
-    assert_eq!(Open::new(&live).ask("PRAGMA journal_mode;").trim(), mode);
+    assert_eq!(Shell::open(&live).ask("PRAGMA journal_mode;").trim(), mode);
     assert_eq!(host(&live, "SELECT remy_verify() ->> '$.ok'"), "1\n");
     account(&live, writers);
 }
@@ -261,7 +206,7 @@ fn a_host_with_nobody_else() {
             let app = App::new(&format!(
                 "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = 1; PRAGMA journal_mode = {mode};"
             ));
-            let mut foreign = Open::new(&app.live);
+            let mut foreign = Shell::open(&app.live);
             let before = foreign.ask(CONTENT);
             let schema = format!("{SCHEMA} CREATE TABLE more (a);");
             assert_eq!(
@@ -274,7 +219,7 @@ fn a_host_with_nobody_else() {
             assert_eq!(foreign.ask(CONTENT).replace("users|301", "users|300"), before);
             assert_eq!(foreign.ask("PRAGMA integrity_check; PRAGMA journal_mode;"), format!("ok\n{mode}\n"));
             let path = host(&app.live, "SELECT remy_dev_start('d') ->> '$.path'");
-            let mut developer = Open::new(Path::new(path.trim()));
+            let mut developer = Shell::open(Path::new(path.trim()));
             developer.ask(
                 "DROP TABLE log; DELETE FROM users; CREATE TABLE mine (a); INSERT INTO mine VALUES (zeroblob(200000));",
             );
@@ -349,7 +294,7 @@ fn a_clone_to_a_name_in_this_folder() {
 fn a_clone_beside_the_wal_of_another_database() {
     let app = App::new("PRAGMA journal_mode = wal;");
     let other = app.live.with_file_name("other.db");
-    let mut open = Open::new(&other);
+    let mut open = Shell::open(&other);
     open.ask("PRAGMA journal_mode = wal; CREATE TABLE precious (a); INSERT INTO precious VALUES (1);");
     drop(open); // killed: the WAL stays
     fs::remove_file(&other).unwrap();
@@ -396,7 +341,7 @@ fn live_by_a_symbolic_link() {
     fs::create_dir(&folder).unwrap();
     let link = folder.join("link.db");
     std::os::unix::fs::symlink(&app.live, &link).unwrap();
-    let mut foreign = Open::new(&link);
+    let mut foreign = Shell::open(&link);
     foreign.ask("INSERT INTO users (name) VALUES ('by the link');");
     let by_link = Remy::open(&link).unwrap();
     by_link.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), &Options::default(), Progress::none()).unwrap();
@@ -422,7 +367,7 @@ fn a_staged_release_after_live_has_changed() {
         let schema = SCHEMA.replace("body BLOB", "body BLOB NOT NULL"); // a rebuild
         let staged = app.remy().stage(&schema, &options, Progress::none()).unwrap();
         assert_eq!(staged.status, "compiled");
-        let mut foreign = Open::new(&app.live);
+        let mut foreign = Shell::open(&app.live);
         foreign.ask("INSERT INTO users (name, body) VALUES ('after', x'00'); CREATE TABLE theirs (a);");
         let promoted = app.remy().promote(None, &Options::default(), Progress::none()).unwrap();
         assert_eq!((promoted.release, promoted.label.as_deref()), (staged.release, Some("staged")));
@@ -449,14 +394,14 @@ fn a_rollback_journal_with_readers() {
     let app = App::new("PRAGMA journal_mode = delete;");
     let keep = r#"{"journal_mode": "keep", "max_pause_ms": 300}"#;
     app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), keep).unwrap();
-    let mut reader = Open::new(&app.live);
+    let mut reader = Shell::open(&app.live);
     let before = reader.ask(&format!("BEGIN; {CONTENT}"));
     // A reader that does not leave: refused, nothing is left locked, the reader goes on.
     let e = app.remy().rollback(None, &Options::from_json(keep).unwrap(), Progress::none()).unwrap_err();
     assert_eq!(e.code(), "busy", "{e}");
     assert!(e.to_string().contains("readers"), "{e}");
     assert_eq!(reader.ask(CONTENT), before);
-    let mut writer = Open::new(&app.live);
+    let mut writer = Shell::open(&app.live);
     assert_eq!(writer.ask("BEGIN IMMEDIATE; ROLLBACK;"), "");
     // One that leaves while the switch waits.
     let outcome = std::thread::scope(|scope| {
@@ -482,7 +427,7 @@ fn somebody_turns_on_wal_in_the_middle() {
     let folder = app.live.with_file_name("migrations");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("0001_slow.sql"), "CREATE TABLE slow AS WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 6000000) SELECT count(*) n FROM c; UPDATE users SET body = x'00';").unwrap();
-    let mut open = Open::new(&app.live);
+    let mut open = Shell::open(&app.live);
     let options = format!(r#"{{"migrations": {:?}, "journal_mode": "keep", "max_pause_ms": 30000}}"#, folder);
     let published = std::thread::scope(|scope| {
         let turn = scope.spawn(|| {
@@ -543,7 +488,7 @@ fn auto_vacuum_that_was_changed_since() {
     for (then, now) in [(0, 1), (1, 0), (2, 0), (0, 2), (1, 2)] {
         let app = App::new(&format!("PRAGMA auto_vacuum = {then}; PRAGMA journal_mode = wal;"));
         app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), "").unwrap();
-        let mut foreign = Open::new(&app.live);
+        let mut foreign = Shell::open(&app.live);
         let content = foreign.ask(CONTENT);
         shell(&app.live, &format!("PRAGMA auto_vacuum = {now}; VACUUM; DELETE FROM users WHERE id % 2;"));
         foreign.ask(CONTENT);
@@ -562,7 +507,7 @@ fn auto_vacuum_that_was_changed_since() {
 fn a_burst_of_writes_in_the_middle() {
     for mode in ["wal", "delete"] {
         let app = App::new(&format!("PRAGMA journal_mode = {mode};"));
-        let mut foreign = Open::new(&app.live); // so that the WAL stays
+        let mut foreign = Shell::open(&app.live); // so that the WAL stays
         foreign.ask("INSERT INTO users (name) VALUES ('before');");
         let burst = |line: &Line| {
             if line.step == "check" || line.step == "rehearse" && line.message.contains("differ") {
@@ -611,7 +556,7 @@ fn over_the_lock_page() {
             &app.live,
             "PRAGMA synchronous = off; INSERT INTO users (name, body) VALUES ('a', zeroblob(600000000)), ('b', zeroblob(473000000));",
         );
-        let mut foreign = Open::new(&app.live);
+        let mut foreign = Shell::open(&app.live);
         let before = foreign.ask("SELECT count(*), sum(length(body)) FROM users;");
         let options = r#"{"max_pause_ms": 60000}"#;
         app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), options).unwrap();

@@ -2,8 +2,9 @@
 pub mod writer;
 
 use std::{
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
 };
 
 /// A library that cargo built as a dependency of this test, `libremy0.so` say: it lies beside the test itself.
@@ -58,43 +59,50 @@ pub fn fault_library() -> PathBuf {
 
 /// A `sqlite3` shell that stays open, as an application's connection does.
 pub struct Shell {
-    child: std::process::Child,
-    input: Option<std::process::ChildStdin>,
-    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+    shell: Child,
+    input: ChildStdin,
+    lines: BufReader<ChildStdout>,
 }
 
 impl Shell {
     /// Opens a database.
     pub fn open(db: &Path) -> Self {
-        use std::{io::BufRead, process::Stdio};
-        let mut child = Command::new("sqlite3")
-            .args(["-batch", "-cmd", ".timeout 20000"])
+        let mut shell = Command::new("sh")
+            .args(["-c", r#"exec sqlite3 -batch -cmd ".timeout 20000" "$0" 2>&1"#])
             .arg(db)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the sqlite3 shell is installed");
-        let lines = std::io::BufReader::new(child.stdout.take().expect("piped")).lines();
-        Self { input: child.stdin.take(), child, lines }
+            .expect("there is a shell");
+        let input = shell.stdin.take().expect("piped");
+        let lines = BufReader::new(shell.stdout.take().expect("piped"));
+        Self { shell, input, lines }
     }
 
-    /// Runs SQL and gives what it printed.
+    /// What it answers to SQL, line by line, errors as well.
+    pub fn ask(&mut self, sql: &str) -> String {
+        writeln!(self.input, "{sql}\nSELECT 'the end';").expect("the shell reads");
+        let mut text = String::new();
+        loop {
+            let mut line = String::new();
+            let read = self.lines.read_line(&mut line).expect("the shell writes text");
+            assert!(read > 0, "the shell ended: {text}");
+            if line == "the end\n" {
+                return text;
+            }
+            text.push_str(&line);
+        }
+    }
+
+    /// The same, without the end of the last line.
     pub fn run(&mut self, sql: &str) -> String {
-        use std::io::Write;
-        writeln!(self.input.as_mut().expect("open"), "{sql} SELECT 'end of output';").expect("the shell reads");
-        let printed: Vec<String> = self
-            .lines
-            .by_ref()
-            .map(|line| line.expect("the shell writes text"))
-            .take_while(|line| line != "end of output")
-            .collect();
-        printed.join("\n")
+        self.ask(sql).trim_end_matches('\n').to_owned()
     }
 }
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
     }
 }

@@ -1,7 +1,8 @@
 //! A writer that knows nothing of remy: a `sqlite3` shell in a process of its own, one INSERT after the other.
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -16,6 +17,28 @@ pub struct Writer {
     stop: Arc<AtomicBool>,
     longest: Arc<AtomicU64>,
     thread: JoinHandle<Written>,
+}
+
+/// Ends the writers, and checks that none met an error and that every acknowledged key is in one of `files`: live, or the
+/// snapshot of the release that took it. Gives how many writes were acknowledged.
+pub fn account(files: impl Iterator<Item = PathBuf>, writers: Vec<Writer>) -> usize {
+    let mut acknowledged = Vec::new();
+    for writer in writers {
+        let written = writer.stop();
+        assert_eq!(written.errors, Vec::<String>::new());
+        acknowledged.extend(written.acknowledged);
+    }
+    let mut found = BTreeSet::new();
+    for file in files {
+        // UNIQUE says that no key is there twice; integrity_check says that UNIQUE holds.
+        let text = crate::shell(&file, "PRAGMA integrity_check; SELECT key FROM app_writes;");
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("ok"), "{}", file.display());
+        found.extend(lines.map(str::to_owned));
+    }
+    let lost: Vec<_> = acknowledged.iter().filter(|key| !found.contains(*key)).collect();
+    assert!(lost.is_empty(), "{} of {} writes lost: {lost:?}", lost.len(), acknowledged.len());
+    acknowledged.len()
 }
 
 /// What a writer did.

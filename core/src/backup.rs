@@ -220,8 +220,9 @@ impl<'a> Copy<'a> {
                 };
                 let backup = Backup::new(&image, &writer)?;
                 // This one waits for readers, too, and new ones for it: no longer than a switch may take.
-                lock(&backup, options.lock_timeout().min(max_pause), live).map_err(|e| {
-                    let waited = options.lock_timeout().min(max_pause).as_millis();
+                let timeout = options.lock_timeout().min(max_pause);
+                lock(&backup, timeout, live).map_err(|e| {
+                    let waited = timeout.as_millis();
                     match e {
                         Error::Busy(_) => Error::busy(format!("readers or writers of {} did not leave for {waited} ms", live.shown()))
                             .state("Live is unchanged")
@@ -354,32 +355,33 @@ fn file_data_version(conn: &Connection) -> Result<i64> {
     Ok(i64::from(sqlite::file_data_version(conn)?))
 }
 
-/// `BEGIN IMMEDIATE`, trying often as [`lock`] does.
-fn begin_immediate(conn: &Connection, timeout: Duration, live: &Live) -> Result<()> {
-    conn.busy_timeout(Duration::ZERO)?;
+/// Tries often, until it is done or `timeout` has passed: SQLite's busy handler sleeps too long to get in between busy
+/// writers.
+fn poll(timeout: Duration, live: &Live, mut attempt: impl FnMut() -> Result<Step>) -> Result<()> {
     let start = Moment::now();
-    loop {
-        match conn.execute_batch("BEGIN IMMEDIATE") {
-            Ok(()) => break,
-            Err(e) if !is_busy(&e) => return Err(e.into()),
-            Err(_) if start.elapsed() >= timeout => return Err(lock_timeout(live, timeout)),
-            Err(_) => std::thread::sleep(Duration::from_micros(200)),
-        }
-    }
-    conn.busy_timeout(timeout)?;
-    Ok(())
-}
-
-/// Takes live's write lock, trying often: SQLite's busy handler sleeps too long to get in between busy writers.
-fn lock(backup: &Backup<'_>, timeout: Duration, live: &Live) -> Result<()> {
-    let start = Moment::now();
-    while backup.step(0)? == Step::Busy {
+    while attempt()? == Step::Busy {
         if start.elapsed() >= timeout {
             return Err(lock_timeout(live, timeout));
         }
         std::thread::sleep(Duration::from_micros(200));
     }
     Ok(())
+}
+
+/// Keeps every other writer out, on a connection that goes on reading.
+fn begin_immediate(conn: &Connection, timeout: Duration, live: &Live) -> Result<()> {
+    conn.busy_timeout(Duration::ZERO)?;
+    poll(timeout, live, || match conn.execute_batch("BEGIN IMMEDIATE") {
+        Err(e) if is_busy(&e) => Ok(Step::Busy),
+        Err(e) => Err(e.into()),
+        Ok(()) => Ok(Step::Done),
+    })?;
+    Ok(conn.busy_timeout(timeout)?)
+}
+
+/// Takes live's write lock.
+fn lock(backup: &Backup<'_>, timeout: Duration, live: &Live) -> Result<()> {
+    poll(timeout, live, || backup.step(0))
 }
 
 fn finish(

@@ -29,7 +29,7 @@ pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
     let path = store.path(&place);
     store.remove_database(&path)?;
     crate::clone_to(live, &path)?;
-    store.catalog.dev_started(name, &place, Some(begun.release).filter(|&release| release > 0))?;
+    store.catalog.dev_started(name, &place, begun.live_release())?;
     show(store, &open(store, name)?)
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn reset(live: &Live, name: &str) -> Result<Dev> {
     store.remove_database(&work)?;
     store.remove_database(&work.with_extension("plain.db"))?;
     result?;
-    store.catalog.dev_was_reset(name, Some(begun.release).filter(|&release| release > 0))?;
+    store.catalog.dev_was_reset(name, begun.live_release())?;
     show(store, &open(store, name)?)
 }
 

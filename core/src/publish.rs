@@ -253,7 +253,7 @@ fn run(
         release,
         status: status.into(),
         restored_from: None,
-        previous: Some(begun.release).filter(|&release| release > 0),
+        previous: begun.live_release(),
         label: options.label.clone(),
         commit: options.commit.clone(),
         dry_run: options.dry_run,

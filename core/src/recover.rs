@@ -28,6 +28,11 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
+    /// The live release, where live has a history.
+    pub(crate) fn live_release(&self) -> Option<i64> {
+        Some(self.release).filter(|&release| release > 0)
+    }
+
     /// Records live as it stands as a release, where it has no history: there is always one to go back to. A dry run
     /// changes nothing, and adoption turns on WAL. Gives what was done, if anything.
     pub(crate) fn adopt(&mut self, live: &Live, options: &Options) -> Result<Option<String>> {

@@ -322,7 +322,8 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
             let (changed, lost) = retype(conn, table, column, *affinities)?;
             let (from, to) = (named_type(from), named_type(to));
             let counts = format!("{} of {n}, {lost} of which cannot be converted back", things(changed, "value"));
-            answer.needs = Some(if lost > 0 { "lossy" } else { "type_change" });
+            let leave = if lost > 0 { "lossy" } else { "type_change" };
+            answer.needs = Some(leave);
             answer.loses = (changed > 0).then(|| format!("{counts}: {column} from {from} to {to}"));
             let allowed =
                 options.allow.contains(&Allow::Lossy) || (lost == 0 && options.allow.contains(&Allow::TypeChange));
@@ -330,7 +331,6 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
                 let what =
                     format!("the type of {table}.{column} would change from {from} to {to}, which changes {counts}");
                 let error = Error::lossy_change(what).object(format!("{table}.{column}")).state(UNTOUCHED);
-                let leave = if lost > 0 { "lossy" } else { "type_change" };
                 answer.refusal = Some(error.hint(format!(
                     "Allow it with \"allow\":[\"{leave}\"], declare it as a rename of another column, or convert the values in a \
                      migration"

@@ -19,6 +19,7 @@ fn main() {
     engine.file("engine/engine.c").include(amalgamation()).warnings(false);
     for define in [
         "SQLITE_ENABLE_DBPAGE_VTAB",
+        "SQLITE_ENABLE_DBSTAT_VTAB",
         "SQLITE_ENABLE_SNAPSHOT",
         "SQLITE_ENABLE_SESSION",
         "SQLITE_ENABLE_PREUPDATE_HOOK",

@@ -49,6 +49,8 @@ typedef enum {
   REMY_IO = 16,
   // A mistake of remy's own.
   REMY_INTERNAL = 17,
+  // What was to be published could not be built. Of who builds, not of this library.
+  REMY_BUILD_FAILED = 18,
 } remy_status;
 
 // A live database and its store.

@@ -170,31 +170,184 @@ fn a_migration_that_fails_at_any_position() {
     }
 }
 
+/// What a migration may not do, and what it cannot do. Each time the clone is thrown away and live is what it was.
 #[test]
 fn a_migration_that_tries_to_leave() {
-    for sql in [
+    let app = App::new();
+    app.publish(&format!("{SCHEMA} CREATE VIRTUAL TABLE search USING fts5 (words);"), "").unwrap();
+    let folder = app.live.with_file_name("migrations");
+    fs::create_dir(&folder).unwrap();
+    let elsewhere = app.live.with_file_name("elsewhere.db");
+    let host = rusqlite::Connection::open(&app.live).unwrap();
+    let declared = format!("{SCHEMA} CREATE VIRTUAL TABLE search USING fts5 (words);");
+    let refused = |by_host: bool, sql: &str| {
+        let sql =
+            sql.replace("ELSEWHERE", &elsewhere.display().to_string()).replace("LIVE", &app.live.display().to_string());
+        fs::write(folder.join("0001_leave.sql"), format!("CREATE TABLE planted (a);\n{sql}\n")).unwrap();
+        let options = Options::from_json(&format!(r#"{{"migrations": {folder:?}}}"#)).unwrap();
+        let before = app.seen();
+        let published = if by_host {
+            // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open during the call.
+            let remy = unsafe { Remy::on_host(host.handle()) }.unwrap();
+            remy.publish(&declared, &options, Progress::none())
+        } else {
+            app.remy().publish(&declared, &options, Progress::none())
+        };
+        let e = published.map(|_| panic!("it was done: {sql}")).unwrap_err();
+        assert_eq!(e.code(), "ddl_failed", "{sql}: {e}");
+        assert!(e.to_string().contains("0001_leave.sql") && e.detail().state.is_some(), "{sql}: {e}");
+        assert_eq!(app.seen(), before, "{sql}");
+        assert!(!elsewhere.exists(), "{sql}");
+        let work: Vec<_> = fs::read_dir(format!("{}-remy/work", app.live.display())).unwrap().collect();
+        assert!(work.is_empty(), "{sql}: {work:?}");
+        e.to_string()
+    };
+    // Said by name not to be allowed, in whatever it is wrapped.
+    for (n, sql) in [
         "COMMIT;",
+        "END;",
+        "end transaction;",
         "ROLLBACK;",
         "BEGIN;",
-        "ATTACH 'elsewhere.db' AS e;",
+        "BEGIN IMMEDIATE;",
+        "SAVEPOINT a;",
+        "RELEASE a;",
+        "ROLLBACK TO a;",
+        "/* nothing */ ; -- COMMIT\n; COMMIT;",
+        "SELECT 1; COMMIT; ATTACH 'LIVE' AS l; CREATE TABLE l.planted (a);",
+        "EXPLAIN COMMIT;",
+        "ATTACH 'LIVE' AS l;",
+        "ATTACH 'ELSEWHERE' AS e;",
+        "ATTACH 'file:ELSEWHERE?mode=rwc' AS e;",
+        "DETACH main;",
+        "PRAGMA journal_mode = delete;",
+        "PRAGMA main.journal_mode = off;",
+        "PRAGMA writable_schema = on;",
+        "PRAGMA writable_schema(1);",
+        "PRAGMA schema_version = 1;",
+        "PRAGMA wal_checkpoint(TRUNCATE);",
+        "PRAGMA wal_autocheckpoint = 1;",
+        "PRAGMA locking_mode = normal;",
+        "PRAGMA synchronous = full;",
+        "PRAGMA temp_store_directory = '/tmp';",
+        "PRAGMA data_store_directory = '/tmp';",
+        "PRAGMA temp_store = 2;",
+        "PRAGMA page_size = 512;",
+        "PRAGMA auto_vacuum = 1;",
+        "PRAGMA incremental_vacuum;",
+        "PRAGMA encoding = 'UTF-16le';",
+        "PRAGMA legacy_alter_table = off;",
+        "PRAGMA recursive_triggers = on;",
+        "PRAGMA ignore_check_constraints = on;",
+        "PRAGMA trusted_schema = on;",
+        "PRAGMA query_only = on;",
+        "PRAGMA mmap_size = 1000;",
+        "PRAGMA hard_heap_limit = 1;",
+        "PRAGMA optimize;",
+        "SELECT load_extension('x');",
+        "WITH a AS (SELECT load_extension('x') AS b) SELECT * FROM a;",
+        "CREATE TABLE copied AS SELECT load_extension('x');",
+        "INSERT INTO planted VALUES (1) RETURNING load_extension('x');",
+        "DELETE FROM _remy_release;",
+        "UPDATE _remy_release SET release = 99;",
+        "INSERT INTO _remy_migrations VALUES ('a', 'b', 1);",
+        "DROP TABLE _remy_release;",
+        "ALTER TABLE planted RENAME TO _remy_planted;",
+        "CREATE TEMP TABLE _remy_release (a);",
+        "CREATE TRIGGER r AFTER INSERT ON planted BEGIN DELETE FROM _remy_release; END; INSERT INTO planted VALUES (1);",
+        "WITH a AS (SELECT 1) DELETE FROM _remy_release;",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let why = refused(n % 3 == 1, sql);
+        let said = why.contains("is not allowed in a migration") || why.contains("begins with _remy_");
+        assert!(said, "{sql}: {why}");
+    }
+    // Refused by SQLite, as connections of remy's are set up.
+    for (n, sql) in [
+        "CREATE VIEW w AS SELECT load_extension('x'); SELECT * FROM w;",
+        "CREATE TRIGGER r AFTER INSERT ON planted BEGIN SELECT load_extension('x'); END; INSERT INTO planted VALUES (1);",
+        "CREATE TEMP TRIGGER r AFTER INSERT ON planted BEGIN SELECT load_extension('x'); END; INSERT INTO planted VALUES (1);",
+        "CREATE TABLE k (a CHECK (load_extension(a) IS NULL)); INSERT INTO k VALUES (1);",
+        "VACUUM;",
+        "VACUUM INTO 'ELSEWHERE';",
+        "UPDATE sqlite_dbpage SET data = zeroblob(4096) WHERE pgno = 2;",
+        "INSERT INTO sqlite_dbpage (pgno, data) VALUES (2, zeroblob(4096));",
+        "DELETE FROM sqlite_dbpage;",
+        "CREATE VIRTUAL TABLE pages USING sqlite_dbpage; UPDATE pages SET data = zeroblob(4096) WHERE pgno = 2;",
+        "DELETE FROM sqlite_schema;",
+        "UPDATE sqlite_schema SET sql = 'x';",
+        "DELETE FROM search_data;",
+        "DROP TABLE search_config;",
+        "SELECT * FROM sqlite_dbdata('main');",
+        "SELECT writefile('ELSEWHERE', 'x');",
+        "SELECT edit('x', 'touch ELSEWHERE');",
+        "SELECT readfile('ELSEWHERE');",
+        "SELECT * FROM fsdir('/');",
+        "CREATE VIRTUAL TABLE z USING zipfile('ELSEWHERE');",
+        "CREATE VIRTUAL TABLE z USING csv(filename = 'ELSEWHERE');",
+        "SELECT fts3_tokenizer('simple', x'0000000000000000');",
+        "SELECT * FROM pragma_journal_mode('delete');",
+        "SELECT * FROM pragma_wal_checkpoint;",
+        "INSERT OR ROLLBACK INTO teams VALUES (1, 'again');",
+        "CREATE TRIGGER r AFTER INSERT ON planted BEGIN SELECT RAISE(ROLLBACK, 'out'); END; INSERT INTO planted VALUES (1);",
+        "CREATE TABLE g (a, b AS (load_extension(a)));",
+        ".shell touch ELSEWHERE",
+    ]
+    .iter()
+    .enumerate()
+    {
+        refused(n % 3 == 1, sql);
+    }
+    drop(host);
+    app.goes_on();
+}
+
+/// The same in a declared schema: it holds nothing but a schema, and that of one database.
+#[test]
+fn a_schema_that_tries_to_leave() {
+    let app = App::new();
+    app.publish(SCHEMA, "").unwrap();
+    let elsewhere = app.live.with_file_name("elsewhere.db");
+    for sql in [
+        "ATTACH 'ELSEWHERE' AS e; CREATE TABLE e.planted (a);",
         "DETACH main;",
         "VACUUM;",
-        "VACUUM INTO 'elsewhere.db';",
-        "PRAGMA journal_mode = delete;",
-        "PRAGMA writable_schema = on;",
-        "PRAGMA schema_version = 1;",
+        "VACUUM INTO 'ELSEWHERE';",
+        "SAVEPOINT a;",
+        "RELEASE a;",
+        "ROLLBACK;",
         "SELECT load_extension('x');",
-        "DELETE FROM _remy_release;",
+        "WITH a AS (SELECT 1) SELECT load_extension('x') FROM a;",
+        "EXPLAIN SELECT 1;",
+        "REINDEX;",
+        "INSERT INTO users (name) VALUES ('planted');",
+        "WITH a AS (SELECT 1) INSERT INTO users (name) SELECT * FROM a;",
+        "UPDATE users SET name = 'x';",
+        "DELETE FROM users;",
+        "CREATE TEMP TABLE planted (a);",
+        "/* */ CREATE /* */ TEMPORARY TRIGGER r AFTER INSERT ON users BEGIN SELECT 1; END;",
+        "CREATE TABLE temp.planted (a);",
+        "CREATE VIEW temp.planted AS SELECT 1;",
+        "CREATE TABLE planted AS SELECT load_extension('x') AS a;",
+        "CREATE TABLE _remy_planted (a);",
+        "CREATE TABLE planted (a, b AS (load_extension(a)));",
+        "ALTER TABLE users RENAME TO _remy_users;",
     ] {
-        let app = App::new();
-        app.publish(SCHEMA, "").unwrap();
-        let folder = app.live.with_file_name("migrations");
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("0001_leave.sql"), format!("CREATE TABLE planted (a);\n{sql}\n")).unwrap();
-        let options = format!(r#"{{"migrations": {:?}}}"#, folder.display().to_string());
-        app.refuses("ddl_failed", &["0001_leave.sql"], |app| app.publish(SCHEMA, &options));
-        assert!(!Path::new("elsewhere.db").exists());
+        let sql = sql.replace("ELSEWHERE", &elsewhere.display().to_string());
+        let before = app.seen();
+        let e = app.publish(&format!("{SCHEMA} {sql}"), "").map(|_| panic!("it was done: {sql}")).unwrap_err();
+        assert_eq!(e.code(), "schema_invalid", "{sql}: {e}");
+        assert_eq!(app.seen(), before, "{sql}");
+        assert!(!elsewhere.exists(), "{sql}");
     }
+    // Pragmas and transactions of a dump are passed over: they do nothing.
+    let mode = shell(&app.live, "PRAGMA journal_mode; PRAGMA user_version");
+    let dump = format!("PRAGMA journal_mode = delete; PRAGMA user_version = 7; BEGIN TRANSACTION; {SCHEMA} COMMIT;");
+    assert!(app.publish(&dump, "").unwrap().statements.is_empty());
+    assert_eq!(shell(&app.live, "PRAGMA journal_mode; PRAGMA user_version"), mode);
+    app.goes_on();
 }
 
 #[test]
@@ -415,7 +568,7 @@ fn nothing_to_roll_back_to() {
     app.refuses("no_previous_release", &["no release yet"], roll_back);
     // Three back: to what was adopted. Before that there is nothing.
     app.remy().rollback(Some(1), &Options::default(), Progress::none()).unwrap();
-    assert!(roll_back(&app).unwrap_err().to_string().contains("none was before it"));
+    assert!(roll_back(&app).unwrap_err().to_string().contains("none was before"));
 }
 
 #[test]
@@ -447,6 +600,54 @@ fn a_view_or_a_trigger_that_the_change_breaks() {
 }
 
 #[test]
+fn rows_that_a_new_check_does_not_allow() {
+    let app = App::new();
+    let schema = changed("age INTEGER", "age INTEGER CHECK (age > 30)");
+    app.refuses("ddl_failed", &["CHECK constraint failed: age > 30", "1 of 3 rows does not pass"], |app| {
+        app.publish(&schema, "{}")
+    });
+    let schema = changed("age INTEGER", "age INTEGER CHECK (age > 100)");
+    app.refuses("ddl_failed", &["2 of 3 rows do not pass"], |app| app.publish(&schema, r#"{"allow": ["drop"]}"#));
+}
+
+#[test]
+fn a_drop_in_a_declared_schema() {
+    let app = App::new();
+    for change in ["DROP TABLE orders;", "ALTER TABLE orders ADD COLUMN a;"] {
+        app.refuses("schema_invalid", &["no such table: orders", "leave out what is to go"], |app| {
+            app.publish(&format!("{SCHEMA} {change}"), "{}")
+        });
+    }
+}
+
+#[test]
+fn several_things_that_go() {
+    let app = App::new();
+    app.refuses("ambiguous_rename", &["the schema loses teams, users, which have rows, and gains people"], |app| {
+        app.publish("CREATE TABLE people (id INTEGER PRIMARY KEY);", "{}")
+    });
+    let schema = changed("name TEXT, age INTEGER", "nick TEXT").replace("(name)", "(nick)");
+    app.refuses("ambiguous_rename", &["users loses name, age, which have values, and gains nick"], |app| {
+        app.publish(&schema, r#"{"allow": []}"#)
+    });
+}
+
+#[test]
+fn folders_that_are_not_there_and_names_that_are_empty() {
+    let app = App::new();
+    app.refuses("not_found", &["reading the folder of migrations no/such", "Check the option migrations"], |app| {
+        app.publish(SCHEMA, r#"{"migrations": "no/such"}"#)
+    });
+    app.refuses("schema_invalid", &["the declared effects are wrong: the whole: has to be an object"], |app| {
+        app.publish(SCHEMA, r#"{"effects": []}"#)
+    });
+    for verb in [Remy::dev_start, Remy::dev_stop] {
+        let e = verb(&app.remy(), "").unwrap_err();
+        assert!(e.to_string().contains("dev session is empty"), "{e}");
+    }
+}
+
+#[test]
 fn a_snapshot_taken_for_a_live_database() {
     let app = App::new();
     app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "").unwrap();
@@ -461,17 +662,38 @@ fn a_snapshot_taken_for_a_live_database() {
 fn a_snapshot_whose_bytes_were_changed() {
     let app = App::new();
     app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "").unwrap();
-    let snapshot = app.remy().releases().unwrap().into_iter().find_map(|r| r.database).unwrap();
-    let path = PathBuf::from(format!("{}-remy/{snapshot}", app.live.display()));
-    let mut bytes = fs::read(&path).unwrap();
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    fs::write(&path, bytes).unwrap();
-    let e = app.remy().rollback(None, &Options::default(), Progress::none()).unwrap_err();
-    assert_eq!(e.code(), "not_promotable", "{e}");
-    assert!(e.to_string().contains("changed since"), "{e}");
-    assert!(!app.remy().verify().unwrap().ok);
+    app.publish(SCHEMA, "").unwrap();
+    let snapshots: Vec<_> =
+        app.remy().releases().unwrap().into_iter().filter_map(|r| Some((r.release, r.database?))).collect();
+    assert_eq!(snapshots.len(), 2);
+    for (release, snapshot) in snapshots {
+        let path = PathBuf::from(format!("{}-remy/{snapshot}", app.live.display()));
+        let bytes = fs::read(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let before = app.seen();
+        let refused = |damaged: Option<&[u8]>, word: &str| {
+            match damaged {
+                Some(damaged) => fs::write(&path, damaged).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            let e = app.remy().promote(Some(release), &Options::default(), Progress::none()).unwrap_err();
+            assert_eq!(e.code(), "not_promotable", "{e}");
+            assert!(e.to_string().contains(word) && e.to_string().contains("Live is unchanged"), "{e}");
+            assert_eq!(app.seen(), before);
+            assert!(!app.remy().verify().unwrap().ok);
+            fs::write(&path, &bytes).unwrap();
+        };
+        for at in [30, 5000, bytes.len() - 1] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            refused(Some(&damaged), "changed since");
+        }
+        refused(Some(&bytes[..bytes.len() - 4096]), "changed since");
+        refused(Some(&[&bytes[..], &[0; 4096]].concat()), "changed since");
+        refused(None, "gone");
+        assert!(app.remy().verify().unwrap().ok);
+    }
+    app.remy().rollback(None, &Options::default(), Progress::none()).unwrap();
 }
 
 #[test]
@@ -484,16 +706,32 @@ fn a_page_size_or_an_encoding_that_differs() {
     });
 }
 
+/// They belong to a checksum or an encryption, which would not be there in a page that is written by hand.
+#[test]
+fn pages_with_reserved_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let live = dir.path().join("app.db");
+    let mut shell = remy_tests::Shell::open(&live);
+    shell.ask(".filectrl reserve_bytes 8\nVACUUM;");
+    assert_eq!(shell.ask(&format!("{SCHEMA} PRAGMA integrity_check;")), "ok\n");
+    drop(shell);
+    assert_eq!(fs::read(&live).unwrap()[20], 8);
+    let e = Remy::open(&live).map(|_| ()).unwrap_err();
+    assert_eq!(e.code(), "invalid_argument");
+    assert!(e.to_string().contains("keeps 8 bytes"), "{e}");
+}
+
 #[test]
 fn a_store_of_a_newer_version() {
     let app = App::new();
     app.publish(SCHEMA, "").unwrap();
     let catalog = PathBuf::from(format!("{}-remy/catalog.db", app.live.display()));
+    let version = shell(&catalog, "PRAGMA user_version");
     shell(&catalog, "PRAGMA user_version = 99;");
     let e = app.publish(SCHEMA, "").unwrap_err();
     assert_eq!(e.code(), "invalid_argument", "{e}");
     assert!(e.to_string().contains("newer remy"), "{e}");
-    shell(&catalog, "PRAGMA user_version = 1;");
+    shell(&catalog, &format!("PRAGMA user_version = {version};"));
     app.goes_on();
 }
 

@@ -1,153 +1,196 @@
-//! Kills the process, and fails the disk, at every change of a file that a verb makes. After each: live is exactly as it was
-//! or exactly as it was to be, the store mends itself, and the next verb works.
-use remy_tests::{built_program, fault_library, output, shell, stdout};
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
+//! Kills the process at every change of a file that a verb makes, inside the sync of its commit, and under writers.
+use remy_tests::{
+    Shell, built_program,
+    cut::{Case, Look, Run, V2, WITH_FILES},
+    fault_library, output,
+    rounds::{Random, rounds},
+    shell, stdout,
+    writer::{Writer, account},
 };
+use std::{path::PathBuf, process::Command, time::Duration};
 
-const V1: &str =
-    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT); CREATE INDEX by_name ON users (name);
-                  CREATE TABLE gone (a);";
-const V2: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT);
-                  CREATE INDEX by_name ON users (name); CREATE TABLE teams (id INTEGER PRIMARY KEY, title TEXT NOT NULL);";
+const KEEP: &str = r#"{"allow":["drop"],"journal_mode":"keep"}"#;
+const PUBLISHED: &[&[&str]] = &[&["publish", V2]];
 
-const DROP: &str = r#"{"allow": ["drop"]}"#;
-
-/// A database, its store, and a verb that is going to be cut off.
-struct Case {
-    template: tempfile::TempDir,
-    verb: Vec<&'static str>,
+/// Kills the verb at every `stride`-th change of a file; each round begins at another one.
+fn kill(case: &Case, kind: &str, stride: usize) {
+    let total = case.run(&[]).calls;
+    assert!(total > 20, "the fault library counts nothing: {total}");
+    let (mut olds, mut news) = (0, 0);
+    for seed in rounds(1) {
+        let first = 1 + usize::try_from(seed).unwrap() % stride;
+        for (i, n) in (first..=total).step_by(stride).enumerate() {
+            let Run { db, out, .. } = &case.run(&[("FAULT_KIND", kind), ("FAULT_AT", &n.to_string())]);
+            // A verb may make a change less than the last time: a checkpoint goes by the clock of nobody.
+            assert!(!out.status.success() || n + 5 > total, "{n} of {total}: it was not killed");
+            let what = format!("round {seed}: {} {kind} at {n} of {total}", case.name());
+            let new = case.holds(db, Look::by(i + first), &what);
+            *(if new { &mut news } else { &mut olds }) += 1;
+        }
+    }
+    assert!(olds > 0 && news > 0, "{kind}: {olds} old, {news} new");
 }
 
-impl Case {
-    /// `before` are the verbs that lead up to it.
-    fn new(before: &[&[&str]], verb: &[&'static str]) -> Self {
-        let template = tempfile::tempdir().unwrap();
-        let db = template.path().join("app.db");
-        let rows = "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 500)
-                    INSERT INTO users (name) SELECT 'user ' || i FROM c; INSERT INTO gone VALUES (1);";
-        shell(&db, &format!("PRAGMA journal_mode = wal; {V1} {rows}"));
-        for arguments in before {
-            stdout(Command::new(built_program("remy-driver")).arg(&db).args(*arguments));
-        }
-        Self { template, verb: verb.to_vec() }
-    }
+#[test]
+fn a_publish() {
+    let case = Case::new(&[], &["publish", V2]);
+    kill(&case, "kill", 1);
+    kill(&case, "killed", 7);
+}
 
-    /// A copy of it, that the verb is run on with `kind` at the `n`-th change. Gives what it printed.
-    fn run(&self, kind: &str, n: usize) -> (tempfile::TempDir, PathBuf, std::process::Output, usize) {
-        let dir = tempfile::tempdir().unwrap();
-        let status =
-            Command::new("cp").arg("-r").arg(self.template.path()).arg(dir.path().join("work")).status().unwrap();
-        assert!(status.success());
-        let db = dir.path().join("work/app.db");
-        let count = dir.path().join("count");
-        let out = output(
-            Command::new(built_program("remy-driver"))
-                .arg(&db)
-                .args(&self.verb)
-                .env("LD_PRELOAD", fault_library())
-                .env("FAULT_DIR", dir.path().join("work"))
-                .env("FAULT_KIND", kind)
-                .env("FAULT_AT", n.to_string())
-                .env("FAULT_COUNT", &count),
-        );
-        let calls = std::fs::read_to_string(&count).ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-        (dir, db, out, calls)
-    }
+#[test]
+fn a_publish_that_keeps_files() {
+    let case = Case::new(&[], &["publish", V2, WITH_FILES]);
+    kill(&case, "kill", 3);
+    die_in_sync(&case, "app.db-wal", true);
+    kill(&Case::new(PUBLISHED, &["stage", V2, WITH_FILES]), "kill", 5);
+}
 
-    /// Cuts the verb off at every `stride`-th change.
-    fn torture(&self, kind: &str, stride: usize) {
-        let (_dir, db, out, total) = self.run("none", 0);
-        assert!(out.status.success(), "{out:?}");
-        assert!(total > 20, "the fault library counts nothing: {total}");
-        let new = state(&db);
-        let old = state(&self.template.path().join("app.db"));
-        assert_ne!(old, new);
-        let (mut olds, mut news) = (0, 0);
-        for n in (1..=total).step_by(stride) {
-            let (_dir, db, out, _) = self.run(kind, n);
-            // A curious person looks first, at every file.
-            if n % 2 == 0 {
-                look_at_everything(db.parent().unwrap());
+#[test]
+fn a_publish_with_a_rollback_journal() {
+    kill(&Case::with("delete", false, &[], &["publish", V2]), "kill", 5);
+}
+
+#[test]
+fn a_publish_on_a_host() {
+    kill(&Case::with("wal", true, &[], &["publish", V2]), "kill", 7);
+    kill(&Case::with("delete", true, &[], &["publish", V2]), "kill", 9);
+}
+
+#[test]
+fn a_rollback() {
+    let case = Case::new(PUBLISHED, &["rollback"]);
+    kill(&case, "kill", 3);
+    kill(&case, "killed", 7);
+    kill(&Case::with("delete", true, PUBLISHED, &["rollback"]), "kill", 11);
+}
+
+#[test]
+fn a_promote() {
+    kill(&Case::new(&[&["stage", V2]], &["promote"]), "kill", 5);
+    kill(&Case::new(&[&["publish", V2], &["rollback"]], &["promote", "2"]), "kill", 5);
+}
+
+#[test]
+fn a_stage() {
+    kill(
+        &Case::new(PUBLISHED, &["stage", "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);"]),
+        "kill",
+        5,
+    );
+}
+
+#[test]
+fn a_prune() {
+    let published: &[&[&str]] = &[&["publish", V2], &["rollback"], &["promote", "2"], &["rollback"], &["promote", "2"]];
+    kill(&Case::new(published, &["prune", "30", r#"{"keep_releases":1}"#]), "kill", 1);
+}
+
+#[test]
+fn a_detach() {
+    kill(&Case::new(PUBLISHED, &["detach"]), "kill", 2);
+}
+
+#[test]
+fn a_dev_session() {
+    kill(&Case::new(PUBLISHED, &["dev_start", "d"]), "kill", 2);
+    let started: &[&[&str]] = &[&["dev_start", "d"], &["publish", V2]];
+    kill(&Case::new(started, &["dev_reset", "d"]), "kill", 3);
+    kill(&Case::with("wal", true, started, &["dev_reset", "d"]), "kill", 7);
+    kill(&Case::new(started, &["dev_truncate", "d"]), "kill", 1);
+}
+
+/// Kills the verb inside each sync of `file` while a shell has live open, so that what is in the WAL is not looked at
+/// again. Then a verb decides what became of it; then the shell dies, too, and the next one to open live reads the WAL.
+fn die_in_sync(case: &Case, file: &str, commits: bool) {
+    let total = case.run(&[("FAULT_KIND", "dies"), ("FAULT_FILE", file)]).calls;
+    assert!(total > 0, "{file} is not synced");
+    let (mut olds, mut news) = (0, 0);
+    for n in 1..=total {
+        for kind in ["dies", "dies-half", "dies-none"] {
+            for beside in [true, false] {
+                let what = format!("{} {kind} in sync {n} of {total} of {file}, a shell beside: {beside}", case.name());
+                let at = n.to_string();
+                let faults = [("FAULT_KIND", kind), ("FAULT_FILE", file), ("FAULT_AT", &at)];
+                let run = if beside {
+                    let (run, mut shell) = case.run_beside(&faults, |db| {
+                        let mut shell = Shell::open(db);
+                        shell.ask("SELECT count(*) FROM sqlite_schema;");
+                        shell
+                    });
+                    case.recover(&run.db, &what);
+                    let decided = shell.ask("SELECT name FROM sqlite_schema ORDER BY name;");
+                    drop(shell); // by SIGKILL
+                    let now = shell_once(&run.db);
+                    assert_eq!(now, decided, "{what}: what was decided came to be otherwise");
+                    run
+                } else {
+                    case.run(&faults)
+                };
+                assert!(!run.out.status.success(), "{what}: it did not die");
+                let new = case.holds(&run.db, Look::by(n), &what);
+                *(if new { &mut news } else { &mut olds }) += 1;
             }
-            let found = state(&db);
-            let what = format!("{:?} {kind} at {n} of {total}: {}", self.verb, String::from_utf8_lossy(&out.stdout));
-            match &found {
-                found if *found == old => olds += 1,
-                found if *found == new => news += 1,
-                _ => panic!("{what}: neither old nor new:\n{found}"),
-            }
-            if found == old && kind.starts_with('e') {
-                assert!(!out.status.success(), "{what}: it said that it was done");
-            }
-            self.next_works(&db, &what);
-        }
-        assert!(olds > 0 && news > 0, "{kind}: {olds} old, {news} new");
-    }
-
-    /// The store mends itself: a publish works, a rollback works, everything is as it should be.
-    fn next_works(&self, db: &Path, what: &str) {
-        let driver = || {
-            let mut command = Command::new(built_program("remy-driver"));
-            command.arg(db);
-            command
-        };
-        let next = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, after TEXT);";
-        for verb in [&["publish", next, DROP][..], &["rollback"], &["verify"]] {
-            let out = output(driver().args(verb));
-            let text = String::from_utf8_lossy(&out.stdout);
-            assert!(out.status.success() && !text.contains(r#""ok":false"#), "{what}; then {verb:?}: {text}");
-        }
-        let left: Vec<_> = std::fs::read_dir(format!("{}-remy/work", db.display())).unwrap().collect();
-        assert!(left.is_empty(), "{what}: {left:?}");
-    }
-}
-
-/// What a fresh reader sees, without what differs between any two runs.
-fn state(db: &Path) -> String {
-    shell(
-        db,
-        "PRAGMA integrity_check; SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB '_remy_*' ORDER BY 1, 2;
-         SELECT count(*), sum(id), group_concat(name) FROM users; SELECT * FROM sqlite_sequence;",
-    )
-}
-
-fn look_at_everything(dir: &Path) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            look_at_everything(&path);
-        } else if path.extension().is_some_and(|e| e == "db") {
-            output(Command::new("sqlite3").arg(&path).arg("SELECT count(*) FROM sqlite_schema; PRAGMA quick_check;"));
         }
     }
+    // A rollback journal commits by being removed, after its last sync.
+    assert!(olds > 0 && (news > 0) == commits, "{olds} old, {news} new");
+}
+
+fn shell_once(db: &std::path::Path) -> String {
+    shell(db, "SELECT name FROM sqlite_schema ORDER BY name;")
 }
 
 #[test]
-fn a_publish_that_is_killed() {
-    Case::new(&[], &["publish", V2, DROP]).torture("kill", 1);
+fn inside_the_sync_of_the_commit() {
+    die_in_sync(&Case::new(&[], &["publish", V2]), "app.db-wal", true);
+    die_in_sync(&Case::new(PUBLISHED, &["rollback"]), "app.db-wal", true);
 }
 
 #[test]
-fn a_publish_that_is_killed_just_after() {
-    Case::new(&[], &["publish", V2, DROP]).torture("killed", 2);
+fn inside_the_sync_of_the_commit_with_a_rollback_journal() {
+    let case = Case::with("delete", false, &[], &["publish", V2]);
+    die_in_sync(&case, "app.db-journal", false);
+    die_in_sync(&case, "app.db", false);
 }
 
+/// remy is killed again and again, at random changes of files, while shells write. Nothing that they were told is lost.
 #[test]
-fn a_publish_on_a_full_disk() {
-    Case::new(&[], &["publish", V2, DROP]).torture("enospc", 1);
-}
-
-#[test]
-fn a_publish_on_a_disk_that_fails() {
-    Case::new(&[], &["publish", V2, DROP]).torture("eio", 3);
-    Case::new(&[], &["publish", V2, DROP]).torture("short", 3);
-}
-
-#[test]
-fn a_rollback_that_is_killed() {
-    let published: &[&[&str]] = &[&["publish", V2, DROP]];
-    Case::new(published, &["rollback"]).torture("kill", 1);
-    Case::new(published, &["rollback"]).torture("enospc", 3);
+fn again_and_again_under_writers() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = dir.path().join("app.db");
+    const WRITES: &str = "CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE);";
+    shell(&db, &format!("PRAGMA journal_mode = wal; {WRITES} CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);"));
+    let writers: Vec<_> = (0..2).map(|n| Writer::start_paced(&db, n, Duration::from_millis(2))).collect();
+    let driver = |verb: &[&str]| {
+        let mut command = Command::new(built_program("remy-driver"));
+        command.arg(&db).args(verb);
+        command
+    };
+    let schema = |n: u64| format!("{WRITES} CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, c{n} TEXT);");
+    stdout(&mut driver(&["publish", &schema(0), KEEP]));
+    stdout(&mut driver(&["dev_start", "d"]));
+    let (mut killed, mut ended) = (0, 0);
+    for seed in rounds(50) {
+        let mut random = Random::new(seed);
+        let schema = schema(random.below(3));
+        let verb = [&["publish", &schema, KEEP][..], &["publish", &schema, KEEP], &["rollback"], &["dev_reset", "d"]];
+        let verb = random.one_of(&verb);
+        let at = (1 + random.below(160)).to_string();
+        let faults = [("FAULT_DIR", dir.path().to_str().unwrap()), ("FAULT_KIND", "kill"), ("FAULT_AT", &at)];
+        let out = output(driver(verb).env("LD_PRELOAD", fault_library()).envs(faults));
+        let text = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.code().is_none_or(|code| code == 0), "round {seed}: {verb:?} killed at {at}: {text}");
+        *(if out.status.success() { &mut ended } else { &mut killed }) += 1;
+        assert!(writers.iter().all(Writer::is_writing), "round {seed}: a writer met an error");
+    }
+    assert!(killed > ended, "{killed} killed, {ended} not");
+    stdout(&mut driver(&["publish", &schema(9), KEEP]));
+    let verified = stdout(&mut driver(&["verify"]));
+    assert!(verified.starts_with(r#"{"ok":true"#), "{verified}");
+    let releases: serde_json::Value = serde_json::from_str(&stdout(&mut driver(&["releases"]))).unwrap();
+    let databases = releases.as_array().unwrap().iter().filter_map(|release| release["database"].as_str());
+    let databases = databases.map(|database| PathBuf::from(format!("{}-remy/{database}", db.display())));
+    let writes = account(databases.chain([db.clone()]), writers);
+    assert!(writes > 100, "only {writes} writes");
 }

@@ -1,24 +1,38 @@
-//! `cargo demo [DATABASE]`: publishes a change of schema under busy writers, and rolls it back.
+//! `cargo demo`: publishes the example app, changes it, publishes it again and rolls it back, with the command `remy`. Then the
+//! same for a database under busy writers. `cargo demo DATABASE` does the second with a copy of yours.
 //!
-//! Works on a database that it makes, or on a copy of the one that is named. The writers are `sqlite3` shells: another
-//! SQLite, in other processes, that knows nothing of remy.
+//! The writers are `sqlite3` shells: another SQLite, in other processes, that knows nothing of remy.
 use remy_core::{Line, Options, Outcome, Progress, Remy};
-use remy_tests::writer::Writer;
+use remy_tests::{repository, shell, writer::Writer};
 use rusqlite::Connection;
 use std::{
     error::Error,
     path::{Path, PathBuf},
+    process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
 type Done<T = ()> = Result<T, Box<dyn Error>>;
 
-fn main() -> Done {
+fn main() -> ExitCode {
+    match demo() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo() -> Done {
     remy_core::engine::init();
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/demo");
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir)?;
     let dir = dir.canonicalize()?;
+    if std::env::args().nth(1).is_none() {
+        app(&dir.join("app"))?;
+    }
 
     title("A database, and an application that writes to it");
     let live = match std::env::args().nth(1) {
@@ -66,6 +80,63 @@ fn main() -> Done {
     println!("  sqlite> .load ./target/release/libremy0");
     println!("  sqlite> SELECT release, status, restored_from, database FROM remy_releases;");
     println!("  (cargo build --release makes the extension)\n");
+    Ok(())
+}
+
+/// The example app, by the command.
+fn app(dir: &Path) -> Done {
+    title("An app: procure to pay");
+    copy_tree(&repository("tests/app"), dir)?;
+    let package = repository("node-binding");
+    if !package.join("node_modules/esbuild").exists() {
+        run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(&package))?;
+    }
+    // Built as a dependency of this example: target/<profile>/deps.
+    let addon = std::env::current_exe()?.ancestors().nth(2).ok_or("no target folder")?.join("deps/libremy_node.so");
+    let remy = |arguments: &[&str]| -> Done {
+        println!("\n$ remy {}", arguments.join(" "));
+        let mut node = Command::new("node");
+        node.arg(package.join("js/cli/main.js")).args(arguments).current_dir(dir);
+        node.env("REMY_ADDON", &addon).env_remove("REMY_DB");
+        run(&mut node)
+    };
+    let live = dir.join(".remy/live.db");
+    let ask = |sql: &str| println!("\n$ sqlite3 .remy/live.db {sql:?}\n{}", shell(&live, sql).trim_end());
+
+    remy(&["publish", "-m", "first"])?;
+    ask(
+        "INSERT INTO vendors (name, contactEmail, status, paymentTerms) VALUES ('Acme Paper', 'sales@acme.example', 'approved', '30 days')",
+    );
+    title("It changes: vendors gain notes and lose paymentTerms, invoices come");
+    copy_tree(&repository("tests/app-changes"), dir)?;
+    remy(&["publish", "-m", "invoices"])?;
+    remy(&["log"])?;
+    ask("INSERT INTO invoices (number, amount) VALUES ('77', 168)");
+    remy(&["rollback", "--dry-run"])?;
+    remy(&["rollback"])?;
+    remy(&["releases"])?;
+    ask("SELECT name, paymentTerms FROM vendors");
+    Ok(())
+}
+
+/// Runs a command that has to succeed; what it prints is seen.
+fn run(command: &mut Command) -> Done {
+    let status = command.status()?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}").into()) }
+}
+
+/// Copies what is in a folder into another, over what is there.
+fn copy_tree(from: &Path, to: &Path) -> Done {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_tree(&path, &target)?;
+        } else {
+            std::fs::copy(&path, &target)?;
+        }
+    }
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! Runs one verb on a database, and prints its JSON or its error: the process that tests kill, and whose disk they fill.
 //!
-//! `remy-driver DATABASE VERB [ARGUMENT [OPTIONS]]`; with `REMY_PEAK` set, the most memory that it had, in KiB, on stderr.
-use remy_core::{Options, Progress, Remy, Result};
+//! `remy-driver DATABASE VERB [ARGUMENT [OPTIONS]]`; with `REMY_HOST` set, as on a host's SQLite, by the backup API; with `REMY_PEAK` set, the most memory that it had, in KiB, on stderr; with
+//! `REMY_BESIDE` set to steps of the log, a shell inserts a user at the first line of each.
+use remy_core::{Line, Options, Progress, Remy, Result};
 use serde_json::{Value, json};
+use std::sync::{Mutex, PoisonError};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,11 +23,31 @@ fn main() {
 
 fn run(arguments: &[String]) -> Result<Value> {
     let argument = |i: usize| arguments.get(i).map(String::as_str);
-    let app = Remy::open(argument(0).unwrap_or_default())?;
+    let path = argument(0).unwrap_or_default();
+    let host; // stays open as long as the application works on it
+    let app = if std::env::var_os("REMY_HOST").is_some() {
+        remy_core::engine::init();
+        host = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // SAFETY: the connection is open, of the SQLite that rusqlite is bound to, and outlives the application.
+        unsafe { Remy::on_host(host.handle()) }?
+    } else {
+        Remy::open(path)?
+    };
     let text = argument(2).unwrap_or_default();
     let release = text.parse().ok();
     let options = Options::from_json(argument(3).unwrap_or_default())?;
-    let go = Progress::none();
+    let beside = std::env::var("REMY_BESIDE").unwrap_or_default();
+    let steps = Mutex::new(beside.split(',').collect::<Vec<_>>());
+    let insert = |line: &Line| {
+        let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = steps.iter().position(|step| *step == line.step) {
+            steps.remove(at);
+            let sql = format!("INSERT INTO users (name) VALUES ('beside {}')", line.step);
+            let done = std::process::Command::new("sqlite3").arg(path).arg(sql).status();
+            assert!(done.is_ok_and(|status| status.success()));
+        }
+    };
+    let go = Progress::none().on_line(&insert);
     Ok(match argument(1).unwrap_or_default() {
         "publish" => json!(app.publish(text, &options, go)?),
         "stage" => json!(app.stage(text, &options, go)?),
@@ -37,6 +59,8 @@ fn run(arguments: &[String]) -> Result<Value> {
         "dev_start" => json!(app.dev_start(text)?),
         "dev_reset" => json!(app.dev_reset(text)?),
         "dev_truncate" => json!(app.dev_truncate(text)?),
+        "dev_list" => json!(app.dev_list()?),
+        "detach" => json!(app.detach()?),
         "dev_stop" => json!(app.dev_stop(text)?),
         verb => return Err(remy_core::Error::invalid_argument(format!("no verb {verb:?}"))),
     })

@@ -1,5 +1,5 @@
 //! Every verb, as its users expect it to work.
-use remy_core::{Options, Outcome, Progress, Remy};
+use remy_core::{Options, Outcome, Progress, Remy, Statement};
 use remy_tests::{Shell, shell};
 use serde_json::json;
 use std::{
@@ -94,6 +94,53 @@ fn ids_are_not_used_again() {
     app.rollback();
     let id = shell(&app.live, "INSERT INTO users (name) VALUES ('Fay') RETURNING id");
     assert_eq!(id, "6\n", "3 to 5 were given to rows that the rollback set aside");
+}
+
+#[test]
+fn a_diff_shows_effects_behind_its_statements() {
+    let app = App::new();
+    let one = json!({"roles": [{"id": "buyer"}, {"id": "admin"}], "webhooks": [{"secret": "s-old", "method": "paid"}],
+                     "email_routes": [{"method": "inbox"}]});
+    let two = json!({"roles": [{"id": "buyer", "name": "Buyer"}], "webhooks": [{"secret": "s-new", "method": "paid"}],
+                     "cron_jobs": [{"method": "nightly", "schedule": "0 3 * * *"}],
+                     "bot_commands": [{"platform": "telegram", "name": "go", "method": "go"}]});
+    app.publish(V1, json!({"effects": one}));
+    let migrations = app.live.with_file_name("migrations");
+    fs::create_dir_all(&migrations).unwrap();
+    let rows = |options: serde_json::Value| {
+        let options = Options::from_json(&options.to_string()).unwrap();
+        app.remy().diff(V2, &options).unwrap()
+    };
+    let shown = |from: usize, options: serde_json::Value| -> Vec<String> {
+        let rows = rows(options);
+        let ords = rows.iter().map(|row| row.ord as usize);
+        assert!(ords.eq(1..=rows.len()), "{rows:?}");
+        let (statements, effects) = rows.split_at(from);
+        assert!(statements.iter().all(|row| row.strategy != "effect" && !row.sql.is_empty()), "{statements:?}");
+        let nothing = |row: &Statement| row.sql.is_empty() && row.needs.is_none() && row.loses.is_none();
+        assert!(effects.iter().all(|row| row.strategy == "effect" && nothing(row)), "{effects:?}");
+        effects.iter().map(|row| format!("{} {}", row.kind, row.object)).collect()
+    };
+    let without = rows(json!({})).len();
+    assert!(without > 0 && shown(without, json!({})).is_empty(), "without the option they stay");
+    let expected = [
+        "update_role buyer",
+        "remove_role admin",
+        "create_cron_job nightly",
+        "update_webhook paid",
+        "remove_email_route inbox",
+        "create_bot_command telegram/go",
+    ];
+    assert_eq!(shown(without, json!({"effects": two})), expected);
+    assert!(shown(without, json!({"effects": one})).is_empty());
+    // So it does where a migration has to run first.
+    fs::write(migrations.join("0001_x.sql"), "CREATE INDEX by_name ON users (name); DROP INDEX by_name;").unwrap();
+    assert_eq!(shown(without + 1, json!({"effects": two, "migrations": migrations})), expected);
+    // A publish tells them apart, as before.
+    let outcome = app.publish(V2, json!({"effects": two, "dry_run": true}));
+    assert_eq!((outcome.statements.len(), outcome.effects.len()), (without, expected.len()));
+    let e = app.remy().diff(V2, &Options::from_json(r#"{"effects": {"rolls": []}}"#).unwrap()).unwrap_err();
+    assert_eq!(e.code(), "schema_invalid", "{e}");
 }
 
 #[test]
@@ -389,13 +436,11 @@ fn an_empty_file_is_a_database() {
         let options = Options::from_json(&json!({"journal_mode": mode}).to_string()).unwrap();
         let app = Remy::open(&live).unwrap();
         let outcome = app.publish(V1, &options, Progress::none()).unwrap();
-        assert_eq!((outcome.release, outcome.status.as_str()), (2, "live"));
+        assert_eq!((outcome.release, outcome.previous, outcome.status.as_str()), (1, None, "live"));
         shell(&live, "INSERT INTO users (name) VALUES ('Ann')");
+        app.publish(V2, &options, Progress::none()).unwrap();
         app.rollback(None, &options, Progress::none()).unwrap();
-        assert_eq!(
-            shell(&live, "SELECT count(*) FROM sqlite_schema WHERE name = 'users'; PRAGMA integrity_check"),
-            "0\nok\n"
-        );
+        assert_eq!(shell(&live, "SELECT * FROM users; PRAGMA integrity_check"), "1|Ann\nok\n");
     }
 }
 
@@ -412,6 +457,44 @@ fn the_files_of_the_store_are_lives() {
     let snapshot = fs::read_dir(store.join("snapshots")).unwrap().next().unwrap().unwrap().path();
     assert_eq!(mode(&snapshot), 0o440);
     assert_eq!(shell(&snapshot, "PRAGMA journal_mode; SELECT group_concat(name) FROM users"), "delete\nAnn,Bob\n");
+}
+
+/// Any SQLite tool opens a snapshot where it lies, as a user that may not write there.
+#[test]
+fn a_snapshot_in_a_folder_that_may_not_be_written() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let app = App::new();
+    app.publish(V2, json!({}));
+    shell(&app.live, "INSERT INTO users (name) VALUES ('Cid')");
+    app.publish(V3, json!({}));
+    let store = PathBuf::from(format!("{}-remy", app.live.display()));
+    let folder = store.join("snapshots");
+    for (path, mode) in [(app.dir.path(), 0o755), (store.as_path(), 0o755), (folder.as_path(), 0o555)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let files = || -> Vec<_> { fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
+    let before = files();
+    for (release, names) in [(1, "Ann,Bob"), (2, "Ann,Bob,Cid")] {
+        let entry = app.remy().releases().unwrap().into_iter().find(|entry| entry.release == release).unwrap();
+        let snapshot = store.join(entry.database.unwrap());
+        for flags in [&["-batch", "-readonly"][..], &["-batch"]] {
+            let mut shell = std::process::Command::new("sqlite3");
+            shell.args(flags).arg(&snapshot).arg("PRAGMA integrity_check; SELECT group_concat(name) FROM users;");
+            let mut write = std::process::Command::new("sqlite3");
+            write.args(flags).arg(&snapshot).arg("DELETE FROM users;");
+            // SAFETY: geteuid takes nothing and cannot fail.
+            if unsafe { libc::geteuid() } == 0 {
+                // Permissions do not bind root.
+                shell.uid(65534).gid(65534);
+                write.uid(65534).gid(65534);
+            }
+            assert_eq!(remy_tests::stdout(&mut shell), format!("ok\n{names}\n"), "{flags:?}");
+            assert!(!remy_tests::output(&mut write).status.success(), "{flags:?}");
+        }
+    }
+    assert_eq!(files(), before);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(app.remy().verify().unwrap().ok);
 }
 
 #[test]

@@ -95,10 +95,10 @@ impl Writer {
                         break;
                     }
                     let (key, start) = (format!("w{number}-{n}"), Instant::now());
-                    // The last line comes whether the INSERT worked or not.
+                    // The end comes whether the INSERT worked or not: an error skips no more than its line.
                     writeln!(
                         input,
-                        "INSERT INTO app_writes (key) VALUES ('{key}') RETURNING key; SELECT 'end'; {}",
+                        "INSERT INTO app_writes (key) VALUES ('{key}') RETURNING key;\nSELECT 'end'; {}",
                         after(n)
                     )
                     .expect("the shell reads");

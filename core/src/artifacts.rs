@@ -1,15 +1,17 @@
-//! Artifacts: the files that are kept with a release.
+//! Artifacts: the files that are kept with a release, as a folder of hard links to objects.
 use crate::{
     error::{Context, Error, Result},
-    settle,
+    settle::{self, Content},
     store::{self, Store},
 };
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
+    os::{fd::AsRawFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
-/// Copies a file or folder into the store, for a release. Gives its place, relative to the store, and its hash.
+/// Keeps a file or folder in the store, for a release. Gives its place, relative to the store, and its hash.
 pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<(String, String)> {
     if !from.exists() {
         return Err(Error::not_found(format!("there are no artifacts at {}", from.display()))
@@ -17,7 +19,7 @@ pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<(String, 
             .state("Live is unchanged")
             .hint("Check the option artifacts; it is relative to the process"));
     }
-    let place = format!("releases/{release}");
+    let place = place_of(release);
     let to = store.path(&place);
     // Copying live would close a descriptor of it, and with that drop every lock that this process holds on it; copying
     // the store would not end.
@@ -28,68 +30,268 @@ pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<(String, 
             .state("Live is unchanged")
             .hint("Give a folder without them as artifacts"));
     }
+    // Written down before it is there: what a kill leaves of it is found by that.
+    store.catalog.set_artifacts(release, Some(&place), None)?;
+    let mut keeping = Keeping::new(store, &to);
     store.create_folder(&to)?;
-    if from.is_dir() {
-        copy(store, from, &to)?;
+    let kept = if from.is_dir() {
+        keeping.folder(from, &to, Path::new(""))
     } else {
         let name =
             from.file_name().ok_or_else(|| Error::invalid_argument(format!("{} has no name", from.display())))?;
-        copy_file(from, &to.join(name))?;
+        keeping.file(from, &to.join(name), name.into())
     }
-    store::sync_folder(&to)?;
-    let hash = hash(&to)?;
-    Ok((place, hash))
+    .and_then(|()| keeping.finish());
+    if let Err(e) = kept {
+        // The disk may be full of them.
+        keeping.waiting.values().for_each(|(new, _)| drop(store::remove(new)));
+        return Err(e);
+    }
+    Ok((place, whole_hash(keeping.entries)))
 }
 
-fn copy(store: &Store, from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).context(|| format!("reading {}", from.display()))? {
-        let entry = entry.context(|| format!("reading {}", from.display()))?;
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().context(|| format!("looking at {}", path.display()))?;
-        if kind.is_dir() {
-            store.create_folder(&target)?;
-            copy(store, &path, &target)?;
-        } else if kind.is_symlink() {
-            let aim = fs::read_link(&path).context(|| format!("reading {}", path.display()))?;
-            std::os::unix::fs::symlink(aim, &target).context(|| format!("making {}", target.display()))?;
-        } else if kind.is_file() {
-            copy_file(&path, &target)?;
+/// Where the artifacts of a release are kept.
+fn place_of(release: i64) -> String {
+    format!("releases/{release}")
+}
+
+/// The folder of all files that releases are made of, by their content.
+const OBJECTS: &str = "objects";
+
+/// How many objects are written before they are synced.
+const AT_ONCE: usize = 64;
+
+/// A release that is being kept. A file that an earlier one has, too, costs a name, and no second copy.
+struct Keeping<'a> {
+    store: &'a Store,
+    /// Objects that are written, each under another name for now.
+    waiting: BTreeMap<PathBuf, (PathBuf, fs::File)>,
+    /// Folders of objects that were added to.
+    objects: BTreeSet<PathBuf>,
+    folders: Vec<PathBuf>,
+    /// Files of the release, with the object that each is a name of.
+    files: Vec<(PathBuf, PathBuf)>,
+    /// Names in the release, with the hash of what they name.
+    entries: Vec<(PathBuf, String)>,
+}
+
+impl<'a> Keeping<'a> {
+    fn new(store: &'a Store, to: &Path) -> Self {
+        Self {
+            store,
+            waiting: BTreeMap::new(),
+            objects: BTreeSet::new(),
+            folders: vec![to.to_owned()],
+            files: Vec::new(),
+            entries: Vec::new(),
         }
     }
-    store::sync_folder(to)
+
+    fn folder(&mut self, from: &Path, to: &Path, below: &Path) -> Result<()> {
+        for entry in fs::read_dir(from).context(|| format!("reading {}", from.display()))? {
+            let entry = entry.context(|| format!("reading {}", from.display()))?;
+            let (path, target, name) = (entry.path(), to.join(entry.file_name()), below.join(entry.file_name()));
+            let kind = entry.file_type().context(|| format!("looking at {}", path.display()))?;
+            if kind.is_dir() {
+                self.store.create_folder(&target)?;
+                self.folders.push(target.clone());
+                self.folder(&path, &target, &name)?;
+            } else if kind.is_symlink() {
+                let aim = fs::read_link(&path).context(|| format!("reading {}", path.display()))?;
+                std::os::unix::fs::symlink(&aim, &target).context(|| format!("making {}", target.display()))?;
+                self.entries.push((name, pointing_at(&aim)));
+            } else if kind.is_file() {
+                self.file(&path, &target, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, from: &Path, to: &Path, name: PathBuf) -> Result<()> {
+        let doing = || format!("keeping {}", from.display());
+        let runs = fs::metadata(from).context(doing)?.mode() & 0o100 != 0;
+        let mut source = fs::File::open(from).context(doing)?;
+        let mut content = settle::hash_of(&mut source, &mut std::io::sink()).context(doing)?;
+        if !self.has(&self.object(&content, runs), &content) {
+            content = self.add_object(from, runs)?;
+        }
+        self.files.push((to.to_owned(), self.object(&content, runs)));
+        self.entries.push((name, content.hash));
+        Ok(())
+    }
+
+    /// Whether an object is there, or will be. Its content is what `verify` reads: an object is whole before it has its name, is
+    /// never written to after that, and is write-protected.
+    fn has(&self, object: &Path, content: &Content) -> bool {
+        self.waiting.contains_key(object) || fs::metadata(object).is_ok_and(|found| found.len() == content.bytes)
+    }
+
+    /// Where a content is kept. A file that can be run and one that cannot are two, though their content is one.
+    fn object(&self, content: &Content, runs: bool) -> PathBuf {
+        let (folder, name) = content.hash.split_at(2);
+        self.store.path(&format!("{OBJECTS}/{folder}/{name}{}", if runs { "x" } else { "" }))
+    }
+
+    /// Copies a file to where it waits to become an object, and gives what it copied: the file may have changed since anybody
+    /// looked at it, and what is written is what the name has to be of.
+    fn add_object(&mut self, from: &Path, runs: bool) -> Result<Content> {
+        // Recovery empties this folder of what a process leaves that is killed.
+        let new = self.store.path(&format!("work/object-{}", self.waiting.len()));
+        store::remove(&new)?;
+        let mut file = self.store.create(&new)?;
+        let copied = fs::File::open(from)
+            .and_then(|mut source| settle::hash_of(&mut source, &mut file))
+            .context(|| format!("copying {} to {}", from.display(), new.display()))
+            .and_then(|content| self.store.protect_object(&new, runs).map(|()| content));
+        let content = match copied {
+            Ok(content) => content,
+            Err(e) => {
+                let _ = store::remove(&new);
+                return Err(e);
+            }
+        };
+        let object = self.object(&content, runs);
+        if self.has(&object, &content) {
+            // It changed into what is there.
+            store::remove(&new)?;
+            return Ok(content);
+        }
+        // The disk begins with it now: when one of many is synced, the others are there as good as already. Otherwise each would
+        // cost a journalling file system a commit of its own.
+        // SAFETY: the descriptor is open. A file system that does not do this has more to do when it syncs.
+        let _ = unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+        self.waiting.insert(object, (new, file));
+        if self.waiting.len() == AT_ONCE {
+            self.name_objects()?;
+        }
+        Ok(content)
+    }
+
+    /// Gives the objects that wait their names.
+    fn name_objects(&mut self) -> Result<()> {
+        for (object, (new, file)) in &self.waiting {
+            // Before it has its name: no power cut leaves half an object.
+            file.sync_all().context(|| format!("syncing {}", new.display()))?;
+            let folder = object.parent().unwrap_or(object);
+            if !folder.exists() {
+                self.store.create_folder(folder)?;
+            }
+            // Over one that is not whole, too: nobody's release can be made of that.
+            fs::rename(new, object).context(|| format!("renaming {} to {}", new.display(), object.display()))?;
+            self.objects.insert(folder.to_owned());
+        }
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Gives the files of the release their names, and makes all of it durable.
+    fn finish(&mut self) -> Result<()> {
+        self.name_objects()?;
+        for (to, object) in &self.files {
+            // A file system without links, or an object that has all the links it may have: a copy does as well.
+            if fs::hard_link(object, to).is_err() {
+                fs::copy(object, to)
+                    .and_then(|_| fs::File::open(to)?.sync_all())
+                    .context(|| format!("keeping {}", to.display()))?;
+            }
+        }
+        // From the inside out: once the outermost is durable, so is all that it leads to.
+        for folder in self.objects.iter().chain(self.folders.iter().rev()) {
+            store::sync_folder(folder)?;
+        }
+        if !self.objects.is_empty() {
+            store::sync_folder(&self.store.path(OBJECTS))?;
+        }
+        store::sync_folder(&self.store.path("releases"))
+    }
 }
 
-fn copy_file(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to)
-        .and_then(|_| fs::File::open(to)?.sync_all())
-        .context(|| format!("copying {} to {}", from.display(), to.display()))
+fn pointing_at(aim: &Path) -> String {
+    format!("-> {}", aim.display())
+}
+
+/// One hash over names and contents, in the order of names.
+fn whole_hash(mut entries: Vec<(PathBuf, String)>) -> String {
+    entries.sort();
+    let mut hasher = blake3::Hasher::new();
+    for (name, content) in entries {
+        hasher.update(name.as_os_str().as_encoded_bytes()).update(b"\0").update(content.as_bytes()).update(b"\0");
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Removes what was kept under a place, and the objects that nothing names any more. Only for who holds the store's lock.
+pub(crate) fn remove(store: &Store, place: &str) -> Result<()> {
+    store::remove_folder(&store.path(place))?;
+    let objects = store.path(OBJECTS);
+    let Ok(folders) = fs::read_dir(&objects) else { return Ok(()) };
+    let doing = || format!("reading {}", objects.display());
+    for folder in folders {
+        for object in fs::read_dir(folder.context(doing)?.path()).context(doing)? {
+            let object = object.context(doing)?;
+            if object.metadata().context(doing)?.nlink() == 1 {
+                store::remove(&object.path())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes what was kept for a release that failed.
 pub(crate) fn forget(store: &Store, release: i64) -> Result<()> {
-    let kept = store.path(&format!("releases/{release}"));
-    if kept.exists() {
-        fs::remove_dir_all(&kept).context(|| format!("removing {}", kept.display()))?;
-    }
+    // Its own place, whatever is written down: a rollback that failed has the place of the release that it was to bring back.
+    remove(store, &place_of(release))?;
     store.catalog.set_artifacts(release, None, None)
 }
 
-/// One hash over names and contents, in the order of names.
+/// Removes what stands in the place of a release that has just been given its number: of one whose number a power cut has
+/// taken back.
+pub(crate) fn make_way(store: &Store, release: i64) -> Result<()> {
+    let place = place_of(release);
+    if store.path(&place).exists() { remove(store, &place) } else { Ok(()) }
+}
+
+/// Removes what is kept for releases that never went live and never will. A process may have died before it did.
+pub(crate) fn forget_fruitless(store: &Store) -> Result<()> {
+    for (release, place) in store.catalog.fruitless()? {
+        // A power cut may have kept either without the other.
+        if place.is_some() || store.path(&place_of(release)).exists() {
+            forget(store, release)?;
+        }
+    }
+    Ok(())
+}
+
+/// The hash of what is kept, read again.
 pub(crate) fn hash(root: &Path) -> Result<String> {
     let mut names = Vec::new();
     list(root, Path::new(""), &mut names)?;
-    names.sort();
-    let mut hasher = blake3::Hasher::new();
+    let mut entries = Vec::with_capacity(names.len());
     for name in names {
         let path = root.join(&name);
         let content = if path.is_symlink() {
-            format!("-> {}", fs::read_link(&path).context(|| format!("reading {}", path.display()))?.display())
+            pointing_at(&fs::read_link(&path).context(|| format!("reading {}", path.display()))?)
         } else {
             settle::hash(&path)?
         };
-        hasher.update(name.as_os_str().as_encoded_bytes()).update(b"\0").update(content.as_bytes()).update(b"\0");
+        entries.push((name, content));
     }
-    Ok(hasher.finalize().to_hex().to_string())
+    Ok(whole_hash(entries))
+}
+
+/// Reads every object again. Gives those whose content is not what their name says.
+pub(crate) fn changed_objects(store: &Store) -> Result<Vec<String>> {
+    let root = store.path(OBJECTS);
+    let mut names = Vec::new();
+    list(&root, Path::new(""), &mut names)?;
+    let mut changed = Vec::new();
+    for name in names {
+        let said: String = name.to_string_lossy().chars().filter(|&c| c != '/' && c != 'x').collect();
+        if settle::hash(&root.join(&name))? != said {
+            changed.push(format!("{OBJECTS}/{}", name.display()));
+        }
+    }
+    Ok(changed)
 }
 
 fn list(root: &Path, below: &Path, names: &mut Vec<PathBuf>) -> Result<()> {

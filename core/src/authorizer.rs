@@ -1,6 +1,6 @@
 //! What SQL that is not remy's own may not do on a clone.
 use crate::error::{Context, Result};
-use rusqlite::{Connection, ffi};
+use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
     cell::RefCell,
     ffi::{CStr, c_char, c_int, c_void},
@@ -34,7 +34,8 @@ const PRAGMAS: &[&str] = &[
     "user_version",
 ];
 
-/// While it lives, its connection refuses what a migration may not do.
+/// While it lives, its connection refuses what a migration may not do. Raw pages (`sqlite_dbpage`, under whatever name) and the
+/// tables behind virtual ones are what SQLite's own defensive mode keeps from it.
 pub(crate) struct Authorizer<'c> {
     conn: &'c Connection,
     denied: Box<RefCell<Option<String>>>,
@@ -48,6 +49,8 @@ impl<'c> Authorizer<'c> {
         // SAFETY: the handle is open; `denied` has a place of its own that outlives the registration, which drop ends.
         let code = unsafe { ffi::sqlite3_set_authorizer(conn.handle(), Some(judge), data) };
         let guard = Self { conn, denied };
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
+            .context(|| "setting the authorizer".to_owned())?;
         if code == ffi::SQLITE_OK { Ok(()) } else { Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)) }
             .context(|| "setting the authorizer".to_owned())?;
         Ok(guard)
@@ -63,6 +66,8 @@ impl Drop for Authorizer<'_> {
     fn drop(&mut self) {
         // SAFETY: the handle is open for as long as the connection is borrowed.
         unsafe { ffi::sqlite3_set_authorizer(self.conn.handle(), None, ptr::null_mut()) };
+        // As `rehearse::prepare` has it. It can fail only where setting it has.
+        let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false);
     }
 }
 
@@ -115,7 +120,8 @@ mod tests {
     fn what_could_reach_beyond_the_clone_is_refused() {
         crate::engine::init();
         let conn = Connection::open_in_memory().unwrap();
-        conn.execute_batch("CREATE TABLE _remy_x(a); CREATE TABLE t(a); BEGIN").unwrap();
+        conn.execute_batch("CREATE TABLE _remy_x(a); CREATE TABLE t(a); CREATE VIRTUAL TABLE f USING fts5(a); BEGIN")
+            .unwrap();
         let guard = Authorizer::new(&conn).unwrap();
         for sql in [
             "ATTACH ':memory:' AS x",
@@ -138,6 +144,9 @@ mod tests {
         ] {
             assert!(conn.execute_batch(sql).is_err(), "{sql}");
             assert!(guard.denied().is_some(), "{sql}");
+        }
+        for sql in ["DELETE FROM sqlite_schema", "UPDATE sqlite_dbpage SET data = data", "DELETE FROM f_data"] {
+            assert!(conn.execute_batch(sql).is_err(), "{sql}");
         }
         conn.execute_batch(
             "INSERT INTO t VALUES(1); PRAGMA user_version=7; SELECT * FROM _remy_x; PRAGMA table_info(t)",

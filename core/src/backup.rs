@@ -26,7 +26,7 @@ use std::{
 
 /// Pages copied between two looks at the clock.
 const STEP: i32 = 256;
-/// How often the lock is let go at least because a plan would take too long under it, or a writer of a rollback journal slipped in.
+/// How often the lock is let go at least because a plan would take too long under it.
 const TRIES: u32 = 5;
 
 /// An open backup. Dropped before its last page is copied, it rolls back what it wrote.
@@ -52,7 +52,7 @@ impl<'a> Backup<'a> {
             Some(handle) => Ok(Self { handle, to }),
             // SAFETY: the handle is open.
             None => Err(sqlite::failure(to, unsafe { ffi::sqlite3_errcode(to.handle()) }))
-                .context(|| "starting a backup".into()),
+                .context(|| format!("starting a backup to {}", sqlite::name(to))),
         }
     }
 
@@ -62,7 +62,9 @@ impl<'a> Backup<'a> {
             ffi::SQLITE_OK => Ok(Step::More),
             ffi::SQLITE_DONE => Ok(Step::Done),
             code if matches!(code & 0xff, ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => Ok(Step::Busy),
-            code => Err(sqlite::failure(self.to, code)).context(|| "copying pages by the backup API".into()),
+            // The destination's own message may be of something else, and there may be none.
+            code => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+                .context(|| format!("copying pages to {} by the backup API", sqlite::name(self.to))),
         }
     }
 
@@ -100,6 +102,8 @@ pub(crate) struct Copy<'a> {
     /// `PRAGMA data_version` of `conn` in the transaction that was copied: another one says that somebody has committed.
     version: i64,
     bytes: u64,
+    /// How long it took.
+    took: Duration,
 }
 
 impl<'a> Copy<'a> {
@@ -113,14 +117,14 @@ impl<'a> Copy<'a> {
         let copy = copied?;
         crate::clone::set_journal_bytes(path, 2)?;
         copy.sync()?;
-        store::sync_folder(path.parent().unwrap_or(path))?;
+        store::sync_name(path)?;
         Ok(copy)
     }
 
     /// Copies live into an empty file, byte for byte.
     pub(crate) fn into_file(live: &'a Live, path: &Path) -> Result<Self> {
         let conn = live.connect()?;
-        let mut copy = Self { live, conn, path: path.to_owned(), version: 0, bytes: 0 };
+        let mut copy = Self { live, conn, path: path.to_owned(), version: 0, bytes: 0, took: Duration::ZERO };
         let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
         to.execute_batch("PRAGMA synchronous = OFF")?;
         copy.fill(&to)?;
@@ -136,8 +140,13 @@ impl<'a> Copy<'a> {
         self.conn.execute_batch("BEGIN").context(doing)?;
         let filled = (|| {
             self.conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
+            if self.bytes > 0 {
+                self.live.same_page_size(&self.conn, sqlite::pragma(to, "page_size")?)?;
+            }
             let version = data_version(&self.conn)?;
+            let start = Moment::now();
             copy(&self.conn, to)?;
+            self.took = start.elapsed();
             Ok::<_, Error>(version)
         })();
         let _ = self.conn.execute_batch("ROLLBACK");
@@ -174,7 +183,7 @@ impl<'a> Copy<'a> {
         &mut self,
         clone: &mut Pair,
         mut other: Option<&mut Pair>,
-        terms: Terms,
+        mut terms: Terms,
         options: &Options,
         log: &Log<'_>,
         change: &mut Change<'_>,
@@ -182,73 +191,79 @@ impl<'a> Copy<'a> {
     ) -> Result<Ended, Failure> {
         let live = self.live;
         let max_pause = options.max_pause();
-        let journal = live.shape(&self.conn)?.journal_mode != "wal";
+        // The name that the pair's WAL has lost must not come back when the power is cut after live's COMMIT.
+        store::sync_name(&self.path)?;
         intend()?;
-        let start = Moment::now();
+        let (start, mut behind) = (Moment::now(), false);
         for attempt in 1.. {
             if attempt > TRIES && start.elapsed() > options.lock_timeout() {
                 break;
             }
             log.progress().check()?;
+            if std::mem::take(&mut behind) && !self.rehearse_again(clone, other.as_deref_mut(), &mut terms, change)? {
+                return Ok(Ended::SchemaChanged);
+            }
             let writer = live.connect()?;
-            writer.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")?;
-            writer.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
+            let doing = || format!("preparing to write {}", live.shown());
+            writer.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0").context(doing)?;
+            writer.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
             writer.busy_timeout(Duration::ZERO)?;
             let waiting = Moment::now();
             // A rollback journal: step(0) shuts readers out, so the last update comes before it, under a lock that only
-            // writers wait for.
-            if journal {
-                begin_immediate(&self.conn, options.lock_timeout(), live)?;
-                let pause = Moment::now();
-                let mut image = None;
-                let path = clone.path().with_extension("plain.db");
-                let updated = (|| {
-                    let updated = self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change)?;
-                    if matches!(updated, Updated::Ready) {
-                        hide(clone, other.as_deref())?;
-                        image = Some(plain(self::image(clone, other.as_deref_mut(), live)?, live, &path)?);
-                    }
-                    data_version(&writer)?; // reads the file, so that the number below is of now
-                    Ok::<_, Error>((updated, file_data_version(&writer)?))
-                })();
-                let _ = self.conn.execute_batch("ROLLBACK");
-                let (updated, expected) = updated?;
-                let image = match (updated, image) {
-                    (Updated::Ready, Some(image)) => image,
-                    (Updated::SchemaChanged, _) => return Ok(Ended::SchemaChanged),
-                    (Updated::Ready | Updated::TooLong, _) => continue,
-                };
-                let backup = Backup::new(&image, &writer)?;
-                // This one waits for readers, too, and new ones for it: no longer than a switch may take.
-                let timeout = options.lock_timeout().min(max_pause);
-                lock(&backup, timeout, live).map_err(|e| {
-                    let waited = timeout.as_millis();
-                    match e {
-                        Error::Busy(_) => Error::busy(format!("readers or writers of {} did not leave for {waited} ms", live.shown()))
-                            .state("Live is unchanged")
-                            .hint("End the long transactions of others, or put live into WAL mode, where nobody waits for readers"),
-                        e => e,
-                    }
-                })?;
-                // A writer may have slipped in between the two locks.
-                if file_data_version(&writer)? != expected {
+            // writers wait for, and that is held on until then. Asked of this very connection: somebody may have turned on
+            // WAL since the clone was taken; while this one reads through a WAL, nobody can turn it off.
+            if live.shape(&writer)?.journal_mode != "wal" {
+                if !shut_writers_out(&writer, options.lock_timeout(), live)? {
                     continue;
                 }
-                return finish(live, &backup, log, pause, waiting, max_pause, attempt);
+                let pause = Moment::now();
+                let counter = change_counter(&writer)?;
+                let ran_again = match self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change)? {
+                    Updated::Ready { ran_again } => ran_again,
+                    Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
+                    Updated::TooLong => {
+                        behind = true;
+                        continue;
+                    }
+                };
+                let path = clone.path().with_extension("plain.db");
+                let image = plain(image(clone, other.as_deref_mut(), live)?, live, &path)?;
+                let backup = Backup::new(&image, &writer)?;
+                // Waits for readers, and new ones for it: no longer than a switch may take.
+                let timeout = max_pause.saturating_sub(pause.elapsed());
+                lock(&backup, timeout, live).map_err(|e| match e {
+                    Error::Busy(_) => Error::busy(format!(
+                        "readers of {} did not leave within max_pause_ms ({} ms)",
+                        live.shown(),
+                        max_pause.as_millis()
+                    ))
+                    .state("Live is unchanged")
+                    .hint("End the long transactions of others, or put live into WAL mode, where nobody waits for readers"),
+                    e => e,
+                })?;
+                if change_counter(&writer)? != counter {
+                    return Err(
+                        Error::internal(format!("somebody wrote to {} under its write lock", live.shown())).into()
+                    );
+                }
+                return finish(live, &backup, log, max_pause, &Held { waiting, pause, attempt, ran_again });
             }
             let source: *const Connection = image(clone, other.as_deref_mut(), live)?;
             // SAFETY: the connection stays open until the backup is dropped: below, `clone` and `other` are only written
             // through it, never closed. The borrow checker cannot see that an open pair keeps its connection.
             let backup = Backup::new(unsafe { &*source }, &writer)?;
             lock(&backup, options.lock_timeout(), live)?;
-            let locked = Moment::now();
-            match self.update(clone, other.as_deref_mut(), terms, max_pause, locked, change)? {
-                Updated::Ready => {}
+            let pause = Moment::now();
+            let ran_again = match self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change)? {
+                Updated::Ready { ran_again } => ran_again,
                 Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
-                Updated::TooLong => continue,
-            }
-            hide(clone, other.as_deref())?;
-            return finish(live, &backup, log, locked, waiting, max_pause, attempt);
+                Updated::TooLong => {
+                    behind = true;
+                    continue;
+                }
+            };
+            return finish(live, &backup, log, max_pause, &Held { waiting, pause, attempt, ran_again });
         }
         Err(Error::pause_exceeded(format!(
             "somebody wrote to {} each time before the image could be switched in",
@@ -269,39 +284,49 @@ impl<'a> Copy<'a> {
         pause: Moment,
         change: &mut Change<'_>,
     ) -> Result<Updated> {
-        let cookie: i64 = self.conn.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+        let cookie: i64 = sqlite::pragma(&self.conn, "schema_version")?;
         if cookie != terms.cookie {
             return Ok(Updated::SchemaChanged);
         }
         if data_version(&self.conn)? == self.version {
-            return Ok(Updated::Ready);
+            return Ok(Updated::Ready { ran_again: false });
         }
-        if terms.took > max_pause {
+        // While writers wait, live is copied once more, and the change made again.
+        if self.took + terms.took > max_pause {
             return Ok(Updated::TooLong);
         }
-        let to = clone.open(self.live)?;
-        // In a transaction already, on a rollback journal; `fill` begins one of its own.
-        if self.conn.is_autocommit() {
-            self.fill(to)?;
-        } else {
-            self.version = data_version(&self.conn)?;
-            let reader = self.live.connect()?;
-            copy(&reader, to)?;
-        }
-        fold(to)?;
-        self.sync()?;
+        self.refill(clone)?;
         let image = image(clone, other, self.live)?;
         let deadline = sqlite::Deadline::new(image, pause, max_pause);
         match change(image, &self.conn) {
             Err(_) if deadline.has_passed() => Err(exceeded(max_pause)),
             Err(e) => Err(e),
-            Ok(()) => Ok(Updated::Ready),
+            Ok(()) => Ok(Updated::Ready { ran_again: true }),
         }
+    }
+
+    /// Brings the image up to date while writers go on, for another attempt. `false`: live's schema is another one.
+    fn rehearse_again(
+        &mut self,
+        clone: &mut Pair,
+        other: Option<&mut Pair>,
+        terms: &mut Terms,
+        change: &mut Change<'_>,
+    ) -> Result<bool> {
+        self.refill(clone)?;
+        if sqlite::pragma::<i64>(clone.open(self.live)?, "schema_version")? != terms.cookie {
+            return Ok(false);
+        }
+        let image = image(clone, other, self.live)?;
+        let start = Moment::now();
+        change(image, &self.conn)?;
+        terms.took = start.elapsed();
+        Ok(true)
     }
 }
 
 enum Updated {
-    Ready,
+    Ready { ran_again: bool },
     SchemaChanged,
     TooLong,
 }
@@ -313,18 +338,14 @@ fn image<'p>(clone: &'p mut Pair, other: Option<&'p mut Pair>, live: &Live) -> R
     }
 }
 
-fn hide(clone: &Pair, other: Option<&Pair>) -> Result<()> {
-    clone.hide_wal()?;
-    other.map_or(Ok(()), Pair::hide_wal)
-}
-
 /// Copies one database into another, schema cookie and all: a backup gives its destination a cookie of its own, and the
 /// clone's is what tells whether somebody else changed live's schema.
 fn copy(from: &Connection, to: &Connection) -> Result<()> {
-    let cookie: i64 = from.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+    let cookie: i64 = sqlite::pragma(from, "schema_version")?;
     Backup::new(from, to)?.run()?;
     to.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?; // with it, the pragma does nothing
-    to.execute_batch(&format!("PRAGMA schema_version = {cookie}")).context(|| "writing a clone's schema cookie".into())
+    to.execute_batch(&format!("PRAGMA schema_version = {cookie}"))
+        .context(|| format!("writing the schema cookie of {}", sqlite::name(to)))
 }
 
 /// Copies an image to where it is no pair: a backup takes over the bytes of page 1 that say how a database is journaled, and
@@ -333,9 +354,10 @@ fn plain(image: &Connection, live: &Live, path: &Path) -> Result<Connection> {
     store::remove(path)?;
     drop(store::create_like(&live.path, path)?);
     let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
-    to.execute_batch("PRAGMA synchronous = OFF")?;
+    let doing = || format!("writing {}", path.display());
+    to.execute_batch("PRAGMA synchronous = OFF").context(doing)?;
     copy(image, &to)?;
-    to.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    to.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).context(doing)?;
     Ok(to)
 }
 
@@ -343,16 +365,21 @@ fn plain(image: &Connection, live: &Live, path: &Path) -> Result<Connection> {
 fn fold(conn: &Connection) -> Result<()> {
     let left: i64 = conn
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-        .context(|| "bringing a clone up to date".into())?;
+        .context(|| format!("bringing {} up to date", sqlite::name(conn)))?;
     if left == 0 { Ok(()) } else { Err(Error::internal("a clone's WAL stayed busy")) }
 }
 
 fn data_version(conn: &Connection) -> Result<i64> {
-    conn.query_row("PRAGMA data_version", [], |row| row.get(0)).context(|| "reading data_version of live".into())
+    conn.query_row("PRAGMA data_version", [], |row| row.get(0))
+        .context(|| format!("reading data_version of {}", sqlite::name(conn)))
 }
 
-fn file_data_version(conn: &Connection) -> Result<i64> {
-    Ok(i64::from(sqlite::file_data_version(conn)?))
+/// The change counter of a database with a rollback journal, as it stands in the file: also under a lock, in which SQLite does
+/// not look for it.
+fn change_counter(conn: &Connection) -> Result<[u8; 4]> {
+    let mut counter = [0; 4];
+    sqlite::read_main_file(conn, 24, &mut counter)?;
+    Ok(counter)
 }
 
 /// Tries often, until it is done or `timeout` has passed: SQLite's busy handler sleeps too long to get in between busy
@@ -368,15 +395,22 @@ fn poll(timeout: Duration, live: &Live, mut attempt: impl FnMut() -> Result<Step
     Ok(())
 }
 
-/// Keeps every other writer out, on a connection that goes on reading.
-fn begin_immediate(conn: &Connection, timeout: Duration, live: &Live) -> Result<()> {
-    conn.busy_timeout(Duration::ZERO)?;
-    poll(timeout, live, || match conn.execute_batch("BEGIN IMMEDIATE") {
+/// Takes the write lock of a database with a rollback journal, and keeps it outside of a transaction, as a backup wants its
+/// destination: in EXCLUSIVE locking mode a ROLLBACK lets go of no lock. (A COMMIT would first shut readers out, too.) Between
+/// two locks, a busy writer would slip in each time.
+/// `false`, and no lock: somebody has turned on WAL.
+fn shut_writers_out(writer: &Connection, timeout: Duration, live: &Live) -> Result<bool> {
+    poll(timeout, live, || match writer.execute_batch("BEGIN IMMEDIATE") {
         Err(e) if is_busy(&e) => Ok(Step::Busy),
-        Err(e) => Err(e.into()),
-        Ok(()) => Ok(Step::Done),
+        outcome => outcome.context(|| format!("taking the write lock of {}", live.shown())).map(|()| Step::Done),
     })?;
-    Ok(conn.busy_timeout(timeout)?)
+    let doing = || format!("keeping the write lock of {}", live.shown());
+    if live.shape(writer)?.journal_mode == "wal" {
+        writer.execute_batch("ROLLBACK").context(doing)?;
+        return Ok(false);
+    }
+    writer.execute_batch("PRAGMA locking_mode = EXCLUSIVE; ROLLBACK").context(doing)?;
+    Ok(true)
 }
 
 /// Takes live's write lock.
@@ -384,16 +418,19 @@ fn lock(backup: &Backup<'_>, timeout: Duration, live: &Live) -> Result<()> {
     poll(timeout, live, || backup.step(0))
 }
 
-fn finish(
-    live: &Live,
-    backup: &Backup<'_>,
-    log: &Log<'_>,
-    pause: Moment,
+/// The lock that a switch holds.
+struct Held {
+    /// Since when it was waited for.
     waiting: Moment,
-    max_pause: Duration,
+    /// Since when writers wait.
+    pause: Moment,
     attempt: u32,
-) -> Result<Ended, Failure> {
-    let lock_wait = waiting.elapsed().saturating_sub(pause.elapsed());
+    ran_again: bool,
+}
+
+fn finish(live: &Live, backup: &Backup<'_>, log: &Log<'_>, max_pause: Duration, held: &Held) -> Result<Ended, Failure> {
+    let pause = held.pause;
+    let lock_wait = held.waiting.elapsed().saturating_sub(pause.elapsed());
     // Nothing is committed before the last page is copied, and a step of 0 does not know how many there are.
     let mut copied = 0;
     loop {
@@ -405,7 +442,7 @@ fn finish(
             Step::More => copied += pages,
             Step::Busy => std::thread::sleep(Duration::from_micros(200)),
             // One page in all: committed with it.
-            Step::Done => return Ok(done(backup, pause, lock_wait, attempt)),
+            Step::Done => return Ok(done(backup, held, lock_wait)),
         }
         if pause.elapsed() > max_pause {
             return Err(exceeded(max_pause).into());
@@ -416,7 +453,7 @@ fn finish(
     log.progress().check()?;
     loop {
         match backup.step(-1) {
-            Ok(Step::Done) => return Ok(done(backup, pause, lock_wait, attempt)),
+            Ok(Step::Done) => return Ok(done(backup, held, lock_wait)),
             Ok(Step::More | Step::Busy) if pause.elapsed() <= max_pause => {
                 std::thread::sleep(Duration::from_micros(200))
             }
@@ -426,15 +463,16 @@ fn finish(
     }
 }
 
-fn done(backup: &Backup<'_>, pause: Moment, lock_wait: Duration, attempts: u32) -> Ended {
+fn done(backup: &Backup<'_>, held: &Held, lock_wait: Duration) -> Ended {
     let pages = u64::try_from(backup.total()).unwrap_or(0);
     Ended::Done(Switched {
         by: "backup",
-        pause_ms: clock::ms(pause.elapsed()),
+        pause_ms: clock::ms(held.pause.elapsed()),
         lock_wait_ms: clock::ms(lock_wait),
         pages_written: pages,
         pages_total: pages,
-        attempts,
+        attempts: held.attempt,
+        ran_again: held.ran_again,
     })
 }
 
@@ -449,7 +487,10 @@ pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> R
     };
     let backup = Backup::new(plain.as_ref().map_or_else(|| image.open(target), Ok)?, &writer)?;
     lock(&backup, options.lock_timeout(), target)?;
-    while backup.step(STEP)? != Step::Done {
+    // The last of them commits.
+    while backup.step(STEP).map_err(|e| e.state("Whether it was reset is not known").hint("Reset it again"))?
+        != Step::Done
+    {
         std::thread::yield_now();
     }
     Ok(())

@@ -4,14 +4,17 @@ use crate::{
     error::{Context, Error, Result},
     live::Live,
     marker::Marker,
-    store,
+    sqlite, store,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use std::{path::Path, time::Duration};
 
 /// The format that this version writes, in `user_version`. A newer one is refused.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+
+/// What brings a catalog of format n to n + 1, from format 1 on.
+const UPGRADES: &[&str] = &["ALTER TABLE releases ADD COLUMN preview TEXT"];
 
 /// A release, as `remy_releases` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +25,7 @@ pub struct Release {
     pub label: Option<String>,
     /// The commit that it was made from.
     pub commit: Option<String>,
-    /// `building`, `compiled`, `live`, `superseded` or `failed`.
+    /// `building`, `compiled`, `preview`, `live`, `superseded` or `failed`.
     pub status: String,
     /// When its publish began.
     pub created_at: i64,
@@ -38,6 +41,8 @@ pub struct Release {
     pub database_bytes: Option<i64>,
     /// When its database was dropped.
     pub pruned_at: Option<i64>,
+    /// The name of the preview that it is, or was.
+    pub preview: Option<String>,
 }
 
 /// A line of a build log.
@@ -75,6 +80,8 @@ pub(crate) struct Entry {
     pub(crate) artifacts: Option<String>,
     pub(crate) artifacts_hash: Option<String>,
     pub(crate) declared: Option<String>,
+    pub(crate) preview: Option<String>,
+    pub(crate) live_at: Option<i64>,
 }
 
 /// A snapshot.
@@ -95,7 +102,8 @@ pub(crate) struct Intent {
     pub(crate) switch_id: String,
     pub(crate) old_switch: Option<String>,
     pub(crate) release: i64,
-    pub(crate) previous: i64,
+    /// The release that is live before it; none where live was empty.
+    pub(crate) previous: Option<i64>,
     pub(crate) work: String,
     pub(crate) snapshot: String,
 }
@@ -116,8 +124,67 @@ pub(crate) struct Catalog {
     conn: Connection,
 }
 
-fn doing(what: &str) -> String {
-    format!("{what} in the catalog")
+/// Keeps a catalog of an older format beside it. Only for who holds its write lock, so that no two are at it.
+fn keep_copy(path: &Path, live: &Live, version: i64) -> Result<()> {
+    let copy = path.with_file_name(format!("catalog.{version}.db"));
+    if copy.exists() {
+        return Ok(()); // of an upgrade that was cut off
+    }
+    // Under another name until it is whole: what a crash leaves of it is not taken for the copy.
+    let new = path.with_file_name(format!("catalog.{version}.new"));
+    let doing = || format!("keeping the catalog as {}", copy.display());
+    store::remove(&new)?;
+    let file = store::create_like(&live.path, &new)?;
+    // A connection of its own: VACUUM works in no transaction. It reads what was committed before the lock was taken.
+    let conn = store::open_catalog(path, live).context(doing)?;
+    conn.execute("VACUUM INTO ?1", [new.to_string_lossy()]).context(doing)?;
+    file.sync_all().and_then(|()| std::fs::rename(&new, &copy)).context(doing)?;
+    store::sync_name(path)
+}
+
+/// Makes the tables, or changes those of an older format, in one transaction.
+fn bring_up_to_date(conn: &Connection, path: &Path, live: &Live) -> Result<()> {
+    let doing = || format!("bringing the catalog {} up to date", path.display());
+    conn.execute_batch("BEGIN IMMEDIATE").context(doing)?;
+    let done = (|| {
+        // Again, under the lock: another process may have been faster.
+        let version = format_of(conn, path)?;
+        match usize::try_from(version) {
+            Ok(0) => conn.execute_batch(include_str!("catalog.sql")).context(doing)?,
+            Ok(at) if version < FORMAT => {
+                keep_copy(path, live, version)?;
+                UPGRADES[at - 1..].iter().try_for_each(|sql| conn.execute_batch(sql)).context(doing)?;
+            }
+            _ => {}
+        }
+        conn.execute_batch(&format!("PRAGMA user_version = {FORMAT}; COMMIT")).context(doing)
+    })();
+    if done.is_err() {
+        let _ = conn.execute_batch("ROLLBACK");
+    }
+    done
+}
+
+/// The format of a catalog. Refuses a newer one.
+fn format_of(conn: &Connection, path: &Path) -> Result<i64> {
+    let version: i64 = conn
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .context(|| format!("opening the catalog {}", path.display()))
+        .map_err(|e| match e {
+            Error::Corrupt(_) => e
+                .state("Live is unchanged")
+                .hint("Move the catalog aside: the next publish begins a new one; the snapshots stay where they are"),
+            e => e,
+        })?;
+    if version > FORMAT {
+        return Err(Error::invalid_argument(format!(
+            "the store {} was written by a newer remy (its format is {version}, this one knows {FORMAT})",
+            path.parent().unwrap_or(path).display()
+        ))
+        .state("Nothing was done")
+        .hint("Use that version of remy, or a newer one"));
+    }
+    Ok(version)
 }
 
 impl Catalog {
@@ -126,41 +193,18 @@ impl Catalog {
         let shown = || format!("opening the catalog {}", path.display());
         let conn = store::open_catalog(path, live).context(shown)?;
         conn.busy_timeout(Duration::from_secs(10)).context(shown)?;
-        let version: i64 =
-            conn.query_row("PRAGMA user_version", [], |row| row.get(0)).context(shown).map_err(|e| match e {
-                Error::Corrupt(_) => e.state("Live is unchanged").hint(
-                    "Move the catalog aside: the next publish begins a new one; the snapshots stay where they are",
-                ),
-                e => e,
-            })?;
-        if version > FORMAT {
-            return Err(Error::invalid_argument(format!(
-                "the store {} was written by a newer remy (its format is {version}, this one knows {FORMAT})",
-                path.parent().unwrap_or(path).display()
-            ))
-            .state("Nothing was done")
-            .hint("Use that version of remy, or a newer one"));
-        }
+        let version = format_of(&conn, path)?;
         // WAL, so that a line of a log costs no fsync; what must be durable says so itself.
         conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).context(shown)?;
         conn.execute_batch("PRAGMA synchronous = NORMAL").context(shown)?;
-        if version == 0 {
-            conn.execute_batch("BEGIN IMMEDIATE").context(shown)?;
-            let made = conn
-                .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)) // another process may have been faster
-                .and_then(|version| match version {
-                    0 => {
-                        conn.execute_batch(&format!("{}; PRAGMA user_version = {FORMAT};", include_str!("catalog.sql")))
-                    }
-                    _ => Ok(()),
-                })
-                .and_then(|()| conn.execute_batch("COMMIT"));
-            if made.is_err() {
-                let _ = conn.execute_batch("ROLLBACK");
-            }
-            made.context(shown)?;
+        if version < FORMAT {
+            bring_up_to_date(&conn, path, live)?;
         }
         Ok(Self { conn })
+    }
+
+    fn doing(&self, what: &str) -> String {
+        format!("{what} in the catalog {}", sqlite::name(&self.conn))
     }
 
     /// What `f` writes is on the disk when this returns.
@@ -175,7 +219,7 @@ impl Catalog {
         };
         let done = run();
         let _ = self.conn.execute_batch("PRAGMA synchronous = NORMAL");
-        done.context(|| doing(what))
+        done.context(|| self.doing(what))
     }
 
     /// Records a new release and gives its number, one above every number that the catalog or live has used.
@@ -193,7 +237,7 @@ impl Catalog {
                  VALUES (max((SELECT coalesce(max(release), 0) FROM releases), ?1) + 1, ?2, ?3, ?4, ?5, ?6)",
                 params![above, kind, status, label, commit, clock::now()],
             )
-            .context(|| doing("numbering a release"))?;
+            .context(|| self.doing("numbering a release"))?;
         Ok(self.conn.last_insert_rowid())
     }
 
@@ -204,7 +248,7 @@ impl Catalog {
             None => self
                 .conn
                 .query_row("SELECT coalesce(max(release), 0) + 1 FROM releases", [], |row| row.get(0))
-                .context(|| doing("numbering a release"))?,
+                .context(|| self.doing("numbering a release"))?,
         };
         self.durably("recording the live release", |conn| {
             conn.execute(
@@ -228,10 +272,33 @@ impl Catalog {
         Ok(release)
     }
 
+    /// Records that live is nobody's release any more.
+    pub(crate) fn nothing_is_live(&self) -> Result<()> {
+        self.durably("recording that nothing is live", |conn| {
+            conn.execute(
+                "UPDATE releases SET status = 'superseded', superseded_at = ?1 WHERE status = 'live'",
+                [clock::now()],
+            )
+        })?;
+        Ok(())
+    }
+
     pub(crate) fn set_status(&self, release: i64, status: &str) -> Result<()> {
-        self.conn
-            .execute("UPDATE releases SET status = ?2 WHERE release = ?1", params![release, status])
-            .context(|| doing("writing a status"))?;
+        self.durably("writing a status", |conn| {
+            conn.execute("UPDATE releases SET status = ?2 WHERE release = ?1", params![release, status])
+        })?;
+        Ok(())
+    }
+
+    /// Makes a release the preview of a name; the one that was is superseded.
+    pub(crate) fn set_preview(&self, release: i64, name: &str) -> Result<()> {
+        self.durably("recording a preview", |conn| {
+            conn.execute(
+                "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'preview' AND preview = ?1",
+                params![name, clock::now()],
+            )?;
+            conn.execute("UPDATE releases SET status = 'preview', preview = ?2 WHERE release = ?1", params![release, name])
+        })?;
         Ok(())
     }
 
@@ -242,7 +309,7 @@ impl Catalog {
                 "UPDATE releases SET declared = coalesce(?2, declared), plan = coalesce(?3, plan) WHERE release = ?1",
                 params![release, declared, plan],
             )
-            .context(|| doing("describing a release"))?;
+            .context(|| self.doing("describing a release"))?;
         Ok(())
     }
 
@@ -252,14 +319,14 @@ impl Catalog {
                 "UPDATE releases SET artifacts = ?2, artifacts_hash = ?3 WHERE release = ?1",
                 params![release, artifacts, hash],
             )
-            .context(|| doing("recording artifacts"))?;
+            .context(|| self.doing("recording artifacts"))?;
         Ok(())
     }
 
     pub(crate) fn set_restored_from(&self, release: i64, from: i64) -> Result<()> {
         self.conn
             .execute("UPDATE releases SET restored_from = ?2 WHERE release = ?1", params![release, from])
-            .context(|| doing("recording a rollback"))?;
+            .context(|| self.doing("recording a rollback"))?;
         Ok(())
     }
 
@@ -281,8 +348,8 @@ impl Catalog {
         self.conn
             .query_row(
                 &format!(
-                    "SELECT release, status, label, commit_id, restored_from, follows, artifacts, artifacts_hash, declared
-                     FROM releases {which}"
+                    "SELECT release, status, label, commit_id, restored_from, follows, artifacts, artifacts_hash, declared,
+                       preview, live_at FROM releases {which}"
                 ),
                 params,
                 |row| {
@@ -296,18 +363,21 @@ impl Catalog {
                         artifacts: row.get(6)?,
                         artifacts_hash: row.get(7)?,
                         declared: row.get(8)?,
+                        preview: row.get(9)?,
+                        live_at: row.get(10)?,
                     })
                 },
             )
             .optional()
-            .context(|| doing("reading a release"))
+            .context(|| self.doing("reading a release"))
     }
 
     /// Every release, newest first.
     pub(crate) fn releases(&self) -> Result<Vec<Release>> {
         self.rows(
             "SELECT r.release, r.label, r.commit_id, r.status, r.created_at, r.live_at, r.superseded_at, r.restored_from,
-                    CASE WHEN s.pruned_at IS NULL THEN s.path END, s.bytes, s.pruned_at
+                    CASE WHEN r.status = 'preview' THEN 'previews/' || r.preview || '.db' WHEN s.pruned_at IS NULL THEN s.path END,
+                    s.bytes, s.pruned_at, r.preview
              FROM releases r LEFT JOIN snapshots s USING (release) ORDER BY r.release DESC",
             [],
             |row| {
@@ -323,6 +393,7 @@ impl Catalog {
                     database: row.get(8)?,
                     database_bytes: row.get(9)?,
                     pruned_at: row.get(10)?,
+                    preview: row.get(11)?,
                 })
             },
         )
@@ -334,9 +405,9 @@ impl Catalog {
         params: impl rusqlite::Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
-        let mut query = self.conn.prepare(sql).context(|| doing("reading"))?;
+        let mut query = self.conn.prepare(sql).context(|| self.doing("reading"))?;
         let rows = query.query_map(params, read).and_then(Iterator::collect);
-        rows.context(|| doing("reading"))
+        rows.context(|| self.doing("reading"))
     }
 
     /// Adds a line to a release's log, and gives its number.
@@ -350,7 +421,7 @@ impl Catalog {
             .and_then(|_| {
                 self.conn.query_row("SELECT max(seq) FROM build_log WHERE release = ?1", [line.release], |row| row.get(0))
             })
-            .context(|| doing("writing the build log"))
+            .context(|| self.doing("writing the build log"))
     }
 
     /// The log of a release, or of the newest one.
@@ -405,7 +476,9 @@ impl Catalog {
 
     /// A text that no other switch has.
     pub(crate) fn unique(&self) -> Result<String> {
-        self.conn.query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0)).context(|| doing("making an id"))
+        self.conn
+            .query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))
+            .context(|| self.doing("making an id"))
     }
 
     /// Leaves a release that did not go live with `status`.
@@ -415,7 +488,7 @@ impl Catalog {
                 "UPDATE releases SET status = ?2 WHERE release = ?1 AND status IN ('building', 'compiled')",
                 params![release, status],
             )
-            .context(|| doing("writing a status"))?;
+            .context(|| self.doing("writing a status"))?;
         Ok(())
     }
 
@@ -446,11 +519,11 @@ impl Catalog {
                 [release],
                 |row| row.get(0),
             )
-            .context(|| doing("reading switches"))
+            .context(|| self.doing("reading switches"))
     }
 
     /// Records that live was switched: the release is live, the one before has its snapshot.
-    pub(crate) fn switched(&self, intent: &Intent, live_at: i64, snapshot: &Snapshot) -> Result<()> {
+    pub(crate) fn switched(&self, intent: &Intent, live_at: i64, snapshot: Option<&Snapshot>) -> Result<()> {
         self.durably("recording a switch", |conn| {
             conn.execute(
                 "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'live' AND release <> ?1",
@@ -460,17 +533,19 @@ impl Catalog {
                 "UPDATE releases SET status = 'live', live_at = ?2, follows = ?3, superseded_at = NULL WHERE release = ?1",
                 params![intent.release, live_at, intent.previous],
             )?;
-            conn.execute(
-                "INSERT OR REPLACE INTO snapshots (release, path, switch_id, bytes, hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    snapshot.release,
-                    snapshot.path,
-                    snapshot.switch_id,
-                    i64::try_from(snapshot.bytes).unwrap_or(i64::MAX),
-                    snapshot.hash,
-                    snapshot.created_at
-                ],
-            )?;
+            if let Some(snapshot) = snapshot {
+                conn.execute(
+                    "INSERT OR REPLACE INTO snapshots (release, path, switch_id, bytes, hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![
+                        snapshot.release,
+                        snapshot.path,
+                        snapshot.switch_id,
+                        i64::try_from(snapshot.bytes).unwrap_or(i64::MAX),
+                        snapshot.hash,
+                        snapshot.created_at
+                    ],
+                )?;
+            }
             conn.execute("UPDATE switches SET state = 'done' WHERE switch_id = ?1", [&intent.switch_id])
         })?;
         Ok(())
@@ -529,14 +604,55 @@ impl Catalog {
         Ok(())
     }
 
-    /// Artifacts that should be there: release, place, hash. Those of a release whose database was pruned may be gone.
+    /// Releases that never were live and cannot go live any more, with the place that was written down for their artifacts: those
+    /// that failed, and previews that are no more.
+    pub(crate) fn fruitless(&self) -> Result<Vec<(i64, Option<String>)>> {
+        self.rows(
+            "SELECT release, artifacts FROM releases
+             WHERE status = 'failed' OR (status = 'superseded' AND preview IS NOT NULL AND live_at IS NULL)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    /// The previews that there are: release, name, and when it was begun.
+    pub(crate) fn previews(&self) -> Result<Vec<(i64, String, i64)>> {
+        self.rows("SELECT release, preview, created_at FROM releases WHERE status = 'preview'", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+    }
+
+    /// Records, durably and before its database goes, that a preview is no more.
+    pub(crate) fn end_preview(&self, release: i64) -> Result<()> {
+        self.durably("recording the end of a preview", |conn| {
+            conn.execute(
+                "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE release = ?1 AND status = 'preview'",
+                params![release, clock::now()],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Artifacts that should be there: release, place, hash. Those of a release whose database was pruned may be gone; a release
+    /// that brought back another one shares its, and the older one is named.
     pub(crate) fn artifacts(&self) -> Result<Vec<(i64, String, String)>> {
         self.rows(
-            "SELECT r.release, r.artifacts, r.artifacts_hash FROM releases r LEFT JOIN snapshots s USING (release)
+            "SELECT min(r.release), r.artifacts, r.artifacts_hash FROM releases r LEFT JOIN snapshots s USING (release)
              WHERE r.artifacts IS NOT NULL AND r.artifacts_hash IS NOT NULL AND s.pruned_at IS NULL
-               AND r.status IN ('live', 'superseded', 'compiled')",
+               AND r.status IN ('live', 'superseded', 'compiled', 'preview')
+             GROUP BY r.artifacts, r.artifacts_hash ORDER BY 1",
             [],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+    }
+
+    /// The places of the artifacts of pruned releases. They may be gone, or be another release's, too.
+    pub(crate) fn pruned_artifacts(&self) -> Result<Vec<String>> {
+        self.rows(
+            "SELECT DISTINCT artifacts FROM releases JOIN snapshots USING (release)
+             WHERE artifacts IS NOT NULL AND pruned_at IS NOT NULL",
+            [],
+            |row| row.get(0),
         )
     }
 
@@ -578,12 +694,12 @@ impl Catalog {
     }
 
     pub(crate) fn dev_started(&self, name: &str, path: &str, release: Option<i64>) -> Result<()> {
-        self.conn
-            .execute(
+        self.durably("recording a dev session", |conn| {
+            conn.execute(
                 "INSERT INTO dev (name, path, release, status, created_at) VALUES (?1, ?2, ?3, 'dev', ?4)",
                 params![name, path, release, clock::now()],
             )
-            .context(|| doing("recording a dev session"))?;
+        })?;
         Ok(())
     }
 
@@ -593,17 +709,18 @@ impl Catalog {
                 "UPDATE dev SET reset_at = ?2, release = ?3 WHERE name = ?1 AND status = 'dev'",
                 params![name, clock::now(), release],
             )
-            .context(|| doing("recording the reset of a dev session"))?;
+            .context(|| self.doing("recording the reset of a dev session"))?;
         Ok(())
     }
 
+    /// Before its database goes: a session without one could not be reset.
     pub(crate) fn dev_stopped(&self, name: &str) -> Result<()> {
-        self.conn
-            .execute(
+        self.durably("recording the end of a dev session", |conn| {
+            conn.execute(
                 "UPDATE dev SET status = 'superseded', stopped_at = ?2 WHERE name = ?1 AND status = 'dev'",
                 params![name, clock::now()],
             )
-            .context(|| doing("recording the end of a dev session"))?;
+        })?;
         Ok(())
     }
 }

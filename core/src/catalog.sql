@@ -1,9 +1,9 @@
--- The catalog, format 1 (user_version). History only: what is live is said by `_remy_release` in live.
+-- The catalog, format 2 (user_version). History only: what is live is said by `_remy_release` in live.
 
 CREATE TABLE releases (
   release       INTEGER PRIMARY KEY,
   kind          TEXT NOT NULL,      -- adopt, publish, promote
-  status        TEXT NOT NULL,      -- building, compiled, live, superseded, failed
+  status        TEXT NOT NULL,      -- building, compiled, preview, live, superseded, failed
   label         TEXT,
   commit_id     TEXT,
   created_at    INTEGER NOT NULL,   -- Unix milliseconds, as every _at
@@ -14,7 +14,8 @@ CREATE TABLE releases (
   artifacts     TEXT,               -- relative to the store
   artifacts_hash TEXT,
   declared      TEXT,               -- what was declared, as JSON: a compiled release is published again from this
-  plan          TEXT                -- the statements, as JSON
+  plan          TEXT,               -- the statements, as JSON
+  preview       TEXT                -- the name of the preview that it is, or was: previews/<name>.db
 );
 
 CREATE TABLE build_log (

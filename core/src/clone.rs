@@ -14,6 +14,7 @@ use std::{
     fs::{File, OpenOptions},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// The point in time that a transaction reads.
@@ -21,7 +22,7 @@ use std::{
 pub(crate) enum Mark {
     /// WAL mode: so many frames of the run of the WAL with these salts.
     Wal { salts: Salts, frames: u32 },
-    /// WAL mode, and the WAL is absent or empty: the main file alone.
+    /// WAL mode, and no frame of the WAL counts since it was last recovered: the main file alone.
     NoWal,
     /// A rollback journal: the change counter.
     Counter(u32),
@@ -40,6 +41,8 @@ pub(crate) struct Pin<'a> {
 /// What a pin holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pinned {
+    /// Which transaction it is, of all that this process began.
+    transaction: u64,
     pub(crate) mark: Mark,
     /// Pages of the database.
     pub(crate) pages: u32,
@@ -63,32 +66,18 @@ impl<'a> Pin<'a> {
 
     /// Begins the transaction.
     pub(crate) fn begin(&self) -> Result<Pinned> {
+        static TRANSACTIONS: AtomicU64 = AtomicU64::new(0);
         let doing = || format!("reading {}", self.live.shown());
-        for _ in 0..100 {
-            // No statement between BEGIN and the snapshot: a SELECT could take read mark 0.
-            self.conn.execute_batch("BEGIN").context(doing)?;
-            match self.mark() {
-                Ok(Some(mark)) => {
-                    let pages = self.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).context(doing)?;
-                    return Ok(Pinned { mark, pages });
-                }
-                // No mark, yet a WAL with something in it: its first writer came in between.
-                Ok(None) => {
-                    self.end();
-                    self.warm()?;
-                }
-                Err(e) => {
-                    self.end();
-                    return Err(e);
-                }
-            }
-        }
-        Err(Error::busy(format!("{} gives no read mark", self.live.shown()))
-            .state("Live is unchanged")
-            .hint("Try again; if it stays so, run `PRAGMA integrity_check` on live"))
+        // No statement between BEGIN and the snapshot: a SELECT could take read mark 0.
+        self.conn.execute_batch("BEGIN").context(doing)?;
+        let begun = self.mark().and_then(|mark| {
+            let pages = sqlite::pragma(&self.conn, "page_count")?;
+            Ok(Pinned { transaction: TRANSACTIONS.fetch_add(1, Ordering::Relaxed), mark, pages })
+        });
+        begun.inspect_err(|_| self.end())
     }
 
-    fn mark(&self) -> Result<Option<Mark>> {
+    fn mark(&self) -> Result<Mark> {
         if !self.wal {
             self.warm()?; // takes the shared lock: nobody commits until the end
             // Somebody may have turned on WAL since this was opened: what is in it shows in no counter.
@@ -99,15 +88,23 @@ impl<'a> Pin<'a> {
             }
             let mut counter = [0; 4];
             let n = sqlite::read_main_file(&self.conn, 24, &mut counter)?;
-            return Ok(Some(Mark::Counter(if n == 4 { u32::from_be_bytes(counter) } else { 0 })));
+            return Ok(Mark::Counter(if n == 4 { u32::from_be_bytes(counter) } else { 0 }));
         }
         if let Some(bytes) = sqlite::snapshot(&self.conn)? {
             let mut salts = [0; 8];
             salts.copy_from_slice(&bytes[32..40]);
             let frames = u32::from_ne_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]);
-            return Ok(Some(Mark::Wal { salts, frames }));
+            return Ok(Mark::Wal { salts, frames });
         }
-        Ok(Wal::open(&self.live.path)?.is_none().then_some(Mark::NoWal))
+        // SQLITE_ERROR has three causes. No transaction that reads, or none that reads through a WAL: then it is one.
+        if !sqlite::reads(&self.conn) || self.live.shape(&self.conn)?.journal_mode != "wal" {
+            return Err(Error::busy(format!("{} gives no read mark", self.live.shown()))
+                .state("Live is unchanged")
+                .hint("Try again; if it stays so, run `PRAGMA integrity_check` on live"));
+        }
+        // Or the wal-index was made from a WAL without a header that counts (absent, empty, zeroed, cut short by a crash),
+        // and has had no commit since. Then this transaction reads no frame, whatever a writer has begun to put there.
+        Ok(Mark::NoWal)
     }
 
     /// Ends the transaction. What can fail here has no effect on live.
@@ -145,7 +142,7 @@ pub(crate) enum Behind {
 }
 
 impl Clone {
-    /// Copies what `pin` holds into `path`, which must not be there, and syncs it and its folder.
+    /// Copies what `pin` holds into `path`, which must not be there, ends its transaction, and syncs the copy and its folder.
     pub(crate) fn take(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path) -> Result<Self> {
         let file = store::create_like(&live.path, path)?;
         Self::copy(live, pin, at, path, file).inspect_err(|_| {
@@ -154,7 +151,7 @@ impl Clone {
     }
 
     fn copy(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path, file: File) -> Result<Self> {
-        let page_size: u32 = pin.conn.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let page_size: u32 = sqlite::pragma(&pin.conn, "page_size")?;
         let bytes = u64::from(at.pages) * u64::from(page_size);
         let method = copy::main_file(live, &pin.conn, path, bytes)?;
         let mut clone = Self { path: path.to_owned(), file, page_size, at, method };
@@ -162,14 +159,27 @@ impl Clone {
             clone.write(&wal, &frames)?;
         }
         clone.set_length()?;
+        // Live has been read. The disk may take longer than that, and nobody's checkpoint needs to wait for it.
+        pin.end();
         clone.sync()?;
-        store::sync_folder(path.parent().unwrap_or(path))?;
+        store::sync_name(path)?;
         Ok(clone)
     }
 
-    /// Whether the clone holds just what is pinned.
+    /// Whether the clone holds what this very transaction reads. Equal marks do not say so: a wal-index that was recovered
+    /// may have none twice, with commits in between.
     pub(crate) fn is_at(&self, pinned: Pinned) -> bool {
+        self.at.transaction == pinned.transaction
+    }
+
+    /// Whether the clone was taken, or caught up, at the mark that is pinned.
+    pub(crate) fn has_mark(&self, pinned: Pinned) -> bool {
         self.at.mark == pinned.mark
+    }
+
+    /// How many pages it has.
+    pub(crate) fn pages(&self) -> u32 {
+        self.at.pages
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -203,9 +213,12 @@ impl Clone {
         }
     }
 
-    /// Brings the clone to what `now` pins, and gives the pages that changed. Its own WAL must be gone, and no
-    /// connection of SQLite's be open on it.
+    /// Brings the clone to what `now` pins, and gives the pages that changed. A connection that is open on the clone, and its WAL,
+    /// are stale where they have to do with any of them: then both have to go.
     pub(crate) fn catch_up(&mut self, live: &Live, pin: &Pin<'_>, now: Pinned, behind: &Behind) -> Result<Vec<u32>> {
+        if !matches!(behind, Behind::No) {
+            live.same_page_size(&pin.conn, self.page_size)?;
+        }
         let changed = match behind {
             Behind::No => return Ok(Vec::new()),
             Behind::Frames(wal, frames) => {
@@ -294,4 +307,56 @@ pub(crate) fn set_journal_bytes(path: &Path, mode: u8) -> Result<File> {
         file.write_all_at(&[mode, mode], 18).context(doing)?;
     }
     Ok(file)
+}
+
+#[cfg(all(test, feature = "engine"))]
+mod tests {
+    use super::*;
+
+    /// Makes the next transaction of any connection read the WAL anew, as a writer does that dies inside its commit.
+    fn damage_wal_index(live: &Path) {
+        let shm = OpenOptions::new().write(true).open(format!("{}-shm", live.display())).unwrap();
+        shm.write_all_at(&[0xff; 96], 0).unwrap();
+    }
+
+    #[test]
+    fn no_mark_twice_is_not_the_same() {
+        crate::engine::init();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        let writer = rusqlite::Connection::open(&path).unwrap();
+        writer.execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
+        drop(writer); // takes the WAL with it
+
+        let live = Live::open(&path).unwrap();
+        let pin = Pin::new(&live).unwrap();
+        let then = pin.begin().unwrap();
+        assert_eq!(then.mark, Mark::NoWal);
+        let clone = Clone::take(&live, &pin, then, &dir.path().join("clone.db")).unwrap();
+        assert!(clone.is_at(then));
+        assert!(matches!(clone.behind(&live, then, clone.is_at(then)), Ok(Behind::No)));
+
+        let writer = rusqlite::Connection::open(&path).unwrap();
+        writer.execute_batch("INSERT INTO t VALUES (2); PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        damage_wal_index(&path);
+        let now = pin.begin().unwrap();
+        assert_eq!(now.mark, Mark::NoWal, "the WAL was read anew");
+        assert!(!clone.is_at(now));
+        assert!(matches!(clone.behind(&live, now, clone.is_at(now)), Ok(Behind::Unknown)));
+    }
+
+    #[test]
+    fn no_mark_without_a_wal_to_read() {
+        crate::engine::init();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        let live = Live::open(&path).unwrap();
+        // Taken for one in WAL mode, which it is not; then in no transaction.
+        let pin = Pin { wal: true, ..Pin::new(&live).unwrap() };
+        assert!(matches!(pin.begin(), Err(Error::Busy(_))));
+        pin.conn.execute_batch("PRAGMA journal_mode = wal").unwrap();
+        assert!(matches!(pin.mark(), Err(Error::Busy(_))));
+        assert_eq!(pin.begin().unwrap().mark, Mark::NoWal);
+    }
 }

@@ -63,16 +63,16 @@ fn open_ours(path: &Path) -> Result<File> {
 }
 
 /// Copies the first `bytes` of live's main file into the empty file `to`. Gives how.
-pub(crate) fn main_file(live: &Live, conn: &Connection, to: &Path, bytes: u64) -> Result<&'static str> {
+pub(crate) fn main_file(live: &Live, conn: &Connection, path: &Path, bytes: u64) -> Result<&'static str> {
     let copied = apart(|| {
-        let (from, to) = (open_live(live)?, open_ours(to)?);
+        let (from, to) = (open_live(live)?, open_ours(path)?);
         file(&from, &to, bytes, Then::Synced).context(|| format!("copying {}", live.shown()))
     });
     if let Some(result) = copied {
         return result;
     }
     // Without a table of our own: through SQLite's descriptor.
-    let to = open_ours(to)?;
+    let to = open_ours(path)?;
     let mut buffer = vec![0; CHUNK];
     let mut at = 0;
     while at < bytes {
@@ -81,7 +81,7 @@ pub(crate) fn main_file(live: &Live, conn: &Connection, to: &Path, bytes: u64) -
         if n == 0 {
             break;
         }
-        to.write_all_at(&buffer[..n], at).context(|| "writing a clone".into())?;
+        to.write_all_at(&buffer[..n], at).context(|| format!("writing {}", path.display()))?;
         at += n as u64;
     }
     Ok("copy")
@@ -157,13 +157,13 @@ fn begin_writing(file: &File, from: u64, to: u64) {
 pub(crate) fn differing(
     live: &Live,
     conn: &Connection,
-    clone: &Path,
+    path: &Path,
     page_size: u32,
     pages: u32,
     overlay: impl Fn() -> Result<Option<(Wal, Frames)>> + Sync,
 ) -> Result<Vec<u32>> {
     let compare = |read: &dyn Fn(u64, &mut [u8]) -> Result<usize>| {
-        let (clone, overlay) = (open_ours(clone)?, overlay()?);
+        let (clone, overlay) = (open_ours(path)?, overlay()?);
         let page = page_size as usize;
         let chunk = CHUNK.max(page);
         let (mut theirs, mut ours, mut different) = (vec![0; chunk], vec![0; chunk], Vec::new());
@@ -175,7 +175,7 @@ pub(crate) fn differing(
             let at = u64::from(first) * u64::from(page_size);
             let got = read(at, &mut theirs[..bytes])?;
             theirs[got..bytes].fill(0);
-            let got = read_full(&clone, at, &mut ours[..bytes]).context(|| "reading a clone".into())?;
+            let got = read_full(&clone, at, &mut ours[..bytes]).context(|| format!("reading {}", path.display()))?;
             for i in 0..n {
                 let (number, part) = (first + i + 1, i as usize * page..(i as usize + 1) * page);
                 if let Some((wal, frames)) = &overlay
@@ -186,7 +186,7 @@ pub(crate) fn differing(
                 if part.end > got || theirs[part.clone()] != ours[part.clone()] {
                     clone
                         .write_all_at(&theirs[part], u64::from(number - 1) * u64::from(page_size))
-                        .context(|| "writing a clone".into())?;
+                        .context(|| format!("writing {}", path.display()))?;
                     different.push(number);
                 }
             }

@@ -1,43 +1,54 @@
 //! Detach: takes remy's tables out of live.
 use crate::{
     Detached,
-    error::{Context, Result},
+    error::{Context, Error, Result},
     live::Live,
     options::Options,
-    quote, recover,
+    progress::Progress,
+    quote, recover, sqlite,
     store::human,
 };
 
 pub(crate) fn detach(live: &Live) -> Result<Detached> {
     let options = Options::default();
-    let begun = recover::begin(live, &options)?;
+    let begun = recover::begin(live, &options, Progress::none())?;
     let conn = live.connect()?;
-    conn.busy_timeout(options.lock_timeout())?;
+    sqlite::wait_for_locks(&conn, options.lock_timeout())?;
     let doing = || format!("dropping remy's tables from {}", live.shown());
     conn.execute_batch("BEGIN IMMEDIATE").context(doing)?;
+    let mut session = false;
     let dropped = (|| {
         let mut query =
             conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '_remy_*' ORDER BY name")?;
-        let names: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let mut names: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        // Triggers of an app's tables read it: without it no row could be updated.
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND instr(sql, '_remy_session'))";
+        session = conn.query_row(sql, [], |row| row.get(0))?;
+        names.retain(|name| !session || name != "_remy_session");
         for name in &names {
             conn.execute_batch(&format!("DROP TABLE main.{}", quote::ident(name)))?;
         }
-        conn.execute_batch("COMMIT")?;
         Ok::<_, rusqlite::Error>(names)
     })();
     if dropped.is_err() {
         let _ = conn.execute_batch("ROLLBACK");
     }
-    let dropped = dropped.context(doing).map_err(|e| e.state("Live is unchanged"))?;
+    let dropped = dropped.context(doing)?;
+    sqlite::commit(&conn, "Live is unchanged")?;
+    let dropped_already = |e: Error| e.state("remy's tables are dropped from live; the next verb mends the catalog");
+    begun.store.catalog.nothing_is_live().map_err(dropped_already)?;
     let snapshots = begun.store.catalog.kept_snapshots()?;
     let bytes = snapshots.iter().map(|s| s.bytes).sum();
-    Ok(Detached {
-        dropped,
-        left: vec![format!(
-            "{} ({} snapshots, {}; delete it to forget every release)",
-            begun.store.root().display(),
-            snapshots.len(),
-            human(bytes)
-        )],
-    })
+    let mut left = vec![];
+    if session {
+        left.push("_remy_session (triggers of the app's tables read who writes from it)".to_owned());
+    }
+    left.push(format!(
+        "{} ({} snapshot{}, {}; delete it to forget every release)",
+        begun.store.root().display(),
+        snapshots.len(),
+        if snapshots.len() == 1 { "" } else { "s" },
+        human(bytes)
+    ));
+    Ok(Detached { dropped, left })
 }

@@ -6,17 +6,19 @@ use crate::{
     job::Taken,
     live::{Access, Live},
     options::Options,
+    progress::Progress,
     quote,
     recover::{self, Begun},
     schema::introspect,
-    store::Store,
+    sqlite,
+    store::{self, Store},
     switch,
 };
 use rusqlite::{Connection, config::DbConfig};
 
 /// Clones live for a session.
 pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
-    check_name(name)?;
+    check_name("dev session", name)?;
     let begun = begin(live)?;
     let store = &begun.store;
     if store.catalog.dev_open(name)?.is_some() {
@@ -27,8 +29,12 @@ pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
     }
     let place = format!("dev/{name}.db");
     let path = store.path(&place);
-    store.remove_database(&path)?;
-    crate::clone_to(live, &path)?;
+    remove(store, &place)?;
+    // Whole, or not there: nobody is to find half a database under the session's name.
+    let work = store.path(&format!("work/{}.db", store.catalog.unique()?));
+    crate::clone_to(live, &work)?;
+    store::rename_new(&work, &path)?;
+    store::sync_name(&path)?;
     store.catalog.dev_started(name, &place, begun.live_release())?;
     show(store, &open(store, name)?)
 }
@@ -61,11 +67,12 @@ pub(crate) fn reset(live: &Live, name: &str) -> Result<Dev> {
         .map_err(|e| e.state("The session is as it was"))
     })();
     drop(taken);
-    store.remove_database(&work)?;
-    store.remove_database(&work.with_extension("plain.db"))?;
+    let removed = store.remove_database(&work).and_then(|()| store.remove_database(&work.with_extension("plain.db")));
     result?;
-    store.catalog.dev_was_reset(name, begun.live_release())?;
-    show(store, &open(store, name)?)
+    removed
+        .and_then(|()| store.catalog.dev_was_reset(name, begun.live_release()))
+        .and_then(|()| show(store, &open(store, name)?))
+        .map_err(|e| e.state("The session is reset"))
 }
 
 /// Empties every table of a session's database in one transaction.
@@ -75,15 +82,15 @@ pub(crate) fn truncate(live: &Live, name: &str) -> Result<Dev> {
     let session = open(store, name)?;
     let dev = live.sibling(&store.path(&session.path))?;
     let conn = dev.connect()?;
-    let doing = || format!("emptying the dev session {name}");
+    let doing = || format!("emptying {}", dev.shown());
     // No trigger fires and nothing cascades: everything goes anyway.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).context(doing)?;
     conn.execute_batch("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").context(doing)?;
-    let emptied = empty(&conn).and_then(|()| conn.execute_batch("COMMIT").context(doing));
-    if emptied.is_err() {
+    if let Err(e) = empty(&conn) {
         let _ = conn.execute_batch("ROLLBACK");
+        return Err(e.state("The session is as it was"));
     }
-    emptied.map_err(|e| e.state("The session is as it was"))?;
+    sqlite::commit(&conn, "The session is as it was")?;
     drop(conn);
     show(store, &session)
 }
@@ -96,18 +103,20 @@ fn empty(conn: &Connection) -> Result<()> {
         let whole = format!("INSERT INTO {name} ({name}) VALUES ('delete-all')");
         let is_index = table.module.get(..3).is_some_and(|module| module.eq_ignore_ascii_case("fts"));
         if !is_index || conn.execute_batch(&whole).is_err() {
-            conn.execute_batch(&format!("DELETE FROM {name}")).context(|| format!("emptying {}", table.name))?;
+            conn.execute_batch(&format!("DELETE FROM {name}"))
+                .context(|| format!("emptying {} in {}", table.name, sqlite::name(conn)))?;
         }
     }
     for table in &schema.tables {
         conn.execute_batch(&format!("DELETE FROM {}", quote::ident(&table.name)))
-            .context(|| format!("emptying {}", table.name))?;
+            .context(|| format!("emptying {} in {}", table.name, sqlite::name(conn)))?;
     }
     let sequences = conn
         .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')", [], |row| row.get(0))
-        .context(|| "looking for sqlite_sequence".into())?;
+        .context(|| format!("looking for sqlite_sequence in {}", sqlite::name(conn)))?;
     if sequences {
-        conn.execute_batch("DELETE FROM sqlite_sequence").context(|| "emptying sqlite_sequence".into())?;
+        conn.execute_batch("DELETE FROM sqlite_sequence")
+            .context(|| format!("emptying sqlite_sequence in {}", sqlite::name(conn)))?;
     }
     Ok(())
 }
@@ -118,9 +127,15 @@ pub(crate) fn stop(live: &Live, name: &str) -> Result<Dev> {
     let store = &begun.store;
     let session = open(store, name)?;
     store.catalog.dev_stopped(name)?;
-    store.remove_database(&store.path(&session.path))?;
+    remove(store, &session.path)?;
     let stopped = store.catalog.dev_sessions()?.into_iter().find(|s| s.name == name).unwrap_or(session);
     show(store, &stopped)
+}
+
+/// Removes a session's database, and the store that it has where somebody published into it.
+fn remove(store: &Store, place: &str) -> Result<()> {
+    store.remove_database(&store.path(place))?;
+    store::remove_folder(&store.path(&format!("{place}-remy")))
 }
 
 /// Every session, newest first.
@@ -132,19 +147,21 @@ pub(crate) fn list(live: &Live) -> Result<Vec<Dev>> {
 }
 
 fn begin(live: &Live) -> Result<Begun> {
-    recover::begin(live, &Options::default())
+    recover::begin(live, &Options::default(), Progress::none())
 }
 
 fn open(store: &Store, name: &str) -> Result<Session> {
+    check_name("dev session", name)?;
     store.catalog.dev_open(name)?.ok_or_else(|| {
-        Error::not_found(format!("there is no dev session {name}"))
+        Error::not_found(format!("there is no dev session {name:?}"))
             .object(name)
             .state("Nothing was done")
-            .hint("Start it first; SELECT * FROM remy_dev_list lists them")
+            .hint("Start it first; dev_list lists the sessions")
     })
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Refuses a name of a `what` that cannot be a file's.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
     let fine = !name.is_empty()
         && name.len() <= 64
         && !name.starts_with(['.', '-'])
@@ -152,7 +169,12 @@ fn check_name(name: &str) -> Result<()> {
     if fine {
         return Ok(());
     }
-    Err(Error::invalid_argument(format!("{name:?} is no name for a dev session"))
+    let what = if name.is_empty() {
+        format!("the name of the {what} is empty")
+    } else {
+        format!("{name:?} is no name for a {what}")
+    };
+    Err(Error::invalid_argument(what)
         .state("Nothing was done")
         .hint("Up to 64 letters, digits, points, hyphens and underscores, beginning with a letter or digit"))
 }

@@ -3,7 +3,10 @@
 //! They live in tables `_remy_*` of the live database, so that a switch moves them with the pages. This module
 //! reads a declaration ([`Effects::from_json`]), keeps those tables equal to one ([`ensure`], [`write`], [`read`]), and
 //! tells what a change of them means ([`diff`], [`warnings`]). No message names a webhook's secret.
-use crate::error::{Context, Error, Result};
+use crate::{
+    error::{Context, Error, Result},
+    sqlite,
+};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -18,6 +21,23 @@ pub struct Change {
     pub id: String,
     /// `create`, `update` or `remove`.
     pub change: &'static str,
+}
+
+impl Change {
+    /// What a diff calls it: `create_role`.
+    pub(crate) fn statement_kind(&self) -> &'static str {
+        macro_rules! joined {
+            ($($kind:literal),*) => {
+                match (self.kind, self.change) {
+                    $(($kind, "create") => concat!("create_", $kind),
+                      ($kind, "update") => concat!("update_", $kind),
+                      ($kind, _) => concat!("remove_", $kind),)*
+                    _ => unreachable!("every kind of effect is named above"),
+                }
+            };
+        }
+        joined!("role", "cron_job", "webhook", "email_route", "bot_command")
+    }
 }
 
 /// Everything that a release declares besides tables. Each list is in the order of its keys, however it was declared.
@@ -231,7 +251,7 @@ impl Effects {
                     faults.add(format_args!("/{}", pointer(key)), format_args!("is not known here; {known} are"));
                 }
             }
-            _ => faults.add("", "has to be an object"),
+            _ => faults.add("the whole", "has to be an object"),
         }
 
         let roles: Vec<(_, Role)> =
@@ -584,7 +604,7 @@ type Rows = BTreeMap<Vec<Option<String>>, Vec<Option<String>>>;
 
 /// The rows of a table by their keys.
 fn rows<T: Kept>(conn: &Connection) -> Result<Rows> {
-    let reading = || format!("reading {}", T::TABLE);
+    let reading = || format!("reading {} of {}", T::TABLE, sqlite::name(conn));
     let found = conn
         .query_row("SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?1", [T::TABLE], |_| Ok(()))
         .optional()

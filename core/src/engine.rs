@@ -34,6 +34,7 @@ pub fn init() {
         // SAFETY: remy_engine_api() takes nothing and returns a table that lives as long as the process.
         unsafe { ffi::rusqlite_extension_init2(remy_engine_api()) }
             .expect("the embedded SQLite is the one that the bindings were made for");
+        crate::vfs::register();
         Routines {
             snapshot_get: remy_engine_snapshot_get,
             snapshot_free: remy_engine_snapshot_free,

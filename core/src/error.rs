@@ -99,9 +99,19 @@ errors! {
     Io, io, "io";
     /// A mistake of remy's own.
     Internal, internal, "internal";
+    /// What was to be published could not be built: a dependency, a method, a web interface. Of who builds, not of core.
+    BuildFailed, build_failed, "build_failed";
 }
 
 impl Error {
+    /// Adds to what happened.
+    #[must_use]
+    pub(crate) fn more(mut self, what: impl fmt::Display) -> Self {
+        let detail = self.detail_mut();
+        detail.what = format!("{}: {what}", detail.what);
+        self
+    }
+
     /// Adds the state that things are in now, unless one is there already.
     #[must_use]
     pub fn state(mut self, state: impl Into<String>) -> Self {
@@ -206,7 +216,10 @@ fn from_sqlite(e: &rusqlite::Error, doing: &str) -> Error {
         Some(C::DatabaseBusy | C::DatabaseLocked) => Error::busy(what),
         Some(C::DatabaseCorrupt | C::NotADatabase) => Error::corrupt(what),
         Some(C::DiskFull) => Error::io(what).hint("Free some space, or prune old releases, and try again"),
-        Some(C::SystemIoFailure | C::CannotOpen | C::ReadOnly | C::PermissionDenied) => Error::io(what),
+        Some(C::ReadOnly | C::PermissionDenied) => {
+            Error::io(what).hint("Give this user write permission on the file and its folder")
+        }
+        Some(C::SystemIoFailure | C::CannotOpen) => Error::io(what),
         _ => Error::internal(what),
     }
 }

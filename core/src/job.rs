@@ -4,19 +4,22 @@ use crate::{
     catalog::Intent,
     clock,
     clone::{Clone, Pin},
-    error::{Context, Result},
+    error::{Context, Error, Result},
     live::{Access, Live},
     log::Log,
-    marker::Marker,
+    marker::{self, Marker},
     options::Options,
     pair::Pair,
     recover::{self, Begun, Decided},
-    settle,
+    settle, sqlite,
     store::{Store, human},
     switch::{Ended, Failure, Switch},
 };
 use rusqlite::Connection;
 use std::{path::PathBuf, time::Duration};
+
+/// How often a verb begins with the schema anew because somebody else changes live's.
+pub(crate) const FRESH_STARTS: u32 = 3;
 
 /// Runs the change on the image's connection, in one transaction, committed. The second connection reads live.
 pub(crate) type Change<'a> = dyn FnMut(&Connection, &Connection) -> Result<()> + 'a;
@@ -80,7 +83,7 @@ impl<'a> Job<'a> {
             intent: Intent {
                 old_switch: begun.marker.as_ref().map(|m| m.switch_id.clone()),
                 release,
-                previous: begun.release,
+                previous: begun.live_release(),
                 work: format!("work/{switch_id}.db"),
                 snapshot: format!("snapshots/{}-{switch_id}.db", begun.release),
                 switch_id: switch_id.clone(),
@@ -96,6 +99,21 @@ impl<'a> Job<'a> {
         })
     }
 
+    /// Refuses a clone of something else than what this verb began with: it would be kept as a release that it is not.
+    pub(crate) fn is_still_the_same(&self, clone: &Connection) -> Result<()> {
+        if marker::read(clone)?.map(|marker| marker.switch_id) != self.intent.old_switch {
+            return Err(Error::busy(format!("{} was restored or replaced meanwhile", self.live.shown()))
+                .state("Live is unchanged")
+                .hint("Find out who does that, and start again"));
+        }
+        if self.intent.previous.is_some() || self.options.dry_run || sqlite::is_empty(clone)? {
+            return Ok(());
+        }
+        Err(Error::busy(format!("{} was empty, and somebody made something in it meanwhile", self.live.shown()))
+            .state("Live is unchanged")
+            .hint("Start again: what there is now is kept as a release then"))
+    }
+
     /// A file for this switch, besides the clone.
     pub(crate) fn work_path(&self, what: &str) -> PathBuf {
         self.begun.store.path(&format!("work/{}.{what}.db", self.intent.switch_id))
@@ -109,15 +127,27 @@ impl<'a> Job<'a> {
             || {
                 let bytes =
                     std::fs::metadata(&self.live.path).context(|| format!("looking at {}", self.live.shown()))?.len();
-                self.begun.store.room_for(
-                    &format!("a clone of {}", self.live.shown()),
-                    bytes,
-                    self.options.margin_bytes,
-                )?;
+                self.room_for(&format!("a clone of {}", self.live.shown()), bytes)
+                    .map_err(|e| e.state("Nothing was started"))?;
                 Taken::take(self.live, &self.begun.store, &path)
             },
             |taken| format!("Cloned live database [{}, {}]", human(taken.bytes()), taken.method()),
         )
+    }
+
+    /// Refuses, with both numbers, what would leave less free than `margin_bytes`. The store is beside live, on one disk with it.
+    pub(crate) fn room_for(&self, what: &str, bytes: u64) -> Result<()> {
+        self.begun.store.room_for(what, bytes, self.options.margin_bytes)
+    }
+
+    /// Takes up what somebody else has made of live's schema.
+    pub(crate) fn start_over(&self, taken: &mut Taken<'_>, attempt: u32) -> Result<()> {
+        let what = format!(
+            "Somebody else changed live's schema meanwhile (attempt {attempt} of {FRESH_STARTS}): starting over"
+        );
+        self.log.warn("switch", what);
+        // After the last attempt nobody looks at the clone any more.
+        if attempt < FRESH_STARTS { taken.start_over(self.live) } else { Ok(()) }
     }
 
     /// Switches live to an image. `None`: somebody else changed live's schema.
@@ -130,6 +160,7 @@ impl<'a> Job<'a> {
     ) -> Result<Option<Switched>> {
         let store = &self.begun.store;
         let mut intended = false;
+        let room = |bytes| self.room_for(&format!("the switch of {}", self.live.shown()), bytes);
         let mut intend = || {
             intended = true;
             store.catalog.intend(&self.intent)
@@ -148,6 +179,8 @@ impl<'a> Job<'a> {
                     cookie: terms.cookie,
                     rehearsed: terms.took,
                     rehearsed_on_clone: true,
+                    image: None,
+                    room: &room,
                     options: self.options,
                     log: self.log,
                 }
@@ -158,6 +191,9 @@ impl<'a> Job<'a> {
                     Image::Clone => (&mut taken.pair, None),
                     Image::Other { pair, .. } => (&mut taken.pair, Some(pair)),
                 };
+                // By the backup API every page of the image is written again: into live's WAL, or over what a journal keeps first.
+                let path = image.as_ref().map_or(clone.path(), |pair| pair.path());
+                room(std::fs::metadata(path).context(|| format!("looking at {}", path.display()))?.len())?;
                 copy.switch(clone, image, terms, self.options, self.log, change, &mut intend)
             }
         };
@@ -183,9 +219,9 @@ impl<'a> Job<'a> {
                         return Err(error.state("Live was switched all the same, and the store is settled"));
                     }
                     Err(e) => {
-                        return Err(
-                            e.state("Whether live was switched is not known yet; the next call of remy decides it")
-                        );
+                        return Err(e
+                            .more(format!("and before that: {error}"))
+                            .state("Whether live was switched is not known yet; the next call of remy decides it"));
                     }
                 }
             }
@@ -205,7 +241,10 @@ impl<'a> Job<'a> {
                 settle::settle(store, &self.intent, &self.marker)?;
                 self.checkpoint()
             },
-            |()| format!("Kept release {} as {}", self.intent.previous, self.intent.snapshot),
+            |()| match self.intent.previous {
+                Some(previous) => format!("Kept release {previous} as {}", self.intent.snapshot),
+                None => "Nothing was live before".into(),
+            },
         );
         if let Err(e) = settled {
             self.log
@@ -250,7 +289,6 @@ impl<'a> Taken<'a> {
                 let pin = Pin::new(live)?;
                 let at = pin.begin()?;
                 let clone = Clone::take(live, &pin, at, path)?;
-                pin.end();
                 clone.put_into_wal_mode()?;
                 By::Pages(clone)
             }
@@ -260,7 +298,7 @@ impl<'a> Taken<'a> {
     }
 
     /// Brings the clone up to date, without what was done to it.
-    pub(crate) fn start_over(&mut self, live: &Live) -> Result<()> {
+    fn start_over(&mut self, live: &Live) -> Result<()> {
         self.pair.discard()?;
         match &mut self.by {
             By::Pages(clone) => {

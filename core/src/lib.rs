@@ -26,11 +26,13 @@
 #![warn(missing_docs)]
 
 mod artifacts;
+mod aside;
 mod authorizer;
 mod backup;
 mod catalog;
 mod clock;
 mod clone;
+mod columns;
 mod copy;
 mod debug;
 mod detach;
@@ -38,17 +40,21 @@ mod dev;
 pub mod effects;
 pub mod engine;
 mod error;
+mod gather;
 mod job;
 mod live;
 mod lock;
 mod log;
 mod marker;
+pub mod migration;
 mod options;
 mod pair;
 mod prepared;
+mod preview;
 mod progress;
 mod publish;
 mod quote;
+mod reads;
 mod recover;
 pub mod rehearse;
 mod retention;
@@ -58,8 +64,12 @@ mod settle;
 mod sqlite;
 mod store;
 mod switch;
-mod usable;
+#[cfg(feature = "typescript")]
+pub mod typescript;
+pub mod usable;
 mod verify;
+#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only the embedded engine registers them"))]
+mod vfs;
 mod wal;
 
 use serde::Serialize;
@@ -67,7 +77,7 @@ use std::path::Path;
 
 pub use catalog::{Line, Release};
 pub use error::{CODES, Context, Detail, Error, Result};
-pub use options::{Allow, JournalMode, Options};
+pub use options::{Allow, BuildFailure, BuildStep, JournalMode, Options, StepOutcome};
 pub use progress::Progress;
 pub use schema::plan::Statement;
 
@@ -87,8 +97,20 @@ pub struct Switched {
     pub pages_written: u64,
     /// Pages of live after it.
     pub pages_total: u64,
-    /// How often the lock was taken: more than once where live's schema changed meanwhile.
+    /// How often it was tried: more than once where live's WAL was restarted, or written to, each time before the lock.
     pub attempts: u32,
+    /// Whether the statements ran once more under the lock: somebody had written to what they have to do with, or, on a host's SQLite,
+    /// to anything.
+    pub ran_again: bool,
+}
+
+/// Rows of a table that a rollback would take out of live. They stay in the outgoing release's snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SetAside {
+    /// The table.
+    pub table: String,
+    /// How many of its rows the release that comes back has not, or has otherwise.
+    pub rows: u64,
 }
 
 /// What a publish, stage, promote or rollback did.
@@ -96,7 +118,7 @@ pub struct Switched {
 pub struct Outcome {
     /// The release that it made, or made live.
     pub release: i64,
-    /// `live`, `compiled` or `dry_run`.
+    /// `live`, `compiled`, `preview` or `dry_run`.
     pub status: String,
     /// The release whose database and artifacts came back.
     pub restored_from: Option<i64>,
@@ -114,6 +136,8 @@ pub struct Outcome {
     pub statements: Vec<Statement>,
     /// What changed of the declared effects.
     pub effects: Vec<effects::Change>,
+    /// The rows that a rollback would take out of live; counted by a dry run only.
+    pub set_aside: Vec<SetAside>,
     /// What the caller should know.
     pub warnings: Vec<String>,
     /// The build log.
@@ -301,65 +325,70 @@ impl Remy {
 
     /// Publishes up to the switch, and leaves the release `compiled`.
     pub fn stage(&self, schema: &str, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
-        publish::publish(&self.live, schema, options, progress, publish::Until::Rehearsed)
+        unchanged(publish::publish(&self.live, schema, options, progress, publish::Until::Rehearsed))
     }
 
     /// Makes live what `schema` declares: a file, another database, or SQL text.
     ///
     /// A failure leaves live as it was, and the release `failed` with the reason in its log.
     pub fn publish(&self, schema: &str, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
-        publish::publish(&self.live, schema, options, progress, publish::Until::Live)
+        unchanged(publish::publish(&self.live, schema, options, progress, publish::Until::Live))
+    }
+
+    /// Records a release that its caller could not build: `failed`, with `options.build` and the reason in its log.
+    pub fn fail(&self, failure: &BuildFailure, options: &Options, progress: Progress<'_>) -> Result<Release> {
+        publish::fail(&self.live, failure, options, progress)
     }
 
     /// Makes a kept or staged release live; without a number the newest staged one.
     pub fn promote(&self, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
-        rollback::promote(&self.live, release, options, progress)
+        unchanged(rollback::promote(&self.live, release, options, progress))
     }
 
     /// Makes an earlier release live again; without a number the one that was live before the live one first was.
     pub fn rollback(&self, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
-        rollback::rollback(&self.live, release, options, progress)
+        unchanged(rollback::rollback(&self.live, release, options, progress))
     }
 
     /// The history, newest first.
     pub fn releases(&self) -> Result<Vec<Release>> {
         match recover::look(&self.live)? {
-            Some(store) => store.catalog.releases(),
+            Some(seen) => seen.releases(),
             None => Ok(Vec::new()),
         }
     }
 
     /// The build log of a release, or of the newest one. `not_found` where there is no such release.
     pub fn build_log(&self, release: Option<i64>) -> Result<Vec<Line>> {
-        let Some(store) = recover::look(&self.live)? else { return Ok(Vec::new()) };
+        let Some(recover::Seen { store, .. }) = recover::look(&self.live)? else { return Ok(Vec::new()) };
         if let Some(number) = release
             && store.catalog.release(number)?.is_none()
         {
             return Err(Error::not_found(format!("there is no release {number}"))
                 .object(format!("release {number}"))
-                .hint("SELECT * FROM remy_releases lists them"));
+                .hint("The verb releases lists them"));
         }
         store.catalog.build_log(release)
     }
 
     /// Takes a copy of live for a dev session.
     pub fn dev_start(&self, name: &str) -> Result<Dev> {
-        dev::start(&self.live, name)
+        unchanged(dev::start(&self.live, name))
     }
 
     /// Makes a dev session's database equal to live, under open connections.
     pub fn dev_reset(&self, name: &str) -> Result<Dev> {
-        dev::reset(&self.live, name)
+        unchanged(dev::reset(&self.live, name))
     }
 
     /// Empties every table of a dev session's database, under open connections.
     pub fn dev_truncate(&self, name: &str) -> Result<Dev> {
-        dev::truncate(&self.live, name)
+        unchanged(dev::truncate(&self.live, name))
     }
 
     /// Ends a dev session and removes its database.
     pub fn dev_stop(&self, name: &str) -> Result<Dev> {
-        dev::stop(&self.live, name)
+        unchanged(dev::stop(&self.live, name))
     }
 
     /// The dev sessions, newest first.
@@ -369,7 +398,7 @@ impl Remy {
 
     /// Drops old snapshots. `days` goes before `options.retention_days`.
     pub fn prune(&self, days: Option<u32>, options: &Options) -> Result<Pruned> {
-        retention::prune(&self.live, days, options)
+        unchanged(retention::prune(&self.live, days, options))
     }
 
     /// Reads everything again, and says what is not as it should be.
@@ -379,8 +408,13 @@ impl Remy {
 
     /// Drops remy's tables from live in one transaction; the store stays.
     pub fn detach(&self) -> Result<Detached> {
-        detach::detach(&self.live)
+        unchanged(detach::detach(&self.live))
     }
+}
+
+/// What an error says of live where it says nothing else: all that comes after a COMMIT of live says so itself.
+fn unchanged<T>(done: Result<T>) -> Result<T> {
+    done.map_err(|e| e.state("Live is unchanged"))
 }
 
 /// Copies live to a file of the caller's.

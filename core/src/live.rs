@@ -4,7 +4,7 @@
 //! that the process holds on it, its connections' included; that lost commits within seconds.
 use crate::{
     error::{Context, Error, Result},
-    sqlite,
+    gather, sqlite,
 };
 use rusqlite::{Connection, OpenFlags};
 use std::{
@@ -90,18 +90,18 @@ impl Live {
             Some(path) if !path.is_empty() => PathBuf::from(path),
             _ => return refuse("the main database of this connection is in memory", "Open a database file"),
         };
+        let (vfs, unlocked) = sqlite::host_file(host);
+        if let Some(parameter) = unlocked {
+            return refuse(
+                &format!("{} is open with {parameter}, so that SQLite takes no locks on it", path.display()),
+                "Open it without that parameter",
+            );
+        }
         let query_only = || host.query_row("PRAGMA query_only", [], |row| row.get::<_, bool>(0)).unwrap_or(false);
         if !only_read && (host.is_readonly("main").unwrap_or(false) || query_only()) {
             return refuse(
                 "this connection may only read (it was opened read-only, or has query_only on)",
                 "Call remy on a connection that may write",
-            );
-        }
-        let (vfs, unsafe_parameter) = sqlite::host_file(host);
-        if let Some(name) = unsafe_parameter {
-            return refuse(
-                &format!("{} is open with {name}=1, so that SQLite takes no locks on it", path.display()),
-                "Open it without that parameter",
             );
         }
         not_a_snapshot(&path)?;
@@ -114,6 +114,10 @@ impl Live {
     }
 
     fn find(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
+        Self::check(path, access, vfs).map_err(|e| e.state("Nothing was done"))
+    }
+
+    fn check(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
         let shown = path.display();
         let path = path.canonicalize().map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::not_found(format!("there is no database at {shown}"))
@@ -163,19 +167,28 @@ impl Live {
 
     /// Opens a connection. It checkpoints only when told to, and waits up to 5 s for others' locks.
     pub(crate) fn connect(&self) -> Result<LiveConnection<'_>> {
+        self.connect_by(self.vfs())
+    }
+
+    /// As [`Live::connect`], for the embedded engine to write many pages by.
+    pub(crate) fn connect_to_write(&self) -> Result<LiveConnection<'_>> {
+        self.connect_by(Some(gather::VFS))
+    }
+
+    fn connect_by(&self, vfs: Option<&CStr>) -> Result<LiveConnection<'_>> {
         self.same_process()?;
         self.same_file()?;
         // PRIVATECACHE: in a host with a shared cache our locks would be the application's.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = match &self.vfs {
-            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_c_str()),
+        let opened = match vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs),
             None => Connection::open_with_flags(&self.path, flags),
         };
         let conn = opened.context(|| format!("opening {}", self.path.display()))?;
         let conn = LiveConnection { live: self, conn: ManuallyDrop::new(conn) };
-        conn.busy_timeout(Duration::from_secs(5))?;
+        sqlite::wait_for_locks(&conn, Duration::from_secs(5))?;
         Ok(conn)
     }
 
@@ -203,6 +216,17 @@ impl Live {
         Err(Error::busy(format!("{} was renamed or replaced meanwhile", self.path.display()))
             .state("Neither file was changed")
             .hint("Find out who moves the file, and start again"))
+    }
+
+    /// Refuses where somebody has given live another page size than a clone of it has: pages of the two cannot be compared.
+    pub(crate) fn same_page_size(&self, conn: &Connection, clones: u32) -> Result<()> {
+        let now: u32 = sqlite::pragma(conn, "page_size")?;
+        if now == clones {
+            return Ok(());
+        }
+        Err(Error::busy(format!("the page size of {} was changed from {clones} to {now} meanwhile", self.shown()))
+            .state("Live is unchanged")
+            .hint("Start again"))
     }
 
     fn same_process(&self) -> Result<()> {
@@ -272,9 +296,10 @@ impl Live {
 
     /// What an image has to share with live.
     pub(crate) fn shape(&self, conn: &Connection) -> Result<Shape> {
-        let text = |pragma: &str| conn.query_row(pragma, [], |row| row.get::<_, String>(0));
+        let doing = || format!("reading {}", sqlite::name(conn));
+        let text = |pragma: &str| conn.query_row(pragma, [], |row| row.get::<_, String>(0)).context(doing);
         Ok(Shape {
-            page_size: conn.query_row("PRAGMA page_size", [], |row| row.get(0))?,
+            page_size: sqlite::pragma(conn, "page_size")?,
             encoding: text("PRAGMA encoding")?,
             journal_mode: text("PRAGMA journal_mode")?,
         })

@@ -2,6 +2,7 @@
 use crate::{
     clock::Moment,
     error::{Context, Error, Result},
+    progress::Progress,
 };
 use std::{fs::File, os::fd::AsRawFd, path::Path, time::Duration};
 
@@ -9,8 +10,9 @@ use std::{fs::File, os::fd::AsRawFd, path::Path, time::Duration};
 pub(crate) struct Lock(#[expect(dead_code, reason = "closing it is what unlocks")] File);
 
 impl Lock {
-    /// Waits up to `timeout` for the lock on `file`, which is opened close-on-exec (as every file of Rust's is).
-    pub(crate) fn take(file: File, path: &Path, timeout: Duration) -> Result<Self> {
+    /// Waits up to `timeout` for the lock on `file`, which is opened close-on-exec (as every file of Rust's is), or until the
+    /// caller calls it off: another verb may be long at work.
+    pub(crate) fn take(file: File, path: &Path, timeout: Duration, progress: Progress<'_>) -> Result<Self> {
         let start = Moment::now();
         loop {
             // SAFETY: the descriptor is open as long as `file` is.
@@ -29,6 +31,7 @@ impl Lock {
                 .state("Live is unchanged")
                 .hint("Wait for it to end, and start again; lock_timeout_ms says how long to wait"));
             }
+            progress.check()?;
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -3,6 +3,7 @@ use crate::{
     catalog::{Catalog, Line},
     clock::{self, Moment},
     error::{Error, Result},
+    options::{BuildFailure, BuildStep},
     progress::Progress,
 };
 use std::{
@@ -60,8 +61,21 @@ impl<'a> Log<'a> {
         self.add(step, clock::now(), Duration::ZERO, "ok", message.into(), None, None);
     }
 
+    /// A warning is said once: who built the release may have said it.
     pub(crate) fn warn(&self, step: &str, message: impl Into<String>) {
-        self.add(step, clock::now(), Duration::ZERO, "warning", message.into(), None, None);
+        let message = message.into();
+        let said = self.lines.borrow().iter().any(|line| line.outcome == "warning" && line.message == message);
+        if !said {
+            self.add(step, clock::now(), Duration::ZERO, "warning", message, None, None);
+        }
+    }
+
+    /// Steps that the caller took before.
+    pub(crate) fn before(&self, steps: &[BuildStep]) {
+        for step in steps {
+            let took = Duration::try_from_secs_f64(step.duration_ms / 1000.0).unwrap_or_default();
+            self.add("build", step.at, took, step.outcome.name(), step.message.clone(), step.object.clone(), None);
+        }
     }
 
     /// Writes down why a verb ended, unless a step has done so: at the step that it had come to.
@@ -72,6 +86,12 @@ impl<'a> Log<'a> {
             Some((step, false)) => self.failed_at(&step, e),
             None => self.failed_at("build", e),
         }
+    }
+
+    /// Writes down why a build ended.
+    pub(crate) fn give_up(&self, failure: &BuildFailure) {
+        let message = format!("{}: {}", failure.code, failure.message);
+        self.add("build", clock::now(), Duration::ZERO, "failed", message, failure.object.clone(), None);
     }
 
     /// Writes down that a step failed.

@@ -1,6 +1,9 @@
 //! `_remy_release`: the one row in live that says which release is live. It travels with the pages of a switch, so it
 //! cannot be wrong about them.
-use crate::error::{Context, Result};
+use crate::{
+    error::{Context, Result},
+    sqlite,
+};
 use rusqlite::{Connection, OptionalExtension};
 
 /// The format that this version writes.
@@ -21,10 +24,11 @@ pub(crate) struct Marker {
 
 /// Reads the marker. `None` where no release was ever switched in.
 pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
+    let doing = || format!("reading the marker of {}", sqlite::name(conn));
     let there = conn
         .query_row("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = '_remy_release'", [], |_| Ok(()))
         .optional()
-        .context(|| "looking for live's marker".into())?;
+        .context(doing)?;
     if there.is_none() {
         return Ok(None);
     }
@@ -43,12 +47,12 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
         },
     )
     .optional()
-    .context(|| "reading the marker _remy_release".into())
+    .context(doing)
 }
 
 /// Writes the marker, inside the caller's transaction.
 pub(crate) fn write(conn: &Connection, marker: &Marker) -> Result<()> {
-    let doing = || "writing the marker _remy_release".into();
+    let doing = || format!("writing the marker into {}", sqlite::name(conn));
     conn.execute_batch(
         "CREATE TABLE IF NOT EXISTS main._remy_release (
            one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, switch_id TEXT NOT NULL, release INTEGER NOT NULL,

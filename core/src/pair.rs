@@ -3,11 +3,12 @@
 //! One copy serves twice. The main file stays what it was, the WAL holds every page that the change wrote: the main file
 //! of a publish's pair becomes the outgoing release's snapshot, main file and WAL together are the image that live is to
 //! have. Any SQLite that opened the pair would replay the change into the snapshot; so the WAL loses the name that SQLite
-//! looks for as soon as the change is in it, and the connection goes on with it by its descriptor.
+//! looks for before anything is in it, and the connection goes on with it by its descriptor. The folder is synced before
+//! live's COMMIT, or a power cut would give the WAL its old name back.
 use crate::{
     error::{Context, Error, Result},
     live::{Access, Live},
-    store,
+    reads, sqlite, store,
     wal::{self, Frames, Wal},
 };
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
@@ -40,8 +41,9 @@ impl Pair {
                 | OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let conn = match (live.access, live.vfs()) {
+                (Access::Pages, _) => Connection::open_with_flags_and_vfs(&self.path, flags, reads::VFS),
                 (Access::Backup, Some(vfs)) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs),
-                _ => Connection::open_with_flags(&self.path, flags),
+                (Access::Backup, None) => Connection::open_with_flags(&self.path, flags),
             }
             .context(doing)?;
             // EXCLUSIVE before the first read: the wal-index is then in memory and there is no -shm.
@@ -55,6 +57,8 @@ impl Pair {
             if mode != "wal" {
                 return Err(Error::internal(format!("{} is in journal mode {mode}", self.path.display())));
             }
+            // Reading has made it; nothing is in it yet.
+            self.hide_wal()?;
             self.conn = Some(conn);
         }
         self.conn.as_ref().ok_or_else(|| Error::internal("no connection to a pair"))
@@ -77,7 +81,7 @@ impl Pair {
 
     /// Gives the WAL a name that no SQLite looks for. A crash after live's COMMIT then leaves a main file that anybody may
     /// look at, and that becomes the snapshot as it is.
-    pub(crate) fn hide_wal(&self) -> Result<()> {
+    fn hide_wal(&self) -> Result<()> {
         match std::fs::rename(wal::path_of(&self.path), hidden(&self.path)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(e).context(|| format!("renaming the WAL of {}", self.path.display()))
@@ -86,19 +90,24 @@ impl Pair {
         }
     }
 
+    /// Whether the connection may have read anything of a page of the main file since it was opened.
+    pub(crate) fn has_read(&self, page: u32, page_size: u32) -> bool {
+        self.conn.as_ref().and_then(reads::of).is_none_or(|reads| reads.has(page, page_size))
+    }
+
     /// The image as it is now, page by page.
     pub(crate) fn image(&mut self, live: &Live) -> Result<Image> {
         self.open(live)?;
         let conn = self.conn.as_ref().ok_or_else(|| Error::internal("no connection to a pair"))?;
         let number = |pragma: &str| conn.query_row(pragma, [], |row| row.get::<_, i64>(0));
-        let doing = || "reading the rehearsed image".to_owned();
+        let doing = || format!("reading the image {}", self.path.display());
         let pages =
             u32::try_from(number("PRAGMA page_count").context(doing)?).map_err(|_| Error::internal("page count"))?;
         let page_size =
             u32::try_from(number("PRAGMA page_size").context(doing)?).map_err(|_| Error::internal("page size"))?;
         let cookie = number("PRAGMA schema_version").context(doing)?;
+        sqlite::write_wal(conn)?;
         let base = File::open(&self.path).context(|| format!("opening {}", self.path.display()))?;
-        self.hide_wal()?;
         let wal = Wal::open_at(hidden(&self.path))?;
         let frames = wal.as_ref().map(Wal::own_frames).transpose()?.unwrap_or_default();
         Ok(Image { base, wal, frames, pages, page_size, cookie })

@@ -6,6 +6,22 @@ use std::{
     ptr,
 };
 
+/// Why a text or statement is not taken: SQLite's message, and where in the text it points.
+pub(crate) type Failure = (String, usize);
+
+/// A text of several statements, as C reads it: made once, since a copy for each statement of what follows it is quadratic.
+pub(crate) struct Script<'a> {
+    sql: &'a str,
+    terminated: CString,
+}
+
+impl<'a> Script<'a> {
+    pub fn new(sql: &'a str) -> Result<Self, Failure> {
+        let terminated = CString::new(sql).map_err(|e| ("a NUL character".to_owned(), e.nul_position()))?;
+        Ok(Self { sql, terminated })
+    }
+}
+
 /// A statement of a longer text.
 pub(crate) struct Prepared<'c> {
     conn: &'c Connection,
@@ -15,9 +31,9 @@ pub(crate) struct Prepared<'c> {
 }
 
 impl<'c> Prepared<'c> {
-    /// Prepares the statement that begins at `start`. The error is SQLite's message, and where in `sql` it points.
-    pub fn new(conn: &'c Connection, sql: &str, start: usize) -> std::result::Result<Self, (String, usize)> {
-        let Ok(rest) = CString::new(&sql[start..]) else { return Err(("a NUL character".into(), start)) };
+    /// Prepares the statement that begins at `start`.
+    pub fn new(conn: &'c Connection, script: &Script<'_>, start: usize) -> Result<Self, Failure> {
+        let rest = &script.terminated.as_c_str()[start..];
         let (mut statement, mut tail) = (ptr::null_mut(), ptr::null());
         // SAFETY: `rest` is NUL-terminated and outlives the call; `tail` points into it afterwards. The handle is open.
         let (code, end) = unsafe {
@@ -28,12 +44,12 @@ impl<'c> Prepared<'c> {
             return Ok(Self { conn, statement, end });
         }
         let why = message(conn);
-        let at = place(conn, &why, &sql[start..]).map_or(start, |offset| start + offset);
+        let at = place(conn, &why, &script.sql[start..]).map_or(start, |offset| start + offset);
         Err((why, at))
     }
 
     /// Runs it to its end; rows are passed over.
-    pub fn run(&mut self) -> std::result::Result<(), String> {
+    pub fn run(&mut self) -> Result<(), String> {
         loop {
             // SAFETY: the statement is live until drop. A statement of white space is NULL, which step refuses.
             match unsafe { ffi::sqlite3_step(self.statement) } {

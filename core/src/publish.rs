@@ -1,44 +1,53 @@
 //! Publish: read → clone → rehearse → switch → settle.
 use crate::{
-    Allow, Outcome, artifacts,
+    Allow, BuildFailure, Outcome, Release, artifacts,
     catalog::Entry,
     clock::{self, Moment},
+    columns,
     effects::{self, Effects},
     error::{Context, Error, Result},
-    job::{Image, Job, Taken, Terms},
+    job::{FRESH_STARTS, Image, Job, Taken, Terms},
     live::Live,
     log::Log,
     marker::{self, Marker},
+    migration::{self, Migration},
     options::Options,
+    preview,
     progress::Progress,
-    recover::{self, Begun},
+    recover::{self, Adopted, Begun},
     rehearse, retention,
     schema::{
-        self, Declared, Source,
+        self, Declared, Schema, Source,
+        app::{App, Recorded},
+        diff::Change,
         plan::{Plan, Statement},
     },
-    usable,
+    sqlite, usable,
 };
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};
 
-/// How often a publish starts over from the diff because somebody else changed live's schema.
-const FRESH_STARTS: u32 = 3;
-
 /// What is to go live.
 struct Declaration {
     declared: Declared,
     effects: Option<Effects>,
+    migrations: Vec<Migration>,
 }
 
 impl Declaration {
+    /// Reads all of it, once.
     fn read(schema: &str, options: &Options) -> Result<Self> {
-        Ok(Self {
-            declared: schema::declared(schema, options)?,
-            effects: options.effects.as_ref().map(Effects::from_json).transpose()?,
-        })
+        let declared = schema::declared(schema, options)?;
+        let effects = declared_effects(options)?;
+        let folder = options.migrations.as_ref().or(declared.migrations.as_ref());
+        let migrations = folder.map_or(Ok(Vec::new()), |folder| migration::read(folder))?;
+        Ok(Self { declared, effects, migrations })
     }
+}
+
+fn declared_effects(options: &Options) -> Result<Option<Effects>> {
+    options.effects.as_ref().map(Effects::from_json).transpose()
 }
 
 /// What a staged release keeps, to be published later as it was declared.
@@ -46,31 +55,53 @@ impl Declaration {
 struct Staged {
     /// SQL, or the JSON model.
     schema: String,
+    /// An app's tables, in the place of SQL.
+    #[serde(default)]
+    app: Option<App>,
     renames: Vec<String>,
     effects: Option<serde_json::Value>,
     allow: BTreeSet<Allow>,
     ignore: Option<Vec<String>>,
     extensions: Vec<PathBuf>,
-    migrations: Option<PathBuf>,
+    #[serde(default)]
+    migrations: Option<Kept>,
+}
+
+/// The migrations of a staged release.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Files(Vec<Migration>),
+    /// Their folder: releases that were staged by an early remy have no more of them.
+    Folder(PathBuf),
 }
 
 impl Staged {
     fn new(declaration: &Declaration, options: &Options) -> Result<Self> {
-        let schema = match &declaration.declared.source {
-            Source::Sql(sql) => sql.clone(),
-            Source::SqlFile(path) => std::fs::read_to_string(path).context(|| format!("reading {}", path.display()))?,
-            Source::Model(_) | Source::Database(_) | Source::App(_) => declaration.declared.schema.to_sql(),
-        };
+        let declared = &declaration.declared;
         Ok(Self {
-            schema,
+            schema: declared.sql.clone().unwrap_or_else(|| declared.schema.to_sql()),
+            app: declared.app.clone(),
             renames: options.renames.clone(),
             effects: options.effects.clone(),
             allow: options.allow.clone(),
             ignore: options.ignore.clone(),
             extensions: options.extensions.clone(),
-            // It may be promoted from elsewhere.
-            migrations: options.migrations.as_ref().map(|folder| std::path::absolute(folder).unwrap_or(folder.clone())),
+            migrations: Some(Kept::Files(declaration.migrations.clone())),
         })
+    }
+
+    fn declaration(&self, options: &Options) -> Result<Declaration> {
+        let declared = match &self.app {
+            None => schema::read(Source::Sql(self.schema.clone()), options)?,
+            Some(app) => Declared::of_app(app.clone(), Source::Sql(self.schema.clone()), options)?,
+        };
+        let migrations = match &self.migrations {
+            None => Vec::new(),
+            Some(Kept::Files(files)) => files.clone(),
+            Some(Kept::Folder(folder)) => migration::read(folder)?,
+        };
+        Ok(Declaration { declared, effects: declared_effects(options)?, migrations })
     }
 
     /// The options of a verb, with what was declared at the time.
@@ -81,10 +112,12 @@ impl Staged {
             effects: self.effects.clone(),
             ignore: self.ignore.clone(),
             extensions: self.extensions.clone(),
-            migrations: self.migrations.clone(),
+            migrations: None,
             label: entry.label.clone(),
             commit: entry.commit.clone(),
             artifacts: None,
+            build: Vec::new(),
+            preview: None,
             ..options.clone()
         }
     }
@@ -107,23 +140,39 @@ pub(crate) fn publish(
     until: Until,
 ) -> Result<Outcome> {
     let start = Moment::now();
+    if let Some(name) = &options.preview {
+        preview::check_name(name)?;
+        if until == Until::Live {
+            return Err(Error::invalid_argument(format!(
+                "the preview {name} is asked for of a release that goes live"
+            ))
+            .state("Nothing was done")
+            .hint("Stage it"));
+        }
+    }
     let declaration =
         Declaration::read(schema, options).map_err(|e| e.state("Live is unchanged; no release was made"))?;
-    let mut begun = recover::begin(live, options)?;
+    let mut begun = recover::begin(live, options, progress)?;
     let adopted = begun.adopt(live, options)?;
-    let above = begun.marker.as_ref().map_or(0, |m| m.release);
     if options.dry_run {
-        let log = Log::new(None, above.max(begun.release) + 1, progress);
-        return run(live, &begun, &declaration, options, above.max(begun.release) + 1, &log, start, until);
+        let next = begun.highest() + 1;
+        let log = Log::new(None, next, progress);
+        log.before(&options.build);
+        return run(live, &begun, &declaration, options, next, &log, start, until);
     }
-    let (label, commit) = (options.label.as_deref(), options.commit.as_deref());
-    let release = begun.store.catalog.begin("publish", "building", label, commit, above)?;
+    let release = begun.number("publish", "building", options)?;
     let log = Log::new(Some(&begun.store.catalog), release, progress);
     finish(&begun, release, &log, "failed", || {
         if let Some(adopted) = adopted {
-            log.note("adopt", adopted);
+            adopted.log(&log);
         }
-        log.note("build", built(release, options, &declaration));
+        log.note("build", created(release, options));
+        log.before(&options.build);
+        match &declaration.declared.source {
+            // Its folder may be one that the caller built, and gone soon.
+            Source::App(_) => {}
+            source => log.note("build", format!("Schema read from {source}")),
+        }
         let staged = Staged::new(&declaration, options)?;
         let text = serde_json::to_string(&staged).map_err(|e| Error::internal(e.to_string()))?;
         begun.store.catalog.describe(release, Some(&text), None)?;
@@ -131,7 +180,7 @@ pub(crate) fn publish(
             let (place, hash) = log.step(
                 "build",
                 || artifacts::keep(&begun.store, release, from),
-                |(place, _)| format!("Kept artifacts of {} in {place}", from.display()),
+                |(place, _)| format!("Kept artifacts in {place}"),
             )?;
             begun.store.catalog.set_artifacts(release, Some(&place), Some(&hash))?;
         }
@@ -143,6 +192,7 @@ pub(crate) fn publish(
 pub(crate) fn promote_compiled(
     live: &Live,
     begun: &Begun,
+    adopted: Option<&Adopted>,
     entry: &Entry,
     options: &Options,
     progress: Progress<'_>,
@@ -153,12 +203,28 @@ pub(crate) fn promote_compiled(
     let staged: Staged = serde_json::from_str(text)
         .map_err(|e| Error::internal(format!("the declaration of a compiled release: {e}")))?;
     let options = staged.options(entry, options);
-    let declaration = Declaration::read(&staged.schema, &options)?;
+    let declaration = staged.declaration(&options)?;
     let log = Log::new((!options.dry_run).then_some(&begun.store.catalog), entry.release, progress);
-    // It stays compiled where it cannot go live: the reason may pass.
-    finish(begun, entry.release, &log, "compiled", || {
+    // It stays what it is where it cannot go live: the reason may pass.
+    let mut outcome = finish(begun, entry.release, &log, &entry.status, || {
+        if let Some(adopted) = adopted {
+            adopted.log(&log);
+        }
         run(live, begun, &declaration, &options, entry.release, &log, start, Until::Live)
-    })
+    })?;
+    if let Some(name) = entry.preview.as_ref().filter(|_| entry.status == "preview" && !options.dry_run) {
+        let place = preview::place(name);
+        match preview::tidy(&begun.store) {
+            Ok(()) => log.note(
+                "settle",
+                format!("Removed {place}, the preview of this release: what was tried on it is not in live"),
+            ),
+            Err(e) => log
+                .warn("settle", format!("{place}, the preview of this release, is left to the next call of remy: {e}")),
+        }
+        outcome.log = log.lines();
+    }
+    Ok(outcome)
 }
 
 /// Runs a verb's work, and leaves the release with `status` and its reason where it fails.
@@ -172,6 +238,15 @@ pub(crate) fn finish(
     work().map_err(|e| {
         let e = e.state(format!("Live is unchanged; release {release} is {status}"));
         log.end(&e);
+        // A switch that is not decided may have made it live: recovery settles that, with its files.
+        if begun
+            .store
+            .catalog
+            .open_intents()
+            .is_ok_and(|intents| intents.iter().any(|intent| intent.release == release))
+        {
+            return e;
+        }
         let _ = begun.store.catalog.set_failed(release, status);
         if begun.store.catalog.release(release).is_ok_and(|entry| entry.is_some_and(|entry| entry.status == "failed")) {
             let _ = artifacts::forget(&begun.store, release);
@@ -180,16 +255,37 @@ pub(crate) fn finish(
     })
 }
 
-fn built(release: i64, options: &Options, declaration: &Declaration) -> String {
-    let commit = options.commit.as_ref().map_or(String::new(), |commit| format!(" from commit {commit}"));
-    format!("Release {release} created{commit}, schema read from {}", declaration.declared.source)
+/// A commit may end in `-dirty`, as `git describe --dirty` has it.
+fn created(release: i64, options: &Options) -> String {
+    let from = options.commit.as_ref().map_or(String::new(), |commit| match commit.strip_suffix("-dirty") {
+        Some(commit) => format!(" from commit {commit} (working tree dirty)"),
+        None => format!(" from commit {commit}"),
+    });
+    format!("Release {release} created{from}")
+}
+
+/// Records a release that failed before there was anything to publish, with the steps that led to it.
+pub(crate) fn fail(live: &Live, failure: &BuildFailure, options: &Options, progress: Progress<'_>) -> Result<Release> {
+    let begun = recover::begin(live, options, progress)?;
+    let catalog = &begun.store.catalog;
+    let release = begun.number("publish", "failed", options)?;
+    let log = Log::new(Some(catalog), release, progress);
+    log.note("build", created(release, options));
+    log.before(&options.build);
+    log.give_up(failure);
+    let made = catalog.releases()?.into_iter().find(|made| made.release == release);
+    made.ok_or_else(|| Error::internal(format!("release {release} is gone")))
 }
 
 /// What a rehearsal leaves behind, to do the same again.
 struct Rehearsed {
     plan: Plan,
+    /// What the plan leads to.
+    schema: Schema,
     /// The migrations that ran, and the plan.
     statements: Vec<Statement>,
+    /// Whether there were any.
+    migrated: bool,
     fingerprint: String,
     effects: Vec<effects::Change>,
     warnings: Vec<String>,
@@ -210,13 +306,17 @@ fn run(
     let job = Job::new(live, begun, options, log, release)?;
     let mut taken = job.take()?;
     let mut done = None;
-    for _ in 0..FRESH_STARTS {
+    for attempt in 1..=FRESH_STARTS {
         let rehearsed = rehearse_first(&job, &mut taken, declaration)?;
         if !options.dry_run {
             let plan = serde_json::to_string(&rehearsed.statements).map_err(|e| Error::internal(e.to_string()))?;
             begun.store.catalog.describe(release, None, Some(&plan))?;
         }
         if options.dry_run || until == Until::Rehearsed {
+            if let Some(name) = options.preview.as_ref().filter(|_| !options.dry_run) {
+                let put = || preview::put(&job, &mut taken.pair, name);
+                log.step("rehearse", put, |()| format!("Made the preview {name}"))?;
+            }
             done = Some((rehearsed, None));
             break;
         }
@@ -226,8 +326,7 @@ fn run(
             done = Some((rehearsed, Some(switched)));
             break;
         }
-        log.warn("switch", "Somebody else changed live's schema meanwhile: starting over from the diff");
-        taken.start_over(live)?;
+        job.start_over(&mut taken, attempt)?;
     }
     drop(taken);
     if done.as_ref().is_some_and(|(_, switched)| switched.is_some()) {
@@ -240,15 +339,24 @@ fn run(
         ))
         .hint("Find out who changes the schema, and start again"));
     };
-    let status = match (&switched, options.dry_run) {
-        (Some(_), _) => "live",
-        (None, true) => "dry_run",
-        (None, false) => "compiled",
+    let status = match (&switched, options.dry_run, &options.preview) {
+        (Some(_), ..) => "live",
+        (None, true, _) => "dry_run",
+        (None, false, Some(name)) => {
+            begun.store.catalog.set_preview(release, name)?;
+            // The preview is there, whatever becomes of an earlier one's files.
+            if let Err(e) = artifacts::forget_fruitless(&begun.store) {
+                log.warn("settle", format!("Files of earlier releases are left to the next call of remy: {e}"));
+            }
+            log.note("settle", format!("Release {release} can be tried on {}", preview::place(name)));
+            "preview"
+        }
+        (None, false, None) => {
+            begun.store.catalog.set_status(release, "compiled")?;
+            log.note("settle", format!("Release {release} is compiled; promoting it makes it live"));
+            "compiled"
+        }
     };
-    if status == "compiled" {
-        begun.store.catalog.set_status(release, status)?;
-        log.note("settle", format!("Release {release} is compiled; promoting it makes it live"));
-    }
     Ok(Outcome {
         release,
         status: status.into(),
@@ -260,6 +368,7 @@ fn run(
         switch: switched,
         statements: rehearsed.statements,
         effects: rehearsed.effects,
+        set_aside: Vec::new(),
         warnings: rehearsed.warnings,
         log: log.lines(),
         total_ms: clock::ms(start.elapsed()),
@@ -270,81 +379,99 @@ fn run(
 fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaration) -> Result<Rehearsed> {
     let (log, options) = (job.log, job.options);
     let conn = taken.pair.open(job.live)?;
-    let cookie: i64 = conn.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+    let cookie: i64 = sqlite::pragma(conn, "schema_version")?;
+    job.is_still_the_same(conn)?;
     let start = Moment::now();
     rehearse::prepare(conn, options)?;
-    conn.execute_batch("BEGIN").context(|| "beginning the rehearsal".into())?;
+    conn.execute_batch("BEGIN").context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
     // Before anything changes: a foreign key that does not hold now is not the change's fault.
     let violations = rehearse::violations(conn)?;
     let unusable = usable::unusable(conn)?;
     let run = &mut |statement: &Statement, took| log.statement(&statement.object, &statement.sql, took);
-    let migrated = match &options.migrations {
-        Some(folder) => rehearse::migrations(conn, folder, run).inspect_err(|e| log.failed_at("rehearse", e))?,
-        None => Vec::new(),
-    };
-    let declared = &declaration.declared;
-    let (plan, mut warnings) = log.step(
+    let migrated =
+        rehearse::migrations(conn, &declaration.migrations, run).inspect_err(|e| log.failed_at("rehearse", e))?;
+    let texts: Vec<&str> = migrated.iter().map(|m| m.statement.sql.as_str()).collect();
+    let (plan, declared, mut warnings) = log.step(
         "rehearse",
         || {
-            let (mut plan, warnings) = plan_on(conn, declared, options)?;
+            let (mut plan, declared, warnings) = plan_on(conn, &declaration.declared, options, &texts)?;
             plan.violations = Some(violations);
             rehearse::measure(conn, &mut plan, options)?;
-            Ok((plan, warnings))
+            Ok((plan, declared, warnings))
         },
-        |(plan, _)| match plan.statements.len() {
+        |(plan, ..)| match plan.statements.len() {
             0 => "Nothing to change in the schema".into(),
             1 => "1 statement to run".into(),
             n => format!("{n} statements to run"),
         },
     )?;
+    // Before anything fills the disk: what is rewritten is written to the clone's WAL, and to live's in the switch.
+    let rewritten = rehearse::rewritten_bytes(conn, &plan)?;
+    job.room_for("rewriting what the plan changes, on the clone and in the switch,", 2 * rewritten)
+        .inspect_err(|e| log.failed_at("rehearse", e))?;
+    columns::ensure(conn, &declared.schema)?;
     rehearse::apply(conn, &plan, run).inspect_err(|e| log.failed_at("rehearse", e))?;
     let old = effects::read(conn)?;
     let new = declaration.effects.as_ref().unwrap_or(&old);
     let effects = effects::diff(&old, new);
+    columns::write(conn, declared.app.as_ref())?;
     write_effects(conn, new, &job.marker)?;
     if !effects.is_empty() {
         log.note("rehearse", format!("Effects: {}", effects::summary(&effects)));
     }
     let took = start.elapsed();
-    let statements: Vec<_> = migrated.into_iter().map(|m| m.statement).chain(plan.statements.iter().cloned()).collect();
+    let has_migrated = !migrated.is_empty();
+    let all = migrated.into_iter().map(|m| m.statement).chain(plan.statements.iter().cloned());
+    let statements = (1..).zip(all).map(|(ord, statement)| Statement { ord, ..statement }).collect();
     log.step(
         "check",
         || {
-            rehearse::check(conn, &plan, declared, options)?;
+            rehearse::check(conn, &plan, &declared, options)?;
             usable::still_usable(conn, &unusable)
         },
         |()| "Checked foreign keys, the schema, changed tables, views and triggers".into(),
     )?;
     let fingerprint = rehearse::fingerprint(conn)?;
-    conn.execute_batch("COMMIT").context(|| "ending the rehearsal".into())?;
+    conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
     for warning in &warnings {
         log.warn("rehearse", warning.clone());
     }
     warnings.extend(
         plan.statements.iter().filter_map(|s| s.loses.as_ref().map(|loses| format!("{} loses {loses}", s.object))),
     );
-    Ok(Rehearsed { plan, statements, fingerprint, effects, warnings, terms: Terms { cookie, took } })
+    Ok(Rehearsed {
+        plan,
+        schema: declared.schema,
+        statements,
+        migrated: has_migrated,
+        fingerprint,
+        effects,
+        warnings,
+        terms: Terms { cookie, took },
+    })
 }
 
 /// Runs the same statements again, on a clone that has caught up.
 fn rehearse_again(job: &Job<'_>, conn: &Connection, rehearsed: &Rehearsed, declaration: &Declaration) -> Result<()> {
     rehearse::prepare(conn, job.options)?;
-    conn.execute_batch("BEGIN").context(|| "beginning the rehearsal".into())?;
-    if let Some(folder) = &job.options.migrations {
-        rehearse::migrations(conn, folder, &mut |_, _| {})?;
-    }
-    rehearse::apply(conn, &rehearsed.plan, &mut |_, _| {})?;
+    conn.execute_batch("BEGIN").context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
+    let before = rehearsed.migrated.then(|| rehearse::violations(conn)).transpose()?;
+    rehearse::migrations(conn, &declaration.migrations, &mut |_, _| {})?;
+    rehearse::ask_again(conn, &rehearsed.plan, job.options)?;
+    columns::ensure(conn, &rehearsed.schema)?;
+    rehearse::apply_again(conn, &rehearsed.plan)?;
+    columns::write(conn, declaration.declared.app.as_ref())?;
     let effects = match &declaration.effects {
         Some(effects) => effects.clone(),
         None => effects::read(conn)?,
     };
     write_effects(conn, &effects, &job.marker)?;
-    rehearse::recheck(conn, &rehearsed.plan)?;
+    rehearse::recheck(conn, &rehearsed.plan, before.as_ref())?;
     if rehearse::fingerprint(conn)? != rehearsed.fingerprint {
         return Err(Error::check_failed("the plan gave another schema than when it was rehearsed")
             .hint("A migration that depends on data may do that: publish again"));
     }
-    conn.execute_batch("COMMIT").context(|| "ending the rehearsal".into())
+    conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))
 }
 
 pub(crate) fn write_effects(conn: &Connection, effects: &Effects, marker: &Marker) -> Result<()> {
@@ -353,55 +480,98 @@ pub(crate) fn write_effects(conn: &Connection, effects: &Effects, marker: &Marke
     marker::write(conn, marker)
 }
 
-/// The plan of a publish, with what it would lose counted on live. A migration has to run before the diff can be taken:
-/// then on a clone.
+/// The plan of a publish, with what it would lose counted on live, and behind it the effects that it would change. A migration
+/// has to run before the diff can be taken: then on a clone.
 pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<Statement>> {
-    if options.migrations.is_some() {
+    let Declaration { declared, effects, migrations } = Declaration::read(schema, options)?;
+    if !migrations.is_empty() {
         let allow = BTreeSet::from([Allow::TypeChange, Allow::Lossy, Allow::Drop]);
         let options = Options { dry_run: true, allow, ..options.clone() };
-        return Ok(publish(live, schema, &options, Progress::none(), Until::Live)?.statements);
+        let outcome = publish(live, schema, &options, Progress::none(), Until::Live)?;
+        return Ok(with_effects(outcome.statements, &outcome.effects));
     }
-    let declared = schema::declared(schema, options)?;
     let conn = live.connect()?;
     rehearse::prepare(&conn, options)?;
     conn.execute_batch("BEGIN").context(|| format!("reading {}", live.shown()))?;
     let planned = (|| {
-        let (mut plan, _) = plan_on(&conn, &declared, options)?;
+        let (mut plan, ..) = plan_on(&conn, &declared, options, &[])?;
         plan.violations = Some(Default::default()); // nothing is going to be checked against them
         // What needs leave is what the caller wants to see; what the rows do not allow at all is an error here, too.
         let refusals = rehearse::survey(&conn, &mut plan, options)?;
         let leave = |e: &Error| matches!(e, Error::AmbiguousRename(_) | Error::LossyChange(_));
-        match refusals.into_iter().find(|e| !leave(e)) {
-            Some(refusal) => Err(refusal),
-            None => Ok(plan.statements),
+        if let Some(refusal) = refusals.into_iter().find(|e| !leave(e)) {
+            return Err(refusal);
         }
+        let changes = match &effects {
+            Some(effects) => effects::diff(&effects::read(&conn)?, effects),
+            None => Vec::new(),
+        };
+        Ok(with_effects(plan.statements, &changes))
     })();
     let _ = conn.execute_batch("ROLLBACK");
     planned
 }
 
-/// Takes the diff and plans it. Gives what the caller should know, too.
-fn plan_on(conn: &Connection, declared: &Declared, options: &Options) -> Result<(Plan, Vec<String>)> {
-    let current = schema::introspect::read(conn, &options.ignored_tables())?;
+fn with_effects(mut statements: Vec<Statement>, changes: &[effects::Change]) -> Vec<Statement> {
+    let first = statements.last().map_or(0, |last| last.ord) + 1;
+    statements.extend((first..).zip(changes).map(|(ord, change)| Statement::effect(ord, change)));
+    statements
+}
+
+/// Takes the diff and plans it; `migrations` ran just before. Gives what is declared for this very database, and what the
+/// caller should know, too.
+fn plan_on(
+    conn: &Connection,
+    declared: &Declared,
+    options: &Options,
+    migrations: &[&str],
+) -> Result<(Plan, Declared, Vec<String>)> {
+    let mut current = schema::introspect::read(conn, &options.ignored_tables())?;
+    let recorded = if declared.app.is_some() { columns::read(conn)? } else { Recorded::default() };
+    let goes = match &declared.app {
+        Some(app) => app.tables.is_empty() && !recorded.0.is_empty(),
+        None => declared.schema.is_empty() && !current.is_empty(),
+    };
     // An empty file is a mistake more often than a wish.
-    if declared.schema.is_empty() && !current.is_empty() && !options.allow.contains(&Allow::Drop) {
+    if goes && !options.allow.contains(&Allow::Drop) {
         return Err(Error::schema_invalid(format!("{} declares nothing, and would drop everything", declared.source))
             .state("Nothing was changed")
             .hint("Check that it is the right one; if all of it is to go, say \"allow\":[\"drop\"]"));
     }
+    let declared = declared.onto(&current, &recorded, migrations)?;
     let changes = schema::diff::diff(&current, &declared.schema, &declared.renames)?;
-    let plan = schema::plan::plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
+    if changes.iter().any(Change::edits) {
+        usable::note(conn, &mut current)?;
+    }
+    let mut plan = schema::plan::plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
+    let mut warnings = declared.warnings.clone();
+    if declared.app.is_some() {
+        warnings.extend(plan.of_app());
+    }
     // A comment stays when its rename is done, and one of a version that this database never had is no mistake. But it
     // may also be a slip of the pen.
-    let loose = declared.renames.iter().filter(|rename| rename.comment).filter_map(|rename| {
-        let table = current.table(rename.table.as_deref()?)?;
-        let known = table.column(&rename.from).is_some() || table.column(&rename.to).is_some();
-        (!known).then(|| {
-            format!(
-                "the comment @renamed from={} names no column of {}: {} is a new column",
-                rename.from, table.name, rename.to
-            )
-        })
-    });
-    Ok((plan, loose.collect()))
+    for rename in declared.renames.iter().filter(|rename| rename.comment) {
+        let Some(table) = rename.table.as_deref().and_then(|table| current.table(table)) else { continue };
+        if table.column(&rename.from).is_some() || table.column(&rename.to).is_some() {
+            continue;
+        }
+        let what = format!("the comment @renamed from={} names no column of {}", rename.from, table.name);
+        // Beside a column that goes it is one that would take the values with it.
+        let goes = changes.iter().find_map(|change| match change {
+            Change::AlterTable(change) if change.from.eq_ignore_ascii_case(&table.name) => change.dropped.first(),
+            _ => None,
+        });
+        match goes {
+            Some(goes) if !options.allow.contains(&Allow::Drop) => {
+                return Err(Error::ambiguous_rename(format!("{what}, which loses {goes}"))
+                    .object(format!("{}.{}", table.name, rename.to))
+                    .state("Nothing was changed")
+                    .hint(
+                        "Correct the comment, or remove it; or say that the drop is meant, with \"allow\":[\"drop\"]",
+                    ));
+            }
+            _ => warnings.push(format!("{what}: {} is a new column", rename.to)),
+        }
+    }
+    Ok((plan, declared, warnings))
 }

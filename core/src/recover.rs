@@ -3,19 +3,23 @@
 //! Live's marker is right, and the catalog is mended by it. A switch whose end is not recorded is decided by comparing
 //! live's marker with the two ids that its intent holds, and by nothing else.
 use crate::{
-    catalog::Intent,
+    artifacts,
+    catalog::{Intent, Release},
+    clone,
     error::{Context, Error, Result},
     live::Live,
     lock::Lock,
     log::Log,
     marker::{self, Marker},
     options::{JournalMode, Options},
+    preview,
     progress::Progress,
-    settle,
+    settle, sqlite,
     store::{self, Store},
+    switch::LET_GO,
 };
 use rusqlite::Connection;
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 /// A store at work: nobody else is in it until this is dropped.
 pub(crate) struct Begun {
@@ -35,20 +39,66 @@ impl Begun {
 
     /// Records live as it stands as a release, where it has no history: there is always one to go back to. A dry run
     /// changes nothing, and adoption turns on WAL. Gives what was done, if anything.
-    pub(crate) fn adopt(&mut self, live: &Live, options: &Options) -> Result<Option<String>> {
+    pub(crate) fn adopt(&mut self, live: &Live, options: &Options) -> Result<Option<Adopted>> {
         if self.release > 0 || options.dry_run {
             return Ok(None);
         }
-        let (release, done) = adopt(live, &*live.connect()?, &self.store, options)?;
-        self.release = release;
-        Ok(Some(done))
+        let conn = live.connect()?;
+        let journal = make_ready(live, &conn, options)?;
+        // An empty database has no history to keep: the release that fills it is the first.
+        let empty = sqlite::is_empty(&conn)?;
+        drop(conn);
+        let replaced = self.store.catalog.live()?;
+        let warning = replaced.map(|other| {
+            format!(
+                "Release {0} was live here, and live does not carry its marker: another database was put in its place, or the marker \
+                 was dropped. What release {0} was at the end is not kept",
+                other.release
+            )
+        });
+        if empty {
+            return Ok(Some(Adopted { done: format!("{} is empty{journal}", live.shown()), warning }));
+        }
+        self.release = self.store.catalog.adopt(None)?;
+        let adopted =
+            Adopted { done: format!("Adopted {} as release {}{journal}", live.shown(), self.release), warning };
+        adopted.log(&Log::new(Some(&self.store.catalog), self.release, Progress::none()));
+        Ok(Some(adopted))
+    }
+
+    /// The highest number that live knows of.
+    pub(crate) fn highest(&self) -> i64 {
+        self.marker.as_ref().map_or(0, |marker| marker.release).max(self.release)
+    }
+
+    /// Gives a number to a release that begins.
+    pub(crate) fn number(&self, kind: &str, status: &str, options: &Options) -> Result<i64> {
+        let (label, commit) = (options.label.as_deref(), options.commit.as_deref());
+        let release = self.store.catalog.begin(kind, status, label, commit, self.highest())?;
+        artifacts::make_way(&self.store, release)?;
+        Ok(release)
+    }
+}
+
+/// An adoption, as the logs tell it: that of the adopted release, and that of the release whose verb it came with.
+pub(crate) struct Adopted {
+    done: String,
+    warning: Option<String>,
+}
+
+impl Adopted {
+    pub(crate) fn log(&self, log: &Log<'_>) {
+        log.note("adopt", self.done.as_str());
+        if let Some(warning) = &self.warning {
+            log.warn("adopt", warning.as_str());
+        }
     }
 }
 
 /// Opens the store, takes its lock, and mends what there is to mend. Live itself is not touched.
-pub(crate) fn begin(live: &Live, options: &Options) -> Result<Begun> {
+pub(crate) fn begin(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Begun> {
     let store = Store::open_or_create(live)?;
-    let lock = store.lock(options.lock_timeout())?;
+    let lock = store.lock(options.lock_timeout(), progress)?;
     for intent in store.catalog.open_intents()? {
         decide(live, &store, &intent, options.lock_timeout())?;
     }
@@ -57,6 +107,8 @@ pub(crate) fn begin(live: &Live, options: &Options) -> Result<Begun> {
     let marker = marker::read(&conn)?;
     let release = mend(&store, marker.as_ref())?.unwrap_or(0);
     drop(conn);
+    // Once it is said which release is live: one that the catalog has as failed may be, where live was restored by hand.
+    artifacts::forget_fruitless(&store)?;
     Ok(Begun { store, _lock: lock, marker, release })
 }
 
@@ -77,18 +129,17 @@ enum Found {
 /// Decides a switch whose end is not known, and settles or buries it.
 pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Duration) -> Result<Decided> {
     let conn = live.connect()?;
-    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")?;
+    conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0")
+        .context(|| format!("preparing to write {}", live.shown()))?;
     lock(&conn, live, timeout)?;
     let decided = (|| {
         let marker = marker::read(&conn)?;
+        // One way or the other, what is found here has to stay: a COMMIT whose sync never ended may have come alive, and be gone
+        // again with the power, once it is said to be done.
+        sqlite::bury(&conn)?;
         if let Some(marker) = marker.as_ref().filter(|marker| marker.switch_id == intent.switch_id) {
             return Ok(Found::New(marker.clone()));
         }
-        // A commit frame that was written but not synced can come alive at the next recovery of the WAL. A commit of
-        // ours, which changes nothing, takes its place.
-        let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        conn.execute_batch(&format!("PRAGMA user_version = {version}; COMMIT"))
-            .context(|| format!("burying a switch of {} that failed", live.shown()))?;
         let old = marker.map(|marker| marker.switch_id) == intent.old_switch;
         Ok::<_, Error>(if old { Found::Old } else { Found::Neither })
     })();
@@ -104,12 +155,12 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
             Ok(Decided::Switched)
         }
         found => {
-            store.catalog.not_switched(intent, "failed")?;
             let work = store.path(&intent.work);
-            if matches!(found, Found::Neither) && work.exists() {
-                // Live was restored or replaced by hand meanwhile: the clone may be all that is left of what it was.
-                let aside = store.path(&intent.snapshot);
-                store::rename_new(&work, &aside)?;
+            // Live was restored or replaced by hand meanwhile: the clone may be all that is left of what it was. It is safe before
+            // the catalog forgets of it, as `work` is emptied then.
+            let kept = matches!(found, Found::Neither) && keep_aside(&work, &store.path(&intent.snapshot))?;
+            store.catalog.not_switched(intent, "failed")?;
+            if kept {
                 log.warn(
                     "recover",
                     format!("Live carries neither switch; its clone of before was kept as {}", intent.snapshot),
@@ -122,12 +173,28 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
     }
 }
 
+/// Keeps a clone under another name, as a database of its own. Gives whether it is there, maybe since an earlier call.
+fn keep_aside(work: &Path, aside: &Path) -> Result<bool> {
+    if work.exists() && !aside.exists() {
+        let file = clone::set_journal_bytes(work, 1)?;
+        file.sync_all().context(|| format!("syncing {}", work.display()))?;
+        store::rename_new(work, aside)?;
+        for path in [aside, work] {
+            store::sync_name(path)?;
+        }
+    }
+    Ok(aside.exists())
+}
+
 fn lock(conn: &Connection, live: &Live, timeout: Duration) -> Result<()> {
-    conn.busy_timeout(timeout)?;
+    sqlite::wait_for_locks(conn, timeout)?;
     conn.execute_batch("BEGIN IMMEDIATE").context(|| format!("taking the write lock of {}", live.shown())).map_err(
         |e| {
-            e.state("A switch that was cut off is not decided yet; live is as its readers see it")
-                .hint("End the long write transaction of another connection, and start again")
+            let hint = match e {
+                Error::Busy(_) => LET_GO,
+                _ => "Mend what keeps live from being written, and start again",
+            };
+            e.state("A switch that was cut off is not decided yet; live is as its readers see it").hint(hint)
         },
     )
 }
@@ -143,6 +210,7 @@ fn clear(store: &Store) -> Result<()> {
     for snapshot in store.catalog.pruned_snapshots()? {
         store.remove_database(&store.path(&snapshot.path))?;
     }
+    preview::tidy(store)?;
     let work = store.path("work");
     for entry in fs::read_dir(&work).context(|| format!("reading {}", work.display()))? {
         store::remove(&entry.context(|| format!("reading {}", work.display()))?.path())?;
@@ -155,38 +223,47 @@ pub(crate) fn mend(store: &Store, marker: Option<&Marker>) -> Result<Option<i64>
     let recorded = store.catalog.live()?;
     match (marker, recorded) {
         (Some(marker), Some(entry)) if entry.release == marker.release => Ok(Some(entry.release)),
-        (Some(marker), _) => store.catalog.adopt(Some(marker)).map(Some),
+        (Some(marker), other) => {
+            let release = store.catalog.adopt(Some(marker))?;
+            if let Some(other) = other {
+                Log::new(Some(&store.catalog), release, Progress::none()).warn(
+                    "recover",
+                    format!(
+                        "Live carries the marker of release {release}, and release {0} was live here: live was restored or replaced \
+                         by hand. What release {0} was at the end is not kept",
+                        other.release
+                    ),
+                );
+            }
+            Ok(Some(release))
+        }
         // Adopted, and never switched since.
         (None, Some(entry)) if !store.catalog.was_switched(entry.release)? => Ok(Some(entry.release)),
         (None, _) => Ok(None),
     }
 }
 
-/// Records live as it stands, so that there is always a release to go back to.
-fn adopt(live: &Live, conn: &Connection, store: &Store, options: &Options) -> Result<(i64, String)> {
+/// Gives live the journal and the first page that a switch needs. Says what became of the journal.
+fn make_ready(live: &Live, conn: &Connection, options: &Options) -> Result<String> {
     let before = live.shape(conn)?.journal_mode;
     if options.journal_mode == JournalMode::Wal {
         to_wal(live, conn, options.lock_timeout())?;
     }
     // A file of 0 bytes has no page 1 to switch: this makes one, and nothing else.
-    let pages: u32 = conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    let pages: u32 = sqlite::pragma(conn, "page_count")?;
     if pages == 0 {
         conn.execute_batch("BEGIN IMMEDIATE; PRAGMA user_version = 0; COMMIT")
             .context(|| format!("writing the first page of {}", live.shown()))?;
     }
-    let release = store.catalog.adopt(None)?;
     let mode = live.shape(conn)?.journal_mode;
-    let journal = if mode == before { String::new() } else { format!(", journal mode {before} to {mode}") };
-    let done = format!("Adopted {} as release {release}{journal}", live.shown());
-    Log::new(Some(&store.catalog), release, Progress::none()).note("adopt", done.clone());
-    Ok((release, done))
+    Ok(if mode == before { String::new() } else { format!(", journal mode {before} to {mode}") })
 }
 
 fn to_wal(live: &Live, conn: &Connection, timeout: Duration) -> Result<()> {
     if live.shape(conn)?.journal_mode == "wal" {
         return Ok(());
     }
-    conn.busy_timeout(timeout)?;
+    sqlite::wait_for_locks(conn, timeout)?;
     let mode: String = conn
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .context(|| format!("turning on WAL for {}", live.shown()))
@@ -202,16 +279,36 @@ fn to_wal(live: &Live, conn: &Connection, timeout: Duration) -> Result<()> {
     Ok(())
 }
 
+/// A store that is looked at.
+pub(crate) struct Seen {
+    pub(crate) store: Store,
+    /// Held where nobody is at work.
+    lock: Option<Lock>,
+}
+
+impl Seen {
+    /// The history, newest first. Where nobody is at work, what is being built is what a process left that died: the next verb that
+    /// writes records that it failed, and until then it is shown so.
+    pub(crate) fn releases(&self) -> Result<Vec<Release>> {
+        let mut releases = self.store.catalog.releases()?;
+        if self.lock.is_some() && self.store.catalog.open_intents()?.is_empty() {
+            for release in releases.iter_mut().filter(|release| release.status == "building") {
+                release.status = "failed".into();
+            }
+        }
+        Ok(releases)
+    }
+}
+
 /// Opens the store to look at the history, mended by live where nobody is at work on it.
-pub(crate) fn look(live: &Live) -> Result<Option<Store>> {
+pub(crate) fn look(live: &Live) -> Result<Option<Seen>> {
     let Some(store) = Store::open(live)? else { return Ok(None) };
-    if let Ok(_lock) = store.lock(Duration::ZERO)
-        && store.catalog.open_intents()?.is_empty()
-    {
+    let lock = store.lock(Duration::ZERO, Progress::none()).ok();
+    if lock.is_some() && store.catalog.open_intents()?.is_empty() {
         let conn = live.connect()?;
         if let Some(marker) = marker::read(&conn)? {
             mend(&store, Some(&marker))?;
         }
     }
-    Ok(Some(store))
+    Ok(Some(Seen { store, lock }))
 }

@@ -4,19 +4,22 @@
 use crate::{
     authorizer::Authorizer,
     error::{Context, Error, Result, sqlite_message},
+    migration::Migration,
     options::{Allow, Options},
-    prepared::Prepared,
+    prepared::{Prepared, Script},
     quote::{ident, literal},
     schema::{
         Declared, diff, introspect, lex,
         plan::{Plan, Question, Statement, Violations},
     },
+    sqlite,
 };
 use rusqlite::{Connection, OptionalExtension, config::DbConfig, ffi};
 use std::{
+    collections::BTreeSet,
     ffi::{CStr, CString, c_int},
     os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::Path,
     ptr,
     time::{Duration, Instant, SystemTime},
 };
@@ -102,9 +105,12 @@ fn load_extension(conn: &Connection, library: &Path) -> std::result::Result<(), 
 
 const ON_THE_CLONE: &str = "Only the clone was changed";
 
-/// Runs the migration files of `folder` that have not run yet, in order, and records them.
-pub fn migrations(conn: &Connection, folder: &Path, on: &mut dyn FnMut(&Statement, Duration)) -> Result<Vec<Migrated>> {
-    let files = migration_files(folder)?;
+/// Runs the migrations that have not run yet, in order, and records them.
+pub fn migrations(
+    conn: &Connection,
+    files: &[Migration],
+    on: &mut dyn FnMut(&Statement, Duration),
+) -> Result<Vec<Migrated>> {
     let doing = || "recording the migrations".to_owned();
     let recorded = "CREATE TABLE IF NOT EXISTS _remy_migrations (name TEXT PRIMARY KEY, hash TEXT, applied_at INTEGER)";
     if files.is_empty() {
@@ -112,11 +118,10 @@ pub fn migrations(conn: &Connection, folder: &Path, on: &mut dyn FnMut(&Statemen
     }
     conn.execute_batch(recorded).context(doing)?;
     let mut ran = Vec::new();
-    for (name, path) in files {
-        let text = std::fs::read_to_string(&path).context(|| format!("reading the migration {}", path.display()))?;
+    for Migration { name, text } in files {
         let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
         let before: Option<String> = conn
-            .query_row("SELECT hash FROM main._remy_migrations WHERE name = ?1", [&name], |row| row.get(0))
+            .query_row("SELECT hash FROM main._remy_migrations WHERE name = ?1", [name], |row| row.get(0))
             .optional()
             .context(doing)?;
         match before {
@@ -125,7 +130,7 @@ pub fn migrations(conn: &Connection, folder: &Path, on: &mut dyn FnMut(&Statemen
                 return Err(Error::invalid_argument(format!(
                     "the migration {name} ran before, and its file has changed since"
                 ))
-                .object(&name)
+                .object(name)
                 .state(ON_THE_CLONE)
                 .hint("Put the file back as it was, and the change into a new one"));
             }
@@ -133,23 +138,23 @@ pub fn migrations(conn: &Connection, folder: &Path, on: &mut dyn FnMut(&Statemen
         }
         let started = Instant::now();
         let own = own_names(conn)?;
-        run_migration(conn, &name, &text)?;
+        run_migration(conn, name, text)?;
         // The one way that SQLite does not tell the new name of.
         if own_names(conn)? != own {
             return Err(Error::ddl_failed(format!(
                 "the migration {name} renamed a table to a name that begins with _remy_"
             ))
-            .object(&name)
+            .object(name)
             .state(ON_THE_CLONE)
             .hint("Names that begin with _remy_ are remy's own; choose another"));
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         let record = "INSERT INTO main._remy_migrations (name, hash, applied_at) VALUES (?1, ?2, ?3)";
-        conn.execute(record, (&name, &hash, now)).context(doing)?;
-        let statement = Statement::migration(u32::try_from(ran.len() + 1).unwrap_or(u32::MAX), &name, &text);
+        conn.execute(record, (name, &hash, now)).context(doing)?;
+        let statement = Statement::migration(u32::try_from(ran.len() + 1).unwrap_or(u32::MAX), name, text);
         on(&statement, started.elapsed());
-        ran.push(Migrated { name, hash, statement });
+        ran.push(Migrated { name: name.clone(), hash, statement });
     }
     Ok(ran)
 }
@@ -161,31 +166,16 @@ fn own_names(conn: &Connection) -> Result<Vec<String>> {
     statement.query_map([], |row| row.get(0)).context(doing)?.collect::<rusqlite::Result<_>>().context(doing)
 }
 
-/// The `NNNN_name.sql` files of a folder, by their numbers.
-fn migration_files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let doing = || format!("reading the folder of migrations {}", folder.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).context(doing)? {
-        let path = entry.context(doing)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
-        if !name.ends_with(".sql") {
-            continue;
-        }
-        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
-        let number = name[..digits].parse::<u64>().ok().filter(|_| name[digits..].starts_with('_'));
-        let Some(number) = number else {
-            return Err(Error::invalid_argument(format!("{name} in {} has no number to run by", folder.display()))
-                .object(&name)
-                .state("Nothing was done")
-                .hint("Name migrations NNNN_name.sql, such as 0001_split_names.sql"));
-        };
-        files.push((number, name, path));
-    }
-    files.sort();
-    Ok(files.into_iter().map(|(_, name, path)| (name, path)).collect())
-}
-
 fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
+    let failed = |why: &str, at: usize, sql: &str| {
+        let line = text[..at].matches('\n').count() + 1;
+        Error::ddl_failed(format!("the migration {name} failed in line {line}: {why}: {sql}"))
+            .object(name)
+            .sql(sql)
+            .state(ON_THE_CLONE)
+            .hint("Correct the file and try again")
+    };
+    let script = Script::new(text).map_err(|(why, at)| failed(&why, at, text.lines().next().unwrap_or_default()))?;
     let guard = Authorizer::new(conn)?;
     let tokens = lex::tokens(text);
     let mut start = 0;
@@ -194,7 +184,7 @@ fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
         if first.is(";") {
             continue;
         }
-        let failed = match Prepared::new(conn, text, first.start) {
+        let failure = match Prepared::new(conn, &script, first.start) {
             Ok(mut statement) => {
                 start = statement.end;
                 statement.run().err().map(|why| (why, first.start))
@@ -202,20 +192,15 @@ fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
             Err(failure) => Some(failure),
         };
         let ended = conn.is_autocommit().then(|| "it ended the transaction".to_owned());
-        if let Some((why, at)) = failed.or_else(|| ended.map(|why| (why, first.start))) {
+        if let Some((why, at)) = failure.or_else(|| ended.map(|why| (why, first.start))) {
             let rest = tokens.iter().find(|token| token.start >= first.start && token.is(";"));
             let end = start.max(first.end()).max(rest.map_or(text.len(), lex::Token::end));
             let sql = text[first.start..end].trim();
-            let line = text[..at].matches('\n').count() + 1;
             let why = match guard.denied() {
                 Some(denied) => format!("{denied} is not allowed in a migration"),
                 None => why,
             };
-            return Err(Error::ddl_failed(format!("the migration {name} failed in line {line}: {why}: {sql}"))
-                .object(name)
-                .sql(sql)
-                .state(ON_THE_CLONE)
-                .hint("Correct the file and try again"));
+            return Err(failed(&why, at, sql));
         }
     }
     drop(guard);
@@ -243,6 +228,20 @@ fn drop_temporary(conn: &Connection) -> Result<()> {
 /// what the rows do not allow, or what nobody has said may be done.
 pub fn measure(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<()> {
     survey(conn, plan, options)?.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Asks the rows again, before a second run of the plan: what others have written since may need leave that nobody has given.
+pub fn ask_again(conn: &Connection, plan: &Plan, options: &Options) -> Result<()> {
+    for (_, question) in &plan.questions {
+        // These only count, whatever it takes.
+        if matches!(question, Question::Rows { .. } | Question::Values { .. }) {
+            continue;
+        }
+        if let Some(refusal) = ask(conn, question, options)?.refusal {
+            return Err(refusal);
+        }
+    }
+    Ok(())
 }
 
 /// As [`measure`], but gives what it would refuse.
@@ -277,6 +276,37 @@ pub fn survey(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<V
     // What has to be decided by a person comes before what the rows do not allow.
     refusals.sort_by_key(|e| e.code() != "ambiguous_rename");
     Ok(refusals)
+}
+
+/// How large the tables are, with their indexes, whose rows the plan writes again: those that are rebuilt or lose a column. As far
+/// as this SQLite can tell.
+pub(crate) fn rewritten_bytes(conn: &Connection, plan: &Plan) -> Result<u64> {
+    let now = |declared: &String| {
+        let renamed = plan.renamed.iter().find(|(_, to)| *to == declared);
+        renamed.map_or(declared, |(from, _)| from).to_ascii_lowercase()
+    };
+    let loses = plan.questions.iter().filter_map(|(_, question)| match question {
+        Question::Values { table, .. } => Some(table.to_ascii_lowercase()),
+        _ => None,
+    });
+    let tables: BTreeSet<String> = plan.rebuilt.iter().map(now).chain(loses).collect();
+    if tables.is_empty() {
+        return Ok(0);
+    }
+    let doing = || format!("measuring the tables of {} that the plan writes again", sqlite::name(conn));
+    let sql = "SELECT coalesce(sum(pgsize), 0) FROM dbstat
+               WHERE aggregate = TRUE AND name IN (SELECT name FROM main.sqlite_schema WHERE lower(tbl_name) = ?1)";
+    let mut query = match conn.prepare(sql) {
+        Ok(query) => query,
+        // A host's SQLite need not have dbstat.
+        Err(e) if sqlite_message(&e).contains("dbstat") => return Ok(0),
+        Err(e) => return Err(e).context(doing),
+    };
+    let mut bytes = 0;
+    for table in tables {
+        bytes += query.query_row([table], |row| row.get::<_, i64>(0)).context(doing)?.unsigned_abs();
+    }
+    Ok(bytes)
 }
 
 #[derive(Default)]
@@ -321,7 +351,11 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
             }
             let (changed, lost) = retype(conn, table, column, *affinities)?;
             let (from, to) = (named_type(from), named_type(to));
-            let counts = format!("{} of {n}, {lost} of which cannot be converted back", things(changed, "value"));
+            let back = match lost {
+                0 => "which can be converted back".to_owned(),
+                lost => format!("{lost} of which cannot be converted back"),
+            };
+            let counts = format!("{} of {n}, {back}", things(changed, "value"));
             let leave = if lost > 0 { "lossy" } else { "type_change" };
             answer.needs = Some(leave);
             answer.loses = (changed > 0).then(|| format!("{counts}: {column} from {from} to {to}"));
@@ -336,6 +370,25 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
                      migration"
                 )));
             }
+        }
+        Question::Cast { table, column, cast } => {
+            let (t, c) = (ident(table), ident(column));
+            let new = cast.sql(&c);
+            let changed = number(&format!("SELECT count(*) FROM {t} WHERE ({new}) IS NOT {c}"), table)?;
+            let not = number(&format!("SELECT count(*) FROM {t} WHERE {c} IS NOT NULL AND ({new}) IS NULL"), table)?;
+            answer.loses = (changed > 0)
+                .then(|| format!("{} converted: {column} from {} to {}", things(changed, "value"), cast.from, cast.to));
+            answer.refusal = (not > 0).then(|| {
+                Error::check_failed(format!(
+                    "{table}.{column} would become {} from {}, and {} cannot be converted",
+                    cast.to,
+                    cast.from,
+                    things(not, "value")
+                ))
+                .object(format!("{table}.{column}"))
+                .state(UNTOUCHED)
+                .hint("Correct these values before publishing, or convert them in a migration")
+            });
         }
         Question::Computed { table, column, expr } => {
             let differ = format!("SELECT count(*) FROM {} WHERE {} IS NOT ({expr})", ident(table), ident(column));
@@ -407,8 +460,10 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
                 answer.needs = Some("drop");
                 if !options.allow.contains(&Allow::Drop) {
                     let (gone, come) = (with_data.join(", "), added.join(", "));
-                    let error =
-                        Error::ambiguous_rename(format!("{table} loses {gone}, which has values, and gains {come}"));
+                    let error = Error::ambiguous_rename(format!(
+                        "{table} loses {gone}, which {} values, and gains {come}",
+                        have(&with_data)
+                    ));
                     let hint = format!(
                         "Say that it is a rename, with \"renames\":[\"{table}.{}={}\"] or a comment @renamed from={} beside the column, \
                          or that the drop is meant, with \"allow\":[\"drop\"]",
@@ -419,18 +474,25 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
                 }
             }
         }
-        Question::Tables { dropped, created } => {
+        Question::Tables { dropped, created, app } => {
             let with_rows = with_data(dropped, |table| rows(table).map(|n| n > 0))?;
             if !with_rows.is_empty() {
                 answer.needs = Some("drop");
                 if !options.allow.contains(&Allow::Drop) {
+                    let (whose, place) = if *app {
+                        ("app", format!("/** @renamed from={} */ above the table's export", with_rows[0]))
+                    } else {
+                        ("schema", format!("a comment @renamed from={} before the table", with_rows[0]))
+                    };
                     let (gone, come) = (with_rows.join(", "), created.join(", "));
-                    let error =
-                        Error::ambiguous_rename(format!("the schema loses {gone}, which has rows, and gains {come}"));
+                    let error = Error::ambiguous_rename(format!(
+                        "the {whose} loses {gone}, which {} rows, and gains {come}",
+                        have(&with_rows)
+                    ));
                     let hint = format!(
-                        "Say that it is a rename, with \"renames\":[\"{}={}\"] or a comment @renamed from={} before the table, \
+                        "Say that it is a rename, with \"renames\":[\"{}={}\"] or {place}, \
                          or that the drop is meant, with \"allow\":[\"drop\"]",
-                        with_rows[0], created[0], with_rows[0]
+                        with_rows[0], created[0]
                     );
                     answer.refusal = Some(error.object(&with_rows[0]).state(UNTOUCHED).hint(hint));
                 }
@@ -438,6 +500,10 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
         }
     }
     Ok(answer)
+}
+
+fn have(names: &[String]) -> &'static str {
+    if names.len() == 1 { "has" } else { "have" }
 }
 
 fn with_data(names: &[String], has: impl Fn(&str) -> Result<bool>) -> Result<Vec<String>> {
@@ -504,6 +570,15 @@ fn duplicates(
 
 /// Runs a plan inside the caller's transaction. `on` is told of each statement, and how long it took.
 pub fn apply(conn: &Connection, plan: &Plan, on: &mut dyn FnMut(&Statement, Duration)) -> Result<()> {
+    run(conn, plan, on, true)
+}
+
+/// Runs a plan once more, maybe while writers wait: what fails is not looked into.
+pub fn apply_again(conn: &Connection, plan: &Plan) -> Result<()> {
+    run(conn, plan, &mut |_, _| {}, false)
+}
+
+fn run(conn: &Connection, plan: &Plan, on: &mut dyn FnMut(&Statement, Duration), looks: bool) -> Result<()> {
     for statement in &plan.statements {
         let started = Instant::now();
         let outcome = if statement.follow_names {
@@ -511,10 +586,29 @@ pub fn apply(conn: &Connection, plan: &Plan, on: &mut dyn FnMut(&Statement, Dura
         } else {
             conn.execute_batch(&statement.sql)
         };
-        outcome.map_err(|e| failed(statement, &e))?;
+        outcome.map_err(|e| {
+            let failed = failed(statement, &e);
+            match looks.then(|| rows_that_fail(conn, statement, &e)).flatten() {
+                Some(rows) => failed.more(rows),
+                None => failed,
+            }
+        })?;
         on(statement, started.elapsed());
     }
     Ok(())
+}
+
+/// How many rows do not come over into the new table, where a constraint kept the copy from being made. What is left on the clone is
+/// thrown away with it.
+fn rows_that_fail(conn: &Connection, statement: &Statement, e: &rusqlite::Error) -> Option<String> {
+    let copy = statement.sql.strip_prefix("INSERT OR ABORT INTO ")?;
+    if statement.kind != "rebuild_table" || e.sqlite_error_code() != Some(rusqlite::ErrorCode::ConstraintViolation) {
+        return None;
+    }
+    let all = count(conn, &format!("SELECT count(*) FROM main.{}", ident(&statement.object))).ok()?;
+    let fit = conn.execute(&format!("INSERT OR IGNORE INTO {copy}"), []).ok()?;
+    let fail = all.checked_sub(u64::try_from(fit).ok()?)?;
+    Some(format!("{fail} of {} {} not pass", things(all, "row"), if fail == 1 { "does" } else { "do" }))
 }
 
 fn following_names(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -592,16 +686,11 @@ fn violations_of<'a>(conn: &Connection, tables: impl Iterator<Item = &'a str>) -
 }
 
 /// Fails where a foreign key does not hold that held before.
-fn compare_violations(conn: &Connection, plan: &Plan, now: &Violations) -> Result<()> {
+fn compare_violations(conn: &Connection, plan: &Plan, before: Option<&Violations>, now: &Violations) -> Result<()> {
     let empty = Violations::new();
     let name = |name: &String| plan.renamed.get(name).map_or_else(|| name.clone(), |name| name.to_ascii_lowercase());
-    let before: Violations = plan
-        .violations
-        .as_ref()
-        .unwrap_or(&empty)
-        .iter()
-        .map(|((child, parent), n)| ((name(child), name(parent)), *n))
-        .collect();
+    let before: Violations =
+        before.unwrap_or(&empty).iter().map(|((child, parent), n)| ((name(child), name(parent)), *n)).collect();
     for (key @ (child, parent), n) in now {
         let held = before.get(key);
         match (n, held) {
@@ -645,7 +734,7 @@ fn sample(conn: &Connection, child: &str, parent: &str) -> String {
 
 /// Checks the changed clone: foreign keys, that the schema equals the declared one, and the rows of changed tables.
 pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Options) -> Result<()> {
-    compare_violations(conn, plan, &violations(conn)?)?;
+    compare_violations(conn, plan, plan.violations.as_ref(), &violations(conn)?)?;
     let now = introspect::read(conn, &options.ignored_tables())?;
     let left = diff::diff(&now, &declared.schema, &[])?;
     if let Some(first) = left.first() {
@@ -671,9 +760,14 @@ pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Opti
     Ok(())
 }
 
-/// The checks that are cheap enough to run under live's lock: foreign keys of what the plan touches.
-pub fn recheck(conn: &Connection, plan: &Plan) -> Result<()> {
-    compare_violations(conn, plan, &violations_of(conn, plan.foreign_keys.iter().map(String::as_str))?)
+/// The checks of a second run, maybe under live's lock: foreign keys of what the plan touches. A migration may have touched any
+/// row: then all of them, against what did not hold `before` it.
+pub fn recheck(conn: &Connection, plan: &Plan, before: Option<&Violations>) -> Result<()> {
+    let now = match before {
+        Some(_) => violations(conn)?,
+        None => violations_of(conn, plan.foreign_keys.iter().map(String::as_str))?,
+    };
+    compare_violations(conn, plan, before.or(plan.violations.as_ref()), &now)
 }
 
 /// A hash of the schema, statement by statement: equal after a second run of the same plan on the same schema.

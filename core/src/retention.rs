@@ -1,12 +1,15 @@
-//! Which snapshots are kept: by age, by count, by size. Never dropped: what a bare rollback would go to.
+//! Which snapshots are kept: by age, by count, by size. Never dropped: what a bare rollback would go to. Previews go by age
+//! alone: they are databases to try something on.
 use crate::{
-    Pruned, PrunedSnapshot,
+    Pruned, PrunedSnapshot, artifacts,
     catalog::Snapshot,
     clock,
     error::Result,
     job::Job,
     live::Live,
     options::Options,
+    preview,
+    progress::Progress,
     recover::{self, Begun},
     rollback, store,
 };
@@ -16,7 +19,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Drops old snapshots.
 pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result<Pruned> {
-    let begun = recover::begin(live, options)?;
+    let begun = recover::begin(live, options, Progress::none())?;
     let keep = Vec::from_iter(rollback::target(&begun.store.catalog, begun.release)?);
     run(&begun, days.unwrap_or(options.retention_days), options, clock::now(), &keep)
 }
@@ -32,7 +35,7 @@ pub(crate) fn after_switch(job: &Job<'_>) {
         Ok(pruned) if pruned.pruned.is_empty() => {}
         Ok(pruned) => job.log.note(
             "prune",
-            format!("Pruned {} old snapshots [{}]", pruned.pruned.len(), store::human(pruned.freed_bytes)),
+            format!("Pruned {} old databases [{}]", pruned.pruned.len(), store::human(pruned.freed_bytes)),
         ),
         Err(e) => job.log.warn("prune", format!("Old snapshots were not pruned: {e}")),
     }
@@ -41,7 +44,8 @@ pub(crate) fn after_switch(job: &Job<'_>) {
 fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: &[i64]) -> Result<Pruned> {
     let catalog = &begun.store.catalog;
     let snapshots = catalog.kept_snapshots()?;
-    let (kept, old) = choose(snapshots, now - i64::from(days) * DAY_MS, options, keep);
+    let oldest = now - i64::from(days) * DAY_MS;
+    let (kept, old) = choose(snapshots, oldest, options, keep);
     let mut result = Pruned {
         pruned: Vec::new(),
         kept: kept.len() as u64,
@@ -61,8 +65,25 @@ fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: &[i64]) -> R
             bytes: snapshot.bytes,
         });
     }
+    let snapshots = result.pruned.len();
+    for (release, name, begun_at) in catalog.previews()? {
+        if begun_at >= oldest {
+            continue;
+        }
+        let database = preview::place(&name);
+        let bytes = std::fs::metadata(begun.store.path(&database)).map_or(0, |found| found.len());
+        if !options.dry_run {
+            catalog.end_preview(release)?;
+        }
+        result.freed_bytes += bytes;
+        result.pruned.push(PrunedSnapshot { release, database, bytes });
+    }
     if !options.dry_run {
-        remove_artifacts(begun, &result.pruned)?;
+        remove_artifacts(begun)?;
+        if result.pruned.len() > snapshots {
+            preview::tidy(&begun.store)?;
+            artifacts::forget_fruitless(&begun.store)?;
+        }
     }
     Ok(result)
 }
@@ -85,24 +106,17 @@ fn choose(snapshots: Vec<Snapshot>, oldest: i64, options: &Options, keep: &[i64]
     })
 }
 
-/// Removes the artifacts of pruned releases that no other release uses.
-fn remove_artifacts(begun: &Begun, pruned: &[PrunedSnapshot]) -> Result<()> {
+/// Removes the artifacts of pruned releases that no other release uses: also of those whose prune was cut off before.
+fn remove_artifacts(begun: &Begun) -> Result<()> {
     let catalog = &begun.store.catalog;
     let mut used = BTreeSet::new();
     let live = catalog.live()?.map(|entry| entry.release);
     for release in catalog.kept_snapshots()?.into_iter().map(|s| s.release).chain(live).chain([begun.release]) {
         used.extend(catalog.release(release)?.and_then(|entry| entry.artifacts));
     }
-    for snapshot in pruned {
-        let artifacts = catalog.release(snapshot.release)?.and_then(|entry| entry.artifacts);
-        if let Some(artifacts) = artifacts.filter(|artifacts| !used.contains(artifacts)) {
-            let path = begun.store.path(&artifacts);
-            if path.exists() {
-                std::fs::remove_dir_all(&path).map_err(|e| {
-                    crate::error::Error::io(format!("removing {}: {e}", path.display()))
-                        .state("The snapshots are pruned")
-                })?;
-            }
+    for place in catalog.pruned_artifacts()? {
+        if !used.contains(&place) && begun.store.path(&place).exists() {
+            artifacts::remove(&begun.store, &place).map_err(|e| e.state("The snapshots are pruned"))?;
         }
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! Roll back and promote: an earlier release's snapshot becomes live, under a new switch, as a release of its own.
 use crate::{
-    Outcome,
+    Outcome, aside,
     catalog::{Catalog, Entry, Snapshot},
     clock::{self, Moment},
     clone::set_journal_bytes,
     copy,
     effects::{self, Effects},
     error::{Context, Error, Result},
-    job::{Image, Job, Taken, Terms},
+    job::{FRESH_STARTS, Image, Job, Taken, Terms},
     live::Live,
     log::Log,
     options::Options,
@@ -15,19 +15,16 @@ use crate::{
     progress::Progress,
     publish,
     recover::{self, Begun},
-    retention, settle, store,
+    rehearse, retention, settle, sqlite, store,
     store::human,
 };
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 
-/// How often a rollback starts over because somebody else changed live's schema.
-const FRESH_STARTS: u32 = 3;
-
 /// Makes a staged or kept release live.
 pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
     let start = Moment::now();
-    let mut begun = recover::begin(live, options)?;
+    let mut begun = recover::begin(live, options, progress)?;
     let entry = match release {
         Some(release) => find(&begun, release)?,
         None => begun.store.catalog.newest_compiled()?.ok_or_else(|| {
@@ -37,9 +34,9 @@ pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, prog
         })?,
     };
     match entry.status.as_str() {
-        "compiled" => {
-            begun.adopt(live, options)?;
-            publish::promote_compiled(live, &begun, &entry, options, progress, start)
+        "compiled" | "preview" => {
+            let adopted = begun.adopt(live, options)?;
+            publish::promote_compiled(live, &begun, adopted.as_ref(), &entry, options, progress, start)
         }
         _ => restore(live, begun, &entry, options, progress, start),
     }
@@ -53,26 +50,33 @@ pub(crate) fn rollback(
     progress: Progress<'_>,
 ) -> Result<Outcome> {
     let start = Moment::now();
-    let begun = recover::begin(live, options)?;
+    let begun = recover::begin(live, options, progress)?;
     let entry = match release {
         Some(release) => find(&begun, release)?,
         None => {
-            let target = target(&begun.store.catalog, begun.release)?.ok_or_else(|| {
-                let what = match begun.release {
-                    0 => format!("{} has no release yet", live.shown()),
-                    release => format!("release {release} is live, and none was before it"),
+            let catalog = &begun.store.catalog;
+            let brought_back = catalog.release(begun.release)?.and_then(|entry| entry.restored_from);
+            let target = target(catalog, begun.release)?.ok_or_else(|| {
+                let what = match (begun.release, brought_back) {
+                    (0, _) => format!("{} has no release yet, or was detached", live.shown()),
+                    (release, None) => format!("release {release} is live, and none was before it"),
+                    (release, Some(first)) => {
+                        format!(
+                            "release {release} is live, which brought back release {first}, and none was before that"
+                        )
+                    }
                 };
                 Error::no_previous_release(what)
                     .state("Live is unchanged")
-                    .hint("Name a release to go to; SELECT * FROM remy_releases lists them")
+                    .hint("Name a release to go to; the verb releases lists them")
             })?;
             find(&begun, target)?
         }
     };
-    if entry.status == "compiled" {
+    if matches!(entry.status.as_str(), "compiled" | "preview") {
         return Err(Error::not_promotable(format!("release {} has not been live yet", entry.release))
             .state("Live is unchanged")
-            .hint(format!("remy_promote({}) makes it live", entry.release)));
+            .hint(format!("Promote release {}: that makes it live", entry.release)));
     }
     restore(live, begun, &entry, options, progress, start)
 }
@@ -92,7 +96,7 @@ fn find(begun: &Begun, release: i64) -> Result<Entry> {
         Error::not_found(format!("there is no release {release}"))
             .object(format!("release {release}"))
             .state("Live is unchanged")
-            .hint("SELECT * FROM remy_releases lists them")
+            .hint("The verb releases lists them")
     })
 }
 
@@ -105,21 +109,23 @@ fn restore(
     start: Moment,
 ) -> Result<Outcome> {
     let snapshot = promotable(&begun, from)?;
-    begun.adopt(live, options)?;
+    let adopted = begun.adopt(live, options)?;
     let begun = &begun;
     let catalog = &begun.store.catalog;
     let options = Options { label: from.label.clone(), commit: from.commit.clone(), ..options.clone() };
-    let above = begun.release.max(begun.marker.as_ref().map_or(0, |m| m.release));
     if options.dry_run {
-        let log = Log::new(None, above + 1, progress);
-        return run(live, begun, from, &snapshot, &options, above + 1, &log, start);
+        let next = begun.highest() + 1;
+        let log = Log::new(None, next, progress);
+        return run(live, begun, from, &snapshot, &options, next, &log, start);
     }
-    let (label, commit) = (options.label.as_deref(), options.commit.as_deref());
-    let release = catalog.begin("promote", "building", label, commit, above)?;
+    let release = begun.number("promote", "building", &options)?;
     catalog.set_restored_from(release, from.release)?;
     catalog.set_artifacts(release, from.artifacts.as_deref(), from.artifacts_hash.as_deref())?;
     let log = Log::new(Some(catalog), release, progress);
     publish::finish(begun, release, &log, "failed", || {
+        if let Some(adopted) = &adopted {
+            adopted.log(&log);
+        }
         log.note("build", format!("Release {release} brings back release {}", from.release));
         run(live, begun, from, &snapshot, &options, release, &log, start)
     })
@@ -137,13 +143,23 @@ fn promotable(begun: &Begun, entry: &Entry) -> Result<Snapshot> {
         status => return refuse(format!("release {release} is {status}")),
     }
     let Some(snapshot) = begun.store.catalog.snapshot(release)? else {
-        return refuse(format!("release {release} has no database"));
+        if let Some(name) = entry.preview.as_ref().filter(|_| entry.live_at.is_none()) {
+            return Err(Error::not_promotable(format!(
+                "release {release} was the preview {name}, which was staged again since or pruned; it never was live"
+            ))
+            .object(format!("release {release}"))
+            .state("Live is unchanged")
+            .hint("Promote the release that is a preview now, or stage this one again; the verb releases lists them"));
+        }
+        return refuse(format!(
+            "release {release} has no database: it stopped being live by a detach, or by hand, and nothing of it was kept then"
+        ));
     };
     if snapshot.pruned_at.is_some() {
         return Err(Error::pruned(format!("the database of release {release} was pruned"))
             .object(format!("release {release}"))
             .state("Live is unchanged")
-            .hint("Promote a release that still has its database; SELECT * FROM remy_releases lists them"));
+            .hint("Promote a release that still has its database; the verb releases lists them"));
     }
     settle::check_snapshot(&begun.store, &snapshot)?;
     Ok(snapshot)
@@ -166,7 +182,7 @@ fn run(
     let mut image = log.step(
         "rehearse",
         || {
-            begun.store.room_for("a copy of the snapshot", snapshot.bytes, options.margin_bytes)?;
+            job.room_for("a copy of the snapshot", snapshot.bytes).map_err(|e| e.state("Nothing was started"))?;
             copy_snapshot(begun, snapshot, &path)
         },
         |_| format!("Copied {} [{}]", snapshot.path, human(snapshot.bytes)),
@@ -174,20 +190,29 @@ fn run(
     let mut change = |image: &Connection, live: &Connection| bring_up_to_date(&job, image, live);
     let mut effects = None;
     let mut switched = None;
-    for _ in 0..FRESH_STARTS {
+    let (mut set_aside, mut not_counted) = (Vec::new(), Vec::new());
+    for attempt in 1..=FRESH_STARTS {
         image.discard()?;
+        job.is_still_the_same(taken.pair.open(live)?)?;
+        if options.dry_run {
+            let clone = taken.pair.open(live)?;
+            rehearse::prepare(clone, options)?;
+            (set_aside, not_counted) = aside::count(clone, &begun.store.path(&snapshot.path))?;
+        }
         let cookie = same_shape(&mut taken, &mut image, live, from.release)?;
         let page_size = taken.page_size(live)?;
         let differs = copy::differing_files(&path, taken.pair.path(), page_size)?;
-        let rehearsing = Moment::now();
-        {
+        let terms = {
             let conn = live.connect()?;
+            // One transaction: where live has a rollback journal, each would wait for writers, and that is no part of the work.
+            conn.execute_batch("BEGIN").context(|| format!("reading {}", live.shown()))?;
             let old = effects::read(&conn)?;
+            let rehearsing = Moment::now();
             let pair = image.open(live)?;
             effects = Some((old, effects::read(pair)?));
             change(pair, &conn)?;
-        }
-        let terms = Terms { cookie, took: rehearsing.elapsed() };
+            Terms { cookie, took: rehearsing.elapsed() }
+        };
         log.note("rehearse", format!("{} pages differ from live", differs.len()));
         if options.dry_run {
             break;
@@ -196,8 +221,7 @@ fn run(
         if switched.is_some() {
             break;
         }
-        log.warn("switch", "Somebody else changed live's schema meanwhile: starting over");
-        taken.start_over(live)?;
+        job.start_over(&mut taken, attempt)?;
     }
     drop((taken, image));
     if switched.is_none() && !options.dry_run {
@@ -211,7 +235,8 @@ fn run(
         retention::after_switch(&job);
     }
     let (old, new) = effects.unwrap_or_else(|| (Effects::default(), Effects::default()));
-    let warnings = effects::warnings(&old, &new);
+    let mut warnings = effects::warnings(&old, &new);
+    warnings.extend(not_counted);
     for warning in &warnings {
         log.warn("switch", warning.clone());
     }
@@ -219,13 +244,14 @@ fn run(
         release,
         status: if options.dry_run { "dry_run" } else { "live" }.into(),
         restored_from: Some(from.release),
-        previous: Some(begun.release),
+        previous: begun.live_release(),
         label: options.label.clone(),
         commit: options.commit.clone(),
         dry_run: options.dry_run,
         switch: switched,
         statements: Vec::new(),
         effects: effects::diff(&old, &new),
+        set_aside,
         warnings,
         log: log.lines(),
         total_ms: clock::ms(start.elapsed()),
@@ -245,7 +271,7 @@ fn copy_snapshot(begun: &Begun, snapshot: &Snapshot, path: &Path) -> Result<Pair
 /// Refuses where live and the image cannot be made equal page by page. Gives live's schema cookie.
 fn same_shape(taken: &mut Taken<'_>, image: &mut Pair, live: &Live, release: i64) -> Result<i64> {
     let conn = taken.pair.open(live)?;
-    let cookie = conn.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+    let cookie = sqlite::pragma(conn, "schema_version")?;
     let now = live.shape(conn)?;
     taken.pair.discard()?;
     let then = live.shape(image.open(live)?)?;
@@ -266,11 +292,11 @@ fn same_shape(taken: &mut Taken<'_>, image: &mut Pair, live: &Live, release: i64
 
 /// What an old snapshot needs to be live now: remy's tables, the marker, and ids that are not used again.
 fn bring_up_to_date(job: &Job<'_>, image: &Connection, live: &Connection) -> Result<()> {
-    image.execute_batch("BEGIN").context(|| "bringing a snapshot up to date".into())?;
+    image.execute_batch("BEGIN").context(|| format!("bringing {} up to date", sqlite::name(image)))?;
     effects::ensure(image)?;
     crate::marker::write(image, &job.marker)?;
-    raise_sequences(image, live).context(|| "raising sqlite_sequence".into())?;
-    image.execute_batch("COMMIT").context(|| "bringing a snapshot up to date".into())
+    raise_sequences(image, live).context(|| format!("raising sqlite_sequence of {}", sqlite::name(image)))?;
+    image.execute_batch("COMMIT").context(|| format!("bringing {} up to date", sqlite::name(image)))
 }
 
 /// Raises `sqlite_sequence` of the image to live's, where that is higher.

@@ -6,49 +6,81 @@ use crate::{
     clock,
     clone::set_journal_bytes,
     error::{Context, Error, Result},
+    log::Log,
     marker::Marker,
     pair,
+    progress::Progress,
     store::{self, Store},
     wal,
 };
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{Read, Write},
     os::unix::fs::MetadataExt,
     path::Path,
 };
 
 /// Finishes a switch that live has committed, as `marker` says.
 pub(crate) fn settle(store: &Store, intent: &Intent, marker: &Marker) -> Result<()> {
+    let snapshot = match intent.previous {
+        Some(previous) => Some(keep(store, intent, previous)?),
+        // Live was empty: there is nothing to go back to.
+        None => {
+            store.remove_database(&store.path(&intent.work))?;
+            None
+        }
+    };
+    store.catalog.switched(intent, marker.live_at, snapshot.as_ref())?;
+    point_current(store, marker);
+    Ok(())
+}
+
+/// Puts the clone of the outgoing release where its snapshot belongs.
+fn keep(store: &Store, intent: &Intent, previous: i64) -> Result<Snapshot> {
     let (work, path) = (store.path(&intent.work), store.path(&intent.snapshot));
     if work.exists() {
         // A crash between the two steps of a rename by links leaves both names.
         if same_file(&work, &path) {
             store::remove(&work)?;
         } else {
+            // A power cut may have kept the mode of below, and not the rename before it.
+            store.allow_writing(&work)?;
             // Synced whether or not the bytes were there: a crash may have come between the two.
             set_journal_bytes(&work, 1)?.sync_data().context(|| format!("syncing {}", work.display()))?;
-            store.write_protect(&work)?;
             store::rename_new(&work, &path)?;
         }
-        for folder in [path.parent(), work.parent()].into_iter().flatten() {
-            store::sync_folder(folder)?;
-        }
+    }
+    // Under its last name: a crash may have come after any of these, and what is write-protected cannot be opened to set
+    // those bytes again.
+    store.write_protect(&path)?;
+    File::open(&path).and_then(|file| file.sync_all()).context(|| format!("syncing {}", path.display()))?;
+    for folder in [path.parent(), work.parent()].into_iter().flatten() {
+        store::sync_folder(folder)?;
     }
     store::remove(&pair::hidden(&work))?;
     store::remove(&wal::path_of(&work))?;
-    let snapshot = Snapshot {
-        release: intent.previous,
+    // Only where live was restored by hand from a snapshot has a release stopped being live before.
+    if let Some(earlier) = store.catalog.snapshot(previous)?
+        && earlier.path != intent.snapshot
+        && earlier.pruned_at.is_none()
+    {
+        Log::new(Some(&store.catalog), intent.release, Progress::none()).warn(
+            "settle",
+            format!(
+                "Release {} has a snapshot from an earlier time, too: {} stays where it is, and no verb knows it any more",
+                earlier.release, earlier.path
+            ),
+        );
+    }
+    Ok(Snapshot {
+        release: previous,
         path: intent.snapshot.clone(),
         switch_id: intent.old_switch.clone(),
         bytes: fs::metadata(&path).context(|| format!("looking at the snapshot {}", path.display()))?.len(),
         hash: hash(&path)?,
         created_at: clock::now(),
         pruned_at: None,
-    };
-    store.catalog.switched(intent, marker.live_at, &snapshot)?;
-    point_current(store, marker);
-    Ok(())
+    })
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -72,17 +104,34 @@ fn point_current(store: &Store, marker: &Marker) {
     }
 }
 
+/// What a file holds.
+pub(crate) struct Content {
+    /// Its hash, in hex.
+    pub(crate) hash: String,
+    pub(crate) bytes: u64,
+}
+
+/// Reads to the end what `from` gives, writes it to `to`, and says what it was.
+pub(crate) fn hash_of(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<Content> {
+    let (mut hasher, mut buffer, mut bytes) = (blake3::Hasher::new(), vec![0; 256 << 10], 0);
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(Content { hash: hasher.finalize().to_hex().to_string(), bytes }),
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                to.write_all(&buffer[..n])?;
+                bytes += n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 /// The hash of a file, in hex.
 pub(crate) fn hash(path: &Path) -> Result<String> {
-    let doing = || format!("reading {}", path.display());
-    let mut file = File::open(path).context(doing)?;
-    let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; 256 << 10]);
-    loop {
-        match file.read(&mut buffer).context(doing)? {
-            0 => return Ok(hasher.finalize().to_hex().to_string()),
-            n => hasher.update(&buffer[..n]),
-        };
-    }
+    let read = File::open(path).and_then(|mut file| hash_of(&mut file, &mut std::io::sink()));
+    read.map(|content| content.hash).context(|| format!("reading {}", path.display()))
 }
 
 /// Refuses where a snapshot is not the file that the catalog knows.
@@ -92,7 +141,7 @@ pub(crate) fn check_snapshot(store: &Store, snapshot: &Snapshot) -> Result<()> {
         Err(Error::not_promotable(what)
             .object(format!("release {}", snapshot.release))
             .state("Live is unchanged")
-            .hint("Promote another release; SELECT * FROM remy_releases lists them"))
+            .hint("Promote another release; the verb releases lists them"))
     };
     let Ok(metadata) = fs::metadata(&path) else {
         return refuse(format!("the snapshot of release {}, {}, is gone", snapshot.release, path.display()));

@@ -1,13 +1,74 @@
 //! The few calls of SQLite that rusqlite does not wrap.
 use crate::{
+    clock::Moment,
     engine,
     error::{Context, Error, Result},
 };
 use rusqlite::{Connection, ffi};
 use std::{
-    ffi::{CStr, CString, c_char, c_int, c_void},
+    ffi::{CStr, CString, c_int, c_void},
     ptr,
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    thread::JoinHandle,
+    time::Duration,
 };
+
+/// The file of a connection, for messages.
+pub(crate) fn name(conn: &Connection) -> &str {
+    conn.path().filter(|path| !path.is_empty()).unwrap_or("a temporary database")
+}
+
+/// Whether a database has nothing in it.
+pub(crate) fn is_empty(conn: &Connection) -> Result<bool> {
+    conn.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+        .context(|| format!("looking at {}", name(conn)))
+}
+
+/// What a pragma says.
+pub(crate) fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, pragma: &str) -> Result<T> {
+    conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+        .context(|| format!("asking {} for its {pragma}", name(conn)))
+}
+
+/// Makes a connection wait for locks, a millisecond at a time. SQLite's own `busy_timeout` sleeps for up to 100 ms, and gets in
+/// between busy writers by luck only: on a slow disk a reader of a rollback journal was seen to try in vain for 5 s.
+pub(crate) fn wait_for_locks(conn: &Connection, timeout: Duration) -> Result<()> {
+    unsafe extern "C" fn wait(timeout_ms: *mut c_void, tried: c_int) -> c_int {
+        let again = usize::try_from(tried).is_ok_and(|tried| tried < timeout_ms.addr());
+        if again {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        c_int::from(again)
+    }
+    let timeout_ms = usize::try_from(timeout.as_millis()).unwrap_or(usize::MAX);
+    // SAFETY: the handle is open. The argument is a number, and nobody takes it for a pointer; the handler calls no SQLite.
+    let code = unsafe { ffi::sqlite3_busy_handler(conn.handle(), Some(wait), ptr::without_provenance_mut(timeout_ms)) };
+    if code == ffi::SQLITE_OK { Ok(()) } else { Err(failure(conn, code).into()) }
+}
+
+/// Commits one page rewritten as it is, after a COMMIT that failed or died. A commit frame that was written but not synced
+/// can come alive at the next recovery of the WAL: this takes its place.
+pub(crate) fn bury(conn: &Connection) -> Result<()> {
+    let version: i64 = pragma(conn, "user_version")?;
+    let commit = if conn.is_autocommit() { "" } else { "COMMIT" };
+    conn.execute_batch(&format!("PRAGMA user_version = {version}; {commit}"))
+        .context(|| format!("burying a commit to {} that failed", name(conn)))
+}
+
+/// Commits, and says of an error what became of the transaction: `unchanged`, where that is sure.
+pub(crate) fn commit(conn: &Connection, unchanged: &str) -> Result<()> {
+    let Err(e) = conn.execute_batch("COMMIT").context(|| format!("committing to {}", name(conn))) else {
+        return Ok(());
+    };
+    let rolled_back = if conn.is_autocommit() { Ok(()) } else { conn.execute_batch("ROLLBACK") };
+    // On the same connection: with none open, the next one would read the WAL again.
+    Err(match rolled_back.map_err(Error::from).and_then(|()| bury(conn)) {
+        Ok(()) => e.state(unchanged),
+        Err(_) => {
+            e.state("Whether it is done is not known").hint("Mend what is wrong with the disk, and call it again")
+        }
+    })
+}
 
 /// What went wrong, in SQLite's words for it.
 pub(crate) fn failure(conn: &Connection, code: c_int) -> rusqlite::Error {
@@ -30,12 +91,52 @@ pub(crate) fn reserved_bytes(conn: &Connection) -> u8 {
     }
 }
 
+/// The file of a connection's WAL, which SQLite keeps for as long as the connection is open. NULL where SQLite has none; one that is
+/// not open has no methods.
+pub(crate) fn wal_file(conn: &Connection) -> *mut ffi::sqlite3_file {
+    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+    match file_control(conn, ffi::SQLITE_FCNTL_JOURNAL_POINTER, ptr::from_mut(&mut file).cast()) {
+        ffi::SQLITE_OK => file,
+        _ => ptr::null_mut(),
+    }
+}
+
+/// The main file of a connection, which SQLite keeps open as long as the connection. NULL where SQLite does not give it.
+pub(crate) fn main_file(conn: &Connection) -> *mut ffi::sqlite3_file {
+    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+    match file_control(conn, ffi::SQLITE_FCNTL_FILE_POINTER, ptr::from_mut(&mut file).cast()) {
+        ffi::SQLITE_OK => file,
+        _ => ptr::null_mut(),
+    }
+}
+
+/// Has everything written that a connection has appended to its WAL: see [`crate::gather`].
+pub(crate) fn write_wal(conn: &Connection) -> Result<()> {
+    let file = wal_file(conn);
+    if file.is_null() {
+        return Err(Error::internal("SQLite did not give its WAL"));
+    }
+    let mut size = 0;
+    // SAFETY: SQLite gave the file and keeps it open as long as the connection; a file that is not open has no methods.
+    let code = unsafe {
+        match (*file).pMethods.as_ref().and_then(|methods| methods.xFileSize) {
+            Some(x_size) => x_size(file, &raw mut size),
+            None => ffi::SQLITE_OK,
+        }
+    };
+    match code {
+        ffi::SQLITE_OK => Ok(()),
+        // A call on the file, not on the connection, which knows nothing of it.
+        code => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+            .context(|| format!("writing the WAL of {}", name(conn))),
+    }
+}
+
 /// Reads from the main database file through SQLite's own descriptor: closing one of ours would drop every lock that
 /// this process holds on the file. Gives how many bytes there were.
 pub(crate) fn read_main_file(conn: &Connection, at: u64, buffer: &mut [u8]) -> Result<usize> {
-    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
-    let code = file_control(conn, ffi::SQLITE_FCNTL_FILE_POINTER, ptr::from_mut(&mut file).cast());
-    if code != ffi::SQLITE_OK || file.is_null() {
+    let file = main_file(conn);
+    if file.is_null() {
         return Err(Error::internal("SQLite did not give its file"));
     }
     let offset = i64::try_from(at).map_err(|_| Error::internal("offset over 2^63"))?;
@@ -48,7 +149,7 @@ pub(crate) fn read_main_file(conn: &Connection, at: u64, buffer: &mut [u8]) -> R
         let mut size = 0;
         let code = x_size(file, &raw mut size);
         if code != ffi::SQLITE_OK {
-            return Err(failure(conn, code)).context(|| "reading the size of live".into());
+            return Err(failure(conn, code)).context(|| format!("reading the size of {}", name(conn)));
         }
         (size, x_read)
     };
@@ -57,7 +158,7 @@ pub(crate) fn read_main_file(conn: &Connection, at: u64, buffer: &mut [u8]) -> R
     // SAFETY: as above; the buffer holds `amount` bytes.
     match unsafe { read(file, buffer.as_mut_ptr().cast(), amount, offset) } {
         ffi::SQLITE_OK => Ok(n),
-        code => Err(failure(conn, code)).context(|| "reading live".into()),
+        code => Err(failure(conn, code)).context(|| format!("reading {}", name(conn))),
     }
 }
 
@@ -70,44 +171,36 @@ pub(crate) fn in_transaction(conn: &Connection, writing: bool) -> bool {
     if writing { state > ffi::SQLITE_TXN_READ } else { state > ffi::SQLITE_TXN_NONE || !conn.is_autocommit() }
 }
 
-/// What `PRAGMA data_version` would say, without reading: it can be asked inside a lock.
-pub(crate) fn file_data_version(conn: &Connection) -> Result<u32> {
-    let mut version = 0u32;
-    match file_control(conn, ffi::SQLITE_FCNTL_DATA_VERSION, ptr::from_mut(&mut version).cast()) {
-        ffi::SQLITE_OK => Ok(version),
-        code => Err(failure(conn, code)).context(|| "reading data_version of live".into()),
-    }
+/// Whether the main database is open in a transaction that reads and does not write.
+pub(crate) fn reads(conn: &Connection) -> bool {
+    // SAFETY: the handle is open, and "main" always exists.
+    unsafe { ffi::sqlite3_txn_state(conn.handle(), c"main".as_ptr()) == ffi::SQLITE_TXN_READ }
 }
 
-/// The VFS of a host's main database, and the URI parameter, if any, that keeps SQLite from locking it.
+/// The VFS of a host's main database, and what, if anything, keeps SQLite from locking it: a parameter of the URI.
 pub(crate) fn host_file(conn: &Connection) -> (Option<CString>, Option<&'static str>) {
-    let mut name: *mut c_char = ptr::null_mut();
-    let code = file_control(conn, ffi::SQLITE_FCNTL_VFSNAME, ptr::from_mut(&mut name).cast());
-    let vfs = if code == ffi::SQLITE_OK && !name.is_null() {
-        // SAFETY: SQLite gave a string that is ours to free, from its own allocator.
-        unsafe {
-            let vfs = CStr::from_ptr(name).to_owned();
-            ffi::sqlite3_free(name.cast());
-            // A stack of VFSes is named "top/bottom"; the top one is the one to open with.
-            let top = vfs.to_bytes().split(|&byte| byte == b'/').next().unwrap_or_default();
-            CString::new(top).ok()
-        }
-    } else {
-        None
-    };
+    // Not SQLITE_FCNTL_VFSNAME: a VFS that hands file controls down to the one below it would go by that one's name.
+    let mut vfs: *mut ffi::sqlite3_vfs = ptr::null_mut();
+    let code = file_control(conn, ffi::SQLITE_FCNTL_VFS_POINTER, ptr::from_mut(&mut vfs).cast());
+    let vfs = (code == ffi::SQLITE_OK && !vfs.is_null()).then(|| {
+        // SAFETY: the VFS of an open connection, which keeps its name as long as it is registered.
+        unsafe { CStr::from_ptr((*vfs).zName) }.to_owned()
+    });
     // SAFETY: the handle is open, "main" always exists, and its filename is one that sqlite3_uri_boolean takes.
-    let unsafe_parameter = unsafe {
+    let parameter = unsafe {
         let file = ffi::sqlite3_db_filename(conn.handle(), c"main".as_ptr());
-        [("nolock", c"nolock"), ("immutable", c"immutable")]
+        [("nolock=1", c"nolock"), ("immutable=1", c"immutable")]
             .into_iter()
             .find(|(_, parameter)| !file.is_null() && ffi::sqlite3_uri_boolean(file, parameter.as_ptr(), 0) != 0)
             .map(|(name, _)| name)
     };
-    (vfs, unsafe_parameter)
+    let without_locks = vfs.as_deref() == Some(c"unix-none");
+    (vfs, parameter.or(without_locks.then_some("vfs=unix-none")))
 }
 
-/// The 48 bytes of the snapshot that the open transaction reads. `None` for `SQLITE_ERROR`, which says that there is no WAL
-/// to speak of, or that the database is not in WAL mode. The embedded engine's only.
+/// The 48 bytes of the snapshot that the open transaction reads; begins to read where it has only said BEGIN. `None` for
+/// `SQLITE_ERROR`, which says that no frame of the WAL counts, or that there is no transaction or no WAL. The embedded
+/// engine's only.
 pub(crate) fn snapshot(conn: &Connection) -> Result<Option<[u8; 48]>> {
     let routines = engine::routines()?;
     let mut out = ptr::null_mut();
@@ -123,7 +216,7 @@ pub(crate) fn snapshot(conn: &Connection) -> Result<Option<[u8; 48]>> {
             Ok(Some(bytes))
         }
         ffi::SQLITE_ERROR => Ok(None),
-        code => Err(failure(conn, code)).context(|| "asking for the read mark of live".into()),
+        code => Err(failure(conn, code)).context(|| format!("asking for the read mark of {}", name(conn))),
     }
 }
 
@@ -140,38 +233,51 @@ pub(crate) fn keep_free_pages(conn: &Connection) -> Result<()> {
     // SAFETY: the handle is open, and of the engine whose routine this is.
     match unsafe { (engine::routines()?.keep_free_pages)(conn.handle()) } {
         ffi::SQLITE_OK => Ok(()),
-        code => Err(failure(conn, code)).context(|| "preparing to write live".into()),
+        code => Err(failure(conn, code)).context(|| format!("preparing to write {}", name(conn))),
     }
 }
 
-/// Ends every statement of a connection once a moment has passed, as long as this lives.
-pub(crate) struct Deadline<'a> {
-    conn: &'a Connection,
-    state: Box<(crate::clock::Moment, std::time::Duration)>,
+/// Ends every statement of a connection once a moment has passed, as long as this lives. A thread interrupts them: a progress
+/// handler would do without one, but a host may be built without (better-sqlite3's is), and calling what is not there would end it.
+pub(crate) struct Deadline {
+    since: Moment,
+    limit: Duration,
+    thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
-impl<'a> Deadline<'a> {
-    pub(crate) fn new(conn: &'a Connection, since: crate::clock::Moment, limit: std::time::Duration) -> Self {
-        unsafe extern "C" fn passed(state: *mut c_void) -> c_int {
-            // SAFETY: the state of the Deadline that set this handler; its Drop takes the handler off first.
-            let (since, limit) = unsafe { *state.cast::<(crate::clock::Moment, std::time::Duration)>() };
-            c_int::from(since.elapsed() > limit)
-        }
-        let mut deadline = Self { conn, state: Box::new((since, limit)) };
-        let state = ptr::from_mut(deadline.state.as_mut()).cast();
-        // SAFETY: the handle is open, and the state stays where it is until the handler is taken off.
-        unsafe { ffi::sqlite3_progress_handler(conn.handle(), 1000, Some(passed), state) };
-        deadline
+/// How long the thread sleeps at most: its sleep does not count while the machine sleeps, the deadline does.
+const NAP: Duration = Duration::from_millis(50);
+
+impl Deadline {
+    pub(crate) fn new(conn: &Connection, since: Moment, limit: Duration) -> Self {
+        let (alive, ended) = mpsc::channel();
+        let interrupt = conn.get_interrupt_handle();
+        let watch = move || {
+            loop {
+                let left = limit.saturating_sub(since.elapsed());
+                if left.is_zero() {
+                    interrupt.interrupt();
+                }
+                // An interrupt ends the statements that run; the next one needs another.
+                if ended.recv_timeout(left.clamp(Duration::from_millis(1), NAP)) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        };
+        Self { since, limit, thread: Some((alive, std::thread::spawn(watch))) }
     }
 
     pub(crate) fn has_passed(&self) -> bool {
-        self.state.0.elapsed() > self.state.1
+        self.since.elapsed() > self.limit
     }
 }
 
-impl Drop for Deadline<'_> {
+impl Drop for Deadline {
     fn drop(&mut self) {
-        // SAFETY: the handle is open, as it is borrowed.
-        unsafe { ffi::sqlite3_progress_handler(self.conn.handle(), 0, None, ptr::null_mut()) };
+        if let Some((alive, thread)) = self.thread.take() {
+            drop(alive);
+            // What it would interrupt after this is not its own any more.
+            let _ = thread.join();
+        }
     }
 }

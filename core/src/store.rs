@@ -6,8 +6,10 @@
 //!   lock                  held by the verb that is at work
 //!   work/<switch>.db      the clone that a publish works on, with its WAL
 //!   snapshots/<release>-<switch>.db   plain SQLite files, read-only
-//!   releases/<release>/   artifacts
+//!   releases/<release>/   artifacts: hard links to objects
+//!   objects/<2>/<62>      their files, by content, each once
 //!   dev/<name>.db         databases of dev sessions
+//!   previews/<name>.db    databases of previews
 //! ```
 //!
 //! Every path that is kept is relative to the store, so live and store can be moved together.
@@ -17,6 +19,7 @@ use crate::{
     live::{Access, Live},
     lock::Lock,
     pair,
+    progress::Progress,
 };
 use std::{
     ffi::OsString,
@@ -27,7 +30,7 @@ use std::{
 };
 
 /// The folders of a store.
-const FOLDERS: &[&str] = &["work", "snapshots", "releases", "dev"];
+const FOLDERS: &[&str] = &["work", "snapshots", "releases", "objects", "dev", "previews"];
 
 /// The files of a live database that remy keeps beside it.
 pub(crate) struct Store {
@@ -90,7 +93,10 @@ impl Store {
         if !path.exists() {
             // Made by us and not by SQLite, so that it has live's mode and owner before its first byte.
             match create(&path, owner) {
-                Ok(_) => sync_folder(&root)?,
+                Ok(_) => {
+                    sync_folder(&root)?;
+                    sync_name(&root)?;
+                }
                 Err(_) if path.exists() => {} // another process was faster
                 Err(e) => return Err(e),
             }
@@ -109,7 +115,7 @@ impl Store {
     }
 
     /// Waits for the store's lock.
-    pub(crate) fn lock(&self, timeout: Duration) -> Result<Lock> {
+    pub(crate) fn lock(&self, timeout: Duration, progress: Progress<'_>) -> Result<Lock> {
         let path = self.root.join("lock");
         let file = OpenOptions::new()
             .create(true)
@@ -119,7 +125,7 @@ impl Store {
             .open(&path)
             .context(|| format!("opening {}", path.display()))?;
         self.owner.give(&path)?;
-        Lock::take(file, &path, timeout)
+        Lock::take(file, &path, timeout, progress)
     }
 
     /// A path of the store's, in full.
@@ -144,6 +150,20 @@ impl Store {
     pub(crate) fn create_folder(&self, path: &Path) -> Result<()> {
         DirBuilder::new().mode(0o700).create(path).context(|| format!("making {}", path.display()))?;
         self.owner.give(path)
+    }
+
+    /// Takes write permission from an object, which several releases share; it may be one that can be run.
+    pub(crate) fn protect_object(&self, path: &Path, runs: bool) -> Result<()> {
+        let readable = self.owner.mode & !0o222;
+        let mode = if runs { readable | (readable & 0o444) >> 2 } else { readable };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .context(|| format!("setting the mode of {}", path.display()))
+    }
+
+    /// Gives a file live's mode, whatever it has.
+    pub(crate) fn allow_writing(&self, path: &Path) -> Result<()> {
+        fs::set_permissions(path, fs::Permissions::from_mode(self.owner.mode))
+            .context(|| format!("setting the mode of {}", path.display()))
     }
 
     /// Takes write permission from a file.
@@ -191,7 +211,6 @@ impl Store {
             self.root.display(),
             human(free)
         ))
-        .state("Nothing was started")
         .hint("Free some space, prune old releases, or set margin_bytes lower"))
     }
 }
@@ -222,6 +241,19 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| format!("removing {}", path.display())),
         _ => Ok(()),
     }
+}
+
+/// Removes a folder with all that is in it, if it is there.
+pub(crate) fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| format!("removing {}", path.display())),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the name of a file or folder durable.
+pub(crate) fn sync_name(path: &Path) -> Result<()> {
+    sync_folder(path.parent().unwrap_or(path))
 }
 
 /// Makes the names in a folder durable.

@@ -3,8 +3,9 @@
 //!
 //! 1. Rounds: the clone catches up with live, without a lock, until little is left.
 //! 2. Reader A pins the last round. Writer W takes live's write lock. Reader R reads the mark: an equal one means that
-//!    nobody has committed, and the rehearsed pages are the image; else the frames from A's mark to R's are what changed:
-//!    the clone takes them over and the same statements run again.
+//!    nobody has committed, and the rehearsed pages are the image; else the frames from A's mark to R's are what changed: the
+//!    clone takes them over. Where the change has read any of these pages, the same statements run again; else it
+//!    would give the same, and stays ([`crate::reads`]).
 //! 3. W writes every page of the image that differs, page 1 last, and commits.
 //!
 //! What the order of writing and the schema cookie are about is said where they are.
@@ -13,12 +14,15 @@ use crate::{
     clock::{self, Moment},
     clone::{Behind, Clone, Mark, Pin, Pinned},
     error::{Context, Error, Result},
+    gather,
     job::Change,
     live::Live,
     log::Log,
     options::Options,
     pair::{Image, Pair},
+    progress::Progress,
     sqlite::{self, Deadline},
+    store, wal,
 };
 use rusqlite::ErrorCode;
 use std::time::Duration;
@@ -50,8 +54,12 @@ pub(crate) struct Switch<'a> {
     pub(crate) cookie: i64,
     /// How long the statements took when they were rehearsed.
     pub(crate) rehearsed: Duration,
-    /// Whether the pair holds the change, made on what the clone is now.
+    /// Whether the pair holds the change, as it would be made on what the clone is now.
     pub(crate) rehearsed_on_clone: bool,
+    /// The image, as long as the pair holds the change: made before the lock, and looked at under it.
+    pub(crate) image: Option<Image>,
+    /// Refuses to write so many bytes where they would leave too little free.
+    pub(crate) room: &'a dyn Fn(u64) -> Result<()>,
     pub(crate) options: &'a Options,
     pub(crate) log: &'a Log<'a>,
 }
@@ -101,8 +109,14 @@ impl Switch<'_> {
                 pin.end();
                 return Ok(Ended::SchemaChanged);
             };
-            self.judge(live)?;
+            if !self.rehearsed_on_clone {
+                // Somebody committed while the statements ran, and the mark did not show it.
+                pin.end();
+                continue;
+            }
+            self.judge()?;
             self.clone.sync()?;
+            store::sync_name(&self.clone.path)?;
             if !std::mem::replace(&mut intended, true) {
                 intend()?;
             }
@@ -160,7 +174,18 @@ impl Switch<'_> {
                 pin.end();
                 self.run_again(change, pin)?;
                 now = pin.begin()?;
+                // The same mark in another transaction: where it is 0, or none, only comparing says that nobody committed. What the
+                // change has to do with is left to the lock otherwise, where it is made once more, and that is the last time.
+                let behind = self.clone.behind(self.live, now, false)?;
+                if self.clone.has_mark(now) || self.would_stay(now, &behind) {
+                    caught_up += self.catch_up(pin, now, &behind)?;
+                }
             }
+        }
+        let journal = matches!(now.mark, Mark::Counter(_));
+        if journal {
+            // A pin would block every commit, for as long as whoever follows the log takes, too.
+            pin.end();
         }
         if let Some(start) = start {
             self.log.note(
@@ -168,19 +193,23 @@ impl Switch<'_> {
                 format!("Caught up with writers [{caught_up} pages] in {:.1} ms", clock::ms(start.elapsed())),
             );
         }
-        if matches!(now.mark, Mark::Counter(_)) {
-            // A pin would block every commit.
-            pin.end();
-            return Ok(Some(Caught::Journal));
-        }
-        Ok(Some(Caught::Wal(now)))
+        Ok(Some(if journal { Caught::Journal } else { Caught::Wal(now) }))
     }
 
+    /// Takes over what others have committed. Gives how many pages that is. Where the change has read any of them, it is taken
+    /// back.
     fn catch_up(&mut self, pin: &Pin<'_>, now: Pinned, behind: &Behind) -> Result<usize> {
-        self.rehearsed_on_clone = false;
-        self.pair.discard()?;
+        let pages = self.clone.pages();
         let changed = self.clone.catch_up(self.live, pin, now, behind)?;
-        self.clone.put_into_wal_mode()?;
+        if changed.is_empty() {
+            return Ok(0);
+        }
+        if !self.stays(pages, now.pages, changed.iter().copied()) {
+            self.rehearsed_on_clone = false;
+            self.image = None;
+            self.pair.discard()?;
+            self.clone.put_into_wal_mode()?;
+        }
         let n = changed.len();
         if let Some(differs) = &mut self.differs {
             differs.extend(changed);
@@ -188,6 +217,26 @@ impl Switch<'_> {
             differs.dedup();
         }
         Ok(n)
+    }
+
+    /// Whether the change stays when it is caught up with others, as far as that can be said before.
+    fn would_stay(&self, now: Pinned, behind: &Behind) -> bool {
+        match behind {
+            Behind::No => true,
+            Behind::Unknown => false,
+            Behind::Frames(_, frames) => self.stays(self.clone.pages(), now.pages, frames.pages()),
+        }
+    }
+
+    /// Whether the change would be the same after others have committed these pages: it has read none of them. The change of another
+    /// database than the clone looks at live, too, and does not take long.
+    fn stays(&self, before: u32, after: u32, mut committed: impl Iterator<Item = u32>) -> bool {
+        // How many pages there are stands in page 1, too, which every change reads; but an image of another length than live's
+        // would be malformed, so that it is looked at by itself.
+        self.rehearsed_on_clone
+            && self.differs.is_none()
+            && before == after
+            && committed.all(|page| !self.pair.has_read(page, self.clone.page_size))
     }
 
     fn run_again(&mut self, change: &mut Change<'_>, reader: &Pin<'_>) -> Result<()> {
@@ -203,10 +252,17 @@ impl Switch<'_> {
         Duration::from_millis(self.clone.bytes() >> 20) + self.rehearsed < self.options.max_pause() / 2
     }
 
-    /// Refuses before any lock what cannot be done within `max_pause_ms`: a changed MiB takes about 3 ms.
-    fn judge(&mut self, live: &Live) -> Result<()> {
-        let image = self.pair.image(live)?;
+    /// Refuses before any lock what would fill the disk, or cannot be done within `max_pause_ms`: a changed MiB takes about 3 ms.
+    fn judge(&mut self) -> Result<()> {
+        let image = match self.image.take() {
+            Some(image) => image,
+            None => self.pair.image(self.live)?,
+        };
+        let image = self.image.insert(image);
         let pages = image.changed_len() + self.differs.as_ref().map_or(0, Vec::len);
+        // A frame of live's WAL for each page, and later those by which its file grows.
+        let grows = (u64::from(image.pages) * u64::from(image.page_size)).saturating_sub(self.clone.bytes());
+        (self.room)(pages as u64 * u64::from(image.page_size + wal::FRAME_HEADER) + grows)?;
         let mib = pages as u64 * u64::from(image.page_size) / (1 << 20);
         let expected = Duration::from_millis(mib * 3);
         if expected <= self.options.max_pause() {
@@ -214,7 +270,7 @@ impl Switch<'_> {
         }
         Err(Error::pause_exceeded(format!(
             "the switch would write {mib} MiB into {}, which takes about {} ms, over max_pause_ms ({})",
-            live.shown(),
+            self.live.shown(),
             expected.as_millis(),
             self.options.max_pause_ms
         ))
@@ -233,11 +289,11 @@ impl Switch<'_> {
         let (live, max_pause) = (self.live, self.options.max_pause());
         let journal = matches!(caught, Caught::Journal);
         let writer = Writer::new(live, journal)?;
-        let lock_wait = writer.lock(self.options.lock_timeout(), live, || pin.end())?;
+        let lock_wait = writer.lock(self.options.lock_timeout(), live, self.log.progress(), || pin.end())?;
         let still_pinned = lock_wait <= PINNED;
         let pause = Moment::now();
         let result = std::thread::scope(|scope| {
-            let cookie: i64 = writer.conn.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+            let cookie: i64 = sqlite::pragma(&writer.conn, "schema_version")?;
             if cookie != self.cookie {
                 return Ok(Locked::SchemaChanged);
             }
@@ -248,23 +304,40 @@ impl Switch<'_> {
                 now,
                 still_pinned && matches!(caught, Caught::Wal(pinned) if self.clone.is_at(pinned)),
             )?;
-            let mut syncing = None;
+            let (mut syncing, mut ran_again) = (None, false);
             match behind {
                 Behind::No => {}
                 // Comparing takes its time, about 1 ms a MiB: the last resort, and only for a database that is small.
                 Behind::Unknown if !journal && (attempt < TRIES || !self.may_compare()) => return Ok(Locked::Again),
-                _ if self.rehearsed > max_pause => return Ok(Locked::Again),
+                behind if self.rehearsed > max_pause && !self.would_stay(now, &behind) => return Ok(Locked::Again),
                 behind => {
-                    self.catch_up(reader, now, &behind)?;
-                    // The snapshot-to-be must be on the disk before live's COMMIT; that needs no more of this thread.
-                    let file = self.clone.file().try_clone().context(|| "opening the clone again".into())?;
-                    syncing = Some(scope.spawn(move || file.sync_data()));
-                    let conn = self.pair.open(live)?;
-                    let deadline = Deadline::new(conn, pause, max_pause);
-                    if let Err(e) = change(conn, reader.conn()) {
-                        return Err(if deadline.has_passed() { exceeded(max_pause).into() } else { e.into() });
+                    if self.catch_up(reader, now, &behind)? > 0 {
+                        if !self.rehearsed_on_clone {
+                            self.pair.open(live)?;
+                        }
+                        // The snapshot-to-be must be on the disk before live's COMMIT, and the name of its WAL must not; that
+                        // needs no more of this thread.
+                        let file = self
+                            .clone
+                            .file()
+                            .try_clone()
+                            .context(|| format!("opening {} again", self.clone.path.display()))?;
+                        let folder = self.clone.path.parent().unwrap_or(&self.clone.path).to_owned();
+                        syncing = Some(scope.spawn(move || {
+                            file.sync_data()
+                                .and_then(|()| std::fs::File::open(folder))
+                                .and_then(|folder| folder.sync_all())
+                        }));
+                        if !self.rehearsed_on_clone {
+                            let conn = self.pair.open(live)?;
+                            let deadline = Deadline::new(conn, pause, max_pause);
+                            if let Err(e) = change(conn, reader.conn()) {
+                                return Err(if deadline.has_passed() { exceeded(max_pause).into() } else { e.into() });
+                            }
+                            self.rehearsed_on_clone = true;
+                            ran_again = true;
+                        }
                     }
-                    self.rehearsed_on_clone = true;
                 }
             }
             if !self.rehearsed_on_clone {
@@ -273,12 +346,15 @@ impl Switch<'_> {
             // Readers of ours would keep a rollback journal from being committed.
             reader.end();
             pin.end();
-            let image = self.pair.image(live)?;
+            let image = match self.image.take() {
+                Some(image) => image,
+                None => self.pair.image(live)?,
+            };
             let written =
                 writer.write(&image, self.differs.as_deref().unwrap_or_default(), cookie, pause, max_pause)?;
             if let Some(syncing) = syncing {
                 let synced = syncing.join().unwrap_or_else(|_| Err(std::io::Error::other("a syncing thread panicked")));
-                synced.context(|| "syncing the clone".into())?;
+                synced.context(|| format!("syncing {}", self.clone.path.display()))?;
             }
             live.same_file()?;
             live.no_stranger()?;
@@ -294,6 +370,7 @@ impl Switch<'_> {
                 pages_written: written,
                 pages_total: u64::from(image.pages),
                 attempts: attempt,
+                ran_again,
             }))
         });
         reader.end();
@@ -327,8 +404,12 @@ pub(crate) fn lock_timeout(live: &Live, timeout: Duration) -> Error {
         timeout.as_millis()
     ))
     .state("Live is unchanged")
-    .hint("End the long write transaction of another connection, and start again")
+    .hint(LET_GO)
 }
+
+/// What to do about somebody who holds live's write lock for long.
+pub(crate) const LET_GO: &str =
+    "End another connection's long write transaction, or the readers that its checkpoint waits for, and start again";
 
 pub(crate) fn exceeded(max_pause: Duration) -> Error {
     Error::pause_exceeded(format!("the switch was not done within max_pause_ms ({} ms)", max_pause.as_millis()))
@@ -343,14 +424,15 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(live: &'a Live, journal: bool) -> Result<Self> {
-        let conn = live.connect()?;
+        let conn = live.connect_to_write()?;
         let doing = || format!("preparing to write {}", live.shown());
         sqlite::keep_free_pages(&conn)?;
         conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).context(doing)?;
         conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0").context(doing)?;
         if journal {
-            // A spill would take the exclusive lock, and with it every reader, before there is anything to commit.
-            conn.execute_batch("PRAGMA cache_spill = OFF").context(doing)?;
+            // A spill would take the exclusive lock, and with it every reader, before there is anything to commit. EXTRA,
+            // or a power cut brings back the journal that COMMIT has removed, and with it what was there before.
+            conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA cache_spill = OFF").context(doing)?;
         }
         // Reads the schema now, and not under the lock.
         conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
@@ -361,10 +443,11 @@ impl<'a> Writer<'a> {
     /// Takes the write lock. SQLite's own busy handler sleeps too long between its tries to get in between busy writers.
     ///
     /// `unpin` is called when it takes longer than [`PINNED`].
-    fn lock(&self, timeout: Duration, live: &Live, unpin: impl FnOnce()) -> Result<Duration> {
+    fn lock(&self, timeout: Duration, live: &Live, progress: Progress<'_>, unpin: impl FnOnce()) -> Result<Duration> {
         let start = Moment::now();
         let mut unpin = Some(unpin);
         loop {
+            progress.check()?;
             let waited = start.elapsed();
             if waited > PINNED
                 && let Some(unpin) = unpin.take()
@@ -382,7 +465,7 @@ impl<'a> Writer<'a> {
 
     /// The pages in which the database, as this transaction sees it, differs from the image.
     fn differing(&self, image: &Image) -> Result<Vec<u32>> {
-        let doing = || "comparing pages".to_owned();
+        let doing = || format!("comparing pages of {}", sqlite::name(&self.conn));
         let mut select = self.conn.prepare("SELECT pgno, data FROM sqlite_dbpage ORDER BY pgno").context(doing)?;
         let mut rows = select.query([]).context(doing)?;
         let (mut buffer, mut differs) = (vec![0; image.page_size as usize], Vec::new());
@@ -401,13 +484,13 @@ impl<'a> Writer<'a> {
 
     /// Writes the image's pages. Gives how many.
     fn write(&self, image: &Image, differs: &[u32], cookie: i64, pause: Moment, max_pause: Duration) -> Result<u64> {
-        let doing = || "writing pages to live".to_owned();
-        let live_pages: u32 = self.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).context(doing)?;
+        let doing = || format!("writing pages to {}", sqlite::name(&self.conn));
+        let live_pages: u32 = sqlite::pragma(&self.conn, "page_count")?;
         let mut insert = self.conn.prepare("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)").context(doing)?;
         let mut buffer = vec![0; image.page_size as usize];
         let mut written = 0;
         let mut put = |page: u32, bytes: &[u8]| -> Result<()> {
-            insert.execute((page, bytes)).context(|| format!("writing page {page} of live"))?;
+            insert.execute((page, bytes)).context(|| format!("writing page {page} of {}", sqlite::name(&self.conn)))?;
             written += 1;
             Ok(())
         };
@@ -447,9 +530,11 @@ impl<'a> Writer<'a> {
         }
         drop(insert);
         // Higher than both: with an equal or a used one, open connections would keep the schema that they have and read
-        // garbage by it. The cookie is 32 bits and may wrap.
+        // garbage by it. The cookie is 32 bits and may wrap: the higher of two is the one that fewer steps lead up to.
         #[expect(clippy::cast_possible_truncation, reason = "the cookie is 32 bits in the file")]
-        let next = (cookie.max(image.cookie) as i32).wrapping_add(1);
+        let (ours, theirs) = (cookie as i32, image.cookie as i32);
+        let higher = if theirs.wrapping_sub(ours) > 0 { theirs } else { ours };
+        let next = higher.wrapping_add(1);
         self.conn.execute_batch(&format!("PRAGMA schema_version = {next}")).context(doing)?;
         Ok(written)
     }
@@ -485,6 +570,7 @@ impl<'a> Writer<'a> {
     }
 
     fn roll_back(&self) {
+        gather::discard(&self.conn);
         if !self.conn.is_autocommit() {
             let _ = self.conn.execute_batch("ROLLBACK");
         }
@@ -504,10 +590,10 @@ pub(crate) fn overwrite(target: &Live, pair: &mut Pair, options: &Options) -> Re
     };
     let image = pair.image(target)?;
     let writer = Writer::new(target, journal)?;
-    writer.lock(options.lock_timeout(), target, || {})?;
+    writer.lock(options.lock_timeout(), target, Progress::none(), || {})?;
     let pause = Moment::now();
     let written = (|| {
-        let cookie = writer.conn.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
+        let cookie = sqlite::pragma(&writer.conn, "schema_version")?;
         let differs = writer.differing(&image)?;
         writer.write(&image, &differs, cookie, pause, Duration::MAX)
     })();
@@ -521,4 +607,53 @@ pub(crate) fn overwrite(target: &Live, pair: &mut Pair, options: &Options) -> Re
         Err(e) => Err(e),
     }
     .inspect_err(|_| writer.roll_back())
+}
+
+#[cfg(all(test, feature = "engine"))]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    /// A switch that spilled pages and was rolled back lets go of the lock before it is closed. What it had not written yet must
+    /// not land on the frames of whoever commits in between.
+    #[test]
+    fn what_was_rolled_back_is_not_written_over_others() {
+        crate::engine::init();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        let other = Connection::open(&path).unwrap();
+        other
+            .execute_batch(
+                "PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; CREATE TABLE big (a); CREATE TABLE theirs (a);
+                 WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 600) INSERT INTO big SELECT randomblob(3000) FROM c;
+                 PRAGMA wal_checkpoint(TRUNCATE);",
+            )
+            .unwrap();
+        let live = Live::open(&path).unwrap();
+        let writer = Writer::new(&live, false).unwrap();
+        // Spills, page by page.
+        writer
+            .conn
+            .execute_batch("PRAGMA cache_size = 5; BEGIN IMMEDIATE; UPDATE big SET a = randomblob(3000)")
+            .unwrap();
+        writer.roll_back();
+        other
+            .execute_batch(
+                "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 900) INSERT INTO theirs SELECT randomblob(3000) FROM c",
+            )
+            .unwrap();
+        drop(writer);
+        let fresh = Connection::open(&path).unwrap();
+        let found = |sql: &str| fresh.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        assert_eq!(found("PRAGMA integrity_check"), "ok");
+        assert_eq!(found("SELECT count(*) || ' ' || sum(length(a)) FROM theirs"), "900 2700000");
+        drop((other, fresh));
+        assert_eq!(
+            Connection::open(&path)
+                .unwrap()
+                .query_row("SELECT count(*) FROM theirs", [], |row| row.get::<_, i64>(0))
+                .unwrap(),
+            900
+        );
+    }
 }

@@ -3,36 +3,68 @@
 use crate::{
     error::{Context, Error, Result, sqlite_message},
     quote::ident,
-    schema::lex,
+    schema::{Schema, lex},
 };
-use rusqlite::Connection;
-use std::collections::BTreeMap;
+use rusqlite::{Connection, config::DbConfig};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What cannot be used, and why: `the view named`, `an INSERT into users`.
 pub(crate) type Unusable = BTreeMap<String, String>;
 
-/// Compiles a SELECT from each view, and for each trigger the statement that fires it. Nothing is run.
-pub(crate) fn unusable(conn: &Connection) -> Result<Unusable> {
+/// A view or trigger, and what uses it.
+struct Use {
+    name: String,
+    what: String,
+    statement: String,
+}
+
+/// A SELECT from each view, and for each trigger the statement that fires it.
+fn uses(conn: &Connection) -> Result<Vec<Use>> {
     let doing = || "looking for views and triggers".to_owned();
     let mut query = conn
         .prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE type IN ('view', 'trigger')")
         .context(doing)?;
     let mut rows = query.query([]).context(doing)?;
-    let mut statements: BTreeMap<String, String> = BTreeMap::new();
+    let mut uses = Vec::new();
     while let Some(row) = rows.next().context(doing)? {
         let text = |i| row.get::<_, Option<String>>(i).map(Option::unwrap_or_default).context(doing);
         let (kind, name, table, sql) = (text(0)?, text(1)?, text(2)?, text(3)?);
-        if kind == "view" {
-            statements.insert(format!("the view {name}"), format!("SELECT * FROM main.{}", ident(&name)));
-        } else {
-            let (what, statement) = firing(conn, &table, &sql)?;
-            statements.insert(what, statement);
-        }
+        let (what, statement) = match kind.as_str() {
+            "view" => (format!("the view {name}"), format!("SELECT * FROM main.{}", ident(&name))),
+            _ => firing(conn, &table, &sql)?,
+        };
+        uses.push(Use { name, what, statement });
     }
-    drop(rows);
+    Ok(uses)
+}
+
+/// Compiles what uses each view and trigger. Nothing is run.
+pub(crate) fn unusable(conn: &Connection) -> Result<Unusable> {
+    let statements: BTreeMap<String, String> =
+        uses(conn)?.into_iter().map(|used| (used.what, used.statement)).collect();
     let failing =
         statements.into_iter().filter_map(|(what, sql)| Some((what, sqlite_message(&conn.prepare(&sql).err()?))));
     Ok(failing.collect())
+}
+
+/// Notes in `schema`, which was read from `conn`, which views and triggers are sound: all that they name is there, and what
+/// they have in double quotes are names, not strings. A [`plan`](crate::schema::plan::plan) takes all others out of the way of
+/// statements by which SQLite edits the schema.
+pub fn note(conn: &Connection, schema: &mut Schema) -> Result<()> {
+    let doing = || "looking for views and triggers that can stay".to_owned();
+    let setting = DbConfig::SQLITE_DBCONFIG_DQS_DML;
+    let strings = conn.db_config(setting).context(doing)?;
+    conn.set_db_config(setting, false).context(doing)?;
+    let compiled = uses(conn).map(|uses| {
+        let (sound, others): (Vec<_>, Vec<_>) =
+            uses.into_iter().partition(|used| conn.prepare(&used.statement).is_ok());
+        let names = |of: Vec<Use>| of.into_iter().map(|used| used.name.to_ascii_lowercase()).collect::<BTreeSet<_>>();
+        // A view and a trigger may have one name.
+        &names(sound) - &names(others)
+    });
+    conn.set_db_config(setting, strings).context(doing)?;
+    schema.sound = compiled?;
+    Ok(())
 }
 
 /// The statement that fires a trigger.
@@ -78,6 +110,26 @@ pub(crate) fn still_usable(conn: &Connection, before: &Unusable) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_whole_is_sound() {
+        crate::engine::init();
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE t (a, b); CREATE TABLE u (x);
+             CREATE VIEW \"Good\" AS SELECT \"a\" FROM \"t\"; CREATE VIEW stranger AS SELECT app_fn(a) FROM t;
+             CREATE VIEW string AS SELECT \"no column\" FROM t;
+             CREATE TRIGGER \"on t\" AFTER INSERT ON \"t\" BEGIN UPDATE \"u\" SET \"x\" = new.\"a\"; END;
+             CREATE TRIGGER quoted AFTER UPDATE ON t BEGIN INSERT INTO u VALUES (\"str\"); END;
+             CREATE TRIGGER broken AFTER DELETE ON u BEGIN INSERT INTO gone VALUES (1); END;
+             CREATE VIEW broken AS SELECT a FROM t;",
+        )
+        .unwrap();
+        let mut schema = crate::schema::introspect::read(&conn, &[]).unwrap();
+        note(&conn, &mut schema).unwrap();
+        assert_eq!(schema.sound.iter().collect::<Vec<_>>(), ["good", "on t"]);
+        assert!(conn.prepare("SELECT \"string\"").is_ok(), "the connection is as it was");
+    }
 
     #[test]
     fn what_a_rename_breaks_is_named() {

@@ -3,7 +3,7 @@ use crate::{
     Checked, Verified, artifacts,
     error::{Context, Result},
     live::{Access, Live},
-    marker, settle,
+    marker, settle, sqlite,
     store::Store,
 };
 use rusqlite::{Connection, OpenFlags};
@@ -30,9 +30,12 @@ pub(crate) fn verify(live: &Live) -> Result<Verified> {
         Some(store) => {
             let recorded = store.catalog.live()?.map(|entry| entry.release);
             let agrees = marker.map(|marker| match marker.map(|m| m.release) {
-                Some(release) if recorded != Some(release) => Some(format!(
-                    "live says release {release}, the catalog {recorded:?}; the next publish mends the catalog"
-                )),
+                Some(release) if recorded != Some(release) => {
+                    let recorded = recorded.map_or("none".to_owned(), |release| release.to_string());
+                    Some(format!(
+                        "live says release {release}, the catalog {recorded}; the next publish mends the catalog"
+                    ))
+                }
                 _ => None,
             });
             check("catalog".into(), "agrees with live", agrees);
@@ -46,6 +49,14 @@ pub(crate) fn verify(live: &Live) -> Result<Verified> {
                 );
                 check(snapshot.path.clone(), "integrity_check", open(live, &path).and_then(|conn| integrity(&conn)));
             }
+            check(
+                "objects".into(),
+                "hashes",
+                artifacts::changed_objects(&store).map(|changed| {
+                    (!changed.is_empty())
+                        .then(|| format!("{} is not what its name says: it was changed", changed.join(", ")))
+                }),
+            );
             for (release, place, hash) in store.catalog.artifacts()? {
                 let found = artifacts::hash(&store.path(&place)).map(|now| {
                     (now != hash)
@@ -83,6 +94,6 @@ pub(crate) fn integrity(conn: &Connection) -> Result<Option<String>> {
     let lines: Vec<String> = query
         .query_map([], |row| row.get(0))
         .and_then(Iterator::collect)
-        .context(|| "running integrity_check".into())?;
+        .context(|| format!("running integrity_check on {}", sqlite::name(conn)))?;
     Ok((lines != ["ok"]).then(|| lines.join("; ")))
 }

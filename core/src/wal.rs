@@ -17,7 +17,7 @@ use std::{
 };
 
 const HEADER: u64 = 32;
-const FRAME_HEADER: u64 = 24;
+pub(crate) const FRAME_HEADER: u32 = 24;
 
 /// The salts of a run of a WAL, as they stand in its header. Others: a new run.
 pub(crate) type Salts = [u8; 8];
@@ -96,7 +96,7 @@ impl Wal {
     }
 
     fn frame_size(&self) -> u64 {
-        FRAME_HEADER + u64::from(self.page_size)
+        u64::from(FRAME_HEADER) + u64::from(self.page_size)
     }
 
     fn offset(&self, frame: u32) -> u64 {
@@ -150,7 +150,7 @@ impl Wal {
     /// Reads the page that a frame holds.
     pub(crate) fn page(&self, frame: u32, page: &mut [u8]) -> Result<()> {
         self.file
-            .read_exact_at(page, self.offset(frame) + FRAME_HEADER)
+            .read_exact_at(page, self.offset(frame) + u64::from(FRAME_HEADER))
             .context(|| format!("reading frame {} of {}", frame + 1, self.path.display()))
     }
 }

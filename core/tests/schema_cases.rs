@@ -2,6 +2,7 @@
 use remy_core::{
     Error, Options, engine, rehearse,
     schema::{declared, diff::diff, introspect, plan::plan},
+    usable,
 };
 use rusqlite::{Connection, types::Value};
 use serde_json::Value as Json;
@@ -41,13 +42,14 @@ fn change(conn: &Connection, desired: &str, options: &Options) -> Result<Done, E
     let declared = declared(desired, options)?;
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     let outcome = (|| {
-        let current = introspect::read(conn, &options.ignored_tables())?;
+        let mut current = introspect::read(conn, &options.ignored_tables())?;
+        usable::note(conn, &mut current)?;
         let changes = diff(&current, &declared.schema, &declared.renames)?;
         let mut plan = plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
         rehearse::measure(conn, &mut plan, options)?;
         rehearse::apply(conn, &plan, &mut |_, _| {})?;
         rehearse::check(conn, &plan, &declared, options)?;
-        rehearse::recheck(conn, &plan)?;
+        rehearse::recheck(conn, &plan, None)?;
         let loses = plan.statements.iter().filter_map(|statement| statement.loses.clone()).collect();
         Ok(Done { statements: plan.statements.len(), loses })
     })();

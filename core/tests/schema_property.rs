@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use remy_core::{
     Error, Options, engine, rehearse,
     schema::{Schema, Table, declared, diff::diff, introspect, plan::plan},
+    usable,
 };
 use rusqlite::{Connection, types::Value};
 use std::collections::BTreeMap;
@@ -137,8 +138,16 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
     }
     if tape.chance(4) {
         let event = tape.of(&["AFTER INSERT", "BEFORE DELETE", "AFTER UPDATE"]);
-        let what =
-            tape.of(&["INSERT INTO log VALUES ('x;', 1)", "DELETE FROM log; SELECT 1", "INSERT INTO gone VALUES (1)"]);
+        let own = format!("INSERT INTO log SELECT {}, 1 FROM {}", q(names[0]), q(name));
+        let what = tape.of(&[
+            "INSERT INTO log VALUES ('x;', 1)",
+            "DELETE FROM log; SELECT 1",
+            "INSERT INTO gone VALUES (1)",
+            "INSERT INTO log VALUES (\"a string\", 1)",
+            "DELETE FROM \"Order\" WHERE 0",
+            "INSERT INTO log SELECT 1, count(*) FROM \"v t\"",
+            &own,
+        ]);
         *sql += &format!("CREATE TRIGGER {} {event} ON {} BEGIN {what}; END;\n", q(&format!("tr {name}")), q(name));
     }
     if tape.chance(3) {
@@ -260,7 +269,8 @@ fn attempt(conn: &Connection, to: &str, renames: &[String]) -> Result<(), Error>
     let declared = declared(to, &options)?;
     conn.execute_batch("BEGIN").unwrap();
     let done = (|| {
-        let current = introspect::read(conn, &[])?;
+        let mut current = introspect::read(conn, &[])?;
+        usable::note(conn, &mut current)?;
         let changes = diff(&current, &declared.schema, &declared.renames)?;
         let mut plan = plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
         rehearse::measure(conn, &mut plan, &options)?;

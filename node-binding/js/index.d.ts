@@ -1,13 +1,40 @@
+import { EventEmitter } from 'node:events';
+
 /** The version of remy. */
 export const version: string;
 
 export type Code =
   | 'invalid_argument' | 'schema_invalid' | 'unsupported_change' | 'ambiguous_rename' | 'lossy_change' | 'ddl_failed'
   | 'check_failed' | 'busy' | 'pause_exceeded' | 'live_in_use' | 'not_found' | 'not_promotable' | 'pruned'
-  | 'no_previous_release' | 'corrupt' | 'io' | 'internal';
+  | 'no_previous_release' | 'corrupt' | 'io' | 'internal' | 'build_failed';
+
+/** What an error is made of. */
+export interface Failure {
+  code: Code;
+  message: string;
+  hint?: string | null;
+  object?: string | null;
+  sql?: string | null;
+}
+
+/** What is wrong with an app. */
+export interface Fault {
+  /** Seen from the app's folder. */
+  file: string;
+  /** A JSON pointer; empty for the whole file. */
+  pointer: string;
+  message: string;
+  /** From 1, where the fault is a place in the text. */
+  line?: number;
+  /** From 1. */
+  column?: number;
+  /** The line itself; of JSON that does not parse, without its values. */
+  source?: string;
+}
 
 /** Why a verb failed. */
 export class RemyError extends Error {
+  constructor(failure: Failure);
   /** Stable: what programs should look at. */
   readonly code: Code;
   /** What to do next. */
@@ -16,9 +43,14 @@ export class RemyError extends Error {
   readonly object: string | null;
   /** The statement that failed. */
   readonly sql: string | null;
+  /** Of an app: all that is wrong with it. */
+  readonly faults?: Fault[];
 }
 
-/** Every verb can be called off, up to the commit of its switch. It then rejects with the signal's reason. */
+/**
+ * `publish`, `stage`, `promote` and `rollback` can be called off, up to the commit of the switch; they then reject with the signal's reason. So can
+ * what `openApp` builds, and every verb before it has started. Another that is at work goes on to its end.
+ */
 export interface Cancellable {
   signal?: AbortSignal;
 }
@@ -47,6 +79,26 @@ export interface Options extends Cancellable {
   max_pause_ms?: number;
   journal_mode?: 'wal' | 'keep';
   margin_bytes?: number;
+  /** What was done before, to stand at the top of the release's log. */
+  build?: BuildStep[];
+  /** Of `stage`: the name of a preview, which has a database of its own. */
+  preview?: string;
+}
+
+/** A step that the caller took before the verb. `at` is in Unix milliseconds. */
+export interface BuildStep {
+  at: number;
+  outcome: 'ok' | 'warning' | 'failed';
+  message: string;
+  object?: string | null;
+  duration_ms: number;
+}
+
+/** Why a release could not be built. */
+export interface BuildFailure {
+  code: Code;
+  message: string;
+  object?: string | null;
 }
 
 export interface Effects {
@@ -67,10 +119,14 @@ export interface Statement {
   ord: number;
   kind:
     | 'create_table' | 'drop_table' | 'rename_table' | 'add_column' | 'drop_column' | 'rename_column' | 'rebuild_table'
-    | 'create_index' | 'drop_index' | 'create_view' | 'drop_view' | 'create_trigger' | 'drop_trigger' | 'migration';
+    | 'create_index' | 'drop_index' | 'create_view' | 'drop_view' | 'create_trigger' | 'drop_trigger' | 'migration'
+    /** Of a changed effect, in a diff. */
+    | `${'create' | 'update' | 'remove'}_${'role' | 'cron_job' | 'webhook' | 'email_route' | 'bot_command'}`;
+  /** `orders`, `orders.note`, the id of an effect. */
   object: string;
+  /** Empty for an effect. */
   sql: string;
-  strategy: 'direct' | 'rebuild';
+  strategy: 'direct' | 'rebuild' | 'effect';
   needs: 'type_change' | 'lossy' | 'drop' | null;
   loses: string | null;
 }
@@ -87,6 +143,20 @@ export interface Line {
   duration_ms: number;
 }
 
+/** A line of a build, before its release has a number. */
+export interface BuildLine {
+  at: number;
+  step: 'build';
+  outcome: Line['outcome'];
+  message: string;
+  object: string | null;
+  sql: null;
+  duration_ms: number;
+}
+
+/** A line as it is written: of a build it has no number yet. */
+export type ProgressLine = Omit<Line, 'release' | 'seq'> & { release: number | null; seq: number | null };
+
 export interface Switch {
   by: 'pages' | 'backup';
   pause_ms: number;
@@ -94,11 +164,13 @@ export interface Switch {
   pages_written: number;
   pages_total: number;
   attempts: number;
+  /** Whether the statements ran once more under the lock: somebody had written to what they have to do with. */
+  ran_again: boolean;
 }
 
 export interface Outcome {
   release: number;
-  status: 'live' | 'compiled' | 'dry_run';
+  status: 'live' | 'compiled' | 'preview' | 'dry_run';
   restored_from: number | null;
   previous: number | null;
   label: string | null;
@@ -111,6 +183,8 @@ export interface Outcome {
     id: string;
     change: 'create' | 'update' | 'remove';
   }[];
+  /** The rows that a rollback would take out of live; counted by a dry run only. */
+  set_aside: { table: string; rows: number }[];
   warnings: string[];
   log: Line[];
   total_ms: number;
@@ -120,7 +194,7 @@ export interface Release {
   release: number;
   label: string | null;
   commit: string | null;
-  status: 'building' | 'compiled' | 'live' | 'superseded' | 'failed';
+  status: 'building' | 'compiled' | 'preview' | 'live' | 'superseded' | 'failed';
   created_at: number;
   live_at: number | null;
   superseded_at: number | null;
@@ -128,6 +202,7 @@ export interface Release {
   database: string | null;
   database_bytes: number | null;
   pruned_at: number | null;
+  preview: string | null;
 }
 
 export interface Clone {
@@ -206,6 +281,8 @@ export class Remy {
   stage(schema: string, options?: Options & Followed): Promise<Outcome>;
   /** Makes live what `schema` declares. */
   publish(schema: string, options?: Options & Followed): Promise<Outcome>;
+  /** Records a release that could not be built: `failed`, with the option `build` and the reason in its log. */
+  fail(failure: BuildFailure, options?: Options & Followed): Promise<Release>;
   /** Makes a kept or staged release live: the newest `compiled` one, unless one is named. */
   promote(release?: number | null, options?: Options & Followed): Promise<Outcome>;
   /** Makes an earlier release live again: the one that was live before the live one, unless one is named. */
@@ -231,3 +308,114 @@ export class Remy {
   /** Drops remy's tables from live in one transaction; the store stays. */
   detach(options?: Cancellable): Promise<Detached>;
 }
+
+/** The options of `App.publish` and `App.stage`. */
+export interface PublishOptions extends Options {
+  /** A schema, or a package of `App.build`. Absent: the app, or the schema that remy.json names. */
+  schema?: string;
+  /** Makes the database where there is none; the one in `.remy/` is made anyway. */
+  create?: boolean;
+  /** Given each line of the build and of the release, once. */
+  onProgress?: (line: ProgressLine) => void;
+}
+
+/** The options of `App.diff`. */
+export interface DiffOptions extends Options {
+  /** As of `PublishOptions`, but no package. */
+  schema?: string;
+}
+
+/** The options of `App.build`. */
+export interface BuildOptions extends Cancellable {
+  /** The package to write. Absent: the build is only tried. */
+  out?: string;
+  /** The commit to build. Absent: the working tree. */
+  commit?: string;
+  onProgress?: (line: ProgressLine) => void;
+}
+
+/** What `App.build` gives. */
+export interface Package {
+  package: string | null;
+  bytes: number | null;
+  commit: string | null;
+  warnings: string[];
+}
+
+export interface Status {
+  /** The folder of the manifest. */
+  root: string | null;
+  live: {
+    path: string;
+    /** What named it. */
+    from: 'db' | 'REMY_DB' | 'remy.json' | 'default';
+    exists: boolean;
+    bytes: number;
+    journal_mode: string | null;
+  };
+  store: { path: string; bytes: number; snapshots: number; free_bytes: number } | null;
+  /** The live one. */
+  release: Release | null;
+  /** What the live one was made from. */
+  built: string | null;
+  /** Those that wait to be promoted, newest first. */
+  compiled: Release[];
+  /** Those that can be tried on a database of their own, newest first. */
+  previews: Release[];
+  dev: Dev[];
+  warnings: string[];
+}
+
+/** A file of a release. */
+export interface File {
+  path: string;
+  bytes: number;
+}
+
+/**
+ * A folder that is published, and its live database: the path `db`, else the environment variable `REMY_DB`, else `"db"` in
+ * remy.json, else `.remy/live.db`, which the first publish makes.
+ *
+ * Every verb is `Remy`'s. Relative paths are the calling process's.
+ */
+export class App extends EventEmitter<{ line: [ProgressLine]; live: [Outcome]; failed: [unknown] }> {
+  private constructor();
+  /** The folder of the manifest, `null` where there is none. */
+  readonly root: string | null;
+  /** The live database, symlinks resolved. */
+  readonly path: string;
+  /** What named it. */
+  readonly from: Status['live']['from'];
+
+  publish(options?: PublishOptions): Promise<Outcome>;
+  stage(options?: PublishOptions): Promise<Outcome>;
+  diff(options?: DiffOptions): Promise<Statement[]>;
+  build(options?: BuildOptions): Promise<Package>;
+  promote(release?: number | null, options?: Options & { onProgress?: (line: ProgressLine) => void }): Promise<Outcome>;
+  rollback(release?: number | null, options?: Options & { onProgress?: (line: ProgressLine) => void }): Promise<Outcome>;
+  releases(options?: Cancellable): Promise<Release[]>;
+  buildLog(release?: number | null, options?: Cancellable): Promise<Line[]>;
+  status(options?: Cancellable): Promise<Status>;
+  verify(options?: Cancellable): Promise<Verified>;
+  prune(days?: number | null, options?: Options): Promise<Pruned>;
+  /** The files of a release, or those at or below `path`. */
+  files(release: number, path?: string, options?: Cancellable): Promise<File[]>;
+  /** What a file of a release holds; of a symlink, where it points. */
+  readFile(release: number, path: string, options?: Cancellable): Promise<Buffer>;
+  /** Writes the files of a release to `dir`, which must be empty or not there. */
+  checkout(release: number, dir: string, options?: Cancellable): Promise<{ release: number; dir: string; files: number }>;
+  clone(path: string, options?: Cancellable): Promise<Clone>;
+  detach(options?: Cancellable): Promise<Detached>;
+  debug(options?: Cancellable): Promise<Debug>;
+  devStart(name: string, options?: Cancellable): Promise<Dev>;
+  devReset(name: string, options?: Cancellable): Promise<Dev>;
+  devTruncate(name: string, options?: Cancellable): Promise<Dev>;
+  devStop(name: string, options?: Cancellable): Promise<Dev>;
+  devList(options?: Cancellable): Promise<Dev[]>;
+}
+
+/** Opens `dir`. Its manifest may be there or above, unless it has to be `here`. */
+export function openApp(dir?: string, options?: { db?: string; here?: boolean }): Promise<App>;
+
+/** Writes the beginnings of an app into `dir`, or of a schema. Nothing is overwritten. */
+export function init(dir: string, options?: { sql?: boolean }): { root: string; files: string[] };

@@ -1,4 +1,5 @@
-// One verb in a process of its own, started by index.js: two SQLite libraries in one process must not share a file, and the
+// @ts-check
+// One verb in a process of its own, started by process.js: two SQLite libraries in one process must not share a file, and the
 // application may have the database open through one of its own.
 //
 // In:  { path, verb, args, follow }, then perhaps { cancel: true }
@@ -6,28 +7,36 @@
 //      Lines and results are JSON text.
 import { load } from './addon.js';
 
+/** @type {any} */
 let remy;
 const cancel = () => remy?.cancel();
 
-process.on('message', async (message) => {
+// The application is gone, or the terminal is told to stop or closed: what is not committed yet is called off, the rest ends as it
+// would. A worker that one of them ends all the same had not begun.
+process.on('disconnect', cancel);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, cancel);
+
+// Before there is a request, which may be some time from now. What is wrong with the addon is the answer to that.
+try {
+  load();
+} catch {}
+
+process.on('message', async (/** @type {any} */ message) => {
   if (message.cancel) return cancel();
   const answer = await run(message);
   // The lines and the end of a verb come by two queues of the same event loop turn: all lines are out after it.
   await new Promise(setImmediate);
-  if (process.connected) process.send(answer, () => process.disconnect());
+  if (process.connected) process.send?.(answer, () => process.disconnect());
 });
 
-// The application is gone, or the terminal is told to stop: what is not committed yet is called off, the rest ends as it would.
-process.on('disconnect', cancel);
-process.on('SIGINT', cancel);
-process.on('SIGTERM', cancel);
-
+/** @param {{ path: string, verb: string, args: unknown[], follow: boolean }} request */
 async function run({ path, verb, args, follow }) {
   try {
     remy = new (load().Remy)(path);
-    const onLine = (line) => process.connected && process.send({ line });
+    const onLine = (/** @type {string} */ line) => process.connected && process.send?.({ line });
     return { result: await remy[verb](...args, ...(follow ? [onLine] : [])) };
-  } catch (error) {
+  } catch (caught) {
+    const error = /** @type {any} */ (caught);
     const { code, message, hint = null, object = null, sql = null } = error;
     // What the addon rejects with has a hint, if only null. Node's own errors have codes too, but not of the contract.
     return { error: { code: 'hint' in error ? code : 'internal', message, hint, object, sql } };

@@ -1,8 +1,8 @@
 //! The N-API addon: a class over the verbs of [`remy_core::Remy`].
 //!
-//! It is loaded by `js/worker.js` alone, in a process of its own: an application may have live open through another SQLite
-//! library, and two of them in one process must not share a file. So it speaks as the worker does: options and results are
-//! JSON text. Every verb returns a promise and runs on a thread of Node's pool; it rejects with an `Error` that has `code`,
+//! Verbs are run by `js/worker.js` alone, in a process of its own: an application may have live open through another SQLite
+//! library, and two of them in one process must not share a file. Reading an app's TypeScript opens no database, and may be done
+//! anywhere. Options and results are JSON text. Every verb returns a promise and runs on a thread of Node's pool; it rejects with an `Error` that has `code`,
 //! `hint`, `object` and `sql`. No panic crosses the edge.
 #![warn(missing_docs)]
 
@@ -12,7 +12,7 @@ use napi::{
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use remy_core::{Error, Options, Progress, Result};
+use remy_core::{BuildFailure, Error, Options, Progress, Result};
 use serde::Serialize;
 use std::{
     any::Any,
@@ -31,6 +31,27 @@ type Call = Box<dyn FnOnce(Open<'_>, Progress<'_>) -> Result<String> + Send>;
 
 /// Opens the database, once the arguments have been looked at.
 type Open<'a> = &'a dyn Fn() -> Result<remy_core::Remy>;
+
+/// What is wrong with the tables that the manifest at `path` declares, and what is odd, in the words in which a publish warns of it.
+#[napi]
+pub fn app_tables(path: String) -> napi::Result<String> {
+    reading(|| {
+        let remy_core::typescript::Tables { errors, warnings, .. } = remy_core::typescript::tables(path.as_ref());
+        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        json(&serde_json::json!({ "errors": errors, "warnings": warnings }))
+    })
+}
+
+/// What the method that `path` exports as `export` takes.
+#[napi]
+pub fn method_input(path: String, export: String) -> napi::Result<String> {
+    reading(|| json(&remy_core::typescript::method_input(path.as_ref(), &export)))
+}
+
+fn reading(read: impl FnOnce() -> Result<String>) -> napi::Result<String> {
+    let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+    read.map_err(|e| napi::Error::from_reason(e.to_string()))
+}
 
 /// A live database, one verb at a time.
 #[napi]
@@ -95,6 +116,16 @@ impl Remy {
         self.verb(on_line, move |open, progress| {
             let options = Options::from_json(&options)?;
             json(&open()?.publish(&schema, &options, progress)?)
+        })
+    }
+
+    /// Records a release that could not be built.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn fail(&self, failure: String, options: String, on_line: Option<OnLine>) -> AsyncTask<Verb> {
+        self.verb(on_line, move |open, progress| {
+            let failure = BuildFailure::from_json(&failure)?;
+            let options = Options::from_json(&options)?;
+            json(&open()?.fail(&failure, &options, progress)?)
         })
     }
 

@@ -16,7 +16,10 @@ export function getLoadablePath() {
   return path;
 }
 
-/** Loads the extension into a connection of better-sqlite3 or node:sqlite (opened with `allowExtension`). */
+/**
+ * Loads the extension into a connection of better-sqlite3 or node:sqlite (opened with `allowExtension`). Of node:sqlite nobody can
+ * tell whether extensions are allowed at the moment: they are not afterwards, and who loads others later allows them again.
+ */
 export function load(db) {
   // better-sqlite3 allows extensions for the call, node:sqlite has to be told.
   db.enableLoadExtension?.(true);

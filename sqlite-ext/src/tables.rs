@@ -55,6 +55,7 @@ pub static RELEASES: Table = Table {
         "database",
         "database_bytes",
         "pruned_at",
+        "preview",
     ],
     args: &[],
     required: 0,
@@ -145,18 +146,19 @@ unsafe impl VTab<'_> for Row {
             let table = self.table;
             // The constraint that gives each argument; one on the hidden column goes before one on the column that is shown.
             let mut given: Vec<Option<usize>> = vec![None; table.args.len()];
+            let mut hidden = vec![false; table.args.len()];
             let mut usable = true;
             for (i, constraint) in info.constraints().enumerate() {
                 let Some(arg) = table.argument(constraint.column()) else { continue };
                 if constraint.operator() != IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ {
                     continue;
                 }
-                let hidden = constraint.column() as usize >= table.columns.len();
+                let is_hidden = constraint.column() as usize >= table.columns.len();
                 match constraint.is_usable() {
-                    true if given[arg].is_none() || hidden => given[arg] = Some(i),
+                    true if given[arg].is_none() || is_hidden => (given[arg], hidden[arg]) = (Some(i), is_hidden),
                     true => {}
                     // An argument of a later table in a join: another order of the join has it.
-                    false => usable &= !hidden,
+                    false => usable &= !is_hidden,
                 }
             }
             if !usable {
@@ -174,7 +176,10 @@ unsafe impl VTab<'_> for Row {
                 (1..).zip(given.iter().enumerate().filter_map(|(arg, at)| at.map(|at| (arg, at))))
             {
                 which |= 1 << arg;
-                info.constraint_usage(constraint).set_argv_index(next);
+                let mut usage = info.constraint_usage(constraint);
+                usage.set_argv_index(next);
+                // An argument is what it is: compared again, NULL would not be equal to itself.
+                usage.set_omit(hidden[arg]);
             }
             info.set_idx_num(which);
             info.set_estimated_cost(1000.0);

@@ -3,19 +3,20 @@
 //! Everything in a row is measured in one run, in turns, on one disk, with the database in the page cache. Prints a
 //! table of Markdown. No test: nothing fails for being slow.
 use remy_core::{Options, Outcome, Progress, Remy};
-use remy_tests::{built_program, shell, writer::Writer};
+use remy_tests::{
+    built_program,
+    report::{Done, Folder, Row, Sample, Table, Value, load, machine, ms, progress, run, write_out},
+    shell, stdout,
+    writer::Writer,
+};
 use rusqlite::Connection;
 use std::{
-    error::Error,
     fs::{self, File},
     io::{BufRead, BufReader, Lines, Write},
-    os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
-
-type Done<T = ()> = Result<T, Box<dyn Error>>;
 
 const MB: u64 = 1_000_000;
 /// SQLite's default.
@@ -49,6 +50,7 @@ fn main() -> Done {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--turns" => drop(arguments.next()), // of the other benchmark
             "--publishes" => publishes = arguments.next().ok_or("--publishes takes a number")?.parse()?,
             size => sizes.push(size.parse()?),
         }
@@ -58,7 +60,7 @@ fn main() -> Done {
     }
     let publishes = publishes.max(TURNS); // one in each turn
     let dir = Folder::new(&remy_tests::repository("target/bench"))?;
-    let load = fs::read_to_string("/proc/loadavg")?;
+    let load = load()?;
     let mut table = Table::default();
     for &size in &sizes {
         at_size(&dir.0.join(size.to_string()), size, publishes, &mut table)?;
@@ -66,7 +68,14 @@ fn main() -> Done {
     let reflinks = reflinks(&dir.0, &sizes, &mut table)?;
     diff(&dir.0, &mut table)?;
 
-    println!("{}\n\n{}", machine(&dir.0, &load)?, table);
+    let shell = stdout(Command::new("sqlite3").arg("--version"));
+    let versions = format!(
+        "remy {} (SQLite {}) and the sqlite3 shell {}",
+        remy_core::VERSION,
+        rusqlite::version(),
+        shell.split(' ').next().unwrap_or("?"),
+    );
+    println!("{}\n\n{}", machine(&dir.0, &versions, &load)?, table);
     println!("{}", NOTES.replace("{spawn}", &format!("{:.1}", spawn()?)));
     if !reflinks {
         println!("- Clones by reflink were not measured: that takes root and mkfs.xfs.");
@@ -117,7 +126,7 @@ impl Bench {
         progress(&format!("{} MB: clones", self.size));
         let repetitions = if self.size < 500 { 15 } else { 5 };
         let times = clones(&self.live, &self.dir, repetitions)?;
-        let row = |what| Row::new(what, self.size, times.remy.median());
+        let row = |what| Row::new(what, times.remy.median()).of_size(self.size);
         table.add(row("clone").against("cp", times.cp.median()).ratio_at_most(0.8));
         table.add(row("clone").against("cp, not synced", times.cp_only.median()));
         table.add(row("clone").against(".backup", times.backup.median()).ratio_at_most(0.2));
@@ -159,7 +168,7 @@ impl Bench {
             writers.stop()?;
         }
         let what = "ADD COLUMN, CREATE TABLE";
-        let row = |part: &str, value| Row::new(format!("{what}: {part}"), self.size, value);
+        let row = |part: &str, value| Row::new(format!("{what}: {part}"), value).of_size(self.size);
         table.add(row("pause", remy.pause.median()).against("in place", there.pause.median()));
         table.add(row("pause, p99", remy.pause.p99()).against("in place", there.pause.p99()).at_most(5.0));
         table.add(row("publish", remy.whole.median()).against("in place", there.whole.median()));
@@ -195,7 +204,7 @@ impl Bench {
             }
             writers.stop()?;
         }
-        let row = |part: &str, value| Row::new(format!("rebuild of 50,000 rows: {part}"), self.size, value);
+        let row = |part: &str, value| Row::new(format!("rebuild of 50,000 rows: {part}"), value).of_size(self.size);
         table.add(row("pause", remy.pause.median()).against("in place", there.median()));
         table.add(row("pause, slowest", remy.pause.p99()).against("in place", there.p99()));
         Ok(())
@@ -229,7 +238,7 @@ impl Bench {
             writers.stop()?;
         }
         let row = |part: &str, value| {
-            Row::new(format!("UPDATE of {:.0} MiB: pause a MiB{part}", mib(changed)), self.size, value)
+            Row::new(format!("UPDATE of {:.0} MiB: pause a MiB{part}", mib(changed)), value).of_size(self.size)
         };
         table.add(row("", busy.median()).against("in place", there.median()).at_most(3.0));
         table.add(row(", slowest", busy.p99()).against("in place", there.p99()));
@@ -255,7 +264,8 @@ impl Bench {
             remy.add(&outcome, slowest);
             writers.stop()?;
         }
-        let row = |part: &str, value| Row::new(format!("rollback of 1 % of the pages: {part}"), self.size, value);
+        let row =
+            |part: &str, value| Row::new(format!("rollback of 1 % of the pages: {part}"), value).of_size(self.size);
         table.add(row("pause", remy.pause.median()).at_most(40.0));
         table.add(row("pause, slowest", remy.pause.p99()));
         table.add(row("whole", remy.whole.median()));
@@ -276,8 +286,9 @@ impl Bench {
             let kib: f64 = String::from_utf8(out.stderr)?.trim().parse()?;
             Ok(Value { amount: kib / 1024.0, unit: "MiB" })
         };
-        table.add(Row::new("peak memory: publish", self.size, driver("publish", &with_check())?).at_most(64.0));
-        table.add(Row::new("peak memory: rollback", self.size, driver("rollback", "")?).at_most(64.0));
+        let row = |verb: &str, value| Row::new(format!("peak memory: {verb}"), value).of_size(self.size).at_most(64.0);
+        table.add(row("publish", driver("publish", &with_check())?));
+        table.add(row("rollback", driver("rollback", "")?));
         Ok(())
     }
 
@@ -377,7 +388,7 @@ fn reflinks(dir: &Path, sizes: &[u64], table: &mut Table) -> Done<bool> {
         let live = mounted.0.join("live.db");
         make(&live, size * MB)?;
         let times = clones(&live, &mounted.0, 5)?;
-        let row = Row::new("clone by reflink (xfs)", size, times.remy.median());
+        let row = Row::new("clone by reflink (xfs)", times.remy.median()).of_size(size);
         table.add(row.against("cp", times.cp.median()).at_most(10.0));
         drop(mounted);
         fs::remove_file(&image)?;
@@ -436,9 +447,7 @@ fn diff(dir: &Path, table: &mut Table) -> Done {
                 return Err(format!("{} statements instead of 10", statements.len()).into());
             }
         }
-        let mut row = Row::new(format!("diff and plan of 500 tables{what}"), 0, times.median()).at_most(20.0);
-        row.size = "–".into();
-        table.add(row);
+        table.add(Row::new(format!("diff and plan of 500 tables{what}"), times.median()).at_most(20.0));
         fs::remove_file(&path)?;
     }
     Ok(())
@@ -514,32 +523,6 @@ impl Drop for Shell {
     }
 }
 
-/// Measurements of one thing, in ms.
-#[derive(Default)]
-struct Sample(Vec<f64>);
-
-impl Sample {
-    fn push(&mut self, ms: f64) {
-        self.0.push(ms);
-    }
-
-    fn median(&self) -> Value {
-        self.at(0.5)
-    }
-
-    fn p99(&self) -> Value {
-        self.at(0.99)
-    }
-
-    /// The smallest measurement that so large a part of all does not exceed.
-    fn at(&self, part: f64) -> Value {
-        let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
-        let rank = (sorted.len() as f64 * part).ceil() as usize;
-        Value { amount: sorted.get(rank.max(1) - 1).copied().unwrap_or(f64::NAN), unit: "ms" }
-    }
-}
-
 /// What verbs took, one after the other.
 #[derive(Default)]
 struct Times {
@@ -556,137 +539,6 @@ impl Times {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Value {
-    amount: f64,
-    unit: &'static str,
-}
-
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = if self.amount < 100.0 { 1 } else { 0 };
-        write!(f, "{:.digits$} {}", self.amount, self.unit)
-    }
-}
-
-/// A line of the table.
-struct Row {
-    what: String,
-    size: String,
-    remy: Value,
-    alternative: String,
-    ratio: Option<f64>,
-    /// What it is to reach, and whether it does.
-    target: Option<(String, bool)>,
-}
-
-impl Row {
-    fn new(what: impl Into<String>, size: u64, remy: Value) -> Self {
-        Self {
-            what: what.into(),
-            size: format!("{size} MB"),
-            remy,
-            alternative: String::new(),
-            ratio: None,
-            target: None,
-        }
-    }
-
-    fn against(self, what: &str, value: Value) -> Self {
-        Self { alternative: format!("{what}: {value}"), ratio: Some(self.remy.amount / value.amount), ..self }
-    }
-
-    fn at_most(self, limit: f64) -> Self {
-        Self { target: Some((format!("≤ {limit} {}", self.remy.unit), self.remy.amount <= limit)), ..self }
-    }
-
-    fn ratio_at_most(self, limit: f64) -> Self {
-        Self { target: Some((format!("≤ {limit}"), self.ratio.is_some_and(|ratio| ratio <= limit))), ..self }
-    }
-
-    fn cells(&self) -> [String; 7] {
-        let (target, met) = match &self.target {
-            Some((target, met)) => (target.clone(), if *met { "met" } else { "MISSED" }),
-            None => (String::new(), ""),
-        };
-        [
-            self.what.clone(),
-            self.size.clone(),
-            self.remy.to_string(),
-            self.alternative.clone(),
-            self.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
-            target,
-            met.into(),
-        ]
-    }
-}
-
-/// All lines, aligned, as Markdown.
-#[derive(Default)]
-struct Table(Vec<[String; 7]>);
-
-impl Table {
-    fn add(&mut self, row: Row) {
-        self.0.push(row.cells());
-    }
-}
-
-impl std::fmt::Display for Table {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let header = ["what", "size", "remy", "without remy", "ratio", "target", ""].map(str::to_owned);
-        let width = |i: usize| {
-            self.0.iter().chain([&header]).map(|cells: &[String; 7]| cells[i].chars().count()).max().unwrap_or(0)
-        };
-        let line = |f: &mut std::fmt::Formatter<'_>, cells: &[String; 7]| {
-            for (i, cell) in cells.iter().enumerate() {
-                let width = width(i);
-                // Sizes, times and ratios to the right.
-                if matches!(i, 1 | 2 | 4) { write!(f, "| {cell:>width$} ")? } else { write!(f, "| {cell:<width$} ")? }
-            }
-            writeln!(f, "|")
-        };
-        line(f, &header)?;
-        for i in 0..7 {
-            let colon = if matches!(i, 1 | 2 | 4) { ":" } else { "-" };
-            write!(f, "|{}{colon}", "-".repeat(width(i) + 1))?;
-        }
-        writeln!(f, "|")?;
-        self.0.iter().try_for_each(|cells| line(f, cells))
-    }
-}
-
-/// One line about where this runs.
-fn machine(dir: &Path, load: &str) -> Done<String> {
-    let value = |path: &str, key: &str| -> Done<String> {
-        let text = fs::read_to_string(path)?;
-        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
-        Ok(line.split_once(':').map_or("?", |(_, value)| value.trim()).to_owned())
-    };
-    let memory: u64 = value("/proc/meminfo", "MemTotal")?.trim_end_matches(" kB").parse()?;
-    let mounts = fs::read_to_string("/proc/mounts")?;
-    let file_system = mounts
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split(' ');
-            let (at, kind) = (fields.nth(1)?, fields.next()?);
-            dir.starts_with(at).then_some((at.len(), kind))
-        })
-        .max_by_key(|(length, _)| *length)
-        .map_or("?", |(_, kind)| kind);
-    let shell = remy_tests::stdout(Command::new("sqlite3").arg("--version"));
-    Ok(format!(
-        "{}, {} cores, {:.0} GiB of memory, Linux {}, {file_system}; remy {} (SQLite {}) and the sqlite3 shell {}; load at the start {}.",
-        value("/proc/cpuinfo", "model name")?,
-        std::thread::available_parallelism()?,
-        memory as f64 / f64::from(1 << 20),
-        fs::read_to_string("/proc/sys/kernel/osrelease")?.trim(),
-        remy_core::VERSION,
-        rusqlite::version(),
-        shell.split(' ').next().unwrap_or("?"),
-        load.split(' ').next().unwrap_or("?"),
-    ))
-}
-
 /// What it takes to start a process and to wait for it, in ms.
 fn spawn() -> Done<f64> {
     let mut times = Sample::default();
@@ -698,60 +550,12 @@ fn spawn() -> Done<f64> {
     Ok(times.median().amount)
 }
 
-/// A folder, until this is dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(path: &Path) -> Done<Self> {
-        let mounted = path.join("xfs");
-        if mounted.exists() {
-            // A run that was killed left it; where it is not mounted, this fails and does no harm.
-            let _ = Command::new("umount").arg(&mounted).stderr(Stdio::null()).status();
-        }
-        let _ = fs::remove_dir_all(path);
-        fs::create_dir_all(path)?;
-        Ok(Self(path.canonicalize()?))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Writes out all that is dirty on the file system, so that nobody pays for what came before.
-fn write_out(dir: &Path) -> Done {
-    let folder = File::open(dir)?;
-    // SAFETY: the descriptor is open.
-    match unsafe { libc::syncfs(folder.as_raw_fd()) } {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error().into()),
-    }
-}
-
 /// What remy's clone does: the file, and its name.
 fn make_durable(path: &Path) -> Done {
     File::open(path)?.sync_data()?;
     Ok(File::open(path.parent().unwrap_or(path))?.sync_all()?)
 }
 
-fn run(command: &mut Command) -> Done {
-    let out = command.output()?;
-    if out.status.success() {
-        return Ok(());
-    }
-    Err(format!("{command:?}: {}", String::from_utf8_lossy(&out.stderr)).into())
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
 fn mib(pages: u64) -> f64 {
     (pages * PAGE) as f64 / f64::from(1 << 20)
-}
-
-fn progress(what: &str) {
-    eprintln!("{what}");
 }

@@ -4,7 +4,9 @@ use remy_tests::built;
 use rusqlite::{Connection, ffi};
 use std::{
     ffi::{CStr, c_char, c_int},
+    path::Path,
     ptr,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 unsafe extern "C" {
@@ -135,7 +137,7 @@ fn tables_have_the_columns_of_the_contract() {
         (
             "remy_releases",
             "release, label, commit, status, created_at, live_at, superseded_at, restored_from, database, \
-             database_bytes, pruned_at",
+             database_bytes, pruned_at, preview",
         ),
         ("remy_build_log", "release, seq, at, step, outcome, message, object, sql, duration_ms"),
         ("remy_dev_list", "name, path, bytes, release, status, created_at, reset_at, stopped_at"),
@@ -202,6 +204,11 @@ fn publish_and_roll_back() {
     assert_eq!(db.query_row("SELECT email FROM users", [], |row| row.get::<_, Option<String>>(0)).unwrap(), None);
     assert_eq!(ask(&db, "SELECT label FROM remy_releases WHERE status = 'live'").unwrap(), "v2");
     assert_ne!(ask(&db, "SELECT count(*) || '' FROM remy_build_log(2)").unwrap(), "0");
+    // NULL is no argument.
+    assert_eq!(
+        ask(&db, "SELECT count(*) || '' FROM remy_build_log(NULL)").unwrap(),
+        ask(&db, "SELECT count(*) || '' FROM remy_build_log").unwrap()
+    );
     assert_eq!(
         ask(&db, "SELECT count(*) || '' FROM remy_build_log WHERE release = 2").unwrap(),
         ask(&db, "SELECT count(*) || '' FROM remy_build_log(2)").unwrap()
@@ -213,13 +220,182 @@ fn publish_and_roll_back() {
     assert!(error(&db, "SELECT email FROM users").contains("no such column"));
 }
 
+/// `sql` fails with `why`, and nothing is done: live is as it was, and has no store.
+fn refused(path: &Path, db: &Connection, sql: &str, why: &str) {
+    let before = std::fs::read(path).unwrap();
+    let message = error(db, sql);
+    assert!(message.contains(why), "{sql}: {message}");
+    assert!(std::fs::read(path).unwrap() == before, "{sql} changed live");
+    assert!(!path.with_file_name("app.db-remy").exists(), "{sql}");
+}
+
+const IN_TRANSACTION: &str = "invalid_argument: this connection is in a transaction, or this statement reads or writes a table besides. \
+                              Nothing was done. Commit or roll back first";
+
 #[test]
-fn verbs_are_refused_inside_a_transaction() {
+fn a_verb_is_a_statement_of_its_own() {
     let (_folder, path) = database();
     let db = loaded(Connection::open(&path).unwrap());
-    db.execute_batch("BEGIN").unwrap();
-    assert!(error(&db, &format!("SELECT remy_publish('{SCHEMA}')")).contains("invalid_argument: "));
-    db.execute_batch("ROLLBACK").unwrap();
-    assert!(error(&db, &format!("SELECT remy_publish('{SCHEMA}') FROM users")).contains("invalid_argument: "));
-    ask(&db, &format!("SELECT remy_publish('{SCHEMA}')")).expect("outside of one it is done");
+    db.execute_batch("CREATE TABLE log (a); CREATE TEMP TABLE temp_log (a)").unwrap();
+    let publish = format!("remy_publish('{SCHEMA}')");
+    for sql in [
+        "INSERT INTO log SELECT remy_publish",
+        "INSERT INTO log VALUES (remy_publish)",
+        "INSERT INTO temp_log SELECT remy_publish",
+        "CREATE TABLE made AS SELECT remy_publish",
+        "CREATE TEMP TABLE made AS SELECT remy_publish",
+        "REPLACE INTO users (id, name) VALUES (1, remy_publish)",
+        "UPDATE users SET name = remy_publish",
+        "DELETE FROM users WHERE remy_publish IS NULL",
+        "SELECT remy_publish FROM users",
+        "SELECT remy_publish, (SELECT count(*) FROM users)",
+        "SELECT remy_publish UNION ALL SELECT name FROM users",
+        "INSERT INTO log SELECT remy_rollback()",
+        "INSERT INTO log SELECT remy_dev_start('x')",
+        "INSERT INTO log SELECT release FROM remy_releases",
+    ] {
+        refused(&path, &db, &sql.replace("remy_publish", &publish), IN_TRANSACTION);
+    }
+    for begin in ["BEGIN", "BEGIN IMMEDIATE", "BEGIN; SELECT count(*) FROM users", "SAVEPOINT s"] {
+        db.execute_batch(begin).unwrap();
+        refused(&path, &db, &format!("SELECT {publish}"), IN_TRANSACTION);
+        db.execute_batch("ROLLBACK").unwrap();
+    }
+    // In autocommit, but a SELECT is not at its end: its read transaction is this connection's.
+    db.execute_batch("INSERT INTO users (name) VALUES ('Bob')").unwrap();
+    let mut select = db.prepare("SELECT name FROM users").unwrap();
+    let mut rows = select.query([]).unwrap();
+    rows.next().unwrap();
+    assert!(db.is_autocommit());
+    refused(&path, &db, &format!("SELECT {publish}"), IN_TRANSACTION);
+    drop(rows);
+    ask(&db, &format!("SELECT {publish}")).expect("outside of one it is done");
+}
+
+#[test]
+fn no_schema_can_call_a_verb() {
+    let (_folder, path) = database();
+    let db = loaded(Connection::open(&path).unwrap());
+    let publish = format!("remy_publish('{SCHEMA}')");
+    for (made, used) in [
+        ("CREATE VIEW v AS SELECT remy_publish AS a", "SELECT a FROM v"),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON users BEGIN SELECT remy_publish; END",
+            "INSERT INTO users (name) VALUES ('x')",
+        ),
+        ("CREATE TABLE c (a CHECK (remy_publish <> a))", "INSERT INTO c VALUES (1)"),
+        ("CREATE TABLE c (a DEFAULT (remy_publish))", "INSERT INTO c DEFAULT VALUES"),
+        ("CREATE TABLE c (a, b AS (remy_publish))", "SELECT b FROM c"),
+        ("CREATE INDEX i ON users (remy_publish)", "SELECT 1"),
+    ] {
+        let made = made.replace("remy_publish", &publish);
+        // What SQLite does not refuse to make, it refuses to use.
+        match db.execute_batch(&made) {
+            Ok(()) => refused(&path, &db, used, "unsafe use of remy_publish()"),
+            Err(e) => assert!(
+                ["unsafe use of remy_publish()", "non-deterministic functions prohibited"]
+                    .iter()
+                    .any(|why| e.to_string().contains(why)),
+                "{made}: {e}"
+            ),
+        }
+        db.execute_batch("DROP VIEW IF EXISTS v; DROP TRIGGER IF EXISTS t; DROP TABLE IF EXISTS c").unwrap();
+    }
+    // What is temporary is this connection's own SQL, which SQLite lets call anything; but it is not a statement of its own.
+    for (made, used) in [
+        ("CREATE TEMP VIEW v AS SELECT remy_publish AS a", "SELECT a FROM v"),
+        (
+            "CREATE TEMP TRIGGER t AFTER INSERT ON users BEGIN SELECT remy_publish; END",
+            "INSERT INTO users (name) VALUES ('x')",
+        ),
+    ] {
+        db.execute_batch(&made.replace("remy_publish", &publish)).unwrap();
+        refused(&path, &db, used, IN_TRANSACTION);
+    }
+}
+
+#[test]
+fn only_a_file_that_this_connection_locks_and_writes() {
+    let (_folder, path) = database();
+    let shown = path.display();
+    let call = format!("SELECT remy_publish('{SCHEMA}')");
+    let open = |uri: String| loaded(Connection::open(uri).expect("a connection"));
+    for (uri, why) in [
+        (":memory:".to_owned(), "the main database of this connection is in memory"),
+        (String::new(), "the main database of this connection is in memory"),
+        (format!("file:{shown}?mode=memory"), "the main database of this connection is in memory"),
+        (format!("file:{shown}?nolock=1"), "is open with nolock=1, so that SQLite takes no locks on it"),
+        (format!("file:{shown}?immutable=1"), "is open with immutable=1, so that SQLite takes no locks on it"),
+        (format!("file:{shown}?vfs=unix-none"), "is open with vfs=unix-none, so that SQLite takes no locks on it"),
+        (format!("file:{shown}?mode=ro"), "this connection may only read"),
+    ] {
+        let db = open(uri);
+        // Live by another name does not count: remy acts on the main database.
+        let attached = db.execute("ATTACH ?1 AS other", [path.to_str()]);
+        refused(&path, &db, &call, why);
+        drop(attached);
+    }
+    let db = open(shown.to_string());
+    db.execute_batch("PRAGMA query_only = ON").unwrap();
+    refused(&path, &db, &call, "this connection may only read");
+    db.execute_batch("PRAGMA query_only = OFF").unwrap();
+
+    std::fs::hard_link(&path, path.with_file_name("again.db")).unwrap();
+    refused(&path, &db, &call, "has 2 hard links, and each name would have a WAL of its own");
+    std::fs::remove_file(path.with_file_name("again.db")).unwrap();
+    ask(&db, &call).expect("what was refused was refused for that reason alone");
+}
+
+/// Live is another connection's ATTACHed database: a connection as any other.
+#[test]
+fn an_attached_name_survives_a_switch() {
+    let (folder, path) = database();
+    let db = loaded(Connection::open(&path).unwrap());
+    let other = loaded(Connection::open(folder.path().join("other.db")).unwrap());
+    other.execute("ATTACH ?1 AS app", [path.to_str()]).unwrap();
+    assert_eq!(ask(&other, "SELECT name FROM app.users").unwrap(), "Ann");
+    ask(&db, &format!("SELECT remy_publish('{SCHEMA}')")).unwrap();
+    other.execute_batch("INSERT INTO app.users (name, email) VALUES ('Bob', 'bob@example.com')").unwrap();
+    assert_eq!(ask(&db, "SELECT email FROM users WHERE name = 'Bob'").unwrap(), "bob@example.com");
+    // remy is on main, which has no release.
+    assert_eq!(ask(&other, "SELECT count(*) || '' FROM remy_releases").unwrap(), "0");
+}
+
+static OPENED_BY_SHIM: AtomicUsize = AtomicUsize::new(0);
+
+/// Every connection to live goes by the VFS that the host opened it with.
+#[test]
+fn live_is_opened_with_the_vfs_of_the_host() {
+    unsafe extern "C" fn open(
+        vfs: *mut ffi::sqlite3_vfs,
+        name: *const c_char,
+        file: *mut ffi::sqlite3_file,
+        flags: c_int,
+        out: *mut c_int,
+    ) -> c_int {
+        if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
+            OPENED_BY_SHIM.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: the shim's data is the VFS below it, which is what its own xOpen has to be called with.
+        unsafe {
+            let below: *mut ffi::sqlite3_vfs = (*vfs).pAppData.cast();
+            (*below).xOpen.expect("a VFS opens files")(below, name, file, flags, out)
+        }
+    }
+    let (_folder, path) = database();
+    // SAFETY: the shim is a copy of the default VFS, with a name of its own, and lives as long as the process; the methods that
+    // it shares with the default one do not look at their VFS.
+    unsafe {
+        let below = ffi::sqlite3_vfs_find(ptr::null());
+        let mut shim = ptr::read(below);
+        (shim.zName, shim.pNext, shim.pAppData) = (c"shim".as_ptr(), ptr::null_mut(), below.cast());
+        shim.xOpen = Some(open);
+        assert_eq!(ffi::sqlite3_vfs_register(Box::leak(Box::new(shim)), 0), ffi::SQLITE_OK);
+    }
+    let db = loaded(Connection::open(format!("file:{}?vfs=shim", path.display())).unwrap());
+    let before = OPENED_BY_SHIM.load(Ordering::Relaxed);
+    assert_eq!(before, 1);
+    ask(&db, "SELECT remy_debug()").unwrap();
+    assert!(OPENED_BY_SHIM.load(Ordering::Relaxed) > before);
+    ask(&db, &format!("SELECT remy_publish('{SCHEMA}')")).expect("a publish by the shim");
 }

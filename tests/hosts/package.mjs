@@ -26,6 +26,10 @@ test('wrong arguments are found before a process is started', async () => {
   await assert.rejects(remy.rollback(1.5), invalid(/the release must be a whole number/));
   await assert.rejects(remy.rollback('2'), invalid(/the release must be a whole number/));
   await assert.rejects(remy.prune({}), invalid(/the number of days must be a whole number/));
+  for (const options of [null, [], 'v2', 7]) {
+    await assert.rejects(remy.publish('x;', options), invalid(/the options must be an object/));
+    await assert.rejects(remy.releases(options), invalid(/the options must be an object/));
+  }
   await assert.rejects(remy.debug({ label: 'x' }), invalid(/debug has no option label/));
   await assert.rejects(remy.diff('x;', { onProgress() {} }), invalid(/diff has no option onProgress/));
 });
@@ -34,9 +38,9 @@ test('options are the core\'s to judge', async () => {
   await assert.rejects(remy.publish('x;', { lable: 1 }), (error) => {
     assert(error instanceof RemyError && error instanceof Error);
     assert.equal(error.code, 'invalid_argument');
-    assert.match(error.message, /unknown field `lable`/);
-    assert.match(error.hint, /Options are one JSON object/);
-    assert.equal(error.object, null);
+    assert.match(error.message, /there is no option "lable"/);
+    assert.match(error.hint, /There are allow, renames, .*label/);
+    assert.equal(error.object, 'lable');
     return true;
   });
   await assert.rejects(remy.prune(-1), invalid(/-1 is no number of days/));

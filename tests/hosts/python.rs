@@ -1,23 +1,23 @@
 //! The extension in Python's sqlite3.
-use crate::{SCHEMA, database};
-use remy_tests::{built, stdout};
+use crate::{SCHEMA, database, database_with_writers};
+use remy_tests::{built, not_covered, stdout};
 use std::process::Command;
 
 /// A Python that can load extensions: some are built so that they cannot.
-fn python(script: &str) -> Option<Command> {
+pub fn python(script: &str) -> Option<Command> {
     let can = "import sqlite3; sqlite3.connect(':memory:').enable_load_extension(True)";
     let python = ["python3", "/usr/bin/python3"]
         .into_iter()
         .find(|python| Command::new(python).args(["-c", can]).output().is_ok_and(|out| out.status.success()));
     if python.is_none() {
-        eprintln!("skipped: no Python here can load extensions");
+        not_covered("the host Python", "no Python here can load extensions");
     }
     let mut python = Command::new(python?);
     python.args(["-c", script]).arg(built("libremy0.so"));
     Some(python)
 }
 
-const LOAD: &str = "
+pub const LOAD: &str = "
 import sqlite3, sys, json
 def connect(path):
     db = sqlite3.connect(path, isolation_level=None)
@@ -75,4 +75,51 @@ print(db.execute('SELECT group_concat(release) FROM remy_releases').fetchone()[0
     let out = stdout(python.arg(path).arg(SCHEMA));
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines, ["1", "invalid_argument", "live", "2", "1", "3,2,1"]);
+}
+
+/// In a process with a shared cache, a connection of remy's has one of its own: else the application's locks would be remy's.
+#[test]
+fn a_shared_cache_is_left_to_the_application() {
+    let (_folder, path) = database();
+    let script = format!(
+        "{LOAD}
+import ctypes, _sqlite3
+assert ctypes.CDLL(_sqlite3.__file__).sqlite3_enable_shared_cache(1) == 0
+reader = sqlite3.connect(sys.argv[2], isolation_level=None)
+reader.executescript('PRAGMA journal_mode = wal; INSERT INTO users (name) VALUES (1), (2), (3)')
+rows = reader.execute('SELECT id FROM users')
+rows.fetchone()
+db = connect(sys.argv[2])
+print(json.loads(db.execute('SELECT remy_publish(?)', (sys.argv[3],)).fetchone()[0])['status'])
+print(len(rows.fetchall()))
+"
+    );
+    let Some(mut python) = python(&script) else { return };
+    assert_eq!(stdout(python.arg(path).arg(SCHEMA)).lines().collect::<Vec<_>>(), ["live", "3"]);
+}
+
+/// A second SQLite library in a host's process, a copy of the first: the extension sees that the wal-index is mapped twice.
+#[test]
+fn another_library_that_has_live_open_is_refused() {
+    let (folder, path) = database_with_writers();
+    let script = format!(
+        "{LOAD}
+import ctypes, shutil
+ctypes.CDLL('libsqlite3.so.0')
+library = next(line.split()[-1] for line in open('/proc/self/maps') if 'libsqlite3.so' in line)
+shutil.copy(library, sys.argv[4])
+other, handle = ctypes.CDLL(sys.argv[4]), ctypes.c_void_p()
+assert other.sqlite3_open(sys.argv[2].encode(), ctypes.byref(handle)) == 0
+assert other.sqlite3_exec(handle, b'SELECT count(*) FROM users', None, None, None) == 0
+db = connect(sys.argv[2])
+print(db.execute('SELECT count(*) FROM users').fetchone()[0])
+print(fails(db, 'SELECT remy_publish(?)', sys.argv[3]))
+print(len(db.execute('PRAGMA table_info(users)').fetchall()))
+"
+    );
+    let Some(mut python) = python(&script) else { return };
+    let out = stdout(python.arg(&path).arg(SCHEMA).arg(folder.path().join("other.so")));
+    let lines: Vec<_> = out.lines().collect();
+    assert!(lines[1].starts_with("live_in_use: this process has "), "{out}");
+    assert_eq!((lines[0], lines[2]), ("1", "2"));
 }

@@ -60,12 +60,14 @@ pub enum remy_status {
     REMY_IO = 16,
     /// A mistake of remy's own.
     REMY_INTERNAL = 17,
+    /// What was to be published could not be built. Of who builds, not of this library.
+    REMY_BUILD_FAILED = 18,
 }
 
 use remy_status::*;
 
 /// The statuses in the order of [`remy_core::CODES`].
-const STATUSES: [remy_status; 17] = [
+const STATUSES: [remy_status; 18] = [
     REMY_INVALID_ARGUMENT,
     REMY_SCHEMA_INVALID,
     REMY_UNSUPPORTED_CHANGE,
@@ -83,6 +85,7 @@ const STATUSES: [remy_status; 17] = [
     REMY_CORRUPT,
     REMY_IO,
     REMY_INTERNAL,
+    REMY_BUILD_FAILED,
 ];
 
 /// A live database and its store.

@@ -1,11 +1,15 @@
 //! Where a declared schema comes from, and how it is read: SQLite loads it into an empty in-memory database.
-use super::{Schema, VirtualTable, introspect, lex, parse};
+use super::{
+    Schema, VirtualTable,
+    app::{self, App, Recorded},
+    introspect, lex, parse,
+};
 use crate::{
     error::{Context, Error, Result},
     options::Options,
-    prepared::Prepared,
+    prepared::{Prepared, Script},
 };
-use rusqlite::{Connection, OpenFlags, config::DbConfig, ffi};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, ffi};
 use std::{
     ffi::{CString, c_char, c_int, c_void},
     fmt,
@@ -84,36 +88,106 @@ pub struct Declared {
     pub renames: Vec<Rename>,
     /// Where it comes from.
     pub source: Source,
+    /// Its text, where that is SQL.
+    pub sql: Option<String>,
+    /// What an app declares. Its `schema` is then what it makes of an empty database, until [`Declared::onto`] tells what it
+    /// makes of another.
+    pub app: Option<App>,
+    /// The migrations that come with it.
+    pub migrations: Option<PathBuf>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
 }
 
-/// Reads a declared schema, given as SQL, a `.sql` file, a `.json` model or another database.
+impl Declared {
+    /// An app as it was declared before.
+    pub(crate) fn of_app(app: App, source: Source, options: &Options) -> Result<Self> {
+        let (schema, mut renames) = (app.schema(), app.renames());
+        for rename in &options.renames {
+            renames.push(told_rename(rename)?);
+        }
+        Ok(Self { schema, renames, source, sql: None, app: Some(app), migrations: None, warnings: Vec::new() })
+    }
+
+    /// The schema for a database that has the schema `current`, whose live release declared `recorded`; `migrations` ran
+    /// just before. The same as it is for everything but an app.
+    pub fn onto(&self, current: &Schema, recorded: &Recorded, migrations: &[&str]) -> Result<Self> {
+        let mut declared = self.clone();
+        if let Some(app) = &self.app {
+            let completed = app::complete(current, app, recorded, &self.renames, migrations)?;
+            declared.schema = completed.schema;
+            declared.warnings.extend(completed.warnings);
+        }
+        Ok(declared)
+    }
+}
+
+/// Reads a declared schema, given as SQL, a `.sql` file, a `.json` model, another database or an app's `mindstudio.json`.
 ///
 /// Fails with `schema_invalid`, naming line and column, where SQLite does not take it, and with `not_found`.
 pub fn declared(argument: &str, options: &Options) -> Result<Declared> {
-    let source = Source::of(argument);
+    read(Source::of(argument), options)
+}
+
+/// Reads a declared schema from where it is.
+pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
     let ignore = options.ignored_tables();
+    let sql = match &source {
+        Source::Sql(sql) => Some(sql.clone()),
+        Source::SqlFile(path) => Some(text(path, &source)?),
+        _ => None,
+    };
     let (schema, mut renames) = match &source {
-        Source::Sql(sql) => from_sql(sql.trim_start_matches('\u{feff}'), &source, &ignore)?,
-        Source::SqlFile(path) => from_sql(text(path, &source)?.trim_start_matches('\u{feff}'), &source, &ignore)?,
+        Source::Sql(_) | Source::SqlFile(_) => {
+            from_sql(sql.as_deref().unwrap_or_default().trim_start_matches('\u{feff}'), &source, &ignore)?
+        }
         Source::Model(path) => from_model(&text(path, &source)?, &source, &ignore)?,
         Source::Database(path) => {
             let schema = from_database(path, &source, &ignore)?;
             let renames = kept_renames(&schema);
             (schema, renames)
         }
-        Source::App(path) => {
-            return Err(Error::unsupported_change(format!(
-                "{source} declares its tables in TypeScript, which this remy does not read yet"
-            ))
-            .object(path.display().to_string())
-            .state("Nothing was done")
-            .hint("Declare the schema as SQL, in a .sql file or in another database"));
-        }
+        Source::App(path) => return from_app(path, &source, options),
     };
     for rename in &options.renames {
         renames.push(told_rename(rename)?);
     }
-    Ok(Declared { schema, renames, source })
+    Ok(Declared { schema, renames, source, sql, app: None, migrations: None, warnings: Vec::new() })
+}
+
+/// Reads the tables of an app. The folder of migrations beside them is taken where there is one and no other is named.
+#[cfg(feature = "typescript")]
+fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared> {
+    if !path.is_file() {
+        return Err(missing(path, source, "there is no such file"));
+    }
+    let read = crate::typescript::tables(path);
+    if let Some(first) = read.errors.first() {
+        let list = read.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        return Err(Error::schema_invalid(format!("the tables of {source} are not as they should be: {list}"))
+            .object(first.file.clone())
+            .state("Nothing was done")
+            .hint("Correct what is named and try again"));
+    }
+    let mut declared = Declared::of_app(App { tables: read.tables }, source.clone(), options)?;
+    declared.warnings = read.warnings.iter().map(ToString::to_string).collect();
+    let folder = path.parent().unwrap_or(Path::new("")).join("dist/methods/migrations");
+    let holds_sql = |folder: &Path| {
+        let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.any(|entry| entry.path().extension().is_some_and(|extension| extension == "sql"))
+    };
+    declared.migrations = Some(folder).filter(|folder| holds_sql(folder));
+    Ok(declared)
+}
+
+#[cfg(not(feature = "typescript"))]
+fn from_app(path: &Path, source: &Source, _: &Options) -> Result<Declared> {
+    Err(Error::unsupported_change(format!(
+        "{source} declares its tables in TypeScript, which this build does not read"
+    ))
+    .object(path.display().to_string())
+    .state("Nothing was done")
+    .hint("Use a build of remy with its feature typescript, or declare the schema as SQL"))
 }
 
 fn text(path: &Path, source: &Source) -> Result<String> {
@@ -209,6 +283,15 @@ fn from_sql(sql: &str, source: &Source, ignore: &[String]) -> Result<(Schema, Ve
         let _ = conn.set_db_config(quoted_strings, true);
     }
     let strangers = load(&conn, sql, source)?;
+    // `CREATE TABLE temp.t` makes one that no other connection would ever see.
+    let temporary = "SELECT name FROM sqlite_temp_schema LIMIT 1";
+    let doing = || "reading the declared schema".to_owned();
+    if let Some(name) = conn.query_row(temporary, [], |row| row.get::<_, String>(0)).optional().context(doing)? {
+        return Err(Error::schema_invalid(format!("{source} declares {name} in temp, which is no part of a schema"))
+            .object(&name)
+            .state("Nothing was done")
+            .hint("Leave out temp, or the whole statement"));
+    }
     // Remy's own tables may stand in a dump of live, and are passed over; another name of that kind is a mistake.
     let ours = |name: &str| OURS.contains(&name) || name.starts_with("sqlite_autoindex__remy_");
     for name in strangers.iter().map(|table| &table.name).chain(&object_names(&conn)?).filter(|name| !ours(name)) {
@@ -240,6 +323,8 @@ const OURS: &[&str] = &[
     "_remy_email_routes",
     "_remy_bot_commands",
     "_remy_migrations",
+    "_remy_columns",
+    "_remy_session",
 ];
 
 fn object_names(conn: &Connection) -> Result<Vec<String>> {
@@ -261,22 +346,33 @@ fn invalid(sql: &str, at: usize, source: &Source, why: &str) -> Error {
 
 /// Runs every statement; gives the virtual tables whose modules this SQLite lacks.
 fn load(conn: &Connection, sql: &str, source: &Source) -> Result<Vec<VirtualTable>> {
+    let script = Script::new(sql).map_err(|(why, at)| invalid(sql, at, source, &why))?;
     let tokens = lex::tokens(sql);
     let mut strangers = Vec::new();
+    let mut shelf = Shelf::new(conn)?;
     let mut start = 0;
-    while let Some(first) = tokens.get(tokens.partition_point(|token| token.start < start)) {
+    loop {
+        let at = tokens.partition_point(|token| token.start < start);
+        let Some(first) = tokens.get(at) else { break };
         if first.is(";") {
             start = first.end();
             continue;
         }
         start = first.start;
-        let prepared = Prepared::new(conn, sql, start);
+        let prepared = Prepared::new(conn, &script, start);
         let (outcome, end) = match prepared {
             Ok(mut statement) => {
                 let end = statement.end;
                 let text = &sql[start..end];
-                match is_for_a_schema(text) {
-                    Verdict::Run => (statement.run().map_err(|why| (why, start)), end),
+                match is_for_a_schema(first, tokens.get(at + 1)) {
+                    Verdict::Create => {
+                        shelf.make_room()?;
+                        (statement.run().map_err(|why| (why, start)), end)
+                    }
+                    Verdict::Change => {
+                        shelf.empty()?;
+                        (statement.run().map_err(|why| (why, start)), end)
+                    }
                     Verdict::Skip => (Ok(()), end),
                     Verdict::Refuse => {
                         let why = "this is no part of a schema";
@@ -313,30 +409,86 @@ fn load(conn: &Connection, sql: &str, source: &Source) -> Result<Vec<VirtualTabl
                     start = end;
                     continue;
                 }
-                return Err(invalid(sql, at, source, &why).hint("Correct it and try again"));
+                let hint = match tokens.iter().find(|token| token.start >= start) {
+                    Some(first) if first.is("DROP") || first.is("ALTER") => {
+                        "A declared schema says what there is to be: leave out what is to go, and change the CREATE statement itself"
+                    }
+                    _ => "Correct it and try again",
+                };
+                return Err(invalid(sql, at, source, &why).hint(hint));
             }
         }
     }
+    shelf.end()?;
     Ok(strangers)
 }
 
 enum Verdict {
-    Run,
+    Create,
+    Change,
     Skip,
     Refuse,
 }
 
-/// What to do with a statement of a declared schema. The shell's `.dump` and `.schema` are understood.
-fn is_for_a_schema(sql: &str) -> Verdict {
-    let tokens = lex::tokens(sql);
-    let word = tokens.first().map(|token| token.text.to_ascii_uppercase()).unwrap_or_default();
-    match word.as_str() {
-        "CREATE" if tokens[1..].iter().take(1).any(|token| token.is("TEMP") || token.is("TEMPORARY")) => {
-            Verdict::Refuse
-        }
-        "CREATE" | "DROP" | "ALTER" => Verdict::Run,
+/// What to do with a statement of a declared schema, by its first two tokens. The shell's `.dump` and `.schema` are understood.
+fn is_for_a_schema(first: &lex::Token<'_>, second: Option<&lex::Token<'_>>) -> Verdict {
+    match first.text.to_ascii_uppercase().as_str() {
+        "CREATE" if second.is_some_and(|token| token.is("TEMP") || token.is("TEMPORARY")) => Verdict::Refuse,
+        "CREATE" => Verdict::Create,
+        "DROP" | "ALTER" => Verdict::Change,
         "PRAGMA" | "BEGIN" | "COMMIT" | "END" | "ANALYZE" => Verdict::Skip,
         _ => Verdict::Refuse,
+    }
+}
+
+/// Where rows of `sqlite_schema` stand aside while a schema is loaded.
+///
+/// To learn what a CREATE made, SQLite reads all of `sqlite_schema`: loading n statements reads n²/2 rows, which for 500 tables
+/// was half of a diff. What it has read it keeps in memory, so the rows can be elsewhere until the schema is read back.
+struct Shelf<'a> {
+    conn: &'a Connection,
+    creates: usize,
+}
+
+impl<'a> Shelf<'a> {
+    /// So many statements may pass before the rows stand aside again.
+    const CREATES: usize = 32;
+
+    fn new(conn: &'a Connection) -> Result<Self> {
+        let shelf = Self { conn, creates: 0 };
+        shelf.run("CREATE TEMP TABLE _remy_shelf AS SELECT * FROM main.sqlite_schema")?;
+        Ok(shelf)
+    }
+
+    /// To be called before each CREATE.
+    fn make_room(&mut self) -> Result<()> {
+        self.creates += 1;
+        if !self.creates.is_multiple_of(Self::CREATES) {
+            return Ok(());
+        }
+        self.run(
+            "INSERT INTO temp._remy_shelf SELECT * FROM main.sqlite_schema ORDER BY rowid; DELETE FROM main.sqlite_schema",
+        )
+    }
+
+    /// Puts every row back, in the order in which they came.
+    fn empty(&mut self) -> Result<()> {
+        self.creates = Self::CREATES - 1;
+        self.make_room()?;
+        self.run("INSERT INTO main.sqlite_schema SELECT * FROM temp._remy_shelf ORDER BY rowid; DELETE FROM temp._remy_shelf")
+    }
+
+    /// Puts every row back, and leaves nothing.
+    fn end(mut self) -> Result<()> {
+        self.empty()?;
+        self.run("DROP TABLE temp._remy_shelf")
+    }
+
+    fn run(&self, sql: &str) -> Result<()> {
+        // Only here: where the schema is writable, SQLite takes names that are its own.
+        self.conn
+            .execute_batch(&format!("PRAGMA writable_schema = ON; {sql}; PRAGMA writable_schema = OFF"))
+            .context(|| "loading the declared schema".to_owned())
     }
 }
 
@@ -381,4 +533,44 @@ fn stand_in_collation(conn: &Connection, name: &str) -> bool {
         )
     };
     code == ffi::SQLITE_OK
+}
+
+#[cfg(all(test, feature = "engine"))]
+mod tests {
+    use super::*;
+
+    /// The rows that stand aside while a schema is loaded come back as they were, in their order, also for ALTER and DROP in
+    /// between, which read and write them.
+    #[test]
+    fn many_statements_give_what_sqlite_gives() {
+        crate::engine::init();
+        let mut sql = String::new();
+        for i in 0..Shelf::CREATES * 3 + 1 {
+            sql += &format!("CREATE TABLE t{i} (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT UNIQUE, b);");
+            sql += &format!("CREATE INDEX i{i} ON t{i} (b); CREATE VIEW v{i} AS SELECT a FROM t{i};");
+            match i % 7 {
+                0 => sql += &format!("ALTER TABLE t{i} RENAME COLUMN b TO c; DROP VIEW v{i};"),
+                1 => sql += &format!("CREATE TRIGGER g{i} AFTER INSERT ON t{i} BEGIN DELETE FROM t0; END;"),
+                2 => sql += &format!("CREATE VIRTUAL TABLE f{i} USING fts5 (body);"),
+                3 => sql += &format!("ALTER TABLE t{i} RENAME TO u{i};"),
+                _ => {}
+            }
+        }
+        let plain = Connection::open_in_memory().unwrap();
+        plain.execute_batch(&sql).unwrap();
+        let expected = introspect::read(&plain, &[]).unwrap();
+        let (loaded, _) = from_sql(&sql, &Source::Sql(sql.clone()), &[]).unwrap();
+        assert_eq!(loaded, expected);
+    }
+
+    #[test]
+    fn a_name_of_sqlites_own_is_refused_however_many_came_before() {
+        crate::engine::init();
+        for n in [0, Shelf::CREATES - 1, Shelf::CREATES] {
+            let mut sql: String = (0..n).map(|i| format!("CREATE TABLE t{i} (a);")).collect();
+            sql += "CREATE TABLE t (a); CREATE VIEW sqlite_v AS SELECT 1;";
+            let (schema, _) = from_sql(&sql, &Source::Sql(sql.clone()), &[]).unwrap();
+            assert_eq!((schema.tables.len(), schema.views.len()), (n + 1, 0), "passed over, as of a dump");
+        }
+    }
 }

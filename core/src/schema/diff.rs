@@ -44,6 +44,17 @@ pub enum Change {
     DropTrigger(String),
 }
 
+impl Change {
+    /// Whether SQLite may edit the schema for it: RENAME TO, RENAME COLUMN, DROP COLUMN.
+    pub(crate) fn edits(&self) -> bool {
+        match self {
+            Self::RenameTable { .. } => true,
+            Self::AlterTable(change) => !(change.renamed.is_empty() && change.dropped.is_empty()),
+            _ => false,
+        }
+    }
+}
+
 /// How a table changes beside its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableChange {
@@ -71,18 +82,22 @@ pub(super) struct Names {
 }
 
 impl Names {
+    fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.columns.is_empty()
+    }
+
     /// The declared name of a table of now.
-    fn table<'a>(&'a self, name: &'a str) -> &'a str {
+    pub(super) fn table<'a>(&'a self, name: &'a str) -> &'a str {
         self.tables.get(&name.to_ascii_lowercase()).map_or(name, String::as_str)
     }
 
     /// The declared name of a column of a table of now.
-    fn column<'a>(&'a self, table: &str, column: &'a str) -> &'a str {
+    pub(super) fn column<'a>(&'a self, table: &str, column: &'a str) -> &'a str {
         let key = (table.to_ascii_lowercase(), column.to_ascii_lowercase());
         self.columns.get(&key).map_or(column, String::as_str)
     }
 
-    fn resolve(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<Self> {
+    pub(super) fn resolve(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<Self> {
         let mut names = Self::default();
         let has_table = |schema: &Schema, name: &str| {
             schema.table(name).is_some() || schema.virtual_tables.iter().any(|t| t.name.eq_ignore_ascii_case(name))
@@ -173,6 +188,11 @@ pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<V
     let old: Vec<_> = current.views.iter().map(|view| (&view.name, meaning(&view.sql))).collect();
     compare(&old, &new, declared.views.iter().map(|v| &v.name), &mut changes, Change::DropView, Change::CreateView);
 
+    // Text that is there word for word needs no reading.
+    let word_for_word: BTreeSet<&str> = current.triggers.iter().map(|trigger| trigger.sql.as_str()).collect();
+    let declared_texts: BTreeSet<&str> = declared.triggers.iter().map(|trigger| trigger.sql.as_str()).collect();
+    let on_both = |sql: &str| word_for_word.contains(sql) && declared_texts.contains(sql);
+    let meaning = |sql: &str| if on_both(sql) { sql.to_owned() } else { meaning(sql) };
     let new = declared.triggers.iter().map(|t| (t.name.to_ascii_lowercase(), meaning(&t.sql))).collect();
     let old: Vec<_> = current
         .triggers
@@ -234,6 +254,10 @@ fn tables(current: &Schema, declared: &Schema, names: &Names, changes: &mut Vec<
             continue;
         };
         matched.insert(old.name.to_ascii_lowercase());
+        // The same text means the same, unless a rename changes what it speaks of. Most tables end here.
+        if old.sql == table.sql && names.is_empty() {
+            continue;
+        }
         if old.name != table.name {
             changes.push(Change::RenameTable { from: old.name.clone(), to: table.name.clone() });
         }

@@ -38,7 +38,7 @@ pub fn read(conn: &Connection, ignore: &[String]) -> Result<Schema> {
     let names = rows.iter().map(|row| row.1.to_ascii_lowercase()).collect();
     let is_virtual =
         |row: &(String, String, String, Option<String>, Option<i64>)| row.0 == "table" && row.4.unwrap_or(0) == 0;
-    let mut left_out = ignored(conn, ignore, rows.iter().filter(|row| row.0 == "table").map(|row| row.1.as_str()))?;
+    let mut left_out = ignored(conn, ignore)?;
     if rows.iter().any(is_virtual) {
         left_out.extend(shadows(conn, rows.iter().filter(|row| is_virtual(row)).filter_map(|row| row.3.as_deref()))?);
     }
@@ -112,6 +112,7 @@ fn read_table(name: String, sql: String, told: Vec<Told>) -> Table {
         collate: parsed.collate,
         generated: parsed.generated,
         definition: parsed.definition,
+        cast: None,
     });
     Table {
         name,
@@ -181,22 +182,16 @@ pub(super) fn virtual_table(name: String, sql: String, columns: Vec<String>) -> 
 }
 
 /// The tables, in lower case, that match a glob.
-fn ignored<'a>(conn: &Connection, globs: &[String], tables: impl Iterator<Item = &'a str>) -> Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
+fn ignored(conn: &Connection, globs: &[String]) -> Result<BTreeSet<String>> {
     if globs.is_empty() {
-        return Ok(found);
+        return Ok(BTreeSet::new());
     }
     let doing = || "matching the globs of ignored tables".to_owned();
-    let mut matches = conn.prepare("SELECT ?1 GLOB ?2").context(doing)?;
-    for table in tables {
-        for glob in globs {
-            if matches.query_row([table, glob], |row| row.get::<_, bool>(0)).context(doing)? {
-                found.insert(table.to_ascii_lowercase());
-                break;
-            }
-        }
-    }
-    Ok(found)
+    let matches = vec!["name GLOB ?"; globs.len()].join(" OR ");
+    let sql = format!("SELECT lower(name) FROM main.sqlite_schema WHERE type = 'table' AND ({matches})");
+    let mut statement = conn.prepare(&sql).context(doing)?;
+    let names = statement.query_map(rusqlite::params_from_iter(globs), |row| row.get(0)).context(doing)?;
+    names.collect::<rusqlite::Result<_>>().context(doing)
 }
 
 /// The names, in lower case, of the tables in which virtual tables keep their content.

@@ -2,14 +2,19 @@
 //!
 //! SQLite is the parser: a declared schema is loaded into an empty in-memory database, and both sides are read back
 //! ([`introspect`]). [`diff`](diff::diff) and [`plan`](plan::plan) are pure.
+pub mod app;
+mod cast;
 mod declared;
 pub mod diff;
 pub mod introspect;
 pub(crate) mod lex;
 mod parse;
 pub mod plan;
+mod render;
 mod witness;
 
+pub use cast::Cast;
+pub(crate) use declared::read;
 pub use declared::{Declared, Rename, Source, declared};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -36,6 +41,10 @@ pub struct Schema {
     /// Every name that the database knows, in lower case, with those that the schema leaves out.
     #[serde(skip)]
     pub(crate) names: BTreeSet<String>,
+    /// The views and triggers that were found sound, in lower case; none where nobody has looked: see
+    /// [`usable::note`](crate::usable::note).
+    #[serde(skip)]
+    pub(crate) sound: BTreeSet<String>,
 }
 
 /// A table.
@@ -87,6 +96,9 @@ pub struct Column {
     /// All of its definition, as written.
     #[serde(skip)]
     pub(crate) definition: String,
+    /// How the values that it has are to be converted.
+    #[serde(skip)]
+    pub(crate) cast: Option<Cast>,
 }
 
 /// What a generated column is computed from.

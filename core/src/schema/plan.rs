@@ -5,12 +5,13 @@
 //! made (tables, indexes, views, triggers). A change that SQLite has no statement for rebuilds the table: a new one under
 //! a free name, the rows, their rowids and the sequence of AUTOINCREMENT copied, the old one dropped, the new one renamed.
 use super::{
-    Schema, Table, VirtualTable,
+    Cast, Schema, Table, VirtualTable,
     diff::{Change, TableChange, default_expression},
     lex::{self, Kind},
     parse,
 };
 use crate::{
+    effects,
     error::{Error, Result},
     quote::{ident, idents, literal},
 };
@@ -23,13 +24,14 @@ pub struct Statement {
     /// From 1.
     pub ord: u32,
     /// `create_table`, `drop_table`, `rename_table`, `add_column`, `drop_column`, `rename_column`, `rebuild_table`,
-    /// `create_index`, `drop_index`, `create_view`, `drop_view`, `create_trigger`, `drop_trigger` or `migration`.
+    /// `create_index`, `drop_index`, `create_view`, `drop_view`, `create_trigger`, `drop_trigger` or `migration`; of a changed
+    /// effect, which only a diff has here, `create_`, `update_` or `remove_` and the kind of the effect: `create_role`.
     pub kind: &'static str,
-    /// What it is about: `orders`, `orders.note`.
+    /// What it is about: `orders`, `orders.note`, the id of an effect.
     pub object: String,
-    /// The statement.
+    /// The statement. Empty for an effect, whose row may hold a secret.
     pub sql: String,
-    /// `direct`, or `rebuild` for one of the statements that make up a rebuild.
+    /// `direct`, `rebuild` for one of the statements that make up a rebuild, or `effect`.
     pub strategy: &'static str,
     /// What `allow` must hold.
     pub needs: Option<&'static str>,
@@ -55,6 +57,8 @@ pub(crate) enum Question {
     Values { table: String, column: String },
     /// Values of a column whose type changes.
     Retype { table: String, column: String, from: String, to: String, affinities: (&'static str, &'static str) },
+    /// Values of a column that are converted, as somebody has asked.
+    Cast { table: String, column: String, cast: Cast },
     /// Values of a column that is computed from now on.
     Computed { table: String, column: String, expr: String },
     /// NULLs in a column that is NOT NULL from now on; `default` fills them in, if there is one.
@@ -67,8 +71,8 @@ pub(crate) enum Question {
     Unique { table: String, object: String, columns: Vec<String>, condition: Option<String> },
     /// Columns that go beside columns that come.
     Columns { table: String, dropped: Vec<String>, added: Vec<String> },
-    /// Tables that go beside tables that come.
-    Tables { dropped: Vec<String>, created: Vec<String> },
+    /// Tables that go beside tables that come; `app` where an app declares them.
+    Tables { dropped: Vec<String>, created: Vec<String>, app: bool },
 }
 
 /// The foreign keys that did not hold: child and parent in lower case, and how many rows. `None` is a parent that has no
@@ -110,6 +114,12 @@ impl Statement {
         }
     }
 
+    /// A change of an effect, as a diff shows it.
+    pub(crate) fn effect(ord: u32, change: &effects::Change) -> Self {
+        let strategy = "effect";
+        Self { strategy, ..Self::new(ord, change.statement_kind(), change.id.clone(), String::new()) }
+    }
+
     /// A migration file.
     pub(crate) fn migration(ord: u32, name: &str, text: &str) -> Self {
         Self::new(ord, "migration", name.to_owned(), text.to_owned())
@@ -134,6 +144,35 @@ impl Plan {
         statement
     }
 
+    /// Makes the questions those of an app: a column that goes beside one that comes is taken as dropped, with a warning for
+    /// each table, and tables are asked about in the app's words.
+    pub(crate) fn of_app(&mut self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        self.questions.retain_mut(|(_, question)| match question {
+            Question::Columns { table, dropped, added } => {
+                // What every table gets is no other column's new name.
+                let own = |name: &&String| !super::app::SYSTEM.iter().any(|system| same(system.name, name));
+                let come: Vec<String> = added.iter().filter(own).cloned().collect();
+                if !come.is_empty() {
+                    warnings.push(format!(
+                        "{table} loses {} and gains {}: taken as meant. If one is another under a new name, write \
+                         /** @renamed from={} */ above it",
+                        dropped.join(", "),
+                        come.join(", "),
+                        dropped[0]
+                    ));
+                }
+                false
+            }
+            Question::Tables { app, .. } => {
+                *app = true;
+                true
+            }
+            _ => true,
+        });
+        warnings
+    }
+
     /// Asks something for the statement that was added last.
     fn ask(&mut self, question: Question) {
         self.questions.push((self.statements.len().saturating_sub(1), question));
@@ -156,6 +195,52 @@ impl Free<'_> {
         let name = names.into_iter().find(free).expect("there are more numbers than names");
         self.given.insert(name.to_ascii_lowercase());
         name
+    }
+}
+
+/// What is not in the way of a statement by which SQLite edits the schema stays; the rest steps aside.
+///
+/// To rename a table or column, or to drop a column, SQLite resolves every view and trigger there is, fails over one that names
+/// what is not there, writes new names into those that have the old ones, and single quotes around strings that are in double
+/// quotes. A view or trigger that is sound now, and names nothing that changes, is none of that's business: neither is what it
+/// sees of the schema other meanwhile, nor its text after.
+#[derive(Default)]
+struct Aside {
+    views: Vec<String>,
+    triggers: Vec<String>,
+}
+
+impl Aside {
+    fn of(current: &Schema, changes: &[Change]) -> Self {
+        let touched = changes.iter().flat_map(|change| match change {
+            Change::DropTable(name) | Change::DropVirtual(name) | Change::AlterVirtual(name) => vec![name],
+            Change::DropView(name) | Change::DropIndex(name) => vec![name],
+            Change::RenameTable { from, to } => vec![from, to],
+            Change::AlterTable(change) => vec![&change.from, &change.table],
+            _ => Vec::new(),
+        });
+        let mut touched: BTreeSet<String> = touched.map(|name| name.to_ascii_lowercase()).collect();
+        let names = |sql: &str| -> BTreeSet<String> {
+            lex::tokens(sql).iter().filter_map(|token| Some(token.name()?.to_ascii_lowercase())).collect()
+        };
+        let sound = |name: &str| current.sound.contains(&name.to_ascii_lowercase());
+
+        let mut aside = Self::default();
+        let mut staying: Vec<_> = current.views.iter().map(|view| (&view.name, names(&view.sql))).collect();
+        // A view that names one that steps aside does so too, and so on.
+        loop {
+            let (stay, go): (Vec<_>, Vec<_>) =
+                staying.into_iter().partition(|(name, names)| sound(name) && names.is_disjoint(&touched));
+            if go.is_empty() {
+                break;
+            }
+            touched.extend(go.iter().map(|(name, _)| name.to_ascii_lowercase()));
+            aside.views.extend(go.into_iter().map(|(name, _)| name.clone()));
+            staying = stay;
+        }
+        let go = current.triggers.iter().filter(|t| !(sound(&t.name) && names(&t.sql).is_disjoint(&touched)));
+        aside.triggers = go.map(|trigger| trigger.name.clone()).collect();
+        aside
     }
 }
 
@@ -189,32 +274,34 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
         .collect();
     plan.renamed = renamed_tables.iter().map(|(from, to)| (from.to_ascii_lowercase(), (*to).clone())).collect();
 
-    // To rename a column or table, or to drop a column, SQLite resolves every view and trigger there is, and fails over one
-    // that names what is not there. None is in the way if all step aside; those that stay come back as declared.
-    let edits = |change: &TableChange| {
+    let edits = |change: &&TableChange| {
         let drops = || !change.dropped.is_empty() && is_direct(change, current, declared, sqlite_version);
         !change.renamed.is_empty() || drops()
     };
-    let aside = !renamed_tables.is_empty() || altered.iter().any(|change| edits(change));
+    let aside = match !renamed_tables.is_empty() || altered.iter().any(edits) {
+        true => Aside::of(current, changes),
+        false => Aside::default(),
+    };
     let mut triggers = created_triggers.clone();
     let mut views = created_views.clone();
     for trigger in &current.triggers {
         let goes = holds(&dropped_triggers, &trigger.name);
         let on_dropped = holds(&dropped_tables, &trigger.table);
-        if goes || (aside && !on_dropped) {
+        let steps_aside = holds(&aside.triggers, &trigger.name);
+        if goes || (steps_aside && !on_dropped) {
             let statement = plan.add("drop_trigger", &trigger.name, format!("DROP TRIGGER {}", ident(&trigger.name)));
             if !goes {
                 statement.strategy = "rebuild";
             }
         }
-        let again = aside || (holds(&dropped_views, &trigger.table) && !same(&trigger.name, &trigger.table));
+        let again = steps_aside || (holds(&dropped_views, &trigger.table) && !same(&trigger.name, &trigger.table));
         if again && !goes && !on_dropped && !holds(&triggers, &trigger.name) {
             triggers.push(trigger.name.clone());
         }
     }
     for view in &current.views {
         let goes = holds(&dropped_views, &view.name);
-        if goes || aside {
+        if goes || holds(&aside.views, &view.name) {
             let statement = plan.add("drop_view", &view.name, format!("DROP VIEW {}", ident(&view.name)));
             if !goes {
                 statement.strategy = "rebuild";
@@ -231,7 +318,8 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
         plan.ask(Question::Rows { table: name.clone() });
     }
     if !dropped_tables.is_empty() && !created_tables.is_empty() {
-        plan.ask(Question::Tables { dropped: dropped_tables.clone(), created: created_tables.clone() });
+        let (dropped, created) = (dropped_tables.clone(), created_tables.clone());
+        plan.ask(Question::Tables { dropped, created, app: false });
     }
 
     rename_tables(&mut plan, &renamed_tables, current, &mut free);
@@ -504,7 +592,7 @@ fn rebuild(plan: &mut Plan, change: &TableChange, old: &Table, new: &Table, free
     }
     for column in new.columns.iter().filter(|column| column.generated.is_none()) {
         let Some(kept) = now.column(&column.name) else { continue };
-        let read = ident(&kept.name);
+        let read = column.cast.map_or_else(|| ident(&kept.name), |cast| cast.sql(&ident(&kept.name)));
         into.push(ident(&column.name));
         from.push(read.clone());
         let newly_required = column.not_null.is_some() && kept.not_null.is_none();
@@ -563,6 +651,10 @@ fn ask_about_rows(plan: &mut Plan, change: &TableChange, old: &Table, new: &Tabl
             if kept.generated.is_none() && change.renamed.is_empty() {
                 plan.ask(Question::Computed { table: table(), column: name(), expr: generated.expr.clone() });
             }
+            continue;
+        }
+        if let Some(cast) = column.cast {
+            plan.ask(Question::Cast { table: table(), column: name(), cast });
             continue;
         }
         let affinities = (affinity(&kept.declared_type, old.strict), affinity(&column.declared_type, new.strict));
@@ -638,7 +730,7 @@ fn ask_unique_index(plan: &mut Plan, index: &super::Index, current: &Schema, alt
 }
 
 /// SQLite's rules for the affinity of a declared type.
-fn affinity(declared: &str, strict: bool) -> &'static str {
+pub(super) fn affinity(declared: &str, strict: bool) -> &'static str {
     let upper = declared.to_ascii_uppercase();
     let has = |parts: &[&str]| parts.iter().any(|part| upper.contains(part));
     match () {

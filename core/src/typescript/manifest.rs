@@ -1,0 +1,176 @@
+//! The manifest's tables, all of them, with everything that is wrong with them at once.
+use super::{Fault, files::Files, table};
+use crate::schema::app::AppTable;
+use oxc_allocator::Allocator;
+use serde::Serialize;
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+};
+
+/// The tables of an app, and what is to be said of them. Where there are errors, the tables are those without.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Tables {
+    /// In the manifest's order.
+    pub tables: Vec<AppTable>,
+    /// What keeps the app from being published.
+    pub errors: Vec<Fault>,
+    /// What the app's maker should know.
+    pub warnings: Vec<Fault>,
+}
+
+/// Reads the tables that the manifest `mindstudio.json` lists, from their TypeScript files. All else in the manifest is left to
+/// others.
+pub fn tables(manifest: &Path) -> Tables {
+    super::with_room(|| read(manifest))
+}
+
+fn read(manifest: &Path) -> Tables {
+    let mut found = Tables::default();
+    let folder = manifest.parent().unwrap_or(Path::new(""));
+    let name = manifest.file_name().map_or_else(|| manifest.display().to_string(), |n| n.to_string_lossy().into());
+    let text = match std::fs::read_to_string(manifest) {
+        Ok(text) => text,
+        Err(e) => {
+            found.errors.push(Fault::of_file(&name, format!("the manifest cannot be read: {e}")));
+            return found;
+        }
+    };
+    let text = text.trim_start_matches('\u{feff}');
+    let json: Value = match serde_json::from_str(text) {
+        Ok(json) => json,
+        Err(e) => {
+            let start = text.split_inclusive('\n').take(e.line().saturating_sub(1)).map(str::len).sum::<usize>();
+            let at = start + e.column().saturating_sub(1);
+            let fault = Fault::at(&name, text, at, format!("the manifest is no JSON: {e}"));
+            found.errors.push(Fault { source: fault.source.as_deref().map(masked), ..fault });
+            return found;
+        }
+    };
+    let mut entries = Vec::new();
+    match json.as_object().map(|fields| fields.get("tables")) {
+        None => found.errors.push(Fault::of_field(&name, "", "the manifest has to be an object")),
+        Some(None) => {}
+        Some(Some(Value::Array(list))) => {
+            for (i, entry) in list.iter().enumerate() {
+                entries.extend(self::entry(&name, &format!("/tables/{i}"), entry, &mut found.errors));
+            }
+        }
+        Some(Some(_)) => found.errors.push(Fault::of_field(&name, "/tables", "has to be a list")),
+    }
+
+    let arena = Allocator::default();
+    let root = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let files = Files::new(&arena, root);
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for entry in entries {
+        let path = root.join(entry.path);
+        if !path.is_file() {
+            let message = format!("there is no file {}", path.display());
+            found.errors.push(Fault::of_field(&name, format!("{}/path", entry.at), message));
+            continue;
+        }
+        let read = table::read(&files, &path, entry.export);
+        // Tables may share a file, or a row type.
+        for (all, more) in [(&mut found.errors, read.errors), (&mut found.warnings, read.warnings)] {
+            for fault in more {
+                if !all.contains(&fault) {
+                    all.push(fault);
+                }
+            }
+        }
+        let Some(table) = read.table else { continue };
+        if let Some(first) = seen.insert(table.name.to_lowercase(), entry.at.clone()) {
+            let message =
+                format!("defines the table {}, as {first} does; names differ in more than letter case", table.name);
+            found.errors.push(Fault::of_field(&name, &entry.at, message));
+            continue;
+        }
+        if !entry.name.is_empty() && entry.name != table.name {
+            let message =
+                format!("{:?} differs from the name of the table itself, {:?}, which counts", entry.name, table.name);
+            found.warnings.push(Fault::of_field(&name, format!("{}/name", entry.at), message));
+        }
+        found.tables.push(table);
+    }
+    found
+}
+
+/// A line of what is not JSON with only its keys left to read: a value may be a secret, and what shows the line is kept in logs.
+/// A value is whatever is not surely a key. Every character stays in its place.
+fn masked(line: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = line;
+    while let Some(first) = rest.chars().next() {
+        let quoted = first == '"';
+        let (part, after) = rest.split_at(if quoted { text_end(rest) } else { first.len_utf8() });
+        let key = quoted && after.trim_start().starts_with(':') && !shown.trim_end().ends_with(':');
+        let stays = |c: char| key || c == '"' || !quoted && (c.is_whitespace() || "{}[],:".contains(c));
+        shown.extend(part.chars().map(|c| if stays(c) { c } else { '*' }));
+        rest = after;
+    }
+    shown
+}
+
+/// Where the text in quotes ends that `from` starts with.
+fn text_end(from: &str) -> usize {
+    let mut escaped = false;
+    for (i, c) in from.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return i + 1,
+            _ => {}
+        }
+    }
+    from.len()
+}
+
+struct Entry<'a> {
+    at: String,
+    /// Empty where the manifest has none that counts: the table's file can be read without.
+    name: &'a str,
+    path: PathBuf,
+    export: &'a str,
+}
+
+fn entry<'a>(manifest: &str, at: &str, entry: &'a Value, errors: &mut Vec<Fault>) -> Option<Entry<'a>> {
+    let Some(fields) = entry.as_object() else {
+        errors.push(Fault::of_field(manifest, at, "has to be an object: { name, path, export }"));
+        return None;
+    };
+    let mut text = |field: &str| match fields.get(field) {
+        Some(Value::String(text)) if !text.trim().is_empty() => text.as_str(),
+        other => {
+            let what = match other {
+                None => "is missing",
+                Some(Value::String(_)) => "is empty",
+                Some(_) => "has to be a text",
+            };
+            errors.push(Fault::of_field(manifest, format!("{at}/{field}"), what));
+            ""
+        }
+    };
+    let (name, path, export) = (text("name"), text("path"), text("export"));
+    let Some(within) = within(path) else {
+        errors.push(Fault::of_field(manifest, format!("{at}/path"), "leads out of the app's folder"));
+        return None;
+    };
+    let whole = !path.is_empty() && !export.is_empty();
+    whole.then(|| Entry { at: at.to_owned(), name, path: within, export })
+}
+
+/// The path without `.` and `..`; nothing, where it leads out of the folder.
+fn within(path: &str) -> Option<PathBuf> {
+    let mut within = PathBuf::new();
+    for component in Path::new(path).components() {
+        match component {
+            Component::Normal(name) => within.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if within.pop() => {}
+            _ => return None,
+        }
+    }
+    Some(within)
+}

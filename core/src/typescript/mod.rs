@@ -1,0 +1,82 @@
+//! What an app says in TypeScript: its tables ([`tables`]), and what its methods take ([`method_input`]).
+//!
+//! Nothing here is compiled or checked as a compiler would. Types are followed through the app's own files as far as they can
+//! be with certainty; what cannot be known is said, with file, line and column, and never guessed.
+mod files;
+mod json_schema;
+mod manifest;
+mod table;
+mod types;
+
+pub use json_schema::{MethodInput, method_input};
+pub use manifest::{Tables, tables};
+
+use serde::Serialize;
+use std::fmt;
+
+/// What `work` gives, on a thread with a large stack: the parser goes as deep as a file is nested, and a host's thread may have
+/// little room. Memory that is not used is not taken.
+fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    const STACK: usize = 256 << 20;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        // No thread to be had is a panic of its own, which every face turns into an error.
+        let done = thread.expect("a thread to read TypeScript on").join();
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Something wrong, or worth knowing, in a file of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The file, seen from the manifest's folder, or from the method's.
+    pub file: String,
+    /// Where in the manifest: a JSON pointer.
+    pub pointer: Option<String>,
+    /// From 1.
+    pub line: Option<usize>,
+    /// From 1, in characters.
+    pub column: Option<usize>,
+    /// The line itself.
+    pub source: Option<String>,
+    /// What is the matter.
+    pub message: String,
+}
+
+impl Fault {
+    /// About a whole file.
+    fn of_file(file: &str, message: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), pointer: None, line: None, column: None, source: None, message: message.into() }
+    }
+
+    /// About a field of a JSON file.
+    fn of_field(file: &str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: Some(pointer.into()), ..Self::of_file(file, message) }
+    }
+
+    /// About the byte `at` of a text.
+    fn at(file: &str, text: &str, at: usize, message: impl Into<String>) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let source = text.lines().nth(line - 1).unwrap_or_default().trim_end().to_owned();
+        Self { line: Some(line), column: Some(column), source: Some(source), ..Self::of_file(file, message) }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(pointer) = &self.pointer {
+            write!(f, " {pointer}")?;
+        }
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, ", line {line}, column {column}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        match self.source.as_deref().map(str::trim) {
+            Some(source) if !source.is_empty() => write!(f, ": {source}"),
+            _ => Ok(()),
+        }
+    }
+}

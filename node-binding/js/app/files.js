@@ -1,0 +1,95 @@
+// @ts-check
+// The files of a release, as they lie in the store.
+import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { refusal } from './refusal.js';
+
+/**
+ * The folder of a release's files: its source, where it is an app's, else all that was kept with it.
+ * @param {string} store
+ * @param {import('../index.js').Release[]} releases
+ * @param {number} number
+ */
+export async function folderOf(store, releases, number) {
+  const object = `release ${number}`;
+  const of = (/** @type {number} */ n) => releases.find(({ release }) => release === n);
+  let release = of(number);
+  if (!release) throw refusal('not_found', `there is no release ${number}`, 'remy releases lists them', { object });
+  // A release that brings back another has that one's files.
+  for (let from; release && (from = release.restored_from) !== null; ) release = of(from) ?? release;
+  const kept = join(store, 'releases', String(release.release));
+  for (const folder of [join(kept, 'source'), kept]) {
+    if (await isFolder(folder)) return folder;
+  }
+  const hint = 'Files are kept of an app, and of what was published with artifacts, until the release is pruned';
+  throw refusal('not_found', `release ${number} has no files`, hint, { object });
+}
+
+/** @param {string} path */
+async function isFolder(path) {
+  return lstat(path).then((found) => found.isDirectory(), () => false);
+}
+
+/**
+ * The files below `folder` in order, or only those at or below `below`. Nothing is followed: a symlink is listed as itself.
+ * @param {string} folder
+ * @param {string} [below]
+ * @returns {Promise<{ path: string, bytes: number }[]>}
+ */
+export async function list(folder, below) {
+  const at = below?.replace(/^(\.\/)+|\/+$/g, '');
+  const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => !entry.isDirectory());
+  const paths = entries.map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(folder.length + 1));
+  const wanted = paths.filter((path) => !at || path === at || path.startsWith(`${at}/`)).sort();
+  return Promise.all(wanted.map(async (path) => ({ path, bytes: (await lstat(join(folder, path))).size })));
+}
+
+/**
+ * What a file holds: of a symlink, as git has it, where it points. What is there may be outside of the release.
+ * @param {string} folder
+ * @param {string} path one that `list` gave
+ */
+export async function read(folder, path) {
+  const at = join(folder, path);
+  return (await lstat(at)).isSymbolicLink() ? readlink(at, 'buffer') : readFile(at);
+}
+
+/**
+ * Copies the files into a folder that is absent or empty: all of them, or none.
+ * @param {string} folder
+ * @param {string} dir
+ */
+export async function checkout(folder, dir) {
+  const to = resolve(dir);
+  const there = await readdir(to).catch((error) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  if (there.length) throw refusal('invalid_argument', `${to} is not empty`, 'Name a folder that is empty or not there', { object: to });
+  await mkdir(dirname(to), { recursive: true });
+  const work = await mkdtemp(join(dirname(to), `.${basename(to)}-`));
+  try {
+    const copy = join(work, 'files');
+    await cp(folder, copy, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+    await makeWritable(copy);
+    await rename(copy, to);
+    await rmdir(work);
+  } catch (error) {
+    await rm(work, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/**
+ * Files of a release are read-only, and live's owner's alone; those of a checkout are as one would have made them.
+ * @param {string} folder
+ */
+async function makeWritable(folder) {
+  const mask = 0o777 & ~process.umask();
+  await chmod(folder, 0o777 & mask);
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await makeWritable(path);
+    else if (entry.isFile()) await chmod(path, ((await lstat(path)).mode & 0o100 ? 0o777 : 0o666) & mask);
+  }
+}

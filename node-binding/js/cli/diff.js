@@ -1,0 +1,38 @@
+// @ts-check
+import { options, SCHEMA } from './flags.js';
+import { effects, plan } from './outcome.js';
+import { plain } from './show.js';
+
+/** @typedef {import('../index.js').Statement} Statement */
+
+/** @type {import('./commands.js').Command} */
+export default {
+  name: 'diff',
+  summary: 'show what a publish would do to live, what it needs, and what it loses',
+  args: [{ name: 'SCHEMA', optional: true }],
+  flags: ['sql', ...SCHEMA],
+  notes: { sql: 'the statements themselves' },
+  example: 'remy diff schema.sql --db app.db',
+  run: async ({ open, args: [schema], values, signal }) => (await open()).diff({ ...options(values), schema, signal }),
+  show(/** @type {Statement[]} */ rows, { values }) {
+    if (!rows.length) return ['Nothing to change: live is as declared'];
+    const statements = rows.filter(({ strategy }) => strategy !== 'effect');
+    if (values.sql) return statements.map(({ sql }) => `${sql.split('\n').map(plain).join('\n')};`);
+    const given = (values.allow ?? []).flat();
+    const leaves = [...new Set(statements.flatMap(({ needs }) => (needs && !given.includes(needs) ? [needs] : [])))];
+    return [
+      ...(statements.length ? plan(statements) : []),
+      ...(statements.length < rows.length ? effects(rows.filter(({ strategy }) => strategy === 'effect').map(effect)) : []),
+      ...(leaves.length ? [`A publish needs --allow ${leaves.join(',')}, or a --rename where one is meant`] : []),
+    ];
+  },
+};
+
+/**
+ * The row `create_role` of `buyer` as the change of an effect.
+ * @param {Statement} row
+ */
+function effect({ kind, object: id }) {
+  const [, change, what] = /** @type {RegExpExecArray} */ (/^([a-z]+)_(.+)$/.exec(kind));
+  return { kind: what, id, change };
+}

@@ -1,0 +1,61 @@
+// @ts-check
+// What came of a publish, a promotion or a rollback, and the plan of one.
+import { count, indented, table, took } from './show.js';
+
+/** @typedef {import('../index.js').Statement} Statement */
+
+/**
+ * A row a change: the statements of one rebuild are one.
+ * @param {Statement[]} statements
+ */
+export function plan(statements) {
+  /** @type {{ what: string, object: string, needs: string | null, loses: string | null, run: number }[]} */
+  const rows = [];
+  for (const { kind, object, needs, loses, strategy } of statements) {
+    const what = kind.replace('_', ' ');
+    const last = rows.at(-1);
+    if (strategy === 'rebuild' && last?.what === what && last.object === object) {
+      last.run += 1;
+      last.needs ??= needs;
+      last.loses ??= loses;
+    } else {
+      rows.push({ what, object, needs, loses, run: 1 });
+    }
+  }
+  const cells = rows.map((row, i) => [i + 1, row.what, row.object, row.needs && `--allow ${row.needs}`, row.loses, row.run > 1 ? row.run : null]);
+  return table([{ title: '#', right: true }, 'CHANGE', 'OBJECT', 'NEEDS', 'LOSES', { title: 'STATEMENTS', right: true }], cells);
+}
+
+/** @param {{ kind: string, id: string, change: string }[]} effects */
+export function effects(effects) {
+  return table(['EFFECT', 'ID', 'CHANGE'], effects.map(({ kind, id, change }) => [kind.replace('_', ' '), id, change]));
+}
+
+/** @param {import('../index.js').Outcome} outcome */
+export function outcome(outcome) {
+  const { release, status, statements, effects: changes, restored_from, set_aside = [] } = outcome;
+  const lines = [];
+  if (status === 'dry_run') {
+    if (statements.length) lines.push(...plan(statements));
+    if (changes.length) lines.push(...effects(changes));
+    if (set_aside.length) lines.push(...table(['SET ASIDE', { title: 'ROWS', right: true }], set_aside.map(({ table, rows }) => [table, rows])));
+  }
+  const back = restored_from === null ? '' : `, as release ${restored_from} was`;
+  const waited = outcome.switch ? `; writers waited ${took(outcome.switch.pause_ms) || '0 ms'}` : '';
+  const told = {
+    live: `Release ${release} is live${back}${waited}`,
+    compiled: `Release ${release} is compiled; remy promote ${release} makes it live`,
+    preview: `Release ${release} is a preview: its database is in the store, remy releases says where; remy promote ${release} makes it live`,
+    dry_run: `Nothing was changed: it would be release ${release}${back}${statements.length ? `, of ${count(statements.length, 'statement')}` : ''}`,
+  };
+  return [...untold(outcome).flatMap((warning) => indented(`warning: ${warning}`)), ...lines, told[status]];
+}
+
+/**
+ * The warnings that are no lines of the log: those that are have been shown while it was written.
+ * @param {import('../index.js').Outcome} outcome
+ */
+function untold({ warnings, log }) {
+  const told = new Set(log.filter(({ outcome }) => outcome === 'warning').map(({ message }) => message));
+  return warnings.filter((warning) => !told.has(warning));
+}

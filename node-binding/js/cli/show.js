@@ -1,0 +1,137 @@
+// @ts-check
+// Values as people read them: tables, sizes, times, errors.
+
+/** @typedef {{ title: string, right?: boolean }} Column */
+
+/**
+ * Text that cannot disturb a terminal: names come from databases.
+ * @param {unknown} value
+ */
+export function plain(value) {
+  // eslint-disable-next-line no-control-regex
+  return String(value).replace(/[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, (c) => (c === '\n' ? '\\n' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`));
+}
+
+/**
+ * A text of several lines, each plain. Tabs stay: what stands below one is aligned by it.
+ * @param {string} text
+ */
+export function lines(text) {
+  return text.split('\n').map((line) => line.split('\t').map(plain).join('\t'));
+}
+
+/**
+ * A text whose lines after the first are indented below it.
+ * @param {string} text
+ */
+export function indented(text) {
+  return lines(text).map((line, i) => (i === 0 ? line : `    ${line}`));
+}
+
+/**
+ * Lines of aligned columns under their titles. An empty column is left out.
+ * @param {(string | Column)[]} columns
+ * @param {(string | number | null)[][]} rows
+ */
+export function table(columns, rows) {
+  const cells = rows.map((row) => row.map((cell) => (cell === null ? '' : plain(cell))));
+  const shown = columns
+    .map((column, i) => ({ ...(typeof column === 'string' ? { title: column } : column), i }))
+    .filter(({ i }) => cells.some((row) => row[i] !== ''))
+    .map((column) => ({ ...column, width: Math.max(...cells.map((row) => length(row[column.i])), column.title.length) }));
+  const line = (/** @type {string[]} */ texts) =>
+    shown.map(({ right, width }, k) => (right ? pad(width, texts[k]) + texts[k] : texts[k] + pad(width, texts[k]))).join('  ').trimEnd();
+  return [line(shown.map(({ title }) => title)), ...cells.map((row) => line(shown.map(({ i }) => row[i])))];
+}
+
+/** @param {string} text */
+function length(text) {
+  return [...text].length;
+}
+
+/**
+ * @param {number} width
+ * @param {string} text
+ */
+function pad(width, text) {
+  return ' '.repeat(Math.max(0, width - length(text)));
+}
+
+/** @param {[string, string | number | null][]} pairs */
+export function list(pairs) {
+  const there = pairs.filter(([, value]) => value !== null && value !== '');
+  const width = Math.max(...there.map(([name]) => name.length));
+  return there.map(([name, value]) => `${name.padEnd(width)}  ${plain(value)}`);
+}
+
+/**
+ * `118 MB`, as core says it.
+ * @param {number} bytes
+ */
+export function size(bytes) {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  let [at, left] = [0, bytes];
+  for (; left >= 999.5 && at < units.length - 1; at++) left /= 1000;
+  return `${at === 0 || left >= 9.95 ? left.toFixed(0) : left.toFixed(1)} ${units[at]}`;
+}
+
+/**
+ * `2026-01-31 17:05:09`, where the reader is.
+ * @param {number | null} at
+ */
+export function time(at) {
+  if (at === null) return null;
+  const date = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
+  return date.toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/**
+ * How long a step took; nothing of one that has no length.
+ * @param {number} ms
+ */
+export function took(ms) {
+  if (ms === 0) return '';
+  if (ms < 1) return '<1 ms';
+  return ms < 9_999.5 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/**
+ * @param {number} n
+ * @param {string} what
+ */
+export function count(n, what) {
+  return `${n} ${what}${n === 1 ? '' : 's'}`;
+}
+
+/** @type {Record<string, string>} */
+const MARKS = { ok: '✓', warning: '!', failed: '✗' };
+
+/** @param {{ outcome: string }} line */
+export function mark({ outcome }) {
+  return MARKS[outcome] ?? '?';
+}
+
+/**
+ * What core says in the words of SQL and JSON, as one would type it here.
+ * @param {string} text
+ */
+export function words(text) {
+  return text
+    .replace(/SELECT \* FROM remy_(\w+) lists them/g, (_, rows) => `remy ${rows.replace('dev_list', 'dev list')} lists them`)
+    .replace(/the verb (\w+) lists them/g, (_, verb) => `remy ${verb.replace('dev_list', 'dev list')} lists them`)
+    .replace(/"allow":\[("\w+"(?:,"\w+")*)\]/g, (_, leaves) => `--allow ${leaves.replaceAll('"', '')}`)
+    .replace(/"renames":\["([^"]*)"\]/g, '--rename $1')
+    .replace(/\bremy_(promote|rollback|prune)\((\d*)\)/g, (_, verb, release) => `remy ${verb} ${release}`.trimEnd())
+    .replace(/\b(lock_timeout_ms|max_pause_ms|margin_bytes|retention_days|keep_releases|keep_bytes)\b/g, (option) => `--${option.replaceAll('_', '-')}`);
+}
+
+/**
+ * An error for people: `error: code: message`, then what to do.
+ * @param {{ code: string, message: string, hint?: string | null }} error
+ */
+export function failure({ code, message, hint }) {
+  // The message holds the hint, at the end of a line.
+  const short = (/** @type {string} */ line) => (hint && line.endsWith(`. ${hint}`) ? line.slice(0, -hint.length - 2) : line);
+  const text = message.split('\n').map(short).join('\n');
+  return [`error: ${code}: ${words(lines(text).join('\n'))}`, ...(hint ? [`hint: ${words(plain(hint))}`] : [])];
+}

@@ -1,0 +1,20 @@
+// @ts-check
+// Reads all that an app declares: manifest, interfaces and tables. What is wrong with any of them is told with what is wrong with the others.
+import { Faults } from './faults.js';
+import { readInterfaces } from './interfaces.js';
+import { readManifest } from './manifest.js';
+import { checkTables } from './typescript.js';
+
+/**
+ * What the app in the folder `root` declares, or one `AppError` with every fault of all its files.
+ *
+ * @param {string} root
+ */
+export function readApp(root) {
+  const faults = new Faults();
+  const manifest = readManifest(root, faults);
+  const interfaces = readInterfaces(manifest, faults);
+  checkTables(manifest, faults);
+  faults.throwAny();
+  return { manifest, interfaces, warnings: faults.warnings };
+}

@@ -1,0 +1,108 @@
+// @ts-check
+// The worker processes (worker.js) that verbs run in, one each.
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { RemyError } from './error.js';
+
+/** @typedef {import('node:child_process').ChildProcess} ChildProcess */
+/** @typedef {{ path: string, verb: string, args: unknown[], follow: boolean }} Request */
+
+const worker = fileURLToPath(new URL('./worker.js', import.meta.url));
+
+/**
+ * Processes that wait for a verb, by whose it will be.
+ * @type {WeakMap<object, ChildProcess>}
+ */
+const ready = new WeakMap();
+
+function start() {
+  // The flags of this process (an inspector, a loader) are not the worker's; its stderr, where a panic speaks, is ours.
+  return fork(worker, [], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+}
+
+/**
+ * Starts the process of the next verb of `whose`. That takes as long as a build of which little changed, so it is done meanwhile.
+ *
+ * @param {object} whose
+ */
+export function prepare(whose) {
+  if (ready.has(whose)) return;
+  const child = start();
+  const gone = () => void (ready.get(whose) === child && ready.delete(whose));
+  // The verb starts another one then, and says what comes of it.
+  child.on('error', gone);
+  child.on('exit', gone);
+  ready.set(whose, child);
+}
+
+/**
+ * Ends a process that no verb has used. It has opened nothing.
+ *
+ * @param {object} whose
+ */
+export function dismiss(whose) {
+  const child = ready.get(whose);
+  ready.delete(whose);
+  if (child?.connected) child.disconnect();
+}
+
+/**
+ * Runs a verb of `whose`.
+ *
+ * @param {object} whose
+ * @param {Request} request
+ * @param {AbortSignal} [signal]
+ * @param {(line: import('./index.js').Line) => void} [onProgress]
+ * @returns {Promise<any>}
+ */
+export function run(whose, request, signal, onProgress) {
+  signal?.throwIfAborted();
+  const child = ready.get(whose) ?? start();
+  ready.delete(whose);
+  return new Promise((fulfill, reject) => {
+    // A message that does not arrive is one to a worker that is done: its end says how.
+    const send = (/** @type {Request | { cancel: true }} */ message) => child.connected && child.send(message, () => {});
+    const cancel = () => send({ cancel: true });
+    // The signal that called the verb off may have ended a worker before it could begin (worker.js).
+    let end = () => reject(signal?.aborted && child.signalCode ? signal.reason : died(child));
+    /** @type {{ e: unknown } | null} */
+    let thrown = null;
+
+    signal?.addEventListener('abort', cancel, { once: true });
+    child.on('error', (error) => {
+      if (child.pid !== undefined) return;
+      end = () => reject(new RemyError({ code: 'io', message: `the worker process did not start: ${error.message}. Nothing was done` }));
+      finish();
+    });
+    child.on('message', (/** @type {any} */ { line, result, error }) => {
+      if (line) {
+        try {
+          onProgress?.(JSON.parse(line));
+        } catch (e) {
+          thrown ??= { e };
+          cancel();
+        }
+      } else if (error) {
+        const stopped = error.code === 'busy' && (thrown || signal?.aborted);
+        end = () => reject(stopped ? (thrown ? thrown.e : signal?.reason) : new RemyError(error));
+      } else {
+        end = () => (thrown ? reject(thrown.e) : fulfill(JSON.parse(result)));
+      }
+    });
+    child.on('close', finish);
+    send(request);
+
+    // Only when the process is gone are its locks.
+    function finish() {
+      signal?.removeEventListener('abort', cancel);
+      end();
+    }
+  });
+}
+
+/** @param {ChildProcess} child */
+function died(child) {
+  const how = child.signalCode ? `was ended by ${child.signalCode}` : `ended with status ${child.exitCode}`;
+  const message = `the worker process ${how} before it answered. Live is as it was, or switched whole. Look at releases() before trying again`;
+  return new RemyError({ code: 'internal', message, hint: 'Look at releases() before trying again' });
+}

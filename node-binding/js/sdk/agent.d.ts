@@ -1,0 +1,182 @@
+// Types of `@mindstudio-ai/agent`, as remy has it.
+
+/** Why a call failed. */
+export class MindStudioError extends Error {
+  constructor(message: string, code: string, status: number, details?: unknown);
+  /** Stable: what programs should look at. */
+  readonly code: string;
+  /** The HTTP status that a caller gets. */
+  readonly status: number;
+  readonly details?: unknown;
+}
+
+declare const user: unique symbol;
+
+/** The id of a user. A column of this type refers to one. */
+export type User = string & { readonly [user]?: true };
+/** An id as a `User`. */
+export function User(id: string): User;
+
+/** Columns that every table has, and no write sets. */
+export type SystemFields = 'id' | 'created_at' | 'createdAt' | 'updated_at' | 'updatedAt' | 'last_updated_by' | 'lastUpdatedBy';
+
+interface System {
+  id: string;
+  created_at: number;
+  updated_at: number;
+  last_updated_by: string | null;
+}
+
+/** A row as it is read. */
+export type Row<T> = T & Omit<System, keyof T>;
+type Writable<T> = Omit<T, SystemFields>;
+
+/** What `push` takes: a row without the system columns. */
+export type PushInput<T> = Writable<T>;
+/** What `update` takes. */
+export type UpdateInput<T> = Partial<Writable<T>>;
+
+/** Says of a row whether it is meant. `$` holds the values that the call gives beside it. */
+export type Predicate<T, B = any> = (row: Row<T>, $: B) => unknown;
+export type Accessor<T, R = unknown> = (row: Row<T>) => R;
+
+/** Something to do with the database: done when it is awaited, or in a `db.batch`. */
+export interface Operation<R> extends PromiseLike<R> {
+  catch<E = never>(onRejected?: ((reason: any) => E | PromiseLike<E>) | null): Promise<R | E>;
+  finally(onFinally?: (() => void) | null): Promise<R>;
+}
+
+type Measure<T> =
+  | { count: true }
+  | { sum: keyof Row<T> & string }
+  | { avg: keyof Row<T> & string }
+  | { min: keyof Row<T> & string }
+  | { max: keyof Row<T> & string }
+  | { countDistinct: keyof Row<T> & string };
+
+export interface Aggregation<T> {
+  by?: (keyof Row<T> & string)[];
+  select: Record<string, Measure<T>>;
+  orderBy?: string;
+  desc?: boolean;
+  limit?: number;
+}
+
+interface Reads<T> {
+  filter<B>(predicate: Predicate<T, B>, bindings?: B): Query<T>;
+  sortBy(accessor: Accessor<T>): Query<T>;
+  count<B>(predicate?: Predicate<T, B>, bindings?: B): Operation<number>;
+  some<B>(predicate?: Predicate<T, B>, bindings?: B): Operation<boolean>;
+  every<B>(predicate: Predicate<T, B>, bindings?: B): Operation<boolean>;
+  min(accessor: Accessor<T>): Operation<Row<T> | null>;
+  max(accessor: Accessor<T>): Operation<Row<T> | null>;
+  sum(accessor: Accessor<T, number | null | undefined>): Operation<number>;
+  avg(accessor: Accessor<T, number | null | undefined>): Operation<number | null>;
+  countDistinct(accessor: Accessor<T>): Operation<number>;
+  groupBy<K>(accessor: Accessor<T, K>): Operation<Map<K, Row<T>[]>>;
+  aggregate(aggregation: Aggregation<T> & { by: string[] }): Operation<Record<string, any>[]>;
+  aggregate(aggregation: Aggregation<T>): Operation<Record<string, any>>;
+}
+
+/** Rows that are asked for. Each verb gives a new query; awaiting one reads. */
+export interface Query<T> extends Operation<Row<T>[]>, Reads<T> {
+  reverse(): Query<T>;
+  take(n: number): Query<T>;
+  skip(n: number): Query<T>;
+  first(): Operation<Row<T> | null>;
+  last(): Operation<Row<T> | null>;
+}
+
+export interface Table<T, Pushed = PushInput<T>> extends Reads<T> {
+  get(id: string): Operation<Row<T> | null>;
+  findOne<B>(predicate: Predicate<T, B>, bindings?: B): Operation<Row<T> | null>;
+  toArray(): Operation<Row<T>[]>;
+  isEmpty(): Operation<boolean>;
+  push(row: Pushed): Operation<Row<T>>;
+  push(rows: Pushed[]): Operation<Row<T>[]>;
+  update(id: string, changes: UpdateInput<T>): Operation<Row<T>>;
+  upsert(key: (keyof Writable<T> & string) | (keyof Writable<T> & string)[], row: Pushed): Operation<Row<T>>;
+  remove(id: string): Operation<{ deleted: boolean }>;
+  removeAll<B>(predicate: Predicate<T, B>, bindings?: B): Operation<number>;
+  clear(): Operation<number>;
+}
+
+export interface TableOptions<T> {
+  /** Accepted, and without effect: there is one database. */
+  database?: string;
+  /** Groups of columns that no two rows share. */
+  unique?: (keyof Writable<T> & string)[][];
+  /** What `push` and `upsert` fill in. */
+  defaults?: Partial<Writable<T>>;
+}
+
+type Results<O extends readonly PromiseLike<any>[]> = { [I in keyof O]: Awaited<O[I]> };
+
+export const db: {
+  /** Declares a table. Nothing is read before a verb of it is awaited. */
+  defineTable<T>(name: string, options?: TableOptions<T> & { defaults?: undefined }): Table<T>;
+  /** With defaults, any column may be left out of a push. */
+  defineTable<T>(name: string, options: TableOptions<T>): Table<T, Partial<Writable<T>>>;
+  /** Does several things in one transaction. */
+  batch<O extends PromiseLike<any>[]>(...operations: O): Promise<Results<O>>;
+  /** A SELECT of one's own, with `?` for values. */
+  sql<R = Record<string, unknown>>(text: string, params?: unknown[], options?: { database?: string }): Operation<R[]>;
+  /** Unix milliseconds. */
+  now(): number;
+  days(n: number): number;
+  hours(n: number): number;
+  minutes(n: number): number;
+  ago(ms: number): number;
+  fromNow(ms: number): number;
+};
+
+/** Who called. */
+export const auth: {
+  readonly userId: User | null;
+  readonly roles: readonly string[];
+  /** Whether the caller has any of the roles. */
+  hasRole(...roles: string[]): boolean;
+  /** Throws 401 without a user, 403 without any of the roles. */
+  requireRole(...roles: string[]): void;
+  getUsersByRole(role: string): User[];
+};
+
+/** `Roles.admin` is `'admin'`. */
+export const Roles: Record<string, string>;
+
+/** What the caller's session carries. */
+export const session: Record<string, any>;
+
+/** Sends a part of an answer that is streamed; nothing, where nobody asked for one. */
+export function stream(data: string | Record<string, unknown>): Promise<void>;
+
+export interface ResolvedUser {
+  id: string;
+  name: string | null;
+  email: string | null;
+  profilePictureUrl: string | null;
+}
+
+/** Who a user is, for showing. */
+export function resolveUser(id: string): Promise<ResolvedUser | null>;
+
+// Below is what remy has nothing behind: it links, and throws `MindStudioError('not_supported')` when it is called.
+
+/** Not supported by remy. */
+export const mindstudio: any;
+/** Not supported by remy. */
+export default mindstudio;
+/** Not supported by remy. */
+export const files: any;
+/** Not supported by remy. */
+export const dataSources: any;
+/** Not supported by remy. */
+export const voice: any;
+/** Not supported by remy. */
+export const prerender: any;
+/** Not supported by remy. */
+export const MindStudioAgent: any;
+/** Not supported by remy. */
+export type MindStudioAgent = any;
+/** Not supported by remy. */
+export const runWithContext: any;

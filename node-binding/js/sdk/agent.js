@@ -1,0 +1,118 @@
+// @ts-check
+// What `@mindstudio-ai/agent` resolves to: the surface that methods are written against. It is bundled into every method, and has
+// nothing behind it itself: whoever runs methods installs a host before it calls one.
+//
+// The host is `globalThis[Symbol.for('remy.host')]`, an object that answers for the call that is under way (one host serves many calls
+// at once, by an AsyncLocalStorage of its own):
+//
+//   table(name, options)    → the table's verbs (get, filter, push, …), asked for at each use
+//   db                      → batch(...operations), sql(text, params, options)
+//   auth                    → userId, roles, hasRole(...roles), requireRole(...roles), getUsersByRole(role)
+//   session                 → what the caller's session carries
+//   stream(data)            → sends a part of an answer that is streamed
+//   resolveUser(id)         → who a user is, for showing
+
+/** Why a call failed. `code` is stable; `status` is the HTTP status that a caller gets. */
+export class MindStudioError extends Error {
+  name = 'MindStudioError';
+
+  /**
+   * @param {string} message
+   * @param {string} code
+   * @param {number} status
+   * @param {unknown} [details]
+   */
+  constructor(message, code, status, details) {
+    super(message);
+    this.code = code;
+    this.status = status;
+    this.details = details;
+  }
+}
+
+const HOST = /* @__PURE__ */ Symbol.for('remy.host');
+
+function host() {
+  const found = /** @type {any} */ (globalThis)[HOST];
+  if (found) return found;
+  throw new MindStudioError('This code runs outside of a remy runtime: there is no database and no caller. Call it through the app', 'no_runtime', 500);
+}
+
+/**
+ * An object whose properties are those of what the host has, looked up at each use: modules keep it from before there is a host.
+ * @param {() => any} find
+ */
+function behind(find) {
+  /** @type {(name: string) => any} */
+  const own = (name) => {
+    const target = find();
+    const value = target[name];
+    return typeof value === 'function' ? value.bind(target) : value;
+  };
+  return new Proxy(Object.create(null), {
+    // Promises, loggers and test runners look for symbols and `then` on anything they are given.
+    get: (_, name) => (typeof name === 'symbol' || name === 'then' ? undefined : own(name)),
+    set: () => false,
+  });
+}
+
+const DAY = 86_400_000;
+
+export const db = {
+  /** @type {(name: string, options?: object) => any} nothing is asked of a host before a verb of the table is used */
+  defineTable: (name, options = {}) => behind(() => host().table(name, options)),
+  /** @type {(...operations: any[]) => any} */
+  batch: (...operations) => host().db.batch(...operations),
+  /** @type {(text: string, params?: unknown[], options?: object) => any} */
+  sql: (text, params, options) => host().db.sql(text, params, options),
+  now: () => Date.now(),
+  days: (/** @type {number} */ n) => n * DAY,
+  hours: (/** @type {number} */ n) => (n * DAY) / 24,
+  minutes: (/** @type {number} */ n) => (n * DAY) / 1440,
+  ago: (/** @type {number} */ ms) => Date.now() - ms,
+  fromNow: (/** @type {number} */ ms) => Date.now() + ms,
+};
+
+export const auth = /* @__PURE__ */ behind(() => host().auth);
+
+export const session = /* @__PURE__ */ behind(() => host().session);
+
+/** `Roles.admin` is `'admin'`. */
+export const Roles = /* @__PURE__ */ new Proxy(Object.create(null), { get: (_, name) => (typeof name === 'string' ? name : undefined) });
+
+/** A user's id. A type in TypeScript; as a value it gives the id as text. */
+export const User = (/** @type {unknown} */ id) => String(id);
+
+export const stream = (/** @type {unknown} */ data) => host().stream(data);
+
+export const resolveUser = (/** @type {string} */ id) => host().resolveUser(id);
+
+/**
+ * An export that remy has nothing behind: it links, has any property, and throws when it is called. What declares something for a whole
+ * module (`files.defineStore`) gives such a thing again: a method that imports the module and does not use it runs.
+ * @param {string} name
+ * @returns {any}
+ */
+function remyUnsupported(name) {
+  const refuse = () => {
+    if (/\.define[A-Z]\w*$/.test(name)) return remyUnsupported(`${name}()`);
+    throw new MindStudioError(`remy does not support ${name} of @mindstudio-ai/agent`, 'not_supported', 501);
+  };
+  return new Proxy(class {}, {
+    get: (target, property) => {
+      if (typeof property === 'symbol' || property === 'then') return undefined;
+      return property === 'prototype' ? target.prototype : remyUnsupported(`${name}.${property}`);
+    },
+    apply: refuse,
+    construct: refuse,
+  });
+}
+
+export const mindstudio = /* @__PURE__ */ remyUnsupported('mindstudio');
+export const files = /* @__PURE__ */ remyUnsupported('files');
+export const dataSources = /* @__PURE__ */ remyUnsupported('dataSources');
+export const voice = /* @__PURE__ */ remyUnsupported('voice');
+export const prerender = /* @__PURE__ */ remyUnsupported('prerender');
+export const MindStudioAgent = /* @__PURE__ */ remyUnsupported('MindStudioAgent');
+export const runWithContext = /* @__PURE__ */ remyUnsupported('runWithContext');
+export default mindstudio;

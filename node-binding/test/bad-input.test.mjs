@@ -1,0 +1,227 @@
+// What people get wrong: the status, the code, and one line that helps. Live stays as it is.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { known } from '../js/app/refusal.js';
+import { STATUS } from '../js/cli/exit.js';
+import { workshop } from './support.mjs';
+
+const USERS = "CREATE TABLE users (id INTEGER PRIMARY KEY, age TEXT); INSERT INTO users VALUES (1, '041')";
+
+test('usage: status 2, one line, the nearest name', async (t) => {
+  const { remy, folder } = workshop(t);
+  const cases = [
+    [[], /^error: invalid_argument: remy expects a command: remy --help lists them\n$/],
+    [['relases'], /there is no command relases \(releases\?\)/],
+    [['frobnicate'], /there is no command frobnicate: remy --help lists them/],
+    [['dev'], /remy dev expects a command/],
+    [['dev', 'rest', 'x'], /remy dev has no rest \(reset\?\): it has start, reset, truncate, stop, list/],
+    [['publish', '--alow', 'drop'], /remy publish has no flag --alow \(--allow\?\): remy publish --help lists them/],
+    [['releases', '--dry-run'], /remy releases has no flag --dry-run/],
+    [['rollback', '-m', 'x'], /remy rollback has no flag -m/],
+    [['--dry-run'], /remy has no flag --dry-run/],
+    [['publish', '--allow', 'everything'], /--allow expects type_change or lossy or drop, not "everything"/],
+    [['publish', '--rename', 'a.b'], /--rename expects old=new, such as .*, not "a\.b"/],
+    [['publish', '--max-pause-ms', 'soon'], /--max-pause-ms expects a whole number, not "soon"/],
+    [['publish', '--max-pause-ms=-1'], /--max-pause-ms expects a whole number, not "-1"/],
+    [['publish', '--keep-bytes', '5 apples'], /--keep-bytes expects a number of bytes/],
+    [['publish', '--journal-mode', 'memory'], /--journal-mode expects wal or keep/],
+    [['publish', '--effects', 'nope.json'], /--effects expects a JSON file \(ENOENT/],
+    [['publish', '-m'], /-m expects TEXT: a name for the release/],
+    [['publish', '-m', '--stage'], /-m expects TEXT/],
+    [['publish', '-m', 'a', '-m', 'b'], /-m is given twice/],
+    [['releases', '--json=yes'], /--json takes no value/],
+    [['prune', '--older-than', 'long'], /--older-than expects a number of days, such as 30 or 30d, not "long"/],
+    [['rollback', 'last'], /RELEASE expects the number of a release, not "last"/],
+    [['promote', '0'], /RELEASE expects the number of a release, not "0"/],
+    [['files'], /remy files expects RELEASE: remy files RELEASE \[PATH\]/],
+    [['checkout', '2'], /remy checkout expects DIR: remy checkout RELEASE DIR/],
+    [['releases', 'all'], /"all" is one argument too many: remy releases/],
+    [['publish', '--db', ''], /--db expects FILE/],
+    [['publish'], /there is no mindstudio\.json in .* or above it, and nothing is named to be published/],
+    [['build'], /there is no mindstudio\.json/],
+    [['publish', 'app/mindstudio.json'], /is the manifest of an app, not a schema.*\nhint: Publish the app from its folder, or with --app app\n$/s],
+  ];
+  for (const [args, expected] of cases) {
+    const { status, stdout, stderr } = await remy(args);
+    assert.deepEqual([args, status, stdout], [args, 2, '']);
+    assert.match(stderr, expected);
+    assert.match(stderr, /^error: invalid_argument: .*\n(hint: .*\n)?$/);
+  }
+  assert.deepEqual(readdirSync(folder), ['.bin'], 'nothing was made');
+});
+
+test('exit statuses are those of core and of the contract', () => {
+  const text = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+  const core = text('core/src/error.rs');
+  const codes = new Map([...core.matchAll(/^ {4}(\w+), \w+, "(\w+)";$/gm)].map(([, name, code]) => [name, code]));
+  assert(codes.size > 10);
+  const arms = core.slice(core.indexOf('pub fn exit_code')).matchAll(/((?:\s*\|?\s*Self::\w+\(_\))+) => (\d),/g);
+  const statuses = [...arms].flatMap(([, names, status]) => [...names.matchAll(/Self::(\w+)/g)].map(([, name]) => [codes.get(name), Number(status)]));
+  assert.deepEqual(Object.fromEntries(statuses), STATUS);
+  const rows = [...text('docs/contract.md').matchAll(/^\| ([1-4]) \| (.*) \|$/gm)];
+  const said = rows.flatMap(([, status, what]) => [...what.matchAll(/`([a-z]+(?:_[a-z]+)*)`/g)].map(([, code]) => [code, Number(status)]));
+  for (const code of codes.values()) assert.equal(Object.fromEntries(said)[code], STATUS[code] ?? 1, code);
+});
+
+test('help of every command has its example and status 0', async (t) => {
+  const { remy } = workshop(t);
+  const { stdout } = await remy(['--help']);
+  const names = [...stdout.matchAll(/^ {2}remy ((?:dev )?\w+)/gm)].map(([, name]) => name);
+  assert.equal(names.length, 22);
+  for (const name of names) {
+    const help = await remy([...name.split(' '), '--help']);
+    assert.equal(help.status, 0);
+    assert.match(help.stdout, new RegExp(`\n  remy ${name}[^\n]*\n$`));
+    assert.equal(help.stderr, '');
+  }
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url)));
+  assert.equal((await remy(['--version'])).stdout, `${version}\n`);
+});
+
+test('no database: not_found, and what to do', async (t) => {
+  const { remy, folder } = workshop(t);
+  for (const verb of [['releases'], ['log'], ['rollback'], ['promote'], ['verify'], ['prune'], ['debug'], ['files', '1'], ['dev', 'list'], ['detach', '-y'], ['clone', 'x.db']]) {
+    for (const [flags, hint] of [[['--db', 'no.db'], 'Check the path; remy publish --create makes a new one'], [[], 'The first remy publish makes it; --db names another']]) {
+      const { status, stdout, stderr } = await remy([...verb, ...flags]);
+      assert.deepEqual([verb, status, stdout], [verb, 1, '']);
+      assert.match(stderr, /^error: not_found: there is no database at .*\. Nothing was done\n/);
+      assert.equal(stderr.split('\n')[1], `hint: ${hint}`);
+    }
+  }
+  const status = await remy(['status']);
+  assert.equal(status.status, 0);
+  assert.match(status.stdout, /live\.db \(the default\)\ndatabase +not there yet/);
+  const publish = await remy(['publish', 'schema.sql', '--db', 'no.db']);
+  assert.equal(publish.status, 1);
+  assert.deepEqual(readdirSync(folder), ['.bin'], 'nothing was made');
+});
+
+test('a schema that is missing, malformed, empty', async (t) => {
+  const { remy, sql, write } = workshop(t);
+  await sql(USERS);
+  const before = await sql('SELECT * FROM sqlite_schema; SELECT * FROM users');
+  write('bad.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY,, age TEXT);');
+  write('empty.sql', '');
+  const cases = [
+    ['missing.sql', 1, 'not_found'],
+    ['bad.sql', 3, 'schema_invalid'],
+    ['empty.sql', 3, 'schema_invalid'],
+  ];
+  for (const [schema, status, code] of cases) {
+    for (const verb of ['diff', 'publish', 'stage']) {
+      const done = await remy([verb, schema, '--db', 'app.db']);
+      assert.deepEqual([verb, schema, done.status, done.stdout], [verb, schema, status, '']);
+      assert.match(done.stderr, new RegExp(`^error: ${code}: `, 'm'));
+      assert.match(done.stderr, /^hint: /m);
+    }
+  }
+  assert.equal(await sql("SELECT * FROM sqlite_schema WHERE name NOT GLOB '_remy*'; SELECT * FROM users"), before);
+});
+
+test('a lossy change is refused with 3, named, and done when it is allowed', async (t) => {
+  const { remy, sql, write } = workshop(t);
+  await sql(USERS);
+  write('schema.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY, age INTEGER);');
+  const refused = await remy(['publish', 'schema.sql', '--db', 'app.db']);
+  assert.equal(refused.status, 3);
+  assert.equal(refused.stdout, '');
+  assert.match(refused.stderr, /^error: lossy_change: .*users\.age/m);
+  assert.match(refused.stderr, /^hint: .*--allow lossy/m);
+  assert.doesNotMatch(refused.stderr, /"allow":/);
+  assert.equal(await sql('SELECT age FROM users'), '041');
+  const allowed = await remy(['publish', 'schema.sql', '--db', 'app.db', '--allow', 'type_change,lossy']);
+  assert.equal(allowed.status, 0);
+  assert.equal(await sql('SELECT age FROM users'), '41');
+  // Refusals of --json: an event of a verb that follows, a document of any other; the line for people is on stderr in both.
+  const again = await remy(['promote', '--db', 'app.db', '--json']);
+  assert.equal(again.status, 1);
+  const { event, error } = JSON.parse(again.stdout);
+  assert.deepEqual([event, error.code, Object.keys(error)], ['error', 'not_found', ['code', 'message', 'hint', 'object', 'sql']]);
+  assert.match(again.stderr, /^error: not_found: no release waits/);
+  const log = await remy(['log', '99', '--db', 'app.db', '--json']);
+  assert.equal(log.status, 1);
+  assert.equal(JSON.parse(log.stdout).error.code, 'not_found');
+  const usage = await remy(['log', 'x', '--json']);
+  assert.equal(usage.status, 2);
+  assert.equal(JSON.parse(usage.stdout).error.code, 'invalid_argument');
+});
+
+test('a disk that is too small: both numbers, nothing started; and a full one', async (t) => {
+  const { remy, sql, write, path } = workshop(t);
+  await sql(USERS);
+  write('schema.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY, age TEXT);');
+  assert.equal((await remy(['publish', 'schema.sql', '--db', 'app.db'])).status, 0);
+  write('schema.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY, age TEXT, name TEXT);');
+  const small = await remy(['publish', 'schema.sql', '--db', 'app.db', '--margin-bytes', '900TB']);
+  assert.deepEqual([small.status, small.stdout], [1, '']);
+  assert.match(small.stderr, /^error: io: a clone of .*\/app\.db needs \d.* [KM]B and 900 TB have to stay free, but .*\/app\.db-remy has \d.* free\. Nothing was started\nhint: .*set --margin-bytes lower\n$/m);
+  assert.equal(await sql('SELECT name FROM pragma_table_info(\'users\')'), 'id\nage');
+  assert.deepEqual(readdirSync(path('app.db-remy/work')), []);
+  assert.match((await remy(['log', '--db', 'app.db'])).stdout, /✗ .*have to stay free/);
+  const full = Object.assign(new Error("ENOSPC: no space left on device, copyfile 'a' -> 'b'"), { code: 'ENOSPC', syscall: 'copyfile', path: 'a' });
+  const { code, message, hint, object } = /** @type {any} */ (known(full));
+  assert.deepEqual([code, object, hint], ['io', 'a', 'Free some space, or prune old releases, and try again']);
+  assert.equal(message, `${full.message}. The database is as it was. ${hint}`);
+});
+
+test('a writer that does not let go: busy, 4', async (t) => {
+  const { remy, sql, write, path } = workshop(t);
+  await sql(USERS);
+  write('schema.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY, age TEXT, name TEXT);');
+  assert.equal((await remy(['publish', 'schema.sql', '--db', 'app.db'])).status, 0);
+  const writer = spawn('sqlite3', ['-batch', path('app.db')]);
+  t.after(() => writer.kill());
+  writer.stdin.write("BEGIN IMMEDIATE; SELECT 'held';\n");
+  await once(writer.stdout, 'data');
+  write('schema.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY, age TEXT);');
+  const busy = await remy(['publish', 'schema.sql', '--db', 'app.db', '--lock-timeout-ms', '100']);
+  assert.equal(busy.status, 4);
+  assert.match(busy.stderr, /^error: busy: /m);
+  writer.stdin.end('ROLLBACK;\n');
+  await once(writer, 'close');
+  assert.equal(await sql('SELECT name FROM pragma_table_info(\'users\')'), 'id\nage\nname');
+});
+
+test('a file that is no database, a settings file that is wrong', async (t) => {
+  const { remy, write } = workshop(t);
+  write('text.db', 'this is no database at all, it is a text that goes on for more than a header');
+  for (const args of [['releases'], ['publish', 'CREATE TABLE a (x);']]) {
+    const { status, stderr } = await remy([...args, '--db', 'text.db']);
+    assert.equal(status, 1);
+    assert.match(stderr, /^error: corrupt: .*text\.db/m);
+  }
+  for (const [settings, expected] of [
+    ['{', /remy\.json is not JSON/],
+    ['[]', /remy\.json is not an object/],
+    ['{"database": "x.db"}', /remy\.json has an unknown key "database"/],
+    ['{"db": 7}', /remy\.json has no path at "db"/],
+  ]) {
+    write('remy.json', settings);
+    const { status, stderr } = await remy(['status']);
+    assert.equal(status, 2);
+    assert.match(stderr, expected);
+    assert.match(stderr, /^hint: It is one JSON object/m);
+  }
+});
+
+test('an app: a schema on top of it, options that it declares itself, a folder without one', async (t) => {
+  const { remy, write, path } = workshop(t);
+  assert.equal((await remy(['init', 'shop'])).status, 0);
+  write('shop/schema.sql', 'CREATE TABLE a (x);');
+  const mixed = await remy(['publish', 'schema.sql'], { cwd: path('shop') });
+  assert.equal(mixed.status, 2);
+  assert.match(mixed.stderr, /shop\/mindstudio\.json declares what is published here/);
+  assert.match(mixed.stderr, /hint: Leave schema\.sql out, or name its database with --db/);
+  const environment = await remy(['publish', 'schema.sql'], { cwd: path('shop'), env: { REMY_DB: path('x.db') } });
+  assert.equal(environment.status, 2, 'REMY_DB may be set for all of a session: it is no word about this schema');
+  const options = await remy(['publish', '--artifacts', 'dist'], { cwd: path('shop') });
+  assert.equal(options.status, 2);
+  assert.match(options.stderr, /an app declares its own artifacts/);
+  const elsewhere = await remy(['publish', '--app', '.bin']);
+  assert.equal(elsewhere.status, 1);
+  assert.match(elsewhere.stderr, /^error: not_found: there is no mindstudio\.json in .*\.bin/);
+  assert(!existsSync(path('shop', '.remy')), 'nothing was made');
+});

@@ -1,0 +1,162 @@
+// @ts-check
+// What apps import: the surface of both SDKs, with nothing behind it, and with a host.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import * as agentModule from '../js/sdk/agent.js';
+import * as webModule from '../js/sdk/interface.js';
+import { createVoiceClient } from '../js/sdk/voice.js';
+
+// Tests use both as untyped code does; the types have a test of their own.
+const agent = /** @type {any} */ (agentModule);
+const web = /** @type {any} */ (webModule);
+const anywhere = /** @type {any} */ (globalThis);
+const HOST = Symbol.for('remy.host');
+
+test('the agent SDK exports what apps import', () => {
+  const names = ['MindStudioAgent', 'MindStudioError', 'Roles', 'User', 'auth', 'dataSources', 'db', 'default', 'files', 'mindstudio', 'prerender', 'resolveUser', 'runWithContext', 'session', 'stream', 'voice'];
+  assert.deepEqual(Object.keys(agent).sort(), names);
+  assert.equal(agent.default, agent.mindstudio);
+});
+
+test('tables are declared without a host, and used only with one', async () => {
+  const Vendors = agent.db.defineTable('vendors', { unique: [['name']] });
+  const code = { name: 'MindStudioError', code: 'no_runtime', status: 500 };
+  for (const use of [() => Vendors.get('1'), () => agent.auth.userId, () => agent.auth.requireRole('x'), () => agent.session.x, () => agent.stream('x'), () => agent.resolveUser('x'), () => agent.db.batch(), () => agent.db.sql('SELECT 1')]) assert.throws(use, code);
+  // Looked at by others: promises, loggers.
+  assert.equal(await Promise.resolve(Vendors), Vendors);
+  assert.equal(String(Object.prototype.toString.call(agent.auth)), '[object Object]');
+
+  /** @type {any[]} */
+  const asked = [];
+  anywhere[HOST] = {
+    table: (/** @type {string} */ name, /** @type {object} */ options) => ({ get: (/** @type {string} */ id) => ({ name, options, id }) }),
+    auth: { userId: 'u1', roles: ['admin'], hasRole() { return this.roles.includes('admin'); } },
+    db: { batch: (/** @type {any[]} */ ...all) => all, sql: (/** @type {any[]} */ ...all) => all },
+    session: { a: 1 }, stream: (/** @type {any} */ data) => asked.push(data), resolveUser: (/** @type {string} */ id) => ({ id }),
+  };
+  try {
+    assert.deepEqual(Vendors.get('7'), { name: 'vendors', options: { unique: [['name']] }, id: '7' });
+    assert.equal(agent.auth.userId, 'u1');
+    const { hasRole } = agent.auth;
+    assert.equal(hasRole(), true);
+    assert.deepEqual(agent.db.batch(1, 2), [1, 2]);
+    assert.deepEqual(agent.db.sql('x', [1]), ['x', [1], undefined]);
+    assert.equal(agent.session.a, 1);
+    agent.stream('part');
+    assert.deepEqual(asked, ['part']);
+    assert.deepEqual(agent.resolveUser('9'), { id: '9' });
+  } finally {
+    delete anywhere[HOST];
+  }
+});
+
+test('roles and times', () => {
+  assert.equal(agent.Roles['ap-clerk'], 'ap-clerk');
+  assert.equal(agent.db.days(2) + agent.db.hours(1) + agent.db.minutes(1), 2 * 86_400_000 + 3_600_000 + 60_000);
+  assert(Math.abs(agent.db.ago(1000) - (Date.now() - 1000)) < 1000 && Math.abs(agent.db.fromNow(1000) - (Date.now() + 1000)) < 1000);
+});
+
+test('what remy has nothing behind links, and throws when it is called', () => {
+  const code = (/** @type {string} */ name) => ({ name: 'MindStudioError', code: 'not_supported', status: 501, message: `remy does not support ${name} of @mindstudio-ai/agent` });
+  assert.throws(() => agent.mindstudio.generateText({}), code('mindstudio.generateText'));
+  assert.throws(() => agent.mindstudio(), code('mindstudio'));
+  assert.throws(() => new agent.MindStudioAgent(), code('MindStudioAgent'));
+  assert.throws(() => agent.runWithContext({}, () => {}), code('runWithContext'));
+  const Uploads = agent.files.defineStore('uploads');
+  assert.throws(() => Uploads.put('x'), code('files.defineStore().put'));
+});
+
+test('a client calls methods where they are served', async (t) => {
+  /** @type {any[]} */
+  const asked = [];
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const part of request) body += part;
+    asked.push([request.method, request.url, request.headers.authorization, JSON.parse(body)]);
+    if (request.url?.endsWith('refused')) return response.writeHead(403).end('{"error":"only admins","code":"forbidden"}');
+    if (request.url?.endsWith('broken')) return response.writeHead(502).end('<html>');
+    response.end(JSON.stringify({ output: { ok: true } }));
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', () => listening(null)));
+  t.after(() => server.close());
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const real = globalThis.fetch;
+  // A page's addresses are relative to it.
+  globalThis.fetch = (path, options) => real(`http://127.0.0.1:${port}${path}`, options);
+  anywhere.__MINDSTUDIO__ = { token: 'tok', methods: { submitVendor: 'submit-vendor', refuse: 'refused', fail: 'broken' }, user: { id: 'u', name: 'Ann' } };
+  t.after(() => ((globalThis.fetch = real), delete anywhere.__MINDSTUDIO__));
+  const api = web.createClient();
+  assert.deepEqual(await api.submitVendor({ name: 'Acme' }), { ok: true });
+  assert.deepEqual(await api['submit-vendor'](), { ok: true });
+  assert.deepEqual(asked, [['POST', '/_/methods/submit-vendor', 'Bearer tok', { input: { name: 'Acme' } }], ['POST', '/_/methods/submit-vendor', 'Bearer tok', { input: {} }]]);
+  await assert.rejects(api.refuse(), { name: 'MindStudioInterfaceError', message: 'only admins', code: 'forbidden', status: 403 });
+  await assert.rejects(api.fail(), { code: 'method_error', status: 502 });
+  await assert.rejects(api.nothing(), { code: 'method_not_found', message: 'the app has no method nothing. It has submitVendor, refuse, fail' });
+  assert.equal(await Promise.resolve(api), api);
+  assert.deepEqual([web.auth.currentUser.name, web.auth.isAuthenticated(), web.auth.userId], ['Ann', true, 'u']);
+});
+
+test('what is not served yet says so, when it is called', async () => {
+  const code = { code: 'not_supported' };
+  await assert.rejects(web.platform.uploadFile(), code);
+  await assert.rejects(web.auth.sendEmailCode(), code);
+  const chat = web.createAgentChatClient();
+  await assert.rejects(chat.createThread(), code);
+  await assert.rejects(chat.sendMessage(), code);
+  await assert.rejects(createVoiceClient().startSession(), code);
+  assert.equal(await web.auth.handleRemyRedirect(), null);
+  /** @type {any[]} */
+  const seen = [];
+  web.auth.onAuthStateChanged((/** @type {any} */ user) => seen.push(user))();
+  assert.deepEqual(seen, [null]);
+});
+
+test('types for editors: what is declared is there, and an app checks against it', (t) => {
+  const declared = (/** @type {string} */ name) => [...readFileSync(new URL(`../js/sdk/${name}.d.ts`, import.meta.url), 'utf8').matchAll(/^export (?:const|function|class|default) (\w+)/gm)].map(([line, name]) => (line.includes('default') ? 'default' : name)).sort();
+  for (const [name, module] of Object.entries({ agent, interface: web, voice: { createVoiceClient } })) assert.deepEqual(declared(name), Object.keys(module).sort(), name);
+
+  const at = mkdtempSync(join(tmpdir(), 'remy-types-'));
+  t.after(() => rmSync(at, { recursive: true, force: true }));
+  for (const [name, file] of [['agent', 'agent'], ['interface', 'interface']]) {
+    mkdirSync(join(at, 'node_modules/@mindstudio-ai', name), { recursive: true });
+    writeFileSync(join(at, 'node_modules/@mindstudio-ai', name, 'index.d.ts'), readFileSync(new URL(`../js/sdk/${file}.d.ts`, import.meta.url)));
+    writeFileSync(join(at, 'node_modules/@mindstudio-ai', name, 'package.json'), JSON.stringify({ name: `@mindstudio-ai/${name}`, types: 'index.d.ts' }));
+  }
+  writeFileSync(join(at, 'app.ts'), `
+import mindstudio, { db, auth, Roles, User, MindStudioError, stream, resolveUser, session, files } from '@mindstudio-ai/agent';
+import { createClient, platform, auth as page, createAgentChatClient } from '@mindstudio-ai/interface';
+interface Vendor { name: string; status: 'pending' | 'approved'; owner?: User; tags: string[]; createdAt: number }
+const Vendors = db.defineTable<Vendor>('vendors', { unique: [['name']], defaults: { status: 'pending' } });
+const Plain = db.defineTable<{ amount: number; note?: string }>('plain');
+export async function run(input: { id: string }) {
+  auth.requireRole(Roles.admin, 'x');
+  if (!auth.userId) throw new MindStudioError('no', 'unauthenticated', 401);
+  const vendor = await Vendors.push({ name: 'a', tags: [], owner: auth.userId });
+  const id: string = vendor.id, at: number = vendor.created_at, same: Vendor = vendor;
+  const [one, count, rows] = await db.batch(Vendors.get(id), Plain.count((p, $) => p.amount > $.least, { least: 1 }), Vendors.filter((v) => v.status === 'approved').sortBy((v) => v.createdAt).reverse().take(3));
+  const names: string[] = rows.map((row) => row.name); const n: number = count; const first: string | undefined = one?.status;
+  const groups = await Plain.groupBy((p) => p.amount); groups.get(1)?.[0].note;
+  const sums = await Plain.aggregate({ by: ['amount'], select: { n: { count: true } } }); sums[0].n;
+  await Vendors.upsert('name', { name: 'b', tags: [] }).catch(() => null);
+  await stream({ a: 1 }); (await resolveUser(id))?.name; session.anything; await mindstudio.generateText({}); files.defineStore('x');
+  // @ts-expect-error a required column
+  await Plain.push({ note: 'x' });
+  // @ts-expect-error no such column
+  await Plain.update(id, { amuont: 1 });
+  // @ts-expect-error another type
+  Vendors.filter((v) => v.status === 'nothing');
+  return { at, same, names, n, first };
+}
+const api = createClient<{ run(input: { id: string }): Promise<{ n: number }> }>();
+export const page2 = async () => [(await api.run({ id: '1' })).n, await platform.uploadFile(new File([], 'x')), page.currentUser?.email, createAgentChatClient().sendMessage('t', 'x', { onText() {} }).abort()];
+// @ts-expect-error no such method
+api.walk();
+`);
+  writeFileSync(join(at, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, noEmit: true, module: 'nodenext', target: 'es2022', lib: ['es2022', 'dom'], types: [] }, files: ['app.ts'] }));
+  execFileSync('npx', ['--yes', '--package', 'typescript@5.9.3', '--', 'tsc', '-p', at], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+});

@@ -1,0 +1,38 @@
+import { createClient } from '@mindstudio-ai/interface';
+
+export interface Vendor {
+  id: string;
+  name: string;
+  contactEmail: string;
+  status: 'pending' | 'approved' | 'rejected';
+  notes?: string | null;
+}
+
+export interface Order {
+  id: string;
+  number: string;
+  vendorId: string;
+  lines: { item: string; quantity: number; unitPrice: number }[];
+  total: number;
+  status: 'waiting' | 'approved' | 'delivered' | 'cancelled';
+}
+
+export interface Invoice {
+  id: string;
+  number: string;
+  orderNumber: string;
+  amount: number;
+  dueOn: string;
+  status: 'open' | 'paid';
+}
+
+/** The methods that this page calls. */
+export const api = createClient<{
+  listVendors(): Promise<{ vendors: Vendor[] }>;
+  requestVendor(input: { name: string; contactEmail: string; notes?: string }): Promise<{ vendor: Vendor }>;
+  reviewVendor(input: { vendorId: string; decision: 'approved' | 'rejected' }): Promise<{ vendor: Vendor }>;
+  listOrders(): Promise<{ orders: Order[] }>;
+  approveOrder(input: { number: string }): Promise<{ order: Order }>;
+  listInvoices(): Promise<{ invoices: Invoice[] }>;
+  payInvoice(input: { invoiceId: string }): Promise<{ invoice: Invoice }>;
+}>();

@@ -1,0 +1,5 @@
+import { Vendors } from '../src/tables/vendors';
+
+export async function newCompany() {
+  await Vendors.push({ name: 'Acme Paper', contactEmail: 'sales@acme.example' });
+}

@@ -35,6 +35,9 @@ struct Backup<'a> {
     to: &'a Connection,
 }
 
+/// Asked between steps: an error ends a copy.
+type GoOn<'a> = &'a dyn Fn() -> Result<()>;
+
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -78,11 +81,14 @@ impl<'a> Backup<'a> {
         unsafe { ffi::sqlite3_backup_pagecount(self.handle.as_ptr()) }
     }
 
-    /// Copies all of it, on a destination that nobody else uses.
-    fn run(&self) -> Result<()> {
-        match self.step(-1)? {
-            Step::Done => Ok(()),
-            Step::More | Step::Busy => Err(Error::busy("a backup found its source locked").hint("Try again")),
+    /// Copies all of it, on a destination that nobody else uses, for as long as `go_on` says so.
+    fn run(&self, go_on: GoOn<'_>) -> Result<()> {
+        loop {
+            match self.step(STEP)? {
+                Step::Done => return Ok(()),
+                Step::More => go_on()?,
+                Step::Busy => return Err(Error::busy("a backup found its source locked").hint("Try again")),
+            }
         }
     }
 }
@@ -127,7 +133,7 @@ impl<'a> Copy<'a> {
         let mut copy = Self { live, conn, path: path.to_owned(), version: 0, bytes: 0, took: Duration::ZERO };
         let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
         to.execute_batch("PRAGMA synchronous = OFF")?;
-        copy.fill(&to)?;
+        copy.fill(&to, &|| Ok(()))?;
         to.close().map_err(|(_, e)| e).context(|| format!("closing {}", path.display()))?;
         copy.bytes = std::fs::metadata(path).context(|| format!("looking at {}", path.display()))?.len();
         Ok(copy)
@@ -135,7 +141,7 @@ impl<'a> Copy<'a> {
 
     /// Copies live, as of now, into `to`. The read transaction holds the backup to one point in time: without it every
     /// commit of another connection would make it start again.
-    fn fill(&mut self, to: &Connection) -> Result<()> {
+    fn fill(&mut self, to: &Connection, go_on: GoOn<'_>) -> Result<()> {
         let doing = || format!("reading {}", self.live.shown());
         self.conn.execute_batch("BEGIN").context(doing)?;
         let filled = (|| {
@@ -145,7 +151,7 @@ impl<'a> Copy<'a> {
             }
             let version = data_version(&self.conn)?;
             let start = Moment::now();
-            copy(&self.conn, to)?;
+            copy(&self.conn, to, go_on)?;
             self.took = start.elapsed();
             Ok::<_, Error>(version)
         })();
@@ -155,9 +161,9 @@ impl<'a> Copy<'a> {
     }
 
     /// Brings the clone up to date, whoever has its connection open.
-    fn refill(&mut self, clone: &mut Pair) -> Result<()> {
+    fn refill(&mut self, clone: &mut Pair, go_on: GoOn<'_>) -> Result<()> {
         let to = clone.open(self.live)?;
-        self.fill(to)?;
+        self.fill(to, go_on)?;
         fold(to)?;
         self.sync()
     }
@@ -165,7 +171,7 @@ impl<'a> Copy<'a> {
     /// Takes the copy again. The pair's change is gone.
     pub(crate) fn again(&mut self, clone: &mut Pair) -> Result<()> {
         clone.discard()?;
-        self.refill(clone)?;
+        self.refill(clone, &|| Ok(()))?;
         clone.discard()
     }
 
@@ -200,7 +206,9 @@ impl<'a> Copy<'a> {
                 break;
             }
             log.progress().check()?;
-            if std::mem::take(&mut behind) && !self.rehearse_again(clone, other.as_deref_mut(), &mut terms, change)? {
+            if std::mem::take(&mut behind)
+                && !self.rehearse_again(clone, other.as_deref_mut(), &mut terms, log, change)?
+            {
                 return Ok(Ended::SchemaChanged);
             }
             let writer = live.connect()?;
@@ -228,7 +236,8 @@ impl<'a> Copy<'a> {
                     }
                 };
                 let path = clone.path().with_extension("plain.db");
-                let image = plain(image(clone, other.as_deref_mut(), live)?, live, &path)?;
+                let image =
+                    plain(image(clone, other.as_deref_mut(), live)?, live, &path, &|| within(max_pause, pause))?;
                 let backup = Backup::new(&image, &writer)?;
                 // Waits for readers, and new ones for it: no longer than a switch may take.
                 let timeout = max_pause.saturating_sub(pause.elapsed());
@@ -295,7 +304,7 @@ impl<'a> Copy<'a> {
         if self.took + terms.took > max_pause {
             return Ok(Updated::TooLong);
         }
-        self.refill(clone)?;
+        self.refill(clone, &|| within(max_pause, pause))?;
         let image = image(clone, other, self.live)?;
         let deadline = sqlite::Deadline::new(image, pause, max_pause);
         match change(image, &self.conn) {
@@ -311,9 +320,10 @@ impl<'a> Copy<'a> {
         clone: &mut Pair,
         other: Option<&mut Pair>,
         terms: &mut Terms,
+        log: &Log<'_>,
         change: &mut Change<'_>,
     ) -> Result<bool> {
-        self.refill(clone)?;
+        self.refill(clone, &|| log.progress().check())?;
         if sqlite::pragma::<i64>(clone.open(self.live)?, "schema_version")? != terms.cookie {
             return Ok(false);
         }
@@ -340,9 +350,9 @@ fn image<'p>(clone: &'p mut Pair, other: Option<&'p mut Pair>, live: &Live) -> R
 
 /// Copies one database into another, schema cookie and all: a backup gives its destination a cookie of its own, and the
 /// clone's is what tells whether somebody else changed live's schema.
-fn copy(from: &Connection, to: &Connection) -> Result<()> {
+fn copy(from: &Connection, to: &Connection, go_on: GoOn<'_>) -> Result<()> {
     let cookie: i64 = sqlite::pragma(from, "schema_version")?;
-    Backup::new(from, to)?.run()?;
+    Backup::new(from, to)?.run(go_on)?;
     to.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?; // with it, the pragma does nothing
     to.execute_batch(&format!("PRAGMA schema_version = {cookie}"))
         .context(|| format!("writing the schema cookie of {}", sqlite::name(to)))
@@ -350,13 +360,13 @@ fn copy(from: &Connection, to: &Connection) -> Result<()> {
 
 /// Copies an image to where it is no pair: a backup takes over the bytes of page 1 that say how a database is journaled, and
 /// would turn a live database with a rollback journal into one with a WAL.
-fn plain(image: &Connection, live: &Live, path: &Path) -> Result<Connection> {
+fn plain(image: &Connection, live: &Live, path: &Path, go_on: GoOn<'_>) -> Result<Connection> {
     store::remove(path)?;
     drop(store::create_like(&live.path, path)?);
     let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
     let doing = || format!("writing {}", path.display());
     to.execute_batch("PRAGMA synchronous = OFF").context(doing)?;
-    copy(image, &to)?;
+    copy(image, &to, go_on)?;
     to.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).context(doing)?;
     Ok(to)
 }
@@ -418,6 +428,11 @@ fn lock(backup: &Backup<'_>, timeout: Duration, live: &Live) -> Result<()> {
     poll(timeout, live, || backup.step(0))
 }
 
+/// Refuses to hold up writers for longer.
+fn within(max_pause: Duration, pause: Moment) -> Result<()> {
+    if pause.elapsed() > max_pause { Err(exceeded(max_pause)) } else { Ok(()) }
+}
+
 /// The lock that a switch holds.
 struct Held {
     /// Since when it was waited for.
@@ -444,9 +459,7 @@ fn finish(live: &Live, backup: &Backup<'_>, log: &Log<'_>, max_pause: Duration, 
             // One page in all: committed with it.
             Step::Done => return Ok(done(backup, held, lock_wait)),
         }
-        if pause.elapsed() > max_pause {
-            return Err(exceeded(max_pause).into());
-        }
+        within(max_pause, pause)?;
     }
     live.same_file()?;
     live.no_stranger()?;
@@ -483,7 +496,7 @@ pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> R
     let path = image.path().with_extension("plain.db");
     let plain = match target.shape(&writer)?.journal_mode.as_str() {
         "wal" => None,
-        _ => Some(plain(image.open(target)?, target, &path)?),
+        _ => Some(plain(image.open(target)?, target, &path, &|| Ok(()))?),
     };
     let backup = Backup::new(plain.as_ref().map_or_else(|| image.open(target), Ok)?, &writer)?;
     lock(&backup, options.lock_timeout(), target)?;

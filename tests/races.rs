@@ -493,6 +493,15 @@ fn slow_under_the_lock(live: &Path, steps: u64) -> PathBuf {
     folder
 }
 
+/// How far it counts in so many milliseconds, on this machine and in this build.
+fn steps_of(ms: u64) -> u64 {
+    let (conn, start) = (Connection::open_in_memory().unwrap(), Instant::now());
+    let sql =
+        "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 1000000) SELECT max(i) FROM c";
+    conn.query_row(sql, [], |_| Ok(())).unwrap();
+    1_000_000_000 * ms / u64::try_from(start.elapsed().as_micros()).unwrap()
+}
+
 /// Statements that run on beyond `max_pause_ms` under the lock are ended there, and live's writers go on.
 #[test]
 fn a_plan_that_is_too_slow_under_the_lock() {
@@ -518,7 +527,7 @@ fn a_slow_plan_beside_writes_elsewhere() {
     let app = App::new(&format!("PRAGMA journal_mode = wal; {other} INSERT INTO other VALUES (1, 1);"), false);
     app.publish(&format!("{SCHEMA} {other}"), KEEP, &|_| {}).unwrap();
     shell(&app.live, "INSERT INTO users (name) VALUES ('slow');");
-    let folder = slow_under_the_lock(&app.live, 12_000_000);
+    let folder = slow_under_the_lock(&app.live, steps_of(3000));
     let options = format!(r#"{{"journal_mode": "keep", "max_pause_ms": 800, "migrations": {folder:?}}}"#);
     let elsewhere = |line: &Line| {
         if ["check", "catch_up"].contains(&line.step.as_str()) {
@@ -542,7 +551,7 @@ fn a_hosts_slow_plan_and_one_write() {
         let app = App::new(&format!("PRAGMA journal_mode = {mode};"), true);
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
         shell(&app.live, "INSERT INTO users (name) VALUES ('slow');");
-        let folder = slow_under_the_lock(&app.live, 12_000_000);
+        let folder = slow_under_the_lock(&app.live, steps_of(3000));
         let options = format!(r#"{{"journal_mode": "keep", "max_pause_ms": 800, "migrations": {folder:?}}}"#);
         let write = || drop(shell(&app.live, "INSERT INTO users (name) VALUES ('late');"));
         let published = app.publish(CHANGED, &options, &before_the_lock(&app.live, true, write)).unwrap();

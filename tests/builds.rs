@@ -1,6 +1,6 @@
 //! What a build pipeline needs of the engine: its steps in the log, builds that failed, first releases, files by content,
 //! previews, and what a rollback would cost.
-use remy_core::{BuildFailure, Options, Outcome, Progress, Remy};
+use remy_core::{BuildFailure, Line, Options, Outcome, Progress, Remy};
 use remy_tests::{Shell, built_program, shell};
 use serde_json::{Value, json};
 use std::{
@@ -8,6 +8,8 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Mutex,
+    time::Duration,
 };
 
 const V1: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);";
@@ -327,6 +329,49 @@ fn nothing_is_left_of_a_preview_that_is_no_more() {
     fs::write(store(&live).join("previews/killed.db"), "").unwrap();
     app.prune(None, &Options::default()).unwrap();
     assert!(left("previews").is_empty());
+}
+
+/// Live is switched, and the store cannot be settled: what goes live now is not taken for what it was before, and pruned.
+#[test]
+fn a_prune_after_a_switch_that_is_not_settled() {
+    let (dir, live) = fresh();
+    publish(&live, V1, json!({}));
+    let files = dir.path().join("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("app.js"), "1").unwrap();
+    let app = Remy::open(&live).unwrap();
+    // As a disk that fails: the snapshot's name is taken when live is switched, and free again afterwards.
+    let blocked = Mutex::new(None);
+    let block = |line: &Line| {
+        if line.message.starts_with("Switched live") {
+            let intent = "SELECT snapshot FROM switches ORDER BY rowid DESC LIMIT 1";
+            let snapshot = store(&live).join(shell(&store(&live).join("catalog.db"), intent).trim());
+            fs::create_dir(&snapshot).unwrap();
+            *blocked.lock().unwrap() = Some(snapshot);
+        }
+    };
+    let free = || fs::remove_dir(blocked.lock().unwrap().take().expect("it was blocked")).unwrap();
+    let none_is_kept = options(json!({"retention_days": 0}));
+    let staged = app.stage(V2, &options(json!({"preview": "next", "artifacts": files})), Progress::none()).unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    let promoted = app.promote(Some(staged.release), &none_is_kept, Progress::none().on_line(&block)).unwrap();
+    assert!(
+        promoted.log.iter().any(|line| line.message.starts_with("Live is switched; the store will be")),
+        "{promoted:#?}"
+    );
+    assert!(store(&live).join("releases/2/app.js").exists());
+    free();
+    publish(&live, V1, json!({"allow": ["drop"]}));
+
+    // Back to it, where its snapshot is old.
+    std::thread::sleep(Duration::from_millis(5));
+    let back = app.rollback(Some(staged.release), &none_is_kept, Progress::none().on_line(&block)).unwrap();
+    assert!(store(&live).join("releases/2/app.js").exists(), "{back:#?}");
+    free();
+    app.prune(None, &none_is_kept).unwrap();
+    assert!(store(&live).join("releases/2/app.js").exists());
+    assert_eq!(app.releases().unwrap()[0].status, "live");
+    assert!(app.verify().unwrap().ok);
 }
 
 /// What was rehearsed is what goes live, whatever became of the folder since.

@@ -1,7 +1,7 @@
 //! Kills the process at every change of a file that a verb makes, inside the sync of its commit, and under writers.
 use remy_tests::{
     Shell, built_program,
-    cut::{Case, Look, Run, V2, WITH_FILES},
+    cut::{Case, Look, Run, V1, V2, WITH_FILES},
     fault_library, output,
     rounds::{Random, rounds},
     shell, stdout,
@@ -81,6 +81,15 @@ fn a_stage() {
 }
 
 #[test]
+fn a_preview() {
+    const NEXT: &str = r#"{"allow":["drop"],"preview":"next"}"#;
+    kill(&Case::new(PUBLISHED, &["stage", V2, NEXT]), "kill", 5);
+    let made: &[&[&str]] = &[&["stage", V2, NEXT]];
+    kill(&Case::new(made, &["stage", V1, NEXT]), "kill", 1);
+    kill(&Case::with("wal", true, made, &["stage", V1, NEXT]), "kill", 5);
+}
+
+#[test]
 fn a_prune() {
     let published: &[&[&str]] = &[&["publish", V2], &["rollback"], &["promote", "2"], &["rollback"], &["promote", "2"]];
     kill(&Case::new(published, &["prune", "30", r#"{"keep_releases":1}"#]), "kill", 1);
@@ -98,6 +107,7 @@ fn a_dev_session() {
     kill(&Case::new(started, &["dev_reset", "d"]), "kill", 3);
     kill(&Case::with("wal", true, started, &["dev_reset", "d"]), "kill", 7);
     kill(&Case::new(started, &["dev_truncate", "d"]), "kill", 1);
+    kill(&Case::new(started, &["dev_stop", "d"]), "kill", 1);
 }
 
 /// Kills the verb inside each sync of `file` while a shell has live open, so that what is in the WAL is not looked at

@@ -132,8 +132,10 @@ impl Case {
         }
         for arguments in before {
             let mut arguments = arguments.to_vec();
-            arguments.resize(2, "");
-            arguments.push(options);
+            if arguments.len() < 3 {
+                arguments.resize(2, "");
+                arguments.push(options);
+            }
             case.must(&db, &arguments, "the verbs before");
         }
         case.before = World::of(&db);
@@ -286,6 +288,7 @@ impl Case {
         let releases = self.must(db, &["publish", NEXT, self.options], what);
         let previous = releases["previous"].as_i64().unwrap_or_else(|| panic!("{what}: {releases}"));
         let releases = self.releases(db, what);
+        self.copies_are_who_they_are(db, what);
         let taken = self.snapshot(db, &releases, previous, what);
         let now = World { dev: dev_state(db), ..taken };
         match &found {
@@ -303,7 +306,11 @@ impl Case {
         // A catalog that went before live would have a release that was never live, or is not any more. (Detached, live has
         // no history: what was live is superseded by live as it stands.)
         for entry in releases.as_array().into_iter().flatten().filter(|_| self.name() != "detach") {
-            let kept = entry["status"] != "superseded" || !entry["database"].is_null() || !entry["pruned_at"].is_null();
+            let was_a_preview = entry["live_at"].is_null() && !entry["preview"].is_null();
+            let kept = entry["status"] != "superseded"
+                || !entry["database"].is_null()
+                || !entry["pruned_at"].is_null()
+                || was_a_preview;
             assert!(kept, "{what}: a release that was live has no database: {entry}");
         }
         for database in databases(&releases) {
@@ -364,6 +371,29 @@ impl Case {
             );
             let header = fs::read(&path).expect("a snapshot");
             assert_eq!(header[18..20], [1, 1], "{what}: the journal mode of {database}");
+        }
+    }
+
+    /// Every preview's database is of the release that it is said to be of, and none of them, and no dev session's, is nobody's.
+    fn copies_are_who_they_are(&self, db: &Path, what: &str) {
+        let (store, catalog) = (store(db), store(db).join("catalog.db"));
+        for (folder, named) in [
+            ("previews", "SELECT preview, release FROM releases WHERE status = 'preview'"),
+            ("dev", "SELECT name, '' FROM dev WHERE status = 'dev'"),
+        ] {
+            let named = shell(&catalog, named);
+            let mut found = Vec::new();
+            for entry in fs::read_dir(store.join(folder)).expect("a folder of the store") {
+                let path = entry.expect("an entry").path();
+                if path.extension().is_some_and(|extension| extension == "db") {
+                    let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+                    let release =
+                        if folder == "dev" { "\n".into() } else { shell(&path, "SELECT release FROM _remy_release") };
+                    found.push(format!("{name}|{release}"));
+                }
+            }
+            found.sort();
+            assert_eq!(found.concat(), named, "{what}: {folder}");
         }
     }
 
@@ -466,9 +496,10 @@ fn live_release(history: &str) -> Option<i64> {
     history.lines().find_map(|line| line.strip_suffix(" live")).and_then(|number| number.parse().ok())
 }
 
+/// The snapshots.
 fn databases(releases: &Value) -> Vec<String> {
-    let all = releases.as_array().into_iter().flatten();
-    all.filter_map(|entry| entry["database"].as_str()).map(str::to_owned).collect()
+    let all = releases.as_array().into_iter().flatten().filter_map(|entry| entry["database"].as_str());
+    all.filter(|database| database.starts_with("snapshots/")).map(str::to_owned).collect()
 }
 
 fn look_at(db: &Path) {

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::PathBuf,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 const V1: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);";
@@ -236,4 +237,20 @@ fn a_dev_session_takes_its_own_store_with_it() {
     app.remy().dev_stop("ann").unwrap();
     assert!(!fs::exists(&own).unwrap());
     assert!(fs::read_dir(app.store("dev")).unwrap().next().is_none());
+}
+
+/// Two verbs at once are the first of all, and the other one is making the catalog.
+#[test]
+fn a_catalog_that_another_process_is_making() {
+    let app = App::new();
+    fs::create_dir(app.store("")).unwrap();
+    fs::write(app.store("catalog.db"), "").unwrap();
+    let mut other = Shell::open(&app.store("catalog.db"));
+    assert_eq!(other.ask("BEGIN IMMEDIATE;"), "");
+    let ends = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(400));
+        other.ask("ROLLBACK;")
+    });
+    assert_eq!(app.publish(V2).status, "live");
+    assert_eq!(ends.join().unwrap(), "");
 }

@@ -719,11 +719,7 @@ fn a_rollback_journal_that_is_nearly_always_locked() {
     for by_host in [false, true] {
         let app = App::new("PRAGMA journal_mode = delete;", by_host);
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
-        let mut python = Client::python(&app.live);
-        let hold = r#"def hold():\n  import time\n  global stop, held\n  stop, held, own = False, 0, connect()\n  while not stop:\n    own.execute("BEGIN EXCLUSIVE")\n    time.sleep(.15)\n    own.execute("COMMIT")\n    held += 1\n    time.sleep(.003)"#;
-        assert_eq!(python.ask(&format!("exec('''{hold}''', globals())")), "None");
-        python.ask("__import__('threading').Thread(target=hold, daemon=True).start()");
-        std::thread::sleep(Duration::from_millis(100));
+        let mut python = holding(&app.live, "EXCLUSIVE");
         let options = r#"{"journal_mode": "keep", "max_pause_ms": 2000, "lock_timeout_ms": 20000}"#;
         let published = app.publish(CHANGED, options, &|_| {}).unwrap();
         assert_eq!(published.switch.unwrap().attempts, 1);
@@ -733,4 +729,25 @@ fn a_rollback_journal_that_is_nearly_always_locked() {
         let held: u32 = python.ask("held").parse().unwrap();
         assert!(held > 3, "{held}");
     }
+}
+
+/// The pragma reads before it writes, where SQLite does not wait for a writer.
+#[test]
+fn wal_is_turned_on_in_between() {
+    let app = App::new("PRAGMA journal_mode = delete;", false);
+    let mut python = holding(&app.live, "IMMEDIATE");
+    app.publish(CHANGED, "", &|_| {}).unwrap();
+    assert_eq!(shell(&app.live, "PRAGMA journal_mode"), "wal\n");
+    python.ask("stop = True");
+}
+
+/// A client that leaves a rollback journal alone for 3 ms at a time.
+fn holding(live: &Path, how: &str) -> Client {
+    let mut python = Client::python(live);
+    let hold = r#"def hold():\n  import time\n  global stop, held\n  stop, held, own = False, 0, connect()\n  while not stop:\n    own.execute("BEGIN EXCLUSIVE")\n    time.sleep(.15)\n    own.execute("COMMIT")\n    held += 1\n    time.sleep(.003)"#;
+    let hold = hold.replace("EXCLUSIVE", how);
+    assert_eq!(python.ask(&format!("exec('''{hold}''', globals())")), "None");
+    python.ask("__import__('threading').Thread(target=hold, daemon=True).start()");
+    std::thread::sleep(Duration::from_millis(100));
+    python
 }

@@ -1,5 +1,6 @@
 //! Artifacts: the files that are kept with a release, as a folder of hard links to objects.
 use crate::{
+    copy,
     error::{Context, Error, Result},
     settle::{self, Content},
     store::{self, Store},
@@ -110,8 +111,7 @@ impl<'a> Keeping<'a> {
     fn file(&mut self, from: &Path, to: &Path, name: PathBuf) -> Result<()> {
         let doing = || format!("keeping {}", from.display());
         let runs = fs::metadata(from).context(doing)?.mode() & 0o100 != 0;
-        let mut source = fs::File::open(from).context(doing)?;
-        let mut content = settle::hash_of(&mut source, &mut std::io::sink()).context(doing)?;
+        let mut content = copy::reading(from, |mut source| settle::hash_of(&mut source, &mut std::io::sink()))?;
         if !self.has(&self.object(&content, runs), &content) {
             content = self.add_object(from, runs)?;
         }
@@ -138,11 +138,11 @@ impl<'a> Keeping<'a> {
         // Recovery empties this folder of what a process leaves that is killed.
         let new = self.store.path(&format!("work/object-{}", self.waiting.len()));
         store::remove(&new)?;
-        let mut file = self.store.create(&new)?;
-        let copied = fs::File::open(from)
-            .and_then(|mut source| settle::hash_of(&mut source, &mut file))
-            .context(|| format!("copying {} to {}", from.display(), new.display()))
-            .and_then(|content| self.store.protect_object(&new, runs).map(|()| content));
+        let file = self.store.create(&new)?;
+        let copied = copy::reading(from, |mut source| {
+            settle::hash_of(&mut source, &mut fs::OpenOptions::new().write(true).open(&new)?)
+        })
+        .and_then(|content| self.store.protect_object(&new, runs).map(|()| content));
         let content = match copied {
             Ok(content) => content,
             Err(e) => {

@@ -12,9 +12,9 @@ use crate::{
     log::Log,
     options::Options,
     pair::Pair,
-    sqlite,
+    sqlite::{self, is_busy},
     store::{self, Store},
-    switch::{Ended, Failure, exceeded, is_busy, lock_timeout},
+    switch::{Ended, Failure, exceeded, lock_timeout},
 };
 use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{

@@ -13,6 +13,9 @@ use std::{path::Path, time::Duration};
 /// The format that this version writes, in `user_version`. A newer one is refused.
 const FORMAT: i64 = 2;
 
+/// How long another process may be at work on the catalog.
+const WAIT: Duration = Duration::from_secs(10);
+
 /// What brings a catalog of format n to n + 1, from format 1 on.
 const UPGRADES: &[&str] = &["ALTER TABLE releases ADD COLUMN preview TEXT"];
 
@@ -192,10 +195,10 @@ impl Catalog {
     pub(crate) fn open(path: &Path, live: &Live) -> Result<Self> {
         let shown = || format!("opening the catalog {}", path.display());
         let conn = store::open_catalog(path, live).context(shown)?;
-        conn.busy_timeout(Duration::from_secs(10)).context(shown)?;
+        conn.busy_timeout(WAIT).context(shown)?;
         let version = format_of(&conn, path)?;
         // WAL, so that a line of a log costs no fsync; what must be durable says so itself.
-        conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).context(shown)?;
+        sqlite::to_wal(&conn, WAIT).context(shown)?;
         conn.execute_batch("PRAGMA synchronous = NORMAL").context(shown)?;
         if version < FORMAT {
             bring_up_to_date(&conn, path, live)?;
@@ -297,7 +300,10 @@ impl Catalog {
                 "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'preview' AND preview = ?1",
                 params![name, clock::now()],
             )?;
-            conn.execute("UPDATE releases SET status = 'preview', preview = ?2 WHERE release = ?1", params![release, name])
+            conn.execute(
+                "UPDATE releases SET status = 'preview', preview = ?2, superseded_at = NULL WHERE release = ?1",
+                params![release, name],
+            )
         })?;
         Ok(())
     }

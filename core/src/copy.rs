@@ -5,7 +5,7 @@
 //! the application's pipes and locks; `close_range(…, CLOSE_RANGE_UNSHARE)` starts with none but 0, 1 and 2.)
 use crate::{
     error::{Context, Error, Result},
-    live::{Identity, Live},
+    live::{self, Identity, Live},
     sqlite,
     wal::{Frames, Wal},
 };
@@ -45,6 +45,13 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Option<Result<T>> 
             .join()
             .unwrap_or_else(|_| Some(Err(Error::internal("a copying thread panicked"))))
     })
+}
+
+/// Reads a file of somebody's. It may be a database that this process has open, whose locks closing it would drop: so that is done
+/// in a descriptor table of its own.
+pub(crate) fn reading<T: Send>(path: &Path, read: impl Fn(File) -> std::io::Result<T> + Sync) -> Result<T> {
+    let run = || File::open(path).and_then(&read).context(|| format!("reading {}", path.display()));
+    apart(run).unwrap_or_else(|| live::not_open_here(path).and_then(|()| run()))
 }
 
 /// A reader of live's main file: on a descriptor of its own, in a table of its own.

@@ -138,6 +138,12 @@ fn remove(store: &Store, place: &str) -> Result<()> {
     store::remove_folder(&store.path(&format!("{place}-remy")))
 }
 
+/// Removes what is left of sessions that are no more, or were cut off before they were recorded.
+pub(crate) fn tidy(store: &Store) -> Result<()> {
+    let running = store.catalog.dev_sessions()?.into_iter().filter(|session| session.status == "dev");
+    store.remove_all_but("dev", &running.map(|session| session.name).collect::<Vec<_>>())
+}
+
 /// Every session, newest first.
 pub(crate) fn list(live: &Live) -> Result<Vec<Dev>> {
     match Store::open(live)? {

@@ -44,6 +44,11 @@ pub fn init() {
     });
 }
 
+/// Whether the process runs on the embedded engine, which another SQLite library of the process may stand beside.
+pub(crate) fn is_embedded() -> bool {
+    ROUTINES.get().is_some()
+}
+
 /// What the embedded engine has beside the table. An error where the process runs on a host's SQLite.
 pub(crate) fn routines() -> Result<&'static Routines> {
     ROUTINES.get().ok_or_else(|| Error::internal("this process runs on a host's SQLite, not on the embedded engine"))

@@ -3,6 +3,7 @@
 //! Nothing but SQLite opens the file in this process. Closing any other descriptor of it would drop every POSIX lock
 //! that the process holds on it, its connections' included; that lost commits within seconds.
 use crate::{
+    engine,
     error::{Context, Error, Result},
     gather, sqlite,
 };
@@ -241,37 +242,13 @@ impl Live {
     /// Refuses where another SQLite library of this process has live open: closing a file there drops the locks here.
     pub(crate) fn no_stranger(&self) -> Result<()> {
         let found = match self.access {
-            Access::Pages => self.stranger_has_descriptor()?,
+            Access::Pages => stranger_has_descriptor(self.identity)?,
             Access::Backup => self.mapped_twice()?,
         };
         if !found {
             return Ok(());
         }
-        Err(Error::live_in_use(format!(
-            "this process has {} open through another SQLite library, or by hand",
-            self.path.display()
-        ))
-        .state("Live is unchanged")
-        .hint("Two SQLite libraries in one process drop each other's locks: close it there, or run remy in a process of its own"))
-    }
-
-    /// Descriptors of live in this process, less those of the embedded engine. The engine opens and closes some while we
-    /// count, so a difference has to show three times.
-    fn stranger_has_descriptor(&self) -> Result<bool> {
-        for _ in 0..3 {
-            let mut all = 0;
-            for entry in fs::read_dir("/proc/thread-self/fd").map_err(no_proc)? {
-                let Ok(entry) = entry else { continue };
-                // Follows the link without opening the file.
-                if fs::metadata(entry.path()).is_ok_and(|m| Identity::of(&m) == self.identity) {
-                    all += 1;
-                }
-            }
-            if all <= sqlite::descriptors(self.identity.device, self.identity.inode)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Err(in_use(&self.path).state("Live is unchanged"))
     }
 
     /// Whether two libraries have mapped live's wal-index: each maps its first part once.
@@ -317,6 +294,62 @@ impl Live {
     pub(crate) fn vfs(&self) -> Option<&CStr> {
         self.vfs.as_deref()
     }
+}
+
+/// Descriptors of a file in this process, less those of the embedded engine. The engine opens and closes some while we
+/// count, so a difference has to show three times.
+fn stranger_has_descriptor(file: Identity) -> Result<bool> {
+    for _ in 0..3 {
+        if descriptors(file)? <= sqlite::descriptors(file.device, file.inode)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// How many descriptors this process has of a file.
+fn descriptors(file: Identity) -> Result<usize> {
+    let mut all = 0;
+    for entry in fs::read_dir("/proc/thread-self/fd").map_err(no_proc)? {
+        let Ok(entry) = entry else { continue };
+        // Follows the link without opening the file.
+        if fs::metadata(entry.path()).is_ok_and(|m| Identity::of(&m) == file) {
+            all += 1;
+        }
+    }
+    Ok(all)
+}
+
+/// Refuses a file that this process has open: closing it once more would drop the locks of whoever has.
+pub(crate) fn not_open_here(path: &Path) -> Result<()> {
+    let file = Identity::of(&fs::metadata(path).context(|| format!("looking at {}", path.display()))?);
+    if descriptors(file)? == 0 { Ok(()) } else { Err(in_use(path)) }
+}
+
+fn in_use(path: &Path) -> Error {
+    Error::live_in_use(format!(
+        "this process has {} open through another SQLite library, or by hand",
+        path.display()
+    ))
+    .hint("Two SQLite libraries in one process drop each other's locks: close it there, or run remy in a process of its own")
+}
+
+/// Reads a database that is neither live nor of a store. It may be one that the process has open by another SQLite library:
+/// that one's locks are not to be dropped by closing it here.
+pub(crate) fn reading_database<T>(path: &Path, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    let doing = || format!("opening {}", path.display());
+    let file = Identity::of(&fs::metadata(path).context(doing)?);
+    let has_stranger = || Ok::<_, Error>(engine::is_embedded() && stranger_has_descriptor(file)?);
+    if has_stranger()? {
+        return Err(in_use(path));
+    }
+    let conn = ManuallyDrop::new(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).context(doing)?);
+    let done = read(&conn);
+    // Somebody may have opened it meanwhile: then it stays open, as a connection to live does.
+    if matches!(has_stranger(), Ok(false)) {
+        drop(ManuallyDrop::into_inner(conn));
+    }
+    done
 }
 
 /// Refuses a file that a store keeps: with WAL turned on it would not be the snapshot any more that its catalog knows.

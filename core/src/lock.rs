@@ -7,7 +7,21 @@ use crate::{
 use std::{fs::File, os::fd::AsRawFd, path::Path, time::Duration};
 
 /// Held until dropped; the kernel lets it go when the process dies.
-pub(crate) struct Lock(#[expect(dead_code, reason = "closing it is what unlocks")] File);
+pub(crate) struct Lock {
+    file: File,
+    /// Whose it is: a child of a fork has it open, too, and the lock with it.
+    pid: u32,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it would not do: a child that was forked meanwhile would keep the lock for as long as it lives.
+        if self.pid == std::process::id() {
+            // SAFETY: the descriptor is open.
+            unsafe { libc::flock(self.file.as_raw_fd(), libc::LOCK_UN) };
+        }
+    }
+}
 
 impl Lock {
     /// Waits up to `timeout` for the lock on `file`, which is opened close-on-exec (as every file of Rust's is), or until the
@@ -17,7 +31,7 @@ impl Lock {
         loop {
             // SAFETY: the descriptor is open as long as `file` is.
             if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-                return Ok(Self(file));
+                return Ok(Self { file, pid: std::process::id() });
             }
             let e = std::io::Error::last_os_error();
             if e.kind() != std::io::ErrorKind::WouldBlock {

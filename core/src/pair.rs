@@ -110,7 +110,7 @@ impl Pair {
         let base = File::open(&self.path).context(|| format!("opening {}", self.path.display()))?;
         let wal = Wal::open_at(hidden(&self.path))?;
         let frames = wal.as_ref().map(Wal::own_frames).transpose()?.unwrap_or_default();
-        Ok(Image { base, wal, frames, pages, page_size, cookie })
+        Ok(Image { path: self.path.clone(), base, wal, frames, pages, page_size, cookie })
     }
 }
 
@@ -127,6 +127,7 @@ impl Drop for Pair {
 
 /// The pages that live is to have.
 pub(crate) struct Image {
+    path: PathBuf,
     base: File,
     wal: Option<Wal>,
     frames: Frames,
@@ -152,7 +153,7 @@ impl Image {
             _ => self
                 .base
                 .read_exact_at(buffer, u64::from(page - 1) * u64::from(self.page_size))
-                .context(|| format!("reading page {page} of the rehearsed image")),
+                .context(|| format!("reading page {page} of the image {}", self.path.display())),
         }
     }
 

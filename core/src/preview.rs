@@ -5,6 +5,7 @@ use crate::{
     error::{Context, Result},
     job::Job,
     live::Access,
+    marker,
     pair::Pair,
     store::{self, Store},
     switch,
@@ -25,25 +26,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 /// Also the store of one that somebody published into.
 pub(crate) fn tidy(store: &Store) -> Result<()> {
     let names: Vec<_> = store.catalog.previews()?.into_iter().map(|(_, name, _)| name).collect();
-    let folder = store.path("previews");
-    let doing = || format!("reading {}", folder.display());
-    for entry in fs::read_dir(&folder).context(doing)? {
-        let entry = entry.context(doing)?;
-        let file = entry.file_name();
-        let file = file.to_string_lossy();
-        let is_of = |name: &String| {
-            file.strip_prefix(name.as_str()).is_some_and(|rest| rest == ".db" || rest.starts_with(".db-"))
-        };
-        if names.iter().any(is_of) {
-            continue;
-        }
-        if entry.file_type().context(doing)?.is_dir() {
-            store::remove_folder(&entry.path())?;
-        } else {
-            store::remove(&entry.path())?;
-        }
-    }
-    Ok(())
+    store.remove_all_but("previews", &names)
 }
 
 /// Makes the rehearsed image the database of a preview. Connections that have an earlier one of that name open stay valid.
@@ -58,11 +41,24 @@ pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
             let (now, then) = (job.live.shape(image.open(job.live)?)?, old.shape(&*old.connect()?)?);
             (now.page_size, now.encoding) == (then.page_size, then.encoding)
         };
+        // Durably, and before its database is another's: a process that dies here leaves no release that is said to be there to try,
+        // and is not.
+        let replaced = store.catalog.previews()?.into_iter().find(|(_, of, _)| of == name).map(|(release, ..)| release);
+        if let Some(release) = replaced {
+            store.catalog.end_preview(release)?;
+        }
         if same_shape {
-            return match old.access {
+            let done = match old.access {
                 Access::Pages => switch::overwrite(&old, image, job.options),
                 Access::Backup => crate::backup::overwrite(&old, image, job.options),
             };
+            if let (Err(_), Some(release)) = (&done, replaced) {
+                let found = marker::read(&*old.connect()?)?.map(|marker| marker.release);
+                if found == Some(release) {
+                    store.catalog.set_preview(release, name)?;
+                }
+            }
+            return done;
         }
         drop(old);
         store.remove_database(&path)?;

@@ -5,7 +5,7 @@
 use crate::{
     artifacts,
     catalog::{Intent, Release},
-    clone,
+    clone, dev,
     error::{Context, Error, Result},
     live::Live,
     lock::Lock,
@@ -211,6 +211,7 @@ fn clear(store: &Store) -> Result<()> {
         store.remove_database(&store.path(&snapshot.path))?;
     }
     preview::tidy(store)?;
+    dev::tidy(store)?;
     let work = store.path("work");
     for entry in fs::read_dir(&work).context(|| format!("reading {}", work.display()))? {
         store::remove(&entry.context(|| format!("reading {}", work.display()))?.path())?;
@@ -263,11 +264,8 @@ fn to_wal(live: &Live, conn: &Connection, timeout: Duration) -> Result<()> {
     if live.shape(conn)?.journal_mode == "wal" {
         return Ok(());
     }
-    sqlite::wait_for_locks(conn, timeout)?;
-    let mode: String = conn
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .context(|| format!("turning on WAL for {}", live.shown()))
-        .map_err(|e| {
+    let mode =
+        sqlite::to_wal(conn, timeout).context(|| format!("turning on WAL for {}", live.shown())).map_err(|e| {
             e.state("Live is unchanged")
                 .hint("This needs a moment without readers and writers; or set journal_mode to keep")
         })?;

@@ -26,6 +26,10 @@ pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result
 
 /// Prunes after a switch. Live is what it should be, so a failure is only noted.
 pub(crate) fn after_switch(job: &Job<'_>) {
+    // A switch that could not be settled: the catalog does not know yet what is live, and would have the code of it removed.
+    if !job.begun.store.catalog.open_intents().is_ok_and(|open| open.is_empty()) {
+        return;
+    }
     // The release that was live a moment ago, and what a rollback would go to now: after a rollback, one further back.
     let pruned = rollback::target(&job.begun.store.catalog, job.marker.release).and_then(|target| {
         let keep: Vec<_> = target.into_iter().chain([job.begun.release]).collect();

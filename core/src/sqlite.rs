@@ -4,7 +4,7 @@ use crate::{
     engine,
     error::{Context, Error, Result},
 };
-use rusqlite::{Connection, ffi};
+use rusqlite::{Connection, ErrorCode, ffi};
 use std::{
     ffi::{CStr, CString, c_int, c_void},
     ptr,
@@ -44,6 +44,23 @@ pub(crate) fn wait_for_locks(conn: &Connection, timeout: Duration) -> Result<()>
     // SAFETY: the handle is open. The argument is a number, and nobody takes it for a pointer; the handler calls no SQLite.
     let code = unsafe { ffi::sqlite3_busy_handler(conn.handle(), Some(wait), ptr::without_provenance_mut(timeout_ms)) };
     if code == ffi::SQLITE_OK { Ok(()) } else { Err(failure(conn, code).into()) }
+}
+
+/// Puts a database into WAL mode, and says in which it is then. Tried until `timeout` has passed: the pragma makes a read lock a write
+/// lock, where SQLite asks no busy handler.
+pub(crate) fn to_wal(conn: &Connection, timeout: Duration) -> rusqlite::Result<String> {
+    let start = Moment::now();
+    loop {
+        match conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(e) if is_busy(&e) && start.elapsed() < timeout => std::thread::sleep(Duration::from_millis(1)),
+            done => return done,
+        }
+    }
+}
+
+/// Whether somebody else holds a lock.
+pub(crate) fn is_busy(e: &rusqlite::Error) -> bool {
+    matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// Commits one page rewritten as it is, after a COMMIT that failed or died. A commit frame that was written but not synced

@@ -128,6 +128,29 @@ impl Store {
         Lock::take(file, &path, timeout, progress)
     }
 
+    /// Removes from a folder of databases all but those of these names, each with what SQLite and a store of its own keep beside it.
+    pub(crate) fn remove_all_but(&self, folder: &str, names: &[String]) -> Result<()> {
+        let folder = self.path(folder);
+        let doing = || format!("reading {}", folder.display());
+        for entry in std::fs::read_dir(&folder).context(doing)? {
+            let entry = entry.context(doing)?;
+            let file = entry.file_name();
+            let file = file.to_string_lossy();
+            let is_of = |name: &String| {
+                file.strip_prefix(name.as_str()).is_some_and(|rest| rest == ".db" || rest.starts_with(".db-"))
+            };
+            if names.iter().any(is_of) {
+                continue;
+            }
+            if entry.file_type().context(doing)?.is_dir() {
+                remove_folder(&entry.path())?;
+            } else {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// A path of the store's, in full.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)

@@ -21,10 +21,9 @@ use crate::{
     options::Options,
     pair::{Image, Pair},
     progress::Progress,
-    sqlite::{self, Deadline},
+    sqlite::{self, Deadline, is_busy},
     store, wal,
 };
-use rusqlite::ErrorCode;
 use std::time::Duration;
 
 /// A round that leaves no more pages than this is the last one.
@@ -575,11 +574,6 @@ impl<'a> Writer<'a> {
             let _ = self.conn.execute_batch("ROLLBACK");
         }
     }
-}
-
-/// Whether somebody else holds a lock.
-pub(crate) fn is_busy(e: &rusqlite::Error) -> bool {
-    matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// Makes `target`, a database that nobody's release is, equal to the image, under its open connections.

@@ -1,14 +1,15 @@
 //! What remy opens and closes in the process of an application: nothing of it may drop the application's locks, or keep
 //! its pipes open.
-use crate::{SCHEMA, WRITES, database_with_writers};
-use remy_core::{Options, Progress, Remy};
+use crate::{SCHEMA, WRITES, database, database_with_writers};
+use remy_core::{Line, Options, Progress, Remy};
 use remy_tests::shell;
 use rusqlite::Connection;
 use std::{
     fs::{self, File},
     os::fd::AsRawFd,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    process::Command,
+    sync::atomic::{AtomicBool, AtomicI32, Ordering},
 };
 
 /// The application has live open through the engine that remy uses, all the while. Were a descriptor of live closed in this
@@ -48,6 +49,82 @@ fn no_verb_drops_the_locks_of_the_application() {
     go_on("rollback");
     remy.detach().unwrap();
     go_on("detach");
+}
+
+/// The application has another database open through an SQLite of its own, in the middle of a transaction. Nobody else gets in
+/// because remy has read it: as a declared schema, or as one of the files that are kept with a release.
+#[test]
+fn a_database_that_is_read_stays_locked() {
+    let (folder, path) = database();
+    let files = folder.path().join("files");
+    fs::create_dir(&files).unwrap();
+    let other = files.join("other.db");
+    shell(&other, "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT)");
+    let held = File::options().read(true).write(true).open(&other).unwrap();
+    // SAFETY: all-zero is a valid flock; the descriptor is open.
+    let locked = unsafe {
+        let mut reserved: libc::flock = std::mem::zeroed();
+        reserved.l_type = libc::F_WRLCK as i16;
+        reserved.l_start = 0x4000_0001; // SQLite's byte for who is about to write
+        reserved.l_len = 1;
+        libc::fcntl(held.as_raw_fd(), libc::F_SETLK, &raw const reserved)
+    };
+    assert_eq!(locked, 0);
+    let is_locked = || {
+        let tried = Command::new("sqlite3").arg(&other).arg("BEGIN IMMEDIATE").output().unwrap();
+        String::from_utf8_lossy(&tried.stderr).contains("locked")
+    };
+    assert!(is_locked());
+    let remy = Remy::open(&path).unwrap();
+    let e = remy.diff(other.to_str().unwrap(), &Options::default()).unwrap_err();
+    assert_eq!(e.code(), "live_in_use", "{e}");
+    assert!(e.to_string().contains("other.db") && e.to_string().contains("Nothing was done"), "{e}");
+    assert!(is_locked(), "after a diff");
+    let options = Options::from_json(&format!(r#"{{"artifacts": {files:?}}}"#)).unwrap();
+    for _ in 0..2 {
+        remy.publish(SCHEMA, &options, Progress::none()).unwrap();
+        assert!(is_locked(), "after a publish");
+    }
+    drop(held);
+    assert!(!is_locked());
+    shell(&other, "CREATE TABLE more (a)");
+    assert_eq!(remy.diff(other.to_str().unwrap(), &Options::default()).unwrap().len(), 1);
+}
+
+/// The application forks while a verb is at work, and the child stays: the store is not locked for as long as it lives.
+#[test]
+fn a_child_that_was_forked_meanwhile() {
+    let (_folder, path) = database();
+    let remy = Remy::open(&path).unwrap();
+    let child = AtomicI32::new(0);
+    let fork = |_: &Line| {
+        if child.load(Ordering::Relaxed) == 0 {
+            // SAFETY: the child calls nothing but sleep and _exit, which may be called there.
+            child.store(
+                unsafe {
+                    match libc::fork() {
+                        0 => {
+                            libc::sleep(30);
+                            libc::_exit(0)
+                        }
+                        child => child,
+                    }
+                },
+                Ordering::Relaxed,
+            );
+        }
+    };
+    remy.publish(SCHEMA, &Options::default(), Progress::none().on_line(&fork)).unwrap();
+    let options = Options::from_json(r#"{"lock_timeout_ms": 300}"#).unwrap();
+    let published = remy.publish(SCHEMA, &options, Progress::none());
+    let child = child.into_inner();
+    assert!(child > 0);
+    // SAFETY: ends the child of this test, and takes note of it.
+    unsafe {
+        libc::kill(child, libc::SIGKILL);
+        libc::waitpid(child, std::ptr::null_mut(), 0);
+    }
+    assert_eq!(published.unwrap().status, "live");
 }
 
 /// Live's main file is copied by a thread with a table of descriptors of its own, which holds none of the application's: a pipe

@@ -6,10 +6,11 @@ use super::{
 };
 use crate::{
     error::{Context, Error, Result},
+    live,
     options::Options,
     prepared::{Prepared, Script},
 };
-use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, ffi};
+use rusqlite::{Connection, OptionalExtension, config::DbConfig, ffi};
 use std::{
     ffi::{CString, c_char, c_int, c_void},
     fmt,
@@ -214,9 +215,11 @@ fn from_database(path: &Path, source: &Source, ignore: &[String]) -> Result<Sche
         Ok(_) => {}
     }
     let doing = || format!("reading {source}");
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).context(doing)?;
-    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
-    introspect::read(&conn, ignore)
+    live::reading_database(path, |conn| {
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
+        introspect::read(conn, ignore)
+    })
+    .map_err(|e| e.state("Nothing was done"))
 }
 
 /// The renames that comments inside the statements of a schema tell.

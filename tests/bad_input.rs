@@ -752,3 +752,94 @@ fn a_disk_too_small_for_a_clone() {
     let options = format!(r#"{{"margin_bytes": {}}}"#, u64::MAX / 2);
     App::new().refuses("io", &["free", "margin_bytes"], |app| app.publish(SCHEMA, &options));
 }
+
+#[test]
+fn a_name_that_two_others_say_they_had() {
+    let app = App::new();
+    let schema =
+        |columns: &str| SCHEMA.replace("name TEXT, age", &format!("{columns}, age")).replace("(name);", "(age);");
+    let drop = r#"{"allow": ["drop"]}"#;
+    let both = schema("\n-- @renamed from=name\na TEXT,\n-- @renamed from=name\nb TEXT");
+    app.refuses("invalid_argument", &["users.name", "both a and b"], |app| app.publish(&both, drop));
+    let told = r#"{"allow": ["drop"], "renames": ["users.name=a", "users.name=b"]}"#;
+    app.refuses("invalid_argument", &["users.name", "both a and b"], |app| {
+        app.publish(&schema("a TEXT, b TEXT"), told)
+    });
+    // The old name is declared, too: were it taken at its word, it would be empty, and nobody asked.
+    let beside = schema("\n-- @renamed from=name\na TEXT,\nname TEXT");
+    app.refuses("ambiguous_rename", &["users.a", "users.name", "Take out the comment"], |app| {
+        app.publish(&beside, drop)
+    });
+    let tables = format!("{SCHEMA}\n-- @renamed from=teams\nCREATE TABLE groups (id INTEGER PRIMARY KEY, title TEXT);");
+    app.refuses("ambiguous_rename", &["groups", "teams"], |app| app.publish(&tables, drop));
+    // Said by an option it is meant; and names that change places are each other's.
+    app.publish(&schema("a TEXT, name TEXT"), r#"{"renames": ["users.name=a"]}"#).unwrap();
+    assert_eq!(shell(&app.live, "SELECT a, name IS NULL FROM users WHERE id = 1"), "x|1\n");
+    let swapped = schema("\n-- @renamed from=name\na TEXT,\n-- @renamed from=a\nname TEXT");
+    app.publish(&swapped, drop).unwrap();
+}
+
+#[test]
+fn a_pipe_and_an_empty_text_for_a_schema() {
+    let app = App::new();
+    let pipe = app.live.with_file_name("schema.sql");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    app.refuses("not_found", &["schema.sql", "not a file"], |app| app.publish(pipe.to_str().unwrap(), "{}"));
+    app.refuses("invalid_argument", &["empty text"], |app| app.publish("", "{}"));
+}
+
+/// A dry run tells the number that the release would have: after those that failed, and after live's own, which is adopted.
+#[test]
+fn the_number_of_a_dry_run() {
+    let app = App::new();
+    let next = format!("{SCHEMA} CREATE TABLE next (a);");
+    let dry = |options: &str| app.publish(&next, options).unwrap().release;
+    assert_eq!(dry(r#"{"dry_run": true}"#), 2);
+    assert_eq!(dry("{}"), 2);
+    app.publish("CREATE TABLE users (id INTEGER PRIMARY KEY, team TEXT);", "{}").unwrap_err();
+    assert_eq!(dry(r#"{"dry_run": true}"#), 4);
+    let options = Options::from_json(r#"{"dry_run": true}"#).unwrap();
+    assert_eq!(app.remy().rollback(None, &options, Progress::none()).unwrap().release, 4);
+    assert_eq!(app.remy().rollback(None, &Options::default(), Progress::none()).unwrap().release, 4);
+}
+
+#[test]
+fn a_marker_that_is_gone_or_is_not_remys() {
+    let app = App::new();
+    app.goes_on();
+    shell(&app.live, "DELETE FROM _remy_release");
+    let verified = app.remy().verify().unwrap();
+    let wrong: Vec<_> = verified.checked.iter().filter(|c| !c.ok).filter_map(|c| c.message.as_deref()).collect();
+    assert_eq!(wrong.len(), 1, "{verified:#?}");
+    assert!(wrong[0].contains("Release 2 was live here, and live does not carry its marker"), "{wrong:?}");
+    shell(&app.live, "DROP TABLE _remy_release; CREATE TABLE _remy_release (theirs);");
+    let e = app.publish(SCHEMA, "{}").unwrap_err();
+    assert_eq!(e.code(), "invalid_argument", "{e}");
+    assert!(e.to_string().contains("_remy_release") && e.to_string().contains("Rename it"), "{e}");
+}
+
+#[test]
+fn a_store_that_is_a_file_and_one_that_is_not_there() {
+    let app = App::new();
+    let store = PathBuf::from(format!("{}-remy", app.live.display()));
+    let pruned = app.remy().prune(Some(0), &Options::default()).unwrap();
+    assert!(pruned.pruned.is_empty() && !store.exists(), "a prune made a store");
+    fs::write(&store, "").unwrap();
+    let e = app.publish(SCHEMA, "{}").unwrap_err();
+    assert!(
+        e.code() == "io" && e.to_string().contains("is not a folder") && e.to_string().contains("Move it away"),
+        "{e}"
+    );
+    fs::remove_file(&store).unwrap();
+    app.goes_on();
+}
+
+#[test]
+fn a_library_that_is_none() {
+    let app = App::new();
+    let library = app.live.with_file_name("none.so");
+    fs::write(&library, "none").unwrap();
+    let options = format!(r#"{{"extensions": [{library:?}]}}"#);
+    let e = app.refuses("invalid_argument", &["none.so", "file too short"], |app| app.publish(SCHEMA, &options));
+    assert!(!e.to_string().contains("none.so.so"), "{e}");
+}

@@ -254,3 +254,18 @@ fn a_catalog_that_another_process_is_making() {
     assert_eq!(app.publish(V2).status, "live");
     assert_eq!(ends.join().unwrap(), "");
 }
+
+/// A new and empty database in its place would be the last thing that anybody needs.
+#[test]
+fn a_live_database_that_is_gone() {
+    let app = App::new();
+    app.publish(V2);
+    fs::remove_file(&app.live).unwrap();
+    let e = Remy::open(&app.live).err().unwrap();
+    assert_eq!(e.code(), "not_found");
+    assert!(e.to_string().contains("app.db is gone, and ") && e.to_string().contains("app.db-remy/snapshots"), "{e}");
+    let snapshot = fs::read_dir(app.store("snapshots")).unwrap().next().unwrap().unwrap().path();
+    fs::write(&app.live, fs::read(snapshot).unwrap()).unwrap();
+    assert_eq!(shell(&app.live, "SELECT name FROM users"), "Ann\n");
+    assert_eq!(app.publish(V2).status, "live");
+}

@@ -173,7 +173,7 @@ fn a_host(mode: &str, options: &str, steps: usize) {
         ),
     );
     // They rest: at a rollback journal on a slow disk, SQLite's own way to wait lets one of two starve the other.
-    let writers: Vec<_> = (1..=2).map(|n| Writer::start_paced(&live, n, Duration::from_millis(30))).collect();
+    let writers: Vec<_> = (1..=2).map(|n| Writer::start_paced(&live, n, Duration::from_millis(10))).collect();
     std::thread::sleep(Duration::from_millis(200));
     for n in 0..steps {
         let schema = format!("{WRITES} CREATE TABLE other (a{}); {SCHEMA}", ["", ", b", ", b, c"][n % 3]);
@@ -197,7 +197,7 @@ fn a_host_with_writers() {
 
 #[test]
 fn a_host_with_writers_and_a_rollback_journal() {
-    a_host("delete", r#"{"allow": ["drop"], "journal_mode": "keep"}"#, 3);
+    a_host("delete", r#"{"allow": ["drop"], "journal_mode": "keep"}"#, 6);
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn refusal(action: c_int, first: &str, second: &str) -> Option<String> {
     let own = |name: &str| name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("_remy_"));
     let listed = || PRAGMAS.iter().any(|pragma| pragma.eq_ignore_ascii_case(first));
     match action {
-        ffi::SQLITE_ATTACH => Some("ATTACH and VACUUM".to_owned()),
+        ffi::SQLITE_ATTACH => Some("ATTACH, or VACUUM, which does it,".to_owned()),
         ffi::SQLITE_DETACH => Some("DETACH".to_owned()),
         ffi::SQLITE_TRANSACTION => Some(first.to_owned()),
         ffi::SQLITE_SAVEPOINT => Some("SAVEPOINT".to_owned()),

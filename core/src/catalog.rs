@@ -244,6 +244,15 @@ impl Catalog {
         Ok(self.conn.last_insert_rowid())
     }
 
+    /// The number that [`Catalog::begin`] would give.
+    pub(crate) fn next(&self, above: i64) -> Result<i64> {
+        self.conn
+            .query_row("SELECT max((SELECT coalesce(max(release), 0) FROM releases), ?1) + 1", [above], |row| {
+                row.get(0)
+            })
+            .context(|| self.doing("numbering a release"))
+    }
+
     /// Records a release that is live already: at adoption, under the next number, or found in live by its marker.
     pub(crate) fn adopt(&self, marker: Option<&Marker>) -> Result<i64> {
         let release = match marker {

@@ -25,7 +25,7 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
         engine,
         switch,
         live: live.shown().to_string(),
-        store: store::root_of(live).display().to_string(),
+        store: store::beside(&live.path).display().to_string(),
         journal_mode: shape.journal_mode,
         page_size: shape.page_size,
         encoding: shape.encoding,

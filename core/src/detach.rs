@@ -7,6 +7,7 @@ use crate::{
     progress::Progress,
     quote, recover, sqlite,
     store::human,
+    switch::LET_GO,
 };
 
 pub(crate) fn detach(live: &Live) -> Result<Detached> {
@@ -15,7 +16,7 @@ pub(crate) fn detach(live: &Live) -> Result<Detached> {
     let conn = live.connect()?;
     sqlite::wait_for_locks(&conn, options.lock_timeout())?;
     let doing = || format!("dropping remy's tables from {}", live.shown());
-    conn.execute_batch("BEGIN IMMEDIATE").context(doing)?;
+    conn.execute_batch("BEGIN IMMEDIATE").context(doing).map_err(|e| e.state("Live is unchanged").hint(LET_GO))?;
     let mut session = false;
     let dropped = (|| {
         let mut query =

@@ -5,7 +5,7 @@
 use crate::{
     engine,
     error::{Context, Error, Result},
-    gather, sqlite,
+    gather, sqlite, store,
 };
 use rusqlite::{Connection, OpenFlags};
 use std::{
@@ -121,6 +121,7 @@ impl Live {
     fn check(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
         let shown = path.display();
         let path = path.canonicalize().map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound if store::is_beside(path) => gone(path),
             std::io::ErrorKind::NotFound => Error::not_found(format!("there is no database at {shown}"))
                 .object(shown.to_string())
                 .state("Nothing was done")
@@ -324,6 +325,19 @@ fn descriptors(file: Identity) -> Result<usize> {
 pub(crate) fn not_open_here(path: &Path) -> Result<()> {
     let file = Identity::of(&fs::metadata(path).context(|| format!("looking at {}", path.display()))?);
     if descriptors(file)? == 0 { Ok(()) } else { Err(in_use(path)) }
+}
+
+/// There is a store, and not what it is of.
+fn gone(path: &Path) -> Error {
+    let store = store::beside(path);
+    Error::not_found(format!("{} is gone, and {} keeps its releases", path.display(), store.display()))
+        .object(path.display().to_string())
+        .state("Nothing was done")
+        .hint(format!(
+            "Put it back from a backup, or copy the newest database of {}/snapshots there: what was live before its last release. \
+             Or move the store away, to begin anew",
+            store.display()
+        ))
 }
 
 fn in_use(path: &Path) -> Error {

@@ -1,7 +1,7 @@
 //! `_remy_release`: the one row in live that says which release is live. It travels with the pages of a switch, so it
 //! cannot be wrong about them.
 use crate::{
-    error::{Context, Result},
+    error::{Context, Error, Result},
     sqlite,
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -48,6 +48,17 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
     )
     .optional()
     .context(doing)
+    .map_err(|e| match e {
+        // No such column, or a value of another type.
+        Error::Internal(_) => Error::invalid_argument(format!(
+            "the table _remy_release of {} is not as remy makes it: {}",
+            sqlite::name(conn),
+            e.detail().what
+        ))
+        .state("Live is unchanged")
+        .hint("Rename it where it is the application's own; restore it, or run the remy that made it, where it is not"),
+        e => e,
+    })
 }
 
 /// Writes the marker, inside the caller's transaction.

@@ -155,7 +155,7 @@ pub(crate) fn publish(
     let mut begun = recover::begin(live, options, progress)?;
     let adopted = begun.adopt(live, options)?;
     if options.dry_run {
-        let next = begun.highest() + 1;
+        let next = begun.next(live)?;
         let log = Log::new(None, next, progress);
         log.before(&options.build);
         return run(live, &begun, &declaration, options, next, &log, start, until);

@@ -49,13 +49,8 @@ impl Begun {
         let empty = sqlite::is_empty(&conn)?;
         drop(conn);
         let replaced = self.store.catalog.live()?;
-        let warning = replaced.map(|other| {
-            format!(
-                "Release {0} was live here, and live does not carry its marker: another database was put in its place, or the marker \
-                 was dropped. What release {0} was at the end is not kept",
-                other.release
-            )
-        });
+        let warning =
+            replaced.map(|other| format!("{}. What it was at the end is not kept", not_carried(other.release)));
         if empty {
             return Ok(Some(Adopted { done: format!("{} is empty{journal}", live.shown()), warning }));
         }
@@ -71,6 +66,12 @@ impl Begun {
         self.marker.as_ref().map_or(0, |marker| marker.release).max(self.release)
     }
 
+    /// The number that the release of a dry run would have.
+    pub(crate) fn next(&self, live: &Live) -> Result<i64> {
+        let adopts = self.release == 0 && !sqlite::is_empty(&*live.connect()?)?;
+        Ok(self.store.catalog.next(self.highest())? + i64::from(adopts))
+    }
+
     /// Gives a number to a release that begins.
     pub(crate) fn number(&self, kind: &str, status: &str, options: &Options) -> Result<i64> {
         let (label, commit) = (options.label.as_deref(), options.commit.as_deref());
@@ -78,6 +79,14 @@ impl Begun {
         artifacts::make_way(&self.store, release)?;
         Ok(release)
     }
+}
+
+/// What it means that live has no marker, where a release is said to be live.
+pub(crate) fn not_carried(release: i64) -> String {
+    format!(
+        "Release {release} was live here, and live does not carry its marker: another database was put in its place, or the marker \
+         was dropped"
+    )
 }
 
 /// An adoption, as the logs tell it: that of the adopted release, and that of the release whose verb it came with.

@@ -62,8 +62,10 @@ pub fn prepare(conn: &Connection, options: &Options) -> Result<()> {
         load_extension(conn, library).map_err(|why| {
             Error::invalid_argument(format!("the extension {} cannot be loaded: {why}", library.display()))
                 .object(library.display().to_string())
-                .state("Nothing was done")
-                .hint("Check `extensions`")
+                .state("Live is unchanged")
+                .hint(
+                    "Check `extensions`: a library of this machine's kind, with the entry point that SQLite looks for",
+                )
         })?;
     }
     Ok(())
@@ -100,7 +102,20 @@ fn load_extension(conn: &Connection, library: &Path) -> std::result::Result<(), 
         ffi::sqlite3_free(why.cast());
         message
     };
-    Err(message)
+    // SQLite tries the name with .so behind it as well, and tells of that only: the file's own fault is the loader's to tell.
+    Err(if library.is_file() { loader_says(&path).unwrap_or(message) } else { message })
+}
+
+/// Why a library cannot be loaded; `None` where it can.
+fn loader_says(path: &CStr) -> Option<String> {
+    // SAFETY: the path ends in NUL; dlerror gives a text that stays until the next call on this thread, and is copied before.
+    unsafe {
+        if !libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL).is_null() {
+            return None;
+        }
+        let why = libc::dlerror();
+        (!why.is_null()).then(|| CStr::from_ptr(why).to_string_lossy().into_owned())
+    }
 }
 
 const ON_THE_CLONE: &str = "Only the clone was changed";

@@ -11,7 +11,8 @@ use crate::{
     preview,
     progress::Progress,
     recover::{self, Begun},
-    rollback, store,
+    rollback,
+    store::{self, Store},
 };
 use std::collections::BTreeSet;
 
@@ -19,6 +20,10 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Drops old snapshots.
 pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result<Pruned> {
+    // Looking makes no store.
+    if Store::open(live)?.is_none() {
+        return Ok(Pruned { pruned: Vec::new(), kept: 0, kept_bytes: 0, freed_bytes: 0 });
+    }
     let begun = recover::begin(live, options, Progress::none())?;
     let keep = Vec::from_iter(rollback::target(&begun.store.catalog, begun.release)?);
     run(&begun, days.unwrap_or(options.retention_days), options, clock::now(), &keep)

@@ -114,7 +114,7 @@ fn restore(
     let catalog = &begun.store.catalog;
     let options = Options { label: from.label.clone(), commit: from.commit.clone(), ..options.clone() };
     if options.dry_run {
-        let next = begun.highest() + 1;
+        let next = begun.next(live)?;
         let log = Log::new(None, next, progress);
         return run(live, begun, from, &snapshot, &options, next, &log, start);
     }

@@ -65,20 +65,33 @@ impl Owner {
 }
 
 /// Where the store of a database is.
-pub(crate) fn root_of(live: &Live) -> PathBuf {
-    let mut root: OsString = live.path.as_os_str().to_owned();
+pub(crate) fn beside(database: &Path) -> PathBuf {
+    let mut root: OsString = database.as_os_str().to_owned();
     root.push("-remy");
     root.into()
+}
+
+/// Whether a database has a store.
+pub(crate) fn is_beside(database: &Path) -> bool {
+    beside(database).join("catalog.db").exists()
 }
 
 impl Store {
     /// Opens the store of `live`, or makes one.
     pub(crate) fn open_or_create(live: &Live) -> Result<Self> {
-        let (root, owner) = (root_of(live), Owner::of(&live.path)?);
+        let (root, owner) = (beside(&live.path), Owner::of(&live.path)?);
         let make = |path: &Path| {
             match DirBuilder::new().mode(0o700).create(path) {
                 Ok(()) => owner.give(path),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                    return Err(Error::io(format!(
+                        "{} is not a folder, and the store has to be there",
+                        path.display()
+                    ))
+                    .state("Live is unchanged")
+                    .hint("Move it away"));
+                }
                 Err(e) => Err(e).context(|| format!("making {}", path.display())),
             }
             .map_err(|e| {
@@ -107,8 +120,7 @@ impl Store {
 
     /// Opens the store of `live`, where there is one.
     pub(crate) fn open(live: &Live) -> Result<Option<Self>> {
-        let root = root_of(live);
-        if !root.join("catalog.db").exists() {
+        if !is_beside(&live.path) {
             return Ok(None);
         }
         Self::open_or_create(live).map(Some)

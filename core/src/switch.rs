@@ -186,7 +186,7 @@ impl Switch<'_> {
             // A pin would block every commit, for as long as whoever follows the log takes, too.
             pin.end();
         }
-        if let Some(start) = start {
+        if let Some(start) = start.filter(|_| caught_up > 0) {
             self.log.note(
                 "catch_up",
                 format!("Caught up with writers [{caught_up} pages] in {:.1} ms", clock::ms(start.elapsed())),

@@ -3,7 +3,7 @@ use crate::{
     Checked, Verified, artifacts,
     error::{Context, Result},
     live::{Access, Live},
-    marker, settle, sqlite,
+    marker, recover, settle, sqlite,
     store::Store,
 };
 use rusqlite::{Connection, OpenFlags};
@@ -29,7 +29,9 @@ pub(crate) fn verify(live: &Live) -> Result<Verified> {
         None => warnings.push(format!("{} has no store: nothing was published yet", live.shown())),
         Some(store) => {
             let recorded = store.catalog.live()?.map(|entry| entry.release);
+            let switched = recorded.map(|release| store.catalog.was_switched(release)).transpose()?.unwrap_or(false);
             let agrees = marker.map(|marker| match marker.map(|m| m.release) {
+                None if switched => Some(recover::not_carried(recorded.unwrap_or_default())),
                 Some(release) if recorded != Some(release) => {
                     let recorded = recorded.map_or("none".to_owned(), |release| release.to_string());
                     Some(format!(

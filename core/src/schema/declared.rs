@@ -133,6 +133,11 @@ pub fn declared(argument: &str, options: &Options) -> Result<Declared> {
 /// Reads a declared schema from where it is.
 pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
     let ignore = options.ignored_tables();
+    if matches!(&source, Source::Database(path) if path.as_os_str().is_empty()) {
+        return Err(Error::invalid_argument("no schema was given, but an empty text")
+            .state("Nothing was done")
+            .hint("Give SQL, or the path of a .sql file, a .json model, another database or a mindstudio.json"));
+    }
     let sql = match &source {
         Source::Sql(sql) => Some(sql.clone()),
         Source::SqlFile(path) => Some(text(path, &source)?),
@@ -192,6 +197,10 @@ fn from_app(path: &Path, source: &Source, _: &Options) -> Result<Declared> {
 }
 
 fn text(path: &Path, source: &Source) -> Result<String> {
+    // A pipe would be waited for, maybe for good.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(missing(path, source, "it is not a file"));
+    }
     std::fs::read_to_string(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::InvalidData => {
             Error::schema_invalid(format!("{source} is not UTF-8 text")).object(path.display().to_string())

@@ -108,8 +108,13 @@ impl Names {
             let frees = !rename.comment && renames.iter().any(leaves);
             let there = has_table(current, &rename.to) && !frees;
             let applies = has_table(current, &rename.from);
-            judge(rename, &rename.from, &rename.to, applies, there, has_table(declared, &rename.to))?
-                .then(|| names.tables.insert(rename.from.to_ascii_lowercase(), rename.to.clone()));
+            if judge(rename, &rename.from, &rename.to, applies, there, has_table(declared, &rename.to))? {
+                if rename.comment && has_table(declared, &rename.from) && !renames.iter().any(|r| becomes(r, rename)) {
+                    return Err(stays(&rename.from, &rename.to));
+                }
+                let before = names.tables.insert(rename.from.to_ascii_lowercase(), rename.to.clone());
+                once(&rename.from, &rename.to, before)?;
+            }
         }
         for rename in renames {
             let Some(told) = &rename.table else { continue };
@@ -125,10 +130,46 @@ impl Names {
             let declares = new.is_some_and(|table| table.column(&rename.to).is_some());
             let (from, to) = (format!("{told}.{}", rename.from), format!("{told}.{}", rename.to));
             if judge(rename, &from, &to, applies, there, declares)? {
-                names.columns.insert((old, rename.from.to_ascii_lowercase()), rename.to.clone());
+                let declared = new.is_some_and(|table| table.column(&rename.from).is_some());
+                if rename.comment && declared && !renames.iter().any(|r| becomes(r, rename)) {
+                    return Err(stays(&from, &to));
+                }
+                let before = names.columns.insert((old, rename.from.to_ascii_lowercase()), rename.to.clone());
+                once(&from, &rename.to, before)?;
             }
         }
         Ok(names)
+    }
+}
+
+/// Whether a rename gives its name to what another takes it from, or does not take it from there: in another case.
+fn becomes(one: &Rename, other: &Rename) -> bool {
+    let beside = match (&one.table, &other.table) {
+        (Some(a), Some(b)) => same(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    };
+    beside && same(&one.to, &other.from)
+}
+
+/// A comment that tells of a rename, beside the old name declared as well: its values would be moved, and it be empty.
+fn stays(from: &str, to: &str) -> Error {
+    Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and {from} is declared, too"))
+        .object(from)
+        .state("Nothing was changed")
+        .hint(format!(
+            "Take out the comment where {from} is to stay as it is. Where its values are to move and it be made anew, tell it by the \
+             option renames instead"
+        ))
+}
+
+/// Refuses two renames from one name.
+fn once(from: &str, to: &str, before: Option<String>) -> Result<()> {
+    match before.filter(|before| !same(before, to)) {
+        None => Ok(()),
+        Some(before) => Err(Error::invalid_argument(format!("{from} is said to be renamed to both {before} and {to}"))
+            .object(from)
+            .state("Nothing was changed")
+            .hint("Take out one of the two, in the comments or the option renames")),
     }
 }
 
@@ -141,7 +182,7 @@ fn judge(rename: &Rename, from: &str, to: &str, applies: bool, there: bool, decl
     let wrong = |why: String| {
         Err(Error::invalid_argument(format!("the rename of {from} to {to} cannot be done: {why}"))
             .object(from)
-            .state("Nothing was done")
+            .state("Nothing was changed")
             .hint("Correct the rename, or leave it out"))
     };
     match (applies, there) {

@@ -795,12 +795,15 @@ fn the_number_of_a_dry_run() {
     let next = format!("{SCHEMA} CREATE TABLE next (a);");
     let dry = |options: &str| app.publish(&next, options).unwrap().release;
     assert_eq!(dry(r#"{"dry_run": true}"#), 2);
-    assert_eq!(dry("{}"), 2);
+    app.remy().stage(&next, &Options::default(), Progress::none()).unwrap();
+    assert_eq!(app.remy().debug().unwrap().release, Some(1), "adopted, and not switched yet");
+    assert_eq!(dry(r#"{"dry_run": true}"#), 3);
+    assert_eq!(dry("{}"), 3);
     app.publish("CREATE TABLE users (id INTEGER PRIMARY KEY, team TEXT);", "{}").unwrap_err();
-    assert_eq!(dry(r#"{"dry_run": true}"#), 4);
+    assert_eq!(dry(r#"{"dry_run": true}"#), 5);
     let options = Options::from_json(r#"{"dry_run": true}"#).unwrap();
-    assert_eq!(app.remy().rollback(None, &options, Progress::none()).unwrap().release, 4);
-    assert_eq!(app.remy().rollback(None, &Options::default(), Progress::none()).unwrap().release, 4);
+    assert_eq!(app.remy().rollback(None, &options, Progress::none()).unwrap().release, 5);
+    assert_eq!(app.remy().rollback(None, &Options::default(), Progress::none()).unwrap().release, 5);
 }
 
 #[test]

@@ -3,7 +3,8 @@ use crate::{
     Debug, VERSION,
     error::Result,
     live::{Access, Live},
-    marker, store,
+    marker, recover,
+    store::{self, Store},
 };
 
 pub(crate) fn debug(live: &Live) -> Result<Debug> {
@@ -19,6 +20,11 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
             "This host's SQLite gives no page access: a switch writes the whole database in its pause (4 to 5 s for 1 GB)",
         ),
     };
+    let release = match (marker::read(&conn)?, Store::open(live)?) {
+        (Some(marker), _) => Some(marker.release),
+        (None, Some(store)) => recover::adopted(&store.catalog)?,
+        (None, None) => None,
+    };
     Ok(Debug {
         version: VERSION,
         sqlite: rusqlite::version().to_owned(),
@@ -30,7 +36,7 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
         page_size: shape.page_size,
         encoding: shape.encoding,
         pages: conn.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))?.into(),
-        release: marker::read(&conn)?.map(|marker| marker.release),
+        release,
         notes: vec![note.to_owned()],
     })
 }

@@ -4,7 +4,7 @@
 //! live's marker with the two ids that its intent holds, and by nothing else.
 use crate::{
     artifacts,
-    catalog::{Intent, Release},
+    catalog::{Catalog, Intent, Release},
     clone, dev,
     error::{Context, Error, Result},
     live::Live,
@@ -247,10 +247,17 @@ pub(crate) fn mend(store: &Store, marker: Option<&Marker>) -> Result<Option<i64>
             }
             Ok(Some(release))
         }
-        // Adopted, and never switched since.
-        (None, Some(entry)) if !store.catalog.was_switched(entry.release)? => Ok(Some(entry.release)),
-        (None, _) => Ok(None),
+        (None, _) => adopted(&store.catalog),
     }
+}
+
+/// The release that live is where it carries no marker: it was adopted, and never switched since.
+pub(crate) fn adopted(catalog: &Catalog) -> Result<Option<i64>> {
+    let recorded = catalog.live()?.map(|entry| entry.release);
+    Ok(match recorded {
+        Some(release) if !catalog.was_switched(release)? => Some(release),
+        _ => None,
+    })
 }
 
 /// Gives live the journal and the first page that a switch needs. Says what became of the journal.

@@ -29,9 +29,9 @@ pub(crate) fn verify(live: &Live) -> Result<Verified> {
         None => warnings.push(format!("{} has no store: nothing was published yet", live.shown())),
         Some(store) => {
             let recorded = store.catalog.live()?.map(|entry| entry.release);
-            let switched = recorded.map(|release| store.catalog.was_switched(release)).transpose()?.unwrap_or(false);
+            let adopted = recover::adopted(&store.catalog)?;
             let agrees = marker.map(|marker| match marker.map(|m| m.release) {
-                None if switched => Some(recover::not_carried(recorded.unwrap_or_default())),
+                None if adopted.is_none() => recorded.map(recover::not_carried),
                 Some(release) if recorded != Some(release) => {
                     let recorded = recorded.map_or("none".to_owned(), |release| release.to_string());
                     Some(format!(

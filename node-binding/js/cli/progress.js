@@ -1,6 +1,7 @@
 // @ts-check
 // A release while it is made: a live view on a terminal, plain lines elsewhere, events with --json. What failed is left to
 // the error that ends it.
+import { write } from './output.js';
 import { indented, mark, took } from './show.js';
 
 /** @typedef {import('../index.js').ProgressLine} ProgressLine */
@@ -30,7 +31,7 @@ const WIDTH = 100;
 
 /** @returns {Follower} */
 export function events() {
-  return { line: (line) => process.stdout.write(`${JSON.stringify({ event: 'line', line })}\n`), end() {} };
+  return { line: (line) => write(`${JSON.stringify({ event: 'line', line })}\n`), end() {} };
 }
 
 /**

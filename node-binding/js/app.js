@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { Remy, RemyError } from './index.js';
 import * as files from './app/files.js';
 import { besidePackage, build, declaredEffects, isPackage, pack, unpack } from './app/package.js';
-import { buildFolder, find, make, MANIFEST } from './app/place.js';
+import { buildFolder, find, make, MANIFEST, storeBeside } from './app/place.js';
 import { known, refusal } from './app/refusal.js';
 import { dismiss, prepare } from './process.js';
 
@@ -211,6 +211,7 @@ export class App extends EventEmitter {
     return said(async () => {
       const { root, path, from } = this.#place;
       if (!existsSync(path)) {
+        this.#there(true);
         const live = { path, from, exists: false, bytes: 0, journal_mode: null };
         return { root, live, store: null, release: null, built: null, compiled: [], previews: [], dev: [], warnings: [] };
       }
@@ -287,7 +288,7 @@ export class App extends EventEmitter {
     return this.#attempt(async () => {
       const from = this.#source(schema);
       // Before a build, which takes longer.
-      if (!this.#mayMake(create)) this.#there();
+      this.#there(this.#mayMake(create));
       const onLine = this.#follow(onProgress);
       /** @type {(path: string, more?: object) => Promise<Outcome>} */
       const run = (path, more) =>
@@ -445,9 +446,19 @@ export class App extends EventEmitter {
     return create || this.#place.from === 'default';
   }
 
-  #there() {
+  /**
+   * Live is there, or is still to be made, where that `may` be. With a store beside it, it is neither: it was there, and is lost.
+   * @param {boolean} may
+   */
+  #there(may) {
     const { path, from } = this.#place;
     if (existsSync(path)) return;
+    const store = storeBeside(path);
+    if (store !== null) {
+      const hint = `Copy the newest database of ${join(store, 'snapshots')} to ${path} to have it back, or move ${store} away to begin anew`;
+      throw refusal('not_found', `${path} is gone, and ${store} keeps its releases`, hint, { object: path });
+    }
+    if (may) return;
     const hint = from === 'default' ? 'The first remy publish makes it; --db names another' : 'Check the path; remy publish --create makes a new one';
     throw refusal('not_found', `there is no database at ${path}`, hint, { object: path });
   }
@@ -463,7 +474,8 @@ export class App extends EventEmitter {
   async #onLive(trial, work, create) {
     return said(async () => {
       if (existsSync(this.path)) return work(this.#remy);
-      if (trial && this.#mayMake(create ?? false)) {
+      this.#there(this.#mayMake(create ?? false) && (trial || create !== undefined));
+      if (trial) {
         const folder = await mkdtemp(join(tmpdir(), 'remy-trial-'));
         try {
           await writeFile(join(folder, 'live.db'), '');
@@ -472,7 +484,6 @@ export class App extends EventEmitter {
           await rm(folder, { recursive: true, force: true });
         }
       }
-      if (create === undefined || !this.#mayMake(create)) this.#there();
       make(this.#place);
       return work(this.#remy);
     });

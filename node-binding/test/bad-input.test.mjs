@@ -1,7 +1,7 @@
 // What people get wrong: the status, the code, and one line that helps. Live stays as it is.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { known } from '../js/app/refusal.js';
@@ -97,6 +97,24 @@ test('no database: not_found, and what to do', async (t) => {
   const publish = await remy(['publish', 'schema.sql', '--db', 'no.db']);
   assert.equal(publish.status, 1);
   assert.deepEqual(readdirSync(folder), ['.bin'], 'nothing was made');
+});
+
+test('live is gone, its store is not: nothing is made in its place, and it is said how to have it back', async (t) => {
+  const { remy, write, path } = workshop(t);
+  write('schema.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY);');
+  for (const [db, flags] of [['.remy/live.db', []], ['app.db', ['--db', 'app.db']]]) {
+    assert.equal((await remy(['publish', 'schema.sql', '--create', ...flags])).status, 0);
+    rmSync(path(db));
+    for (const verb of [['publish', 'schema.sql', '--create'], ['publish', 'schema.sql', '--dry-run'], ['diff', 'schema.sql'], ['stage', 'schema.sql'], ['status'], ['releases'], ['log'], ['rollback']]) {
+      const { status, stdout, stderr } = await remy([...verb, ...flags]);
+      const live = path(db);
+      const hint = `hint: Copy the newest database of ${live}-remy/snapshots to ${live} to have it back, or move ${live}-remy away to begin anew\n`;
+      assert.deepEqual([verb, status, stdout, stderr], [verb, 1, '', `error: not_found: ${live} is gone, and ${live}-remy keeps its releases. Nothing was done\n${hint}`]);
+      assert(!existsSync(live));
+    }
+  }
+  renameSync(path('app.db-remy'), path('away'));
+  assert.equal((await remy(['publish', 'schema.sql', '--create', '--db', 'app.db'])).status, 0);
 });
 
 test('a schema that is missing, malformed, empty', async (t) => {

@@ -130,6 +130,15 @@ export function buildFolder(base) {
 }
 
 /**
+ * The store of a live database, where it has releases; `null` where there is none.
+ * @param {string} live
+ */
+export function storeBeside(live) {
+  const store = `${live}-remy`;
+  return existsSync(join(store, 'catalog.db')) ? store : null;
+}
+
+/**
  * Makes an empty live database: a file of no bytes is one to SQLite.
  * @param {Place} place
  */

@@ -63,6 +63,7 @@ export async function checkout(folder, dir) {
   const to = resolve(dir);
   const there = await readdir(to).catch((error) => {
     if (error.code === 'ENOENT') return [];
+    if (error.code === 'ENOTDIR') throw refusal('invalid_argument', `${to} is not a folder`, 'Name a folder that is empty or not there', { object: to });
     throw error;
   });
   if (there.length) throw refusal('invalid_argument', `${to} is not empty`, 'Name a folder that is empty or not there', { object: to });

@@ -45,7 +45,16 @@ export function isPackage(path) {
  * @param {string} file
  */
 export async function besidePackage(file) {
-  const folder = await realpath(dirname(resolve(file)));
+  if (!isPackage(file)) {
+    throw refusal('invalid_argument', `${file} is no name of a package`, 'Name one that ends in .tar, .tar.gz or .tgz, such as app.tar', { object: file });
+  }
+  if (await lstat(file).then((there) => there.isDirectory(), () => false)) {
+    throw refusal('invalid_argument', `${file} is a folder`, 'Name a file that is to be the package', { object: file });
+  }
+  const to = dirname(resolve(file));
+  const folder = await realpath(to).catch((error) => {
+    throw error.code === 'ENOENT' || error.code === 'ENOTDIR' ? refusal('invalid_argument', `there is no folder ${to} for the package ${basename(file)}`, 'Make the folder, or name another', { object: to }) : error;
+  });
   const making = (await readdir(folder)).filter((name) => name.startsWith(workName(file)));
   return [basename(file), ...making].map((name) => join(folder, name));
 }

@@ -2,7 +2,7 @@
 // Where things live: the folder of the app, and its live database.
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { refusal } from './refusal.js';
+import { reason, refusal } from './refusal.js';
 
 /** The manifest of an app. */
 export const MANIFEST = 'mindstudio.json';
@@ -68,7 +68,7 @@ function readSettings(file) {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return {};
-    throw error;
+    throw refusal('io', `${file} cannot be read: ${reason(error)}`, 'Put it right, or remove it', { object: file });
   }
   const wrong = (/** @type {string} */ what) =>
     refusal('invalid_argument', `${file} ${what}`, 'It is one JSON object with "db" and "schema", both paths relative to it', { object: file });

@@ -6,6 +6,7 @@ import { lstat, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Remy, RemyError } from './index.js';
+import { options as read, text } from './arguments.js';
 import * as files from './app/files.js';
 import { besidePackage, build, declaredEffects, isPackage, pack, unpack } from './app/package.js';
 import { buildFolder, find, make, MANIFEST, storeBeside } from './app/place.js';
@@ -30,8 +31,8 @@ const MARGIN = 256 * 2 ** 20;
  * @param {{ db?: string, here?: boolean }} [options]
  * @returns {Promise<import('./index.js').App>}
  */
-export async function openApp(dir = '.', options = {}) {
-  return said(async () => new App(find(dir, options)));
+export async function openApp(dir = '.', options) {
+  return said(async () => new App(find(text(dir, 'folder'), read('openApp', options, ['db', 'here']))));
 }
 
 /**
@@ -82,9 +83,10 @@ export class App extends EventEmitter {
     return this.#release('stage', options);
   }
 
-  /** @param {import('./index.js').DiffOptions} [options] */
-  async diff({ schema, ...options } = {}) {
+  /** @param {import('./index.js').DiffOptions} [given] */
+  async diff(given) {
     return said(async () => {
+      const { schema, ...options } = read('diff', given);
       const from = this.#source(schema);
       if (from.kind === 'package') throw refusal('invalid_argument', `${from.path} is a package`, 'remy publish --dry-run shows what it would change');
       if (from.kind === 'app') this.#declared(options);
@@ -94,9 +96,10 @@ export class App extends EventEmitter {
     });
   }
 
-  /** @param {import('./index.js').BuildOptions} [options] */
-  async build({ out, commit, signal, onProgress } = {}) {
+  /** @param {import('./index.js').BuildOptions} [given] */
+  async build(given) {
     return this.#attempt(async () => {
+      const { out, commit, signal, onProgress } = read('build', given, ['out', 'commit', 'signal', 'onProgress']);
       if (this.root === null) throw this.#noManifest('remy init makes an app; a schema alone needs no build');
       const without = out === undefined ? [] : await besidePackage(out);
       return this.#built(this.root, { commit, without, signal, onLine: this.#follow(onProgress) }, async (built) => {
@@ -209,6 +212,7 @@ export class App extends EventEmitter {
    */
   async status(options) {
     return said(async () => {
+      read('status', options, ['signal']);
       const { root, path, from } = this.#place;
       if (!existsSync(path)) {
         this.#there(true);
@@ -238,6 +242,7 @@ export class App extends EventEmitter {
    * @param {import('./index.js').Cancellable} [options]
    */
   async files(release, path, options) {
+    if (path !== undefined) text(path, 'path');
     const folder = await this.#folder(release, options);
     const found = await said(() => files.list(folder, path));
     if (path === undefined || found.length) return found;
@@ -250,6 +255,7 @@ export class App extends EventEmitter {
    * @param {import('./index.js').Cancellable} [options]
    */
   async readFile(release, path, options) {
+    text(path, 'path');
     const folder = await this.#folder(release, options);
     // Only what is listed is read, so that no path leads out of the release.
     const [found] = await said(() => files.list(folder, path));
@@ -263,6 +269,7 @@ export class App extends EventEmitter {
    * @param {import('./index.js').Cancellable} [options]
    */
   async checkout(release, dir, options) {
+    text(dir, 'folder');
     const folder = await this.#folder(release, options);
     await said(() => files.checkout(folder, dir));
     return { release, dir, files: (await files.list(folder)).length };
@@ -281,11 +288,12 @@ export class App extends EventEmitter {
 
   /**
    * @param {'publish' | 'stage'} verb
-   * @param {PublishOptions} [options]
+   * @param {PublishOptions} [given]
    * @returns {Promise<Outcome>}
    */
-  async #release(verb, { schema, create = false, onProgress, ...options } = {}) {
+  async #release(verb, given) {
     return this.#attempt(async () => {
+      const { schema, create = false, onProgress, ...options } = read(verb, given);
       const from = this.#source(schema);
       // Before a build, which takes longer.
       this.#there(this.#mayMake(create));
@@ -366,12 +374,15 @@ export class App extends EventEmitter {
   /**
    * @param {'promote' | 'rollback'} verb
    * @param {number | null} [release]
-   * @param {import('./index.js').Options & import('./index.js').Followed} [options]
+   * @param {import('./index.js').Options & import('./index.js').Followed} [given]
    * @returns {Promise<Outcome>}
    */
-  async #switch(verb, release, { onProgress, ...options } = {}) {
-    const onLine = this.#follow(onProgress);
-    return this.#attempt(() => this.#onLive(false, (remy) => remy[verb](release, { ...options, onProgress: onLine })));
+  async #switch(verb, release, given) {
+    return this.#attempt(async () => {
+      const { onProgress, ...options } = read(verb, given);
+      const onLine = this.#follow(onProgress);
+      return this.#onLive(false, (remy) => remy[verb](release, { ...options, onProgress: onLine }));
+    });
   }
 
   /**

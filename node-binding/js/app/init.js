@@ -2,14 +2,16 @@
 // What `remy init` writes: the least that can be published.
 import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { options as read, text } from '../arguments.js';
 import { known, refusal } from './refusal.js';
 
 /**
  * @param {string} dir
  * @param {{ sql?: boolean }} [options]
  */
-export function init(dir, { sql = false } = {}) {
-  const root = resolve(dir);
+export function init(dir, options) {
+  const { sql = false } = read('init', options, ['sql']);
+  const root = resolve(text(dir, 'folder'));
   const files = Object.entries(sql ? ofSchema() : ofApp(basename(root) || 'app'));
   const taken = files.map(([path]) => path).filter((path) => existsSync(join(root, path)));
   if (taken.length) {

@@ -226,8 +226,8 @@ export class App extends EventEmitter {
       ]);
       const live = { path, from, exists: true, bytes: (await stat(path)).size, journal_mode: debug.journal_mode };
       const release = releases.find(({ release }) => release === debug.release) ?? null;
-      const log = release ? await this.#remy.buildLog(release.release, options) : [];
-      const built = log.find(({ step, outcome }) => step === 'build' && outcome === 'ok')?.message ?? null;
+      const log = release ? await this.#remy.buildLog(files.originOf(releases, release).release, options) : [];
+      const built = log.find(({ step, message }) => step === 'build' && message.startsWith('Staged '))?.message ?? null;
       const compiled = releases.filter(({ status }) => status === 'compiled');
       const previews = releases.filter(({ status }) => status === 'preview');
       const dev = devs.filter(({ status }) => status === 'dev');

@@ -4,6 +4,7 @@ import fs, { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimes
 import { syncBuiltinESMExports } from 'node:module';
 import { test } from 'node:test';
 import { init, openApp, RemyError } from '../js/index.js';
+import { git } from './builds.mjs';
 import { workshop } from './support.mjs';
 
 const SCHEMA = 'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);';
@@ -230,8 +231,29 @@ test('status tells what waits, and where the space goes', async (t) => {
   const { stdout } = await remy(['status', '--json']);
   const { live, store, release, built, compiled, dev, warnings } = JSON.parse(stdout);
   assert.deepEqual([live.exists, live.journal_mode, release.label, compiled.map(({ label }) => label), dev.map(({ name }) => name), warnings], [true, 'wal', 'one', ['two'], ['ann'], []]);
-  assert.match(built, /Release 1 created/);
+  assert.equal(built, null, 'a schema stages no file');
   assert(store.bytes > 0 && store.free_bytes > store.bytes && store.snapshots === 0);
+});
+
+test('status and releases say what an app was made from: the files, the commit, whether the tree was dirty', async (t) => {
+  const { path, write, ...shop } = workshop(t);
+  const remy = (/** @type {string[]} */ args) => shop.remy(args, { cwd: path('shop') });
+  await shop.remy(['init', 'shop']);
+  git(path('shop'), 'init', '-q');
+  git(path('shop'), 'add', '-A');
+  git(path('shop'), 'commit', '-qm', 'a');
+  const head = git(path('shop'), 'rev-parse', 'HEAD');
+  await remy(['publish']);
+  write('shop/more', '');
+  await remy(['publish']);
+  const dirty = (await remy(['status'])).stdout;
+  assert.match(dirty, new RegExp(`^from +Staged \\d+ files of commit ${head.slice(0, 7)} \\(working tree dirty\\)$`, 'm'));
+  assert.match(dirty, new RegExp(`^release +2, commit ${head.slice(0, 12)}-dirty, since `, 'm'));
+  assert.deepEqual((await remy(['releases'])).stdout.split('\n').slice(1, 3).map((line) => line.match(/\S+-dirty|\b[0-9a-f]{12}\b/)?.[0]), [`${head.slice(0, 12)}-dirty`, head.slice(0, 12)]);
+  await remy(['rollback']);
+  const back = (await remy(['status'])).stdout;
+  assert.match(back, new RegExp(`^from +Staged \\d+ files of commit ${head.slice(0, 7)}$`, 'm'));
+  assert.match(back, /^release +3, .*as release 1 was, since /m);
 });
 
 test('files and checkout: what a release was made from', async (t) => {

@@ -86,6 +86,15 @@ export function time(at) {
 }
 
 /**
+ * The beginning of a commit, with what says that the working tree was dirty.
+ * @param {string} text
+ */
+export function commit(text) {
+  const [, name, dirty = ''] = /** @type {RegExpExecArray} */ (/^(.*?)(-dirty)?$/s.exec(text));
+  return `${name.slice(0, 12)}${dirty}`;
+}
+
+/**
  * How long a step took; nothing of one that has no length.
  * @param {number} ms
  */

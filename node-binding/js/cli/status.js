@@ -1,5 +1,5 @@
 // @ts-check
-import { count, list, size, time } from './show.js';
+import { commit, count, list, size, time } from './show.js';
 
 /** @type {Record<import('../index.js').Status['live']['from'], string>} */
 const FROM = { db: '--db', REMY_DB: 'REMY_DB', 'remy.json': 'remy.json', default: 'the default' };
@@ -13,7 +13,10 @@ export default {
   example: 'remy status --db app.db',
   run: async ({ open, signal }) => (await open()).status({ signal }),
   show(/** @type {import('../index.js').Status} */ { root, live, release, built, compiled, previews, dev, store, warnings }) {
-    const of = release && [release.label && JSON.stringify(release.label), release.commit && `commit ${release.commit.slice(0, 12)}`, `since ${time(release.live_at)}`];
+    const of = release && [
+      release.label && JSON.stringify(release.label), release.commit && `commit ${commit(release.commit)}`,
+      release.restored_from && `as release ${release.restored_from} was`, `since ${time(release.live_at)}`,
+    ];
     /** @type {[string, string | null][]} */
     const pairs = [
       ['app', root],

@@ -1,7 +1,9 @@
 // Where things live, what becomes of them, and the same by openApp.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs, { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { basename } from 'node:path';
 import { test } from 'node:test';
 import { init, openApp, RemyError } from '../js/index.js';
 import { git } from './builds.mjs';
@@ -212,13 +214,31 @@ test('every warning is said once: of the manifest, of tables, of the change, of 
 });
 
 test('what a build left that was killed goes with the next one; one at work stays', async (t) => {
-  const { remy, path, write } = workshop(t);
+  const { remy, path, write, run } = workshop(t);
   await remy(['init', 'shop']);
+  // Without a word on whose they are, only their age tells.
   for (const name of ['build-old', 'build-new']) write(`shop/.remy/${name}/out/app.json`, '{}');
   const yesterday = new Date(Date.now() - 25 * 60 * 60 * 1000);
   utimesSync(path('shop/.remy/build-old'), yesterday, yesterday);
+  const place = new URL('../js/app/place.js', import.meta.url);
+  const begun = async () => {
+    const code = `import { buildFolder } from '${place}'; console.log(buildFolder('shop')); process.stdin.resume();`;
+    const build = run(process.execPath, ['--input-type=module', '-e', code], { open: true });
+    t.after(() => build.child.kill());
+    const [folder] = await once(build.child.stdout, 'data');
+    return { build, name: basename(folder.trim()) };
+  };
+  const [killed, atWork] = [await begun(), await begun()];
+  assert.deepEqual(readdirSync(path('shop/.remy')).sort(), ['.gitignore', 'build-new', killed.name, atWork.name].sort());
+  killed.build.child.kill('SIGKILL');
+  await killed.build;
+  // Its number may be another process's since.
+  const reused = path('shop/.remy', killed.name, 'owner.json');
+  const was = JSON.parse(readFileSync(reused, 'utf8'));
+  write('shop/.remy/build-reused/owner.json', JSON.stringify({ ...was, pid: process.pid }));
+  write('shop/.remy/build-elsewhere/owner.json', JSON.stringify({ ...was, where: 'another machine' }));
   assert.equal((await remy(['build'], { cwd: path('shop') })).status, 0);
-  assert.deepEqual(readdirSync(path('shop/.remy')).sort(), ['.gitignore', 'build-new', 'cache']);
+  assert.deepEqual(readdirSync(path('shop/.remy')).sort(), ['.gitignore', 'build-elsewhere', 'build-new', atWork.name, 'cache'].sort());
 });
 
 test('status tells what waits, and where the space goes', async (t) => {

@@ -4,7 +4,7 @@ import { lstat, mkdtemp, readdir, readFile, realpath, rename, rm } from 'node:fs
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, normalize, resolve, sep } from 'node:path';
 import { MANIFEST } from './place.js';
-import { refusal } from './refusal.js';
+import { reason, refusal } from './refusal.js';
 
 /** @typedef {import('../index.js').BuildLine} BuildLine */
 /** @typedef {{ dir: string, commit: string | null, dirty: boolean, effects: import('../index.js').Effects, lines: BuildLine[], warnings: string[] }} Built */
@@ -134,7 +134,8 @@ async function extractInto(dir, file) {
   const { extract, list } = await import('tar');
   const unreadable = (/** @type {any} */ error) => {
     if (error.code === 'ENOENT') return refusal('not_found', `there is no package ${file}`, 'remy build -o app.tar makes one', { object: file });
-    return refusal('schema_invalid', `${file} is no package: ${error.message}`, 'remy build -o app.tar makes one', { object: file });
+    if (error.syscall !== undefined) return refusal('io', `${file} cannot be read: ${reason(error)}`, 'Check that path', { object: file });
+    return refusal('schema_invalid', `${file} is no package of remy build, or is damaged`, 'remy build -o app.tar makes one', { object: file });
   };
   // Looked at whole before anything is written.
   /** @type {string[]} */

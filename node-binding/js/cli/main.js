@@ -7,7 +7,7 @@ import { SIGNALS, STATUS } from './exit.js';
 import { help, overview } from './help.js';
 import { unwritten, write } from './output.js';
 import { events, follower } from './progress.js';
-import { failure, plain } from './show.js';
+import { failure, oneLine } from './show.js';
 import { parse, UsageError } from './usage.js';
 
 /** Why a verb is called off. */
@@ -69,8 +69,8 @@ async function run(command, args, values) {
   }
   progress?.end();
   // The last line for people says what came of a verb that follows.
-  done = () => (command.follows ? plain(/** @type {string[]} */ (command.show(result, context)).at(-1)) : `remy ${command.name} itself is done`);
-  if (values.json) print([JSON.stringify(progress ? { event: 'result', result } : result)]);
+  done = () => (command.follows ? oneLine(/** @type {any[]} */ (command.show(result, context)).at(-1)) : `remy ${command.name} itself is done`);
+  if (values.json) write(`${JSON.stringify(progress ? { event: 'result', result } : result)}\n`);
   else print(command.show(result, context));
   return command.ok && !command.ok(result) ? 1 : 0;
 }
@@ -94,9 +94,9 @@ function callOff() {
   return controller.signal;
 }
 
-/** @param {string[] | Buffer} output */
+/** @param {string[] | Buffer} output lines for people, or bytes as they are */
 function print(output) {
-  write(Buffer.isBuffer(output) ? output : output.map((line) => `${line}\n`).join(''));
+  write(Buffer.isBuffer(output) ? output : output.map((text) => `${oneLine(text)}\n`).join(''));
   return 0;
 }
 
@@ -110,13 +110,13 @@ function report(error, json) {
   if (error instanceof CalledOff) {
     // A verb that is called off has not committed: one that has, ends.
     const message = `${error.message}. Live is unchanged`;
-    if (json) print([JSON.stringify(json({ code: 'busy', message, hint: null, object: null, sql: null }))]);
+    if (json) write(`${JSON.stringify(json({ code: 'busy', message, hint: null, object: null, sql: null }))}\n`);
     process.stderr.write(`${message}\n`);
     return error.status;
   }
   const { code, message, hint = null, object = null, sql = null, faults } = describe(error);
-  if (json) print([JSON.stringify(json({ code, message, hint, object, sql, ...(faults && { faults }) }))]);
-  process.stderr.write(`${failure({ code, message, hint }).join('\n')}\n`);
+  if (json) write(`${JSON.stringify(json({ code, message, hint, object, sql, ...(faults && { faults }) }))}\n`);
+  process.stderr.write(`${failure({ code, message, hint, faults }).join('\n')}\n`);
   return STATUS[code] ?? 1;
 }
 

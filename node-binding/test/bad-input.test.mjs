@@ -94,6 +94,7 @@ test('no database: not_found, and what to do', async (t) => {
   const status = await remy(['status']);
   assert.equal(status.status, 0);
   assert.match(status.stdout, /live\.db \(the default\)\ndatabase +not there yet/);
+  assert.match((await remy(['status', '--db', 'no.db'])).stdout, /no\.db \(--db\)\ndatabase +not there yet: remy publish --create makes it$/m);
   const publish = await remy(['publish', 'schema.sql', '--db', 'no.db']);
   assert.equal(publish.status, 1);
   assert.deepEqual(readdirSync(folder), ['.bin'], 'nothing was made');
@@ -198,6 +199,7 @@ test('a path that cannot be used: what was being done, to which path, and what t
     [['init', 'file/x'], 1, `io: making the folder ${path('file/x')}: not a directory (ENOTDIR). Nothing was done\nhint: Check that path\n`],
     [['checkout', '1', 'file', '--db', 'app.db'], 2, `invalid_argument: ${path('file')} is not a folder. Nothing was done\nhint: Name a folder that is empty or not there\n`],
     [['build', '--app', 'shop', '-o', 'nope/x.tar'], 2, `invalid_argument: there is no folder ${path('nope')} for the package x.tar. Nothing was done\nhint: Make the folder, or name another\n`],
+    [['build', '--app', 'shop', '-o', 'file/x.tar'], 2, `invalid_argument: there is no folder ${path('file')} for the package x.tar. Nothing was done\nhint: Make the folder, or name another\n`],
     [['build', '--app', 'shop', '-o', 'x.zip'], 2, 'invalid_argument: x.zip is no name of a package. Nothing was done\nhint: Name one that ends in .tar, .tar.gz or .tgz, such as app.tar\n'],
     [['build', '--app', 'shop', '-o', 'folder.tar'], 2, 'invalid_argument: folder.tar is a folder. Nothing was done\nhint: Name a file that is to be the package\n'],
   ];

@@ -52,10 +52,12 @@ export async function besidePackage(file) {
     throw refusal('invalid_argument', `${file} is a folder`, 'Name a file that is to be the package', { object: file });
   }
   const to = dirname(resolve(file));
-  const folder = await realpath(to).catch((error) => {
-    throw error.code === 'ENOENT' || error.code === 'ENOTDIR' ? refusal('invalid_argument', `there is no folder ${to} for the package ${basename(file)}`, 'Make the folder, or name another', { object: to }) : error;
-  });
-  const making = (await readdir(folder)).filter((name) => name.startsWith(workName(file)));
+  const none = (/** @type {NodeJS.ErrnoException} */ error) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+    throw refusal('invalid_argument', `there is no folder ${to} for the package ${basename(file)}`, 'Make the folder, or name another', { object: to });
+  };
+  const folder = await realpath(to).catch(none);
+  const making = (await readdir(folder).catch(none)).filter((name) => name.startsWith(workName(file)));
   return [basename(file), ...making].map((name) => join(folder, name));
 }
 

@@ -21,7 +21,7 @@ export default {
     const pairs = [
       ['app', root],
       ['live', `${live.path} (${FROM[live.from]})`],
-      ['database', live.exists ? `${size(live.bytes)}, journal mode ${live.journal_mode}` : 'not there yet: the first remy publish makes it'],
+      ['database', live.exists ? `${size(live.bytes)}, journal mode ${live.journal_mode}` : `not there yet: ${live.from === 'default' ? 'the first remy publish' : 'remy publish --create'} makes it`],
       ['release', release && `${release.release}, ${of?.filter(Boolean).join(', ')}`],
       ['from', built],
       ...compiled.map((entry) => /** @type {[string, string]} */ (['waiting', `release ${entry.release}${entry.label ? `, ${JSON.stringify(entry.label)}` : ''}, compiled ${time(entry.created_at)}: remy promote ${entry.release}`])),

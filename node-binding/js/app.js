@@ -6,9 +6,10 @@ import { lstat, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Remy, RemyError } from './index.js';
+import { options as read, text } from './arguments.js';
 import * as files from './app/files.js';
 import { besidePackage, build, declaredEffects, isPackage, pack, unpack } from './app/package.js';
-import { buildFolder, find, make, MANIFEST } from './app/place.js';
+import { buildFolder, find, make, MANIFEST, storeBeside } from './app/place.js';
 import { known, refusal } from './app/refusal.js';
 import { dismiss, prepare } from './process.js';
 
@@ -30,8 +31,8 @@ const MARGIN = 256 * 2 ** 20;
  * @param {{ db?: string, here?: boolean }} [options]
  * @returns {Promise<import('./index.js').App>}
  */
-export async function openApp(dir = '.', options = {}) {
-  return said(async () => new App(find(dir, options)));
+export async function openApp(dir = '.', options) {
+  return said(async () => new App(find(text(dir, 'folder'), read('openApp', options, ['db', 'here']))));
 }
 
 /**
@@ -82,9 +83,10 @@ export class App extends EventEmitter {
     return this.#release('stage', options);
   }
 
-  /** @param {import('./index.js').DiffOptions} [options] */
-  async diff({ schema, ...options } = {}) {
+  /** @param {import('./index.js').DiffOptions} [given] */
+  async diff(given) {
     return said(async () => {
+      const { schema, ...options } = read('diff', given);
       const from = this.#source(schema);
       if (from.kind === 'package') throw refusal('invalid_argument', `${from.path} is a package`, 'remy publish --dry-run shows what it would change');
       if (from.kind === 'app') this.#declared(options);
@@ -94,9 +96,10 @@ export class App extends EventEmitter {
     });
   }
 
-  /** @param {import('./index.js').BuildOptions} [options] */
-  async build({ out, commit, signal, onProgress } = {}) {
+  /** @param {import('./index.js').BuildOptions} [given] */
+  async build(given) {
     return this.#attempt(async () => {
+      const { out, commit, signal, onProgress } = read('build', given, ['out', 'commit', 'signal', 'onProgress']);
       if (this.root === null) throw this.#noManifest('remy init makes an app; a schema alone needs no build');
       const without = out === undefined ? [] : await besidePackage(out);
       return this.#built(this.root, { commit, without, signal, onLine: this.#follow(onProgress) }, async (built) => {
@@ -209,8 +212,10 @@ export class App extends EventEmitter {
    */
   async status(options) {
     return said(async () => {
+      read('status', options, ['signal']);
       const { root, path, from } = this.#place;
       if (!existsSync(path)) {
+        this.#there(true);
         const live = { path, from, exists: false, bytes: 0, journal_mode: null };
         return { root, live, store: null, release: null, built: null, compiled: [], previews: [], dev: [], warnings: [] };
       }
@@ -221,8 +226,8 @@ export class App extends EventEmitter {
       ]);
       const live = { path, from, exists: true, bytes: (await stat(path)).size, journal_mode: debug.journal_mode };
       const release = releases.find(({ release }) => release === debug.release) ?? null;
-      const log = release ? await this.#remy.buildLog(release.release, options) : [];
-      const built = log.find(({ step, outcome }) => step === 'build' && outcome === 'ok')?.message ?? null;
+      const log = release ? await this.#remy.buildLog(files.originOf(releases, release).release, options) : [];
+      const built = log.find(({ step, message }) => step === 'build' && message.startsWith('Staged '))?.message ?? null;
       const compiled = releases.filter(({ status }) => status === 'compiled');
       const previews = releases.filter(({ status }) => status === 'preview');
       const dev = devs.filter(({ status }) => status === 'dev');
@@ -237,6 +242,7 @@ export class App extends EventEmitter {
    * @param {import('./index.js').Cancellable} [options]
    */
   async files(release, path, options) {
+    if (path !== undefined) text(path, 'path');
     const folder = await this.#folder(release, options);
     const found = await said(() => files.list(folder, path));
     if (path === undefined || found.length) return found;
@@ -249,6 +255,7 @@ export class App extends EventEmitter {
    * @param {import('./index.js').Cancellable} [options]
    */
   async readFile(release, path, options) {
+    text(path, 'path');
     const folder = await this.#folder(release, options);
     // Only what is listed is read, so that no path leads out of the release.
     const [found] = await said(() => files.list(folder, path));
@@ -262,6 +269,7 @@ export class App extends EventEmitter {
    * @param {import('./index.js').Cancellable} [options]
    */
   async checkout(release, dir, options) {
+    text(dir, 'folder');
     const folder = await this.#folder(release, options);
     await said(() => files.checkout(folder, dir));
     return { release, dir, files: (await files.list(folder)).length };
@@ -280,14 +288,15 @@ export class App extends EventEmitter {
 
   /**
    * @param {'publish' | 'stage'} verb
-   * @param {PublishOptions} [options]
+   * @param {PublishOptions} [given]
    * @returns {Promise<Outcome>}
    */
-  async #release(verb, { schema, create = false, onProgress, ...options } = {}) {
+  async #release(verb, given) {
     return this.#attempt(async () => {
+      const { schema, create = false, onProgress, ...options } = read(verb, given);
       const from = this.#source(schema);
       // Before a build, which takes longer.
-      if (!this.#mayMake(create)) this.#there();
+      this.#there(this.#mayMake(create));
       const onLine = this.#follow(onProgress);
       /** @type {(path: string, more?: object) => Promise<Outcome>} */
       const run = (path, more) =>
@@ -365,12 +374,15 @@ export class App extends EventEmitter {
   /**
    * @param {'promote' | 'rollback'} verb
    * @param {number | null} [release]
-   * @param {import('./index.js').Options & import('./index.js').Followed} [options]
+   * @param {import('./index.js').Options & import('./index.js').Followed} [given]
    * @returns {Promise<Outcome>}
    */
-  async #switch(verb, release, { onProgress, ...options } = {}) {
-    const onLine = this.#follow(onProgress);
-    return this.#attempt(() => this.#onLive(false, (remy) => remy[verb](release, { ...options, onProgress: onLine })));
+  async #switch(verb, release, given) {
+    return this.#attempt(async () => {
+      const { onProgress, ...options } = read(verb, given);
+      const onLine = this.#follow(onProgress);
+      return this.#onLive(false, (remy) => remy[verb](release, { ...options, onProgress: onLine }));
+    });
   }
 
   /**
@@ -445,9 +457,19 @@ export class App extends EventEmitter {
     return create || this.#place.from === 'default';
   }
 
-  #there() {
+  /**
+   * Live is there, or is still to be made, where that `may` be. With a store beside it, it is neither: it was there, and is lost.
+   * @param {boolean} may
+   */
+  #there(may) {
     const { path, from } = this.#place;
     if (existsSync(path)) return;
+    const store = storeBeside(path);
+    if (store !== null) {
+      const hint = `Copy the newest database of ${join(store, 'snapshots')} to ${path} to have it back, or move ${store} away to begin anew`;
+      throw refusal('not_found', `${path} is gone, and ${store} keeps its releases`, hint, { object: path });
+    }
+    if (may) return;
     const hint = from === 'default' ? 'The first remy publish makes it; --db names another' : 'Check the path; remy publish --create makes a new one';
     throw refusal('not_found', `there is no database at ${path}`, hint, { object: path });
   }
@@ -463,7 +485,8 @@ export class App extends EventEmitter {
   async #onLive(trial, work, create) {
     return said(async () => {
       if (existsSync(this.path)) return work(this.#remy);
-      if (trial && this.#mayMake(create ?? false)) {
+      this.#there(this.#mayMake(create ?? false) && (trial || create !== undefined));
+      if (trial) {
         const folder = await mkdtemp(join(tmpdir(), 'remy-trial-'));
         try {
           await writeFile(join(folder, 'live.db'), '');
@@ -472,7 +495,6 @@ export class App extends EventEmitter {
           await rm(folder, { recursive: true, force: true });
         }
       }
-      if (create === undefined || !this.#mayMake(create)) this.#there();
       make(this.#place);
       return work(this.#remy);
     });

@@ -356,7 +356,7 @@ export interface Status {
   store: { path: string; bytes: number; snapshots: number; free_bytes: number } | null;
   /** The live one. */
   release: Release | null;
-  /** What the live one was made from. */
+  /** Which files the live one was made from; `null` where it was made from a schema. */
   built: string | null;
   /** Those that wait to be promoted, newest first. */
   compiled: Release[];

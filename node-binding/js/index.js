@@ -2,6 +2,7 @@
 // remy for Node.js. Every verb runs in a worker process (worker.js), so that this module can be loaded beside any SQLite library.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { json, number, options as read, text } from './arguments.js';
 import { RemyError } from './error.js';
 import { run } from './process.js';
 
@@ -86,7 +87,7 @@ export class Remy {
    * @param {Options} [options]
    */
   async fail(failure, options) {
-    return this.#run('fail', [JSON.stringify(failure)], options, { takes: true, follows: true });
+    return this.#run('fail', [json(failure, 'failure')], options, { takes: true, follows: true });
   }
 
   /**
@@ -182,37 +183,11 @@ export class Remy {
    * @param {{ takes?: boolean, follows?: boolean }} [how]
    */
   #run(verb, args, given, { takes = false, follows = false } = {}) {
-    if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given))) {
-      throw wrong('the options must be an object');
-    }
-    const { signal, onProgress, ...options } = given ?? {};
-    const [unknown] = [...(takes ? [] : Object.keys(options)), ...(!follows && onProgress ? ['onProgress'] : [])];
-    if (unknown) throw wrong(`${verb} has no option ${unknown}`);
-    const request = { path: this.#path, verb, args: takes ? [...args, JSON.stringify(options)] : args, follow: !!onProgress };
+    const own = ['signal', ...(follows ? ['onProgress'] : [])];
+    const { signal, onProgress, ...options } = /** @type {Options} */ (read(verb, given, takes ? undefined : own));
+    // Core would not know whose it is.
+    if (onProgress && !follows) read(verb, { onProgress }, own);
+    const request = { path: this.#path, verb, args: takes ? [...args, json(options, 'options')] : args, follow: !!onProgress };
     return run(this, request, signal, onProgress);
   }
-}
-
-/**
- * @param {unknown} value
- * @param {string} what
- */
-function text(value, what) {
-  if (typeof value !== 'string') throw wrong(`the ${what} must be a string`);
-  return value;
-}
-
-/**
- * @param {unknown} value
- * @param {string} what
- */
-function number(value, what) {
-  if (value === undefined || value === null) return null;
-  if (!Number.isSafeInteger(value)) throw wrong(`the ${what} must be a whole number`);
-  return value;
-}
-
-/** @param {string} message */
-function wrong(message) {
-  return new RemyError({ code: 'invalid_argument', message: `${message}. Nothing was done` });
 }

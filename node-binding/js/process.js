@@ -103,6 +103,6 @@ export function run(whose, request, signal, onProgress) {
 /** @param {ChildProcess} child */
 function died(child) {
   const how = child.signalCode ? `was ended by ${child.signalCode}` : `ended with status ${child.exitCode}`;
-  const message = `the worker process ${how} before it answered. Live is as it was, or switched whole. Look at releases() before trying again`;
-  return new RemyError({ code: 'internal', message, hint: 'Look at releases() before trying again' });
+  const message = `the worker process ${how} before it answered. Live is as it was, or switched whole. Look at the releases before trying again`;
+  return new RemyError({ code: 'internal', message, hint: 'Look at the releases before trying again' });
 }

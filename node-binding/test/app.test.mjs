@@ -1,9 +1,12 @@
 // Where things live, what becomes of them, and the same by openApp.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs, { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { basename } from 'node:path';
 import { test } from 'node:test';
 import { init, openApp, RemyError } from '../js/index.js';
+import { git } from './builds.mjs';
 import { workshop } from './support.mjs';
 
 const SCHEMA = 'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);';
@@ -211,13 +214,31 @@ test('every warning is said once: of the manifest, of tables, of the change, of 
 });
 
 test('what a build left that was killed goes with the next one; one at work stays', async (t) => {
-  const { remy, path, write } = workshop(t);
+  const { remy, path, write, run } = workshop(t);
   await remy(['init', 'shop']);
+  // Without a word on whose they are, only their age tells.
   for (const name of ['build-old', 'build-new']) write(`shop/.remy/${name}/out/app.json`, '{}');
   const yesterday = new Date(Date.now() - 25 * 60 * 60 * 1000);
   utimesSync(path('shop/.remy/build-old'), yesterday, yesterday);
+  const place = new URL('../js/app/place.js', import.meta.url);
+  const begun = async () => {
+    const code = `import { buildFolder } from '${place}'; console.log(buildFolder('shop')); process.stdin.resume();`;
+    const build = run(process.execPath, ['--input-type=module', '-e', code], { open: true });
+    t.after(() => build.child.kill());
+    const [folder] = await once(build.child.stdout, 'data');
+    return { build, name: basename(folder.trim()) };
+  };
+  const [killed, atWork] = [await begun(), await begun()];
+  assert.deepEqual(readdirSync(path('shop/.remy')).sort(), ['.gitignore', 'build-new', killed.name, atWork.name].sort());
+  killed.build.child.kill('SIGKILL');
+  await killed.build;
+  // Its number may be another process's since.
+  const reused = path('shop/.remy', killed.name, 'owner.json');
+  const was = JSON.parse(readFileSync(reused, 'utf8'));
+  write('shop/.remy/build-reused/owner.json', JSON.stringify({ ...was, pid: process.pid }));
+  write('shop/.remy/build-elsewhere/owner.json', JSON.stringify({ ...was, where: 'another machine' }));
   assert.equal((await remy(['build'], { cwd: path('shop') })).status, 0);
-  assert.deepEqual(readdirSync(path('shop/.remy')).sort(), ['.gitignore', 'build-new', 'cache']);
+  assert.deepEqual(readdirSync(path('shop/.remy')).sort(), ['.gitignore', 'build-elsewhere', 'build-new', atWork.name, 'cache'].sort());
 });
 
 test('status tells what waits, and where the space goes', async (t) => {
@@ -230,8 +251,29 @@ test('status tells what waits, and where the space goes', async (t) => {
   const { stdout } = await remy(['status', '--json']);
   const { live, store, release, built, compiled, dev, warnings } = JSON.parse(stdout);
   assert.deepEqual([live.exists, live.journal_mode, release.label, compiled.map(({ label }) => label), dev.map(({ name }) => name), warnings], [true, 'wal', 'one', ['two'], ['ann'], []]);
-  assert.match(built, /Release 1 created/);
+  assert.equal(built, null, 'a schema stages no file');
   assert(store.bytes > 0 && store.free_bytes > store.bytes && store.snapshots === 0);
+});
+
+test('status and releases say what an app was made from: the files, the commit, whether the tree was dirty', async (t) => {
+  const { path, write, ...shop } = workshop(t);
+  const remy = (/** @type {string[]} */ args) => shop.remy(args, { cwd: path('shop') });
+  await shop.remy(['init', 'shop']);
+  git(path('shop'), 'init', '-q');
+  git(path('shop'), 'add', '-A');
+  git(path('shop'), 'commit', '-qm', 'a');
+  const head = git(path('shop'), 'rev-parse', 'HEAD');
+  await remy(['publish']);
+  write('shop/more', '');
+  await remy(['publish']);
+  const dirty = (await remy(['status'])).stdout;
+  assert.match(dirty, new RegExp(`^from +Staged \\d+ files of commit ${head.slice(0, 7)} \\(working tree dirty\\)$`, 'm'));
+  assert.match(dirty, new RegExp(`^release +2, commit ${head.slice(0, 12)}-dirty, since `, 'm'));
+  assert.deepEqual((await remy(['releases'])).stdout.split('\n').slice(1, 3).map((line) => line.match(/\S+-dirty|\b[0-9a-f]{12}\b/)?.[0]), [`${head.slice(0, 12)}-dirty`, head.slice(0, 12)]);
+  await remy(['rollback']);
+  const back = (await remy(['status'])).stdout;
+  assert.match(back, new RegExp(`^from +Staged \\d+ files of commit ${head.slice(0, 7)}$`, 'm'));
+  assert.match(back, /^release +3, .*as release 1 was, since /m);
 });
 
 test('files and checkout: what a release was made from', async (t) => {

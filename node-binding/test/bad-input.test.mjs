@@ -1,7 +1,7 @@
 // What people get wrong: the status, the code, and one line that helps. Live stays as it is.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { known } from '../js/app/refusal.js';
@@ -94,9 +94,28 @@ test('no database: not_found, and what to do', async (t) => {
   const status = await remy(['status']);
   assert.equal(status.status, 0);
   assert.match(status.stdout, /live\.db \(the default\)\ndatabase +not there yet/);
+  assert.match((await remy(['status', '--db', 'no.db'])).stdout, /no\.db \(--db\)\ndatabase +not there yet: remy publish --create makes it$/m);
   const publish = await remy(['publish', 'schema.sql', '--db', 'no.db']);
   assert.equal(publish.status, 1);
   assert.deepEqual(readdirSync(folder), ['.bin'], 'nothing was made');
+});
+
+test('live is gone, its store is not: nothing is made in its place, and it is said how to have it back', async (t) => {
+  const { remy, write, path } = workshop(t);
+  write('schema.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY);');
+  for (const [db, flags] of [['.remy/live.db', []], ['app.db', ['--db', 'app.db']]]) {
+    assert.equal((await remy(['publish', 'schema.sql', '--create', ...flags])).status, 0);
+    rmSync(path(db));
+    for (const verb of [['publish', 'schema.sql', '--create'], ['publish', 'schema.sql', '--dry-run'], ['diff', 'schema.sql'], ['stage', 'schema.sql'], ['status'], ['releases'], ['log'], ['rollback']]) {
+      const { status, stdout, stderr } = await remy([...verb, ...flags]);
+      const live = path(db);
+      const hint = `hint: Copy the newest database of ${live}-remy/snapshots to ${live} to have it back, or move ${live}-remy away to begin anew\n`;
+      assert.deepEqual([verb, status, stdout, stderr], [verb, 1, '', `error: not_found: ${live} is gone, and ${live}-remy keeps its releases. Nothing was done\n${hint}`]);
+      assert(!existsSync(live));
+    }
+  }
+  renameSync(path('app.db-remy'), path('away'));
+  assert.equal((await remy(['publish', 'schema.sql', '--create', '--db', 'app.db'])).status, 0);
 });
 
 test('a schema that is missing, malformed, empty', async (t) => {
@@ -164,7 +183,43 @@ test('a disk that is too small: both numbers, nothing started; and a full one', 
   const full = Object.assign(new Error("ENOSPC: no space left on device, copyfile 'a' -> 'b'"), { code: 'ENOSPC', syscall: 'copyfile', path: 'a' });
   const { code, message, hint, object } = /** @type {any} */ (known(full));
   assert.deepEqual([code, object, hint], ['io', 'a', 'Free some space, or prune old releases, and try again']);
-  assert.equal(message, `${full.message}. The database is as it was. ${hint}`);
+  assert.equal(message, `copying a: no space left on device (ENOSPC). The database is as it was. ${hint}`);
+});
+
+test('a path that cannot be used: what was being done, to which path, and what to do', async (t) => {
+  const { remy, write, path } = workshop(t);
+  write('file', '');
+  write('schema.sql', 'CREATE TABLE a (x);');
+  assert.equal((await remy(['publish', 'schema.sql', '--db', 'app.db', '--create', '--artifacts', 'schema.sql'])).status, 0);
+  assert.equal((await remy(['init', 'shop'])).status, 0);
+  mkdirSync(path('folder.tar'));
+  write('odd/remy.json/x', '');
+  const cases = [
+    [['init', 'file'], 2, `invalid_argument: ${path('file')} is not a folder. Nothing was done\nhint: Name a folder, which need not be there yet\n`],
+    [['init', 'file/x'], 1, `io: making the folder ${path('file/x')}: not a directory (ENOTDIR). Nothing was done\nhint: Check that path\n`],
+    [['checkout', '1', 'file', '--db', 'app.db'], 2, `invalid_argument: ${path('file')} is not a folder. Nothing was done\nhint: Name a folder that is empty or not there\n`],
+    [['build', '--app', 'shop', '-o', 'nope/x.tar'], 2, `invalid_argument: there is no folder ${path('nope')} for the package x.tar. Nothing was done\nhint: Make the folder, or name another\n`],
+    [['build', '--app', 'shop', '-o', 'file/x.tar'], 2, `invalid_argument: there is no folder ${path('file')} for the package x.tar. Nothing was done\nhint: Make the folder, or name another\n`],
+    [['build', '--app', 'shop', '-o', 'x.zip'], 2, 'invalid_argument: x.zip is no name of a package. Nothing was done\nhint: Name one that ends in .tar, .tar.gz or .tgz, such as app.tar\n'],
+    [['build', '--app', 'shop', '-o', 'folder.tar'], 2, 'invalid_argument: folder.tar is a folder. Nothing was done\nhint: Name a file that is to be the package\n'],
+  ];
+  for (const [args, status, expected] of cases) {
+    const done = await remy(args);
+    assert.deepEqual([args, done.status, done.stderr], [args, status, `error: ${expected}`]);
+  }
+  const odd = await remy(['status'], { cwd: path('odd') });
+  assert.equal(odd.stderr, `error: io: ${path('odd/remy.json')} cannot be read: illegal operation on a directory (EISDIR). Nothing was done\nhint: Put it right, or remove it\n`);
+  const denied = Object.assign(new Error("EACCES: permission denied, copyfile '/a/x, y' -> '/b'"), { code: 'EACCES', syscall: 'copyfile', path: '/a/x, y' });
+  assert.equal(/** @type {any} */ (known(denied)).message, 'copying /a/x, y: permission denied (EACCES). The database is as it was. Give this user the right to do that, or use another path');
+});
+
+test('init that fails midway leaves nothing', async (t) => {
+  const { shell, path } = workshop(t);
+  mkdirSync(path('app'));
+  const { status, stderr } = await shell("trap '' XFSZ; ulimit -f 0; remy init app");
+  assert.equal(status, 1);
+  assert.match(stderr, /^error: io: writing a file: file too large \(EFBIG\)\. Nothing was done\n/);
+  assert.deepEqual(readdirSync(path('app')), []);
 });
 
 test('a writer that does not let go: busy, 4', async (t) => {

@@ -126,6 +126,23 @@ test('a commit is built, and the working tree is not', async (t) => {
   assert.match(now.lines[0].message, /\(working tree dirty\)$/);
 });
 
+test('what has no manifest is called as it is known to the user', async (t) => {
+  const it = app(t);
+  git(it.root, 'init', '-q');
+  it.write({ '.gitignore': '.remy\nmindstudio.json\n' });
+  git(it.root, 'add', '-A');
+  git(it.root, 'commit', '-qm', 'x');
+  const commit = git(it.root, 'rev-parse', '--short=7', 'HEAD');
+  const none = (/** @type {string} */ called, /** @type {object} */ more) => assert.rejects(build(it.root, { outDir: it.outDir(), ...more }), (/** @type {any} */ error) => {
+    assert.equal(error.code, 'not_found');
+    assert(error.message.startsWith(`${called} has no app: `), error.message);
+    return true;
+  });
+  await none(`commit ${commit} of ${it.root}`, { commit: 'HEAD' });
+  it.write({ 'mindstudio.json': null, 'mindstudio.json/file': '' });
+  await none(it.root, {});
+});
+
 test('the live database and the output may lie in the app\'s folder', async (t) => {
   const it = app(t, { 'data.db': 'x', 'data.db-wal': 'x', 'data.db-remy/catalog.db': 'x' });
   const built = await build(it.root, { outDir: join(it.root, 'out/release'), live: join(it.root, 'data.db'), cacheDir: join(it.root, 'cache') });

@@ -217,7 +217,8 @@ test('a lock of a tool that is not there is named; npm\'s own decides where ther
     it.write({ [`api/${lock}`]: '{}' });
     if (lock === 'yarn.lock') it.write({ 'api/pnpm-lock.yaml': null });
     if (lock === 'bun.lock') it.write({ 'api/yarn.lock': null });
-    await assert.rejects(installed(it), (/** @type {any} */ error) => error.code === 'build_failed' && error.message.includes(`api/${lock}: needs ${tool}, which is not on this machine`));
+    const instead = tool === 'npm' ? '' : ', or use npm and its package-lock.json instead';
+    await assert.rejects(installed(it), (/** @type {any} */ error) => error.code === 'build_failed' && error.message.endsWith(`api/${lock}: needs ${tool}, which is not on this machine. Install it${instead}`));
   }
 });
 

@@ -95,6 +95,8 @@ const cases = [
   ['a scenario file that is not there', (json) => (json.scenarios[0].path = 'x.ts'), '/scenarios/0/path: there is no file "x.ts"'],
   ['a scenario without roles', (json) => delete json.scenarios[0].roles, '/scenarios/0/roles: is missing'],
   ['a scenario of an unknown role', (json) => json.scenarios[0].roles.push('boss'), '/scenarios/0/roles/1: there is no role "boss"; the manifest has requester, ap-clerk'],
+  ['an unknown role beside one with an empty id', (json) => ((json.roles[0].id = ''), json.scenarios[0].roles.push('boss')),
+    '/roles/0/id: is empty', '/scenarios/0/roles/1: there is no role "boss"; the manifest has ap-clerk'],
   ['a scenario that is there twice', (json) => json.scenarios.push(json.scenarios[0]), '/scenarios/1/id: has the id "overdue" of /scenarios/0'],
   ['an unknown interface', (json) => (json.interfaces[0].type = 'slack'),
     '/interfaces/0/type: has to be "web", "api", "discord", "telegram", "cron", "webhook", "email", "mcp", "agent" or "voice", but is "slack"'],

@@ -52,7 +52,8 @@ test('all that is wrong with all methods is told at once, with file, line, colum
     const places = faults.map(({ file, line, column }) => `${file}:${line}:${column}`).sort();
     assert.deepEqual(places, ['m/bad.json:1:8', 'm/gone.ts:undefined:undefined', 'm/good.ts:undefined:undefined', 'm/import.ts:1:15', 'm/import.ts:2:15', 'm/named.ts:1:10', 'm/syntax.ts:2:25']);
     assert.match(message, /m\/syntax\.ts:2:25: Unexpected ";"\n\s+\tconst é = 1; return é \+;\n\s+\t +\^/);
-    assert.match(message, /m\/import\.ts:2:15: Could not resolve "no-package"/);
+    assert.match(message, /m\/import\.ts:1:15: Could not resolve "\.\/nowhere"\. Correct the path\n/);
+    assert.match(message, /m\/import\.ts:2:15: Could not resolve "no-package"\. Add the package to package\.json, or correct the path\n/);
     assert.match(message, /m\/gone\.ts: is not among the release's files \(method gone\)/);
   }));
   await assert.rejects(it.compile({ 'submit-vendor': 'm/export.ts#submitVendr', none: 'm/none.ts#run', good: 'm/good.ts#run' }), faults((faults) => {

@@ -66,7 +66,9 @@ test('a package that is none is refused, and nothing is written', async (t) => {
   writeFileSync(path('text.tar'), 'no archive, but longer than a header of one would be '.repeat(20));
   const cases = [
     ['true', 'nope.tar', 1, /^error: not_found: there is no package nope\.tar/],
-    ['true', 'text.tar', 3, /^error: schema_invalid: text\.tar is no package/],
+    ['true', 'text.tar', 3, /^error: schema_invalid: text\.tar is no package of remy build, or is damaged\. Nothing was done\n/],
+    ['head -c 20000 /dev/zero | tr "\\\\0" "\\\\377" >x.tar', 'x.tar', 3, /^error: schema_invalid: x\.tar is no package of remy build, or is damaged\. Nothing was done\n/],
+    ['mkdir folder.tar', 'folder.tar', 1, /^error: io: folder\.tar cannot be read: illegal operation on a directory \(EISDIR\)\. Nothing was done\n/],
     ['tar -cf x.tar -C built --transform "s,app.json,../evil," .', 'x.tar', 3, /\.\.\/evil leaves the folder/],
     ['tar -cPf x.tar --transform "s,built/app.json,/tmp/remy-evil," built/app.json', 'x.tar', 3, /\/tmp\/remy-evil leaves the folder/],
     ['ln -s /etc built/link; tar -cf x.tar -C built .; rm built/link', 'x.tar', 3, /link is a SymbolicLink/],

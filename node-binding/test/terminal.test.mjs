@@ -70,6 +70,32 @@ test('names from a database do not reach the terminal as they are', async (t) =>
   }
 });
 
+test('a name cannot make a line of its own', async (t) => {
+  const shop = workshop(t);
+  await shop.sql('CREATE TABLE "a\nerror: io: forged\t" (x); INSERT INTO "a\nerror: io: forged\t" VALUES (1)');
+  shop.write('schema.sql', 'CREATE TABLE "a\nerror: io: forged\t" (y);');
+  const args = ['publish', 'schema.sql', '--db', 'app.db'];
+  const refused = await shop.remy(args);
+  assert.equal(refused.status, 3);
+  assert.match(refused.stderr, /^error: ambiguous_rename: a\\nerror: io: forged\t loses x/m);
+  assert.match(refused.stderr, /^hint: .*--rename a\\nerror: /m);
+  const log = (await shop.remy(['log', '--db', 'app.db'])).stdout;
+  assert.match(log, /a\\nerror: io: forged/);
+  const verified = (await shop.remy(['verify', '--db', 'app.db'])).stdout;
+  for (const text of [refused.stderr, log, verified]) assert.doesNotMatch(text, /^ *error: io/m);
+  const [event] = (await shop.remy([...args, '--json'])).stdout.trim().split('\n').slice(-1);
+  assert.match(JSON.parse(event).error.message, /^a\nerror: io: forged\t loses x/);
+});
+
+test('a rename says to what', async (t) => {
+  const shop = workshop(t);
+  await shop.sql('CREATE TABLE vendors (id INTEGER PRIMARY KEY, terms TEXT)');
+  shop.write('schema.sql', 'CREATE TABLE "odd ""TO"" name" (id INTEGER PRIMARY KEY, "payment TO ""x" TEXT);');
+  const { stdout } = await shop.remy(['diff', 'schema.sql', '--db', 'app.db', '--rename', 'vendors="odd ""TO"" name"', '--rename', '"odd ""TO"" name".terms="payment TO ""x"']);
+  assert.match(stdout, /rename table +vendors → odd "TO" name\n/);
+  assert.match(stdout, /rename column +odd "TO" name\.terms → payment TO "x\n/);
+});
+
 test('detach asks', async (t) => {
   const shop = workshop(t);
   shop.write('schema.sql', SCHEMA);

@@ -12,17 +12,25 @@ import { refusal } from './refusal.js';
  */
 export async function folderOf(store, releases, number) {
   const object = `release ${number}`;
-  const of = (/** @type {number} */ n) => releases.find(({ release }) => release === n);
-  let release = of(number);
+  const release = releases.find(({ release }) => release === number);
   if (!release) throw refusal('not_found', `there is no release ${number}`, 'remy releases lists them', { object });
-  // A release that brings back another has that one's files.
-  for (let from; release && (from = release.restored_from) !== null; ) release = of(from) ?? release;
-  const kept = join(store, 'releases', String(release.release));
+  const kept = join(store, 'releases', String(originOf(releases, release).release));
   for (const folder of [join(kept, 'source'), kept]) {
     if (await isFolder(folder)) return folder;
   }
   const hint = 'Files are kept of an app, and of what was published with artifacts, until the release is pruned';
   throw refusal('not_found', `release ${number} has no files`, hint, { object });
+}
+
+/**
+ * The release that was built: one that brings back another is as that one was.
+ * @param {import('../index.js').Release[]} releases
+ * @param {import('../index.js').Release} release
+ * @returns {import('../index.js').Release}
+ */
+export function originOf(releases, release) {
+  const from = releases.find(({ release: number }) => number === release.restored_from);
+  return from ? originOf(releases, from) : release;
 }
 
 /** @param {string} path */
@@ -63,6 +71,7 @@ export async function checkout(folder, dir) {
   const to = resolve(dir);
   const there = await readdir(to).catch((error) => {
     if (error.code === 'ENOENT') return [];
+    if (error.code === 'ENOTDIR') throw refusal('invalid_argument', `${to} is not a folder`, 'Name a folder that is empty or not there', { object: to });
     throw error;
   });
   if (there.length) throw refusal('invalid_argument', `${to} is not empty`, 'Name a folder that is empty or not there', { object: to });

@@ -1,26 +1,55 @@
 // @ts-check
 // What `remy init` writes: the least that can be published.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { refusal } from './refusal.js';
+import { options as read, text } from '../arguments.js';
+import { known, refusal } from './refusal.js';
 
 /**
  * @param {string} dir
  * @param {{ sql?: boolean }} [options]
  */
-export function init(dir, { sql = false } = {}) {
-  const root = resolve(dir);
+export function init(dir, options) {
+  const { sql = false } = read('init', options, ['sql']);
+  const root = resolve(text(dir, 'folder'));
   const files = Object.entries(sql ? ofSchema() : ofApp(basename(root) || 'app'));
   const taken = files.map(([path]) => path).filter((path) => existsSync(join(root, path)));
   if (taken.length) {
     const is = taken.length === 1 ? 'is' : 'are';
     throw refusal('invalid_argument', `${taken.join(', ')} ${is} in ${root} already`, 'Start in a folder without them', { object: root });
   }
-  for (const [path, text] of files) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text, { flag: 'wx' });
+  if (existsSync(root) && !statSync(root).isDirectory()) {
+    throw refusal('invalid_argument', `${root} is not a folder`, 'Name a folder, which need not be there yet', { object: root });
+  }
+  /** @type {string[]} */
+  const made = [];
+  try {
+    for (const [path, text] of files) made.push(...writeNew(join(root, path), text));
+  } catch (error) {
+    for (const path of made) rmSync(path, { recursive: true, force: true });
+    throw known(error, 'Nothing was done');
   }
   return { root, files: files.map(([path]) => path) };
+}
+
+/**
+ * Writes a file that is not there, and gives what was made for it: itself, and the first of the folders above it.
+ * @param {string} path
+ * @param {string} text
+ */
+function writeNew(path, text) {
+  const folder = mkdirSync(dirname(path), { recursive: true });
+  const made = folder === undefined ? [path] : [folder, path];
+  const file = openSync(path, 'wx');
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    rmSync(made[0], { recursive: true, force: true });
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+  return made;
 }
 
 /** @returns {Record<string, string>} */

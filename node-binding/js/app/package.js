@@ -4,7 +4,7 @@ import { lstat, mkdtemp, readdir, readFile, realpath, rename, rm } from 'node:fs
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, normalize, resolve, sep } from 'node:path';
 import { MANIFEST } from './place.js';
-import { refusal } from './refusal.js';
+import { reason, refusal } from './refusal.js';
 
 /** @typedef {import('../index.js').BuildLine} BuildLine */
 /** @typedef {{ dir: string, commit: string | null, dirty: boolean, effects: import('../index.js').Effects, lines: BuildLine[], warnings: string[] }} Built */
@@ -45,8 +45,19 @@ export function isPackage(path) {
  * @param {string} file
  */
 export async function besidePackage(file) {
-  const folder = await realpath(dirname(resolve(file)));
-  const making = (await readdir(folder)).filter((name) => name.startsWith(workName(file)));
+  if (!isPackage(file)) {
+    throw refusal('invalid_argument', `${file} is no name of a package`, 'Name one that ends in .tar, .tar.gz or .tgz, such as app.tar', { object: file });
+  }
+  if (await lstat(file).then((there) => there.isDirectory(), () => false)) {
+    throw refusal('invalid_argument', `${file} is a folder`, 'Name a file that is to be the package', { object: file });
+  }
+  const to = dirname(resolve(file));
+  const none = (/** @type {NodeJS.ErrnoException} */ error) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+    throw refusal('invalid_argument', `there is no folder ${to} for the package ${basename(file)}`, 'Make the folder, or name another', { object: to });
+  };
+  const folder = await realpath(to).catch(none);
+  const making = (await readdir(folder).catch(none)).filter((name) => name.startsWith(workName(file)));
   return [basename(file), ...making].map((name) => join(folder, name));
 }
 
@@ -125,7 +136,8 @@ async function extractInto(dir, file) {
   const { extract, list } = await import('tar');
   const unreadable = (/** @type {any} */ error) => {
     if (error.code === 'ENOENT') return refusal('not_found', `there is no package ${file}`, 'remy build -o app.tar makes one', { object: file });
-    return refusal('schema_invalid', `${file} is no package: ${error.message}`, 'remy build -o app.tar makes one', { object: file });
+    if (error.syscall !== undefined) return refusal('io', `${file} cannot be read: ${reason(error)}`, 'Check that path', { object: file });
+    return refusal('schema_invalid', `${file} is no package of remy build, or is damaged`, 'remy build -o app.tar makes one', { object: file });
   };
   // Looked at whole before anything is written.
   /** @type {string[]} */

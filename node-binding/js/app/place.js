@@ -1,8 +1,8 @@
 // @ts-check
 // Where things live: the folder of the app, and its live database.
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { refusal } from './refusal.js';
+import { reason, refusal } from './refusal.js';
 
 /** The manifest of an app. */
 export const MANIFEST = 'mindstudio.json';
@@ -68,7 +68,7 @@ function readSettings(file) {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return {};
-    throw error;
+    throw refusal('io', `${file} cannot be read: ${reason(error)}`, 'Put it right, or remove it', { object: file });
   }
   const wrong = (/** @type {string} */ what) =>
     refusal('invalid_argument', `${file} ${what}`, 'It is one JSON object with "db" and "schema", both paths relative to it', { object: file });
@@ -114,6 +114,8 @@ export function ownFolder(base) {
 
 /** Longer than any build takes. */
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** The file in the folder of a build that says which process it is of. */
+const OWNER = 'owner.json';
 
 /**
  * A folder for one build, which its caller removes. What a build left that was killed goes when the next one begins.
@@ -122,11 +124,58 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 export function buildFolder(base) {
   const own = ownFolder(base);
   const builds = readdirSync(own).filter((name) => name.startsWith('build-')).map((name) => join(own, name));
-  for (const path of builds) {
-    const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-    if (since !== undefined && since < Date.now() - DAY_MS) rmSync(path, { recursive: true, force: true });
+  for (const path of builds) if (isLeft(path)) rmSync(path, { recursive: true, force: true });
+  const folder = mkdtempSync(join(own, 'build-'));
+  try {
+    writeFileSync(join(folder, OWNER), JSON.stringify(owner(process.pid)));
+  } catch {
+    // Without it, or without a /proc to ask, its age tells.
   }
-  return mkdtempSync(join(own, 'build-'));
+  return folder;
+}
+
+/**
+ * Whether nobody is at work in the folder of a build. Of a process of another machine or container only its age tells.
+ * @param {string} folder
+ */
+function isLeft(folder) {
+  const since = statSync(folder, { throwIfNoEntry: false })?.mtimeMs;
+  if (since === undefined) return false;
+  if (since < Date.now() - DAY_MS) return true;
+  try {
+    const was = JSON.parse(readFileSync(join(folder, OWNER), 'utf8'));
+    const now = owner(was.pid);
+    return was.where === now.where && was.started !== now.started;
+  } catch {
+    // One that is about to say whose it is, for one.
+    return false;
+  }
+}
+
+/**
+ * A process, told from all that have its number later or elsewhere. One that has ended has not `started`.
+ * @param {number} pid
+ */
+function owner(pid) {
+  const where = `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
+  let stat = '';
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch (error) {
+    if (!['ENOENT', 'ESRCH'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? '')) throw error;
+  }
+  // Behind the name, which may hold anything.
+  const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { where, pid, started: state === 'Z' ? null : (fields[18] ?? null) };
+}
+
+/**
+ * The store of a live database, where it has releases; `null` where there is none.
+ * @param {string} live
+ */
+export function storeBeside(live) {
+  const store = `${live}-remy`;
+  return existsSync(join(store, 'catalog.db')) ? store : null;
 }
 
 /**

@@ -1,7 +1,6 @@
 // @ts-check
 import { options, SCHEMA } from './flags.js';
 import { effects, plan } from './outcome.js';
-import { plain } from './show.js';
 
 /** @typedef {import('../index.js').Statement} Statement */
 
@@ -17,7 +16,7 @@ export default {
   show(/** @type {Statement[]} */ rows, { values }) {
     if (!rows.length) return ['Nothing to change: live is as declared'];
     const statements = rows.filter(({ strategy }) => strategy !== 'effect');
-    if (values.sql) return statements.map(({ sql }) => `${sql.split('\n').map(plain).join('\n')};`);
+    if (values.sql) return statements.flatMap(({ sql }) => `${sql};`.split('\n'));
     const given = (values.allow ?? []).flat();
     const leaves = [...new Set(statements.flatMap(({ needs }) => (needs && !given.includes(needs) ? [needs] : [])))];
     return [

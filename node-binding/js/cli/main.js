@@ -5,8 +5,9 @@ import { openApp, RemyError, version } from '../index.js';
 import { load, names } from './commands.js';
 import { SIGNALS, STATUS } from './exit.js';
 import { help, overview } from './help.js';
+import { unwritten, write } from './output.js';
 import { events, follower } from './progress.js';
-import { failure } from './show.js';
+import { failure, oneLine } from './show.js';
 import { parse, UsageError } from './usage.js';
 
 /** Why a verb is called off. */
@@ -18,14 +19,13 @@ class CalledOff extends Error {
   }
 }
 
-// Who reads our output may have read enough. What was begun goes on.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
-}
+/** What was done, for whoever does not see it in the output. */
+let done = () => 'Nothing was done';
 
-process.exitCode = await main(process.argv.slice(2));
+const status = await main(process.argv.slice(2));
+const lost = await unwritten();
+if (lost) process.stderr.write(`error: io: the output could not be written (${lost.message}). ${done()}. Give the output another place, or free some space there\n`);
+process.exitCode = status || (lost ? 1 : 0);
 
 /**
  * @param {string[]} argv
@@ -68,7 +68,9 @@ async function run(command, args, values) {
     return report(error, values.json ? (error) => ({ event: 'error', error }) : null);
   }
   progress?.end();
-  if (values.json) print([JSON.stringify(progress ? { event: 'result', result } : result)]);
+  // The last line for people says what came of a verb that follows.
+  done = () => (command.follows ? oneLine(/** @type {any[]} */ (command.show(result, context)).at(-1)) : `remy ${command.name} itself is done`);
+  if (values.json) write(`${JSON.stringify(progress ? { event: 'result', result } : result)}\n`);
   else print(command.show(result, context));
   return command.ok && !command.ok(result) ? 1 : 0;
 }
@@ -92,9 +94,9 @@ function callOff() {
   return controller.signal;
 }
 
-/** @param {string[] | Buffer} output */
+/** @param {string[] | Buffer} output lines for people, or bytes as they are */
 function print(output) {
-  process.stdout.write(Buffer.isBuffer(output) ? output : output.map((line) => `${line}\n`).join(''));
+  write(Buffer.isBuffer(output) ? output : output.map((text) => `${oneLine(text)}\n`).join(''));
   return 0;
 }
 
@@ -104,16 +106,17 @@ function print(output) {
  * @returns {number | undefined}
  */
 function report(error, json) {
+  done = () => 'What was done is said above';
   if (error instanceof CalledOff) {
     // A verb that is called off has not committed: one that has, ends.
     const message = `${error.message}. Live is unchanged`;
-    if (json) print([JSON.stringify(json({ code: 'busy', message, hint: null, object: null, sql: null }))]);
+    if (json) write(`${JSON.stringify(json({ code: 'busy', message, hint: null, object: null, sql: null }))}\n`);
     process.stderr.write(`${message}\n`);
     return error.status;
   }
   const { code, message, hint = null, object = null, sql = null, faults } = describe(error);
-  if (json) print([JSON.stringify(json({ code, message, hint, object, sql, ...(faults && { faults }) }))]);
-  process.stderr.write(`${failure({ code, message, hint }).join('\n')}\n`);
+  if (json) write(`${JSON.stringify(json({ code, message, hint, object, sql, ...(faults && { faults }) }))}\n`);
+  process.stderr.write(`${failure({ code, message, hint, faults }).join('\n')}\n`);
   return STATUS[code] ?? 1;
 }
 

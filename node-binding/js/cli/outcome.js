@@ -1,6 +1,6 @@
 // @ts-check
 // What came of a publish, a promotion or a rollback, and the plan of one.
-import { count, indented, table, took } from './show.js';
+import { count, table, took } from './show.js';
 
 /** @typedef {import('../index.js').Statement} Statement */
 
@@ -11,19 +11,29 @@ import { count, indented, table, took } from './show.js';
 export function plan(statements) {
   /** @type {{ what: string, object: string, needs: string | null, loses: string | null, run: number }[]} */
   const rows = [];
-  for (const { kind, object, needs, loses, strategy } of statements) {
+  for (const { kind, object, sql, needs, loses, strategy } of statements) {
     const what = kind.replace('_', ' ');
+    const name = kind.startsWith('rename_') ? newName(sql) : null;
     const last = rows.at(-1);
     if (strategy === 'rebuild' && last?.what === what && last.object === object) {
       last.run += 1;
       last.needs ??= needs;
       last.loses ??= loses;
     } else {
-      rows.push({ what, object, needs, loses, run: 1 });
+      rows.push({ what, object: name === null ? object : `${object} → ${name}`, needs, loses, run: 1 });
     }
   }
   const cells = rows.map((row, i) => [i + 1, row.what, row.object, row.needs && `--allow ${row.needs}`, row.loses, row.run > 1 ? row.run : null]);
   return table([{ title: '#', right: true }, 'CHANGE', 'OBJECT', 'NEEDS', 'LOSES', { title: 'STATEMENTS', right: true }], cells);
+}
+
+/**
+ * The name at the end of an `ALTER TABLE … RENAME … TO "name"`.
+ * @param {string} sql
+ */
+function newName(sql) {
+  const [, name] = / TO "((?:[^"]|"")+)"$/.exec(sql) ?? [];
+  return name?.replaceAll('""', '"') ?? null;
 }
 
 /** @param {{ kind: string, id: string, change: string }[]} effects */
@@ -48,7 +58,7 @@ export function outcome(outcome) {
     preview: `Release ${release} is a preview: its database is in the store, remy releases says where; remy promote ${release} makes it live`,
     dry_run: `Nothing was changed: it would be release ${release}${back}${statements.length ? `, of ${count(statements.length, 'statement')}` : ''}`,
   };
-  return [...untold(outcome).flatMap((warning) => indented(`warning: ${warning}`)), ...lines, told[status]];
+  return [...untold(outcome).map((warning) => `warning: ${warning}`), ...lines, told[status]];
 }
 
 /**

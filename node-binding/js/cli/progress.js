@@ -1,7 +1,8 @@
 // @ts-check
 // A release while it is made: a live view on a terminal, plain lines elsewhere, events with --json. What failed is left to
 // the error that ends it.
-import { indented, mark, took } from './show.js';
+import { write } from './output.js';
+import { mark, message, took } from './show.js';
 
 /** @typedef {import('../index.js').ProgressLine} ProgressLine */
 /**
@@ -30,7 +31,7 @@ const WIDTH = 100;
 
 /** @returns {Follower} */
 export function events() {
-  return { line: (line) => process.stdout.write(`${JSON.stringify({ event: 'line', line })}\n`), end() {} };
+  return { line: (line) => write(`${JSON.stringify({ event: 'line', line })}\n`), end() {} };
 }
 
 /**
@@ -48,9 +49,9 @@ export function follower(stream) {
 function lines(stream) {
   const line = (/** @type {ProgressLine} */ line) => {
     if (line.outcome === 'failed') return;
-    const [message, ...more] = indented(line.message);
+    const [first, ...more] = message(line);
     const time = took(line.duration_ms);
-    stream.write([`${mark(line)} ${message}${time && `  ${time}`}`, ...more, ''].join('\n'));
+    stream.write([`${mark(line)} ${first}${time && `  ${time}`}`, ...more, ''].join('\n'));
   };
   return { line, end() {} };
 }
@@ -79,10 +80,10 @@ function view(stream) {
       // The mark and a space before, two spaces between, and the last column free.
       const room = width - 5 - time.length;
       // A warning is never cut.
-      const [first, ...more] = indented(line.message);
-      const message = line.outcome === 'ok' ? cut(first, room) : first;
-      const gap = ' '.repeat(Math.max(2, room - [...message].length + 2));
-      stream.write(`\r\x1b[K${paint(COLORS[line.outcome] ?? '', mark(line))} ${message}${time && gap + paint('\x1b[2m', time)}\n${more.map((text) => `${text}\n`).join('')}`);
+      const [first, ...more] = message(line);
+      const text = line.outcome === 'ok' ? cut(first, room) : first;
+      const gap = ' '.repeat(Math.max(2, room - [...text].length + 2));
+      stream.write(`\r\x1b[K${paint(COLORS[line.outcome] ?? '', mark(line))} ${text}${time && gap + paint('\x1b[2m', time)}\n${more.map((text) => `${text}\n`).join('')}`);
       working = NEXT[line.step] ?? 'At work';
       spin();
     },

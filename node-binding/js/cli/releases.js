@@ -1,5 +1,5 @@
 // @ts-check
-import { size, table, time } from './show.js';
+import { commit, size, table, time } from './show.js';
 
 /** @type {import('./commands.js').Command} */
 export default {
@@ -13,7 +13,7 @@ export default {
     if (!releases.length) return ['No release yet: remy publish makes the first'];
     const columns = [{ title: 'RELEASE', right: true }, 'STATUS', 'MADE', 'LABEL', 'COMMIT', { title: 'BRINGS BACK', right: true }, 'DATABASE'];
     return table(columns, releases.map((release) => [
-      release.release, release.status, time(release.created_at), release.label, release.commit?.slice(0, 12) ?? null, release.restored_from, database(release),
+      release.release, release.status, time(release.created_at), release.label, release.commit && commit(release.commit), release.restored_from, database(release),
     ]));
   },
 };

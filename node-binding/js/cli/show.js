@@ -13,18 +13,31 @@ export function plain(value) {
 }
 
 /**
- * A text of several lines, each plain. Tabs stay: what stands below one is aligned by it.
+ * A line of its own, whatever is in it. Tabs stay: what stands below one is aligned by it.
  * @param {string} text
  */
-export function lines(text) {
-  return text.split('\n').map((line) => line.split('\t').map(plain).join('\t'));
+export function oneLine(text) {
+  return text.split('\t').map(plain).join('\t');
+}
+
+/** @param {string} text */
+function lines(text) {
+  return text.split('\n').map(oneLine);
+}
+
+/**
+ * The lines of a message of a log. Only what a build says has several: elsewhere a line end is a part of a name.
+ * @param {{ step: string, message: string }} line
+ */
+export function message({ step, message }) {
+  return step === 'build' ? indented(message) : [oneLine(message)];
 }
 
 /**
  * A text whose lines after the first are indented below it.
  * @param {string} text
  */
-export function indented(text) {
+function indented(text) {
   return lines(text).map((line, i) => (i === 0 ? line : `    ${line}`));
 }
 
@@ -86,6 +99,15 @@ export function time(at) {
 }
 
 /**
+ * The beginning of a commit, with what says that the working tree was dirty.
+ * @param {string} text
+ */
+export function commit(text) {
+  const [, name, dirty = ''] = /** @type {RegExpExecArray} */ (/^(.*?)(-dirty)?$/s.exec(text));
+  return `${name.slice(0, 12)}${dirty}`;
+}
+
+/**
  * How long a step took; nothing of one that has no length.
  * @param {number} ms
  */
@@ -127,11 +149,12 @@ export function words(text) {
 
 /**
  * An error for people: `error: code: message`, then what to do.
- * @param {{ code: string, message: string, hint?: string | null }} error
+ * @param {{ code: string, message: string, hint?: string | null, faults?: object[] }} error
  */
-export function failure({ code, message, hint }) {
+export function failure({ code, message, hint, faults }) {
   // The message holds the hint, at the end of a line.
   const short = (/** @type {string} */ line) => (hint && line.endsWith(`. ${hint}`) ? line.slice(0, -hint.length - 2) : line);
-  const text = message.split('\n').map(short).join('\n');
-  return [`error: ${code}: ${words(lines(text).join('\n'))}`, ...(hint ? [`hint: ${words(plain(hint))}`] : [])];
+  // An app's faults are a line each, and so is where a mistake of remy's own was made: elsewhere a line end is a part of a name.
+  const text = faults || code === 'internal' ? lines(message.split('\n').map(short).join('\n')).join('\n') : oneLine(short(message));
+  return [`error: ${code}: ${words(text)}`, ...(hint ? [`hint: ${words(plain(hint))}`] : [])];
 }

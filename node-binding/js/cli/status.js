@@ -1,5 +1,5 @@
 // @ts-check
-import { count, list, size, time } from './show.js';
+import { commit, count, list, size, time } from './show.js';
 
 /** @type {Record<import('../index.js').Status['live']['from'], string>} */
 const FROM = { db: '--db', REMY_DB: 'REMY_DB', 'remy.json': 'remy.json', default: 'the default' };
@@ -13,12 +13,15 @@ export default {
   example: 'remy status --db app.db',
   run: async ({ open, signal }) => (await open()).status({ signal }),
   show(/** @type {import('../index.js').Status} */ { root, live, release, built, compiled, previews, dev, store, warnings }) {
-    const of = release && [release.label && JSON.stringify(release.label), release.commit && `commit ${release.commit.slice(0, 12)}`, `since ${time(release.live_at)}`];
+    const of = release && [
+      release.label && JSON.stringify(release.label), release.commit && `commit ${commit(release.commit)}`,
+      release.restored_from && `as release ${release.restored_from} was`, `since ${time(release.live_at)}`,
+    ];
     /** @type {[string, string | null][]} */
     const pairs = [
       ['app', root],
       ['live', `${live.path} (${FROM[live.from]})`],
-      ['database', live.exists ? `${size(live.bytes)}, journal mode ${live.journal_mode}` : 'not there yet: the first remy publish makes it'],
+      ['database', live.exists ? `${size(live.bytes)}, journal mode ${live.journal_mode}` : `not there yet: ${live.from === 'default' ? 'the first remy publish' : 'remy publish --create'} makes it`],
       ['release', release && `${release.release}, ${of?.filter(Boolean).join(', ')}`],
       ['from', built],
       ...compiled.map((entry) => /** @type {[string, string]} */ (['waiting', `release ${entry.release}${entry.label ? `, ${JSON.stringify(entry.label)}` : ''}, compiled ${time(entry.created_at)}: remy promote ${entry.release}`])),

@@ -1,7 +1,7 @@
 // @ts-check
 // Builds a release from an app's folder: reads what is declared, stages the source, installs, compiles, and writes the folder that is
 // published or packed. Nothing of a database is touched, and nothing of the user's folder but the cache.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import { dirname, join, posix, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -54,7 +54,7 @@ import { buildWeb } from './web.js';
 export async function build(root, { outDir, commit, cacheDir, live, without, onLine, onSource, signal }) {
   root = await realpath(root);
   // A folder without an app, which may be a whole home, is not copied to find that out.
-  if (commit === undefined && !exists(join(root, 'mindstudio.json'))) readApp(root);
+  if (commit === undefined && !statSync(join(root, 'mindstudio.json'), { throwIfNoEntry: false })?.isFile()) readApp(root);
   const dir = resolve(outDir);
   await mkdir(resolve(cacheDir ?? join(root, '.remy', 'cache')), { recursive: true, mode: 0o700 });
   const cache = await realpath(resolve(cacheDir ?? join(root, '.remy', 'cache')));
@@ -92,7 +92,7 @@ async function steps({ root, dir, cache, commit: ref, live, without: others = []
   for (const warning of warnings) log.line('warning', warning);
 
   log.begin();
-  const { manifest, interfaces, warnings: odd } = readApp(source);
+  const { manifest, interfaces, warnings: odd } = readApp(source, ref === undefined ? `what git takes of ${root}` : `commit ${commit?.slice(0, 7)} of ${root}`);
   const parts = [count(manifest.methods.length, 'method'), count(manifest.tables.length, 'table'), count(interfaces.length, 'interface')];
   log.done(`Read mindstudio.json: ${parts.join(', ')}`);
   for (const warning of odd) log.line('warning', warning);

@@ -156,7 +156,7 @@ async function stage({ top, tree, asking, tool, settings, signal }) {
   const hadSettings = exists(join(at, '.npmrc'));
   const start = (/** @type {string[]} */ args) => run(tool.tool, args, { cwd: at, env: { ...environment(), ...tool.env }, signal }).catch((error) => {
     if (error.code !== 'ENOENT') throw error;
-    throw cannotInstall(top, tool.lock, `needs ${tool.tool}, which is not on this machine. Install it${tool.lock && ', or use npm and its package-lock.json instead'}`);
+    throw cannotInstall(top, tool.lock, `needs ${tool.tool}, which is not on this machine. Install it${tool.tool === 'npm' ? '' : ', or use npm and its package-lock.json instead'}`);
   });
   try {
     for (const { named, wanted } of asking) await writeFile(join(tree, named), `${JSON.stringify(wanted, null, 2)}\n`);

@@ -140,19 +140,20 @@ function oneOfEach(at) {
 }
 
 /**
- * Reads the manifest of the app in the folder `root`, and checks all of it. Without `faults` to collect them in, it throws an
+ * Reads the manifest of the app in the folder `root`, which is `called` so, and checks all of it. Without `faults` to collect them in, it throws an
  * `AppError` that names every fault; with it, what it gives is as good as the manifest is.
  *
  * @param {string} root
  * @param {Faults} [faults]
+ * @param {string} [called]
  * @returns {Manifest}
  */
-export function readManifest(root, faults) {
+export function readManifest(root, faults, called) {
   const top = resolve(root);
   const own = faults ?? new Faults();
   const before = own.warnings.length;
   const found = locate(top, '.', FILE);
-  if ('fault' in found) throw missing(top, found.fault);
+  if ('fault' in found) throw missing(called ?? top, found.fault);
   const json = readFile({ root: top, file: FILE, faults: own });
   const scope = scopeOf(top, json, own);
   if (json !== undefined) manifest(new At(scope, json, ''));

@@ -257,7 +257,7 @@ async function bundled(esbuild, { group, files, tree, cache, install, signal }) 
         });
       const again = round < ROUNDS && (learn(result, made, beside) || (await cannotBundle(result.metafile, tree, beside)));
       if (again) continue;
-      const faults = result.errors.map(fault);
+      const faults = result.errors.map((message) => fault(message, files));
       if (!result.metafile || !result.outputFiles) return { faults, metafile: { inputs: {}, outputs: {} }, outputs: new Map(), warnings: [] };
       faults.push(...strangers(result.metafile, install), ...wrongExports(group, result.metafile, tree));
       if (install && beside.size > install.beside.length) {
@@ -342,10 +342,17 @@ function packageOf(path) {
 
 /**
  * @param {import('esbuild').Message} message
+ * @param {Map<string, Entry>} files
  * @returns {Fault}
  */
-function fault({ text, location, notes }) {
-  const more = notes.filter((note) => !note.location).map((note) => note.text);
+function fault({ text, location, notes }, files) {
+  // What esbuild advises for an import that leads nowhere is an option of its own, which an app cannot set.
+  const more = notes.filter((note) => !note.location && !note.text.startsWith('You can mark the path ')).map((note) => note.text);
+  const [, lost] = /^Could not resolve "(.+)"$/.exec(text) ?? [];
+  if (lost && location) {
+    const named = posix.join(packageFolder(files, location.file) ?? '', 'package.json');
+    more.push(/^\.{0,2}\//.test(lost) ? 'Correct the path' : `Add the package to ${named}, or correct the path`);
+  }
   const message = [text, ...more].join('. ');
   if (!location) return { file: 'mindstudio.json', pointer: '/methods', message };
   const column = Buffer.from(location.lineText).subarray(0, location.column).toString().length + 1;

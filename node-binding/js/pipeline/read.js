@@ -9,10 +9,11 @@ import { checkTables } from './typescript.js';
  * What the app in the folder `root` declares, or one `AppError` with every fault of all its files.
  *
  * @param {string} root
+ * @param {string} [called] what it is for those who read of it
  */
-export function readApp(root) {
+export function readApp(root, called) {
   const faults = new Faults();
-  const manifest = readManifest(root, faults);
+  const manifest = readManifest(root, faults, called);
   const interfaces = readInterfaces(manifest, faults);
   checkTables(manifest, faults);
   faults.throwAny();

@@ -35,7 +35,7 @@ export const role = both(filled, (at) => {
  * @param {string[]} ids
  */
 export function known(ids) {
-  return `the manifest has ${ids.join(', ') || 'none'}`;
+  return `the manifest has ${ids.filter(Boolean).join(', ') || 'none'}`;
 }
 
 /**

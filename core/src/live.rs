@@ -334,8 +334,8 @@ fn gone(path: &Path) -> Error {
         .object(path.display().to_string())
         .state("Nothing was done")
         .hint(format!(
-            "Put it back from a backup, or copy the newest database of {}/snapshots there: what was live before its last release. \
-             Or move the store away, to begin anew",
+            "Put it back from a backup, or copy the newest database of {}/snapshots there, which was live before its last release, and make it \
+             writable. Or move the store away, to begin anew",
             store.display()
         ))
 }

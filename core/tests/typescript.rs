@@ -490,7 +490,7 @@ fn what_breaks_the_pattern_is_said_with_its_place() {
         let source = format!("{DB}{define}").lines().nth(line - 1).unwrap().to_owned();
         assert_eq!(error.source.as_deref(), Some(source.as_str()), "{define}");
     }
-    assert!(fails("export const Other = 1;").contains("t.ts does not export T"));
+    assert!(fails("export const Other = 1;").contains("t.ts: T is not exported"));
     let app = App::new(&[
         ("t.ts", "import { db } from './mine';\nexport const T = db.defineTable<{}>('t');"),
         ("mine.ts", "export const db = 1;"),

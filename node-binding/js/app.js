@@ -466,7 +466,7 @@ export class App extends EventEmitter {
     if (existsSync(path)) return;
     const store = storeBeside(path);
     if (store !== null) {
-      const hint = `Copy the newest database of ${join(store, 'snapshots')} to ${path} to have it back, or move ${store} away to begin anew`;
+      const hint = `Copy the newest database of ${join(store, 'snapshots')} to ${path} and make it writable to have it back, or move ${store} away to begin anew`;
       throw refusal('not_found', `${path} is gone, and ${store} keeps its releases`, hint, { object: path });
     }
     if (may) return;

@@ -109,7 +109,7 @@ test('live is gone, its store is not: nothing is made in its place, and it is sa
     for (const verb of [['publish', 'schema.sql', '--create'], ['publish', 'schema.sql', '--dry-run'], ['diff', 'schema.sql'], ['stage', 'schema.sql'], ['status'], ['releases'], ['log'], ['rollback']]) {
       const { status, stdout, stderr } = await remy([...verb, ...flags]);
       const live = path(db);
-      const hint = `hint: Copy the newest database of ${live}-remy/snapshots to ${live} to have it back, or move ${live}-remy away to begin anew\n`;
+      const hint = `hint: Copy the newest database of ${live}-remy/snapshots to ${live} and make it writable to have it back, or move ${live}-remy away to begin anew\n`;
       assert.deepEqual([verb, status, stdout, stderr], [verb, 1, '', `error: not_found: ${live} is gone, and ${live}-remy keeps its releases. Nothing was done\n${hint}`]);
       assert(!existsSync(live));
     }

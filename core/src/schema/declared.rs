@@ -205,6 +205,10 @@ fn text(path: &Path, source: &Source) -> Result<String> {
         std::io::ErrorKind::InvalidData => {
             Error::schema_invalid(format!("{source} is not UTF-8 text")).object(path.display().to_string())
         }
+        std::io::ErrorKind::PermissionDenied => Error::io(format!("reading {source}: {e}"))
+            .object(path.display().to_string())
+            .state("Nothing was done")
+            .hint("Give this user read permission on it"),
         _ => missing(path, source, &e.to_string()),
     })
 }

@@ -52,6 +52,10 @@ impl<'a> Reader<'_, 'a> {
                 (file, declarator, statement)
             }
             Found::Not(why) => {
+                // The file stands before the message already.
+                let why = why
+                    .strip_prefix(&format!("{} does not export ", file.shown))
+                    .map_or_else(|| why.clone(), |name| format!("{name} is not exported"));
                 self.errors.push(Fault::of_file(&file.shown, format!("{why}: a table is {PATTERN}")));
                 return None;
             }

@@ -846,3 +846,20 @@ fn a_library_that_is_none() {
     let e = app.refuses("invalid_argument", &["none.so", "file too short"], |app| app.publish(SCHEMA, &options));
     assert!(!e.to_string().contains("none.so.so"), "{e}");
 }
+
+/// What the hint of a rename says is what the option takes, whatever the names are.
+#[test]
+fn a_rename_of_names_that_have_to_be_quoted() {
+    let app = App::new();
+    let schema = |columns: &str| format!("{SCHEMA} CREATE TABLE \"a b\" ({columns});");
+    app.publish(&schema("\"it's \"\"so\"\"\" TEXT"), "{}").unwrap();
+    shell(&app.live, "INSERT INTO \"a b\" VALUES ('x')");
+    let other = schema("\"now-so\" TEXT");
+    let e = app.publish(&other, "{}").unwrap_err();
+    let hint = e.detail().hint.clone().unwrap();
+    let start = hint.find("\"renames\":").unwrap();
+    let end = start + hint[start..].find(']').unwrap() + 1;
+    app.publish(&other, &format!("{{{}}}", &hint[start..end])).unwrap();
+    assert_eq!(shell(&app.live, "SELECT \"now-so\" FROM \"a b\""), "x\n");
+    assert!(hint.contains("@renamed from=\"it's \"\"so\"\"\" beside"), "{hint}");
+}

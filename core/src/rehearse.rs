@@ -7,7 +7,7 @@ use crate::{
     migration::Migration,
     options::{Allow, Options},
     prepared::{Prepared, Script},
-    quote::{ident, literal},
+    quote::{ident, literal, told},
     schema::{
         Declared, diff, introspect, lex,
         plan::{Plan, Question, Statement, Violations},
@@ -116,6 +116,11 @@ fn loader_says(path: &CStr) -> Option<String> {
         let why = libc::dlerror();
         (!why.is_null()).then(|| CStr::from_ptr(why).to_string_lossy().into_owned())
     }
+}
+
+/// The option that tells of a rename.
+fn renames(rename: &str) -> String {
+    format!("\"renames\":{}", serde_json::json!([rename]))
 }
 
 const ON_THE_CLONE: &str = "Only the clone was changed";
@@ -479,10 +484,11 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
                         "{table} loses {gone}, which {} values, and gains {come}",
                         have(&with_data)
                     ));
+                    let from = told(&with_data[0]);
                     let hint = format!(
-                        "Say that it is a rename, with \"renames\":[\"{table}.{}={}\"] or a comment @renamed from={} beside the column, \
+                        "Say that it is a rename, with {} or a comment @renamed from={from} beside the column, \
                          or that the drop is meant, with \"allow\":[\"drop\"]",
-                        with_data[0], added[0], with_data[0]
+                        renames(&format!("{}.{from}={}", told(table), told(&added[0])))
                     );
                     answer.refusal =
                         Some(error.object(format!("{table}.{}", with_data[0])).state(UNTOUCHED).hint(hint));
@@ -494,10 +500,11 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
             if !with_rows.is_empty() {
                 answer.needs = Some("drop");
                 if !options.allow.contains(&Allow::Drop) {
+                    let from = told(&with_rows[0]);
                     let (whose, place) = if *app {
-                        ("app", format!("/** @renamed from={} */ above the table's export", with_rows[0]))
+                        ("app", format!("/** @renamed from={from} */ above the table's export"))
                     } else {
-                        ("schema", format!("a comment @renamed from={} before the table", with_rows[0]))
+                        ("schema", format!("a comment @renamed from={from} before the table"))
                     };
                     let (gone, come) = (with_rows.join(", "), created.join(", "));
                     let error = Error::ambiguous_rename(format!(
@@ -505,9 +512,8 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
                         have(&with_rows)
                     ));
                     let hint = format!(
-                        "Say that it is a rename, with \"renames\":[\"{}={}\"] or {place}, \
-                         or that the drop is meant, with \"allow\":[\"drop\"]",
-                        with_rows[0], created[0]
+                        "Say that it is a rename, with {} or {place}, or that the drop is meant, with \"allow\":[\"drop\"]",
+                        renames(&format!("{from}={}", told(&created[0])))
                     );
                     answer.refusal = Some(error.object(&with_rows[0]).state(UNTOUCHED).hint(hint));
                 }

@@ -78,7 +78,7 @@ test('a name cannot make a line of its own', async (t) => {
   const refused = await shop.remy(args);
   assert.equal(refused.status, 3);
   assert.match(refused.stderr, /^error: ambiguous_rename: a\\nerror: io: forged\t loses x/m);
-  assert.match(refused.stderr, /^hint: .*--rename a\\nerror: /m);
+  assert.match(refused.stderr, /^hint: .*--rename '"a\\nerror: /m);
   const log = (await shop.remy(['log', '--db', 'app.db'])).stdout;
   assert.match(log, /a\\nerror: io: forged/);
   const verified = (await shop.remy(['verify', '--db', 'app.db'])).stdout;
@@ -94,6 +94,16 @@ test('a rename says to what', async (t) => {
   const { stdout } = await shop.remy(['diff', 'schema.sql', '--db', 'app.db', '--rename', 'vendors="odd ""TO"" name"', '--rename', '"odd ""TO"" name".terms="payment TO ""x"']);
   assert.match(stdout, /rename table +vendors → odd "TO" name\n/);
   assert.match(stdout, /rename column +odd "TO" name\.terms → payment TO "x\n/);
+});
+
+test('a rename is advised as a shell takes it', async (t) => {
+  const shop = workshop(t);
+  await shop.sql(`CREATE TABLE vendors ("it's terms" TEXT); INSERT INTO vendors VALUES ('30 days')`);
+  shop.write('schema.sql', 'CREATE TABLE vendors (terms TEXT);');
+  const { stderr } = await shop.remy(['publish', 'schema.sql', '--db', 'app.db']);
+  assert.match(stderr, /^hint: .*--rename 'vendors\."it'\\''s terms"=terms' or a comment @renamed from="it's terms" beside/m);
+  const { status } = await shop.remy(['publish', 'schema.sql', '--db', 'app.db', '--rename', `vendors."it's terms"=terms`]);
+  assert.equal(status, 0);
 });
 
 test('detach asks', async (t) => {

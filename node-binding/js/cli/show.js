@@ -134,6 +134,14 @@ export function mark({ outcome }) {
 }
 
 /**
+ * An argument as a shell takes it.
+ * @param {string} text
+ */
+function argument(text) {
+  return /^[\w.=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/**
  * What core says in the words of SQL and JSON, as one would type it here.
  * @param {string} text
  */
@@ -142,7 +150,7 @@ export function words(text) {
     .replace(/SELECT \* FROM remy_(\w+) lists them/g, (_, rows) => `remy ${rows.replace('dev_list', 'dev list')} lists them`)
     .replace(/the verb (\w+) lists them/g, (_, verb) => `remy ${verb.replace('dev_list', 'dev list')} lists them`)
     .replace(/"allow":\[("\w+"(?:,"\w+")*)\]/g, (_, leaves) => `--allow ${leaves.replaceAll('"', '')}`)
-    .replace(/"renames":\["([^"]*)"\]/g, '--rename $1')
+    .replace(/"renames":(\["(?:[^"\\]|\\.)*"\])/g, (_, told) => `--rename ${argument(JSON.parse(told)[0])}`)
     .replace(/\bremy_(promote|rollback|prune)\((\d*)\)/g, (_, verb, release) => `remy ${verb} ${release}`.trimEnd())
     .replace(/\b(lock_timeout_ms|max_pause_ms|margin_bytes|retention_days|keep_releases|keep_bytes)\b/g, (option) => `--${option.replaceAll('_', '-')}`);
 }
@@ -155,6 +163,6 @@ export function failure({ code, message, hint, faults }) {
   // The message holds the hint, at the end of a line.
   const short = (/** @type {string} */ line) => (hint && line.endsWith(`. ${hint}`) ? line.slice(0, -hint.length - 2) : line);
   // An app's faults are a line each, and so is where a mistake of remy's own was made: elsewhere a line end is a part of a name.
-  const text = faults || code === 'internal' ? lines(message.split('\n').map(short).join('\n')).join('\n') : oneLine(short(message));
-  return [`error: ${code}: ${words(text)}`, ...(hint ? [`hint: ${words(plain(hint))}`] : [])];
+  const text = faults || code === 'internal' ? lines(words(message.split('\n').map(short).join('\n'))).join('\n') : oneLine(words(short(message)));
+  return [`error: ${code}: ${text}`, ...(hint ? [`hint: ${plain(words(hint))}`] : [])];
 }

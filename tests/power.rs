@@ -16,7 +16,10 @@ fn record(case: &Case, folder: Option<&Path>, verb: Option<&[String]>) -> (Run, 
     // The path of the log is known when the copy is made: it lies beside it.
     let run = case.run_recorded(folder, verb, |copy| recording = Some(Recording::begin(copy)));
     let mut recording = recording.expect("the folder was copied");
-    recording.end(&run.log());
+    // A recovery that finds no store yet has nothing to do.
+    if verb.is_none() || run.log().exists() {
+        recording.end(&run.log());
+    }
     (run, recording)
 }
 

@@ -14,7 +14,7 @@ use crate::{
     pair::Pair,
     sqlite::{self, is_busy},
     store::{self, Store},
-    switch::{Ended, Failure, exceeded, lock_timeout},
+    switch::{Ended, Failure, exceeded, lock_timeout, within},
 };
 use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
@@ -237,7 +237,7 @@ impl<'a> Copy<'a> {
                 };
                 let path = clone.path().with_extension("plain.db");
                 let image =
-                    plain(image(clone, other.as_deref_mut(), live)?, live, &path, &|| within(max_pause, pause))?;
+                    plain(image(clone, other.as_deref_mut(), live)?, live, &path, &|| within(pause, max_pause))?;
                 let backup = Backup::new(&image, &writer)?;
                 // Waits for readers, and new ones for it: no longer than a switch may take.
                 let timeout = max_pause.saturating_sub(pause.elapsed());
@@ -304,7 +304,7 @@ impl<'a> Copy<'a> {
         if self.took + terms.took > max_pause {
             return Ok(Updated::TooLong);
         }
-        self.refill(clone, &|| within(max_pause, pause))?;
+        self.refill(clone, &|| within(pause, max_pause))?;
         let image = image(clone, other, self.live)?;
         let deadline = sqlite::Deadline::new(image, pause, max_pause);
         match change(image, &self.conn) {
@@ -428,11 +428,6 @@ fn lock(backup: &Backup<'_>, timeout: Duration, live: &Live) -> Result<()> {
     poll(timeout, live, || backup.step(0))
 }
 
-/// Refuses to hold up writers for longer.
-fn within(max_pause: Duration, pause: Moment) -> Result<()> {
-    if pause.elapsed() > max_pause { Err(exceeded(max_pause)) } else { Ok(()) }
-}
-
 /// The lock that a switch holds.
 struct Held {
     /// Since when it was waited for.
@@ -459,7 +454,7 @@ fn finish(live: &Live, backup: &Backup<'_>, log: &Log<'_>, max_pause: Duration, 
             // One page in all: committed with it.
             Step::Done => return Ok(done(backup, held, lock_wait)),
         }
-        within(max_pause, pause)?;
+        within(pause, max_pause)?;
     }
     live.same_file()?;
     live.no_stranger()?;

@@ -13,6 +13,9 @@ use std::{path::Path, time::Duration};
 /// The format that this version writes, in `user_version`. A newer one is refused.
 const FORMAT: i64 = 2;
 
+/// The number of the next release: one above every one that the catalog has, and above ?1.
+const NEXT: &str = "max((SELECT coalesce(max(release), 0) FROM releases), ?1) + 1";
+
 /// How long another process may be at work on the catalog.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -236,8 +239,10 @@ impl Catalog {
     ) -> Result<i64> {
         self.conn
             .execute(
-                "INSERT INTO releases (release, kind, status, label, commit_id, created_at)
-                 VALUES (max((SELECT coalesce(max(release), 0) FROM releases), ?1) + 1, ?2, ?3, ?4, ?5, ?6)",
+                &format!(
+                    "INSERT INTO releases (release, kind, status, label, commit_id, created_at)
+                     VALUES ({NEXT}, ?2, ?3, ?4, ?5, ?6)"
+                ),
                 params![above, kind, status, label, commit, clock::now()],
             )
             .context(|| self.doing("numbering a release"))?;
@@ -247,9 +252,7 @@ impl Catalog {
     /// The number that [`Catalog::begin`] would give.
     pub(crate) fn next(&self, above: i64) -> Result<i64> {
         self.conn
-            .query_row("SELECT max((SELECT coalesce(max(release), 0) FROM releases), ?1) + 1", [above], |row| {
-                row.get(0)
-            })
+            .query_row(&format!("SELECT {NEXT}"), [above], |row| row.get(0))
             .context(|| self.doing("numbering a release"))
     }
 
@@ -257,10 +260,7 @@ impl Catalog {
     pub(crate) fn adopt(&self, marker: Option<&Marker>) -> Result<i64> {
         let release = match marker {
             Some(marker) => marker.release,
-            None => self
-                .conn
-                .query_row("SELECT coalesce(max(release), 0) + 1 FROM releases", [], |row| row.get(0))
-                .context(|| self.doing("numbering a release"))?,
+            None => self.next(0)?,
         };
         self.durably("recording the live release", |conn| {
             conn.execute(

@@ -20,10 +20,9 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
             "This host's SQLite gives no page access: a switch writes the whole database in its pause (4 to 5 s for 1 GB)",
         ),
     };
-    let release = match (marker::read(&conn)?, Store::open(live)?) {
-        (Some(marker), _) => Some(marker.release),
-        (None, Some(store)) => recover::adopted(&store.catalog)?,
-        (None, None) => None,
+    let release = match marker::read(&conn)? {
+        Some(marker) => Some(marker.release),
+        None => Store::open(live)?.map(|store| recover::adopted(&store.catalog)).transpose()?.flatten(),
     };
     Ok(Debug {
         version: VERSION,

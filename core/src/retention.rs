@@ -11,8 +11,7 @@ use crate::{
     preview,
     progress::Progress,
     recover::{self, Begun},
-    rollback,
-    store::{self, Store},
+    rollback, store,
 };
 use std::collections::BTreeSet;
 
@@ -21,7 +20,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Drops old snapshots.
 pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result<Pruned> {
     // Looking makes no store.
-    if Store::open(live)?.is_none() {
+    if !store::is_beside(&live.path) {
         return Ok(Pruned { pruned: Vec::new(), kept: 0, kept_bytes: 0, freed_bytes: 0 });
     }
     let begun = recover::begin(live, options, Progress::none())?;

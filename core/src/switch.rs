@@ -358,9 +358,7 @@ impl Switch<'_> {
             live.same_file()?;
             live.no_stranger()?;
             self.log.progress().check()?;
-            if pause.elapsed() > max_pause {
-                return Err(exceeded(max_pause).into());
-            }
+            within(pause, max_pause)?;
             writer.commit(live, journal, pause, max_pause)?;
             Ok(Locked::Done(Switched {
                 by: "pages",
@@ -409,6 +407,11 @@ pub(crate) fn lock_timeout(live: &Live, timeout: Duration) -> Error {
 /// What to do about somebody who holds live's write lock for long.
 pub(crate) const LET_GO: &str =
     "End another connection's long write transaction, or the readers that its checkpoint waits for, and start again";
+
+/// Refuses to hold up writers for longer.
+pub(crate) fn within(pause: Moment, max_pause: Duration) -> Result<()> {
+    if pause.elapsed() > max_pause { Err(exceeded(max_pause)) } else { Ok(()) }
+}
 
 pub(crate) fn exceeded(max_pause: Duration) -> Error {
     Error::pause_exceeded(format!("the switch was not done within max_pause_ms ({} ms)", max_pause.as_millis()))
@@ -509,9 +512,7 @@ impl<'a> Writer<'a> {
         for page in above.chain(below).filter(|&page| page != 1 && page != image.lock_page()) {
             image.read(page, &mut buffer)?;
             put(page, &buffer)?;
-            if pause.elapsed() > max_pause {
-                return Err(exceeded(max_pause));
-            }
+            within(pause, max_pause)?;
         }
 
         // Page 1 last, with live's present cookie in it: with the new one a truncation would make SQLite read the schema

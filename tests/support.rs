@@ -3,6 +3,7 @@ pub mod better_sqlite3;
 pub mod client;
 pub mod cut;
 pub mod disk;
+pub mod live;
 pub mod report;
 pub mod rounds;
 pub mod writer;

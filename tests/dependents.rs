@@ -1,0 +1,1 @@
+//! What hangs on a change: views, triggers, checks and indexes that compiled before it compile after it.

@@ -1,0 +1,78 @@
+//! A live database in a folder of its own, and the verbs on it: what a suite begins with.
+use crate::shell;
+use remy_core::{Error, Options, Outcome, Progress, Remy, Result};
+use std::{fs, path::PathBuf};
+
+/// A live database, `app.db`, in a folder of its own.
+pub struct App {
+    /// The folder; it goes when this does.
+    pub dir: tempfile::TempDir,
+    /// The database.
+    pub live: PathBuf,
+}
+
+impl App {
+    /// A database in WAL mode that `sql` makes, in another SQLite than the one under test.
+    pub fn on(sql: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let live = dir.path().join("app.db");
+        shell(&live, &format!("PRAGMA journal_mode = wal; {sql}"));
+        Self { dir, live }
+    }
+
+    /// Remy on it.
+    pub fn remy(&self) -> Remy {
+        Remy::open(&self.live).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Publishes `schema`; `options` is a JSON object.
+    pub fn publish(&self, schema: &str, options: &str) -> Result<Outcome> {
+        Remy::open(&self.live)?.publish(schema, &Options::from_json(options)?, Progress::none())
+    }
+
+    /// Rolls back, to the release before where none is given.
+    pub fn rollback(&self, release: Option<i64>) -> Result<Outcome> {
+        Remy::open(&self.live)?.rollback(release, &Options::default(), Progress::none())
+    }
+
+    /// A path in its store.
+    pub fn store(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("{}-remy/{path}", self.live.display()))
+    }
+
+    /// A file beside it.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("in the folder")).expect("folders");
+        fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// What the `sqlite3` shell answers, without the end of the last line.
+    pub fn ask(&self, sql: &str) -> String {
+        shell(&self.live, sql).trim_end_matches('\n').to_owned()
+    }
+
+    /// All that a fresh reader sees, whole: schema and rows.
+    pub fn seen(&self) -> String {
+        shell(&self.live, "PRAGMA integrity_check;\n.dump")
+    }
+
+    /// `verb` is refused with `code`, its message holds every one of `words`, and live is as it was.
+    pub fn refuses<T: std::fmt::Debug>(
+        &self,
+        code: &str,
+        words: &[&str],
+        verb: impl FnOnce(&Self) -> Result<T>,
+    ) -> Error {
+        let before = self.seen();
+        let e = verb(self).map(|done| panic!("it was done: {done:?}")).unwrap_err();
+        assert_eq!(e.code(), code, "{e}");
+        let message = e.to_string();
+        for word in words {
+            assert!(message.contains(word), "{word:?} is not in: {message}");
+        }
+        assert_eq!(self.seen(), before, "live was changed by: {message}");
+        e
+    }
+}

@@ -1,0 +1,1 @@
+//! What other tools leave: their migration files, their bookkeeping tables, their dumps.

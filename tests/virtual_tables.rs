@@ -1,0 +1,1 @@
+//! Virtual tables: what belongs to a module stays with it, and nothing else does.

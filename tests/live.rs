@@ -55,7 +55,8 @@ impl App {
 
     /// All that a fresh reader sees, whole: schema and rows.
     pub fn seen(&self) -> String {
-        shell(&self.live, "PRAGMA integrity_check;\n.dump")
+        // Not in one argument: a command with a point is one where it begins an argument.
+        shell(&self.live, "PRAGMA integrity_check") + &shell(&self.live, ".dump")
     }
 
     /// `verb` is refused with `code`, its message holds every one of `words`, and live is as it was.

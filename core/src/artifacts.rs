@@ -2,6 +2,7 @@
 use crate::{
     copy,
     error::{Context, Error, Result},
+    folder, place,
     settle::{self, Content},
     store::{self, Store},
 };
@@ -12,16 +13,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Keeps a file or folder in the store, for a release. Gives its place, relative to the store, and its hash.
-pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<(String, String)> {
+/// Keeps a file or folder in the store, for a release. Gives its hash.
+pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<String> {
     if !from.exists() {
         return Err(Error::not_found(format!("there are no artifacts at {}", from.display()))
             .object(from.display().to_string())
             .state("Live is unchanged")
             .hint("Check the option artifacts; it is relative to the process"));
     }
-    let place = place_of(release);
-    let to = store.path(&place);
+    let to = store.path(&place::files(release));
     // Copying live would close a descriptor of it, and with that drop every lock that this process holds on it; copying
     // the store would not end.
     let whole = from.canonicalize().context(|| format!("looking at {}", from.display()))?;
@@ -32,7 +32,7 @@ pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<(String, 
             .hint("Give a folder without them as artifacts"));
     }
     // Written down before it is there: what a kill leaves of it is found by that.
-    store.catalog.set_artifacts(release, Some(&place), None)?;
+    store.catalog.set_files(release, Some(release), None)?;
     let mut keeping = Keeping::new(store, &to);
     store.create_folder(&to)?;
     let kept = if from.is_dir() {
@@ -48,12 +48,7 @@ pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<(String, 
         keeping.waiting.values().for_each(|(new, _)| drop(store::remove(new)));
         return Err(e);
     }
-    Ok((place, whole_hash(keeping.entries)))
-}
-
-/// Where the artifacts of a release are kept.
-fn place_of(release: i64) -> String {
-    format!("releases/{release}")
+    Ok(whole_hash(keeping.entries))
 }
 
 /// The folder of all files that releases are made of, by their content.
@@ -220,17 +215,15 @@ fn whole_hash(mut entries: Vec<(PathBuf, String)>) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// Removes what was kept under a place, and the objects that nothing names any more. Only for who holds the store's lock.
-pub(crate) fn remove(store: &Store, place: &str) -> Result<()> {
-    store::remove_folder(&store.path(place))?;
-    let objects = store.path(OBJECTS);
-    let Ok(folders) = fs::read_dir(&objects) else { return Ok(()) };
-    let doing = || format!("reading {}", objects.display());
-    for folder in folders {
-        for object in fs::read_dir(folder.context(doing)?.path()).context(doing)? {
-            let object = object.context(doing)?;
-            if object.metadata().context(doing)?.nlink() == 1 {
-                store::remove(&object.path())?;
+/// Removes what is kept for a release, and the objects that nothing names any more. Only for who holds the store's lock.
+pub(crate) fn remove(store: &Store, release: i64) -> Result<()> {
+    store.remove(&place::files(release))?;
+    let objects = store.folder(OBJECTS)?;
+    for name in objects.names()? {
+        let Some(folder) = objects.folder(name)? else { continue };
+        for object in folder.names()? {
+            if folder.look(&object)?.is_some_and(|found| folder::is_file(&found) && found.st_nlink == 1) {
+                folder.remove(&object)?;
             }
         }
     }
@@ -239,31 +232,31 @@ pub(crate) fn remove(store: &Store, place: &str) -> Result<()> {
 
 /// Removes what was kept for a release that failed.
 pub(crate) fn forget(store: &Store, release: i64) -> Result<()> {
-    // Its own place, whatever is written down: a rollback that failed has the place of the release that it was to bring back.
-    remove(store, &place_of(release))?;
-    store.catalog.set_artifacts(release, None, None)
+    // Its own, whatever is written down: a rollback that failed has those of the release that it was to bring back.
+    remove(store, release)?;
+    store.catalog.set_files(release, None, None)
 }
 
 /// Removes what stands in the place of a release that has just been given its number: of one whose number a power cut has
 /// taken back.
 pub(crate) fn make_way(store: &Store, release: i64) -> Result<()> {
-    let place = place_of(release);
-    if store.path(&place).exists() { remove(store, &place) } else { Ok(()) }
+    if store.has(&place::files(release))? { remove(store, release) } else { Ok(()) }
 }
 
 /// Removes what is kept for releases that never went live and never will. A process may have died before it did.
 pub(crate) fn forget_fruitless(store: &Store) -> Result<()> {
-    for (release, place) in store.catalog.fruitless()? {
+    for (release, written_down) in store.catalog.fruitless()? {
         // A power cut may have kept either without the other.
-        if place.is_some() || store.path(&place_of(release)).exists() {
+        if written_down || store.has(&place::files(release))? {
             forget(store, release)?;
         }
     }
     Ok(())
 }
 
-/// The hash of what is kept, read again.
-pub(crate) fn hash(root: &Path) -> Result<String> {
+/// The hash of what is kept for a release, read again.
+pub(crate) fn hash(store: &Store, release: i64) -> Result<String> {
+    let root = &store.path(&place::files(release));
     let mut names = Vec::new();
     list(root, Path::new(""), &mut names)?;
     let mut entries = Vec::with_capacity(names.len());
@@ -296,6 +289,12 @@ pub(crate) fn changed_objects(store: &Store) -> Result<Vec<String>> {
 
 fn list(root: &Path, below: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
     let folder = root.join(below);
+    if folder.is_symlink() {
+        return Err(Error::io(format!(
+            "{} is a symbolic link, where the store has a folder of its own",
+            folder.display()
+        )));
+    }
     for entry in fs::read_dir(&folder).context(|| format!("reading {}", folder.display()))? {
         let entry = entry.context(|| format!("reading {}", folder.display()))?;
         let name = below.join(entry.file_name());

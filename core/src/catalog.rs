@@ -4,11 +4,11 @@ use crate::{
     error::{Context, Error, Result},
     live::Live,
     marker::Marker,
-    sqlite, store,
+    place, sqlite, store,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 /// The format that this version writes, in `user_version`. A newer one is refused.
 const FORMAT: i64 = 2;
@@ -83,8 +83,7 @@ pub(crate) struct Entry {
     pub(crate) commit: Option<String>,
     pub(crate) restored_from: Option<i64>,
     pub(crate) follows: Option<i64>,
-    pub(crate) artifacts: Option<String>,
-    pub(crate) artifacts_hash: Option<String>,
+    pub(crate) files_hash: Option<String>,
     pub(crate) declared: Option<String>,
     pub(crate) preview: Option<String>,
     pub(crate) live_at: Option<i64>,
@@ -94,6 +93,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) release: i64,
+    /// Relative to the store, as [`place::snapshot`] has it. A row that says anything else is nobody's snapshot.
     pub(crate) path: String,
     pub(crate) switch_id: Option<String>,
     pub(crate) bytes: u64,
@@ -110,15 +110,24 @@ pub(crate) struct Intent {
     pub(crate) release: i64,
     /// The release that is live before it; none where live was empty.
     pub(crate) previous: Option<i64>,
-    pub(crate) work: String,
-    pub(crate) snapshot: String,
+}
+
+impl Intent {
+    /// The clone, relative to the store.
+    pub(crate) fn work(&self) -> String {
+        place::work(&self.switch_id)
+    }
+
+    /// Where the clone's main file goes, relative to the store.
+    pub(crate) fn snapshot(&self) -> String {
+        place::snapshot(self.previous.unwrap_or(0), &self.switch_id)
+    }
 }
 
 /// A dev session.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) name: String,
-    pub(crate) path: String,
     pub(crate) release: Option<i64>,
     pub(crate) status: String,
     pub(crate) created_at: i64,
@@ -268,14 +277,13 @@ impl Catalog {
                 params![release, clock::now()],
             )?;
             conn.execute(
-                "INSERT INTO releases (release, kind, status, label, commit_id, artifacts, created_at, live_at)
-                 VALUES (?1, 'adopt', 'live', ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO releases (release, kind, status, label, commit_id, created_at, live_at)
+                 VALUES (?1, 'adopt', 'live', ?2, ?3, ?4, ?5)
                  ON CONFLICT (release) DO UPDATE SET status = 'live', live_at = excluded.live_at, superseded_at = NULL",
                 params![
                     release,
                     marker.and_then(|m| m.label.as_deref()),
                     marker.and_then(|m| m.commit.as_deref()),
-                    marker.and_then(|m| m.artifacts.as_deref()),
                     clock::now(),
                     marker.map_or_else(clock::now, |m| m.live_at)
                 ],
@@ -328,11 +336,12 @@ impl Catalog {
         Ok(())
     }
 
-    pub(crate) fn set_artifacts(&self, release: i64, artifacts: Option<&str>, hash: Option<&str>) -> Result<()> {
+    /// Records whose files a release has: its own, or those of one that it brings back.
+    pub(crate) fn set_files(&self, release: i64, of: Option<i64>, hash: Option<&str>) -> Result<()> {
         self.conn
             .execute(
                 "UPDATE releases SET artifacts = ?2, artifacts_hash = ?3 WHERE release = ?1",
-                params![release, artifacts, hash],
+                params![release, of.map(place::files), hash],
             )
             .context(|| self.doing("recording artifacts"))?;
         Ok(())
@@ -343,6 +352,25 @@ impl Catalog {
             .execute("UPDATE releases SET restored_from = ?2 WHERE release = ?1", params![release, from])
             .context(|| self.doing("recording a rollback"))?;
         Ok(())
+    }
+
+    /// Whose files a release has: its own, or those of the one that it brought back.
+    pub(crate) fn files_of(&self, release: i64) -> Result<Option<i64>> {
+        // The number counts, and not what is written under `artifacts`. What is brought back is older than what brings it back:
+        // otherwise there need be no end to it.
+        let origin = self
+            .conn
+            .query_row(
+                "WITH RECURSIVE origin (release, restored_from) AS (
+                   SELECT release, restored_from FROM releases WHERE release = ?1 AND artifacts IS NOT NULL
+                   UNION ALL
+                   SELECT r.release, r.restored_from FROM releases r JOIN origin o ON r.release = o.restored_from AND r.release < o.release)
+                 SELECT release FROM origin WHERE restored_from IS NULL",
+                [release],
+                |row| row.get(0),
+            )
+            .optional();
+        origin.context(|| self.doing("looking for the files of a release"))
     }
 
     /// The release that the catalog takes for live.
@@ -363,7 +391,7 @@ impl Catalog {
         self.conn
             .query_row(
                 &format!(
-                    "SELECT release, status, label, commit_id, restored_from, follows, artifacts, artifacts_hash, declared,
+                    "SELECT release, status, label, commit_id, restored_from, follows, artifacts_hash, declared,
                        preview, live_at FROM releases {which}"
                 ),
                 params,
@@ -375,11 +403,10 @@ impl Catalog {
                         commit: row.get(3)?,
                         restored_from: row.get(4)?,
                         follows: row.get(5)?,
-                        artifacts: row.get(6)?,
-                        artifacts_hash: row.get(7)?,
-                        declared: row.get(8)?,
-                        preview: row.get(9)?,
-                        live_at: row.get(10)?,
+                        files_hash: row.get(6)?,
+                        declared: row.get(7)?,
+                        preview: row.get(8)?,
+                        live_at: row.get(9)?,
                     })
                 },
             )
@@ -391,24 +418,29 @@ impl Catalog {
     pub(crate) fn releases(&self) -> Result<Vec<Release>> {
         self.rows(
             "SELECT r.release, r.label, r.commit_id, r.status, r.created_at, r.live_at, r.superseded_at, r.restored_from,
-                    CASE WHEN r.status = 'preview' THEN 'previews/' || r.preview || '.db' WHEN s.pruned_at IS NULL THEN s.path END,
-                    s.bytes, s.pruned_at, r.preview
+                    CASE WHEN s.pruned_at IS NULL THEN s.path END, s.bytes, s.pruned_at, r.preview
              FROM releases r LEFT JOIN snapshots s USING (release) ORDER BY r.release DESC",
             [],
             |row| {
+                let (release, status): (_, String) = (row.get(0)?, row.get(3)?);
+                let (written, preview): (Option<String>, Option<String>) = (row.get(8)?, row.get(11)?);
+                let database = match &preview {
+                    Some(name) if status == "preview" => place::is_name(name).then(|| place::preview(name)),
+                    _ => written.and_then(|path| place::of_snapshot(release, &path)),
+                };
                 Ok(Release {
-                    release: row.get(0)?,
+                    release,
                     label: row.get(1)?,
                     commit: row.get(2)?,
-                    status: row.get(3)?,
+                    status,
                     created_at: row.get(4)?,
                     live_at: row.get(5)?,
                     superseded_at: row.get(6)?,
                     restored_from: row.get(7)?,
-                    database: row.get(8)?,
+                    database,
                     database_bytes: row.get(9)?,
                     pruned_at: row.get(10)?,
-                    preview: row.get(11)?,
+                    preview,
                 })
             },
         )
@@ -472,8 +504,8 @@ impl Catalog {
                     intent.old_switch,
                     intent.release,
                     intent.previous,
-                    intent.work,
-                    intent.snapshot,
+                    intent.work(),
+                    intent.snapshot(),
                     clock::now()
                 ],
             )
@@ -509,9 +541,8 @@ impl Catalog {
 
     /// Switches whose end is not recorded, oldest first.
     pub(crate) fn open_intents(&self) -> Result<Vec<Intent>> {
-        self.rows(
-            "SELECT switch_id, old_switch, release, previous, work, snapshot FROM switches
-             WHERE state = 'intended' ORDER BY at, release",
+        let intents = self.rows(
+            "SELECT switch_id, old_switch, release, previous FROM switches WHERE state = 'intended' ORDER BY at, release",
             [],
             |row| {
                 Ok(Intent {
@@ -519,11 +550,20 @@ impl Catalog {
                     old_switch: row.get(1)?,
                     release: row.get(2)?,
                     previous: row.get(3)?,
-                    work: row.get(4)?,
-                    snapshot: row.get(5)?,
                 })
             },
-        )
+        )?;
+        // It becomes part of names of files.
+        match intents.iter().find(|intent| !place::is_switch_id(&intent.switch_id)) {
+            None => Ok(intents),
+            Some(intent) => Err(Error::corrupt(format!(
+                "the catalog {} has a switch that is not decided, {:?}, and that is no id of a switch",
+                sqlite::name(&self.conn),
+                intent.switch_id
+            ))
+            .state("Live is unchanged")
+            .hint("Somebody has written into the catalog: put it back from a backup")),
+        }
     }
 
     /// Whether a release came into live by a switch, so that live has to carry its marker.
@@ -594,21 +634,34 @@ impl Catalog {
     }
 
     fn snapshots_where(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<Snapshot>> {
-        self.rows(
+        let rows = self.rows(
             &format!("SELECT release, path, switch_id, bytes, hash, created_at, pruned_at FROM snapshots {which}"),
             params,
             |row| {
-                Ok(Snapshot {
-                    release: row.get(0)?,
-                    path: row.get(1)?,
+                let (release, written): (_, String) = (row.get(0)?, row.get(1)?);
+                let Some(path) = place::of_snapshot(release, &written) else { return Ok(None) };
+                Ok(Some(Snapshot {
+                    release,
+                    path,
                     switch_id: row.get(2)?,
                     bytes: u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
                     hash: row.get(4)?,
                     created_at: row.get(5)?,
                     pruned_at: row.get(6)?,
-                })
+                }))
             },
-        )
+        )?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// Releases whose snapshot is said to be where none can be: somebody has written into the catalog.
+    pub(crate) fn misplaced_snapshots(&self) -> Result<Vec<(i64, String)>> {
+        let mut rows: Vec<(i64, String)> =
+            self.rows("SELECT release, path FROM snapshots ORDER BY release", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        rows.retain(|(release, written)| place::of_snapshot(*release, written).is_none());
+        Ok(rows)
     }
 
     /// Records, durably and before the file goes, that a snapshot is pruned.
@@ -619,11 +672,11 @@ impl Catalog {
         Ok(())
     }
 
-    /// Releases that never were live and cannot go live any more, with the place that was written down for their artifacts: those
-    /// that failed, and previews that are no more.
-    pub(crate) fn fruitless(&self) -> Result<Vec<(i64, Option<String>)>> {
+    /// Releases that never were live and cannot go live any more, with whether files were written down for them: those that failed,
+    /// and previews that are no more.
+    pub(crate) fn fruitless(&self) -> Result<Vec<(i64, bool)>> {
         self.rows(
-            "SELECT release, artifacts FROM releases
+            "SELECT release, artifacts IS NOT NULL FROM releases
              WHERE status = 'failed' OR (status = 'superseded' AND preview IS NOT NULL AND live_at IS NULL)",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
@@ -632,9 +685,13 @@ impl Catalog {
 
     /// The previews that there are: release, name, and when it was begun.
     pub(crate) fn previews(&self) -> Result<Vec<(i64, String, i64)>> {
-        self.rows("SELECT release, preview, created_at FROM releases WHERE status = 'preview'", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
+        let mut previews: Vec<(i64, String, i64)> = self.rows(
+            "SELECT release, preview, created_at FROM releases WHERE status = 'preview' AND preview IS NOT NULL",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?;
+        previews.retain(|(_, name, _)| place::is_name(name));
+        Ok(previews)
     }
 
     /// Records, durably and before its database goes, that a preview is no more.
@@ -648,27 +705,35 @@ impl Catalog {
         Ok(())
     }
 
-    /// Artifacts that should be there: release, place, hash. Those of a release whose database was pruned may be gone; a release
-    /// that brought back another one shares its, and the older one is named.
-    pub(crate) fn artifacts(&self) -> Result<Vec<(i64, String, String)>> {
-        self.rows(
-            "SELECT min(r.release), r.artifacts, r.artifacts_hash FROM releases r LEFT JOIN snapshots s USING (release)
+    /// Files that should be there: whose they are, and their hash. Those of a release whose database was pruned may be gone; a
+    /// release that brought back another one shares its.
+    pub(crate) fn files(&self) -> Result<BTreeSet<(i64, String)>> {
+        let rows: Vec<(i64, String)> = self.rows(
+            "SELECT r.release, r.artifacts_hash FROM releases r LEFT JOIN snapshots s USING (release)
              WHERE r.artifacts IS NOT NULL AND r.artifacts_hash IS NOT NULL AND s.pruned_at IS NULL
-               AND r.status IN ('live', 'superseded', 'compiled', 'preview')
-             GROUP BY r.artifacts, r.artifacts_hash ORDER BY 1",
+               AND r.status IN ('live', 'superseded', 'compiled', 'preview')",
             [],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let mut files = BTreeSet::new();
+        for (release, hash) in rows {
+            files.extend(self.files_of(release)?.map(|of| (of, hash)));
+        }
+        Ok(files)
     }
 
-    /// The places of the artifacts of pruned releases. They may be gone, or be another release's, too.
-    pub(crate) fn pruned_artifacts(&self) -> Result<Vec<String>> {
-        self.rows(
-            "SELECT DISTINCT artifacts FROM releases JOIN snapshots USING (release)
-             WHERE artifacts IS NOT NULL AND pruned_at IS NOT NULL",
+    /// Whose files pruned releases have. They may be gone, or be another release's, too.
+    pub(crate) fn pruned_files(&self) -> Result<BTreeSet<i64>> {
+        let rows: Vec<i64> = self.rows(
+            "SELECT release FROM releases JOIN snapshots USING (release) WHERE artifacts IS NOT NULL AND pruned_at IS NOT NULL",
             [],
             |row| row.get(0),
-        )
+        )?;
+        let mut files = BTreeSet::new();
+        for release in rows {
+            files.extend(self.files_of(release)?);
+        }
+        Ok(files)
     }
 
     /// What `integrity_check` finds in the catalog, if anything.
@@ -691,28 +756,29 @@ impl Catalog {
     }
 
     fn sessions_where(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<Session>> {
-        self.rows(
-            &format!("SELECT name, path, release, status, created_at, reset_at, stopped_at FROM dev {which}"),
+        let mut sessions = self.rows(
+            &format!("SELECT name, release, status, created_at, reset_at, stopped_at FROM dev {which}"),
             params,
             |row| {
                 Ok(Session {
                     name: row.get(0)?,
-                    path: row.get(1)?,
-                    release: row.get(2)?,
-                    status: row.get(3)?,
-                    created_at: row.get(4)?,
-                    reset_at: row.get(5)?,
-                    stopped_at: row.get(6)?,
+                    release: row.get(1)?,
+                    status: row.get(2)?,
+                    created_at: row.get(3)?,
+                    reset_at: row.get(4)?,
+                    stopped_at: row.get(5)?,
                 })
             },
-        )
+        )?;
+        sessions.retain(|session| place::is_name(&session.name));
+        Ok(sessions)
     }
 
-    pub(crate) fn dev_started(&self, name: &str, path: &str, release: Option<i64>) -> Result<()> {
+    pub(crate) fn dev_started(&self, name: &str, release: Option<i64>) -> Result<()> {
         self.durably("recording a dev session", |conn| {
             conn.execute(
                 "INSERT INTO dev (name, path, release, status, created_at) VALUES (?1, ?2, ?3, 'dev', ?4)",
-                params![name, path, release, clock::now()],
+                params![name, place::dev(name), release, clock::now()],
             )
         })?;
         Ok(())

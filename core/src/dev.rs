@@ -6,6 +6,7 @@ use crate::{
     job::Taken,
     live::{Access, Live},
     options::Options,
+    place,
     progress::Progress,
     quote,
     recover::{self, Begun},
@@ -27,15 +28,14 @@ pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
             .state("It is as it was")
             .hint("Reset it, or stop it first"));
     }
-    let place = format!("dev/{name}.db");
-    let path = store.path(&place);
-    remove(store, &place)?;
+    let path = store.path(&place::dev(name));
+    remove(store, name)?;
     // Whole, or not there: nobody is to find half a database under the session's name.
-    let work = store.path(&format!("work/{}.db", store.catalog.unique()?));
+    let work = store.path(&place::work(&store.catalog.unique()?));
     crate::clone_to(live, &work)?;
     store::rename_new(&work, &path)?;
     store::sync_name(&path)?;
-    store.catalog.dev_started(name, &place, begun.live_release())?;
+    store.catalog.dev_started(name, begun.live_release())?;
     show(store, &open(store, name)?)
 }
 
@@ -43,8 +43,9 @@ pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
 pub(crate) fn reset(live: &Live, name: &str) -> Result<Dev> {
     let begun = begin(live)?;
     let store = &begun.store;
-    let dev = live.sibling(&store.path(&open(store, name)?.path))?;
-    let work = store.path(&format!("work/{}.db", store.catalog.unique()?));
+    open(store, name)?;
+    let dev = live.sibling(&store.path(&place::dev(name)))?;
+    let work = store.path(&place::work(&store.catalog.unique()?));
     let mut taken = Taken::take(live, store, &work)?;
     let result = (|| {
         let conn = dev.connect()?;
@@ -80,7 +81,7 @@ pub(crate) fn truncate(live: &Live, name: &str) -> Result<Dev> {
     let begun = begin(live)?;
     let store = &begun.store;
     let session = open(store, name)?;
-    let dev = live.sibling(&store.path(&session.path))?;
+    let dev = live.sibling(&store.path(&place::dev(name)))?;
     let conn = dev.connect()?;
     let doing = || format!("emptying {}", dev.shown());
     // No trigger fires and nothing cascades: everything goes anyway.
@@ -127,15 +128,16 @@ pub(crate) fn stop(live: &Live, name: &str) -> Result<Dev> {
     let store = &begun.store;
     let session = open(store, name)?;
     store.catalog.dev_stopped(name)?;
-    remove(store, &session.path)?;
+    remove(store, name)?;
     let stopped = store.catalog.dev_sessions()?.into_iter().find(|s| s.name == name).unwrap_or(session);
     show(store, &stopped)
 }
 
 /// Removes a session's database, and the store that it has where somebody published into it.
-fn remove(store: &Store, place: &str) -> Result<()> {
-    store.remove_database(&store.path(place))?;
-    store::remove_folder(&store.path(&format!("{place}-remy")))
+fn remove(store: &Store, name: &str) -> Result<()> {
+    let place = place::dev(name);
+    store.remove_database(&store.path(&place))?;
+    store.remove(&format!("{place}-remy"))
 }
 
 /// Removes what is left of sessions that are no more, or were cut off before they were recorded.
@@ -168,11 +170,7 @@ fn open(store: &Store, name: &str) -> Result<Session> {
 
 /// Refuses a name of a `what` that cannot be a file's.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
-    let fine = !name.is_empty()
-        && name.len() <= 64
-        && !name.starts_with(['.', '-'])
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-    if fine {
+    if place::is_name(name) {
         return Ok(());
     }
     let what = if name.is_empty() {
@@ -186,7 +184,7 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
 }
 
 fn show(store: &Store, session: &Session) -> Result<Dev> {
-    let path = store.path(&session.path);
+    let path = store.path(&place::dev(&session.name));
     let running = session.status == "dev";
     Ok(Dev {
         name: session.name.clone(),

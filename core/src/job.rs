@@ -10,6 +10,7 @@ use crate::{
     marker::{self, Marker},
     options::Options,
     pair::Pair,
+    place,
     recover::{self, Begun, Decided},
     settle, sqlite,
     store::{Store, human},
@@ -74,7 +75,7 @@ impl<'a> Job<'a> {
         release: i64,
     ) -> Result<Self> {
         let switch_id: String = begun.store.catalog.unique()?;
-        let artifacts = begun.store.catalog.release(release)?.and_then(|entry| entry.artifacts);
+        let artifacts = begun.store.catalog.files_of(release)?.map(place::files);
         Ok(Self {
             live,
             begun,
@@ -84,8 +85,6 @@ impl<'a> Job<'a> {
                 old_switch: begun.marker.as_ref().map(|m| m.switch_id.clone()),
                 release,
                 previous: begun.live_release(),
-                work: format!("work/{switch_id}.db"),
-                snapshot: format!("snapshots/{}-{switch_id}.db", begun.release),
                 switch_id: switch_id.clone(),
             },
             marker: Marker {
@@ -116,12 +115,12 @@ impl<'a> Job<'a> {
 
     /// A file for this switch, besides the clone.
     pub(crate) fn work_path(&self, what: &str) -> PathBuf {
-        self.begun.store.path(&format!("work/{}.{what}.db", self.intent.switch_id))
+        self.begun.store.path(&place::work(&format!("{}.{what}", self.intent.switch_id)))
     }
 
     /// Clones live, blocking nobody.
     pub(crate) fn take(&self) -> Result<Taken<'a>> {
-        let path = self.begun.store.path(&self.intent.work);
+        let path = self.begun.store.path(&self.intent.work());
         self.log.step(
             "clone",
             || {
@@ -242,7 +241,7 @@ impl<'a> Job<'a> {
                 self.checkpoint()
             },
             |()| match self.intent.previous {
-                Some(previous) => format!("Kept release {previous} as {}", self.intent.snapshot),
+                Some(previous) => format!("Kept release {previous} as {}", self.intent.snapshot()),
                 None => "Nothing was live before".into(),
             },
         );
@@ -268,7 +267,7 @@ impl<'a> Job<'a> {
         if store.catalog.open_intents()?.iter().any(|intent| intent.switch_id == self.intent.switch_id) {
             return Ok(());
         }
-        store.remove_database(&store.path(&self.intent.work))?;
+        store.remove_database(&store.path(&self.intent.work()))?;
         store.remove_database(&self.work_path("plain"))?;
         store.remove_database(&self.work_path("image"))
     }

@@ -7,15 +7,11 @@ use crate::{
     live::Access,
     marker,
     pair::Pair,
+    place,
     store::{self, Store},
     switch,
 };
 use std::fs;
-
-/// Where the database of a preview stands, relative to the store.
-pub(crate) fn place(name: &str) -> String {
-    format!("previews/{name}.db")
-}
 
 /// Refuses a name that cannot be a file's.
 pub(crate) fn check_name(name: &str) -> Result<()> {
@@ -32,9 +28,9 @@ pub(crate) fn tidy(store: &Store) -> Result<()> {
 /// Makes the rehearsed image the database of a preview. Connections that have an earlier one of that name open stay valid.
 pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
     let store = &job.begun.store;
-    let path = store.path(&place(name));
+    let path = store.path(&place::preview(name));
     // What was published into an earlier one of that name is of a database that goes now.
-    store::remove_folder(&store.path(&format!("{}-remy", place(name))))?;
+    store.remove(&format!("{}-remy", place::preview(name)))?;
     if path.exists() {
         let old = job.live.sibling(&path)?;
         let same_shape = {

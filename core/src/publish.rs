@@ -12,7 +12,7 @@ use crate::{
     marker::{self, Marker},
     migration::{self, Migration},
     options::Options,
-    preview,
+    place, preview,
     progress::Progress,
     recover::{self, Adopted, Begun},
     rehearse, retention,
@@ -177,12 +177,12 @@ pub(crate) fn publish(
         let text = serde_json::to_string(&staged).map_err(|e| Error::internal(e.to_string()))?;
         begun.store.catalog.describe(release, Some(&text), None)?;
         if let Some(from) = &options.artifacts {
-            let (place, hash) = log.step(
+            let hash = log.step(
                 "build",
                 || artifacts::keep(&begun.store, release, from),
-                |(place, _)| format!("Kept artifacts in {place}"),
+                |_| format!("Kept artifacts in {}", place::files(release)),
             )?;
-            begun.store.catalog.set_artifacts(release, Some(&place), Some(&hash))?;
+            begun.store.catalog.set_files(release, Some(release), Some(&hash))?;
         }
         run(live, &begun, &declaration, options, release, &log, start, until)
     })
@@ -213,7 +213,7 @@ pub(crate) fn promote_compiled(
         run(live, begun, &declaration, &options, entry.release, &log, start, Until::Live)
     })?;
     if let Some(name) = entry.preview.as_ref().filter(|_| entry.status == "preview" && !options.dry_run) {
-        let place = preview::place(name);
+        let place = place::preview(name);
         match preview::tidy(&begun.store) {
             Ok(()) => log.note(
                 "settle",
@@ -348,7 +348,7 @@ fn run(
             if let Err(e) = artifacts::forget_fruitless(&begun.store) {
                 log.warn("settle", format!("Files of earlier releases are left to the next call of remy: {e}"));
             }
-            log.note("settle", format!("Release {release} can be tried on {}", preview::place(name)));
+            log.note("settle", format!("Release {release} can be tried on {}", place::preview(name)));
             "preview"
         }
         (None, false, None) => {

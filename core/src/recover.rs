@@ -19,7 +19,7 @@ use crate::{
     switch::LET_GO,
 };
 use rusqlite::Connection;
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 /// A store at work: nobody else is in it until this is dropped.
 pub(crate) struct Begun {
@@ -164,15 +164,15 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
             Ok(Decided::Switched)
         }
         found => {
-            let work = store.path(&intent.work);
+            let work = store.path(&intent.work());
             // Live was restored or replaced by hand meanwhile: the clone may be all that is left of what it was. It is safe before
             // the catalog forgets of it, as `work` is emptied then.
-            let kept = matches!(found, Found::Neither) && keep_aside(&work, &store.path(&intent.snapshot))?;
+            let kept = matches!(found, Found::Neither) && keep_aside(&work, &store.path(&intent.snapshot()))?;
             store.catalog.not_switched(intent, "failed")?;
             if kept {
                 log.warn(
                     "recover",
-                    format!("Live carries neither switch; its clone of before was kept as {}", intent.snapshot),
+                    format!("Live carries neither switch; its clone of before was kept as {}", intent.snapshot()),
                 );
             }
             store.remove_database(&work)?;
@@ -221,11 +221,7 @@ fn clear(store: &Store) -> Result<()> {
     }
     preview::tidy(store)?;
     dev::tidy(store)?;
-    let work = store.path("work");
-    for entry in fs::read_dir(&work).context(|| format!("reading {}", work.display()))? {
-        store::remove(&entry.context(|| format!("reading {}", work.display()))?.path())?;
-    }
-    Ok(())
+    store.empty("work")
 }
 
 /// Makes the catalog agree with live, and gives the live release. `None`: live has no history here.

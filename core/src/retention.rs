@@ -8,7 +8,7 @@ use crate::{
     job::Job,
     live::Live,
     options::Options,
-    preview,
+    place, preview,
     progress::Progress,
     recover::{self, Begun},
     rollback, store,
@@ -78,7 +78,7 @@ fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: &[i64]) -> R
         if begun_at >= oldest {
             continue;
         }
-        let database = preview::place(&name);
+        let database = place::preview(&name);
         let bytes = std::fs::metadata(begun.store.path(&database)).map_or(0, |found| found.len());
         if !options.dry_run {
             catalog.end_preview(release)?;
@@ -120,11 +120,11 @@ fn remove_artifacts(begun: &Begun) -> Result<()> {
     let mut used = BTreeSet::new();
     let live = catalog.live()?.map(|entry| entry.release);
     for release in catalog.kept_snapshots()?.into_iter().map(|s| s.release).chain(live).chain([begun.release]) {
-        used.extend(catalog.release(release)?.and_then(|entry| entry.artifacts));
+        used.extend(catalog.files_of(release)?);
     }
-    for place in catalog.pruned_artifacts()? {
-        if !used.contains(&place) && begun.store.path(&place).exists() {
-            artifacts::remove(&begun.store, &place).map_err(|e| e.state("The snapshots are pruned"))?;
+    for &of in catalog.pruned_files()?.difference(&used) {
+        if begun.store.has(&place::files(of))? {
+            artifacts::remove(&begun.store, of).map_err(|e| e.state("The snapshots are pruned"))?;
         }
     }
     Ok(())

@@ -85,7 +85,8 @@ pub(crate) fn rollback(
 /// goes two back.
 pub(crate) fn target(catalog: &Catalog, live: i64) -> Result<Option<i64>> {
     let mut entry = catalog.release(live)?;
-    while let Some(from) = entry.as_ref().and_then(|entry| entry.restored_from) {
+    // Always an older one: otherwise there need be no end to it.
+    while let Some(from) = entry.as_ref().and_then(|entry| entry.restored_from.filter(|&from| from < entry.release)) {
         entry = catalog.release(from)?;
     }
     Ok(entry.and_then(|entry| entry.follows))
@@ -120,7 +121,7 @@ fn restore(
     }
     let release = begun.number("promote", "building", &options)?;
     catalog.set_restored_from(release, from.release)?;
-    catalog.set_artifacts(release, from.artifacts.as_deref(), from.artifacts_hash.as_deref())?;
+    catalog.set_files(release, catalog.files_of(from.release)?, from.files_hash.as_deref())?;
     let log = Log::new(Some(catalog), release, progress);
     publish::finish(begun, release, &log, "failed", || {
         if let Some(adopted) = &adopted {

@@ -8,7 +8,7 @@ use crate::{
     error::{Context, Error, Result},
     log::Log,
     marker::Marker,
-    pair,
+    pair, place,
     progress::Progress,
     store::{self, Store},
     wal,
@@ -26,18 +26,18 @@ pub(crate) fn settle(store: &Store, intent: &Intent, marker: &Marker) -> Result<
         Some(previous) => Some(keep(store, intent, previous)?),
         // Live was empty: there is nothing to go back to.
         None => {
-            store.remove_database(&store.path(&intent.work))?;
+            store.remove_database(&store.path(&intent.work()))?;
             None
         }
     };
     store.catalog.switched(intent, marker.live_at, snapshot.as_ref())?;
-    point_current(store, marker);
+    point_current(store, intent.release);
     Ok(())
 }
 
 /// Puts the clone of the outgoing release where its snapshot belongs.
 fn keep(store: &Store, intent: &Intent, previous: i64) -> Result<Snapshot> {
-    let (work, path) = (store.path(&intent.work), store.path(&intent.snapshot));
+    let (work, path) = (store.path(&intent.work()), store.path(&intent.snapshot()));
     if work.exists() {
         // A crash between the two steps of a rename by links leaves both names.
         if same_file(&work, &path) {
@@ -61,7 +61,7 @@ fn keep(store: &Store, intent: &Intent, previous: i64) -> Result<Snapshot> {
     store::remove(&wal::path_of(&work))?;
     // Only where live was restored by hand from a snapshot has a release stopped being live before.
     if let Some(earlier) = store.catalog.snapshot(previous)?
-        && earlier.path != intent.snapshot
+        && earlier.path != intent.snapshot()
         && earlier.pruned_at.is_none()
     {
         Log::new(Some(&store.catalog), intent.release, Progress::none()).warn(
@@ -74,7 +74,7 @@ fn keep(store: &Store, intent: &Intent, previous: i64) -> Result<Snapshot> {
     }
     Ok(Snapshot {
         release: previous,
-        path: intent.snapshot.clone(),
+        path: intent.snapshot(),
         switch_id: intent.old_switch.clone(),
         bytes: fs::metadata(&path).context(|| format!("looking at the snapshot {}", path.display()))?.len(),
         hash: hash(&path)?,
@@ -91,14 +91,14 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// `current` is a convenience for people: code goes by the marker. So nothing depends on it, and a failure is no error.
-fn point_current(store: &Store, marker: &Marker) {
+fn point_current(store: &Store, release: i64) {
     let (link, new) = (store.path("current"), store.path("current.new"));
     let _ = fs::remove_file(&new);
-    match &marker.artifacts {
-        Some(artifacts) => {
-            let _ = std::os::unix::fs::symlink(artifacts, &new).and_then(|()| fs::rename(&new, &link));
+    match store.catalog.files_of(release) {
+        Ok(Some(of)) => {
+            let _ = std::os::unix::fs::symlink(place::files(of), &new).and_then(|()| fs::rename(&new, &link));
         }
-        None => {
+        _ => {
             let _ = fs::remove_file(&link);
         }
     }

@@ -16,6 +16,7 @@
 use crate::{
     catalog::Catalog,
     error::{Context, Error, Result},
+    folder::Folder,
     live::{Access, Live},
     lock::Lock,
     pair,
@@ -24,7 +25,10 @@ use crate::{
 use std::{
     ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -35,6 +39,7 @@ const FOLDERS: &[&str] = &["work", "snapshots", "releases", "objects", "dev", "p
 /// The files of a live database that remy keeps beside it.
 pub(crate) struct Store {
     root: PathBuf,
+    folder: Folder,
     live: PathBuf,
     owner: Owner,
     pub(crate) catalog: Catalog,
@@ -115,7 +120,8 @@ impl Store {
             }
         }
         let catalog = Catalog::open(&path, live)?;
-        Ok(Self { root, live: live.path.clone(), owner, catalog })
+        let folder = Folder::open(&root)?.ok_or_else(|| gone(&root))?;
+        Ok(Self { root, folder, live: live.path.clone(), owner, catalog })
     }
 
     /// Opens the store of `live`, where there is one.
@@ -140,24 +146,46 @@ impl Store {
         Lock::take(file, &path, timeout, progress)
     }
 
+    /// One of the store's folders.
+    pub(crate) fn folder(&self, name: &str) -> Result<Folder> {
+        self.folder.folder(name)?.ok_or_else(|| gone(&self.path(name)))
+    }
+
+    /// The folder that something of the store's is in, and its name there.
+    fn split<'a>(&self, relative: &'a str) -> Result<(Folder, &'a str)> {
+        let (folder, name) = relative
+            .split_once('/')
+            .ok_or_else(|| Error::internal(format!("{relative} is in no folder of the store")))?;
+        Ok((self.folder(folder)?, name))
+    }
+
+    /// Whether something of the store's is there: a link is, wherever it points.
+    pub(crate) fn has(&self, relative: &str) -> Result<bool> {
+        let (folder, name) = self.split(relative)?;
+        Ok(folder.look(name)?.is_some())
+    }
+
+    /// Removes something of the store's, a folder with all that is in it. What is not there is removed already.
+    pub(crate) fn remove(&self, relative: &str) -> Result<()> {
+        let (folder, name) = self.split(relative)?;
+        folder.remove(name)
+    }
+
+    /// Removes all that is in one of the store's folders.
+    pub(crate) fn empty(&self, folder: &str) -> Result<()> {
+        self.remove_all_but(folder, &[])
+    }
+
     /// Removes from a folder of databases all but those of these names, each with what SQLite and a store of its own keep beside it.
     pub(crate) fn remove_all_but(&self, folder: &str, names: &[String]) -> Result<()> {
-        let folder = self.path(folder);
-        let doing = || format!("reading {}", folder.display());
-        for entry in std::fs::read_dir(&folder).context(doing)? {
-            let entry = entry.context(doing)?;
-            let file = entry.file_name();
-            let file = file.to_string_lossy();
+        let folder = self.folder(folder)?;
+        for file in folder.names()? {
             let is_of = |name: &String| {
-                file.strip_prefix(name.as_str()).is_some_and(|rest| rest == ".db" || rest.starts_with(".db-"))
+                let rest = file.as_bytes().strip_prefix(name.as_bytes());
+                rest.is_some_and(|rest| rest == b".db" || rest.starts_with(b".db-"))
             };
-            if names.iter().any(is_of) {
-                continue;
-            }
-            if entry.file_type().context(doing)?.is_dir() {
-                remove_folder(&entry.path())?;
-            } else {
-                remove(&entry.path())?;
+            if !names.iter().any(is_of) {
+                folder.remove(&file)?;
             }
         }
         Ok(())
@@ -278,12 +306,11 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a folder with all that is in it, if it is there.
-pub(crate) fn remove_folder(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| format!("removing {}", path.display())),
-        _ => Ok(()),
-    }
+/// A folder of the store's that was there when the verb began.
+fn gone(path: &Path) -> Error {
+    Error::busy(format!("{} is gone: somebody moves or removes the store", path.display()))
+        .state("Live is unchanged")
+        .hint("Find out who does that, and start again")
 }
 
 /// Makes the name of a file or folder durable.

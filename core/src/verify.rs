@@ -3,7 +3,7 @@ use crate::{
     Checked, Verified, artifacts,
     error::{Context, Result},
     live::{Access, Live},
-    marker, recover, settle, sqlite,
+    marker, place, recover, settle, sqlite,
     store::Store,
 };
 use rusqlite::{Connection, OpenFlags};
@@ -42,6 +42,13 @@ pub(crate) fn verify(live: &Live) -> Result<Verified> {
             });
             check("catalog".into(), "agrees with live", agrees);
             check("catalog".into(), "integrity_check", store.catalog.integrity());
+            for (release, written) in store.catalog.misplaced_snapshots()? {
+                let message = format!(
+                    "the catalog says that the database of release {release} is {written:?}, and it cannot be there: somebody has \
+                     written into the catalog"
+                );
+                check(format!("release {release}"), "place of its snapshot", Ok(Some(message)));
+            }
             for snapshot in store.catalog.kept_snapshots()? {
                 let path = store.path(&snapshot.path);
                 check(
@@ -59,12 +66,12 @@ pub(crate) fn verify(live: &Live) -> Result<Verified> {
                         .then(|| format!("{} is not what its name says: it was changed", changed.join(", ")))
                 }),
             );
-            for (release, place, hash) in store.catalog.artifacts()? {
-                let found = artifacts::hash(&store.path(&place)).map(|now| {
+            for (release, hash) in store.catalog.files()? {
+                let found = artifacts::hash(&store, release).map(|now| {
                     (now != hash)
                         .then(|| format!("the artifacts of release {release} were changed since they were kept"))
                 });
-                check(place, "hash", found);
+                check(place::files(release), "hash", found);
             }
             if !store.catalog.open_intents()?.is_empty() {
                 warnings

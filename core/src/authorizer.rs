@@ -1,32 +1,30 @@
 //! What SQL that is not remy's own may not do on a clone.
-use crate::error::{Context, Result};
+use crate::{
+    error::{self, Context},
+    prepared::Prepared,
+};
 use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     ffi::{CStr, c_char, c_int, c_void},
     ptr,
 };
 
-/// Pragmas that only read, or that a clone is to keep. `foreign_keys` does nothing inside a transaction, and the files of
-/// other tools set it.
-const PRAGMAS: &[&str] = &[
+/// Pragmas that do something though they carry no value. Any other reads then: modules ask for `data_version` and `page_size`.
+const ACTS: &[&str] = &["incremental_vacuum", "wal_checkpoint"];
+
+/// Pragmas that may carry a value: it says what to read, or is one that a clone is to keep.
+const TAKES_A_VALUE: &[&str] = &[
     "application_id",
-    "collation_list",
-    "compile_options",
-    "database_list",
     "defer_foreign_keys",
     "foreign_key_check",
     "foreign_key_list",
-    "foreign_keys",
-    "freelist_count",
-    "function_list",
     "index_info",
     "index_list",
     "index_xinfo",
     "integrity_check",
-    "module_list",
-    "page_count",
-    "pragma_list",
+    // How the migration's own RENAMEs go; `rehearse::migrations` sets it back.
+    "legacy_alter_table",
     "quick_check",
     "table_info",
     "table_list",
@@ -34,21 +32,34 @@ const PRAGMAS: &[&str] = &[
     "user_version",
 ];
 
+/// Pragmas that the files of other tools have, and that change nothing here: `foreign_keys` does nothing inside a transaction, and
+/// `optimize` is for a connection that has run queries.
+const PASSED_OVER: &[&str] = &["foreign_keys", "optimize"];
+
 /// While it lives, its connection refuses what a migration may not do. Raw pages (`sqlite_dbpage`, under whatever name) and the
 /// tables behind virtual ones are what SQLite's own defensive mode keeps from it.
 pub(crate) struct Authorizer<'c> {
     conn: &'c Connection,
-    denied: Box<RefCell<Option<String>>>,
+    seen: Box<Seen>,
+}
+
+/// What the callback is given.
+#[derive(Default)]
+struct Seen {
+    /// What was refused last.
+    denied: RefCell<Option<String>>,
+    /// A statement runs, and did compile: what is asked for now are statements of modules, or the same one compiled again.
+    running: Cell<bool>,
 }
 
 impl<'c> Authorizer<'c> {
     /// Guards `conn`.
-    pub fn new(conn: &'c Connection) -> Result<Self> {
-        let denied = Box::new(RefCell::new(None));
-        let data = ptr::from_ref(&*denied).cast_mut().cast::<c_void>();
-        // SAFETY: the handle is open; `denied` has a place of its own that outlives the registration, which drop ends.
+    pub fn new(conn: &'c Connection) -> error::Result<Self> {
+        let seen = Box::<Seen>::default();
+        let data = ptr::from_ref(&*seen).cast_mut().cast::<c_void>();
+        // SAFETY: the handle is open; `seen` has a place of its own that outlives the registration, which drop ends.
         let code = unsafe { ffi::sqlite3_set_authorizer(conn.handle(), Some(judge), data) };
-        let guard = Self { conn, denied };
+        let guard = Self { conn, seen };
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
             .context(|| "setting the authorizer".to_owned())?;
         if code == ffi::SQLITE_OK { Ok(()) } else { Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)) }
@@ -56,9 +67,21 @@ impl<'c> Authorizer<'c> {
         Ok(guard)
     }
 
+    /// Runs a statement that has compiled. What a module was refused, and could do without, is no reason for a later failure.
+    pub fn run(&self, statement: &mut Prepared<'_>) -> Result<(), String> {
+        self.denied();
+        self.seen.running.set(true);
+        let outcome = statement.run();
+        self.seen.running.set(false);
+        if outcome.is_ok() {
+            self.denied();
+        }
+        outcome
+    }
+
     /// What was refused last.
     pub fn denied(&self) -> Option<String> {
-        self.denied.borrow_mut().take()
+        self.seen.denied.borrow_mut().take()
     }
 }
 
@@ -81,29 +104,38 @@ unsafe extern "C" fn judge(
 ) -> c_int {
     // SAFETY: SQLite gives NULL or a text that lives during the call.
     let text = |at: *const c_char| unsafe { (!at.is_null()).then(|| CStr::from_ptr(at).to_string_lossy()) };
-    let (first, second) = (text(first).unwrap_or_default(), text(second).unwrap_or_default());
-    let Some(why) = refusal(action, &first, &second) else { return ffi::SQLITE_OK };
-    // SAFETY: `data` is the cell that `Authorizer` keeps for as long as this is registered; this runs on its thread.
-    let denied = unsafe { &*data.cast::<RefCell<Option<String>>>() };
-    if let Ok(mut denied) = denied.try_borrow_mut() {
+    let (first, second) = (text(first).unwrap_or_default(), text(second));
+    if action == ffi::SQLITE_PRAGMA && PASSED_OVER.iter().any(|name| name.eq_ignore_ascii_case(&first)) {
+        // It compiles to nothing.
+        return ffi::SQLITE_IGNORE;
+    }
+    // SAFETY: `data` is what `Authorizer` keeps for as long as this is registered; this runs on its thread.
+    let seen = unsafe { &*data.cast::<Seen>() };
+    let Some(why) = refusal(action, &first, second.as_deref(), seen.running.get()) else { return ffi::SQLITE_OK };
+    if let Ok(mut denied) = seen.denied.try_borrow_mut() {
         *denied = Some(why);
     }
     ffi::SQLITE_DENY
 }
 
-fn refusal(action: c_int, first: &str, second: &str) -> Option<String> {
+fn refusal(action: c_int, first: &str, second: Option<&str>, running: bool) -> Option<String> {
     let own = |name: &str| name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("_remy_"));
-    let listed = || PRAGMAS.iter().any(|pragma| pragma.eq_ignore_ascii_case(first));
+    let is_in = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(first));
+    let pragma = || if second.is_some() { is_in(TAKES_A_VALUE) } else { !is_in(ACTS) };
+    let second = second.unwrap_or_default();
     match action {
         ffi::SQLITE_ATTACH => Some("ATTACH, or VACUUM, which does it,".to_owned()),
         ffi::SQLITE_DETACH => Some("DETACH".to_owned()),
         ffi::SQLITE_TRANSACTION => Some(first.to_owned()),
-        ffi::SQLITE_SAVEPOINT => Some("SAVEPOINT".to_owned()),
-        ffi::SQLITE_PRAGMA if !listed() => Some(format!("PRAGMA {first}")),
+        // FTS3 and FTS4 optimize inside one of their own. Whoever wrote a migration cannot: theirs does not compile.
+        ffi::SQLITE_SAVEPOINT if !running => Some("SAVEPOINT".to_owned()),
+        ffi::SQLITE_PRAGMA if !pragma() => Some(format!("PRAGMA {first}")),
         ffi::SQLITE_FUNCTION if second.eq_ignore_ascii_case("load_extension") => Some("load_extension()".to_owned()),
         ffi::SQLITE_READ | ffi::SQLITE_SELECT | ffi::SQLITE_FUNCTION | ffi::SQLITE_RECURSIVE | ffi::SQLITE_PRAGMA => {
             None
         }
+        // Without a name it counts the rows of every table, and changes none.
+        ffi::SQLITE_ANALYZE => None,
         // Whatever else names one of remy's tables would change it; ALTER TABLE and those on indexes name it second.
         _ if own(first) || own(second) => {
             Some(format!("writing to {}, which is remy's own,", if own(first) { first } else { second }))

@@ -5,6 +5,7 @@ use crate::{
     error::{Error, Result},
     options::{BuildFailure, BuildStep},
     progress::Progress,
+    schema::plan::Statement,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -51,10 +52,14 @@ impl<'a> Log<'a> {
         result
     }
 
-    /// A statement of the plan, which has been run.
-    pub(crate) fn statement(&self, object: &str, sql: &str, took: Duration) {
-        let first_line = sql.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-        self.add("rehearse", clock::now(), took, "ok", first_line, Some(object.to_owned()), Some(sql.to_owned()));
+    /// A statement of the plan, which has been run. A migration is a whole file, with the rows that it has: it is told by its name.
+    pub(crate) fn statement(&self, statement: &Statement, took: Duration) {
+        let Statement { kind, object, sql, .. } = statement;
+        let message = match *kind {
+            "migration" => object.clone(),
+            _ => sql.lines().map(str::trim).collect::<Vec<_>>().join(" "),
+        };
+        self.add("rehearse", clock::now(), took, "ok", message, Some(object.clone()), Some(sql.clone()));
     }
 
     pub(crate) fn note(&self, step: &str, message: impl Into<String>) {

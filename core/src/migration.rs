@@ -1,45 +1,56 @@
-//! Migrations: the `NNNN_name.sql` files of a folder. They are read once, when a verb begins: what is rehearsed is what is run
-//! again under the lock, and what a staged release keeps, whatever becomes of the folder.
-use crate::error::{Context, Error, Result};
+//! Migrations: the SQL files of a folder, as remy's users and other tools write them. They are read once, when a verb begins: what is
+//! rehearsed is what is run again under the lock, and what a staged release keeps, whatever becomes of the folder.
+use crate::{
+    error::{Context, Error, Result},
+    migration_marks, migration_names,
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A migration, as its file was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {
-    /// The file's name.
+    /// The file's name; of one in a folder of its own, `folder/migration.sql`.
     pub name: String,
-    /// Its SQL.
+    /// Its SQL, without the part that would undo it. What stays is in the lines in which it is in the file.
     pub text: String,
 }
 
-/// Reads the migrations of a folder, in the order of their numbers.
-pub fn read(folder: &Path) -> Result<Vec<Migration>> {
-    let doing = || format!("reading the folder of migrations {}", folder.display());
-    let mut files = Vec::new();
-    let entries = std::fs::read_dir(folder).context(doing).map_err(|e| {
-        e.object(folder.display().to_string())
-            .hint("Check the option migrations: a folder of NNNN_name.sql files, relative to the process")
-    })?;
-    for entry in entries {
-        let path = entry.context(doing)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
-        if !name.ends_with(".sql") {
-            continue;
-        }
-        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
-        let number = name[..digits].parse::<u64>().ok().filter(|_| name[digits..].starts_with('_'));
-        let Some(number) = number else {
-            return Err(Error::invalid_argument(format!("{name} in {} has no number to run by", folder.display()))
-                .object(&name)
-                .hint("Name migrations NNNN_name.sql, such as 0001_split_names.sql"));
+/// What a folder of migrations holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Migrations {
+    /// In the order in which they run.
+    pub files: Vec<Migration>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the migrations of a folder: files `NNNN_name.sql`, or as another tool names them and marks what undoes them.
+///
+/// Fails with `not_found` where there is no such folder, with `io` where it cannot be read, and with `invalid_argument`, naming the
+/// file, where one has no number to run by, is in another language than SQL, or does not tell what in it is to run. A folder without
+/// migrations is a warning.
+pub fn read(folder: &Path) -> Result<Migrations> {
+    let found = migration_names::of(folder)?;
+    let mut warnings = Vec::new();
+    if found.files.is_empty() {
+        let holds = match found.others.as_slice() {
+            [] => "is empty".to_owned(),
+            [one] => format!("holds no migration, only {one}"),
+            [first, more @ ..] => format!("holds no migration, only {first} and {} more", more.len()),
         };
-        files.push((number, name, path));
+        warnings.push(format!(
+            "The folder of migrations {} {holds}: nothing of it was run. Migrations are files NNNN_name.sql, or folders \
+             NNNN_name that hold a migration.sql",
+            folder.display()
+        ));
     }
-    files.sort();
-    let read = |(_, name, path): (u64, String, std::path::PathBuf)| {
+    let read = |(name, path): (String, std::path::PathBuf)| {
         let text = std::fs::read_to_string(&path).context(|| format!("reading the migration {}", path.display()));
-        Ok(Migration { text: text.map_err(|e| e.object(&name))?, name })
+        let text = text.map_err(|e| e.object(&name))?;
+        let text = migration_marks::up_part(&name, text.trim_start_matches('\u{feff}'))?;
+        Ok::<_, Error>(Migration { name, text })
     };
-    files.into_iter().map(read).collect()
+    let files = found.files.into_iter().map(read).collect::<Result<_>>()?;
+    Ok(Migrations { files, warnings })
 }

@@ -1,5 +1,8 @@
 //! The options of every verb: one JSON object, the same in every face.
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    quote::cut,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -214,11 +217,7 @@ fn check(name: &str, value: Value) -> Result<()> {
 
 /// A value as JSON, for a message: not all of a long one.
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    cut(&value.to_string(), 60)
 }
 
 impl Options {

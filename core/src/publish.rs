@@ -38,11 +38,12 @@ struct Declaration {
 impl Declaration {
     /// Reads all of it, once.
     fn read(schema: &str, options: &Options) -> Result<Self> {
-        let declared = schema::declared(schema, options)?;
+        let mut declared = schema::declared(schema, options)?;
         let effects = declared_effects(options)?;
         let folder = options.migrations.as_ref().or(declared.migrations.as_ref());
-        let migrations = folder.map_or(Ok(Vec::new()), |folder| migration::read(folder))?;
-        Ok(Self { declared, effects, migrations })
+        let migrations = folder.map(|folder| migration::read(folder)).transpose()?.unwrap_or_default();
+        declared.warnings.extend(migrations.warnings);
+        Ok(Self { declared, effects, migrations: migrations.files })
     }
 }
 
@@ -99,7 +100,7 @@ impl Staged {
         let migrations = match &self.migrations {
             None => Vec::new(),
             Some(Kept::Files(files)) => files.clone(),
-            Some(Kept::Folder(folder)) => migration::read(folder)?,
+            Some(Kept::Folder(folder)) => migration::read(folder)?.files,
         };
         Ok(Declaration { declared, effects: declared_effects(options)?, migrations })
     }
@@ -387,7 +388,7 @@ fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaratio
     // Before anything changes: a foreign key that does not hold now is not the change's fault.
     let violations = rehearse::violations(conn)?;
     let unusable = usable::unusable(conn)?;
-    let run = &mut |statement: &Statement, took| log.statement(&statement.object, &statement.sql, took);
+    let run = &mut |statement: &Statement, took| log.statement(statement, took);
     let migrated =
         rehearse::migrations(conn, &declaration.migrations, run).inspect_err(|e| log.failed_at("rehearse", e))?;
     let texts: Vec<&str> = migrated.iter().map(|m| m.statement.sql.as_str()).collect();

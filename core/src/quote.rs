@@ -1,4 +1,4 @@
-//! Names and strings as SQL: the only way into a statement.
+//! Names and strings as SQL, the only way into a statement, and SQL in messages.
 
 /// `name` as a quoted identifier.
 pub(crate) fn ident(name: &str) -> String {
@@ -20,6 +20,14 @@ pub(crate) fn told(name: &str) -> String {
 /// `text` as a string literal.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The beginning of a text that may be long, for a message.
+pub(crate) fn cut(text: &str, letters: usize) -> String {
+    match text.char_indices().nth(letters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -2,38 +2,26 @@
 //!
 //! Everything works on any plain connection. But for [`prepare`], all of it runs inside a transaction of the caller's.
 use crate::{
-    authorizer::Authorizer,
     error::{Context, Error, Result, sqlite_message},
-    migration::Migration,
     options::{Allow, Options},
-    prepared::{Prepared, Script},
     quote::{ident, literal, told},
     schema::{
-        Declared, diff, introspect, lex,
+        Declared, diff, introspect,
         plan::{Plan, Question, Statement, Violations},
     },
     sqlite,
 };
-use rusqlite::{Connection, OptionalExtension, config::DbConfig, ffi};
+use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
     collections::BTreeSet,
     ffi::{CStr, CString, c_int},
     os::unix::ffi::OsStrExt,
     path::Path,
     ptr,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-/// A migration file that ran.
-#[derive(Debug, Clone)]
-pub struct Migrated {
-    /// The file's name.
-    pub name: String,
-    /// The BLAKE3 hash of its text.
-    pub hash: String,
-    /// The file as a statement of the plan.
-    pub statement: Statement,
-}
+pub use crate::migrate::{Migrated, migrations};
 
 /// Sets a connection up for changing a schema, and loads the libraries of `options.extensions`. Outside any transaction.
 pub fn prepare(conn: &Connection, options: &Options) -> Result<()> {
@@ -123,126 +111,7 @@ fn renames(rename: &str) -> String {
     format!("\"renames\":{}", serde_json::json!([rename]))
 }
 
-const ON_THE_CLONE: &str = "Only the clone was changed";
-
-/// Runs the migrations that have not run yet, in order, and records them.
-pub fn migrations(
-    conn: &Connection,
-    files: &[Migration],
-    on: &mut dyn FnMut(&Statement, Duration),
-) -> Result<Vec<Migrated>> {
-    let doing = || "recording the migrations".to_owned();
-    let recorded = "CREATE TABLE IF NOT EXISTS _remy_migrations (name TEXT PRIMARY KEY, hash TEXT, applied_at INTEGER)";
-    if files.is_empty() {
-        return Ok(Vec::new());
-    }
-    conn.execute_batch(recorded).context(doing)?;
-    let mut ran = Vec::new();
-    for Migration { name, text } in files {
-        let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
-        let before: Option<String> = conn
-            .query_row("SELECT hash FROM main._remy_migrations WHERE name = ?1", [name], |row| row.get(0))
-            .optional()
-            .context(doing)?;
-        match before {
-            Some(before) if before == hash => continue,
-            Some(_) => {
-                return Err(Error::invalid_argument(format!(
-                    "the migration {name} ran before, and its file has changed since"
-                ))
-                .object(name)
-                .state(ON_THE_CLONE)
-                .hint("Put the file back as it was, and the change into a new one"));
-            }
-            None => {}
-        }
-        let started = Instant::now();
-        let own = own_names(conn)?;
-        run_migration(conn, name, text)?;
-        // The one way that SQLite does not tell the new name of.
-        if own_names(conn)? != own {
-            return Err(Error::ddl_failed(format!(
-                "the migration {name} renamed a table to a name that begins with _remy_"
-            ))
-            .object(name)
-            .state(ON_THE_CLONE)
-            .hint("Names that begin with _remy_ are remy's own; choose another"));
-        }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        let record = "INSERT INTO main._remy_migrations (name, hash, applied_at) VALUES (?1, ?2, ?3)";
-        conn.execute(record, (name, &hash, now)).context(doing)?;
-        let statement = Statement::migration(u32::try_from(ran.len() + 1).unwrap_or(u32::MAX), name, text);
-        on(&statement, started.elapsed());
-        ran.push(Migrated { name: name.clone(), hash, statement });
-    }
-    Ok(ran)
-}
-
-fn own_names(conn: &Connection) -> Result<Vec<String>> {
-    let doing = || "reading the names of remy's own tables".to_owned();
-    let sql = "SELECT name FROM main.sqlite_schema WHERE lower(substr(name, 1, 6)) = '_remy_' ORDER BY 1";
-    let mut statement = conn.prepare(sql).context(doing)?;
-    statement.query_map([], |row| row.get(0)).context(doing)?.collect::<rusqlite::Result<_>>().context(doing)
-}
-
-fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
-    let failed = |why: &str, at: usize, sql: &str| {
-        let line = text[..at].matches('\n').count() + 1;
-        Error::ddl_failed(format!("the migration {name} failed in line {line}: {why}: {sql}"))
-            .object(name)
-            .sql(sql)
-            .state(ON_THE_CLONE)
-            .hint("Correct the file and try again")
-    };
-    let script = Script::new(text).map_err(|(why, at)| failed(&why, at, text.lines().next().unwrap_or_default()))?;
-    let guard = Authorizer::new(conn)?;
-    let tokens = lex::tokens(text);
-    let mut start = 0;
-    while let Some(first) = tokens.get(tokens.partition_point(|token| token.start < start)) {
-        start = first.end();
-        if first.is(";") {
-            continue;
-        }
-        let failure = match Prepared::new(conn, &script, first.start) {
-            Ok(mut statement) => {
-                start = statement.end;
-                statement.run().err().map(|why| (why, first.start))
-            }
-            Err(failure) => Some(failure),
-        };
-        let ended = conn.is_autocommit().then(|| "it ended the transaction".to_owned());
-        if let Some((why, at)) = failure.or_else(|| ended.map(|why| (why, first.start))) {
-            let rest = tokens.iter().find(|token| token.start >= first.start && token.is(";"));
-            let end = start.max(first.end()).max(rest.map_or(text.len(), lex::Token::end));
-            let sql = text[first.start..end].trim();
-            let why = match guard.denied() {
-                Some(denied) => format!("{denied} is not allowed in a migration"),
-                None => why,
-            };
-            return Err(failed(&why, at, sql));
-        }
-    }
-    drop(guard);
-    drop_temporary(conn)
-}
-
-/// Temporary tables of a migration would stand before those of the clone.
-fn drop_temporary(conn: &Connection) -> Result<()> {
-    let doing = || "dropping a migration's temporary tables".to_owned();
-    let sql = "SELECT type, name FROM temp.sqlite_schema WHERE type IN ('table', 'view', 'trigger') AND name NOT GLOB 'sqlite_*'
-               ORDER BY type DESC";
-    let mut statement = conn.prepare(sql).context(doing)?;
-    let found: Vec<(String, String)> = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .context(doing)?
-        .collect::<rusqlite::Result<_>>()
-        .context(doing)?;
-    for (kind, name) in found {
-        conn.execute_batch(&format!("DROP {kind} IF EXISTS temp.{}", ident(&name))).context(doing)?;
-    }
-    Ok(())
-}
+pub(crate) const ON_THE_CLONE: &str = "Only the clone was changed";
 
 /// Asks the rows what the plan has to know, before any of its statements runs: counts what each takes away, and refuses
 /// what the rows do not allow, or what nobody has said may be done.

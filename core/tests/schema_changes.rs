@@ -369,7 +369,8 @@ fn migrations_run_once_in_order() {
     let conn = open("CREATE TABLE t(a, n); INSERT INTO t VALUES('A B', 0)");
     let run = || -> Result<Vec<String>, Error> {
         conn.execute_batch("BEGIN").unwrap();
-        let ran = migration::read(dir.path()).and_then(|files| rehearse::migrations(&conn, &files, &mut |_, _| {}));
+        let ran =
+            migration::read(dir.path()).and_then(|found| rehearse::migrations(&conn, &found.files, &mut |_, _| {}));
         conn.execute_batch(if ran.is_ok() { "COMMIT" } else { "ROLLBACK" }).unwrap();
         Ok(ran?.into_iter().map(|migrated| migrated.name).collect())
     };

@@ -178,11 +178,12 @@ fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared>
     let mut declared = Declared::of_app(App { tables: read.tables }, source.clone(), options)?;
     declared.warnings = read.warnings.iter().map(ToString::to_string).collect();
     let folder = path.parent().unwrap_or(Path::new("")).join("dist/methods/migrations");
-    let holds_sql = |folder: &Path| {
+    // One that git keeps with a .gitkeep holds nothing.
+    let holds_something = |folder: &Path| {
         let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.any(|entry| entry.path().extension().is_some_and(|extension| extension == "sql"))
+        entries.any(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
     };
-    declared.migrations = Some(folder).filter(|folder| holds_sql(folder));
+    declared.migrations = Some(folder).filter(|folder| holds_something(folder));
     Ok(declared)
 }
 

@@ -72,7 +72,7 @@ export const FLAGS = {
   rename: { value: 'OLD=NEW', many: true, read: rename, option: 'renames', help: 'table=table or table.column=column: a rename, not a drop' },
   effects: { value: 'FILE', read: json, option: 'effects', help: 'JSON of roles, cron jobs, webhooks, email routes, bot commands' },
   artifacts: { value: 'PATH', option: 'artifacts', help: 'a file or folder that is kept with the release' },
-  migrations: { value: 'DIR', option: 'migrations', help: 'NNNN_name.sql files, run once each before the diff is taken' },
+  migrations: { value: 'DIR', option: 'migrations', help: 'NNNN_name.sql files, or those of another tool, run once each before the diff' },
   ignore: { value: 'GLOB', many: true, option: 'ignore', help: 'tables to leave alone (instead of those of other migration tools)' },
   extension: { value: 'FILE', many: true, option: 'extensions', help: 'an SQLite extension that the schema needs' },
   message: { short: 'm', value: 'TEXT', option: 'label', help: 'a name for the release' },

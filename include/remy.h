@@ -238,11 +238,13 @@ remy_status remy_prune(remy *handle,
                        const char *options,
                        char **json);
 
-// Reads everything again: `*json` is *verified*. `REMY_OK` says that it was read; `ok` in it says whether all holds.
+// Reads everything again: `*json` is *verified*. `REMY_OK` says that it was read; `ok` in it says whether all holds. Of the options
+// it takes `extensions`.
 //
 // # Safety
-// As `remy_debug`.
+// As `remy_debug`. `options` may be NULL.
 remy_status remy_verify(remy *handle,
+                        const char *options,
                         char **json);
 
 // Drops remy's tables from live in one transaction; the store stays: `*json` is *detached*.

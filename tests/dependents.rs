@@ -1,1 +1,416 @@
-//! What hangs on a change: views, triggers, checks and indexes that compiled before it compile after it.
+//! What depends on a table: that a change of it is refused where something else would break, and made where nothing would.
+use remy_core::{Options, Progress};
+use remy_tests::{built, built_program, live::App, repository, shell, stdout};
+use std::{path::PathBuf, process::Command};
+
+/// The embedded engine, or Debian's shell with the extension.
+#[derive(Debug, Clone, Copy)]
+enum Engine {
+    Embedded,
+    Host,
+}
+
+const ENGINES: [Engine; 2] = [Engine::Embedded, Engine::Host];
+
+impl Engine {
+    /// Publishes; what was done, or its code and message.
+    fn publish(self, app: &App, schema: &str, options: &str) -> Result<String, String> {
+        match self {
+            Self::Embedded => match app.publish(schema, options) {
+                Ok(outcome) => Ok(serde_json::to_string(&outcome).unwrap()),
+                Err(e) => Err(format!("{}: {e}", e.code())),
+            },
+            Self::Host => {
+                let file = app.file("declared.sql", schema);
+                let call = format!("SELECT remy_publish('{}', '{options}')", file.display());
+                host(app, &[&call])
+            }
+        }
+    }
+
+    fn refuses(self, app: &App, schema: &str, options: &str, code: &str, words: &str) {
+        let before = app.ask("PRAGMA integrity_check; SELECT * FROM sqlite_schema");
+        let message = self.publish(app, schema, options).expect_err(schema);
+        assert!(message.contains(&format!("{code}: ")) && message.contains(words), "{self:?} {schema}: {message}");
+        assert_eq!(app.ask("PRAGMA integrity_check; SELECT * FROM sqlite_schema"), before, "{self:?} {schema}");
+    }
+
+    fn takes(self, app: &App, schema: &str, options: &str) -> String {
+        self.publish(app, schema, options).unwrap_or_else(|e| panic!("{self:?} {schema}: {e}"))
+    }
+}
+
+/// Runs statements in Debian's shell with the extension.
+fn host(app: &App, statements: &[&str]) -> Result<String, String> {
+    let library = built("libremy0.so");
+    let load = format!(".load {}", library.with_extension("").display());
+    let out =
+        remy_tests::output(Command::new("sqlite3").args(["-batch", "-bail"]).arg(&app.live).arg(load).args(statements));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
+}
+
+const TABLE: &str = r#"CREATE TABLE "t"("id" INTEGER PRIMARY KEY, "a", "b");"#;
+const WITHOUT_B: &str = r#"CREATE TABLE "t"("id" INTEGER PRIMARY KEY, "a");"#;
+const WITH_C: &str = r#"CREATE TABLE "t"("id" INTEGER PRIMARY KEY, "a", "c");"#;
+const ROWS: &str = "INSERT INTO t (id, a, b) VALUES (1, 'x', 'y'), (2, 'z', 'y2');";
+
+/// What stands beside the table in its old form and stays as it is.
+const NAMING_B: &[&str] = &[
+    r#"CREATE VIEW "v" AS SELECT "a", "b" FROM "t";"#,
+    r#"CREATE VIEW "v" AS SELECT "id" FROM "t" WHERE "b" <> 'x' ORDER BY "b";"#,
+    r#"CREATE VIEW "w" AS SELECT "a" FROM "t"; CREATE VIEW "v" AS SELECT "a", (SELECT max("b") FROM "t") AS "m" FROM "w";"#,
+    r#"CREATE TRIGGER "r" AFTER INSERT ON "t" BEGIN UPDATE "t" SET "a" = "b"; END;"#,
+    r#"CREATE TRIGGER "r" AFTER UPDATE OF "a" ON "t" BEGIN DELETE FROM "t" WHERE "b" = 'gone'; END;"#,
+    r#"CREATE UNIQUE INDEX "i" ON "t"("b");"#,
+    r#"CREATE INDEX "i" ON "t"("a", "b");"#,
+    r#"CREATE INDEX "i" ON "t"(lower("b"));"#,
+    r#"CREATE UNIQUE INDEX "i" ON "t"("a") WHERE "b" IS NOT NULL;"#,
+];
+
+#[test]
+fn a_name_in_double_quotes_does_not_become_a_text() {
+    for engine in ENGINES {
+        for naming in NAMING_B {
+            let app = App::on(&format!("{TABLE}{ROWS}{naming}"));
+            engine.refuses(&app, &format!("{WITHOUT_B}{naming}"), "{}", "check_failed", "\"b\"");
+            let renames = r#"{"renames":["t.b=c"]}"#;
+            engine.refuses(&app, &format!("{WITH_C}{naming}"), renames, "check_failed", "\"b\"");
+            // As it is to be, it is published.
+            let renamed = naming.replace("\"b\"", "\"c\"");
+            engine.takes(&app, &format!("{WITH_C}{renamed}"), renames);
+            assert_eq!(app.ask("SELECT c FROM t ORDER BY id"), "y\ny2");
+        }
+    }
+}
+
+#[test]
+fn nor_does_one_inside_the_table_itself() {
+    for engine in ENGINES {
+        for within in [
+            r#", CHECK ("b" <> '')"#,
+            r#", "g" AS ("b" || 'x') STORED"#,
+            r#", "g" AS ("b" || 'x')"#,
+            r#", "d" TEXT DEFAULT 'b', CONSTRAINT "named" CHECK (length("b") > 0 OR "a" = 'b')"#,
+        ] {
+            let table = |columns: &str| format!("CREATE TABLE \"t\"(\"id\" INTEGER PRIMARY KEY, {columns}{within});");
+            let app = App::on(&format!("{}{ROWS}", table(r#""a", "b""#)));
+            let (without, renamed) = (table("\"a\""), table("\"a\", \"c\""));
+            engine.refuses(&app, &without, "{}", "check_failed", "\"b\"");
+            engine.refuses(&app, &renamed, r#"{"renames":["t.b=c"]}"#, "check_failed", "\"b\"");
+            engine.takes(&app, &renamed.replace("\"b\"", "\"c\""), r#"{"renames":["t.b=c"]}"#);
+        }
+        // The table gets another name with it.
+        let named = |name: &str, columns: &str| {
+            format!("CREATE TABLE \"{name}\"(\"id\" INTEGER PRIMARY KEY, {columns}, CHECK (\"b\" <> ''));")
+        };
+        let app = App::on(&format!("{}{ROWS}", named("t", r#""a", "b""#)));
+        engine.refuses(&app, &named("u", "\"a\""), r#"{"renames":["t=u"]}"#, "check_failed", "the table u");
+    }
+}
+
+/// What used a string in double quotes keeps it, and a column that goes beside it is still seen.
+#[test]
+fn a_string_in_double_quotes_stays_one() {
+    let with = |table: &str, b: &str| {
+        format!(
+            r#"{table} CREATE VIEW v AS SELECT "a", "a text" AS k{b} FROM t;
+               CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = "a text" WHERE a IS NULL; END;
+               CREATE INDEX i ON t (a) WHERE a <> "a text";
+               CREATE TABLE k (x CHECK (x <> "a text"));"#
+        )
+    };
+    for engine in ENGINES {
+        let app = App::on(&format!("{}{ROWS}", with(TABLE, "")));
+        let out = engine.takes(&app, &with(WITHOUT_B, ""), "{}");
+        assert!(!out.contains("for the text"), "{out}");
+        assert_eq!(app.ask("INSERT INTO t (id) VALUES (3); SELECT a, k FROM v WHERE a = 'a text'"), "a text|a text");
+
+        let app = App::on(&format!("{}{ROWS}", with(TABLE, r#", "b""#)));
+        engine.refuses(&app, &with(WITHOUT_B, r#", "b""#), "{}", "check_failed", "\"b\"");
+        // Beside a trigger that has a string, on the same event.
+        let other = r#"CREATE TRIGGER s AFTER INSERT ON t BEGIN UPDATE t SET "b" = "a" WHERE "b" = 'q'; END;"#;
+        let app = App::on(&format!("{}{ROWS}{other}", with(TABLE, "")));
+        engine.refuses(&app, &format!("{}{other}", with(WITHOUT_B, "")), "{}", "check_failed", "an INSERT into t");
+        // A new one is told of.
+        let app = App::on(&format!("{TABLE}{ROWS}"));
+        let out = engine.takes(&app, &format!(r#"{TABLE} CREATE VIEW v AS SELECT "nope" FROM t;"#), "{}");
+        assert!(out.contains("the view v takes") && out.contains("for the text 'nope'"), "{out}");
+    }
+}
+
+/// A migration that makes the table anew is a change as any other.
+#[test]
+fn a_migration_does_not_make_a_text_of_a_name() {
+    let migration =
+        "CREATE TABLE t2(id INTEGER PRIMARY KEY, a, CHECK (\"b\" <> '')); INSERT INTO t2 SELECT id, a FROM t;
+                     DROP TABLE t; ALTER TABLE t2 RENAME TO t;";
+    let app = App::on(&format!("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, CHECK (\"b\" <> '')); {ROWS}"));
+    app.file("migrations/0001_init.sql", migration);
+    let options = format!(r#"{{"migrations":"{}"}}"#, app.dir.path().join("migrations").display());
+    let declared = "CREATE TABLE t(id INTEGER PRIMARY KEY, a, CHECK (\"b\" <> ''));";
+    Engine::Embedded.refuses(&app, declared, &options, "check_failed", "\"b\"");
+}
+
+#[test]
+fn an_application_s_function_hides_nothing() {
+    let x = "CREATE TRIGGER x AFTER INSERT ON t BEGIN UPDATE t SET a = my_fn(new.a) WHERE id = new.id; END;";
+    for engine in ENGINES {
+        for (naming, words) in [
+            (
+                "CREATE TRIGGER z AFTER INSERT ON t BEGIN UPDATE t SET a = new.b WHERE id = new.id; END;",
+                "an INSERT into t",
+            ),
+            ("CREATE VIEW v AS SELECT my_fn(a) AS f, t.b FROM t;", "the view v"),
+            ("CREATE VIEW v AS SELECT a FROM t WHERE a REGEXP 'x' AND t.b;", "the view v"),
+            ("CREATE VIEW v AS SELECT a FROM t WHERE a MATCH 'x' ORDER BY a COLLATE my_order, t.b;", "the view v"),
+            ("CREATE VIEW v AS SELECT my_sum(a) OVER (ORDER BY id), t.b FROM t;", "the view v"),
+        ] {
+            let app = App::on(&format!("{TABLE}{ROWS}{x}{naming}"));
+            engine.refuses(&app, &format!("{WITHOUT_B}{x}{naming}"), "{}", "check_failed", words);
+            // What needs the function and not the column is no reason to refuse.
+            engine.takes(&app, &format!("{WITH_C}{x}{}", naming.replace(".b", ".c")), r#"{"renames":["t.b=c"]}"#);
+        }
+    }
+}
+
+/// A trigger that could not be compiled before keeps nobody from renaming its table.
+#[test]
+fn a_table_whose_trigger_needs_the_application_is_renamed() {
+    for engine in ENGINES {
+        for body in
+            ["UPDATE t SET a = my_fn(new.a)", "INSERT INTO gone VALUES (new.a)", "SELECT 1 WHERE new.a REGEXP 'x'"]
+        {
+            let trigger = |table: &str| {
+                format!(
+                    "CREATE TRIGGER x AFTER INSERT ON {table} BEGIN {}; END;",
+                    body.replace("UPDATE t ", &format!("UPDATE {table} "))
+                )
+            };
+            let app = App::on(&format!("{TABLE}{ROWS}{}", trigger("t")));
+            let declared = format!("{}{}", TABLE.replace("\"t\"", "u"), trigger("u"));
+            engine.takes(&app, &declared, r#"{"renames":["t=u"]}"#);
+            assert_eq!(app.ask("SELECT count(*) FROM u; SELECT tbl_name FROM sqlite_schema WHERE name = 'x'"), "2\nu");
+        }
+    }
+}
+
+#[test]
+fn full_text_over_another_table_is_not_left_without_it() {
+    for engine in ENGINES {
+        for full_text in [
+            "CREATE VIRTUAL TABLE f USING fts5(body, content='doc');",
+            "CREATE VIRTUAL TABLE f USING fts5(body, content=\"doc\", content_rowid='id');",
+            "CREATE VIRTUAL TABLE f USING fts4(body, content=\"doc\");",
+        ] {
+            let doc = |name: &str, id: &str, body: &str| {
+                format!("CREATE TABLE {name}({id} INTEGER PRIMARY KEY, {body} TEXT, n);")
+            };
+            let now = doc("doc", "id", "body");
+            let app = App::on(&format!(
+                "{now}{full_text} INSERT INTO doc VALUES (1, 'hello world', 2); INSERT INTO f(f) VALUES ('rebuild')"
+            ));
+            let refused = |schema: &str, options: &str| {
+                let schema = format!("{schema}{full_text}");
+                engine.refuses(&app, &schema, options, "check_failed", "f would fail");
+            };
+            refused(&doc("doc", "id", "text"), r#"{"renames":["doc.body=text"]}"#);
+            refused(&doc("documents", "id", "body"), r#"{"renames":["doc=documents"]}"#);
+            refused("CREATE TABLE doc(id INTEGER PRIMARY KEY, n);", "{}");
+            refused("CREATE TABLE other(id INTEGER PRIMARY KEY);", r#"{"allow":["drop"]}"#);
+            if full_text.contains("content_rowid") {
+                refused(&doc("doc", "key", "body"), r#"{"renames":["doc.id=key"]}"#);
+            }
+            // What it does not read may change.
+            engine.takes(
+                &app,
+                &format!("CREATE TABLE doc(id INTEGER PRIMARY KEY, body TEXT, m);{full_text}"),
+                r#"{"renames":["doc.n=m"]}"#,
+            );
+            assert_eq!(app.ask("SELECT body FROM f WHERE f MATCH 'world'"), "hello world");
+        }
+        // Content is not kept, and nothing is read.
+        let contentless = "CREATE VIRTUAL TABLE f USING fts5(body, content='');";
+        let app = App::on(&format!("CREATE TABLE doc(id INTEGER PRIMARY KEY, body TEXT);{contentless}"));
+        engine.takes(&app, &format!("CREATE TABLE doc(id INTEGER PRIMARY KEY);{contentless}"), "{}");
+        // The words of an index that goes.
+        let vocabulary = "CREATE VIRTUAL TABLE words USING fts5vocab('f', 'row');";
+        let app = App::on(&format!("{TABLE} CREATE VIRTUAL TABLE f USING fts5(body); {vocabulary}"));
+        engine.refuses(&app, &format!("{TABLE}{vocabulary}"), "{}", "check_failed", "words would fail");
+    }
+}
+
+/// Pages that were corrupt before, of a table that nothing is done to: what was checked is said, and verify finds them.
+#[test]
+fn what_was_not_checked_is_said_and_verify_finds_it() {
+    let app = App::on("PRAGMA page_size = 4096; VACUUM; CREATE TABLE t (id INTEGER PRIMARY KEY, a); CREATE TABLE u (id INTEGER PRIMARY KEY, a);
+                       INSERT INTO u SELECT value, hex(randomblob(900)) FROM json_each(json_array(1,2,3,4,5,6,7,8,9,10)); PRAGMA wal_checkpoint(TRUNCATE);");
+    let page: u64 =
+        app.ask("SELECT max(pageno) FROM dbstat WHERE name = 'u' AND pagetype = 'leaf'").parse().unwrap_or(5);
+    let mut bytes = std::fs::read(&app.live).unwrap();
+    let at = usize::try_from((page - 1) * 4096).unwrap();
+    bytes[at..at + 64].fill(0xff);
+    std::fs::write(&app.live, bytes).unwrap();
+    let outcome = app
+        .publish("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); CREATE TABLE u (id INTEGER PRIMARY KEY, a);", "{}")
+        .unwrap();
+    let checked = outcome.log.iter().find(|line| line.step == "check").unwrap();
+    assert!(checked.message.contains("not the pages of other tables, which verify reads"), "{}", checked.message);
+    let verified = app.remy().verify().unwrap();
+    let wrong: Vec<_> = verified.checked.iter().filter(|check| !check.ok).map(|check| check.what.as_str()).collect();
+    assert_eq!(wrong, ["integrity_check", "integrity_check"], "{verified:?}");
+}
+
+/// A library for both engines, with a function, a collation and a tokenizer of its own.
+fn library() -> PathBuf {
+    static ONCE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    ONCE.get_or_init(|| {
+        let out = built_program("remy-driver").with_file_name(format!("app-functions-{}.so", std::process::id()));
+        let source = repository("tests/fixtures/app_functions.c");
+        stdout(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&out).arg(source));
+        out
+    })
+    .clone()
+}
+
+const NEEDING: &str = "CREATE TABLE p (id INTEGER PRIMARY KEY, title TEXT CHECK (slug(title) <> ''), x INT, y INT);
+    CREATE INDEX by_slug ON p (slug(title)); CREATE INDEX by_order ON p (title COLLATE app_order);
+    CREATE TABLE g (id INTEGER PRIMARY KEY, title TEXT, s TEXT AS (slug(title)) STORED, v TEXT AS (slug(title)) NOT NULL, x INT);
+    CREATE VIRTUAL TABLE f USING fts5(body, tokenize = 'app_words');";
+
+/// A database that needs an application's library.
+fn needing() -> App {
+    let app = App::on("CREATE TABLE other (a)");
+    let rows = "INSERT INTO p VALUES (1, 'One Two', 3, 4), (2, 'Two', 5, 6); INSERT INTO g (id, title) VALUES (1, 'A b'); INSERT INTO f VALUES ('some words');";
+    stdout(
+        Command::new("sqlite3")
+            .args(["-batch", "-bail"])
+            .arg(&app.live)
+            .arg(format!(".load {}", library().display()))
+            .arg(format!("{NEEDING}{rows}")),
+    );
+    app
+}
+
+#[test]
+fn verify_calls_nothing_broken_that_needs_the_application() {
+    let app = needing();
+    let extensions = format!(r#"{{"extensions":["{}"]}}"#, library().display());
+    engine_checks(&app, &extensions);
+    // What is broken is found beside it.
+    shell(
+        &app.live,
+        "PRAGMA writable_schema = ON; CREATE TABLE n (a, b); INSERT INTO n VALUES (NULL, 1);
+        UPDATE sqlite_schema SET sql = 'CREATE TABLE n (a NOT NULL, b)' WHERE name = 'n'",
+    );
+    let verified = app.remy().verify().unwrap();
+    assert!(!verified.ok);
+    assert!(verified.checked[0].message.as_deref().unwrap().contains("NULL value in n.a"), "{verified:?}");
+}
+
+fn engine_checks(app: &App, extensions: &str) {
+    let verified = app.remy().verify().unwrap();
+    assert!(verified.ok, "{verified:?}");
+    let warned = verified.warnings.join("\n");
+    for (table, name) in [("p", "slug"), ("g", "slug"), ("f", "app_words")] {
+        assert!(warned.contains(&format!("the pages of {table} were checked, for {name} is not here")), "{warned}");
+    }
+    let verified = app.remy().verify_with(&Options::from_json(extensions).unwrap(), Progress::none()).unwrap();
+    assert!(verified.ok && !verified.warnings.iter().any(|w| w.contains("not here")), "{verified:?}");
+    let out = host(app, &["SELECT remy_verify()"]).unwrap();
+    assert!(out.contains("\"ok\":true") && out.contains("the pages of p were checked, for slug is not here"), "{out}");
+    let out = host(app, &[&format!("SELECT remy_verify('{extensions}')")]).unwrap();
+    assert!(out.contains("\"ok\":true") && !out.contains("not here"), "{out}");
+}
+
+#[test]
+fn verify_says_what_it_does_and_can_be_called_off() {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    };
+    let app = App::on(TABLE);
+    app.publish(WITHOUT_B, "{}").unwrap();
+    let lines = Mutex::new(Vec::new());
+    let cancel = AtomicBool::new(false);
+    let on_line = |line: &remy_core::Line| {
+        lines.lock().unwrap().push(line.message.clone());
+        // After the first line, while the database is about to be read.
+        cancel.store(lines.lock().unwrap().len() > 100, Ordering::Relaxed);
+    };
+    let progress = Progress::none().on_line(&on_line);
+    assert!(app.remy().verify_with(&Options::default(), progress).unwrap().ok);
+    let said = lines.lock().unwrap().join("\n");
+    assert!(said.contains("integrity_check holds") && said.contains("size and hash holds"), "{said}");
+    cancel.store(true, Ordering::Relaxed);
+    let e = app.remy().verify_with(&Options::default(), Progress::none().cancel(&cancel)).unwrap_err();
+    assert_eq!(e.code(), "busy", "{e}");
+}
+
+#[test]
+fn what_needs_the_application_is_declared_and_changed_beside_it() {
+    let extensions = format!(r#""extensions":["{}"]"#, library().display());
+    for engine in ENGINES {
+        // Another column comes, goes and is renamed, whether or not the library is there.
+        for options in [String::new(), format!(",{extensions}")] {
+            let app = needing();
+            // SQLite itself moves nothing in a table whose index has a collation that is not there.
+            let without = if options.is_empty() { "CREATE INDEX by_order ON p (title COLLATE app_order);" } else { "" };
+            let needing = NEEDING.replace(without, "");
+            app.ask(if options.is_empty() { "DROP INDEX by_order" } else { "" });
+            let add = format!("{needing} CREATE TABLE other (a);").replace("y INT)", "y INT, z INT)");
+            engine.takes(&app, &add, &format!("{{\"dry_run\":false{options}}}"));
+            let rename = add.replace("x INT, y INT, z", "w INT, y INT, z");
+            engine.takes(&app, &rename, &format!("{{\"renames\":[\"p.x=w\"]{options}}}"));
+            let drop = rename.replace("w INT, y INT, z INT", "w INT, z INT");
+            engine.takes(&app, &drop, &format!("{{\"dry_run\":false{options}}}"));
+            assert_eq!(app.ask("SELECT w FROM p NOT INDEXED ORDER BY id"), "3\n5");
+        }
+        // What is new needs it.
+        let new = format!("{TABLE} {NEEDING}");
+        let app = App::on(TABLE);
+        engine.takes(&app, &new, &format!("{{{extensions}}}"));
+        let app = App::on(TABLE);
+        engine.refuses(&app, &new, "{}", "unsupported_change", "`extensions`");
+        let app = App::on(&format!("{TABLE}{ROWS}"));
+        let generated = TABLE.replace("\"b\"", "\"b\", \"k\" TEXT DEFAULT (gen_id())");
+        engine.refuses(
+            &app,
+            &generated,
+            "{}",
+            "unsupported_change",
+            "Name the library that brings gen_id in `extensions`",
+        );
+        engine.takes(&app, &generated, &format!("{{{extensions}}}"));
+        assert_eq!(app.ask("SELECT k FROM t ORDER BY id"), "id\nid");
+    }
+}
+
+/// SQLite 3.40 finds NULLs in a table WITHOUT ROWID where there are none.
+#[test]
+fn a_false_alarm_of_the_host_s_is_none() {
+    let app = App::on(
+        "CREATE TABLE t (x TEXT, a TEXT, k INTEGER PRIMARY KEY) WITHOUT ROWID; INSERT INTO t VALUES (NULL, 'a', 1)",
+    );
+    let declared = "CREATE TABLE t (x TEXT, a TEXT NOT NULL, k INTEGER PRIMARY KEY) WITHOUT ROWID;";
+    Engine::Host.takes(&app, declared, "{}");
+    assert!(app.ask("PRAGMA quick_check").contains("NULL value in t.a"), "this host has no such alarm");
+    Engine::Host.takes(&app, &declared.replace("x TEXT", "x TEXT, y TEXT"), "{}");
+    let out = host(&app, &["SELECT remy_verify()"]).unwrap();
+    assert!(out.contains("\"ok\":true"), "{out}");
+    Engine::Host.takes(&app, &declared.replace("x TEXT", "x TEXT, y TEXT, z TEXT"), "{}");
+    assert!(host(&app, &["SELECT remy_rollback()"]).is_ok());
+}
+
+/// What a check found before the change is not the change's fault.
+#[test]
+fn rows_that_did_not_pass_before_are_not_the_change_s() {
+    for engine in ENGINES {
+        let app = App::on(
+            "CREATE TABLE t (a CHECK (a > 0), b); PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES (-1, 2)",
+        );
+        engine.takes(&app, "CREATE TABLE t (a CHECK (a > 0), b, c);", "{}");
+        engine.takes(&app, "CREATE TABLE u (a CHECK (a > 0), b, c, d);", r#"{"renames":["t=u"]}"#);
+        assert_eq!(app.ask("SELECT a, b, c FROM u"), "-1|2|");
+    }
+}

@@ -738,7 +738,8 @@ impl Catalog {
 
     /// What `integrity_check` finds in the catalog, if anything.
     pub(crate) fn integrity(&self) -> Result<Option<String>> {
-        crate::verify::integrity(&self.conn)
+        let found = crate::integrity::whole(&self.conn)?;
+        Ok((!found.wrong.is_empty()).then(|| found.wrong.join("; ")))
     }
 
     /// Snapshots whose file may still be there although they are pruned.

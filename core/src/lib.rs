@@ -42,6 +42,7 @@ pub mod engine;
 mod error;
 mod folder;
 mod gather;
+mod integrity;
 mod job;
 mod live;
 mod lock;
@@ -59,15 +60,18 @@ mod preview;
 mod progress;
 mod publish;
 mod quote;
+mod quoted;
 mod reads;
 mod recover;
 pub mod rehearse;
 mod retention;
 mod rollback;
+mod rows;
 pub mod schema;
 mod settle;
 mod sqlite;
 mod store;
+mod strangers;
 mod switch;
 #[cfg(feature = "typescript")]
 pub mod typescript;
@@ -408,7 +412,12 @@ impl Remy {
 
     /// Reads everything again, and says what is not as it should be.
     pub fn verify(&self) -> Result<Verified> {
-        verify::verify(&self.live)
+        self.verify_with(&Options::default(), Progress::none())
+    }
+
+    /// As [`Remy::verify`], with the libraries of `options.extensions`; `progress` follows it and calls it off.
+    pub fn verify_with(&self, options: &Options, progress: Progress<'_>) -> Result<Verified> {
+        unchanged(verify::verify(&self.live, options, progress))
     }
 
     /// Drops remy's tables from live in one transaction; the store stays.

@@ -3,7 +3,15 @@ use crate::{
     catalog::Line,
     error::{Error, Result},
 };
-use std::sync::atomic::{AtomicBool, Ordering};
+use rusqlite::Connection;
+use std::{
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
 
 /// Follows a verb. [`Progress::none`] does not.
 #[derive(Clone, Copy, Default)]
@@ -47,4 +55,29 @@ impl<'a> Progress<'a> {
             _ => Ok(()),
         }
     }
+
+    /// Does `work`, which runs statements on `conn`: what is running ends where the caller calls the verb off.
+    pub(crate) fn interrupting<T>(&self, conn: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let Some(cancel) = self.cancel else { return work() };
+        let interrupt = conn.get_interrupt_handle();
+        let done = thread::scope(|scope| {
+            let (alive, ended) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                // An interrupt ends the statements that run; the next one needs another.
+                while ended.recv_timeout(NAP) == Err(RecvTimeoutError::Timeout) {
+                    if cancel.load(Ordering::Relaxed) {
+                        interrupt.interrupt();
+                    }
+                }
+            });
+            let done = work();
+            drop(alive);
+            done
+        });
+        self.check()?;
+        done
+    }
 }
+
+/// How long a caller waits at most to be heard.
+const NAP: Duration = Duration::from_millis(20);

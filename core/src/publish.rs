@@ -14,8 +14,10 @@ use crate::{
     options::Options,
     place, preview,
     progress::Progress,
+    quoted::Statements,
     recover::{self, Adopted, Begun},
     rehearse, retention,
+    rows::Rows,
     schema::{
         self, Declared, Schema, Source,
         app::{App, Recorded},
@@ -26,7 +28,7 @@ use crate::{
 };
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeSet, path::PathBuf};
 
 /// What is to go live.
 struct Declaration {
@@ -378,6 +380,38 @@ fn run(
 
 /// Takes the diff on the clone, runs the plan there, and checks what came of it.
 fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaration) -> Result<Rehearsed> {
+    let mut before = None;
+    loop {
+        match rehearse_once(job, taken, declaration, before.as_ref())? {
+            Tried::Done(rehearsed) => return Ok(*rehearsed),
+            Tried::Doubtful(tables) => {
+                let conn = taken.pair.open(job.live)?;
+                let check = || Rows::check(conn, tables.iter().map(String::as_str));
+                let tables = tables.join(", ");
+                before = Some(job.log.step("check", check, |_| {
+                    format!(
+                        "Rows of {tables} do not pass quick_check: looked whether they did before, and begins again"
+                    )
+                })?);
+            }
+        }
+    }
+}
+
+/// How a rehearsal ended that did not fail.
+enum Tried {
+    Done(Box<Rehearsed>),
+    /// Rows of these tables, by their names before the change, do not pass; it was rolled back.
+    Doubtful(Vec<String>),
+}
+
+/// As [`rehearse_first`], where it is known what was found in rows `before` the change, or nothing is.
+fn rehearse_once(
+    job: &Job<'_>,
+    taken: &mut Taken<'_>,
+    declaration: &Declaration,
+    before: Option<&Rows>,
+) -> Result<Tried> {
     let (log, options) = (job.log, job.options);
     let conn = taken.pair.open(job.live)?;
     let cookie: i64 = sqlite::pragma(conn, "schema_version")?;
@@ -387,7 +421,12 @@ fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaratio
     conn.execute_batch("BEGIN").context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
     // Before anything changes: a foreign key that does not hold now is not the change's fault.
     let violations = rehearse::violations(conn)?;
-    let unusable = usable::unusable(conn)?;
+    let usable = usable::judge(conn)?;
+    // Of what migrations change, too, it counts what it was before them.
+    let statements = match declaration.migrations.is_empty() {
+        true => None,
+        false => Some(Statements::of(&schema::introspect::read(conn, &options.ignored_tables())?)),
+    };
     let run = &mut |statement: &Statement, took| log.statement(statement, took);
     let migrated =
         rehearse::migrations(conn, &declaration.migrations, run).inspect_err(|e| log.failed_at("rehearse", e))?;
@@ -395,7 +434,8 @@ fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaratio
     let (plan, declared, mut warnings) = log.step(
         "rehearse",
         || {
-            let (mut plan, declared, warnings) = plan_on(conn, &declaration.declared, options, &texts)?;
+            let (mut plan, declared, warnings) =
+                plan_on(conn, &declaration.declared, options, &texts, statements.as_ref())?;
             plan.violations = Some(violations);
             rehearse::measure(conn, &mut plan, options)?;
             Ok((plan, declared, warnings))
@@ -424,23 +464,34 @@ fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaratio
     let has_migrated = !migrated.is_empty();
     let all = migrated.into_iter().map(|m| m.statement).chain(plan.statements.iter().cloned());
     let statements = (1..).zip(all).map(|(ord, statement)| Statement { ord, ..statement }).collect();
-    log.step(
+    let (rows, strings) = log.step(
         "check",
         || {
-            rehearse::check(conn, &plan, &declared, options)?;
-            usable::still_usable(conn, &unusable)
+            rehearse::check_schema(conn, &plan, &declared, options)?;
+            let rows = Rows::check(conn, plan.changed.iter().map(String::as_str))?;
+            if let Some(before) = before {
+                rows.refuse(before, &plan.renamed)?;
+            }
+            Ok((rows, usable::still_usable(conn, &usable, &plan.renamed)?))
         },
-        |()| "Checked foreign keys, the schema, changed tables, views and triggers".into(),
+        |_| "Checked foreign keys, the schema, the rows of changed tables, views and triggers; not the pages of other tables, which verify reads".into(),
     )?;
+    let doubtful = rows.doubtful();
+    if before.is_none() && !doubtful.is_empty() {
+        conn.execute_batch("ROLLBACK").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
+        let old = |now: &String| plan.renamed.iter().find(|(_, to)| to.eq_ignore_ascii_case(now)).map(|(from, _)| from);
+        return Ok(Tried::Doubtful(doubtful.iter().map(|now| old(now).unwrap_or(now).clone()).collect()));
+    }
     let fingerprint = rehearse::fingerprint(conn)?;
     conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
+    warnings.extend(strings.into_iter().chain(rows.warnings()));
     for warning in &warnings {
         log.warn("rehearse", warning.clone());
     }
     warnings.extend(
         plan.statements.iter().filter_map(|s| s.loses.as_ref().map(|loses| format!("{} loses {loses}", s.object))),
     );
-    Ok(Rehearsed {
+    Ok(Tried::Done(Box::new(Rehearsed {
         plan,
         schema: declared.schema,
         statements,
@@ -449,7 +500,7 @@ fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaratio
         effects,
         warnings,
         terms: Terms { cookie, took },
-    })
+    })))
 }
 
 /// Runs the same statements again, on a clone that has caught up.
@@ -495,7 +546,7 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
     rehearse::prepare(&conn, options)?;
     conn.execute_batch("BEGIN").context(|| format!("reading {}", live.shown()))?;
     let planned = (|| {
-        let (mut plan, ..) = plan_on(&conn, &declared, options, &[])?;
+        let (mut plan, ..) = plan_on(&conn, &declared, options, &[], None)?;
         plan.violations = Some(Default::default()); // nothing is going to be checked against them
         // What needs leave is what the caller wants to see; what the rows do not allow at all is an error here, too.
         let refusals = rehearse::survey(&conn, &mut plan, options)?;
@@ -519,13 +570,14 @@ fn with_effects(mut statements: Vec<Statement>, changes: &[effects::Change]) -> 
     statements
 }
 
-/// Takes the diff and plans it; `migrations` ran just before. Gives what is declared for this very database, and what the
+/// Takes the diff and plans it; `migrations` ran just before, and `before` them there were these statements. Gives what is declared for this very database, and what the
 /// caller should know, too.
 fn plan_on(
     conn: &Connection,
     declared: &Declared,
     options: &Options,
     migrations: &[&str],
+    before: Option<&Statements>,
 ) -> Result<(Plan, Declared, Vec<String>)> {
     let mut current = schema::introspect::read(conn, &options.ignored_tables())?;
     let recorded = if declared.app.is_some() { columns::read(conn)? } else { Recorded::default() };
@@ -546,6 +598,9 @@ fn plan_on(
     }
     let mut plan = schema::plan::plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
     let mut warnings = declared.warnings.clone();
+    let statements = before.map_or_else(|| Cow::Owned(Statements::of(&current)), Cow::Borrowed);
+    let named = statements.still_name(&Statements::of(&declared.schema), &plan.renamed);
+    warnings.extend(named.map_err(|e| e.state("Nothing was changed"))?);
     if declared.app.is_some() {
         warnings.extend(plan.of_app());
     }

@@ -5,11 +5,13 @@ use crate::{
     error::{Context, Error, Result, sqlite_message},
     options::{Allow, Options},
     quote::{ident, literal, told},
+    rows::Rows,
     schema::{
         Declared, diff, introspect,
         plan::{Plan, Question, Statement, Violations},
     },
     sqlite,
+    strangers::Stranger,
 };
 use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
@@ -46,6 +48,11 @@ pub fn prepare(conn: &Connection, options: &Options) -> Result<()> {
         conn.set_db_config(setting, on).context(doing)?;
     }
     conn.execute_batch("PRAGMA recursive_triggers = OFF; PRAGMA ignore_check_constraints = OFF").context(doing)?;
+    load_extensions(conn, options)
+}
+
+/// Loads the libraries of `options.extensions`.
+pub(crate) fn load_extensions(conn: &Connection, options: &Options) -> Result<()> {
     for library in &options.extensions {
         load_extension(conn, library).map_err(|why| {
             Error::invalid_argument(format!("the extension {} cannot be loaded: {why}", library.display()))
@@ -515,7 +522,6 @@ fn failed(statement: &Statement, e: &rusqlite::Error) -> Error {
     if let Some((temp, name)) = &statement.stands_for {
         why = why.replace(temp, name);
     }
-    let stranger = ["no such function: ", "no such collation sequence: ", "no such module: "];
     let what = format!("{} of {} failed: {why}", statement.kind, statement.object);
     let error = match e.sqlite_error_code() {
         Some(C::DiskFull | C::SystemIoFailure | C::DatabaseBusy | C::OperationInterrupted | C::DatabaseCorrupt) => {
@@ -529,11 +535,8 @@ fn failed(statement: &Statement, e: &rusqlite::Error) -> Error {
             .sql(&statement.sql)
             .state(ON_THE_CLONE);
         }
-        _ => match stranger.iter().find_map(|kind| why.split_once(kind)) {
-            Some((_, name)) => {
-                let hint = format!("Name the library that brings {name} in `extensions`");
-                Error::unsupported_change(what).hint(hint)
-            }
+        _ => match Stranger::of(&why) {
+            Some(stranger) => Error::unsupported_change(what).hint(stranger.hint()),
             None => Error::ddl_failed(what).hint("Correct the declared schema, or the rows that stand in its way"),
         },
     };
@@ -624,30 +627,21 @@ fn sample(conn: &Connection, child: &str, parent: &str) -> String {
 
 /// Checks the changed clone: foreign keys, that the schema equals the declared one, and the rows of changed tables.
 pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Options) -> Result<()> {
+    check_schema(conn, plan, declared, options)?;
+    Rows::check(conn, plan.changed.iter().map(String::as_str))?.refuse(&Rows::default(), &plan.renamed)
+}
+
+/// As [`check`], without the rows.
+pub(crate) fn check_schema(conn: &Connection, plan: &Plan, declared: &Declared, options: &Options) -> Result<()> {
     compare_violations(conn, plan, plan.violations.as_ref(), &violations(conn)?)?;
     let now = introspect::read(conn, &options.ignored_tables())?;
     let left = diff::diff(&now, &declared.schema, &[])?;
-    if let Some(first) = left.first() {
-        return Err(Error::check_failed(format!("the changed schema is not the declared one: {first:?}"))
+    match left.first() {
+        None => Ok(()),
+        Some(first) => Err(Error::check_failed(format!("the changed schema is not the declared one: {first:?}"))
             .state(ON_THE_CLONE)
-            .hint("This is a mistake of remy's; please report it with both schemas"));
+            .hint("This is a mistake of remy's; please report it with both schemas")),
     }
-    for table in &plan.changed {
-        let doing = || format!("checking the rows of {table}");
-        let mut statement = conn.prepare(&format!("PRAGMA main.quick_check({})", ident(table))).context(doing)?;
-        let found: Vec<String> = statement
-            .query_map([], |row| row.get(0))
-            .context(doing)?
-            .collect::<rusqlite::Result<_>>()
-            .context(doing)?;
-        if found != ["ok"] {
-            return Err(Error::check_failed(format!("{table} does not pass quick_check: {}", found.join("; ")))
-                .object(table)
-                .state(ON_THE_CLONE)
-                .hint("Correct the rows that it names, or the declared schema"));
-        }
-    }
-    Ok(())
 }
 
 /// The checks of a second run, maybe under live's lock: foreign keys of what the plan touches. A migration may have touched any

@@ -2,90 +2,150 @@
 use crate::{
     Checked, Verified, artifacts,
     error::{Context, Result},
+    integrity,
     live::{Access, Live},
-    marker, place, recover, settle, sqlite,
-    store::Store,
+    log::Log,
+    marker::{self, Marker},
+    options::Options,
+    place,
+    progress::Progress,
+    recover, rehearse, settle,
+    store::{Store, human},
 };
 use rusqlite::{Connection, OpenFlags};
-use std::path::Path;
+use std::{cell::RefCell, path::Path};
 
 /// Hosts before this can lose commits when a WAL is reset (fixed in 3.51.3).
 const WAL_RESET_FIXED: i32 = 3_051_003;
 
-pub(crate) fn verify(live: &Live) -> Result<Verified> {
-    let mut checked = Vec::new();
-    let mut warnings = Vec::new();
-    let mut check = |object: String, what: &str, found: Result<Option<String>>| {
-        let message = found.unwrap_or_else(|e| Some(e.to_string()));
-        checked.push(Checked { object, what: what.into(), ok: message.is_none(), message });
-    };
-
+pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Verified> {
+    let bytes = std::fs::metadata(&live.path).map_or(0, |live| live.len());
+    let log = Log::new(None, 0, progress);
+    let report = Report { options, log: &log, checked: RefCell::default(), warnings: RefCell::default() };
+    log.note("verify", format!("Reading {} [{}]", live.shown(), human(bytes)));
     let conn = live.connect()?;
-    check(live.shown().to_string(), "integrity_check", integrity(&conn));
+    // A library that cannot be loaded is no fault of what is checked.
+    rehearse::load_extensions(&conn, options)?;
+    report.database(&live.shown().to_string(), || Ok(&*conn))?;
     let marker = marker::read(&conn);
     drop(conn);
-
     match Store::open(live)? {
-        None => warnings.push(format!("{} has no store: nothing was published yet", live.shown())),
-        Some(store) => {
-            let recorded = store.catalog.live()?.map(|entry| entry.release);
-            let adopted = recover::adopted(&store.catalog)?;
-            let agrees = marker.map(|marker| match marker.map(|m| m.release) {
-                None if adopted.is_none() => recorded.map(recover::not_carried),
-                Some(release) if recorded != Some(release) => {
-                    let recorded = recorded.map_or("none".to_owned(), |release| release.to_string());
-                    Some(format!(
-                        "live says release {release}, the catalog {recorded}; the next publish mends the catalog"
-                    ))
-                }
-                _ => None,
-            });
-            check("catalog".into(), "agrees with live", agrees);
-            check("catalog".into(), "integrity_check", store.catalog.integrity());
-            for (release, written) in store.catalog.misplaced_snapshots()? {
-                let message = format!(
-                    "the catalog says that the database of release {release} is {written:?}, and it cannot be there: somebody has \
-                     written into the catalog"
-                );
-                check(format!("release {release}"), "place of its snapshot", Ok(Some(message)));
-            }
-            for snapshot in store.catalog.kept_snapshots()? {
-                let path = store.path(&snapshot.path);
-                check(
-                    snapshot.path.clone(),
-                    "size and hash",
-                    Ok(settle::check_snapshot(&store, &snapshot).err().map(|e| e.detail().what.clone())),
-                );
-                check(snapshot.path.clone(), "integrity_check", open(live, &path).and_then(|conn| integrity(&conn)));
-            }
-            check(
-                "objects".into(),
-                "hashes",
-                artifacts::changed_objects(&store).map(|changed| {
-                    (!changed.is_empty())
-                        .then(|| format!("{} is not what its name says: it was changed", changed.join(", ")))
-                }),
-            );
-            for (release, hash) in store.catalog.files()? {
-                let found = artifacts::hash(&store, release).map(|now| {
-                    (now != hash)
-                        .then(|| format!("the artifacts of release {release} were changed since they were kept"))
-                });
-                check(place::files(release), "hash", found);
-            }
-            if !store.catalog.open_intents()?.is_empty() {
-                warnings
-                    .push("a switch that was cut off is not decided yet; the next publish or rollback does it".into());
-            }
-        }
+        None => report.warn(format!("{} has no store: nothing was published yet", live.shown())),
+        Some(store) => report.store(live, &store, marker)?,
     }
     if live.access == Access::Backup && rusqlite::version_number() < WAL_RESET_FIXED {
-        warnings.push(format!(
+        report.warn(format!(
             "this host's SQLite is {}; before 3.51.3 a WAL that is reset at the wrong moment can lose commits",
             rusqlite::version()
         ));
     }
-    Ok(Verified { ok: checked.iter().all(|c| c.ok), checked, warnings })
+    let checked = report.checked.into_inner();
+    Ok(Verified { ok: checked.iter().all(|c| c.ok), checked, warnings: report.warnings.into_inner() })
+}
+
+/// What was found so far.
+struct Report<'a> {
+    options: &'a Options,
+    log: &'a Log<'a>,
+    checked: RefCell<Vec<Checked>>,
+    warnings: RefCell<Vec<String>>,
+}
+
+impl Report<'_> {
+    fn warn(&self, warning: String) {
+        self.log.warn("verify", warning.clone());
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    /// Does a check, unless the caller has called it off. What it fails with is what it has found.
+    fn check(&self, object: &str, what: &str, look: impl FnOnce() -> Result<Option<String>>) -> Result<()> {
+        let progress = self.log.progress();
+        let found = |message: &Option<String>| match message {
+            None => format!("{object}: {what} holds"),
+            Some(message) => format!("{object}: {what}: {message}"),
+        };
+        let look = || Ok(look().unwrap_or_else(|e| Some(e.to_string())));
+        let message = self.log.step("verify", look, found)?;
+        progress.check()?;
+        let (object, what) = (object.to_owned(), what.to_owned());
+        self.checked.borrow_mut().push(Checked { object, what, ok: message.is_none(), message });
+        Ok(())
+    }
+
+    /// `integrity_check` of a database.
+    fn database<C: std::ops::Deref<Target = Connection>>(
+        &self,
+        object: &str,
+        open: impl FnOnce() -> Result<C>,
+    ) -> Result<()> {
+        let mut unchecked = Vec::new();
+        self.check(object, "integrity_check", || {
+            let conn = open()?;
+            let found = self.log.progress().interrupting(&conn, || integrity::whole(&conn))?;
+            unchecked = found.unchecked;
+            Ok((!found.wrong.is_empty()).then(|| found.wrong.join("; ")))
+        })?;
+        for (table, stranger) in unchecked {
+            self.warn(format!(
+                "{object}: only the pages of {table} were checked, for {} is not here. {}",
+                stranger.name,
+                stranger.hint()
+            ));
+        }
+        Ok(())
+    }
+
+    /// The catalog, and all that it knows of.
+    fn store(&self, live: &Live, store: &Store, marker: Result<Option<Marker>>) -> Result<()> {
+        let recorded = store.catalog.live()?.map(|entry| entry.release);
+        let adopted = recover::adopted(&store.catalog)?;
+        let agrees = marker.map(|marker| match marker.map(|m| m.release) {
+            None if adopted.is_none() => recorded.map(recover::not_carried),
+            Some(release) if recorded != Some(release) => {
+                let recorded = recorded.map_or("none".to_owned(), |release| release.to_string());
+                Some(format!("live says release {release}, the catalog {recorded}; the next publish mends the catalog"))
+            }
+            _ => None,
+        });
+        self.check("catalog", "agrees with live", || agrees)?;
+        self.check("catalog", "integrity_check", || store.catalog.integrity())?;
+        for (release, written) in store.catalog.misplaced_snapshots()? {
+            let message = format!(
+                "the catalog says that the database of release {release} is {written:?}, and it cannot be there: somebody has \
+                 written into the catalog"
+            );
+            self.check(&format!("release {release}"), "place of its snapshot", || Ok(Some(message)))?;
+        }
+        for snapshot in store.catalog.kept_snapshots()? {
+            let path = store.path(&snapshot.path);
+            self.check(&snapshot.path, "size and hash", || {
+                Ok(settle::check_snapshot(store, &snapshot).err().map(|e| e.detail().what.clone()))
+            })?;
+            self.database(&snapshot.path, || {
+                let conn = Box::new(open(live, &path)?);
+                rehearse::load_extensions(&conn, self.options)?;
+                Ok(conn)
+            })?;
+        }
+        self.check("objects", "hashes", || {
+            artifacts::changed_objects(store).map(|changed| {
+                (!changed.is_empty())
+                    .then(|| format!("{} is not what its name says: it was changed", changed.join(", ")))
+            })
+        })?;
+        for (release, hash) in store.catalog.files()? {
+            self.check(&place::files(release), "hash", || {
+                artifacts::hash(store, release).map(|now| {
+                    (now != hash)
+                        .then(|| format!("the artifacts of release {release} were changed since they were kept"))
+                })
+            })?;
+        }
+        if !store.catalog.open_intents()?.is_empty() {
+            self.warn("a switch that was cut off is not decided yet; the next publish or rollback does it".into());
+        }
+        Ok(())
+    }
 }
 
 fn open(live: &Live, path: &Path) -> Result<Connection> {
@@ -95,14 +155,4 @@ fn open(live: &Live, path: &Path) -> Result<Connection> {
         None => Connection::open_with_flags(path, flags),
     }
     .context(|| format!("opening {}", path.display()))
-}
-
-/// What `integrity_check` finds, if anything.
-pub(crate) fn integrity(conn: &Connection) -> Result<Option<String>> {
-    let mut query = conn.prepare("PRAGMA integrity_check(10)")?;
-    let lines: Vec<String> = query
-        .query_map([], |row| row.get(0))
-        .and_then(Iterator::collect)
-        .context(|| format!("running integrity_check on {}", sqlite::name(conn)))?;
-    Ok((lines != ["ok"]).then(|| lines.join("; ")))
 }

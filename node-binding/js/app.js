@@ -154,7 +154,7 @@ export class App extends EventEmitter {
     return this.#onLive(false, (remy) => remy.prune(days, options));
   }
 
-  /** @param {import('./index.js').Cancellable} [options] */
+  /** @param {import('./index.js').VerifyOptions} [options] */
   async verify(options) {
     return this.#onLive(false, (remy) => remy.verify(options));
   }

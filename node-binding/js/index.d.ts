@@ -48,7 +48,7 @@ export class RemyError extends Error {
 }
 
 /**
- * `publish`, `stage`, `promote` and `rollback` can be called off, up to the commit of the switch; they then reject with the signal's reason. So can
+ * `publish`, `stage`, `promote` and `rollback` can be called off, up to the commit of the switch, and `verify`; they then reject with the signal's reason. So can
  * what `openApp` builds, and every verb before it has started. Another that is at work goes on to its end.
  */
 export interface Cancellable {
@@ -58,6 +58,11 @@ export interface Cancellable {
 /** Given each line of the build log as it is written. Where it throws, the verb is called off and rejects with that. */
 export interface Followed extends Cancellable {
   onProgress?: (line: Line) => void;
+}
+
+/** Libraries that bring what the database needs of an application. A verify is called off at once. */
+export interface VerifyOptions extends Followed {
+  extensions?: string[];
 }
 
 /** `docs/contract.md` says what each of them does. An unknown key is `invalid_argument`. */
@@ -135,7 +140,7 @@ export interface Line {
   release: number;
   seq: number;
   at: number;
-  step: 'adopt' | 'build' | 'clone' | 'rehearse' | 'check' | 'catch_up' | 'switch' | 'settle' | 'prune' | 'recover';
+  step: 'adopt' | 'build' | 'clone' | 'rehearse' | 'check' | 'catch_up' | 'switch' | 'settle' | 'prune' | 'recover' | 'verify';
   outcome: 'ok' | 'warning' | 'failed';
   message: string;
   object: string | null;
@@ -304,7 +309,7 @@ export class Remy {
   /** Drops snapshots that are older than `days`, or than the option `retention_days`. */
   prune(days?: number | null, options?: Options): Promise<Pruned>;
   /** Reads everything again. It fulfills whether or not all holds: see `ok`. */
-  verify(options?: Cancellable): Promise<Verified>;
+  verify(options?: VerifyOptions): Promise<Verified>;
   /** Drops remy's tables from live in one transaction; the store stays. */
   detach(options?: Cancellable): Promise<Detached>;
 }
@@ -396,7 +401,7 @@ export class App extends EventEmitter<{ line: [ProgressLine]; live: [Outcome]; f
   releases(options?: Cancellable): Promise<Release[]>;
   buildLog(release?: number | null, options?: Cancellable): Promise<Line[]>;
   status(options?: Cancellable): Promise<Status>;
-  verify(options?: Cancellable): Promise<Verified>;
+  verify(options?: VerifyOptions): Promise<Verified>;
   prune(days?: number | null, options?: Options): Promise<Pruned>;
   /** The files of a release, or those at or below `path`. */
   files(release: number, path?: string, options?: Cancellable): Promise<File[]>;

@@ -164,9 +164,9 @@ export class Remy {
     return this.#run('prune', [number(days, 'number of days')], options, { takes: true });
   }
 
-  /** @param {Cancellable} [options] */
+  /** @param {Options} [options] */
   async verify(options) {
-    return this.#run('verify', [], options);
+    return this.#run('verify', [], options, { takes: true, follows: true });
   }
 
   /** @param {Cancellable} [options] */

@@ -203,8 +203,11 @@ impl Remy {
 
     /// Reads everything again.
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn verify(&self) -> AsyncTask<Verb> {
-        self.verb(None, |open, _| json(&open()?.verify()?))
+    pub fn verify(&self, options: String, on_line: Option<OnLine>) -> AsyncTask<Verb> {
+        self.verb(on_line, move |open, progress| {
+            let options = Options::from_json(&options)?;
+            json(&open()?.verify_with(&options, progress)?)
+        })
     }
 
     /// Drops remy's tables from live.

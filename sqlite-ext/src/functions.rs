@@ -61,7 +61,8 @@ pub fn prune(call: &Call) -> Result<String> {
 }
 
 pub fn verify(call: &Call) -> Result<String> {
-    json(&call.remy()?.verify()?)
+    let options = call.options(0)?;
+    json(&call.remy()?.verify_with(&options, Progress::none())?)
 }
 
 pub fn detach(call: &Call) -> Result<String> {

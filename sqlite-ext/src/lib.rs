@@ -43,7 +43,7 @@ pub unsafe extern "C" fn sqlite3_remy_init(
             host.function("remy_dev_truncate", 1..=1, f::dev_truncate)?;
             host.function("remy_dev_stop", 1..=1, f::dev_stop)?;
             host.function("remy_prune", 0..=2, f::prune)?;
-            host.function("remy_verify", 0..=0, f::verify)?;
+            host.function("remy_verify", 0..=1, f::verify)?;
             host.function("remy_detach", 0..=0, f::detach)?;
             host.table(&tables::DIFF)?;
             host.table(&tables::RELEASES)?;

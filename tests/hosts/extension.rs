@@ -84,6 +84,7 @@ fn everything_else_is_direct_only() {
         "remy_prune(1)",
         "remy_prune(1, '{}')",
         "remy_verify()",
+        "remy_verify('{}')",
         "remy_detach()",
     ]
     .iter()
@@ -123,7 +124,7 @@ fn arguments_are_checked_before_the_database_is_looked_at() {
         let message = error(&db, sql);
         assert!(message.contains("invalid_argument: ") && message.contains(why), "{sql}: {message}");
     }
-    for sql in ["SELECT remy_publish()", "SELECT remy_publish('a', 'b', 'c')", "SELECT remy_verify(1)"] {
+    for sql in ["SELECT remy_publish()", "SELECT remy_publish('a', 'b', 'c')", "SELECT remy_verify(1, 2)"] {
         assert!(error(&db, sql).contains("wrong number of arguments"), "{sql}");
     }
     assert!(error(&db, "SELECT * FROM remy_releases(1)").contains("too many arguments"));

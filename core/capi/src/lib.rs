@@ -461,14 +461,15 @@ pub unsafe extern "C" fn remy_prune(
     }
 }
 
-/// Reads everything again: `*json` is *verified*. `REMY_OK` says that it was read; `ok` in it says whether all holds.
+/// Reads everything again: `*json` is *verified*. `REMY_OK` says that it was read; `ok` in it says whether all holds. Of the options
+/// it takes `extensions`.
 ///
 /// # Safety
-/// As `remy_debug`.
+/// As `remy_debug`. `options` may be NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn remy_verify(handle: *mut remy, json: *mut *mut c_char) -> remy_status {
+pub unsafe extern "C" fn remy_verify(handle: *mut remy, options: *const c_char, json: *mut *mut c_char) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.verify()) }
+    unsafe { run(handle, json, |remy, progress| remy.verify_with(&parse(options)?, progress)) }
 }
 
 /// Drops remy's tables from live in one transaction; the store stays: `*json` is *detached*.

@@ -9,13 +9,13 @@ use crate::{
     live,
     options::Options,
     prepared::{Prepared, Script},
+    rehearse,
+    strangers::{Kind, StandIns, Stranger},
 };
-use rusqlite::{Connection, OptionalExtension, config::DbConfig, ffi};
+use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 use std::{
-    ffi::{CString, c_char, c_int, c_void},
     fmt,
     path::{Path, PathBuf},
-    ptr,
 };
 
 /// What the argument `schema` of a verb was taken for.
@@ -145,9 +145,9 @@ pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
     };
     let (schema, mut renames) = match &source {
         Source::Sql(_) | Source::SqlFile(_) => {
-            from_sql(sql.as_deref().unwrap_or_default().trim_start_matches('\u{feff}'), &source, &ignore)?
+            from_sql(sql.as_deref().unwrap_or_default().trim_start_matches('\u{feff}'), &source, options)?
         }
-        Source::Model(path) => from_model(&text(path, &source)?, &source, &ignore)?,
+        Source::Model(path) => from_model(&text(path, &source)?, &source, options)?,
         Source::Database(path) => {
             let schema = from_database(path, &source, &ignore)?;
             let renames = kept_renames(&schema);
@@ -268,9 +268,9 @@ fn told_rename(text: &str) -> Result<Rename> {
     })
 }
 
-fn from_model(json: &str, source: &Source, ignore: &[String]) -> Result<(Schema, Vec<Rename>)> {
+fn from_model(json: &str, source: &Source, options: &Options) -> Result<(Schema, Vec<Rename>)> {
     let model = Schema::from_json(json).map_err(|e| e.object(source.to_string()))?;
-    let (schema, renames) = from_sql(&model.to_sql(), source, ignore)?;
+    let (schema, renames) = from_sql(&model.to_sql(), source, options)?;
     // The statements are what counts; a model whose parts say something else would be taken by halves.
     for table in &model.tables {
         if schema.table(&table.name).is_some_and(|read| comparable(read) != comparable(table)) {
@@ -294,11 +294,12 @@ fn comparable(table: &super::Table) -> super::Table {
 
 /// Loads a schema from SQL. Functions and collations that this SQLite lacks are no reason to refuse it: whether the
 /// change needs them shows on the clone.
-fn from_sql(sql: &str, source: &Source, ignore: &[String]) -> Result<(Schema, Vec<Rename>)> {
+fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<(Schema, Vec<Rename>)> {
     let conn = Connection::open_in_memory().context(|| "opening a database in memory".to_owned())?;
     for quoted_strings in [DbConfig::SQLITE_DBCONFIG_DQS_DDL, DbConfig::SQLITE_DBCONFIG_DQS_DML] {
         let _ = conn.set_db_config(quoted_strings, true);
     }
+    rehearse::load_extensions(&conn, options)?;
     let strangers = load(&conn, sql, source)?;
     // `CREATE TABLE temp.t` makes one that no other connection would ever see.
     let temporary = "SELECT name FROM sqlite_temp_schema LIMIT 1";
@@ -321,7 +322,7 @@ fn from_sql(sql: &str, source: &Source, ignore: &[String]) -> Result<(Schema, Ve
             .hint("Give it another name"));
         }
     }
-    let mut schema = introspect::read(&conn, ignore)?;
+    let mut schema = introspect::read(&conn, &options.ignored_tables())?;
     schema.names.extend(strangers.iter().map(|table| table.name.to_ascii_lowercase()));
     schema.virtual_tables.extend(strangers);
     let renames = parse::renames(sql).map_err(|at| {
@@ -361,11 +362,12 @@ fn invalid(sql: &str, at: usize, source: &Source, why: &str) -> Error {
         .state("Nothing was done")
 }
 
-/// Runs every statement; gives the virtual tables whose modules this SQLite lacks.
+/// Runs every statement; gives the virtual tables whose modules or tokenizers this SQLite lacks.
 fn load(conn: &Connection, sql: &str, source: &Source) -> Result<Vec<VirtualTable>> {
     let script = Script::new(sql).map_err(|(why, at)| invalid(sql, at, source, &why))?;
     let tokens = lex::tokens(sql);
     let mut strangers = Vec::new();
+    let stand_ins = StandIns::to_stay(conn);
     let mut shelf = Shelf::new(conn)?;
     let mut start = 0;
     loop {
@@ -410,15 +412,10 @@ fn load(conn: &Connection, sql: &str, source: &Source) -> Result<Vec<VirtualTabl
         match outcome {
             Ok(()) => start = end,
             Err((why, at)) => {
-                if let Some(function) = why.strip_prefix("no such function: ") {
-                    if stand_in_function(conn, function) {
-                        continue;
-                    }
-                } else if let Some(collation) = why.strip_prefix("no such collation sequence: ") {
-                    if stand_in_collation(conn, collation) {
-                        continue;
-                    }
-                } else if why.starts_with("no such module: ")
+                if stand_ins.take_place(&why) {
+                    continue;
+                }
+                if Stranger::of(&why).is_some_and(|stranger| matches!(stranger.kind, Kind::Module | Kind::Tokenizer))
                     && let Some((name, ..)) = parse::virtual_table(&sql[start..end])
                 {
                     let text = sql[start..end].trim().trim_end_matches(';').trim_end().to_owned();
@@ -509,49 +506,6 @@ impl<'a> Shelf<'a> {
     }
 }
 
-unsafe extern "C" fn answer_nothing(_: *mut ffi::sqlite3_context, _: c_int, _: *mut *mut ffi::sqlite3_value) {}
-
-unsafe extern "C" fn all_equal(_: *mut c_void, _: c_int, _: *const c_void, _: c_int, _: *const c_void) -> c_int {
-    0
-}
-
-/// Registers a function of this name, which is never called: the database that it is for has no rows.
-fn stand_in_function(conn: &Connection, name: &str) -> bool {
-    let Ok(name) = CString::new(name) else { return false };
-    let flags = ffi::SQLITE_UTF8 | ffi::SQLITE_DETERMINISTIC;
-    // SAFETY: the handle is open, the name NUL-terminated and copied, and the function touches none of its arguments.
-    let code = unsafe {
-        ffi::sqlite3_create_function_v2(
-            conn.handle(),
-            name.as_ptr().cast::<c_char>(),
-            -1,
-            flags,
-            ptr::null_mut(),
-            Some(answer_nothing),
-            None,
-            None,
-            None,
-        )
-    };
-    code == ffi::SQLITE_OK
-}
-
-fn stand_in_collation(conn: &Connection, name: &str) -> bool {
-    let Ok(name) = CString::new(name) else { return false };
-    // SAFETY: as above; the collation reads nothing.
-    let code = unsafe {
-        ffi::sqlite3_create_collation_v2(
-            conn.handle(),
-            name.as_ptr(),
-            ffi::SQLITE_UTF8,
-            ptr::null_mut(),
-            Some(all_equal),
-            None,
-        )
-    };
-    code == ffi::SQLITE_OK
-}
-
 #[cfg(all(test, feature = "engine"))]
 mod tests {
     use super::*;
@@ -576,7 +530,7 @@ mod tests {
         let plain = Connection::open_in_memory().unwrap();
         plain.execute_batch(&sql).unwrap();
         let expected = introspect::read(&plain, &[]).unwrap();
-        let (loaded, _) = from_sql(&sql, &Source::Sql(sql.clone()), &[]).unwrap();
+        let (loaded, _) = from_sql(&sql, &Source::Sql(sql.clone()), &Options::default()).unwrap();
         assert_eq!(loaded, expected);
     }
 
@@ -586,7 +540,7 @@ mod tests {
         for n in [0, Shelf::CREATES - 1, Shelf::CREATES] {
             let mut sql: String = (0..n).map(|i| format!("CREATE TABLE t{i} (a);")).collect();
             sql += "CREATE TABLE t (a); CREATE VIEW sqlite_v AS SELECT 1;";
-            let (schema, _) = from_sql(&sql, &Source::Sql(sql.clone()), &[]).unwrap();
+            let (schema, _) = from_sql(&sql, &Source::Sql(sql.clone()), &Options::default()).unwrap();
             assert_eq!((schema.tables.len(), schema.views.len()), (n + 1, 0), "passed over, as of a dump");
         }
     }

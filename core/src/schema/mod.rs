@@ -6,6 +6,7 @@ pub mod app;
 mod cast;
 mod declared;
 pub mod diff;
+pub(crate) mod full_text;
 pub mod introspect;
 pub(crate) mod lex;
 mod parse;

@@ -19,7 +19,7 @@
  * @property {boolean} [placeless] whether it is about no database
  * @property {Record<string, string>} [notes] what a flag means here
  * @property {string} example
- * @property {boolean} [follows] whether it shows a build log at work
+ * @property {boolean | 'terminal'} [follows] whether it shows its log at work; on a terminal only
  * @property {(context: Context) => unknown} run gives what --json shows
  * @property {(result: any, context: Context) => string[] | Buffer} show the same, for people
  * @property {(result: any) => boolean} [ok] whether what was found is as it should be

@@ -53,7 +53,7 @@ async function main(argv) {
  * @param {Record<string, any>} values
  */
 async function run(command, args, values) {
-  const progress = command.follows ? (values.json ? events() : follower(process.stderr)) : null;
+  const progress = following(command.follows, values.json);
   const open = () => openApp(values.app ?? '.', { db: values.db, here: values.app !== undefined });
   const context = { open, args, values, signal: callOff(), onProgress: progress?.line };
   let result;
@@ -73,6 +73,16 @@ async function run(command, args, values) {
   if (values.json) write(`${JSON.stringify(progress ? { event: 'result', result } : result)}\n`);
   else print(command.show(result, context));
   return command.ok && !command.ok(result) ? 1 : 0;
+}
+
+/**
+ * What shows a command at work.
+ * @param {import('./commands.js').Command['follows']} follows
+ * @param {boolean} json
+ */
+function following(follows, json) {
+  if (!follows || (follows === 'terminal' && (json || !process.stderr.isTTY))) return null;
+  return json ? events() : follower(process.stderr);
 }
 
 /**

@@ -22,6 +22,7 @@ const NEXT = {
   catch_up: 'Switching',
   switch: 'Settling',
   settle: 'Settling',
+  verify: 'Reading everything again',
 };
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 /** @type {Record<string, string>} */

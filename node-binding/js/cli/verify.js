@@ -1,4 +1,5 @@
 // @ts-check
+import { options } from './flags.js';
 import { count, table } from './show.js';
 
 /** @type {import('./commands.js').Command} */
@@ -6,9 +7,10 @@ export default {
   name: 'verify',
   summary: 'read everything again, and say whether all of it is whole',
   args: [],
-  flags: [],
+  flags: ['extension'],
   example: 'remy verify --db app.db',
-  run: async ({ open, signal }) => (await open()).verify({ signal }),
+  follows: 'terminal',
+  run: async ({ open, values, signal, onProgress }) => (await open()).verify({ ...options(values), signal, onProgress }),
   ok: (/** @type {import('../index.js').Verified} */ { ok }) => ok,
   show({ ok, checked, warnings }) {
     const rows = checked.map((/** @type {import('../index.js').Verified['checked'][0]} */ check) => [check.ok ? '✓' : '✗', check.object, check.what, check.message]);

@@ -536,6 +536,37 @@ fn a_database_of_the_hosted_platform_is_adopted_as_it_is() {
     app.is_settled();
 }
 
+/// A default that is the same for every row is no time and no id; one that a trigger or a function makes of it stays.
+#[test]
+fn an_adopted_system_column_whose_default_is_a_constant_gets_the_one_that_fills_it() {
+    let app = App::on(
+        "CREATE TABLE zero (id TEXT PRIMARY KEY NOT NULL DEFAULT '', created_at INTEGER NOT NULL DEFAULT 0, updated_at INTEGER DEFAULT (NULL),
+           last_updated_by TEXT, name TEXT);
+         INSERT INTO zero (id, name) VALUES ('old', 'Ann');
+         CREATE TABLE filled (id TEXT PRIMARY KEY, created_at INTEGER NOT NULL DEFAULT 0, updated_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('now') AS INTEGER) * 1000),
+           last_updated_by TEXT, name TEXT);
+         CREATE INDEX filled_created_at ON filled (created_at);
+         CREATE TRIGGER filled_ai AFTER INSERT ON filled BEGIN UPDATE filled SET id = coalesce(new.id, 'made'), created_at = 7 WHERE rowid = new.rowid; END;
+         CREATE TRIGGER filled_au AFTER UPDATE ON filled WHEN new.updated_at IS old.updated_at BEGIN UPDATE filled SET updated_at = old.updated_at + 1 WHERE id = new.id; END;",
+    );
+    let filled = app.ask("SELECT sql FROM sqlite_schema WHERE name = 'filled'");
+    app.declares(&[("zero", "{ name: string }>('zero')"), ("filled", "{ name: string }>('filled')")]).publish();
+    assert_eq!(app.ask("SELECT sql FROM sqlite_schema WHERE name = 'filled'"), filled);
+    // Rows that are there keep what they have; new ones get an id and the time, in milliseconds.
+    app.ask("INSERT INTO zero (name) VALUES ('Bea'), ('Cid')");
+    assert_eq!(app.ask("SELECT id, created_at, updated_at IS NULL FROM zero WHERE name = 'Ann'"), "old|0|1");
+    let now = "(strftime('%s', 'now') * 1000)";
+    let new = format!(
+        "SELECT count(DISTINCT id), min({UUID}), min(abs(created_at - {now}) < 600000), min(abs(updated_at - {now}) < 600000) FROM zero WHERE name <> 'Ann'"
+    );
+    assert_eq!(app.ask(&new), "2|1|1|1");
+    assert_eq!(
+        app.ask("SELECT group_concat(\"notnull\") FROM pragma_table_info('zero') WHERE name IN ('id', 'created_at')"),
+        "1,1"
+    );
+    app.is_settled();
+}
+
 #[test]
 fn a_table_that_was_there_gets_what_every_table_has() {
     let app = App::on(
@@ -742,7 +773,7 @@ fn what_is_wrong_is_said_at_once_and_nothing_is_done() {
     fs::remove_file(app.dir.path().join("mindstudio.json")).unwrap();
     assert_eq!(app.try_publish("{}").unwrap_err().code(), "not_found");
     // Warnings of the reader go into the log.
-    app.declares(&[("c", "{ x: Far }>('c')")]);
+    app.declares(&[("c", "{ x: WebSocket }>('c')")]);
     let outcome = app.publish();
     assert!(
         outcome.log.iter().any(|line| line.outcome == "warning" && line.message.contains("c.x cannot be resolved"))

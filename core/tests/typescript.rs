@@ -171,8 +171,8 @@ fn user_is_the_sdks_alone() {
     assert_eq!(columns(&one(&format!("import {{ User }} from './sdk';{define}"), &files)), "by: user, other?: user");
     // Nobody's.
     let read = with(define, &[]);
-    assert_eq!(columns(&read.tables[0]), "by: json, other?: json");
-    assert_eq!(read.warnings.len(), 2, "{:?}", read.warnings);
+    let places: Vec<_> = read.errors.iter().map(|e| (e.line.unwrap(), e.column.unwrap())).collect();
+    assert_eq!((places, read.tables.len()), (vec![(2, 39), (2, 53)], 0), "{:?}", read.errors);
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_row_type_that_cannot_be_resolved_is_an_error() {
 
 #[test]
 fn a_property_type_that_cannot_be_resolved_is_a_text_column_with_a_warning() {
-    let define = "import { Far } from 'some-package';\nexport const T = db.defineTable<{\n  a: number;\n  b: Far;\n  c?: Gone | null;\n  d: string extends Far ? 1 : 2;\n}>('t');";
+    let define = "import { Far } from 'some-package';\nexport const T = db.defineTable<{\n  a: number;\n  b: Far;\n  c?: WebSocket | null;\n  d: string extends Far ? 1 : 2;\n}>('t');";
     let read = with(define, &[]);
     assert!(read.errors.is_empty());
     assert_eq!(columns(&read.tables[0]), "a: number, b: json, c?: json, d: json");
@@ -357,6 +357,65 @@ fn a_property_type_that_cannot_be_resolved_is_a_text_column_with_a_warning() {
     assert_eq!(places, [(5, 3), (6, 3), (7, 3)]);
     assert!(read.warnings[0].message.contains("t.b") && read.warnings[0].message.contains("some-package"));
     assert_eq!(read.warnings[0].source.as_deref(), Some("  b: Far;"));
+}
+
+#[test]
+fn a_type_name_that_nobody_declares_is_an_error_with_its_place() {
+    let wrong = |before: &str, of: &str, files: &[(&str, &str)]| {
+        let read = with(&format!("{before}\nexport const T = db.defineTable<{{ ok: number; a: {of} }}>('t');"), files);
+        let place = |error: &remy_core::typescript::Fault| {
+            assert!(error.message.contains("neither declared nor imported"), "{error}");
+            let name = error.message.split_whitespace().nth(2).unwrap().to_owned();
+            format!("{name} {}:{}:{}", error.file, error.line.unwrap(), error.column.unwrap())
+        };
+        let errors: Vec<_> = read.errors.iter().map(place).collect();
+        assert!(errors.is_empty() || read.tables.is_empty(), "{of}: it is published all the same");
+        // It is an error, and no warning besides.
+        assert!(errors.is_empty() || read.warnings.is_empty(), "{of}: {:?}", read.warnings);
+        errors.join(" ")
+    };
+    for (before, of, expected) in [
+        ("", "strng", "strng t.ts:3:50"),
+        ("", "strng | null", "strng t.ts:3:50"),
+        ("", "{ er: strng }['er']", "strng t.ts:3:56"),
+        ("", "Partial<strng>", "strng t.ts:3:58"),
+        ("", "Spce.Name", "Spce t.ts:3:50"),
+        ("type Alias = strng;", "Alias", "strng t.ts:2:14"),
+        ("const status = 'a';", "status", "status t.ts:3:50"),
+        ("enum E { A }", "E | Ee", "Ee t.ts:3:54"),
+        ("function of<X>(x: X) { return x; }", "X", "X t.ts:3:50"),
+    ] {
+        assert_eq!(wrong(before, of, &[]), expected, "{before} {of}");
+    }
+    let files = [("far.ts", "export type Far = strng | number;")];
+    assert_eq!(wrong("import { Far } from './far';", "Far", &files), "strng far.ts:1:19");
+    // Said once, however often it is met.
+    assert_eq!(wrong("type Alias = strng;", "Alias; b: Alias[]; c: { d: Alias }", &[]), "strng t.ts:2:14");
+
+    // Within a value that is JSON whatever it is, it decides nothing.
+    let read =
+        with("export const T = db.defineTable<{ a: strng[]; b: Record<string, { c: strng }>; c: strng[] }>('t');", &[]);
+    assert_eq!(columns(&read.tables[0]), "a: json, b: json, c: json");
+    let places: Vec<_> = read.warnings.iter().map(|w| (w.line.unwrap(), w.column.unwrap())).collect();
+    assert_eq!(places, [(2, 38), (2, 70), (2, 83)], "{:?}", read.warnings);
+
+    // What is declared elsewhere, or in a way that is not followed, may be anything.
+    let ambient =
+        [("types/all.d.ts", "interface Money { n: number }"), ("g.ts", "export {}; declare global { type Coin = 1 }")];
+    for (before, of, files) in [
+        ("", "Date | Buffer | PushSubscriptionJSON | NodeJS.Timeout | Intl.LocalesArgument", &[][..]),
+        ("import { Far } from 'some-package'; import * as far from 'far';", "Far | far.Any", &[]),
+        ("import { Gone } from './far';", "Gone", &[("far.ts", "export {};")]),
+        ("import Far = require('far');", "Far", &[]),
+        ("namespace N { type A = 'a'; export type B = A }", "N.B", &[]),
+        ("declare global { interface Here {} }", "Here", &[]),
+        ("type Of<T> = { [K in keyof T]: T[K] };", "Of<{ x: 1 }>", &[]),
+        ("type Inner<T> = T extends (infer U)[] ? U : never;", "Inner<string[]>", &[]),
+        ("interface Node_ { next?: Node_; call(x: Anything): void }", "Node_", &[]),
+        ("", "Money | Coin", &ambient),
+    ] {
+        assert_eq!(wrong(before, of, files), "", "{before} {of}");
+    }
 }
 
 #[test]
@@ -599,7 +658,7 @@ fn every_wrong_field_of_the_manifest_is_said_at_once() {
         "mindstudio.json",
         r#"{"name": 5, "methods": "whatever", "tables": [
             {"name": "t", "path": "t.ts", "export": "T"},
-            {"name": "", "path": 5},
+            {"name": 5, "path": 5},
             "x",
             {"name": "u", "path": "gone/u.ts", "export": "U"},
             {"name": "u", "path": "../u.ts", "export": "U"},
@@ -622,6 +681,13 @@ fn every_wrong_field_of_the_manifest_is_said_at_once() {
     // The name that counts is the table's own.
     assert_eq!(read.tables[0].name, "real");
     assert_eq!(read.warnings[0].pointer.as_deref(), Some("/tables/0/name"));
+    // Each has its place: that of the value, or of what lacks one. The line is not shown, which may hold a secret.
+    let places: Vec<_> =
+        read.errors.iter().map(|e| (e.line.unwrap(), e.column.unwrap(), e.source.as_deref())).collect();
+    let expected = [(3, 22), (3, 33), (3, 13), (4, 13), (6, 35), (5, 35), (7, 13)];
+    assert_eq!(places, expected.map(|(line, column)| (line, column, None)));
+    assert_eq!((read.warnings[0].line, read.warnings[0].column), (Some(2), Some(22)));
+    assert!(read.errors[0].to_string().starts_with("mindstudio.json /tables/1/name, line 3, column 22: has to be"));
 
     app.file("mindstudio.json", "{\n  \"tables\": [,]\n}");
     let read = app.tables();
@@ -633,6 +699,17 @@ fn every_wrong_field_of_the_manifest_is_said_at_once() {
     app.file("mindstudio.json", r#"{"name": "no tables"}"#);
     assert!(app.tables().errors.is_empty() && app.tables().tables.is_empty());
     assert!(tables(Path::new("/nowhere/mindstudio.json")).errors[0].message.contains("cannot be read"));
+}
+
+#[test]
+fn a_table_entry_needs_no_name_since_its_file_says_it() {
+    let app = App::new(&[("t.ts", &format!("{DB}export const T = db.defineTable<{{ a: string }}>('real');"))]);
+    for entry in [json!({"path": "t.ts", "export": "T"}), json!({"name": null, "path": "t.ts", "export": "T"})] {
+        app.file("mindstudio.json", &json!({"tables": [entry]}).to_string());
+        let read = app.tables();
+        assert!(read.errors.is_empty() && read.warnings.is_empty(), "{read:?}");
+        assert_eq!(read.tables[0].name, "real");
+    }
 }
 
 #[test]
@@ -682,7 +759,7 @@ fn every_fault_of_every_table_is_said_at_once() {
         ("d.ts", &format!("{DB}export const D = db.defineTable<{{ a: bigint }}>('d');")),
     ]);
     let table = |path: &str, export: &str| json!({"name": export, "path": path, "export": export});
-    let nameless = json!({"path": "d.ts", "export": "D"});
+    let nameless = json!({"name": 5, "path": "d.ts", "export": "D"});
     let tables = [
         table("a.ts", "A"),
         table("a.ts", "B"),
@@ -695,7 +772,7 @@ fn every_fault_of_every_table_is_said_at_once() {
     let read = app.tables();
     let told: Vec<_> = read.errors.iter().map(|e| (e.file.as_str(), e.line, e.message.as_str())).collect();
     let expected = [
-        ("mindstudio.json", None, "is missing"),
+        ("mindstudio.json", Some(1), "has to be a text"),
         ("a.ts", Some(2), "A is no const"),
         ("a.ts", Some(8), "expected the table's name as a literal"),
         ("a.ts", Some(3), "A.one is a bigint"),
@@ -710,7 +787,7 @@ fn every_fault_of_every_table_is_said_at_once() {
         ("a.ts", Some(11), "not a spread"),
         ("c.ts", Some(1), "syntax error"),
         ("d.ts", Some(2), "d.a is a bigint"),
-        ("mindstudio.json", None, "there is no file"),
+        ("mindstudio.json", Some(1), "there is no file"),
     ];
     assert_eq!(told.len(), expected.len(), "{told:#?}");
     for (told, expected) in told.iter().zip(expected) {
@@ -844,6 +921,35 @@ fn what_is_not_known_takes_anything_and_is_said() {
     let input = app.input("m.ts", "f");
     assert_eq!((input.schema.as_object().unwrap().len(), input.warnings.len()), (1, 1), "only $schema: {input:?}");
     assert_eq!(app.input("m.ts", "g").schema["properties"], json!({}));
+}
+
+/// The platform puts it in, and no caller gives it: it is no parameter of an API's documentation, nor of a tool.
+#[test]
+fn the_request_that_the_platform_puts_in_is_no_parameter() {
+    let plain = json!({"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]});
+    let before = "interface ApiRequest { method: string; headers: Record<string, string>; rawBody: Unknown }
+                  interface Base { _request: ApiRequest } type Input = { id: string } & Base;
+                  interface Own extends Base { id: string }";
+    for of in [
+        "{ id: string; _request: ApiRequest }",
+        "{ id: string; _request?: { method: string } }",
+        "Input",
+        "Own",
+        "Readonly<Own>",
+        "Own | undefined",
+    ] {
+        assert_eq!(schema(before, of), (plain.clone(), vec![]), "{of}");
+    }
+    let (either, _) = schema(before, "Own | { _request: ApiRequest; n: 1 }");
+    assert!(either["anyOf"].as_array().is_some_and(|all| all.len() == 2), "{either}");
+    assert!(!either.to_string().contains("_request"), "{either}");
+    let (recursive, _) = schema("interface Tree { _request: string; of: Tree[] }", "Tree");
+    assert!(!recursive.to_string().contains("_request"), "{recursive}");
+    assert_eq!(schema(before, "Base").0, json!({"type": "object", "properties": {}}));
+    // Within a value it is the caller's own.
+    let (inner, _) = schema("", "{ body: { _request: string }; all: { _request: number }[] }");
+    assert_eq!(inner["properties"]["body"]["required"], json!(["_request"]));
+    assert_eq!(inner["properties"]["all"]["items"]["required"], json!(["_request"]));
 }
 
 #[test]

@@ -36,9 +36,9 @@ type Open<'a> = &'a dyn Fn() -> Result<remy_core::Remy>;
 #[napi]
 pub fn app_tables(path: String) -> napi::Result<String> {
     reading(|| {
-        let remy_core::typescript::Tables { errors, warnings, .. } = remy_core::typescript::tables(path.as_ref());
+        let remy_core::typescript::Tables { tables, errors, warnings } = remy_core::typescript::tables(path.as_ref());
         let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-        json(&serde_json::json!({ "errors": errors, "warnings": warnings }))
+        json(&serde_json::json!({ "tables": tables, "errors": errors, "warnings": warnings }))
     })
 }
 

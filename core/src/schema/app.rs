@@ -8,7 +8,7 @@ use super::{
     cast::Cast,
     declared::Rename,
     diff::Names,
-    lex::{self, Token},
+    lex::{self, Kind, Token},
     parse,
     plan::affinity,
     render,
@@ -487,8 +487,9 @@ impl Work<'_> {
                     castable: false,
                 });
             }
-            let fills =
-                column.default.is_some() || column.generated.is_some() || filled.iter().any(|f| same(f, system.name));
+            let fills = column.default.as_deref().is_some_and(|default| !is_constant(default))
+                || column.generated.is_some()
+                || filled.iter().any(|f| same(f, system.name));
             if system.default.is_some() && !fills {
                 column.default = system.default.map(str::to_owned);
             }
@@ -714,6 +715,15 @@ fn new_column(column: &AppColumn, to_rows: bool) -> Column {
         generated: computed.map(|system| Generated { expr: ident(system.name), stored: false }),
         ..Column::default()
     }
+}
+
+/// Whether a `DEFAULT` is the same for every row: `0`, `''` or NULL in the place of a time or an id.
+fn is_constant(default: &str) -> bool {
+    lex::tokens(&super::diff::default_expression(default)).iter().all(|token| match token.kind {
+        Kind::Text | Kind::Value | Kind::Sign | Kind::Quoted => true,
+        // A function, or CURRENT_TIMESTAMP.
+        Kind::Word => ["NULL", "TRUE", "FALSE"].iter().any(|word| token.is(word)),
+    })
 }
 
 fn same_group(a: &[String], b: &[String]) -> bool {

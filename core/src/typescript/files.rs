@@ -1,5 +1,5 @@
 //! The TypeScript files of an app: parsed once each, with what they declare, import and export, and where things stand.
-use super::Fault;
+use super::{Fault, globals};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
     BindingPattern, Class, Comment, Declaration, ExportDefaultDeclarationKind, Expression, Function,
@@ -24,6 +24,8 @@ pub(super) struct Files<'a> {
     /// The folder that messages name files from.
     root: PathBuf,
     read: RefCell<HashMap<PathBuf, Opened<'a>>>,
+    /// Which names the app declares for all files, as far as that was asked.
+    ambient: RefCell<HashMap<String, bool>>,
 }
 
 /// A file that was opened, or why it could not be.
@@ -51,6 +53,8 @@ pub(super) struct Scope<'a> {
     exports: HashMap<&'a str, Export<'a>>,
     /// `export * from`.
     stars: Vec<&'a str>,
+    /// What it declares in ways that are not followed: `import x = …`.
+    others: HashSet<&'a str>,
 }
 
 /// A declaration that a type can refer to.
@@ -105,6 +109,8 @@ pub(super) enum Found<'a> {
     Module(Rc<File<'a>>),
     /// A name that the SDK exports; `*` is all of it.
     Sdk(String),
+    /// Nothing in the file: it neither declares nor imports the name.
+    Undeclared(String),
     /// Not to be had, and why.
     Not(String),
 }
@@ -119,7 +125,7 @@ pub(super) enum Meaning {
 impl<'a> Files<'a> {
     pub fn new(arena: &'a Allocator, root: &Path) -> Self {
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        Self { arena, root, read: RefCell::default() }
+        Self { arena, root, read: RefCell::default(), ambient: RefCell::default() }
     }
 
     /// Reads and parses a file. One with an error in its syntax is not taken by halves.
@@ -131,6 +137,11 @@ impl<'a> Files<'a> {
         let done = self.parse(&key);
         self.read.borrow_mut().insert(key, done.clone());
         done
+    }
+
+    /// Whether a file of the app declares this type for all of them.
+    pub fn is_ambient(&self, name: &str) -> bool {
+        *self.ambient.borrow_mut().entry(name.to_owned()).or_insert_with(|| globals::is_ambient(&self.root, name))
     }
 
     /// What messages call a path.
@@ -227,7 +238,7 @@ impl<'a> Files<'a> {
             }
         }
         let Some(import) = scope.imports.get(name) else {
-            return Found::Not(format!("{name} is not declared in {}", file.shown));
+            return Found::Undeclared(format!("{name} is not declared in {}", file.shown));
         };
         if import.from == SDK {
             return Found::Sdk(match import.what {
@@ -257,7 +268,13 @@ impl<'a> Files<'a> {
         }
         let other = |from: &str| self.relative(file, from).map_err(|why| Found::Not(format!("{name} {why}")));
         match file.scope.exports.get(name) {
-            Some(Export::Local(local)) => return self.look(file, local, meaning, seen),
+            Some(Export::Local(local)) => {
+                return match self.look(file, local, meaning, seen) {
+                    // Whoever asks from another file has imported it.
+                    Found::Undeclared(why) => Found::Not(why),
+                    found => found,
+                };
+            }
             Some(Export::From { from, name }) if *from == SDK => return Found::Sdk((*name).to_owned()),
             Some(Export::From { from, name }) => {
                 return other(from).map_or_else(|not| not, |file| self.look_at_exports(&file, name, meaning, seen));
@@ -308,6 +325,16 @@ impl<'a> Scope<'a> {
             scope.statement(statement);
         }
         scope
+    }
+
+    /// Whether it declares this name in a way that is not followed, or a namespace in it declares it: there it is known without
+    /// the namespace's name.
+    pub fn has_unfollowed(&self, name: &str) -> bool {
+        let inner = |of: &TypeDeclaration<'a>| match of {
+            TypeDeclaration::Namespace(space) => space.types.contains_key(name) || space.has_unfollowed(name),
+            _ => false,
+        };
+        self.others.contains(name) || self.types.values().any(inner)
     }
 
     /// What a namespace exports.
@@ -441,6 +468,10 @@ impl<'a> Scope<'a> {
                     self.types.insert(name, TypeDeclaration::Namespace(Rc::new(Scope::of(&block.body))));
                 }
                 vec![name]
+            }
+            Declaration::TSImportEqualsDeclaration(import) => {
+                self.others.insert(import.id.name.as_str());
+                vec![import.id.name.as_str()]
             }
             _ => Vec::new(),
         }

@@ -2,7 +2,7 @@
 use super::{
     Fault,
     files::{File, Files, Found, Meaning, Value},
-    types::{Object, Site, Thunk, Type, Types},
+    types::{Object, Property, Site, Thunk, Type, Types},
 };
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{Expression, FormalParameters};
@@ -35,6 +35,8 @@ pub struct MethodInput {
 }
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// What the platform puts into the input of an API call, the request itself: no caller gives it.
+const REQUEST: &str = "_request";
 /// Deeper than this no input is described.
 const DEPTH: usize = 48;
 
@@ -60,7 +62,7 @@ fn read(path: &Path, export: &str) -> MethodInput {
             found.exported = true;
             return found;
         }
-        Found::Type(..) | Found::Not(_) => return found,
+        Found::Type(..) | Found::Undeclared(_) | Found::Not(_) => return found,
     };
     found.exported = true;
     let (parameters, is_async, at) = match function(value) {
@@ -84,6 +86,7 @@ fn read(path: &Path, export: &str) -> MethodInput {
         names: BTreeMap::new(),
         warnings: Vec::new(),
         said: BTreeSet::new(),
+        values: 0,
     };
     let mut schema = match parameters.items.first() {
         None => json!({"type": "object", "properties": {}}),
@@ -168,6 +171,8 @@ struct Writer<'f, 'a> {
     names: BTreeMap<String, String>,
     warnings: Vec<Fault>,
     said: BTreeSet<String>,
+    /// How many values the one that is written is within: none for the input itself.
+    values: usize,
 }
 
 impl<'a> Writer<'_, 'a> {
@@ -243,12 +248,12 @@ impl<'a> Writer<'_, 'a> {
             Type::Symbol => self.open(file, at, "JSON has no symbols"),
             Type::Function => self.open(file, at, "JSON has no functions"),
             Type::Unresolved(why) => self.open(file, at, why),
-            Type::Array(element) => json!({"type": "array", "items": self.schema(&element, file, at)}),
+            Type::Array(element) => json!({"type": "array", "items": self.value(&element, file, at)}),
             Type::Tuple(elements) => {
                 let least = elements.iter().take_while(|e| !e.optional && !e.rest).count();
                 let (mut listed, mut rest) = (Vec::new(), Json::Bool(false));
                 for element in &elements {
-                    let schema = self.schema(&element.of, file, at);
+                    let schema = self.value(&element.of, file, at);
                     if element.rest {
                         rest = schema;
                     } else {
@@ -287,12 +292,22 @@ impl<'a> Writer<'_, 'a> {
         }
     }
 
+    /// The schema of a value within the one that is written.
+    fn value(&mut self, of: &Thunk<'a>, file: &Rc<File<'a>>, at: u32) -> Json {
+        self.values += 1;
+        let schema = self.schema(of, file, at);
+        self.values -= 1;
+        schema
+    }
+
     fn object(&mut self, object: Object<'a>, file: &Rc<File<'a>>, at: u32) -> Json {
         let (mut properties, mut required) = (Map::new(), Vec::new());
-        for property in object.properties {
+        // The input itself, not a value in it.
+        let own = |property: &Property<'a>| self.values > 0 || property.name != REQUEST;
+        for property in object.properties.into_iter().filter(own).collect::<Vec<_>>() {
             let may_lack =
                 property.optional || self.types.members(&property.of).iter().any(|of| matches!(of, Type::Undefined));
-            let mut schema = self.schema(&property.of, &property.file, property.at);
+            let mut schema = self.value(&property.of, &property.file, property.at);
             if let (Some(fields), Some(text)) = (schema.as_object_mut(), property.file.description(property.at)) {
                 fields.insert("description".into(), text.into());
             }
@@ -310,7 +325,7 @@ impl<'a> Writer<'_, 'a> {
             schema.insert("required".into(), required.into());
         }
         if let Some(index) = object.index {
-            schema.insert("additionalProperties".into(), self.schema(&index, file, at));
+            schema.insert("additionalProperties".into(), self.value(&index, file, at));
         }
         schema.into()
     }

@@ -1,5 +1,10 @@
 //! The manifest's tables, all of them, with everything that is wrong with them at once.
-use super::{Fault, files::Files, table};
+use super::{
+    Fault,
+    files::Files,
+    json_place::{place_of, text_end},
+    table,
+};
 use crate::schema::app::AppTable;
 use oxc_allocator::Allocator;
 use serde::Serialize;
@@ -94,6 +99,12 @@ fn read(manifest: &Path) -> Tables {
         }
         found.tables.push(table);
     }
+    let of_manifest = |fault: &&mut Fault| fault.file == name && fault.pointer.is_some();
+    for fault in found.errors.iter_mut().chain(&mut found.warnings).filter(of_manifest) {
+        let place = Fault::at(&name, text, place_of(text, fault.pointer.as_deref().unwrap_or_default()), "");
+        // Not the line itself: it may hold a secret.
+        (fault.line, fault.column) = (place.line, place.column);
+    }
     found
 }
 
@@ -113,20 +124,6 @@ fn masked(line: &str) -> String {
     shown
 }
 
-/// Where the text in quotes ends that `from` starts with.
-fn text_end(from: &str) -> usize {
-    let mut escaped = false;
-    for (i, c) in from.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return i + 1,
-            _ => {}
-        }
-    }
-    from.len()
-}
-
 struct Entry<'a> {
     at: String,
     /// Empty where the manifest has none that counts: the table's file can be read without.
@@ -137,11 +134,12 @@ struct Entry<'a> {
 
 fn entry<'a>(manifest: &str, at: &str, entry: &'a Value, errors: &mut Vec<Fault>) -> Option<Entry<'a>> {
     let Some(fields) = entry.as_object() else {
-        errors.push(Fault::of_field(manifest, at, "has to be an object: { name, path, export }"));
+        errors.push(Fault::of_field(manifest, at, "has to be an object: { path, export }"));
         return None;
     };
-    let mut text = |field: &str| match fields.get(field) {
+    let mut text = |field: &str, optional: bool| match fields.get(field) {
         Some(Value::String(text)) if !text.trim().is_empty() => text.as_str(),
+        None | Some(Value::Null) if optional => "",
         other => {
             let what = match other {
                 None => "is missing",
@@ -152,7 +150,8 @@ fn entry<'a>(manifest: &str, at: &str, entry: &'a Value, errors: &mut Vec<Fault>
             ""
         }
     };
-    let (name, path, export) = (text("name"), text("path"), text("export"));
+    // The table's file says its name.
+    let (name, path, export) = (text("name", true), text("path", false), text("export", false));
     let Some(within) = within(path) else {
         errors.push(Fault::of_field(manifest, format!("{at}/path"), "leads out of the app's folder"));
         return None;

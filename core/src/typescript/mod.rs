@@ -3,6 +3,8 @@
 //! Nothing here is compiled or checked as a compiler would. Types are followed through the app's own files as far as they can
 //! be with certainty; what cannot be known is said, with file, line and column, and never guessed.
 mod files;
+mod globals;
+mod json_place;
 mod json_schema;
 mod manifest;
 mod table;

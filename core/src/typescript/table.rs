@@ -2,12 +2,16 @@
 use super::{
     Fault,
     files::{File, Files, Found, Meaning, SDK, Value},
-    types::{Property, Site, Thunk, Type, Types},
+    types::{Property, Site, Thunk, Type, Types, Undeclared},
 };
 use crate::schema::app::{self, AppColumn, AppTable, Logical};
 use oxc_ast::ast::{CallExpression, Expression, ObjectExpression, ObjectPropertyKind, PropertyKey};
 use oxc_span::GetSpan;
-use std::{collections::BTreeMap, path::Path, rc::Rc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    rc::Rc,
+};
 
 /// What one table's file says.
 pub(super) struct Read {
@@ -89,7 +93,19 @@ impl<'a> Reader<'_, 'a> {
             self.wrong(&file, statement, "@cast belongs above a property");
         }
         let rows = self.row(&file, call);
-        let kinds = rows.map(|rows| self.columns(&mut table, rows));
+        let kinds = rows.map(|rows| {
+            let of: Vec<_> = rows.iter().map(|property| property.of.clone()).collect();
+            let kinds = self.columns(&mut table, rows);
+            // What is within a column's type makes no other column: a warning. Last, since it uses up what may be followed.
+            let mut seen = HashSet::new();
+            of.iter().for_each(|of| self.types.look_through(of, &mut seen));
+            for fault in self.undeclared() {
+                if !self.errors.contains(&fault) && !self.warnings.contains(&fault) {
+                    self.warnings.push(fault);
+                }
+            }
+            kinds
+        });
         self.options(&file, call, &mut table, kinds.as_ref());
         Some(table)
     }
@@ -161,7 +177,21 @@ impl<'a> Reader<'_, 'a> {
             _ => "it is no object type".to_owned(),
         };
         self.wrong(file, row.span().start, format!("the row type cannot be resolved: {why}"));
+        // Among the reasons, if it is one.
+        self.types.take_undeclared();
         None
+    }
+
+    /// What is to be said of the names that nobody declares.
+    fn undeclared(&self) -> Vec<Fault> {
+        let told = |of: Undeclared<'a>| {
+            let message = format!(
+                "the type {} is neither declared nor imported, and no global one: correct its name, declare it or import it",
+                of.name
+            );
+            of.file.fault(of.at, message)
+        };
+        self.types.take_undeclared().into_iter().map(told).collect()
     }
 
     /// Makes columns of the properties. Gives the logical type of each by its name, those of system columns too.
@@ -259,6 +289,16 @@ impl<'a> Reader<'_, 'a> {
                 | Type::Union(_) => Logical::Json,
             };
             found.push(logical);
+        }
+        let undeclared = self.undeclared();
+        if !undeclared.is_empty() {
+            // A column of it would be a guess. A type may be written out in many places.
+            for fault in undeclared {
+                if !self.errors.contains(&fault) {
+                    self.errors.push(fault);
+                }
+            }
+            return Some((Logical::Json, required));
         }
         if let Some(why) = unknown {
             let message = format!(

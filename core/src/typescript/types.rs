@@ -2,7 +2,10 @@
 //!
 //! A type that is not asked for is not looked at, so that one that cannot be resolved spoils only what needs it, and a type
 //! that contains itself ends.
-use super::files::{File, Files, Found, Meaning, TypeDeclaration, Value};
+use super::{
+    files::{File, Files, Found, Meaning, TypeDeclaration, Value},
+    globals,
+};
 use oxc_ast::ast::{
     Argument, ArrayExpressionElement, BinaryOperator, Expression, ObjectPropertyKind, PropertyKey, TSEnumDeclaration,
     TSLiteral, TSMappedTypeModifierOperator, TSSignature, TSTupleElement, TSType, TSTypeName, TSTypeOperatorOperator,
@@ -11,7 +14,7 @@ use oxc_ast::ast::{
 use oxc_span::GetSpan;
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     rc::Rc,
 };
 
@@ -19,6 +22,8 @@ use std::{
 const BUDGET: u32 = 50_000;
 /// How deep types may refer to each other.
 const DEPTH: u32 = 80;
+/// How many of the types within a column's are looked through. Each is a step down at most, so that the stack holds them.
+const WITHIN: usize = 2_000;
 
 /// Where a type stands: its file, and what its type parameters mean.
 #[derive(Clone)]
@@ -109,11 +114,19 @@ pub(super) struct Element<'a> {
     pub rest: bool,
 }
 
+/// A name in a type that nobody declares, and where it stands.
+pub(super) struct Undeclared<'a> {
+    pub name: String,
+    pub file: Rc<File<'a>>,
+    pub at: u32,
+}
+
 /// Works types out.
 pub(super) struct Types<'f, 'a> {
     pub files: &'f Files<'a>,
     left: Cell<u32>,
     depth: Cell<u32>,
+    undeclared: RefCell<Vec<Undeclared<'a>>>,
     /// What type parameters meant so far. A key has the address, which is another's once they are dropped.
     parameters: RefCell<Vec<Rc<HashMap<&'a str, Thunk<'a>>>>>,
 }
@@ -169,7 +182,13 @@ impl<'a> Declared<'a> {
 
 impl<'f, 'a> Types<'f, 'a> {
     pub fn new(files: &'f Files<'a>) -> Self {
-        Self { files, left: Cell::new(BUDGET), depth: Cell::new(0), parameters: RefCell::default() }
+        Self {
+            files,
+            left: Cell::new(BUDGET),
+            depth: Cell::new(0),
+            undeclared: RefCell::default(),
+            parameters: RefCell::default(),
+        }
     }
 
     /// Looks at a type.
@@ -257,7 +276,7 @@ impl<'f, 'a> Types<'f, 'a> {
                 Some(declaration) => Found::Type(file, declaration),
                 None => Found::Not(format!("the namespace does not export {name}")),
             },
-            Found::Not(why) => Found::Not(why),
+            not @ (Found::Not(_) | Found::Undeclared(_)) => not,
             _ => Found::Not(format!("{name} is not to be found there")),
         }
     }
@@ -377,14 +396,55 @@ impl<'f, 'a> Types<'f, 'a> {
             Found::Sdk(name) if name == "User" => Type::User,
             Found::Sdk(name) => unresolved(format!("{name} of the SDK is not a type of a column")),
             Found::Value(..) | Found::Module(_) => unresolved("it is no type"),
-            Found::Not(why) => match name {
-                TSTypeName::IdentifierReference(id) => {
-                    let imported = why.contains("comes from");
-                    let of = (!imported).then(|| self.builtin(&id.name, args, site)).flatten();
-                    of.unwrap_or_else(|| unresolved(why))
-                }
-                _ => unresolved(why),
-            },
+            Found::Undeclared(why) => {
+                let builtin = match name {
+                    TSTypeName::IdentifierReference(id) => self.builtin(&id.name, args, site),
+                    _ => None,
+                };
+                builtin.unwrap_or_else(|| self.undeclared(name, site, why))
+            }
+            Found::Not(why) => unresolved(why),
+        }
+    }
+
+    /// A type whose name nobody declares, unless that is somewhere where it is not looked for: it is told of by
+    /// [`Types::take_undeclared`].
+    fn undeclared(&self, name: &TSTypeName<'a>, site: &Site<'a>, why: String) -> Type<'a> {
+        let mut first = name;
+        while let TSTypeName::QualifiedName(qualified) = first {
+            first = &qualified.left;
+        }
+        let TSTypeName::IdentifierReference(id) = first else { return unresolved(why) };
+        if globals::is_global(&id.name) || site.file.scope.has_unfollowed(&id.name) || self.files.is_ambient(&id.name) {
+            return unresolved(format!("{} is declared elsewhere, and not followed", id.name));
+        }
+        self.undeclared.borrow_mut().push(Undeclared {
+            name: id.name.to_string(),
+            file: site.file.clone(),
+            at: id.span.start,
+        });
+        unresolved(why)
+    }
+
+    /// The names that were met since it was last asked, and that nobody declares.
+    pub fn take_undeclared(&self) -> Vec<Undeclared<'a>> {
+        self.undeclared.take()
+    }
+
+    /// Looks at all that a type is made of, for the sake of the names in it. `seen` is what was looked at.
+    pub fn look_through(&self, thunk: &Thunk<'a>, seen: &mut HashSet<String>) {
+        if seen.len() >= WITHIN || !seen.insert(thunk.key()) {
+            return;
+        }
+        match self.head(thunk) {
+            Type::Array(of) => self.look_through(&of, seen),
+            Type::Tuple(elements) => elements.iter().for_each(|element| self.look_through(&element.of, seen)),
+            Type::Union(members) => members.iter().for_each(|member| self.look_through(member, seen)),
+            Type::Object(object) => {
+                object.properties.iter().for_each(|property| self.look_through(&property.of, seen));
+                object.index.iter().for_each(|of| self.look_through(of, seen));
+            }
+            _ => {}
         }
     }
 
@@ -595,7 +655,7 @@ impl<'f, 'a> Types<'f, 'a> {
                         Err(why) => unresolved(why),
                     },
                     Found::Sdk(name) if name == "User" => Type::User,
-                    Found::Not(why) => unresolved(why),
+                    Found::Not(why) | Found::Undeclared(why) => unresolved(why),
                     _ => unresolved("this import is no type"),
                 }
             }
@@ -819,7 +879,7 @@ impl<'f, 'a> Types<'f, 'a> {
     fn found_value(&self, found: Found<'a>) -> Type<'a> {
         match found {
             Found::Value(file, value) => self.type_of(&file, value),
-            Found::Not(why) => unresolved(why),
+            Found::Not(why) | Found::Undeclared(why) => unresolved(why),
             Found::Sdk(name) => unresolved(format!("{name} is the SDK's")),
             Found::Module(_) => Type::SomeObject,
             Found::Type(..) => unresolved("it is no value"),

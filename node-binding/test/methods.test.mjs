@@ -100,13 +100,34 @@ test('the SDK is remy\'s own, under all of its names', async (t) => {
   const { out, by } = await it.compile({ a: 'm/a.ts#run', b: 'm/b.ts#codes', c: 'm/c.ts#run' });
   assert.deepEqual(by.a.warnings, []);
   assert.deepEqual(by.c.warnings, []);
-  assert.deepEqual(by.b.warnings.filter((text) => text.startsWith('b uses')).map((text) => text.split(' ')[2]).sort(), ['files', 'mindstudio', 'nonsense', 'other']);
+  assert.deepEqual(by.b.unsupported.map((/** @type {any} */ { module, name }) => `${name} of ${module}`).sort(), ['files', 'mindstudio', 'nonsense', 'other'].map((name) => `${name} of @mindstudio-ai/agent`));
+  assert.deepEqual([...by.a.unsupported, ...by.c.unsupported], []);
   assert.deepEqual(call(out, 'b', 'codes'), Array(4).fill(['MindStudioError', 'not_supported']));
   assert.throws(() => call(out, 'a', 'run'), /no_runtime/);
   assert.doesNotMatch(readFileSync(join(out, 'methods/c.mjs'), 'utf8'), /remyUnsupported\("/);
   // What is reused says what it said.
   const again = await it.compile({ b: 'm/b.ts#codes' });
-  assert.deepEqual([again.by.b.reused, again.by.b.warnings], [true, by.b.warnings]);
+  assert.deepEqual([again.by.b.reused, again.by.b.unsupported], [true, by.b.unsupported]);
+});
+
+test('what goes on after the answer is no use of what remy has nothing behind', async (t) => {
+  const it = app(t, {
+    'm/a.ts': "import mindstudio from '@mindstudio-ai/agent';\nexport const run = async () => { mindstudio.waitUntil(Promise.resolve()); return typeof mindstudio.waitUntil; };",
+    'm/b.ts': "import { mindstudio, waitUntil } from '@mindstudio-ai/agent';\nconst mine = { mindstudio: 1 };\nexport const run = async () => { waitUntil(mindstudio.waitUntil); return Object.keys(mine); };",
+    'm/c.ts': "import { unheardOf } from '@mindstudio-ai/interface';\nimport { toE } from '@mindstudio-ai/interface/voice';\nimport { auth } from '@mindstudio-ai/interface';\nexport const run = async () => { try { unheardOf(); toE(); } catch (e: any) { return [e.code, auth.phone.toE164('0151 23', 'DE')]; } };",
+  });
+  const { out, by } = await it.compile({ a: 'm/a.ts#run', b: 'm/b.ts#run', c: 'm/c.ts#run' });
+  assert.deepEqual([by.a.unsupported, by.b.unsupported.length], [[], 1]);
+  assert.deepEqual(by.c.unsupported.map((/** @type {any} */ { module, name }) => `${name} of ${module}`).sort(), ['toE of @mindstudio-ai/interface', 'unheardOf of @mindstudio-ai/interface']);
+  assert.deepEqual([call(out, 'a', 'run'), call(out, 'c', 'run')], ['function', ['not_supported', '+4915123']]);
+});
+
+test('methods are bundled for what the Node.js at hand runs', async (t) => {
+  const it = app(t, { 'm/a.ts': "import value from 'data:application/json,7' with { type: 'json' };\nexport const run = async () => value;", 'm/b.ts': 'export const run = async () => /[\\p{L}--[a-z]]/v.test("A");' });
+  // Import attributes came within the time of Node.js 20, and all of 22 has them.
+  if (Number(process.versions.node.split('.')[0]) < 22) return t.skip('Node.js 20');
+  const { out } = await it.compile({ a: 'm/a.ts#run', b: 'm/b.ts#run' });
+  assert.deepEqual([call(out, 'a', 'run'), call(out, 'b', 'run')], [7, true]);
 });
 
 /**
@@ -180,6 +201,27 @@ test('a file that comes or goes and would be taken instead is seen', async (t) =
   // By imports of a package.json.
   assert.equal(await value({ 'tsconfig.json': null, 'package.json': '{"imports":{"#x":"./two.ts"}}' }), 2);
   assert.equal(await value({ 'package.json': '{"imports":{"#x":"./one.ts"}}' }), 1);
+});
+
+test('with baseUrl and paths, a file that nobody imports compiles nothing anew, and one that comes before another does', async (t) => {
+  const it = app(t, {
+    'm/tsconfig.json': '{ // as an editor has it\n "extends": "../base.json", "compilerOptions": { "baseUrl": "./src", /* none */ "strict": true, }, }', 'base.json': '{"compilerOptions":{"paths":{"@lib/*":["./lib/*","../shared/*"],"exact":["./lib/one"]}}}',
+    'm/src/a.ts': method('return [x, one, os.EOL]', "import { x } from 'common/x';\nimport { one } from '@lib/one';\nimport * as os from 'os';\n"), 'm/src/b.ts': method('return exact', "import { one as exact } from 'exact';\n"), 'm/src/c.ts': method('return 1'),
+    'm/src/common/x.ts': 'export const x = "x";', 'm/src/lib/one.ts': 'export const one = 1;', 'lib/one.ts': 'export const one = 1;', 'shared/none.ts': '',
+  });
+  const methods = { a: 'm/src/a.ts#run', b: 'm/src/b.ts#run', c: 'm/src/c.ts#run' };
+  const again = async (/** @type {import('./builds.mjs').Files} */ files) => {
+    it.write(files);
+    const { compiled, out } = await it.compile(methods);
+    return { out, again: compiled.filter(({ reused }) => !reused).map(({ id }) => id) };
+  };
+  assert.deepEqual((await again({})).again, ['a', 'b', 'c']);
+  for (const path of ['m/src/new.ts', 'm/src/common/y.ts', 'm/src/lib/two.ts', 'new.ts', 'shared/two.ts']) assert.deepEqual((await again({ [path]: method('return 1') })).again, [], path);
+  const { out, again: first } = await again({ 'm/src/common/x.tsx': 'export const x = "tsx";' });
+  assert.deepEqual([first, call(out, 'a', 'run')[0]], [['a'], 'tsx']);
+  // A file that would be taken for what is a module of Node.js.
+  assert.deepEqual((await again({ 'm/src/os.ts': 'export const EOL = "mine";' })).again, ['a']);
+  assert.deepEqual((await again({ 'base.json': '{"compilerOptions":{"paths":{"@lib/*":["./lib/*"],"exact":["./lib/one"]}}}' })).again, ['a', 'b', 'c']);
 });
 
 test('a link that points elsewhere now is seen', async (t) => {

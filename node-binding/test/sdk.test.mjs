@@ -18,7 +18,10 @@ const anywhere = /** @type {any} */ (globalThis);
 const HOST = Symbol.for('remy.host');
 
 test('the agent SDK exports what apps import', () => {
-  const names = ['MindStudioAgent', 'MindStudioError', 'Roles', 'User', 'auth', 'dataSources', 'db', 'default', 'files', 'mindstudio', 'prerender', 'resolveUser', 'runWithContext', 'session', 'stream', 'voice'];
+  const names = [
+    'MindStudioAgent', 'MindStudioError', 'Roles', 'User', 'analytics', 'auth', 'dataSources', 'db', 'default', 'defineJewel', 'defineMapper', 'email', 'events', 'files', 'getRequestContext',
+    'mindstudio', 'prerender', 'reportIssue', 'resolveUser', 'runWithContext', 'session', 'stream', 'voice', 'waitUntil',
+  ];
   assert.deepEqual(Object.keys(agent).sort(), names);
   assert.equal(agent.default, agent.mindstudio);
 });
@@ -71,6 +74,45 @@ test('what remy has nothing behind links, and throws when it is called', () => {
   assert.throws(() => Uploads.put('x'), code('files.defineStore().put'));
 });
 
+test('what a host may have is asked of it, and not supported where it has none', async () => {
+  const uses = {
+    'events.publish': () => agent.events.publish('a', 1), 'events.grant': () => agent.events.grant(['a'], { publish: true }), 'email.send': () => agent.email.send({}), email: () => agent.email({}),
+    'analytics.track': () => agent.analytics.track('x'), reportIssue: () => agent.reportIssue('x'), getRequestContext: () => agent.getRequestContext(),
+  };
+  for (const use of Object.values(uses)) assert.throws(use, { code: 'no_runtime' });
+  anywhere[HOST] = {};
+  try {
+    for (const [what, use] of Object.entries(uses)) assert.throws(use, { code: 'not_supported', message: `remy does not support ${what} of @mindstudio-ai/agent` });
+    anywhere[HOST] = { events: { publish: (/** @type {any} */ ...all) => all, some: 1 }, getRequestContext: () => ({ method: 'GET' }) };
+    assert.deepEqual([uses['events.publish'](), uses.getRequestContext()], [['a', 1], { method: 'GET' }]);
+    assert.throws(() => agent.events.grant('a'), { code: 'not_supported' });
+  } finally {
+    delete anywhere[HOST];
+  }
+  const jewel = { a: 1 };
+  assert.deepEqual([agent.defineJewel(jewel) === jewel, agent.defineMapper(jewel) === jewel], [true, true]);
+  assert.equal(agent.db.userRef('u1'), '@@user@@u1');
+  assert.equal(agent.db.userRef('@@user@@u1'), '@@user@@u1');
+});
+
+test('work that goes on after the answer is handed on, and never throws', async (t) => {
+  /** @type {any[]} */
+  const handed = [];
+  const work = Promise.resolve(7);
+  anywhere.__msWaitUntil = (/** @type {any} */ promise) => handed.push(promise);
+  agent.waitUntil(work);
+  agent.mindstudio.waitUntil(work);
+  assert.deepEqual(handed.map((promise) => promise === work), [true, true]);
+  const said = t.mock.method(console, 'error', () => {});
+  anywhere.__msWaitUntil = () => { throw new Error('full'); };
+  agent.waitUntil(work);
+  delete anywhere.__msWaitUntil;
+  agent.waitUntil(Promise.reject(new Error('late')));
+  agent.waitUntil(undefined);
+  await new Promise(setImmediate);
+  assert.deepEqual(said.mock.calls.map(({ arguments: [error] }) => error.message), ['full', 'late']);
+});
+
 test('a client calls methods where they are served', async (t) => {
   /** @type {any[]} */
   const asked = [];
@@ -101,6 +143,53 @@ test('a client calls methods where they are served', async (t) => {
   assert.deepEqual([web.auth.currentUser.name, web.auth.isAuthenticated(), web.auth.userId], ['Ann', true, 'u']);
 });
 
+test('a method that answers in events', async (t) => {
+  /** @type {string[]} */
+  let parts = [];
+  /** @type {any} */
+  let asked;
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const part of request) body += part;
+    asked = JSON.parse(body);
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    for (const part of parts) {
+      response.write(part);
+      await new Promise((later) => setTimeout(later, 10));
+    }
+    response.end();
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', () => listening(null)));
+  t.after(() => server.close());
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const real = globalThis.fetch;
+  globalThis.fetch = (path, options) => real(`http://127.0.0.1:${port}${path}`, options);
+  t.after(() => (globalThis.fetch = real));
+  /** @type {any[]} */
+  const seen = [];
+  const options = { stream: true, onToken: (/** @type {string} */ text) => seen.push(text), onStreamError: (/** @type {string} */ error) => seen.push({ error }) };
+  const go = () => web.createClient().talk({ a: 1 }, options);
+  parts = ['data: {"type":"token","te', 'xt":"Hé"}\n\n: other\n', 'data: {"type":"token","text":"Héllo"}\n\ndata: {"type":"data","data":1}\n\ndata: {"type":"done","output":null}\n\n'];
+  assert.deepEqual([await go(), seen, asked], [null, ['Hé', 'Héllo'], { input: { a: 1 }, stream: true }]);
+  parts = ['data: {"type":"error","error":"no more"}\n\n'];
+  await assert.rejects(go(), { message: 'no more', code: 'stream_error' });
+  assert.deepEqual(seen.at(-1), { error: 'no more' });
+  parts = ['data: {"type":"token","text":"a"}\n\n'];
+  await assert.rejects(go(), { code: 'stream_incomplete' });
+});
+
+test('telephone numbers', () => {
+  const { phone } = web.auth;
+  for (const [text, country, number] of [
+    ['(555) 123-4567', 'US', '+15551234567'], ['1 555 123 4567', 'CA', '+15551234567'], ['0151 234567', 'DE', '+49151234567'], ['06 1234 5678', 'IT', '+390612345678'], ['+44 20 7946 0958', 'US', '+442079460958'], ['0044 20', 'US', '+4420'],
+  ]) assert.equal(phone.toE164(text, country), number, text);
+  assert.deepEqual([phone.format('+15551234567'), phone.format('+49151234567'), phone.format('none')], ['+1 (555) 123-4567', '+49 151 234 567', 'none']);
+  assert.deepEqual(phone.countries.find((/** @type {any} */ { code }) => code === 'DE'), { code: 'DE', name: 'Germany', dialCode: '+49', flag: '🇩🇪' });
+  assert(phone.countries.length > 200 && new Set(phone.countries.map((/** @type {any} */ { code }) => code)).size === phone.countries.length);
+  assert.match(phone.detectCountry(), /^[A-Z]{2}$/);
+  assert.deepEqual([phone.isValid('+15551234567'), phone.isValid('5551234567')], [true, false]);
+});
+
 test('what is not served yet says so, when it is called', async () => {
   const code = { code: 'not_supported' };
   await assert.rejects(web.platform.uploadFile(), code);
@@ -110,6 +199,8 @@ test('what is not served yet says so, when it is called', async () => {
   await assert.rejects(chat.sendMessage(), code);
   await assert.rejects(createVoiceClient().startSession(), code);
   assert.equal(await web.auth.handleRemyRedirect(), null);
+  assert.throws(() => web.events.connect(), code);
+  assert.deepEqual([web.analytics.track('seen'), web.platform.basePath], [undefined, '']);
   /** @type {any[]} */
   const seen = [];
   web.auth.onAuthStateChanged((/** @type {any} */ user) => seen.push(user))();
@@ -128,8 +219,9 @@ test('types for editors: what is declared is there, and an app checks against it
     writeFileSync(join(at, 'node_modules/@mindstudio-ai', name, 'package.json'), JSON.stringify({ name: `@mindstudio-ai/${name}`, types: 'index.d.ts' }));
   }
   writeFileSync(join(at, 'app.ts'), `
-import mindstudio, { db, auth, Roles, User, MindStudioError, stream, resolveUser, session, files } from '@mindstudio-ai/agent';
-import { createClient, platform, auth as page, createAgentChatClient } from '@mindstudio-ai/interface';
+import mindstudio, { db, auth, Roles, User, MindStudioError, stream, resolveUser, session, files, events, waitUntil, email, analytics, reportIssue, getRequestContext, defineJewel, defineMapper } from '@mindstudio-ai/agent';
+import { createClient, platform, auth as page, createAgentChatClient, analytics as seen, events as heard } from '@mindstudio-ai/interface';
+import type { ThreadSummary, ThreadListPage, Message, SendMessageResult, SendMessageOptions, AgentChatEvent, InvokeOptions, UploadToken, Auth, AuthStatus, Country, BootstrapConfig } from '@mindstudio-ai/interface';
 interface Vendor { name: string; status: 'pending' | 'approved'; owner?: User; tags: string[]; createdAt: number }
 const Vendors = db.defineTable<Vendor>('vendors', { unique: [['name']], defaults: { status: 'pending' } });
 const Plain = db.defineTable<{ amount: number; note?: string }>('plain');
@@ -144,6 +236,11 @@ export async function run(input: { id: string }) {
   const sums = await Plain.aggregate({ by: ['amount'], select: { n: { count: true } } }); sums[0].n;
   await Vendors.upsert('name', { name: 'b', tags: [] }).catch(() => null);
   await stream({ a: 1 }); (await resolveUser(id))?.name; session.anything; await mindstudio.generateText({}); files.defineStore('x');
+  const owner: User = db.userRef(id); await db.sql<{ n: number }>('SELECT count(*) AS n FROM vendors WHERE owner = ?', [owner]);
+  const total: number = await Plain.filter((p, $) => p.amount > $.least, { least: 1 }).sum((p) => p.amount); const mean: number | null = await Plain.avg((p) => p.amount); await Plain.countDistinct((p) => p.note);
+  waitUntil(events.publish(['a', 'b'], { total })); mindstudio.waitUntil(stream('x')); const { token } = await events.grant('a', { ttlSeconds: 60, publish: true });
+  await email.send({ to: 'a@b.c' }); await analytics.track('x', { mean }); await reportIssue(new Error(token)); getRequestContext()?.headers['x-a'];
+  defineJewel({ name: 'speed' }).name; defineMapper((row: { a: string }) => row.a)({ a: 'x' });
   // @ts-expect-error a required column
   await Plain.push({ note: 'x' });
   // @ts-expect-error no such column
@@ -156,6 +253,20 @@ const api = createClient<{ run(input: { id: string }): Promise<{ n: number }> }>
 export const page2 = async () => [(await api.run({ id: '1' })).n, await platform.uploadFile(new File([], 'x')), page.currentUser?.email, createAgentChatClient().sendMessage('t', 'x', { onText() {} }).abort()];
 // @ts-expect-error no such method
 api.walk();
+const options: InvokeOptions = { stream: true, onToken: (text) => text.length, onStreamError: (error) => error.length };
+export const answer = async (): Promise<number> => (await api.run({ id: '1' }, options)).n + (await createClient<{ now(): Promise<number> }>().now());
+export const any = async () => (await createClient().whatever({ a: 1 }, { signal: new AbortController().signal })).x;
+interface Shared { greet(input: { name: string }): Promise<string> }
+export const shared: Shared = createClient<Shared>();
+const status: AuthStatus = page.authStatus; const whole: Auth = page; const all: Country[] = page.phone.countries;
+seen.track('x', { status, n: all.length, to: page.phone.toE164('1', page.phone.detectCountry()), shown: page.phone.format('1'), path: platform.basePath });
+heard.connect({ grant: 'x' }).close();
+export async function chat(token: UploadToken, boot: BootstrapConfig, more: SendMessageOptions): Promise<SendMessageResult> {
+  const client = createAgentChatClient(); const { threads, nextCursor }: ThreadListPage = await client.listThreads(); const first: ThreadSummary | undefined = threads[0];
+  const messages: Message[] = (await client.getThread(first?.id ?? nextCursor ?? '')).messages; boot.methods[messages[0].role]; await platform.upload(token, new File([], 'x')); whole.currentUser?.roles.includes('x');
+  const onEvent = (event: AgentChatEvent) => { if (event.type === 'client_tool_call') client.registerClientTool(event.name, () => event.input); };
+  return client.sendMessage('t', 'x', { onEvent }, more);
+}
 `);
   writeFileSync(join(at, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, noEmit: true, module: 'nodenext', target: 'es2022', lib: ['es2022', 'dom'], types: [] }, files: ['app.ts'] }));
   execFileSync('npx', ['--yes', '--package', 'typescript@5.9.3', '--', 'tsc', '-p', at], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });

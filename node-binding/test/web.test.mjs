@@ -75,7 +75,7 @@ test('where there is nothing to serve, what was looked for is said', async (t) =
   it.write({ [`${WEB}/package.json`]: '{"scripts":{"dev":"x"}}' });
   await assert.rejects(web(it), /index\.html: is not there, and dist\/interfaces\/web\/package\.json has no script "build"/);
   it.write(project(`${HEAD}mkdirSync('dist'); writeFileSync('dist/main.js', '');`));
-  for (const reused of [false, true]) assert.deepEqual(await web(it), { files: 1, bytes: 0, reused, warnings: [`the build of ${WEB} wrote no index.html: whoever opens the web interface finds nothing`], built: { 'main.js': '' } });
+  for (const reused of [false, true]) assert.deepEqual(await web(it), { files: 1, bytes: 0, reused, unsupported: [], warnings: [`the build of ${WEB} wrote no index.html: whoever opens the web interface finds nothing`], built: { 'main.js': '' } });
   it.write({ [`${WEB}/build.mjs`]: `${HEAD}mkdirSync('dist'); writeFileSync('dist/index.html', '');` });
   assert.deepEqual((await web(it)).warnings, []);
 });
@@ -160,6 +160,26 @@ test('the interface SDK is in the project\'s packages', async (t) => {
   const it = app(t, project("import { createClient, platform } from '@mindstudio-ai/interface'; import { createVoiceClient } from '@mindstudio-ai/interface/voice';\nimport { mkdirSync, writeFileSync } from 'node:fs'; mkdirSync('dist'); writeFileSync('dist/x', [typeof createClient, typeof createVoiceClient, await platform.uploadFile().catch((e) => e.code)].join());"));
   it.write({ [`${WEB}/package.json`]: JSON.stringify({ type: 'module', scripts: { build: 'node build.mjs' }, dependencies: { '@mindstudio-ai/interface': '^0.1.0' } }) });
   assert.deepEqual((await web(it)).built, { x: 'function,function,not_supported' });
+});
+
+test('a name that the SDK does not have links, and is told of', async (t) => {
+  const it = app(t, project([
+    "import { createClient, unheardOf, type Nothing as None, default as all } from '@mindstudio-ai/interface';", "import nobody, { also as other } from '@mindstudio-ai/interface/voice';",
+    "// import { gone } from '@mindstudio-ai/interface';", "export { passed } from '@mindstudio-ai/interface';", "import { mkdirSync, writeFileSync } from 'node:fs';",
+    "const of = (f) => { try { f(); } catch (e) { return [e.name, e.code]; } };", "mkdirSync('dist'); writeFileSync('dist/x', JSON.stringify([typeof createClient, of(() => unheardOf.deep()), of(() => new other()), of(() => all()), of(nobody)]));",
+  ].join('\n').replace('type Nothing as None, ', '')));
+  it.write({ [`${WEB}/types.ts`]: "import type { Nothing, Thread } from '@mindstudio-ai/interface';\nimport { type Odd, events } from \"@mindstudio-ai/interface\";\nimport type Whole from '@mindstudio-ai/interface';" });
+  const refused = ['MindStudioInterfaceError', 'not_supported'];
+  const names = ['Nothing', 'Odd', 'default', 'passed', 'unheardOf'].map((name) => ({ module: '@mindstudio-ai/interface', name }));
+  names.push(...['also', 'default'].map((name) => ({ module: '@mindstudio-ai/interface/voice', name })));
+  for (const reused of [false, true]) {
+    const now = await web(it);
+    assert.deepEqual([now.reused, JSON.parse(now.built.x), now.unsupported], [reused, ['function', refused, refused, refused, refused], names]);
+  }
+  // A name that is not asked for any more is not there any more.
+  it.write(project("import * as sdk from '@mindstudio-ai/interface';\nimport { mkdirSync, writeFileSync } from 'node:fs'; mkdirSync('dist'); writeFileSync('dist/x', String('unheardOf' in sdk));", { [`${WEB}/types.ts`]: '' }));
+  const now = await web(it);
+  assert.deepEqual([now.built.x, now.unsupported], ['false', []]);
 });
 
 test('a build that fails says how, and with what output', async (t) => {

@@ -5,6 +5,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { options as read, text } from '../arguments.js';
 import { known, refusal } from './refusal.js';
 
+/** What is written only where it is not there. */
+const OPTIONAL = ['tsconfig.json', '.gitignore'];
+
 /**
  * @param {string} dir
  * @param {{ sql?: boolean }} [options]
@@ -12,7 +15,9 @@ import { known, refusal } from './refusal.js';
 export function init(dir, options) {
   const { sql = false } = read('init', options, ['sql']);
   const root = resolve(text(dir, 'folder'));
-  const files = Object.entries(sql ? ofSchema() : ofApp(basename(root) || 'app'));
+  // What a folder may have already is its own.
+  const isOurs = (/** @type {string} */ path) => !OPTIONAL.includes(path) || !existsSync(join(root, path));
+  const files = Object.entries(sql ? ofSchema() : ofApp(basename(root) || 'app')).filter(([path]) => isOurs(path));
   const taken = files.map(([path]) => path).filter((path) => existsSync(join(root, path)));
   if (taken.length) {
     const is = taken.length === 1 ? 'is' : 'are';
@@ -76,6 +81,14 @@ function ofApp(name) {
       tables: [{ name: 'notes', path: 'dist/methods/src/tables/notes.ts', export: 'Notes' }],
       methods: [{ id: 'add-note', path: 'dist/methods/src/addNote.ts', export: 'addNote' }],
     }),
+    // For editors: remy itself checks no types. The SDK's are those of remy-db, where that is installed here or above.
+    'tsconfig.json': json({
+      compilerOptions: {
+        strict: true, noEmit: true, module: 'esnext', moduleResolution: 'bundler', target: 'es2022', lib: ['es2022'], skipLibCheck: true, types: ['remy-db/modules'],
+      },
+      include: ['dist/methods/**/*.ts'],
+    }),
+    '.gitignore': '.remy/\nnode_modules/\n.env*\n',
     'dist/methods/package.json': json({ private: true, type: 'module' }),
     'dist/methods/src/tables/notes.ts': `import { db } from '@mindstudio-ai/agent';
 

@@ -80,6 +80,8 @@ function readSettings(file) {
   }
   if (settings === null || typeof settings !== 'object' || Array.isArray(settings)) throw wrong('is not an object');
   for (const [key, value] of Object.entries(settings)) {
+    // For editors, which check the file by it.
+    if (key === '$schema') continue;
     if (key !== 'db' && key !== 'schema') throw wrong(`has an unknown key ${JSON.stringify(key)}`);
     if (typeof value !== 'string' || value === '') throw wrong(`has no path at ${JSON.stringify(key)}`);
   }

@@ -12,6 +12,7 @@ import { compileMethods } from './methods.js';
 import { AppError, line as told } from './faults.js';
 import { readApp } from './read.js';
 import { besideLive, exists, stageSource } from './source.js';
+import { warningOf } from './stubs.js';
 import { hold, sync } from './tree.js';
 import { inputSchemas } from './typescript.js';
 import { buildWeb } from './web.js';
@@ -126,6 +127,7 @@ async function steps({ root, dir, cache, commit: ref, live, without: others = []
     },
   });
 
+  const unsupported = compiled.flatMap(({ id, unsupported }) => unsupported.map((use) => ({ ...use, by: id })));
   if (web && webFolder) {
     for (const name of ['.env', '.env.production', '.env.local', '.env.production.local']) {
       if (ref === undefined && exists(join(root, webFolder, name))) {
@@ -136,7 +138,11 @@ async function steps({ root, dir, cache, commit: ref, live, without: others = []
     const output = await buildWeb({ folder: webFolder, settings: [web.file], files, tree, cache, to: join(dir, 'interfaces', 'web'), installs, signal });
     log.done(`${output.reused ? 'Reused' : 'Compiled'} web interface [${count(output.files, 'file')}]`, { object: 'web' });
     for (const warning of output.warnings) log.line('warning', warning, { object: 'web' });
+    unsupported.push(...output.unsupported.map((use) => ({ ...use, by: 'web' })));
   }
+  // Once for the release, not with each method.
+  const unsupportedWarning = warningOf(unsupported);
+  if (unsupportedWarning) log.line('warning', unsupportedWarning);
 
   const schemas = inputSchemas(source, methods, (warning, method) => log.line('warning', told(warning), { object: method }));
   const described = [];

@@ -5,7 +5,7 @@
 // and whoever publishes an app has run `npm install` in it, with the same trust.
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { copyFile, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,8 +39,11 @@ import { installedWith } from './workspaces.js';
 /** The packages that remy provides itself. The registry has neither. */
 export const SDK = ['@mindstudio-ai/agent', '@mindstudio-ai/interface'];
 
+/** remy's own package. */
+const OWN = createRequire(import.meta.url)('../../package.json');
+
 /** What no build needs: the SDK, which is put there, and remy itself, which an app has to be published with, perhaps by a path of this machine. */
-const NOT_INSTALLED = [...SDK, createRequire(import.meta.url)('../../package.json').name];
+const NOT_INSTALLED = [...SDK, OWN.name];
 
 /** Where a package.json names packages. */
 const KINDS = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies'];
@@ -309,6 +312,9 @@ const SDK_FILES = {
   '@mindstudio-ai/interface': { '.': 'interface', './voice': 'voice' },
 };
 
+/** Files that those import. */
+const SDK_SHARED = ['phone.js'];
+
 /** A file of remy's SDK. */
 export function sdkFile(/** @type {string} */ name) {
   return fileURLToPath(new URL(`../sdk/${name}`, import.meta.url));
@@ -345,10 +351,42 @@ async function putSdk(at) {
       for (const end of ['.js', '.d.ts']) await copyFile(sdkFile(file + end), join(folder, file + end));
       exports[sub] = { types: `./${file}.d.ts`, default: `./${file}.js` };
     }
+    for (const file of SDK_SHARED) await copyFile(sdkFile(file), join(folder, file));
     const manifest = { name, version: '0.0.0', type: 'module', sideEffects: false, exports, types: exports['.'].types, main: exports['.'].default };
     await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   }
+  await putTypes(join(at, 'node_modules', OWN.name));
   await writeFile(mark, hash);
+}
+
+/**
+ * Puts what type checkers ask remy itself for, and no more of it: an app's tsconfig.json may name it (`remy-db/modules`), and it is never
+ * installed.
+ * @param {string} folder
+ */
+async function putTypes(folder) {
+  const exports = Object.fromEntries(Object.entries(OWN.exports).filter(([, to]) => /** @type {any} */ (to).types?.startsWith('./js/sdk/')));
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(join(folder, 'js/sdk'), { recursive: true });
+  for (const file of readdirSync(sdkFile(''))) await copyFile(sdkFile(file), join(folder, 'js/sdk', file));
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify({ name: OWN.name, version: OWN.version, type: 'module', exports }, null, 2)}\n`);
+}
+
+/**
+ * Asks what is missing in each module of the SDK, and adds that to the ones beside the packages of `at`, until `install` puts them there
+ * again as they are.
+ * @param {(module: string, file: string) => { code: string, types: string }} more  for a module, and for its types
+ * @param {string} [at]
+ */
+export async function eachOfSdk(more, at) {
+  for (const [name, parts] of Object.entries(SDK_FILES)) {
+    for (const [sub, file] of Object.entries(parts)) {
+      const { code, types } = more(posix.join(name, sub), file);
+      if (!code || at === undefined) continue;
+      await rm(join(at, 'node_modules', '@mindstudio-ai', '.remy'), { force: true });
+      for (const [end, text] of [['.js', code], ['.d.ts', types]]) await appendFile(join(at, 'node_modules', name, file + end), `\n${text}`);
+    }
+  }
 }
 
 /** @typedef {{ importer: string, name: string }} Import  of a package, by a file of the staged copy */

@@ -5,10 +5,12 @@ import { mkdirSync, statSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, posix } from 'node:path';
+import { aliasesOf, placesOf } from './aliases.js';
 import { packageFolder, remember, SDK, sdkFile, sdkHash, takeAlong } from './dependencies.js';
 import { AppError } from './faults.js';
 import { copy, leaves, sha256, together } from './source.js';
 import { readJson, writeWhole } from './tree.js';
+import { stubs, usedIn } from './stubs.js';
 import { notFunction } from './typescript.js';
 
 /** @typedef {import('./faults.js').Fault} Fault */
@@ -22,8 +24,10 @@ import { notFunction } from './typescript.js';
  * @property {string} file  relative to the release
  * @property {number} bytes
  * @property {string[]} warnings
+ * @property {Unsupported[]} unsupported  what it uses of the SDK that remy has nothing behind
  * @property {boolean} reused
  */
+/** @typedef {{ module: string, name: string }} Unsupported */
 /**
  * What was compiled before, and all that it was made of.
  * @typedef {object} Earlier
@@ -33,6 +37,7 @@ import { notFunction } from './typescript.js';
  * @property {Record<string, string>} installs
  * @property {Import[]} beside  imports of packages that are kept beside it
  * @property {string[]} warnings
+ * @property {Unsupported[]} unsupported
  * @property {number} bytes
  */
 
@@ -47,7 +52,8 @@ const OPTIONS = {
   logLevel: 'silent',
   logLimit: 0,
   platform: 'node',
-  target: 'node20',
+  // What this Node.js runs, as far as all of its generation do.
+  target: Number(process.versions.node.split('.')[0]) >= 22 ? 'node22' : 'node20',
   format: 'esm',
   charset: 'utf8',
   sourcemap: 'linked',
@@ -59,9 +65,6 @@ const OPTIONS = {
 
 /** Code that looks for files where it stands, or loads what is only known when it runs: a bundle stands elsewhere. */
 const LOOKS_BESIDE = /\b__(?:dirname|filename)\b|\bimport\.meta\.(?:url|dirname|filename)\b|\brequire\.resolve\b|\brequire\(\s*[^\s'"`)]|\.node['"`]/;
-
-/** The SDK's exports that remy has nothing behind are made by this function: a bundle that holds a call of it uses one. */
-const UNSUPPORTED = /\bremyUnsupported\d*\("([^"]+)"\)/g;
 
 /** How often a bundle may show that it needs something else than was thought. */
 const ROUNDS = 8;
@@ -93,7 +96,7 @@ export async function compileMethods({ methods, files, tree, cache, out, install
 
   const settle = (/** @type {Method} */ method, /** @type {Earlier} */ made, /** @type {boolean} */ reused) => {
     beside.push(...made.beside);
-    const compiled = { id: method.id, file: `methods/${method.id}.mjs`, bytes: made.bytes, warnings: made.warnings, reused };
+    const compiled = { id: method.id, file: `methods/${method.id}.mjs`, bytes: made.bytes, warnings: made.warnings, unsupported: made.unsupported, reused };
     done.push(compiled);
     onMethod?.(compiled);
   };
@@ -232,8 +235,8 @@ let users = 0;
  */
 async function bundled(esbuild, { group, files, tree, cache, install, signal }) {
   const beside = new Set(install?.beside);
-  /** @type {Set<string>} */
-  const made = new Set();
+  /** @type {Map<string, Set<string>>} */
+  const made = new Map(SDK.map((module) => [module, new Set()]));
   // A folder above the app has no say in how it compiles, and settings there that are broken none either, as far as that can be helped.
   const configured = [...files.keys()].some((path) => /(^|\/)[tj]sconfig\.json$/.test(path));
   users++;
@@ -275,7 +278,7 @@ async function bundled(esbuild, { group, files, tree, cache, install, signal }) 
 
 /**
  * Resolves the SDK, under any of its sub-paths, to remy's own module, with the exports that it lacks.
- * @param {Set<string>} made
+ * @param {Map<string, Set<string>>} made
  * @returns {import('esbuild').Plugin}
  */
 function sdkPlugin(made) {
@@ -287,10 +290,10 @@ function sdkPlugin(made) {
         namespace: 'remy',
         sideEffects: false,
       }));
+      build.onResolve({ filter: /^\.\//, namespace: 'remy' }, ({ path }) => ({ path: posix.basename(path), namespace: 'remy', sideEffects: false }));
       build.onLoad({ filter: /.*/, namespace: 'remy' }, async ({ path }) => {
-        if (path === '@mindstudio-ai/interface') return { contents: await readFile(sdkFile('interface.js'), 'utf8') };
-        const stubs = [...made].map((name) => `export const ${name} = /* @__PURE__ */ remyUnsupported(${JSON.stringify(name)});\n`);
-        return { contents: `${await readFile(sdkFile('agent.js'), 'utf8')}\n${stubs.join('')}` };
+        const own = await readFile(sdkFile(SDK.includes(path) ? `${posix.basename(path)}.js` : path), 'utf8');
+        return { contents: `${own}\n${stubs(path, made.get(path) ?? [])}` };
       });
     },
   };
@@ -299,18 +302,20 @@ function sdkPlugin(made) {
 /**
  * What errors and warnings say that another round can help: names that the SDK does not export, packages that esbuild cannot read.
  * @param {{ errors: import('esbuild').Message[], warnings: import('esbuild').Message[] }} result
- * @param {Set<string>} made
+ * @param {Map<string, Set<string>>} made
  * @param {Set<string>} beside
  */
 function learn({ errors, warnings }, made, beside) {
-  const before = made.size + beside.size;
+  const size = () => [...made.values(), beside].reduce((sum, { size }) => sum + size, 0);
+  const before = size();
   for (const { text, location } of [...errors, ...warnings]) {
-    const name = text.match(/(?:No matching export in "remy:@mindstudio-ai\/agent" for import|Import) "([^"]+)"(?: will always be undefined because there is no matching export in "remy:@mindstudio-ai\/agent")?/);
-    if (name && text.includes('remy:@mindstudio-ai/agent') && /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name[1])) made.add(name[1]);
+    const [, module] = text.match(/\bin "remy:([^"]+)"/) ?? [];
+    const [, name] = text.match(/^(?:No matching export in "[^"]+" for import|Import) "([\p{ID_Start}$_][\p{ID_Continue}$]*)"/u) ?? [];
+    if (name) made.get(module)?.add(name);
     const inside = location && packageOf(location.file);
     if (inside && errors.some((error) => error.location === location)) beside.add(inside.name);
   }
-  return made.size + beside.size > before;
+  return size() > before;
 }
 
 /**
@@ -458,7 +463,8 @@ async function written(method, { metafile, outputs, warnings }, { key, files, pa
     installs: Object.fromEntries([...used].map((folder) => [folder, installs.get(folder)?.id ?? ''])),
     // From where it is imported: a member of a workspace may have another version than its top.
     beside: install ? [...inputs].flatMap((importer) => outside(metafile.inputs[importer]?.imports ?? []).filter((name) => externals.has(name) && install.beside.includes(name)).map((name) => ({ importer, name }))) : [],
-    warnings: [...saidOf(inputs, warnings), ...unsupported(method, code), ...(await looksBeside(inputs, tree))],
+    warnings: [...saidOf(inputs, warnings), ...(await looksBeside(inputs, tree))],
+    unsupported: usedIn(Buffer.from(code).toString('utf8')),
     bytes: code.byteLength,
   };
   // The description comes last: what it describes is there whole.
@@ -495,8 +501,12 @@ function reachable(metafile, entry) {
  */
 async function madeOf(inputs, { metafile, files, tree }) {
   const read = new Set();
+  /** @type {Set<string>} */
   const stems = new Set();
+  /** @type {Set<string>} */
   const settings = new Set();
+  /** @type {Map<string, string>} imports that are no relative path, with where they led to last */
+  const named = new Map();
   for (const input of inputs) {
     if (input.startsWith('remy:')) continue;
     const path = input.replace(/[?#].*$/, '');
@@ -506,18 +516,36 @@ async function madeOf(inputs, { metafile, files, tree }) {
       for (const name of ['package.json', 'tsconfig.json', 'jsconfig.json']) settings.add(posix.join(folder, name));
       if (folder === '.') break;
     }
-    for (const { path: to, original, external } of metafile.inputs[input].imports) {
-      if (external || to.startsWith('remy:')) continue;
-      // `./x.js` may be `./x.ts`. What is no relative path went through settings, which may name any file, unless it led to a package.
-      if (original?.startsWith('.')) stems.add(stemOf(posix.join(posix.dirname(path), original), files));
-      else if (!packageOf(to)) stems.add('');
+    for (const { path: to, original = to, external } of metafile.inputs[input].imports) {
+      if (to.startsWith('remy:')) continue;
+      // `./x.js` may be `./x.ts`.
+      if (!original.startsWith('.')) named.set(original, external ? '' : to);
+      else if (!external) stems.add(stemOf(posix.join(posix.dirname(path), original), files));
     }
   }
-  // With `paths` or `baseUrl`, a file of the app may come before a package, and a setting may stand in another file.
+  const aliases = await aliasesIn(settings, { files, tree });
+  for (const [original, to] of named) {
+    // With `paths` or `baseUrl`, a file of the app may come before a package.
+    const places = placesOf(aliases ?? [], original).filter((place) => !leaves(place)).map((place) => stemOf(place, files));
+    const isThere = !to || packageOf(to) || places.some((stem) => stem && (to === stem || to.startsWith(`${stem}.`) || to.startsWith(`${stem}/`)));
+    // What led to a file of the app otherwise went through a package.json, which may name any.
+    if (aliases === null || !isThere) stems.add('');
+    else for (const stem of places) stems.add(stem);
+  }
+  return { read: [...read, ...settings], stems: [...stems] };
+}
+
+/**
+ * What settings say of where imports lead, with those that they extend, which are added to them; `null` where that cannot be told.
+ * @param {Set<string>} settings
+ * @param {{ files: Map<string, Entry>, tree: string }} what
+ */
+async function aliasesIn(settings, { files, tree }) {
+  const found = [];
   for (const path of settings) {
-    if (!/[tj]sconfig|\.json$/.test(path) || path.endsWith('package.json') || !files.has(path)) continue;
+    if (path.endsWith('package.json') || !files.has(path)) continue;
     const text = await readFile(join(tree, path), 'utf8');
-    if (/"(paths|baseUrl)"/.test(text)) stems.add('');
+    found.push(aliasesOf(path, text));
     for (const [, base] of text.matchAll(/"(\.{1,2}\/[^"]+|\.{1,2})"/g)) {
       for (const end of ['', '.json']) {
         const other = posix.join(posix.dirname(path), base) + end;
@@ -525,7 +553,7 @@ async function madeOf(inputs, { metafile, files, tree }) {
       }
     }
   }
-  return { read: [...read, ...settings], stems: [...stems] };
+  return found.every((each) => each !== null) ? found : null;
 }
 
 /**
@@ -549,15 +577,6 @@ function saidOf(inputs, warnings) {
 }
 
 /**
- * @param {Method} method
- * @param {Uint8Array} code
- */
-function unsupported({ id }, code) {
-  const names = new Set([...Buffer.from(code).toString('utf8').matchAll(UNSUPPORTED)].map(([, name]) => name));
-  return [...names].map((name) => `${id} uses ${name} of @mindstudio-ai/agent, which remy has nothing behind: it throws not_supported when it is called`);
-}
-
-/**
  * The app's own code is bundled, whatever it looks for.
  * @param {Set<string>} inputs
  * @param {string} tree
@@ -565,7 +584,7 @@ function unsupported({ id }, code) {
 async function looksBeside(inputs, tree) {
   const warnings = [];
   for (const input of inputs) {
-    if (packageOf(input) || !/\.[cm]?[jt]sx?$/.test(input)) continue;
+    if (input.startsWith('remy:') || packageOf(input) || !/\.[cm]?[jt]sx?$/.test(input)) continue;
     const lines = (await readFile(join(tree, input), 'utf8')).split('\n');
     const line = lines.findIndex((text) => /\b__(dirname|filename)\b|\bimport\.meta\.(url|dirname|filename)\b/.test(text.replace(/^\s*(\/\/|\*).*/, '')));
     if (line >= 0) warnings.push(`${input}:${line + 1}: looks for files where it stands; a compiled method stands elsewhere. Import them instead`);

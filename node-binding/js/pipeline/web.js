@@ -4,10 +4,11 @@
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { readFile, readdir, readlink, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { LOCKS, sdkHash } from './dependencies.js';
+import { eachOfSdk, LOCKS, sdkHash } from './dependencies.js';
 import { AppError } from './faults.js';
 import { environment, failed, run } from './run.js';
 import { copy, leaves, sha256, together } from './source.js';
+import { lacking, stubs, stubTypes } from './stubs.js';
 import { readJson, writeWhole } from './tree.js';
 
 /** @typedef {import('./source.js').Entry} Entry */
@@ -20,6 +21,9 @@ const PAGE = 'index.html';
 
 /** Files that may name others: everything that a build tool reads as text. */
 const TEXT = /\.([cm]?[jt]sx?|json|css|s[ac]ss|less|styl|html?|vue|svelte|astro|mdx?|ya?ml|toml)$/;
+
+/** Files that may import something. */
+const SOURCE = /\.([cm]?[jt]sx?|vue|svelte|astro|mdx)$/;
 
 /** A path that goes up, wherever it stands in a text: in an import, a glob, a setting, a piece of a path. */
 const UPWARD = /(?<![.\w])\.\.(?![.\w])(?:\/[^\s'"`()<>;,*?{}$\\]*)?/g;
@@ -40,12 +44,12 @@ const KEPT = 3;
  * @param {string} what.to  where the output goes
  * @param {Map<string, import('./dependencies.js').Install>} what.installs  by folder
  * @param {AbortSignal} [what.signal]
- * @returns {Promise<{ files: number, bytes: number, reused: boolean, warnings: string[] }>}
+ * @returns {Promise<{ files: number, bytes: number, reused: boolean, warnings: string[], unsupported: { module: string, name: string }[] }>}
  */
 export async function buildWeb({ folder, settings = [], files, tree, cache, to, installs, signal }) {
   const named = posix.join(folder, 'package.json');
   const manifest = files.has(named) ? JSON.parse(await readFile(join(tree, named), 'utf8')) : {};
-  if (!manifest.scripts?.build) return { ...(await plain({ folder, named, settings, files, tree, to })), reused: false };
+  if (!manifest.scripts?.build) return { ...(await plain({ folder, named, settings, files, tree, to })), reused: false, unsupported: [] };
 
   const key = await inputs({ folder, files, tree, installs });
   const kept = join(cache, 'web', key);
@@ -54,9 +58,11 @@ export async function buildWeb({ folder, settings = [], files, tree, cache, to, 
     const now = new Date();
     await utimes(kept, now, now);
     await copyFiles(join(kept, 'output'), to, earlier.files);
-    return { ...made(folder, earlier), reused: true };
+    return { ...made(folder, earlier), reused: true, unsupported: await unknownNames({ folder, files, tree }) };
   }
 
+  const install = installs.get(folder === '.' ? '' : folder);
+  const unsupported = await unknownNames({ folder, files, tree, at: install && join(tree, install.folder) });
   const output = await build({ folder, named, files, tree, signal });
   const found = await filesIn(output);
   const making = `${kept}.new`;
@@ -67,7 +73,26 @@ export async function buildWeb({ folder, settings = [], files, tree, cache, to, 
   await rename(making, kept);
   await forget(join(cache, 'web'));
   await copyFiles(join(kept, 'output'), to, found);
-  return { ...made(folder, { files: found, bytes }), reused: false };
+  return { ...made(folder, { files: found, bytes }), reused: false, unsupported };
+}
+
+/**
+ * The names that are imported from an SDK's modules and that those lack. They are added to the modules beside the packages of `at`: what a
+ * tool bundles has to link.
+ * @param {{ folder: string, files: Map<string, Entry>, tree: string, at?: string }} what
+ */
+async function unknownNames({ folder, files, tree, at }) {
+  const isInside = (/** @type {string} */ path) => folder === '.' || path.startsWith(`${folder}/`);
+  const sources = [...files].filter(([path, { mode }]) => mode !== 'link' && SOURCE.test(path) && isInside(path));
+  const texts = sources.map(([path]) => readFileSync(join(tree, path), 'utf8'));
+  /** @type {{ module: string, name: string }[]} */
+  const found = [];
+  await eachOfSdk((module, file) => {
+    const names = lacking(texts, module, file);
+    found.push(...names.map((name) => ({ module, name })));
+    return { code: stubs(module, names), types: stubTypes(names) };
+  }, at);
+  return found;
 }
 
 /**

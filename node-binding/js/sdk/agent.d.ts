@@ -128,6 +128,8 @@ export const db: {
   minutes(n: number): number;
   ago(ms: number): number;
   fromNow(ms: number): number;
+  /** A user as a value of a column, for `db.sql`. */
+  userRef(id: string): User;
 };
 
 /** Who called. */
@@ -145,7 +147,60 @@ export const auth: {
 export const Roles: Record<string, string>;
 
 /** What the caller's session carries. */
-export const session: Record<string, any>;
+export const session: Session;
+
+export interface Session {
+  channel?: 'web' | 'agent' | 'voice';
+  visitorId?: string;
+  threadId?: string;
+  voiceSessionId?: string;
+  [more: string]: any;
+}
+
+/** Goes on with work after the method has answered. Never throws. */
+export function waitUntil(work: PromiseLike<unknown> | unknown): void;
+
+type Channels = string | string[];
+
+/** Messages to pages that are open now. */
+export const events: {
+  publish(channels: Channels, data: unknown): Promise<{ delivered: number; id: string }>;
+  /** A token by which a page listens, and publishes where `publish` says so. Lives 60 to 3600 seconds, 900 if nothing is said. */
+  grant(channels: Channels, options?: { ttlSeconds?: number; publish?: boolean }): Promise<{ token: string; expiresAt: number; ttlSeconds: number }>;
+};
+
+/** Sends e-mail. */
+export const email: {
+  (message: Record<string, any>): Promise<any>;
+  send(message: Record<string, any>): Promise<any>;
+  [verb: string]: (...args: any[]) => Promise<any>;
+};
+
+/** Counts what happens in the app. */
+export const analytics: {
+  track(event: string, properties?: Record<string, unknown>): Promise<void>;
+  [verb: string]: (...args: any[]) => Promise<any>;
+};
+
+/** Tells the app's makers that something is wrong. */
+export function reportIssue(issue: unknown, details?: Record<string, unknown>): Promise<void>;
+
+/** What an API call's input has as `_request`. */
+export interface RequestContext {
+  method: string;
+  /** By names in lower case. */
+  headers: Record<string, string>;
+  rawBody: string;
+  [more: string]: any;
+}
+
+/** The request that the method is called by, where it is. */
+export function getRequestContext(): RequestContext | null;
+
+/** Declares what a method is measured by. */
+export function defineJewel<J>(jewel: J): J;
+/** Declares how the records of a data source become rows. */
+export function defineMapper<M>(mapper: M): M;
 
 /** Sends a part of an answer that is streamed; nothing, where nobody asked for one. */
 export function stream(data: string | Record<string, unknown>): Promise<void>;
@@ -162,9 +217,8 @@ export function resolveUser(id: string): Promise<ResolvedUser | null>;
 
 // Below is what remy has nothing behind: it links, and throws `MindStudioError('not_supported')` when it is called.
 
-/** Not supported by remy. */
+/** Not supported by remy, but for `waitUntil`. */
 export const mindstudio: any;
-/** Not supported by remy. */
 export default mindstudio;
 /** Not supported by remy. */
 export const files: any;

@@ -11,6 +11,10 @@
 //   session                 → what the caller's session carries
 //   stream(data)            → sends a part of an answer that is streamed
 //   resolveUser(id)         → who a user is, for showing
+//   events, email, analytics, reportIssue, getRequestContext
+//                           → what the SDK's export of that name is and does; where the host has none, it is `not_supported`
+//
+// Work that goes on after a method's answer is handed to `globalThis.__msWaitUntil(promise)`, where there is one.
 
 /** Why a call failed. `code` is stable; `status` is the HTTP status that a caller gets. */
 export class MindStudioError extends Error {
@@ -71,6 +75,8 @@ export const db = {
   minutes: (/** @type {number} */ n) => (n * DAY) / 1440,
   ago: (/** @type {number} */ ms) => Date.now() - ms,
   fromNow: (/** @type {number} */ ms) => Date.now() + ms,
+  /** As a `user` column holds it: a value for `db.sql`. */
+  userRef: (/** @type {unknown} */ id) => `@@user@@${String(id).replace(/^@@user@@/, '')}`,
 };
 
 export const auth = /* @__PURE__ */ behind(() => host().auth);
@@ -88,6 +94,56 @@ export const stream = (/** @type {unknown} */ data) => host().stream(data);
 export const resolveUser = (/** @type {string} */ id) => host().resolveUser(id);
 
 /**
+ * Keeps the method's process at a promise that the answer does not wait for. Never throws: what becomes of the promise is nobody's answer.
+ * @param {unknown} work
+ */
+export function waitUntil(work) {
+  try {
+    const { __msWaitUntil: wait } = /** @type {any} */ (globalThis);
+    if (wait) wait(work);
+    else Promise.resolve(work).catch((error) => console.error(error));
+  } catch (error) {
+    console.error(error);
+  }
+}
+
+/** @param {string} what */
+const refusal = (what) => new MindStudioError(`remy does not support ${what} of @mindstudio-ai/agent`, 'not_supported', 501);
+
+/**
+ * What the host has under this name: a function, an object of functions, or both. Looked up at each use, as `behind` does.
+ * @param {string} name
+ * @returns {any}
+ */
+function ofHost(name) {
+  const find = (/** @type {string} */ what) => host()[name] ?? fail(what);
+  const fail = (/** @type {string} */ what) => {
+    throw refusal(what);
+  };
+  return new Proxy(() => {}, {
+    get(_, property) {
+      if (typeof property === 'symbol' || property === 'then') return undefined;
+      return (/** @type {any[]} */ ...args) => {
+        const target = find(`${name}.${property}`);
+        return typeof target[property] === 'function' ? target[property](...args) : fail(`${name}.${property}`);
+      };
+    },
+    set: () => false,
+    apply: (_, __, args) => find(name)(...args),
+  });
+}
+
+export const events = /* @__PURE__ */ ofHost('events');
+export const email = /* @__PURE__ */ ofHost('email');
+export const analytics = /* @__PURE__ */ ofHost('analytics');
+export const reportIssue = /* @__PURE__ */ ofHost('reportIssue');
+export const getRequestContext = /* @__PURE__ */ ofHost('getRequestContext');
+
+// They declare something for others to read, and are what they are given.
+export const defineJewel = (/** @type {unknown} */ jewel) => jewel;
+export const defineMapper = (/** @type {unknown} */ mapper) => mapper;
+
+/**
  * An export that remy has nothing behind: it links, has any property, and throws when it is called. What declares something for a whole
  * module (`files.defineStore`) gives such a thing again: a method that imports the module and does not use it runs.
  * @param {string} name
@@ -96,11 +152,12 @@ export const resolveUser = (/** @type {string} */ id) => host().resolveUser(id);
 function remyUnsupported(name) {
   const refuse = () => {
     if (/\.define[A-Z]\w*$/.test(name)) return remyUnsupported(`${name}()`);
-    throw new MindStudioError(`remy does not support ${name} of @mindstudio-ai/agent`, 'not_supported', 501);
+    throw refusal(name);
   };
   return new Proxy(class {}, {
     get: (target, property) => {
       if (typeof property === 'symbol' || property === 'then') return undefined;
+      if (name === 'mindstudio' && property === 'waitUntil') return waitUntil;
       return property === 'prototype' ? target.prototype : remyUnsupported(`${name}.${property}`);
     },
     apply: refuse,
@@ -115,4 +172,5 @@ export const voice = /* @__PURE__ */ remyUnsupported('voice');
 export const prerender = /* @__PURE__ */ remyUnsupported('prerender');
 export const MindStudioAgent = /* @__PURE__ */ remyUnsupported('MindStudioAgent');
 export const runWithContext = /* @__PURE__ */ remyUnsupported('runWithContext');
-export default mindstudio;
+// The same binding, so that a bundle calls it by one name.
+export { mindstudio as default };

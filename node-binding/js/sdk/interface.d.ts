@@ -9,28 +9,56 @@ export class MindStudioInterfaceError extends Error {
   readonly status?: number;
 }
 
-export interface CallOptions {
+export interface InvokeOptions {
   signal?: AbortSignal;
+  /** Ask for the answer as it is made. */
+  stream?: boolean;
+  /** Given the text so far, each time that there is more. */
+  onToken?: (text: string) => void;
+  onStreamError?: (error: string) => void;
 }
 
-type AnyMethods = Record<string, (input?: any, options?: CallOptions) => Promise<any>>;
+type AnyMethods = Record<string, (input?: any, options?: InvokeOptions) => Promise<any>>;
+
+/** Methods that are called with options besides. */
+type WithOptions<Methods> = {
+  [M in keyof Methods]: Methods[M] extends (...args: infer Input) => infer Output
+    ? (...args: Input extends [] ? [input?: Record<string, never>, options?: InvokeOptions] : [...input: Input, options?: InvokeOptions]) => Output
+    : Methods[M];
+};
 
 /**
  * A client whose methods are the app's, by the names of their exports.
  *
  *     const api = createClient<{ approveVendor(input: { vendorId: string }): Promise<{ vendor: Vendor }> }>();
  */
-export function createClient<Methods = AnyMethods>(): Methods;
+export function createClient<Methods = AnyMethods>(): Methods & WithOptions<Methods>;
+
+/** What a page is served with, as `window.__MINDSTUDIO__`. */
+export interface BootstrapConfig {
+  token: string;
+  releaseId: string;
+  /** The methods' ids, by the names of their exports. */
+  methods: Record<string, string>;
+  user: AppUser | null;
+  visitorId?: string;
+  appId?: string;
+  apiBaseUrl?: string;
+  telemetry?: { errors?: boolean; analytics?: boolean };
+}
 
 export interface AppUser {
   id: string;
   name?: string | null;
-  email?: string | null;
-  phone?: string | null;
-  roles?: string[];
-  apiKey?: string | null;
+  email: string | null;
+  phone: string | null;
+  roles: string[];
+  /** As it may be shown: masked. */
+  apiKey: string | null;
+  provider?: 'remy' | null;
   profilePictureUrl?: string | null;
-  createdAt?: number | string;
+  /** ISO 8601. */
+  createdAt: string;
 }
 
 export interface UploadOptions {
@@ -39,19 +67,51 @@ export interface UploadOptions {
   signal?: AbortSignal;
 }
 
-/** Files. Not served yet. */
+/** Where a file goes that a store takes: made by a method. */
+export interface UploadToken {
+  key: string;
+  url: string;
+  upload: { url: string; fields: Record<string, string> };
+}
+
+/** Files are not served yet. */
 export const platform: {
+  /** The path that the app's pages are below, without a slash at its end. */
+  readonly basePath: string;
   uploadFile(file: File, options?: UploadOptions): Promise<string>;
-  upload(token: unknown, file: File, options?: UploadOptions): Promise<{ key: string; url: string }>;
+  upload(token: UploadToken, file: File, options?: UploadOptions): Promise<{ key: string; url: string }>;
   requestFile(options?: { type?: string }): Promise<{ url: string }>;
 };
 
+/** What happens on the page. Nobody counts it yet. */
+export const analytics: {
+  track(event: string, properties?: Record<string, unknown>): void;
+};
+
+/** Messages from the app's methods. Not served yet. */
+export const events: {
+  connect(...args: any[]): any;
+};
+
+export type AuthStatus = 'authenticating' | 'authenticated' | 'unauthenticated';
+
+export interface Country {
+  /** ISO 3166: `US`. */
+  code: string;
+  name: string;
+  /** `+1`. */
+  dialCode: string;
+  flag: string;
+}
+
 /** Who is signed in on this page. Signing in and out is not served yet. */
-export const auth: {
+export const auth: Auth;
+
+export interface Auth {
   readonly currentUser: AppUser | null;
   readonly userId: string | null;
   readonly name: string | null;
-  readonly authStatus: 'authenticating' | 'authenticated' | 'unauthenticated';
+  readonly authStatus: AuthStatus;
   readonly currentVisitorId: string | null;
   getCurrentUser(): AppUser | null;
   getCurrentVisitorId(): string | null;
@@ -74,13 +134,66 @@ export const auth: {
   logout(): Promise<void>;
 
   readonly email: { isValid(email: string): boolean };
-  readonly phone: { isValid(phone: string): boolean };
-};
+  readonly phone: {
+    readonly countries: Country[];
+    /** The country of the browser's language: its code. */
+    detectCountry(): string;
+    /** `+15551234567`. A number without a `+` is of the country. */
+    toE164(phone: string, country?: string): string;
+    /** `+1 (555) 123-4567`. */
+    format(phone: string): string;
+    isValid(phone: string): boolean;
+  };
+}
 
-export interface Thread {
+export interface ThreadSummary {
   id: string;
-  title?: string | null;
-  messages?: any[];
+  title: string | null;
+  /** ISO 8601. */
+  dateCreated: string;
+  dateUpdated: string;
+}
+
+export interface ThreadListPage {
+  threads: ThreadSummary[];
+  /** For the next page; `null` at the end. */
+  nextCursor: string | null;
+}
+
+export interface Message {
+  role: 'user' | 'assistant' | 'tool' | 'system';
+  content: string;
+  attachments?: string[];
+  toolCalls?: { id: string; name: string; input: any }[];
+  toolCallId?: string;
+  isToolError?: boolean;
+}
+
+export interface Thread extends ThreadSummary {
+  messages: Message[];
+}
+
+/** What happens while an agent answers. */
+export type AgentChatEvent = { ts?: number } & (
+  | { type: 'text'; text: string }
+  | { type: 'thinking'; text: string }
+  | { type: 'thinking_complete'; thinking: string; signature: string }
+  | { type: 'tool_use'; id: string; name: string; input: any }
+  | { type: 'tool_input_delta'; id?: string; delta?: string }
+  | { type: 'tool_call_start'; id: string; name: string }
+  | { type: 'tool_call_result'; id: string; output: any }
+  | { type: 'client_tool_call'; id: string; name: string; input: any; timeoutMs?: number }
+  | { type: 'error'; error: string }
+  | ({ type: 'done' } & SendMessageResult)
+);
+
+export interface SendMessageResult {
+  stopReason: string;
+  usage: { inputTokens: number; outputTokens: number };
+}
+
+export interface SendMessageOptions {
+  attachments?: string[];
 }
 
 export interface SendMessageCallbacks {
@@ -91,7 +204,7 @@ export interface SendMessageCallbacks {
   onToolCallResult?: (id: string, output: unknown) => void;
   onClientToolCall?: (id: string, name: string, input: any) => unknown;
   onError?: (error: string) => void;
-  onEvent?: (event: { type: string; [field: string]: unknown }) => void;
+  onEvent?: (event: AgentChatEvent) => void;
   signal?: AbortSignal;
 }
 
@@ -100,7 +213,7 @@ export type AbortablePromise<T> = Promise<T> & { abort(): void };
 
 export interface AgentChatClient {
   createThread(): Promise<Thread>;
-  listThreads(cursor?: string): Promise<{ threads: Thread[]; nextCursor?: string }>;
+  listThreads(cursor?: string): Promise<ThreadListPage>;
   getThread(id: string): Promise<Thread>;
   updateThread(id: string, title: string): Promise<void>;
   deleteThread(id: string): Promise<void>;
@@ -109,8 +222,8 @@ export interface AgentChatClient {
     threadId: string,
     content: string,
     callbacks?: SendMessageCallbacks,
-    options?: { attachments?: string[] },
-  ): AbortablePromise<{ stopReason: string; usage: { inputTokens: number; outputTokens: number } }>;
+    options?: SendMessageOptions,
+  ): AbortablePromise<SendMessageResult>;
   registerClientTool(name: string, handler: (input: any) => unknown): () => void;
 }
 

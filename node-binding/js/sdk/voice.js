@@ -6,6 +6,19 @@ class VoiceError extends Error {
   code = 'not_supported';
 }
 
+/**
+ * An export that remy does not have, as in the module of pages.
+ * @param {string} name
+ * @returns {any}
+ */
+// eslint-disable-next-line no-unused-vars
+function remyUnknown(name) {
+  const refuse = () => {
+    throw new VoiceError(`remy does not support ${name} of @mindstudio-ai/interface/voice`);
+  };
+  return new Proxy(class {}, { apply: refuse, construct: refuse });
+}
+
 const notServed = (/** @type {string} */ what) => async () => {
   throw new VoiceError(`voice.${what} is not served by remy yet`);
 };

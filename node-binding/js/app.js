@@ -244,8 +244,8 @@ export class App extends EventEmitter {
   async files(release, path, options) {
     if (path !== undefined) text(path, 'path');
     const folder = await this.#folder(release, options);
-    const found = await said(() => files.list(folder, path));
-    if (path === undefined || found.length) return found;
+    const found = await said(() => files.listAll(folder, path));
+    if (path === undefined || found.length) return found.map(({ path, bytes }) => ({ path, bytes }));
     throw refusal('not_found', `release ${release} has no file ${path}`, `remy files ${release} lists them`, { object: path });
   }
 
@@ -258,8 +258,8 @@ export class App extends EventEmitter {
     text(path, 'path');
     const folder = await this.#folder(release, options);
     // Only what is listed is read, so that no path leads out of the release.
-    const [found] = await said(() => files.list(folder, path));
-    if (found?.path === path) return said(() => files.read(folder, path));
+    const [found] = await said(() => files.listAll(folder, path));
+    if (found?.path === path) return said(() => files.read(found.at, path));
     throw refusal('not_found', `release ${release} has no file ${path}`, `remy files ${release} lists them`, { object: path });
   }
 

@@ -403,7 +403,7 @@ export class App extends EventEmitter<{ line: [ProgressLine]; live: [Outcome]; f
   status(options?: Cancellable): Promise<Status>;
   verify(options?: VerifyOptions): Promise<Verified>;
   prune(days?: number | null, options?: Options): Promise<Pruned>;
-  /** The files of a release, or those at or below `path`. */
+  /** The files of a release, or those at or below `path`: of an app its source, then what was compiled, below `interfaces/` and `methods/`. */
   files(release: number, path?: string, options?: Cancellable): Promise<File[]>;
   /** What a file of a release holds; of a symlink, where it points. */
   readFile(release: number, path: string, options?: Cancellable): Promise<Buffer>;

@@ -319,6 +319,22 @@ test('files and checkout: what a release was made from', async (t) => {
   assert.equal((await remy(['files', `${n + 2}`, 'mindstudio.json'])).stdout, '{}\n');
 });
 
+test('files: what was compiled of an app, too', async (t) => {
+  const { remy, path } = workshop(t);
+  const { files } = init(path('shop'));
+  const app = ['--app', path('shop')];
+  assert.equal((await remy(['publish', ...app])).status, 0);
+  const { release } = JSON.parse((await remy(['status', '--json', ...app])).stdout).release;
+  const rows = JSON.parse((await remy(['files', `${release}`, '--json', ...app])).stdout);
+  const source = files.filter((file) => !file.endsWith('.gitignore')).sort();
+  assert.deepEqual(rows.map(({ path }) => path).filter((path) => !path.endsWith('.gitignore')), [...source, 'methods/add-note.mjs', 'methods/add-note.mjs.map']);
+  assert.match((await remy(['files', `${release}`, 'methods/add-note.mjs', ...app])).stdout, /export \{\n {2}addNote\n\};/);
+  assert.match((await remy(['files', `${release}`, 'methods', ...app])).stdout, /^PATH +SIZE\nmethods\/add-note\.mjs +[\d.]+ KB\nmethods\/add-note\.mjs\.map +[\d.]+ KB\n$/);
+  // A checkout is what one works on.
+  assert.equal((await remy(['checkout', `${release}`, path('out'), ...app])).status, 0);
+  await assert.rejects((await openApp(path('shop'))).readFile(release, 'app.json'), { code: 'not_found' });
+});
+
 test('who stops reading stops nothing', async (t) => {
   const { shell, write, sql } = workshop(t);
   write('schema.sql', SCHEMA);

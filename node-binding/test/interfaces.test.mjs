@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkSchedule } from '../js/pipeline/interfaces/cron.js';
 import { isSender } from '../js/pipeline/interfaces/email.js';
-import { readInterfaces } from '../js/pipeline/interfaces.js';
+import { compile, readInterfaces } from '../js/pipeline/interfaces.js';
 import { readManifest } from '../js/pipeline/manifest.js';
+import { readApp } from '../js/pipeline/read.js';
 import { changed, judge, vendorApp, write } from './app.mjs';
 
 const NO_METHOD = 'there is no method "nobody"; the manifest has submit-vendor, list-vendors, pay';
@@ -179,9 +180,36 @@ test('no secret is in any message', () => {
   assert.doesNotMatch(faults.join('\n'), /whsec|telegram-token|discord-token|discord-key/);
 });
 
-test('what is switched off is checked all the same', () => {
-  const { faults } = changed('mindstudio.json', (json) => json.interfaces.push({ type: 'cron', enabled: false, config: { jobs: [{ method: 'nobody', schedule: '* * * * *' }] } }));
-  assert.deepEqual(faults, [`mindstudio.json#/interfaces/10/config/jobs/0/method: ${NO_METHOD}`]);
+test('of what is switched off nothing is looked at', () => {
+  for (const off of [
+    { type: 'cron', config: { jobs: [{ method: 'nobody', schedule: 'never' }] } }, { type: 'discord', path: 'dist/interfaces/discord/gone.json' }, { type: 'web', path: '../elsewhere/web.json' }, { type: 'mcp' },
+    { type: 'agent', path: 7, config: 'none' }, { type: 'email', path: 'a.json', config: {} },
+  ]) {
+    assert.deepEqual(changed('mindstudio.json', (json) => json.interfaces.push({ ...off, enabled: false })), { faults: [], warnings: [] }, JSON.stringify(off));
+  }
+  const { faults } = changed('mindstudio.json', (json) => json.interfaces.push({ type: 'slack', enabled: false }));
+  assert.equal(faults.length, 1);
+});
+
+test('a tool without a description has that of its method', () => {
+  const files = vendorApp();
+  const tool = { method: 'submit-vendor' };
+  files['dist/interfaces/agent/agent.json'].agent.tools.push(tool);
+  files['dist/interfaces/voice/interface.json'].tools.push(tool);
+  files['dist/interfaces/mcp/interface.json'].mcp.tools[1] = { ...tool, name: 'submit_vendor', description: null };
+  const root = write(files);
+  assert.deepEqual(judge(root), { faults: [], warnings: [] });
+  const { manifest, interfaces } = readApp(root);
+  for (const [type, name] of [['agent', 'submit-vendor'], ['voice', 'submit-vendor'], ['mcp', 'submit_vendor']]) {
+    const { files } = compile(/** @type {any} */ (interfaces.find((it) => it.type === type)), { manifest, schemas: () => ({ type: 'object' }) });
+    const { tools } = JSON.parse(files[`interfaces/${type}.json`]);
+    assert.equal(tools.find((/** @type {any} */ tool) => tool.name === name).description, 'Asks for a new vendor.', type);
+  }
+  // Where neither has one, a model could not choose it.
+  files['dist/interfaces/agent/agent.json'].agent.tools.push({ method: 'pay' });
+  files['dist/interfaces/mcp/interface.json'].mcp.tools.push({ method: 'pay' });
+  const none = 'is missing, and the method "pay" has none in the manifest that could stand for it';
+  assert.deepEqual(judge(write(files)).faults, [`dist/interfaces/mcp/interface.json#/mcp/tools/2/description: ${none}`, `dist/interfaces/agent/agent.json#/agent/tools/3/description: ${none}`]);
 });
 
 test('methods and roles that the manifest does not tell are no faults of those who name them', () => {

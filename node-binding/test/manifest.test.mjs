@@ -163,14 +163,14 @@ test('auth that is switched off may be half done', () => {
 
 test('what is not known is kept, with a warning', () => {
   const files = vendorApp();
-  files[MANIFEST].dataSources = [];
+  files[MANIFEST].futureField = [];
   files[MANIFEST].methods[0]['time/out'] = 5;
   files['dist/interfaces/webhook/interface.json'].webhook.retries = 3;
   files['dist/interfaces/webhook/interface.json'].version = 2;
   const { manifest, interfaces, warnings } = readApp(write(files));
   assert.deepEqual(warnings, [
-    'mindstudio.json#/dataSources: is not known here, and kept as it is; appId, name, description, methods, tables, roles, interfaces, scenarios and auth are known',
-    'mindstudio.json#/methods/0/time~1out: is not known here, and kept as it is; id, name, description, path and export are known',
+    'mindstudio.json#/futureField: is not known here, and kept as it is; appId, name, description, iconUrl, openGraphShareImageUrl, dataSources, methods, tables, roles, interfaces, scenarios and auth are known',
+    'mindstudio.json#/methods/0/time~1out: is not known here, and kept as it is; id, name, description, path, export, autonomy, jewel, sampleRate, attributionWindow and tuning are known',
     'dist/interfaces/webhook/interface.json#/version: is not known here, and kept as it is; "webhook" is known',
     'dist/interfaces/webhook/interface.json#/webhook/retries: is not known here, and kept as it is; endpoints is known',
   ]);
@@ -178,7 +178,66 @@ test('what is not known is kept, with a warning', () => {
   const webhook = interfaces.find((it) => it.type === 'webhook');
   assert.deepEqual(webhook?.warnings, warnings.slice(2));
   assert.equal(webhook?.config.retries, 3);
-  assert.deepEqual(manifest.json.dataSources, []);
+  assert.deepEqual(manifest.json.futureField, []);
+});
+
+test('what the platform reads, and remy does not, is known and kept', () => {
+  const files = vendorApp();
+  Object.assign(files[MANIFEST], { iconUrl: 'https://x.example/i.png', openGraphShareImageUrl: 'https://x.example/o.png', dataSources: [{ slug: 'crm', mapper: { path: 'dist/methods/src/mappers/crm.ts', export: 'map', timeoutMs: 1000 } }] });
+  Object.assign(files[MANIFEST].methods[0], { autonomy: 'approve', jewel: { path: 'x' }, sampleRate: 0.5, attributionWindow: '7d', tuning: { a: 1 } });
+  const root = write(files);
+  assert.deepEqual(judge(root), { faults: [], warnings: [] });
+  const { manifest } = readApp(root);
+  assert.deepEqual([manifest.methods[0].autonomy, manifest.json.dataSources[0].slug], ['approve', 'crm']);
+});
+
+test('the auth table and its columns are those that the tables\' files declare', () => {
+  // The name in the manifest is for people.
+  const renamed = changed(MANIFEST, (json) => (json.tables[0].name = 'people'));
+  assert.deepEqual(renamed.faults, []);
+  for (const entry of ['name', 'columns']) assert.deepEqual(changed(MANIFEST, (json) => delete json.tables[0].name), { faults: [], warnings: [] }, entry);
+  const faults = (/** @type {(json: any) => void} */ change) => changed(MANIFEST, change).faults;
+  const columns = 'which has email, roles, apiKey';
+  assert.deepEqual(faults((json) => Object.assign(json.auth.table.columns, { email: 'mail', phone: 'created_at', roles: 'Roles' })), [
+    `mindstudio.json#/auth/table/columns/email: there is no column "mail" in the table "users", ${columns}`,
+    `mindstudio.json#/auth/table/columns/roles: there is no column "Roles" in the table "users", ${columns}`,
+  ]);
+  assert.deepEqual(faults((json) => ((json.tables[0].name = 'people'), (json.auth.table.name = 'people'))), ['mindstudio.json#/auth/table/name: there is no table "people"; the manifest has users']);
+  assert.deepEqual(faults((json) => (json.auth = { ...json.auth, enabled: false, table: { name: 'nothing', columns: { email: 'x' } } })), []);
+  // A table that cannot be read is one fault, and not one of those who name it.
+  assert.deepEqual(faults((json) => ((json.tables[0].export = 'Gone'), (json.auth.table.columns.email = 'mail'))).length, 1);
+});
+
+test('a fault in a JSON file has its line and column, and the line itself is not shown', () => {
+  const files = vendorApp();
+  files[MANIFEST].methods[0].export = 'submit vendor';
+  delete files[MANIFEST].methods[1].path;
+  files[MANIFEST].auth.table.columns.email = 'mail';
+  files['dist/interfaces/webhook/interface.json'] = '{\n\t"webhook": { "endpoints": [\n\t\t{ "method": "nobody", "secret": "whsec_0123456789" }] }\n}\n';
+  const text = JSON.stringify(files[MANIFEST], null, 2);
+  const at = (/** @type {string} */ part, from = 0) => {
+    const before = text.slice(0, text.indexOf(part, from));
+    return [before.split('\n').length, before.length - before.lastIndexOf('\n')];
+  };
+  const read = () => readApp(write(files));
+  assert.throws(read, (error) => {
+    assert(error instanceof AppError);
+    const found = error.faults.map(({ file, pointer, line, column, source }) => [file, pointer, line, column, source]);
+    assert.deepEqual(found, [
+      [MANIFEST, '/methods/0/export', ...at('"submit vendor"'), undefined],
+      // What is missing is missing in what lacks it.
+      [MANIFEST, '/methods/1/path', ...at('{\n      "id": "list-vendors"'), undefined],
+      ['dist/interfaces/webhook/interface.json', '/webhook/endpoints/0/method', 3, 15, undefined],
+      [MANIFEST, '/auth/table/columns/email', ...at('"mail"'), undefined],
+    ]);
+    assert(error.message.includes(`\n  mindstudio.json:${at('"submit vendor"').join(':')}: /methods/0/export: "submit vendor" is no name`), error.message);
+    assert.doesNotMatch(error.message, /whsec/);
+    return true;
+  });
+  // Of an interface that stands in the manifest, too, and of tables, which core reads.
+  files[MANIFEST] = { ...vendorApp()[MANIFEST], tables: [{ path: 'gone.ts', export: 'A' }, { path: 'dist/methods/src/tables/users.ts', export: 'Users' }] };
+  files[MANIFEST].interfaces[6].config.method = 'nobody';
+  assert.throws(read, (error) => error instanceof AppError && error.faults.every(({ line, column }) => line && column) && error.faults.length === 3);
 });
 
 test('a key that is there twice is told of', () => {
@@ -205,15 +264,15 @@ test('ten faults of four files are told at once, as people read them', () => {
     code: 'schema_invalid',
     message: `\
 the app is declared wrongly: 10 faults in 4 files. The database is as it was. Correct what is named and try again
-  mindstudio.json#/methods/0/export: "submit vendor" is no name that a file can export
-  mindstudio.json#/methods/1/path: there is no file "dist/methods/src/list.ts"
-  mindstudio.json#/roles/2/id: "AP" is not kebab-case, as in "shop-owner"
-  dist/interfaces/api/api.json#/api/routes/0/params/query/limit: has to be an object, but is a text
-  dist/interfaces/api/api.json#/api/routes/1/handler: there is no method "submitVendors"; the manifest has submit-vendor, list-vendors, pay
-  dist/interfaces/api/api.json#/api/routes/3/path: "vendors" does not begin with "/"
-  dist/interfaces/cron/interface.json#/jobs/0/schedule: "0 25 * * 5": the hour "25" is not within 0 to 23
-  dist/interfaces/cron/interface.json#/jobs/1/method: there is no method "listVendors": that is the export of "list-vendors", and methods are named by their ids
-  dist/interfaces/cron/interface.json#/jobs/2/schedule: "@daily": a schedule has five fields (minute hour day month weekday), this one has 1
+  mindstudio.json:31:17: /methods/0/export: "submit vendor" is no name that a file can export
+  mindstudio.json:35:15: /methods/1/path: there is no file "dist/methods/src/list.ts"
+  mindstudio.json:15:13: /roles/2/id: "AP" is not kebab-case, as in "shop-owner"
+  dist/interfaces/api/api.json:18:22: /api/routes/0/params/query/limit: has to be an object, but is a text
+  dist/interfaces/api/api.json:25:20: /api/routes/1/handler: there is no method "submitVendors"; the manifest has submit-vendor, list-vendors, pay
+  dist/interfaces/api/api.json:35:17: /api/routes/3/path: "vendors" does not begin with "/"
+  dist/interfaces/cron/interface.json:4:19: /jobs/0/schedule: "0 25 * * 5": the hour "25" is not within 0 to 23
+  dist/interfaces/cron/interface.json:10:17: /jobs/1/method: there is no method "listVendors": that is the export of "list-vendors", and methods are named by their ids
+  dist/interfaces/cron/interface.json:13:19: /jobs/2/schedule: "@daily": a schedule has five fields (minute hour day month weekday), this one has 1
   dist/interfaces/webhook/interface.json:3:18: a comma stands before the "}"; the last entry has none
     \t\t"endpoints": [],
     \t\t               ^`,

@@ -38,6 +38,35 @@ async function isFolder(path) {
   return lstat(path).then((found) => found.isDirectory(), () => false);
 }
 
+/** The folders beside a release's source that hold what was compiled of it. */
+const COMPILED = ['interfaces', 'methods'];
+
+/**
+ * The files of a release, or only those at or below `below`: its source, and what was compiled of it. `at` is the folder that each is in. Of
+ * two at one path, the source is meant.
+ * @param {string} folder as `folderOf` gives it
+ * @param {string} [below]
+ */
+export async function listAll(folder, below) {
+  const source = (await list(folder, below)).map((file) => ({ ...file, at: folder }));
+  if (basename(folder) !== 'source') return source;
+  const known = new Set(source.map(({ path }) => path));
+  const compiled = [];
+  for (const name of COMPILED) {
+    if (!(await isFolder(join(folder, '..', name)))) continue;
+    const files = await list(join(folder, '..', name));
+    compiled.push(...files.map(({ path, bytes }) => ({ path: `${name}/${path}`, bytes, at: dirname(folder) })));
+  }
+  const isWanted = wanted(below);
+  return [...source, ...compiled.filter(({ path }) => isWanted(path) && !known.has(path))];
+}
+
+/** @param {string} [below] */
+function wanted(below) {
+  const at = below?.replace(/^(\.\/)+|\/+$/g, '');
+  return (/** @type {string} */ path) => !at || path === at || path.startsWith(`${at}/`);
+}
+
 /**
  * The files below `folder` in order, or only those at or below `below`. Nothing is followed: a symlink is listed as itself.
  * @param {string} folder
@@ -45,11 +74,9 @@ async function isFolder(path) {
  * @returns {Promise<{ path: string, bytes: number }[]>}
  */
 export async function list(folder, below) {
-  const at = below?.replace(/^(\.\/)+|\/+$/g, '');
   const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => !entry.isDirectory());
   const paths = entries.map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(folder.length + 1));
-  const wanted = paths.filter((path) => !at || path === at || path.startsWith(`${at}/`)).sort();
-  return Promise.all(wanted.map(async (path) => ({ path, bytes: (await lstat(join(folder, path))).size })));
+  return Promise.all(paths.filter(wanted(below)).sort().map(async (path) => ({ path, bytes: (await lstat(join(folder, path))).size })));
 }
 
 /**

@@ -12,6 +12,7 @@ import { below } from './json.js';
  * @property {string} dir the folder that file references are relative to
  * @property {Record<string, string>} files what the files say that were referred to, by pointer
  * @property {Map<string, string> | null} methods the declared methods' ids and exports; null where they cannot be told
+ * @property {Set<string>} described the ids of those methods that have a description
  * @property {Set<string> | null} roles the declared roles' ids
  */
 

@@ -1,6 +1,7 @@
 // @ts-check
 // What is wrong with an app, collected so that all of it is told at once.
 import { RemyError } from '../error.js';
+import { offsetOf } from './json.js';
 
 /** @typedef {import('../index.js').Fault} Fault */
 /** @typedef {'schema_invalid' | 'not_found' | 'build_failed'} AppCode */
@@ -35,10 +36,26 @@ export class Faults {
   list = [];
   /** @type {string[]} */
   warnings = [];
+  /** @type {Map<string, string>} */
+  #texts = new Map();
+
+  /**
+   * Notes the text of a JSON file, so that faults in it are told with their places.
+   *
+   * @param {string} file
+   * @param {string} text
+   */
+  reads(file, text) {
+    this.#texts.set(file, text);
+  }
 
   /** @param {Fault} fault */
   add(fault) {
-    this.list.push(fault);
+    const text = this.#texts.get(fault.file);
+    if (text === undefined || fault.line !== undefined) return void this.list.push(fault);
+    // The line itself is not told: it may hold a secret.
+    const { line, column } = place(text, offsetOf(text, fault.pointer));
+    this.list.push({ ...fault, line, column });
   }
 
   /** @param {Fault} fault */
@@ -71,13 +88,13 @@ export function place(text, offset) {
 }
 
 /**
- * A fault as people read it: `file#/pointer: message`, or `file:line:column: message` above the line of the source.
+ * A fault as people read it: `file:line:column: /pointer: message`, as far as that is known, above the line of the source.
  *
  * @param {Fault} fault
  */
 export function line({ file, pointer, message, line, column = 1, source }) {
   if (line === undefined) return `${file}${pointer && '#'}${pointer}: ${message}`;
-  const found = `${file}:${line}:${column}: ${message}`;
+  const found = `${file}:${line}:${column}: ${pointer && `${pointer}: `}${message}`;
   return source === undefined ? found : `${found}\n${caret(source, column)}`;
 }
 

@@ -56,7 +56,7 @@ export const types = { web, api, discord, telegram, cron, webhook, email, mcp, a
 const WEB = 'dist/interfaces/web';
 
 /**
- * Reads and checks every interface, also those that are switched off. Without `faults` to collect them in, it throws an `AppError`
+ * Reads and checks every interface; of those that are switched off nothing is looked at. Without `faults` to collect them in, it throws an `AppError`
  * that names every fault; with it, it gives those without one.
  *
  * @param {Manifest} manifest
@@ -85,6 +85,7 @@ export function readInterfaces(manifest, faults) {
 function readInterface(manifest, entry, pointer, faults) {
   const { type, enabled, path, config } = entry;
   const scope = scopeOf(manifest.root, manifest.json, faults);
+  if (enabled === false) return { type, enabled, file: scope.file, pointer, config: {}, files: {}, dir: '.' };
   const whole = isGiven(path) ? fileOf(scope, path) : inlineOf(new At(scope, entry, pointer));
   const content = whole && contentOf(type, whole);
   // What the manifest's own check says of the entry is not said again.
@@ -93,7 +94,7 @@ function readInterface(manifest, entry, pointer, faults) {
   shape({ '$schema?': anything, ...fields })(content);
   if (isObject(content.value)) also(content);
   const { file, files, dir } = scope;
-  return { type, enabled: enabled !== false, file, pointer: content.pointer, config: content.value, files, dir };
+  return { type, enabled: true, file, pointer: content.pointer, config: content.value, files, dir };
 }
 
 /**

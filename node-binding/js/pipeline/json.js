@@ -35,6 +35,20 @@ export function readJson(text) {
 }
 
 /**
+ * Where the value at a pointer begins in JSON text; of one that is missing, the value that lacks it.
+ *
+ * @param {string} text
+ * @param {string} pointer
+ */
+export function offsetOf(text, pointer) {
+  const scanner = new Scanner(text);
+  scanner.all();
+  let at = pointer;
+  while (at && !scanner.places.has(at)) at = at.slice(0, at.lastIndexOf('/'));
+  return scanner.places.get(at) ?? 0;
+}
+
+/**
  * The text with only its keys, and numbers and the like, left to read: a value may be a secret, and what shows the text is kept in
  * logs. The text is not JSON, so that a value is whatever is not surely a key. Everything stays in its place.
  *
@@ -63,6 +77,8 @@ class Scanner {
   depth = 0;
   /** @type {string[]} */
   twice = [];
+  /** @type {Map<string, number>} */
+  places = new Map();
 
   /** @param {string} text */
   constructor(text) {
@@ -78,6 +94,7 @@ class Scanner {
 
   /** @param {string} pointer */
   value(pointer) {
+    this.places.set(pointer, this.offset);
     const c = this.text[this.offset];
     if (c === '{' || c === '[') {
       if (++this.depth > DEEPEST) this.fail(`more than ${DEEPEST} lists and objects are nested here`);

@@ -6,14 +6,14 @@ import {
 } from './check.js';
 import { AppError, Faults, place } from './faults.js';
 import { masked, readJson } from './json.js';
-import { file, known, locate, readText, role } from './references.js';
+import { file, locate, readText, role } from './references.js';
 
 /** @typedef {import('./check.js').Check} Check */
 /** @typedef {import('./check.js').Scope} Scope */
 
 /** @typedef {{ id: string, name?: string, description?: string }} Role */
 /** @typedef {{ id: string, name?: string, description?: string, path: string, export: string }} Method */
-/** @typedef {{ name: string, path: string, export: string }} Table */
+/** @typedef {{ name?: string, path: string, export: string }} Table */
 /** @typedef {{ type: string, path?: string, config?: Record<string, any>, enabled: boolean }} Declared an interface, as the manifest has it */
 /** @typedef {{ id: string, name?: string, description?: string, path: string, export: string, roles: string[] }} Scenario */
 /** @typedef {{ enabled: boolean, methods?: string[], table?: { name: string, columns: Record<string, string> } }} Auth */
@@ -41,14 +41,20 @@ export const TYPES = ['web', 'api', 'discord', 'telegram', 'cron', 'webhook', 'e
 
 const exported = matching(/^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u, 'is no name that a file can export');
 
+/** What the platform reads of a method, and remy keeps. */
+const KEPT_OF_METHODS = {
+  'autonomy?': oneOf('manual', 'shadow', 'approve', 'auto'), 'jewel?': anything, 'sampleRate?': anything, 'attributionWindow?': anything, 'tuning?': anything,
+};
+
 const methods = all(
-  list(shape({ id: kebab, 'name?': text, 'description?': text, path: file, export: exported }), { least: 1 }),
+  list(shape({ id: kebab, 'name?': text, 'description?': text, path: file, export: exported, ...KEPT_OF_METHODS }), { least: 1 }),
   distinct('id', 'id'),
 );
 
 // SQLite takes names that differ in letter case only for the same.
 const tables = all(
-  list(shape({ name: filled, path: file, export: exported })),
+  // The name is that of `defineTable`: here it is for people.
+  list(shape({ 'name?': filled, path: file, export: exported })),
   distinct('name', 'name', {
     key: (table) => (typeof table?.name === 'string' ? table.name.toLowerCase() : undefined),
     note: ', letter case aside',
@@ -63,10 +69,17 @@ const scenarios = all(
   distinct('id', 'id'),
 );
 
-const interfaces = list(all(
-  shape({ type: oneOf(...TYPES), 'path?': file, 'config?': object, 'enabled?': flag }),
+const type = oneOf(...TYPES);
+
+const interfaceOn = all(
+  shape({ type, 'path?': file, 'config?': object, 'enabled?': flag }),
   (at) => !(isGiven(at.value?.path) && isGiven(at.value?.config)) || at.fault('has both a path and a config; keep one of them'),
-));
+);
+
+/** Of one that is switched off nothing else is looked at: what it needs may not be there yet, or not any more. */
+const interfaceOff = shape({ type, 'path?': anything, 'config?': anything, enabled: flag });
+
+const interfaces = list((at) => (at.value?.enabled === false ? interfaceOff : interfaceOn)(at));
 
 /** The column of the auth table that a way to sign in needs. */
 const COLUMNS = new Map([['email-code', 'email'], ['sms-code', 'phone'], ['api-key', 'apiKey']]);
@@ -96,6 +109,9 @@ const manifest = all(
     'appId?': text,
     name: filled,
     'description?': text,
+    'iconUrl?': text,
+    'openGraphShareImageUrl?': text,
+    'dataSources?': list(object),
     methods,
     'tables?': tables,
     'roles?': roles,
@@ -103,23 +119,8 @@ const manifest = all(
     'scenarios?': scenarios,
     'auth?': auth,
   }),
-  authTable,
   oneOfEach,
 );
-
-/**
- * The auth table has to be one of the app's.
- *
- * @type {Check}
- */
-function authTable(at) {
-  const name = at.at('auth').at('table').at('name');
-  const tables = at.at('tables');
-  if (typeof name.value !== 'string' || !(Array.isArray(tables.value) || tables.value === undefined)) return true;
-  const declared = tables.each().map((table) => table.value?.name);
-  const names = declared.filter((name) => typeof name === 'string');
-  return names.includes(name.value) || name.fault(`there is no table "${name.value}"; ${known(names)}`);
-}
 
 /**
  * A type can be there once: one of two would have to win, and nobody could say which. One that is switched off does not count.
@@ -188,6 +189,7 @@ export function readFile({ root, file, faults }) {
     faults.add({ file, pointer: '', message: json.fault, ...place(masked(read.text), json.offset) });
     return undefined;
   }
+  faults.reads(file, read.text);
   for (const pointer of json.twice) faults.warn({ file, pointer, message: 'is there twice; the last one counts' });
   return json.value;
 }
@@ -203,8 +205,9 @@ export function readFile({ root, file, faults }) {
 export function scopeOf(root, json, faults) {
   const whole = (/** @type {any} */ entries) => Array.isArray(entries) && entries.every((entry) => typeof entry?.id === 'string');
   const methods = whole(json?.methods) ? new Map(json.methods.map((/** @type {any} */ method) => [method.id, method.export])) : null;
+  const described = new Set((methods ? json.methods : []).filter((/** @type {any} */ method) => typeof method.description === 'string' && method.description.trim()).map((/** @type {any} */ method) => method.id));
   const roles = isObject(json) && whole(json.roles ?? []) ? new Set((json.roles ?? []).map((/** @type {any} */ role) => role.id)) : null;
-  return { root, file: FILE, faults, dir: '.', files: {}, methods, roles };
+  return { root, file: FILE, faults, dir: '.', files: {}, methods, described, roles };
 }
 
 /**

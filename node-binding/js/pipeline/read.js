@@ -1,5 +1,6 @@
 // @ts-check
 // Reads all that an app declares: manifest, interfaces and tables. What is wrong with any of them is told with what is wrong with the others.
+import { checkAuth } from './auth.js';
 import { Faults } from './faults.js';
 import { readInterfaces } from './interfaces.js';
 import { readManifest } from './manifest.js';
@@ -15,7 +16,7 @@ export function readApp(root, called) {
   const faults = new Faults();
   const manifest = readManifest(root, faults, called);
   const interfaces = readInterfaces(manifest, faults);
-  checkTables(manifest, faults);
+  checkAuth(manifest, checkTables(manifest, faults), faults);
   faults.throwAny();
   return { manifest, interfaces, warnings: faults.warnings };
 }

@@ -4,18 +4,20 @@ import { join, relative } from 'node:path';
 import { load } from '../addon.js';
 
 /** @typedef {import('./faults.js').Fault} Fault */
+/** @typedef {{ tables: { name: string, columns: { name: string }[] }[], whole: boolean }} Tables  `whole`: there are no others */
 /** @typedef {{ file: string, pointer: string | null, line: number | null, column: number | null, source: string | null, message: string }} Told */
 
 /**
- * Adds what is wrong with an app's tables to what is wrong with its manifest.
+ * Adds what is wrong with an app's tables to what is wrong with its manifest, and gives the tables that could be read.
  *
  * @param {import('./manifest.js').Manifest} manifest
  * @param {import('./faults.js').Faults} faults
+ * @returns {Tables}
  */
 export function checkTables(manifest, faults) {
   const { root, file, json } = manifest;
-  if (json === undefined) return;
-  const { errors, warnings } = JSON.parse(load().appTables(join(root, file)));
+  if (json === undefined) return { tables: [], whole: false };
+  const { tables, errors, warnings } = JSON.parse(load().appTables(join(root, file)));
   // Core looks at the manifest's entries as well: what was said of one is not said again.
   const said = faults.list.filter((fault) => fault.file === file).map(({ pointer }) => pointer);
   const isSaid = (/** @type {Told} */ { file: of, pointer }) => of === file && pointer !== null && said.some((at) => at === pointer || at.startsWith(`${pointer}/`));
@@ -25,6 +27,7 @@ export function checkTables(manifest, faults) {
   faults.list.push(...errors.filter((/** @type {Told} */ error) => !isSaid(error) && !isCaused(error)).map(fault));
   // In the words of core, which says them again when it reads the tables to publish them: so its log has them once.
   faults.warnings.push(...warnings);
+  return { tables, whole: errors.length === 0 };
 }
 
 /**

@@ -2,20 +2,23 @@
 // The app as an MCP server: tools, resources and prompts for somebody else's agent.
 import { all, both, distinct, filled, flag, given, isObject, list, shape, text } from '../check.js';
 import { method, objectSchema, textFile } from '../references.js';
-import { inputSchema, nameOf, toolName } from './tools.js';
+import { described, descriptionOf, inputSchema, nameOf, toolName } from './tools.js';
 
 /** @typedef {import('../check.js').Check} Check */
 /** @typedef {import('../interfaces.js').Interface} Interface */
 /** @typedef {import('../interfaces.js').Compiling} Compiling */
 
-const tool = shape({
-  method,
-  'name?': toolName,
-  'title?': text,
-  description: textFile,
-  'annotations?': shape({ 'readOnly?': flag, 'destructive?': flag, 'idempotent?': flag, 'openWorld?': flag }),
-  'inputSchema?': objectSchema,
-});
+const tool = all(
+  shape({
+    method,
+    'name?': toolName,
+    'title?': text,
+    'description?': textFile,
+    'annotations?': shape({ 'readOnly?': flag, 'destructive?': flag, 'idempotent?': flag, 'openWorld?': flag }),
+    'inputSchema?': objectSchema,
+  }),
+  described,
+);
 
 const uri = both(filled, (at) => {
   if (/[{}]/.test(at.value)) return at.fault(`"${at.value}" has a {parameter}; it is a "uriTemplate"`);
@@ -83,14 +86,13 @@ export function also(at) {
 export function compile(it, app) {
   const { config, files, pointer } = it;
   const text = (/** @type {string} */ path) => files[`${pointer}/${path}`];
-  const methods = new Map(app.manifest.methods.map((method) => [method.id, method]));
   const declared = config.tools ?? (config.methods ?? []).map((/** @type {string} */ method) => ({ method }));
   const tools = declared.map((/** @type {any} */ tool, /** @type {number} */ i) => ({
     method: tool.method,
     ...given({
       name: nameOf(tool),
       title: tool.title,
-      description: config.tools ? text(`tools/${i}/description`) : methods.get(tool.method)?.description,
+      description: text(`tools/${i}/description`) ?? descriptionOf(tool.method, app),
       inputSchema: inputSchema(tool, `${pointer}/${config.tools ? 'tools' : 'methods'}/${i}`, app),
       annotations: annotations(tool.annotations),
     }),

@@ -1,6 +1,6 @@
 // @ts-check
 // Tools, as agents, voices and MCP servers have them.
-import { all, distinct, flag, given, isObject, list, matching, oneOf, shape } from '../check.js';
+import { all, distinct, flag, given, isGiven, isObject, list, matching, oneOf, shape } from '../check.js';
 import { method, objectSchema, role, textFile, textOrFile } from '../references.js';
 
 /** @typedef {import('../check.js').Check} Check */
@@ -17,12 +17,23 @@ export const toolName = matching(/^[a-zA-Z0-9_-]{1,128}$/, 'is no name of a tool
  * @returns {Check}
  */
 export function tools(more = {}) {
-  const own = shape({ method, 'name?': toolName, description: textFile, 'inputSchema?': objectSchema, ...more });
+  const own = all(shape({ method, 'name?': toolName, 'description?': textFile, 'inputSchema?': objectSchema, ...more }), described);
   const client = shape({ target: oneOf('client'), name: toolName, description: textOrFile, 'inputSchema?': objectSchema, ...more });
   return all(
     list((at) => (at.value?.target === undefined ? own : client)(at)),
     distinct('', 'name', { key: nameOf }),
   );
+}
+
+/**
+ * A tool is chosen by its description: its own, or that of its method.
+ *
+ * @type {Check}
+ */
+export function described(at) {
+  const { description, method } = isObject(at.value) ? at.value : {};
+  const known = isGiven(description) || !at.scope.methods?.has(method) || at.scope.described.has(method);
+  return known || at.at('description').fault(`is missing, and the method "${method}" has none in the manifest that could stand for it`);
 }
 
 /** @param {any} tool */
@@ -59,10 +70,18 @@ export function compileTools(it, app) {
   return (it.config.tools ?? []).map((/** @type {any} */ tool, /** @type {number} */ i) => ({
     ...given(tool),
     name: nameOf(tool),
-    description: it.files[`${it.pointer}/tools/${i}/description`] ?? tool.description,
+    description: it.files[`${it.pointer}/tools/${i}/description`] ?? tool.description ?? descriptionOf(tool.method, app),
     inputSchema: inputSchema(tool, `${it.pointer}/tools/${i}`, app),
   }));
 }
+
+/**
+ * What the manifest says of a method.
+ *
+ * @param {string} id
+ * @param {Compiling} app
+ */
+export const descriptionOf = (id, { manifest }) => manifest.methods.find((method) => method.id === id)?.description;
 
 /**
  * The schema of a tool's input, which has to be of type object: the config's own, or the method's.

@@ -6,21 +6,21 @@ use crate::{
     schema::{Schema, Table, introspect},
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Counts, table by table, the rows of `now` that the database at `then` has not, or has otherwise. Gives, besides, a warning for
 /// each table that cannot be counted here: its rows may need a function or collation that the application alone has.
 ///
 /// Tables are compared by their keys over the columns that both have. Tables without any such row are left out, and so are
 /// virtual tables, whose rows stand in tables of their own.
-pub(crate) fn count(now: &Connection, then: &Path) -> Result<(Vec<SetAside>, Vec<String>)> {
+pub(crate) fn count(now: &Connection, then: &Path, libraries: &[PathBuf]) -> Result<(Vec<SetAside>, Vec<String>)> {
     let doing = || format!("comparing live with {}", then.display());
     now.execute("ATTACH ?1 AS remy_then", [then.to_string_lossy()]).context(doing)?;
     let counted = (|| {
         let old = Connection::open_with_flags(then, OpenFlags::SQLITE_OPEN_READ_ONLY).context(doing)?;
-        let old = introspect::read(&old, &[])?;
+        let old = introspect::read_with(&old, &[], libraries)?;
         let (mut found, mut warnings) = (Vec::new(), Vec::new());
-        for table in introspect::read(now, &[])?.tables {
+        for table in introspect::read_with(now, &[], libraries)?.tables {
             let counted = now.query_row(&missing(&table, &old), [], |row| row.get::<_, i64>(0));
             match counted.map(i64::unsigned_abs) {
                 Ok(0) => {}

@@ -10,7 +10,7 @@ use crate::{
     progress::Progress,
     quote,
     recover::{self, Begun},
-    schema::introspect,
+    schema::{VirtualTable, introspect},
     sqlite,
     store::{self, Store},
     switch,
@@ -98,19 +98,43 @@ pub(crate) fn truncate(live: &Live, name: &str) -> Result<Dev> {
 
 fn empty(conn: &Connection) -> Result<()> {
     let schema = introspect::read(conn, &[])?;
+    let run = |name: &str, sql: String| {
+        conn.execute_batch(&sql).context(|| format!("emptying {name} in {}", sqlite::name(conn)))
+    };
+    let mut indexes = Vec::new();
     for table in &schema.virtual_tables {
+        let claimed = schema.claims.iter().any(|claim| claim.by == table.name);
+        let own = match &table.own {
+            // What it shows is another table's, or not of this database at all: a file, say, that live's has as well.
+            Some(own) if own.is_empty() => continue,
+            None if !claimed => continue,
+            None => return Err(cannot_be_emptied(table)),
+            Some(own) => own,
+        };
         let name = quote::ident(&table.name);
-        // A full-text index of rows that are elsewhere, or nowhere, has a command of its own; the others take a DELETE.
-        let whole = format!("INSERT INTO {name} ({name}) VALUES ('delete-all')");
-        let is_index = table.module.get(..3).is_some_and(|module| module.eq_ignore_ascii_case("fts"));
-        if !is_index || conn.execute_batch(&whole).is_err() {
-            conn.execute_batch(&format!("DELETE FROM {name}"))
-                .context(|| format!("emptying {} in {}", table.name, sqlite::name(conn)))?;
+        match table.option("content") {
+            None => run(&table.name, format!("DELETE FROM {name}"))?,
+            // An index of rows that are elsewhere, or nowhere.
+            Some(_) if table.module.eq_ignore_ascii_case("fts5") => {
+                run(&table.name, format!("INSERT INTO {name} ({name}) VALUES ('delete-all')"))?;
+            }
+            Some(content) if !content.is_empty() => indexes.push(table),
+            // FTS4 has no way to forget what it has only indexed. Its settings are the row 2 of its last table.
+            Some(_) => {
+                for part in own {
+                    let but = if part.ends_with("_stat") { " WHERE id <> 2" } else { "" };
+                    run(&table.name, format!("DELETE FROM {}{but}", quote::ident(part)))?;
+                }
+            }
         }
     }
     for table in &schema.tables {
-        conn.execute_batch(&format!("DELETE FROM {}", quote::ident(&table.name)))
-            .context(|| format!("emptying {} in {}", table.name, sqlite::name(conn)))?;
+        run(&table.name, format!("DELETE FROM {}", quote::ident(&table.name)))?;
+    }
+    // FTS4 forgets a row by its words, which it reads from the other table: it reads that anew, now that nothing is in it.
+    for table in indexes {
+        let name = quote::ident(&table.name);
+        run(&table.name, format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"))?;
     }
     let sequences = conn
         .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')", [], |row| row.get(0))
@@ -120,6 +144,16 @@ fn empty(conn: &Connection) -> Result<()> {
             .context(|| format!("emptying sqlite_sequence in {}", sqlite::name(conn)))?;
     }
     Ok(())
+}
+
+fn cannot_be_emptied(table: &VirtualTable) -> Error {
+    let (name, module) = (&table.name, &table.module);
+    Error::unsupported_change(format!("the virtual table {name} cannot be emptied: its module {module} is not here"))
+        .object(name)
+        .sql(&table.sql)
+        .hint(
+            "Empty it where its library is loaded, and the other tables with it; or reset the session to what live has",
+        )
 }
 
 /// Ends a session and removes its database.

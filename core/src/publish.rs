@@ -19,7 +19,7 @@ use crate::{
     rehearse, retention,
     rows::Rows,
     schema::{
-        self, Declared, Schema, Source,
+        self, Claim, Declared, Schema, Source, VirtualTable,
         app::{App, Recorded},
         diff::Change,
         plan::{Plan, Statement},
@@ -425,7 +425,9 @@ fn rehearse_once(
     // Of what migrations change, too, it counts what it was before them.
     let statements = match declaration.migrations.is_empty() {
         true => None,
-        false => Some(Statements::of(&schema::introspect::read(conn, &options.ignored_tables())?)),
+        false => {
+            Some(Statements::of(&schema::introspect::read_with(conn, &options.ignored_tables(), &options.extensions)?))
+        }
     };
     let run = &mut |statement: &Statement, took| log.statement(statement, took);
     let migrated =
@@ -579,7 +581,7 @@ fn plan_on(
     migrations: &[&str],
     before: Option<&Statements>,
 ) -> Result<(Plan, Declared, Vec<String>)> {
-    let mut current = schema::introspect::read(conn, &options.ignored_tables())?;
+    let mut current = schema::introspect::read_with(conn, &options.ignored_tables(), &options.extensions)?;
     let recorded = if declared.app.is_some() { columns::read(conn)? } else { Recorded::default() };
     let goes = match &declared.app {
         Some(app) => app.tables.is_empty() && !recorded.0.is_empty(),
@@ -592,12 +594,17 @@ fn plan_on(
             .hint("Check that it is the right one; if all of it is to go, say \"allow\":[\"drop\"]"));
     }
     let declared = declared.onto(&current, &recorded, migrations)?;
+    let left = current.leave_claimed(&declared.schema, &declared.renames);
     let changes = schema::diff::diff(&current, &declared.schema, &declared.renames)?;
+    if declared.app.is_none() && !options.allow.contains(&Allow::Drop) {
+        refuse_unsure_drop(&current, &changes)?;
+    }
     if changes.iter().any(Change::edits) {
         usable::note(conn, &mut current)?;
     }
     let mut plan = schema::plan::plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
     let mut warnings = declared.warnings.clone();
+    warnings.extend(left_alone(&current, &left));
     let statements = before.map_or_else(|| Cow::Owned(Statements::of(&current)), Cow::Borrowed);
     let named = statements.still_name(&Statements::of(&declared.schema), &plan.renamed);
     warnings.extend(named.map_err(|e| e.state("Nothing was changed"))?);
@@ -607,20 +614,23 @@ fn plan_on(
     // A comment stays when its rename is done, and one of a version that this database never had is no mistake. But it
     // may also be a slip of the pen.
     for rename in declared.renames.iter().filter(|rename| rename.comment) {
-        let Some(table) = rename.table.as_deref().and_then(|table| current.table(table)) else { continue };
-        if table.column(&rename.from).is_some() || table.column(&rename.to).is_some() {
+        let Some(table) = &rename.table else { continue };
+        let Some(columns) = current.columns_of(table) else { continue };
+        // Those of a virtual table whose module is not here are not known.
+        let known = |name: &str| columns.is_empty() || columns.iter().any(|column| column.eq_ignore_ascii_case(name));
+        if known(&rename.from) || known(&rename.to) {
             continue;
         }
-        let what = format!("the comment @renamed from={} names no column of {}", rename.from, table.name);
+        let what = format!("the comment @renamed from={} names no column of {table}", rename.from);
         // Beside a column that goes it is one that would take the values with it.
         let goes = changes.iter().find_map(|change| match change {
-            Change::AlterTable(change) if change.from.eq_ignore_ascii_case(&table.name) => change.dropped.first(),
+            Change::AlterTable(change) if change.from.eq_ignore_ascii_case(table) => change.dropped.first(),
             _ => None,
         });
         match goes {
             Some(goes) if !options.allow.contains(&Allow::Drop) => {
                 return Err(Error::ambiguous_rename(format!("{what}, which loses {goes}"))
-                    .object(format!("{}.{}", table.name, rename.to))
+                    .object(format!("{table}.{}", rename.to))
                     .state("Nothing was changed")
                     .hint(
                         "Correct the comment, or remove it; or say that the drop is meant, with \"allow\":[\"drop\"]",
@@ -630,4 +640,48 @@ fn plan_on(
         }
     }
     Ok((plan, declared, warnings))
+}
+
+/// Refuses to drop a table that may be one of a virtual table's, whose module is not here to tell.
+fn refuse_unsure_drop(current: &Schema, changes: &[Change]) -> Result<()> {
+    let goes = |name: &str| changes.iter().any(|change| matches!(change, Change::DropVirtual(gone) if gone == name));
+    let unknown = current.virtual_tables.iter().find(|table| table.own.is_none() && !goes(&table.name));
+    let dropped = changes.iter().find_map(|change| match change {
+        Change::DropTable(name) => Some(name),
+        _ => None,
+    });
+    let (Some(unknown), Some(dropped)) = (unknown, dropped) else { return Ok(()) };
+    Err(Error::unsupported_change(format!(
+        "the table {dropped} would be dropped, and it may belong to the virtual table {}, whose module {} cannot tell here{}",
+        unknown.name,
+        unknown.module,
+        unknown.missing.as_ref().map_or_else(String::new, |why| format!(" ({why})")),
+    ))
+    .object(dropped)
+    .state("Nothing was changed")
+    .hint(format!(
+        "Name the library that {} needs in `extensions`; or say that the drop is meant, with \"allow\":[\"drop\"]",
+        unknown.module
+    )))
+}
+
+/// What the caller should know of tables that nobody declares and that stay, as they may belong to a virtual table. Where the
+/// module itself says so there is nothing to know.
+fn left_alone(current: &Schema, left: &[Claim]) -> Vec<String> {
+    let of = |table: &VirtualTable| {
+        let own = left.iter().filter(|claim| !claim.said && claim.by == table.name);
+        let names: Vec<&str> = own.map(|claim| claim.table.as_str()).collect();
+        (!names.is_empty()).then(|| {
+            let why = match table.own {
+                Some(_) => format!("the module {} does not say which tables are its own", table.module),
+                None => format!(
+                    "the module {} cannot tell here; name the library that it needs in `extensions`",
+                    table.module
+                ),
+            };
+            let are = if names.len() == 1 { "is not declared and stays" } else { "are not declared and stay" };
+            format!("{} {are}, as a part of the virtual table {}: {why}", names.join(", "), table.name)
+        })
+    };
+    current.virtual_tables.iter().filter_map(of).collect()
 }

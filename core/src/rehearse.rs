@@ -18,7 +18,7 @@ use std::{
     collections::BTreeSet,
     ffi::{CStr, CString, c_int},
     os::unix::ffi::OsStrExt,
-    path::Path,
+    path::{Path, PathBuf},
     ptr,
     time::{Duration, Instant},
 };
@@ -48,12 +48,12 @@ pub fn prepare(conn: &Connection, options: &Options) -> Result<()> {
         conn.set_db_config(setting, on).context(doing)?;
     }
     conn.execute_batch("PRAGMA recursive_triggers = OFF; PRAGMA ignore_check_constraints = OFF").context(doing)?;
-    load_extensions(conn, options)
+    load_extensions(conn, &options.extensions)
 }
 
-/// Loads the libraries of `options.extensions`.
-pub(crate) fn load_extensions(conn: &Connection, options: &Options) -> Result<()> {
-    for library in &options.extensions {
+/// Loads the libraries that a schema needs.
+pub(crate) fn load_extensions(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {
+    for library in libraries {
         load_extension(conn, library).map_err(|why| {
             Error::invalid_argument(format!("the extension {} cannot be loaded: {why}", library.display()))
                 .object(library.display().to_string())
@@ -634,7 +634,8 @@ pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Opti
 /// As [`check`], without the rows.
 pub(crate) fn check_schema(conn: &Connection, plan: &Plan, declared: &Declared, options: &Options) -> Result<()> {
     compare_violations(conn, plan, plan.violations.as_ref(), &violations(conn)?)?;
-    let now = introspect::read(conn, &options.ignored_tables())?;
+    let mut now = introspect::read_with(conn, &options.ignored_tables(), &options.extensions)?;
+    now.leave_claimed(&declared.schema, &[]);
     let left = diff::diff(&now, &declared.schema, &[])?;
     match left.first() {
         None => Ok(()),

@@ -198,7 +198,7 @@ fn run(
         if options.dry_run {
             let clone = taken.pair.open(live)?;
             rehearse::prepare(clone, options)?;
-            (set_aside, not_counted) = aside::count(clone, &begun.store.path(&snapshot.path))?;
+            (set_aside, not_counted) = aside::count(clone, &begun.store.path(&snapshot.path), &options.extensions)?;
         }
         let cookie = same_shape(&mut taken, &mut image, live, from.release)?;
         let page_size = taken.page_size(live)?;

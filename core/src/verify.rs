@@ -25,7 +25,7 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
     log.note("verify", format!("Reading {} [{}]", live.shown(), human(bytes)));
     let conn = live.connect()?;
     // A library that cannot be loaded is no fault of what is checked.
-    rehearse::load_extensions(&conn, options)?;
+    rehearse::load_extensions(&conn, &options.extensions)?;
     report.database(&live.shown().to_string(), || Ok(&*conn))?;
     let marker = marker::read(&conn);
     drop(conn);
@@ -123,7 +123,7 @@ impl Report<'_> {
             })?;
             self.database(&snapshot.path, || {
                 let conn = Box::new(open(live, &path)?);
-                rehearse::load_extensions(&conn, self.options)?;
+                rehearse::load_extensions(&conn, &self.options.extensions)?;
                 Ok(conn)
             })?;
         }

@@ -2,7 +2,7 @@
 use super::{
     Schema, VirtualTable,
     app::{self, App, Recorded},
-    introspect, lex, parse,
+    introspect, lex, parse, shadow,
 };
 use crate::{
     error::{Context, Error, Result},
@@ -132,7 +132,6 @@ pub fn declared(argument: &str, options: &Options) -> Result<Declared> {
 
 /// Reads a declared schema from where it is.
 pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
-    let ignore = options.ignored_tables();
     if matches!(&source, Source::Database(path) if path.as_os_str().is_empty()) {
         return Err(Error::invalid_argument("no schema was given, but an empty text")
             .state("Nothing was done")
@@ -149,7 +148,7 @@ pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
         }
         Source::Model(path) => from_model(&text(path, &source)?, &source, options)?,
         Source::Database(path) => {
-            let schema = from_database(path, &source, &ignore)?;
+            let schema = from_database(path, &source, options)?;
             let renames = kept_renames(&schema);
             (schema, renames)
         }
@@ -221,7 +220,7 @@ fn missing(path: &Path, source: &Source, why: &str) -> Error {
         .hint("Check the path, or end SQL text with a ;")
 }
 
-fn from_database(path: &Path, source: &Source, ignore: &[String]) -> Result<Schema> {
+fn from_database(path: &Path, source: &Source, options: &Options) -> Result<Schema> {
     // Opening creates nothing, but says of a folder or a missing file the same "unable to open".
     match std::fs::metadata(path) {
         Err(e) => return Err(missing(path, source, &e.to_string())),
@@ -231,14 +230,16 @@ fn from_database(path: &Path, source: &Source, ignore: &[String]) -> Result<Sche
     let doing = || format!("reading {source}");
     live::reading_database(path, |conn| {
         conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
-        introspect::read(conn, ignore)
+        introspect::read_with(conn, &options.ignored_tables(), &options.extensions)
     })
     .map_err(|e| e.state("Nothing was done"))
 }
 
 /// The renames that comments inside the statements of a schema tell.
 fn kept_renames(schema: &Schema) -> Vec<Rename> {
-    schema.tables.iter().flat_map(|table| parse::renames(&table.sql).unwrap_or_default()).map(rename_of).collect()
+    let texts =
+        schema.tables.iter().map(|table| &table.sql).chain(schema.virtual_tables.iter().map(|table| &table.sql));
+    texts.flat_map(|sql| parse::renames(sql).unwrap_or_default()).map(rename_of).collect()
 }
 
 fn rename_of(found: parse::Renamed) -> Rename {
@@ -299,8 +300,9 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<(Schema, Ve
     for quoted_strings in [DbConfig::SQLITE_DBCONFIG_DQS_DDL, DbConfig::SQLITE_DBCONFIG_DQS_DML] {
         let _ = conn.set_db_config(quoted_strings, true);
     }
-    rehearse::load_extensions(&conn, options)?;
-    let strangers = load(&conn, sql, source)?;
+    rehearse::load_extensions(&conn, &options.extensions)?;
+    let mut strangers = load(&conn, sql, source)?;
+    shadow::find(&conn, &mut strangers, &[], &options.extensions)?;
     // `CREATE TABLE temp.t` makes one that no other connection would ever see.
     let temporary = "SELECT name FROM sqlite_temp_schema LIMIT 1";
     let doing = || "reading the declared schema".to_owned();
@@ -322,7 +324,7 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<(Schema, Ve
             .hint("Give it another name"));
         }
     }
-    let mut schema = introspect::read(&conn, &options.ignored_tables())?;
+    let mut schema = introspect::read_with(&conn, &options.ignored_tables(), &options.extensions)?;
     schema.names.extend(strangers.iter().map(|table| table.name.to_ascii_lowercase()));
     schema.virtual_tables.extend(strangers);
     let renames = parse::renames(sql).map_err(|at| {

@@ -1,6 +1,6 @@
 //! What differs between two schemas, by meaning. Pure.
 use super::{
-    Column, Key, Schema, Table,
+    Column, Key, Schema, Table, VirtualTable,
     declared::Rename,
     lex::{self, Kind, Stands, Token},
     parse, witness,
@@ -24,12 +24,12 @@ pub enum Change {
     },
     /// A table's columns or constraints change.
     AlterTable(TableChange),
-    /// A virtual table comes.
-    CreateVirtual(String),
+    /// A virtual table comes: its name, its module.
+    CreateVirtual(String, String),
     /// A virtual table goes.
     DropVirtual(String),
     /// A virtual table's definition changes.
-    AlterVirtual(String),
+    AlterVirtual(VirtualChange),
     /// An index comes.
     CreateIndex(String),
     /// An index goes.
@@ -74,6 +74,17 @@ pub struct TableChange {
     pub constraints: bool,
 }
 
+/// How a virtual table changes beside its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VirtualChange {
+    /// The table, by its declared name.
+    pub table: String,
+    /// Its name now.
+    pub from: String,
+    /// Columns that get another name: the one they have, the declared one.
+    pub renamed: Vec<(String, String)>,
+}
+
 /// The renames that apply to these two schemas; names of now in lower case.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -99,9 +110,7 @@ impl Names {
 
     pub(super) fn resolve(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<Self> {
         let mut names = Self::default();
-        let has_table = |schema: &Schema, name: &str| {
-            schema.table(name).is_some() || schema.virtual_tables.iter().any(|t| t.name.eq_ignore_ascii_case(name))
-        };
+        let has_table = |schema: &Schema, name: &str| schema.columns_of(name).is_some();
         for rename in renames.iter().filter(|rename| rename.table.is_none()) {
             // A name that another rename takes away is free; comments do not tell whether theirs is done.
             let leaves = |r: &Rename| r.table.is_none() && same(&r.from, &rename.to);
@@ -121,17 +130,17 @@ impl Names {
             // The table is told by its old name or its new one.
             let old = names.tables.iter().find(|(_, to)| to.eq_ignore_ascii_case(told)).map(|(from, _)| from.clone());
             let old = old.unwrap_or_else(|| told.to_ascii_lowercase());
-            let (table, new) = (current.table(&old), declared.table(names.table(&old)));
+            let (now, new) = (current.columns_of(&old), declared.columns_of(names.table(&old)));
+            let has = |name: &str| now.as_ref().is_some_and(|columns| columns.iter().any(|c| same(c, name)));
+            let will = |name: &str| new.as_ref().is_some_and(|columns| columns.iter().any(|c| same(c, name)));
             let leaves = |r: &Rename| r.table.as_ref().is_some_and(|t| same(t, told)) && same(&r.from, &rename.to);
             let frees = !rename.comment && renames.iter().any(leaves);
-            let applies = table.is_some_and(|table| table.column(&rename.from).is_some());
-            let has = |name: &str| table.is_some_and(|table| table.column(name).is_some());
+            let applies = has(&rename.from);
             let there = has(&rename.to) && !frees && !same(&rename.to, &rename.from);
-            let declares = new.is_some_and(|table| table.column(&rename.to).is_some());
+            let declares = will(&rename.to);
             let (from, to) = (format!("{told}.{}", rename.from), format!("{told}.{}", rename.to));
             if judge(rename, &from, &to, applies, there, declares)? {
-                let declared = new.is_some_and(|table| table.column(&rename.from).is_some());
-                if rename.comment && declared && !renames.iter().any(|r| becomes(r, rename)) {
+                if rename.comment && will(&rename.from) && !renames.iter().any(|r| becomes(r, rename)) {
                     return Err(stays(&from, &to));
                 }
                 let before = names.columns.insert((old, rename.from.to_ascii_lowercase()), rename.to.clone());
@@ -327,14 +336,35 @@ fn virtual_tables(current: &Schema, declared: &Schema, names: &Names, changes: &
                 let told =
                     |arguments: &str| lex::tokens(arguments).iter().map(|t| t.text.to_owned()).collect::<Vec<_>>();
                 if lower(&old.module) != lower(&new.module) || told(&old.arguments) != told(&new.arguments) {
-                    changes.push(Change::AlterVirtual(new.name.clone()));
+                    changes.push(Change::AlterVirtual(virtual_change(old, new, names)));
                 }
             }
         }
     }
     let there = |name: &str| current.virtual_tables.iter().any(|old| lower(names.table(&old.name)) == lower(name));
     let come = declared.virtual_tables.iter().filter(|new| !there(&new.name));
-    changes.extend(come.map(|new| Change::CreateVirtual(new.name.clone())));
+    changes.extend(come.map(|new| Change::CreateVirtual(new.name.clone(), new.module.clone())));
+}
+
+fn virtual_change(old: &VirtualTable, new: &VirtualTable, names: &Names) -> VirtualChange {
+    let mut change = VirtualChange { table: new.name.clone(), from: old.name.clone(), ..VirtualChange::default() };
+    for column in old.kept() {
+        let name = names.column(&old.name, &column);
+        if name != column {
+            let name = name.to_owned();
+            change.renamed.push((column, name));
+        }
+    }
+    // What these columns are is told by their places, whatever they are called.
+    let told = |column: &String| change.renamed.iter().any(|(from, to)| same(from, column) || same(to, column));
+    let mut pairs = Vec::new();
+    if same(&old.module, &new.module) && old.module.get(..5).is_some_and(|module| same(module, "rtree")) {
+        pairs.extend(old.columns.first().cloned().zip(new.columns.first().cloned()));
+    }
+    pairs.extend(old.option("languageid").zip(new.option("languageid")));
+    pairs.retain(|(from, to)| from != to && !told(from) && !told(to));
+    change.renamed.extend(pairs);
+    change
 }
 
 fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, names: &Names) -> TableChange {

@@ -1,8 +1,11 @@
 //! Reads the schema of a database: structure from the pragmas, the rest from the statements that SQLite keeps.
-use super::{Column, Index, Key, KeyColumn, Schema, Table, Trigger, View, VirtualTable, lex, parse};
+use super::{Column, Index, Key, KeyColumn, Schema, Table, Trigger, View, VirtualTable, lex, parse, shadow};
 use crate::error::{Context, Result};
 use rusqlite::Connection;
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+};
 
 /// A column as `pragma_table_xinfo` tells it.
 struct Told {
@@ -14,8 +17,14 @@ struct Told {
     hidden: i64,
 }
 
-/// The schema of `conn`'s main database. Tables that match a glob of `ignore`, and what hangs on them, are left out.
+/// The schema of `conn`'s main database. Tables that match a glob of `ignore`, and what hangs on them, are left out; so are those
+/// that belong to virtual tables.
 pub fn read(conn: &Connection, ignore: &[String]) -> Result<Schema> {
+    read_with(conn, ignore, &[])
+}
+
+/// As [`read`], where `libraries` bring modules that SQLite has not.
+pub fn read_with(conn: &Connection, ignore: &[String], libraries: &[PathBuf]) -> Result<Schema> {
     let doing = || "reading the schema".to_owned();
     let mut statement = conn
         .prepare("SELECT type, name, tbl_name, sql, rootpage FROM main.sqlite_schema ORDER BY rowid")
@@ -39,22 +48,28 @@ pub fn read(conn: &Connection, ignore: &[String]) -> Result<Schema> {
     let is_virtual =
         |row: &(String, String, String, Option<String>, Option<i64>)| row.0 == "table" && row.4.unwrap_or(0) == 0;
     let mut left_out = ignored(conn, ignore)?;
-    if rows.iter().any(is_virtual) {
-        left_out.extend(shadows(conn, rows.iter().filter(|row| is_virtual(row)).filter_map(|row| row.3.as_deref()))?);
+    let mut schema = Schema { names, ..Schema::default() };
+    for (_, name, _, sql, _) in rows.iter().filter(|row| is_virtual(row)) {
+        if let Some(sql) = sql {
+            schema.virtual_tables.push(read_virtual(conn, name.clone(), sql.clone()));
+        }
     }
+    let ordinary = rows.iter().filter(|row| row.0 == "table" && !is_virtual(row));
+    let ordinary: Vec<(&str, &str)> = ordinary.filter_map(|row| Some((row.1.as_str(), row.3.as_deref()?))).collect();
+    schema.claims = shadow::find(conn, &mut schema.virtual_tables, &ordinary, libraries)?;
+    left_out.extend(schema.virtual_tables.iter().filter_map(|table| table.own.as_ref()).flatten().cloned());
     let left_out = |name: &str| is_internal(name) || left_out.contains(&name.to_ascii_lowercase());
+    schema.virtual_tables.retain(|table| !left_out(&table.name));
 
     let mut told = columns(conn)?;
-    let mut schema = Schema { names, ..Schema::default() };
     for row in rows {
         let virtual_table = is_virtual(&row);
         let (kind, name, table, sql, _) = row;
         let Some(sql) = sql else { continue };
-        if left_out(&name) || left_out(&table) {
+        if virtual_table || left_out(&name) || left_out(&table) {
             continue;
         }
         match kind.as_str() {
-            "table" if virtual_table => schema.virtual_tables.push(read_virtual(conn, name, sql)),
             "table" => {
                 let told = told.remove(&name).unwrap_or_default();
                 schema.tables.push(read_table(name, sql, told));
@@ -178,7 +193,7 @@ fn read_virtual(conn: &Connection, name: String, sql: String) -> VirtualTable {
 /// A virtual table by its statement.
 pub(super) fn virtual_table(name: String, sql: String, columns: Vec<String>) -> VirtualTable {
     let (_, module, arguments) = parse::virtual_table(&sql).unwrap_or_default();
-    VirtualTable { name, module, arguments, columns, sql }
+    VirtualTable { name, module, arguments, columns, sql, own: None, missing: None }
 }
 
 /// The tables, in lower case, that match a glob.
@@ -192,27 +207,4 @@ fn ignored(conn: &Connection, globs: &[String]) -> Result<BTreeSet<String>> {
     let mut statement = conn.prepare(&sql).context(doing)?;
     let names = statement.query_map(rusqlite::params_from_iter(globs), |row| row.get(0)).context(doing)?;
     names.collect::<rusqlite::Result<_>>().context(doing)
-}
-
-/// The names, in lower case, of the tables in which virtual tables keep their content.
-fn shadows<'a>(conn: &Connection, virtual_tables: impl Iterator<Item = &'a str>) -> Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
-    for (name, module, _) in virtual_tables.filter_map(parse::virtual_table) {
-        let suffixes: &[&str] = match module.to_ascii_lowercase().as_str() {
-            "fts5" => &["data", "idx", "content", "docsize", "config"],
-            "fts3" | "fts4" => &["content", "segments", "segdir", "docsize", "stat"],
-            "rtree" | "rtree_i32" | "geopoly" => &["node", "rowid", "parent"],
-            _ => &[],
-        };
-        found.extend(suffixes.iter().map(|suffix| format!("{name}_{suffix}").to_ascii_lowercase()));
-    }
-    if rusqlite::version_number() >= 3_037_000 {
-        let doing = || "reading the list of tables".to_owned();
-        let sql = "SELECT lower(name) FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'";
-        let mut statement = conn.prepare(sql).context(doing)?;
-        for name in statement.query_map([], |row| row.get(0)).context(doing)? {
-            found.insert(name.context(doing)?);
-        }
-    }
-    Ok(found)
 }

@@ -12,12 +12,14 @@ pub(crate) mod lex;
 mod parse;
 pub mod plan;
 mod render;
+mod shadow;
 mod witness;
 
 pub use cast::Cast;
 pub(crate) use declared::read;
 pub use declared::{Declared, Rename, Source, declared};
 use serde::{Deserialize, Serialize};
+pub(crate) use shadow::Claim;
 use std::collections::BTreeSet;
 
 /// A schema, as read from a database. Serialized, it is the JSON model.
@@ -46,6 +48,9 @@ pub struct Schema {
     /// [`usable::note`](crate::usable::note).
     #[serde(skip)]
     pub(crate) sound: BTreeSet<String>,
+    /// Tables that may belong to a virtual table.
+    #[serde(skip)]
+    pub(crate) claims: Vec<shadow::Claim>,
 }
 
 /// A table.
@@ -220,6 +225,39 @@ pub struct VirtualTable {
     pub columns: Vec<String>,
     /// The statement that makes it.
     pub sql: String,
+    /// The tables that its module made with it, by their names in lower case; `None` where the module is not here.
+    #[serde(skip)]
+    pub(crate) own: Option<BTreeSet<String>>,
+    /// What SQLite says where it cannot be made.
+    #[serde(skip)]
+    pub(crate) missing: Option<String>,
+}
+
+impl VirtualTable {
+    /// The columns whose values it keeps: FTS4's language of a row is one that is hidden.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        let language = self.option("languageid").filter(|_| self.module.eq_ignore_ascii_case("fts4"));
+        self.columns.iter().cloned().chain(language).collect()
+    }
+
+    /// The value of an option among the arguments of a full-text table.
+    pub(crate) fn option(&self, option: &str) -> Option<String> {
+        let five = self.module.eq_ignore_ascii_case("fts5");
+        // FTS3 takes an argument of such a form for a column.
+        if !five && !self.module.eq_ignore_ascii_case("fts4") {
+            return None;
+        }
+        let tokens = lex::tokens(&self.arguments);
+        // FTS5 knows its options by their beginnings.
+        let is = |name: &str| match five {
+            true => option.starts_with(&name.to_ascii_lowercase()),
+            false => option.eq_ignore_ascii_case(name),
+        };
+        let at = tokens
+            .windows(2)
+            .position(|pair| pair[1].is("=") && pair[0].name().is_some_and(|name| !name.is_empty() && is(&name)))?;
+        Some(tokens.get(at + 2).and_then(lex::Token::name).unwrap_or_default())
+    }
 }
 
 impl Table {
@@ -254,6 +292,32 @@ impl Schema {
     /// The table of this name.
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The names of the columns of a table, virtual or not.
+    pub(crate) fn columns_of(&self, name: &str) -> Option<Vec<String>> {
+        let columns = |table: &Table| table.columns.iter().map(|column| column.name.clone()).collect();
+        let of_virtual = || self.virtual_tables.iter().find(|table| table.name.eq_ignore_ascii_case(name));
+        self.table(name).map(columns).or_else(|| of_virtual().map(VirtualTable::kept))
+    }
+
+    /// Leaves out the tables that may belong to a virtual table that stays, and that nobody declares or renames, with their indexes
+    /// and triggers: they are left alone. Gives what they were claimed by.
+    pub(crate) fn leave_claimed(&mut self, declared: &Schema, renames: &[Rename]) -> Vec<shadow::Claim> {
+        let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        let told = |name: &str| renames.iter().any(|r| r.table.is_none() && same(&r.from, name));
+        let stays = |name: &str| told(name) || declared.virtual_tables.iter().any(|table| same(&table.name, name));
+        let left: Vec<_> = self
+            .claims
+            .iter()
+            .filter(|claim| stays(&claim.by) && declared.table(&claim.table).is_none() && !told(&claim.table))
+            .cloned()
+            .collect();
+        let is_left = |name: &str| left.iter().any(|claim| same(&claim.table, name));
+        self.tables.retain(|table| !is_left(&table.name));
+        self.indexes.retain(|index| !is_left(&index.table));
+        self.triggers.retain(|trigger| !is_left(&trigger.table));
+        left
     }
 
     /// Reads the JSON model.

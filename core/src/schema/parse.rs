@@ -480,10 +480,13 @@ fn places(tokens: &[Token<'_>]) -> Vec<Place> {
     let mut places: Vec<Place> = vec![None; tokens.len()];
     let mut start = 0;
     while start < tokens.len() {
-        let is_table = tokens[start].is("CREATE")
-            && tokens[start + 1..].iter().take(2).any(|token| token.is("TABLE"))
-            && !tokens.get(start + 1).is_some_and(|token| token.is("VIRTUAL"));
+        let creates = tokens[start].is("CREATE") && tokens[start + 1..].iter().take(2).any(|token| token.is("TABLE"));
+        let is_virtual = creates && tokens.get(start + 1).is_some_and(|token| token.is("VIRTUAL"));
+        let is_table = creates && !is_virtual;
         let end = tokens[start..].iter().position(|t| t.is(";")).map_or(tokens.len(), |n| start + n + 1);
+        if is_virtual {
+            virtual_places(&tokens[start..end], &mut places[start..end]);
+        }
         if is_table
             && let Some((open, name)) = head(&tokens[start..end])
             && let Some(body_end) = close(tokens, start + open)
@@ -508,6 +511,29 @@ fn places(tokens: &[Token<'_>]) -> Vec<Place> {
         start = end;
     }
     places
+}
+
+/// As [`places`], for a `CREATE VIRTUAL TABLE`: the arguments of SQLite's own modules begin with the names of columns.
+fn virtual_places(tokens: &[Token<'_>], places: &mut [Place]) {
+    let Some(using) = tokens.iter().position(|token| token.is("USING")) else { return };
+    let Some(name) = using.checked_sub(1).and_then(|at| tokens[at].name()) else { return };
+    places.fill(Some((name.clone(), None)));
+    let open = using + 2;
+    let Some(end) = tokens.get(open).filter(|token| token.is("(")).and_then(|_| close(tokens, open)) else { return };
+    let mut item = open + 1;
+    while item < end {
+        let mut stop = item;
+        while stop < end && !tokens[stop].is(",") {
+            stop = if tokens[stop].is("(") { close(tokens, stop).unwrap_or(end) } else { stop } + 1;
+        }
+        // `+label` is a column of an R-Tree beside its coordinates, `content = t` an option.
+        let at = item + usize::from(tokens[item].is("+"));
+        let option = tokens.get(at + 1).is_some_and(|token| token.is("="));
+        if let Some(column) = tokens.get(at).filter(|_| at < stop && !option).and_then(Token::name) {
+            places[item..end.min(stop + 1)].fill(Some((name.clone(), Some(column))));
+        }
+        item = stop + 1;
+    }
 }
 
 /// `old` of `@renamed from=old` in a comment.
@@ -570,6 +596,19 @@ mod tests {
         assert_eq!(found, expect.map(|(a, b)| (a.to_owned(), b.to_owned())));
         assert_eq!(renames("CREATE VIEW v AS SELECT 1 -- @renamed from=w"), Err(26));
         assert_eq!(renames("CREATE TABLE t(a DEFAULT '-- @renamed from=b')"), Ok(vec![]));
+    }
+
+    #[test]
+    fn renames_of_virtual_tables_and_their_columns() {
+        let sql = "-- @renamed from=g\nCREATE VIRTUAL TABLE f USING fts5(a UNINDEXED, -- @renamed from=b\n c, content = t, tokenize = 'x');\n\
+            CREATE VIRTUAL TABLE r USING rtree(id, x0, x1, /* @renamed from=label */ +name);";
+        let found: Vec<_> = renames(sql).unwrap().into_iter().map(|r| (r.table, r.column, r.from)).collect();
+        let column =
+            |table: &str, column: &str, from: &str| (table.to_owned(), Some(column.to_owned()), from.to_owned());
+        assert_eq!(
+            found,
+            [("f".to_owned(), None, "g".to_owned()), column("f", "a", "b"), column("r", "name", "label")]
+        );
     }
 
     #[test]

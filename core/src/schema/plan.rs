@@ -4,6 +4,8 @@
 //! What goes is dropped first (triggers, views, indexes, tables), then names change, then tables, then what comes is
 //! made (tables, indexes, views, triggers). A change that SQLite has no statement for rebuilds the table: a new one under
 //! a free name, the rows, their rowids and the sequence of AUTOINCREMENT copied, the old one dropped, the new one renamed.
+mod virtuals;
+
 use super::{
     Cast, Schema, Table, VirtualTable,
     diff::{Change, TableChange, default_expression},
@@ -213,7 +215,8 @@ struct Aside {
 impl Aside {
     fn of(current: &Schema, changes: &[Change]) -> Self {
         let touched = changes.iter().flat_map(|change| match change {
-            Change::DropTable(name) | Change::DropVirtual(name) | Change::AlterVirtual(name) => vec![name],
+            Change::DropTable(name) | Change::DropVirtual(name) => vec![name],
+            Change::AlterVirtual(change) => vec![&change.from, &change.table],
             Change::DropView(name) | Change::DropIndex(name) => vec![name],
             Change::RenameTable { from, to } => vec![from, to],
             Change::AlterTable(change) => vec![&change.from, &change.table],
@@ -312,16 +315,21 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
     for name in &dropped_indexes {
         plan.add("drop_index", name, format!("DROP INDEX {}", ident(name)));
     }
-    for change in changes {
-        let (Change::DropVirtual(name) | Change::DropTable(name)) = change else { continue };
+    // A module may take along what it claims.
+    let claimed = |name: &&String| current.claims.iter().any(|claim| same(&claim.table, name));
+    for name in dropped_tables.iter().filter(|name| !claimed(name)) {
         plan.add("drop_table", name, format!("DROP TABLE {}", ident(name)));
         plan.ask(Question::Rows { table: name.clone() });
     }
+    virtuals::drop(&mut plan, current, changes, &dropped_tables)?;
     if !dropped_tables.is_empty() && !created_tables.is_empty() {
         let (dropped, created) = (dropped_tables.clone(), created_tables.clone());
         plan.ask(Question::Tables { dropped, created, app: false });
     }
 
+    for (from, _) in &renamed_tables {
+        virtuals::check_rename(current, from, &dropped_tables)?;
+    }
     rename_tables(&mut plan, &renamed_tables, current, &mut free);
     for change in &altered {
         rename_columns(&mut plan, change, current.table(&change.from), &mut free);
@@ -332,25 +340,6 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
     for name in &created_tables {
         let Some(table) = declared.table(name) else { continue };
         plan.add("create_table", name, &table.sql);
-    }
-    for change in changes {
-        let find = |name: &str| declared.virtual_tables.iter().find(|table| same(&table.name, name));
-        match change {
-            Change::CreateVirtual(name) => {
-                let Some(table) = find(name) else { continue };
-                plan.add("create_table", name, &table.sql);
-                fill_from_content(&mut plan, table);
-            }
-            Change::AlterVirtual(name) => {
-                let old = current.virtual_tables.iter().find(|table| {
-                    same(plan.renamed.get(&table.name.to_ascii_lowercase()).unwrap_or(&table.name), name)
-                });
-                if let (Some(old), Some(new)) = (old, find(name)) {
-                    rebuild_virtual(&mut plan, &old.clone(), new, &mut free)?;
-                }
-            }
-            _ => {}
-        }
     }
 
     // What a rebuild takes with the old table comes back with the new one.
@@ -372,6 +361,8 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
             statement.strategy = "rebuild";
         }
     }
+    // After the views, which may be what they index.
+    virtuals::make(&mut plan, current, declared, changes, &mut free)?;
     for trigger in &declared.triggers {
         let comes = holds(&created_triggers, &trigger.name);
         if comes || holds(&triggers, &trigger.name) || holds(&plan.rebuilt, &trigger.table) {
@@ -740,74 +731,5 @@ pub(super) fn affinity(declared: &str, strict: bool) -> &'static str {
         () if has(&["BLOB"]) || upper.is_empty() => "BLOB",
         () if has(&["REAL", "FLOA", "DOUB"]) => "REAL",
         () => "NUMERIC",
-    }
-}
-
-/// The value of an option in the arguments of a full-text table.
-fn fts_option(table: &VirtualTable, option: &str) -> Option<String> {
-    let tokens = lex::tokens(&table.arguments);
-    let at = tokens.windows(2).position(|pair| pair[0].is(&option.to_ascii_uppercase()) && pair[1].is("="))?;
-    Some(tokens.get(at + 2).and_then(lex::Token::name).unwrap_or_default())
-}
-
-/// A full-text table over another table's content is empty until it is told to read it.
-fn fill_from_content(plan: &mut Plan, table: &VirtualTable) {
-    let full_text = ["fts5", "fts4"].iter().any(|module| same(module, &table.module));
-    if full_text && fts_option(table, "content").is_some_and(|content| !content.is_empty()) {
-        let name = ident(&table.name);
-        plan.add_rebuild("rebuild_table", &table.name, format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"));
-    }
-}
-
-fn rebuild_virtual(plan: &mut Plan, old: &VirtualTable, new: &VirtualTable, free: &mut Free<'_>) -> Result<()> {
-    let module = new.module.to_ascii_lowercase();
-    let refuse = |why: &str| {
-        Err(Error::unsupported_change(format!("the virtual table {} cannot be changed: {why}", new.name))
-            .object(&new.name)
-            .sql(&new.sql)
-            .state("Nothing was done")
-            .hint("Drop it in one release and declare it again in the next, or change it in a migration"))
-    };
-    if module != old.module.to_ascii_lowercase() {
-        return refuse("another module would have to read what this one wrote");
-    }
-    let drop = format!("DROP TABLE {}", ident(&new.name));
-    let content = |table: &VirtualTable| fts_option(table, "content");
-    match (module.as_str(), content(old), content(new)) {
-        ("fts5" | "fts4", _, Some(source)) if !source.is_empty() => {
-            plan.add_rebuild("rebuild_table", &new.name, drop);
-            plan.add_rebuild("rebuild_table", &new.name, &new.sql);
-            fill_from_content(plan, new);
-            Ok(())
-        }
-        ("fts5" | "fts4", Some(source), _) if source.is_empty() => refuse("it keeps no content to copy"),
-        ("fts5" | "fts4" | "fts3" | "rtree" | "rtree_i32" | "geopoly", _, None) => {
-            let temp = free.name(&new.name);
-            let Some(create) = parse::renamed_virtual_table(&new.sql, &temp) else {
-                return refuse("its statement is not understood");
-            };
-            let kept: Vec<&String> = new.columns.iter().filter(|column| holds(&old.columns, column)).collect();
-            if kept.is_empty() {
-                return refuse("it keeps no column");
-            }
-            // An R-Tree has no rowid beside its first column.
-            let rowid = if module.starts_with("rtree") { "" } else { "rowid, " };
-            let columns = idents(&kept);
-            let copy = format!(
-                "INSERT INTO {} ({rowid}{columns}) SELECT {rowid}{columns} FROM {}",
-                ident(&temp),
-                ident(&new.name)
-            );
-            plan.add_rebuild("rebuild_table", &new.name, create);
-            plan.add_rebuild("rebuild_table", &new.name, copy);
-            for gone in old.columns.iter().filter(|column| !holds(&new.columns, column)) {
-                plan.ask(Question::Values { table: old.name.clone(), column: gone.clone() });
-            }
-            plan.add_rebuild("rebuild_table", &new.name, drop);
-            let rename = format!("ALTER TABLE {} RENAME TO {}", ident(&temp), ident(&new.name));
-            plan.add_rebuild("rebuild_table", &new.name, rename);
-            Ok(())
-        }
-        _ => refuse("remy does not know how this module keeps its content"),
     }
 }

@@ -1,7 +1,7 @@
 //! What a schema names and this SQLite does not have: an application's functions, collations, modules and tokenizers.
 //!
 //! Where statements are only compiled, a stand-in takes the place of a function or collation: what else is wrong with a
-//! statement shows then. A stand-in computes nothing that is true, so nothing may be run by one.
+//! statement shows then. A stand-in computes nothing that is true, so nothing that reads a row to change it may be run by one.
 use crate::error::{Context, Error, Result, sqlite_message};
 use rusqlite::{Connection, ffi};
 use std::{
@@ -162,7 +162,7 @@ impl<'c> StandIns<'c> {
     }
 }
 
-/// Does `work`, which compiles and runs nothing, with stand-ins on `conn`, and takes them away again: what is run after that
+/// Does `work`, which compares no rows to write any, with stand-ins on `conn`, and takes them away again: what is run after that
 /// must not meet one.
 pub(crate) fn standing_in<T>(conn: &Connection, work: impl FnOnce(&StandIns<'_>) -> Result<T>) -> Result<T> {
     let stand_ins = StandIns { conn, made: RefCell::default(), overloads: false };

@@ -147,6 +147,9 @@ struct Bench<'c, 's> {
 impl Bench<'_, '_> {
     /// What of it is a string in double quotes, and why it cannot be used.
     fn judge(&mut self, used: &Use) -> Result<(BTreeSet<String>, Option<String>)> {
+        if let Some(column) = self.never_updated(used)? {
+            return Ok((BTreeSet::new(), Some(format!("it fires on no such column: {column}"))));
+        }
         let (sql, stand_ins) = (used.on_main(), self.stand_ins);
         if *self.compiled.entry(sql).or_insert_with_key(|sql| stand_ins.compile(sql).is_ok()) {
             return Ok((BTreeSet::new(), None));
@@ -158,6 +161,22 @@ impl Bench<'_, '_> {
             Kind::Trigger => with(self.conn, DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false, || self.copy(used)),
             _ => self.copy(used),
         }
+    }
+
+    /// A column after UPDATE OF that is not there: SQLite takes it, and the trigger does not fire any more.
+    fn never_updated(&self, used: &Use) -> Result<Option<String>> {
+        let of = if used.kind == Kind::Trigger { update_of(&used.sql) } else { Vec::new() };
+        if of.is_empty() {
+            return Ok(None);
+        }
+        let doing = || format!("reading the columns of {}", used.target);
+        let mut query = self.conn.prepare("SELECT name FROM pragma_table_xinfo(?1, 'main')").context(doing)?;
+        let columns: rusqlite::Result<Vec<String>> =
+            query.query_map([&used.target], |row| row.get(0)).and_then(Iterator::collect);
+        // Those of a view that cannot be read are not known: it is judged as a view.
+        let Ok(columns) = columns else { return Ok(None) };
+        let known = |name: &String| columns.iter().any(|column| column.eq_ignore_ascii_case(name));
+        Ok(of.into_iter().find(|name| !known(name)))
     }
 
     fn copy(&mut self, used: &Use) -> Result<(BTreeSet<String>, Option<String>)> {
@@ -209,6 +228,16 @@ pub fn note(conn: &Connection, schema: &mut Schema) -> Result<()> {
     });
     schema.sound = compiled?;
     Ok(())
+}
+
+/// The columns after UPDATE OF.
+fn update_of(sql: &str) -> Vec<String> {
+    let tokens = lex::tokens(sql);
+    // CREATE TRIGGER name, and what comes before the table's name.
+    let head = tokens.iter().skip(3).take_while(|token| !token.is("ON"));
+    // INSTEAD OF stands before it.
+    let of = head.skip_while(|token| !token.is("UPDATE")).skip_while(|token| !token.is("OF")).skip(1);
+    of.filter_map(lex::Token::name).collect()
 }
 
 /// What a statement that fires a trigger does, and the statement around the table's name.
@@ -270,4 +299,62 @@ fn unusable(what: &str, why: &str) -> Error {
             .hint("Declare it, or the trigger that it fires, for the tables and columns that there are to be"),
     };
     error.object(what).state(ON_THE_CLONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_whole_is_sound() {
+        crate::engine::init();
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE t (a, b); CREATE TABLE u (x);
+             CREATE VIEW \"Good\" AS SELECT \"a\" FROM \"t\"; CREATE VIEW stranger AS SELECT app_fn(a) FROM t;
+             CREATE VIEW string AS SELECT \"no column\" FROM t;
+             CREATE TRIGGER \"on t\" AFTER INSERT ON \"t\" BEGIN UPDATE \"u\" SET \"x\" = new.\"a\"; END;
+             CREATE TRIGGER quoted AFTER UPDATE ON t BEGIN INSERT INTO u VALUES (\"str\"); END;
+             CREATE TRIGGER broken AFTER DELETE ON u BEGIN INSERT INTO gone VALUES (1); END;
+             CREATE VIEW broken AS SELECT a FROM t;",
+        )
+        .unwrap();
+        let mut schema = crate::schema::introspect::read(&conn, &[]).unwrap();
+        note(&conn, &mut schema).unwrap();
+        assert_eq!(schema.sound.iter().collect::<Vec<_>>(), ["good", "on t"]);
+        assert!(conn.prepare("SELECT \"string\"").is_ok(), "the connection is as it was");
+    }
+
+    #[test]
+    fn each_is_judged_by_itself() {
+        crate::engine::init();
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE t (a, b); CREATE TABLE u (x);
+             CREATE VIEW v AS SELECT a FROM t; CREATE VIEW w AS SELECT a, b, \"a text\" AS k FROM t; CREATE VIEW x AS SELECT * FROM w;
+             CREATE TRIGGER \"insert\" AFTER UPDATE OF a ON t BEGIN INSERT INTO u VALUES (new.b); END;
+             CREATE TRIGGER beside AFTER UPDATE ON t BEGIN INSERT INTO u VALUES (\"a text\"); END;
+             CREATE TRIGGER i INSTEAD OF INSERT ON w BEGIN INSERT INTO t (a) VALUES (new.a); END;
+             CREATE TRIGGER broken AFTER DELETE ON u BEGIN INSERT INTO gone VALUES (1); END;",
+        )
+        .unwrap();
+        let failing = |judged: &Judged| -> Vec<String> {
+            judged.0.iter().filter(|(_, verdict)| verdict.why.is_some()).map(|((_, name), _)| name.clone()).collect()
+        };
+        let before = judge(&conn).unwrap();
+        assert_eq!(failing(&before), ["broken"]);
+        let with_strings: Vec<_> =
+            before.0.iter().filter(|(_, v)| !v.strings.is_empty()).map(|((_, name), _)| name).collect();
+        assert_eq!(with_strings, ["w", "beside"]);
+        let none = BTreeMap::new();
+        assert!(still_usable(&conn, &before, &none).unwrap().is_empty());
+        let left: i64 = conn.query_row("SELECT count(*) FROM temp.sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0);
+        conn.execute_batch("PRAGMA writable_schema = on; UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a, c)' WHERE name = 't'; PRAGMA writable_schema = reset")
+            .unwrap();
+        let after = judge(&conn).unwrap();
+        assert_eq!(failing(&after), ["w", "x", "broken", "i", "insert"]);
+        assert_eq!(still_usable(&conn, &before, &none).unwrap_err().code(), "check_failed");
+        assert!(still_usable(&conn, &after, &none).is_ok());
+    }
 }

@@ -122,6 +122,13 @@ impl Statement {
         Self { strategy, ..Self::new(ord, change.statement_kind(), change.id.clone(), String::new()) }
     }
 
+    /// Whether it renames a table or column, and touches no rows.
+    pub(crate) fn renames(&self) -> bool {
+        let renames = || lex::tokens(&self.sql).iter().skip(3).any(|token| token.is("RENAME"));
+        self.kind.starts_with("rename_")
+            || (self.kind == "rebuild_table" && self.sql.starts_with("ALTER TABLE ") && renames())
+    }
+
     /// A migration file.
     pub(crate) fn migration(ord: u32, name: &str, text: &str) -> Self {
         Self::new(ord, "migration", name.to_owned(), text.to_owned())

@@ -69,7 +69,7 @@ fn a_file_that_does_not_tell_what_is_to_run_is_refused_by_name() {
         (format!("{UP}\n-- Down\n{DOWN}"), "line 2"),
         (format!("-- +goose Down\n{DOWN}"), "line 1"),
         (format!("{UP}\n-- migrate:up\n{UP}\n-- migrate:down\n{DOWN}"), "line 2"),
-        (format!("-- +goose Up\n-- +goose ENVSUB ON\nINSERT INTO t VALUES ('${{HOME}}', 1);\n"), "line 2"),
+        ("-- +goose Up\n-- +goose ENVSUB ON\nINSERT INTO t VALUES ('${HOME}', 1);\n".to_owned(), "line 2"),
     ] {
         let app = app_with_rows();
         app.file("m/0001_x.sql", &text);
@@ -386,4 +386,172 @@ fn the_line_of_a_migration_is_its_name() {
     app.file("m/0002_fails.sql", &rows.replace("INTO t", "INTO nowhere"));
     let e: Error = app.refuses("ddl_failed", &["0002_fails.sql failed in line 1"], |app| migrate(app, T, "m"));
     assert!(e.to_string().len() < 600 && e.detail().sql.as_ref().unwrap().len() > 10_000, "{e}");
+}
+
+const BOOKS: &[&str] = &[
+    "_litestream_seq",
+    "_litestream_lock",
+    "goose_db_version",
+    "__EFMigrationsHistory",
+    "_sqlx_migrations",
+    "room_master_table",
+    "android_metadata",
+    "grdb_migrations",
+    "d1_migrations",
+    "atlas_schema_revisions",
+    "SequelizeMeta",
+    "__diesel_schema_migrations",
+    "seaql_migrations",
+    "flyway_schema_history",
+    "DATABASECHANGELOG",
+    "DATABASECHANGELOGLOCK",
+    "kysely_migration",
+    "kysely_migration_lock",
+    "refinery_schema_history",
+    "phinxlog",
+    "_migrations",
+    "migrations",
+    "_prisma_migrations",
+    "__drizzle_migrations",
+    "knex_migrations",
+    "knex_migrations_lock",
+    "django_migrations",
+    "alembic_version",
+    "schema_migrations",
+    "ar_internal_metadata",
+];
+
+#[test]
+fn tables_in_which_other_tools_keep_their_books_stay() {
+    let book = |name: &&str| format!("CREATE TABLE \"{name}\" (id UNIQUE, b); INSERT INTO \"{name}\" VALUES (1, 'b');");
+    let made: String = BOOKS.iter().map(book).collect();
+    let hanging =
+        "CREATE INDEX by_b ON migrations (b); CREATE TRIGGER noted AFTER INSERT ON migrations BEGIN SELECT 1; END;";
+    let app = App::on(&format!("{T} {made} {hanging} CREATE TABLE scratch_a (a); CREATE TABLE goes (a);"));
+    let before = app.ask("SELECT count(*) FROM sqlite_schema WHERE name NOT GLOB '_remy_*'");
+    // What `ignore` names comes on top of them.
+    let outcome = app.publish(T, r#"{"ignore": ["scratch*"]}"#).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(outcome.statements.iter().map(|s| s.object.as_str()).collect::<Vec<_>>(), ["goes"]);
+    assert!(outcome.warnings.is_empty(), "{:?}", outcome.warnings);
+    assert_eq!(app.ask("SELECT count(*) + 1 FROM sqlite_schema WHERE name NOT GLOB '*_remy_*'"), before);
+    for name in BOOKS {
+        assert_eq!(app.ask(&format!("SELECT * FROM \"{name}\"")), "1|b", "{name}");
+    }
+}
+
+#[test]
+fn what_the_schema_declares_is_ignored_only_where_somebody_says_so() {
+    let now =
+        "CREATE TABLE migrations (id, name); CREATE TABLE _migrations (id); CREATE INDEX by_name ON migrations (name);";
+    let declared = "CREATE TABLE migrations (id, name, whose); CREATE INDEX by_name ON migrations (name);";
+    let app = App::on(&format!("{now} INSERT INTO migrations VALUES (1, 'birds');"));
+    let kinds =
+        |outcome: &Outcome| outcome.statements.iter().map(|s| format!("{} {}", s.kind, s.object)).collect::<Vec<_>>();
+    let other = app.dir.path().join("other.db");
+    remy_tests::shell(&other, declared);
+    for schema in [declared, &other.display().to_string()] {
+        let ignoring = app.publish(schema, r#"{"ignore": ["migr*"]}"#).unwrap();
+        assert_eq!((kinds(&ignoring), ignoring.warnings.len()), (vec![], 1), "{:?}", ignoring.warnings);
+        assert!(ignoring.warnings[0].contains("`ignore` names migrations, which the"), "{:?}", ignoring.warnings);
+    }
+    let outcome = app.publish(declared, "{}").unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(kinds(&outcome), ["add_column migrations.whose"]);
+    // Told of in a rename it is the schema's own, too.
+    let renamed = "CREATE TABLE journeys (id, name, whose); CREATE INDEX by_name ON journeys (name);";
+    let outcome = app.publish(renamed, r#"{"renames": ["migrations=journeys"]}"#).unwrap_or_else(|e| panic!("{e}"));
+    assert!(kinds(&outcome).contains(&"rename_table migrations".to_owned()), "{:?}", kinds(&outcome));
+    assert_eq!(app.ask("SELECT * FROM journeys; SELECT count(*) FROM _migrations"), "1|birds|\n0");
+}
+
+#[test]
+fn a_table_that_an_app_declares_is_hidden_by_ignore_with_a_warning() {
+    let app = App::on("CREATE TABLE vendors (id TEXT PRIMARY KEY, other); CREATE TABLE migrations (a);");
+    let define = |name: &str| {
+        let text = format!(
+            "import {{ db }} from '@mindstudio-ai/agent';\nexport const T = db.defineTable<{{ name: string }}>('{name}');\n"
+        );
+        app.file(&format!("dist/methods/src/tables/{name}.ts"), &text);
+        json!({"name": name, "path": format!("dist/methods/src/tables/{name}.ts"), "export": "T"})
+    };
+    let tables = [define("vendors"), define("orders")];
+    let manifest = app.file("mindstudio.json", &json!({"name": "test", "methods": [], "tables": tables}).to_string());
+    for round in 0..2 {
+        let outcome = app
+            .publish(&manifest.display().to_string(), r#"{"ignore": ["vendors"]}"#)
+            .unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(outcome.statements.iter().any(|s| s.object == "orders"), round == 0);
+        assert_eq!(outcome.warnings.len(), 1, "{:?}", outcome.warnings);
+        assert!(outcome.warnings[0].contains("`ignore` names vendors"), "{:?}", outcome.warnings);
+    }
+    assert_eq!(app.ask("SELECT group_concat(name) FROM pragma_table_info('vendors')"), "id,other");
+}
+
+#[test]
+fn a_dump_is_a_declared_schema_and_its_rows_are_counted() {
+    let app = App::on(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, note TEXT); CREATE TABLE \"odd; name\" (a UNIQUE);
+         CREATE VIRTUAL TABLE f USING fts5(body, tokenize='porter ascii'); CREATE VIRTUAL TABLE r USING rtree(id, x, y);
+         CREATE VIEW v AS SELECT note FROM users;
+         CREATE TRIGGER g AFTER INSERT ON users BEGIN INSERT INTO \"odd; name\" VALUES (new.note); END;
+         INSERT INTO users (note) VALUES ('a; INSERT INTO users VALUES (9);'), ('it''s'); INSERT INTO f VALUES ('x'); INSERT INTO r VALUES (1, 2, 3);
+         CREATE INDEX i ON users (note); ANALYZE;",
+    );
+    let dump = app.file("dump.sql", &remy_tests::shell(&app.live, ".dump"));
+    assert!(std::fs::read_to_string(&dump).unwrap().contains("PRAGMA writable_schema=ON"));
+    let outcome = app.publish(&dump.display().to_string(), "{}").unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(outcome.statements.len(), 0, "{:?}", outcome.statements);
+    let [warning] = outcome.warnings.as_slice() else { panic!("{:?}", outcome.warnings) };
+    assert!(warning.contains("(2 into odd; name, 2 into users)") && warning.starts_with("4 INSERTs"), "{warning}");
+    let empty = App::on("");
+    empty.publish(&dump.display().to_string(), "{}").unwrap_or_else(|e| panic!("{e}"));
+    let schema = "SELECT type, name FROM sqlite_schema WHERE name NOT GLOB '*_remy_*' AND name NOT GLOB 'sqlite_stat*' ORDER BY 1, 2";
+    assert_eq!(empty.ask(schema), app.ask(schema));
+    assert_eq!(empty.ask("SELECT count(*) FROM users"), "0");
+}
+
+#[test]
+fn schemas_as_other_tools_write_them_are_understood() {
+    for (tool, text, warning) in [
+        (
+            "Rails",
+            "CREATE TABLE IF NOT EXISTS \"schema_migrations\" (\"version\" varchar NOT NULL PRIMARY KEY);
+             CREATE TABLE IF NOT EXISTS \"t\" (\"id\" integer PRIMARY KEY AUTOINCREMENT NOT NULL, \"a\" varchar);
+             CREATE TABLE sqlite_sequence(name,seq);
+             INSERT INTO \"schema_migrations\" (version) VALUES\n('20240102030405'),\n('20240101030405');",
+            "(1 into schema_migrations)",
+        ),
+        (
+            "dbmate",
+            "CREATE TABLE IF NOT EXISTS \"schema_migrations\" (version varchar(128) primary key);\nCREATE TABLE t (a);
+             -- Dbmate schema migrations\nINSERT INTO \"schema_migrations\" (version) VALUES\n  ('20240101030405');",
+            "(1 into schema_migrations)",
+        ),
+        (
+            "D1",
+            "PRAGMA defer_foreign_keys=TRUE;\nCREATE TABLE d1_migrations(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE);
+             INSERT INTO \"d1_migrations\" (\"id\",\"name\") VALUES(1,'0001_a.sql');\nCREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT);
+             INSERT INTO \"t\" (\"a\") VALUES(1);INSERT INTO \"t\" (\"a\") VALUES(2);
+             DELETE FROM sqlite_sequence;\nINSERT INTO \"sqlite_sequence\" (\"name\",\"seq\") VALUES('t',2);",
+            "(1 into d1_migrations, 2 into t)",
+        ),
+        ("by hand", "BEGIN; CREATE TABLE t (a); REPLACE INTO t VALUES (1); INSERT OR IGNORE INTO main.t SELECT 2; COMMIT;", "(2 into t)"),
+    ] {
+        let app = App::on("");
+        let file = app.file("schema.sql", text);
+        let outcome = app.publish(&file.display().to_string(), "{}").unwrap_or_else(|e| panic!("{tool}: {e}"));
+        let [told] = outcome.warnings.as_slice() else { panic!("{tool}: {:?}", outcome.warnings) };
+        assert!(told.contains(warning), "{tool}: {told}");
+        assert_eq!(app.ask("SELECT count(*) FROM t"), "0", "{tool}");
+        assert!(app.publish(&file.display().to_string(), "{}").unwrap().statements.is_empty(), "{tool}: it is settled");
+    }
+    let row =
+        "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','u','u',2,'CREATE TABLE u(a)');";
+    for (text, line) in [
+        ("CREATE TABLE t (a);\nROLLBACK; -- due to errors", "line 2"),
+        ("CREATE TABLE t (a);\nUPDATE t SET a = 1;", "line 2"),
+        ("CREATE TABLE t (a);\nDELETE FROM t;", "line 2"),
+        (&format!("CREATE TABLE t (a); PRAGMA writable_schema=ON;\n{row}"), "line 2"),
+    ] {
+        App::on(T).refuses("schema_invalid", &[line], |app| app.publish(text, "{}"));
+    }
 }

@@ -41,9 +41,9 @@ struct Named {
     way: Way,
 }
 
-/// Other languages that migrations are written in: those of Knex, Sequelize, TypeORM, Django, Alembic, Rails, Laravel, goose, Ecto.
+/// Other languages that migrations are written in: those of Knex, Sequelize, TypeORM, Django, Alembic, Rails, Laravel, goose, Ecto, Flyway, refinery.
 const LANGUAGES: &[&str] =
-    &["js", "cjs", "mjs", "ts", "cts", "mts", "py", "rb", "php", "go", "exs", "cs", "java", "kt"];
+    &["js", "cjs", "mjs", "ts", "cts", "mts", "py", "rb", "php", "go", "exs", "cs", "java", "kt", "rs"];
 
 /// Finds the migrations of a folder.
 pub(crate) fn of(folder: &Path) -> Result<Found> {
@@ -106,14 +106,14 @@ fn in_a_file(name: &str) -> Result<Option<Named>> {
     let Some((stem, extension)) = name.rsplit_once('.') else { return Ok(None) };
     if !extension.eq_ignore_ascii_case("sql") {
         let language = LANGUAGES.iter().any(|language| language.eq_ignore_ascii_case(extension));
-        return match version(stem) {
-            Some(_) if language => Err(Error::invalid_argument(format!(
-                "the migration {name} is not SQL, and remy runs no other language"
-            ))
-            .object(name)
-            .hint("Write what it does to rows as NNNN_name.sql; what it does to the schema, the declared schema says")),
-            _ => Ok(None),
-        };
+        if language && (version(stem).is_some() || of_flyway(name, stem)?.is_some()) {
+            let error =
+                Error::invalid_argument(format!("the migration {name} is not SQL, and remy runs no other language"));
+            return Err(error.object(name).hint(
+                "Write what it does to rows as NNNN_name.sql; what it does to the schema, the declared schema says",
+            ));
+        }
+        return Ok(None);
     }
     if let Some(named) = of_flyway(name, stem)? {
         return Ok(Some(named));
@@ -295,6 +295,7 @@ mod tests {
             "R__views.sql",
             "B2__all.sql",
             "20240131_users.js",
+            "V2__users.rs",
             "0001_initial.py",
             "99999999999999999999999_a.sql",
             "afterMigrate.sql",

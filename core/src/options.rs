@@ -112,7 +112,7 @@ pub struct Options {
     pub preview: Option<String>,
     /// A folder of `NNNN_name.sql` files, run once each, in order, before the diff is taken.
     pub migrations: Option<PathBuf>,
-    /// Globs of tables that are left alone. Absent: those of other migration tools.
+    /// Globs of tables that are left alone, beside those in which other tools keep their books.
     pub ignore: Option<Vec<String>>,
     /// Libraries to load that bring the functions, collations and modules that a schema needs.
     pub extensions: Vec<PathBuf>,
@@ -163,17 +163,6 @@ impl Default for Options {
         }
     }
 }
-
-/// Tables of other migration tools, which no diff touches unless `ignore` says otherwise.
-const FOREIGN_TABLES: &[&str] = &[
-    "_prisma_migrations",
-    "__drizzle_migrations",
-    "knex_migrations*",
-    "django_migrations",
-    "alembic_version",
-    "schema_migrations",
-    "ar_internal_metadata",
-];
 
 /// Every option, and what it takes.
 const TAKES: &[(&str, &str)] = &[
@@ -245,12 +234,9 @@ impl Options {
         serde_json::from_str(text).map_err(|e| not_understood(e.to_string()))
     }
 
-    /// The globs of tables that are left alone.
-    pub fn ignored_tables(&self) -> Vec<String> {
-        match &self.ignore {
-            Some(globs) => globs.clone(),
-            None => FOREIGN_TABLES.iter().map(|glob| (*glob).to_owned()).collect(),
-        }
+    /// The globs of tables that are left alone, whatever the schema says of them.
+    pub fn ignored_tables(&self) -> &[String] {
+        self.ignore.as_deref().unwrap_or_default()
     }
 
     pub(crate) fn lock_timeout(&self) -> Duration {

@@ -426,7 +426,7 @@ fn rehearse_once(
     let statements = match declaration.migrations.is_empty() {
         true => None,
         false => {
-            Some(Statements::of(&schema::introspect::read_with(conn, &options.ignored_tables(), &options.extensions)?))
+            Some(Statements::of(&schema::introspect::read_with(conn, options.ignored_tables(), &options.extensions)?))
         }
     };
     let run = &mut |statement: &Statement, took| log.statement(statement, took);
@@ -581,7 +581,7 @@ fn plan_on(
     migrations: &[&str],
     before: Option<&Statements>,
 ) -> Result<(Plan, Declared, Vec<String>)> {
-    let mut current = schema::introspect::read_with(conn, &options.ignored_tables(), &options.extensions)?;
+    let mut current = schema::current(conn, declared, options)?;
     let recorded = if declared.app.is_some() { columns::read(conn)? } else { Recorded::default() };
     let goes = match &declared.app {
         Some(app) => app.tables.is_empty() && !recorded.0.is_empty(),

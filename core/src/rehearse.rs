@@ -7,7 +7,7 @@ use crate::{
     quote::{ident, literal, told},
     rows::Rows,
     schema::{
-        Declared, diff, introspect,
+        self, Declared, diff,
         plan::{Plan, Question, Statement, Violations},
     },
     sqlite,
@@ -652,7 +652,7 @@ pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Opti
 /// As [`check`], without the rows.
 pub(crate) fn check_schema(conn: &Connection, plan: &Plan, declared: &Declared, options: &Options) -> Result<()> {
     compare_violations(conn, plan, plan.violations.as_ref(), &violations(conn)?)?;
-    let mut now = introspect::read_with(conn, &options.ignored_tables(), &options.extensions)?;
+    let mut now = schema::current(conn, declared, options)?;
     now.leave_claimed(&declared.schema, &[]);
     let left = diff::diff(&now, &declared.schema, &[])?;
     match left.first() {

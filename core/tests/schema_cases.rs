@@ -1,7 +1,7 @@
 //! The 60 edge cases of schema change, each on a database of its own: diff, plan, measure, apply, check.
 use remy_core::{
     Error, Options, engine, rehearse,
-    schema::{declared, diff::diff, introspect, plan::plan},
+    schema::{current, declared, diff::diff, plan::plan},
     usable,
 };
 use rusqlite::{Connection, types::Value};
@@ -42,7 +42,7 @@ fn change(conn: &Connection, desired: &str, options: &Options) -> Result<Done, E
     let declared = declared(desired, options)?;
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     let outcome = (|| {
-        let mut current = introspect::read(conn, &options.ignored_tables())?;
+        let mut current = current(conn, &declared, options)?;
         usable::note(conn, &mut current)?;
         let changes = diff(&current, &declared.schema, &declared.renames)?;
         let mut plan = plan(&current, &declared.schema, &changes, rusqlite::version_number())?;

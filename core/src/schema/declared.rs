@@ -2,7 +2,8 @@
 use super::{
     Schema, VirtualTable,
     app::{self, App, Recorded},
-    introspect, lex, parse, shadow,
+    dump::{self, Part},
+    introspect, left_alone, lex, parse, shadow,
 };
 use crate::{
     error::{Context, Error, Result},
@@ -14,6 +15,7 @@ use crate::{
 };
 use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -142,7 +144,7 @@ pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
         Source::SqlFile(path) => Some(text(path, &source)?),
         _ => None,
     };
-    let (schema, mut renames) = match &source {
+    let (mut schema, mut renames, mut warnings) = match &source {
         Source::Sql(_) | Source::SqlFile(_) => {
             from_sql(sql.as_deref().unwrap_or_default().trim_start_matches('\u{feff}'), &source, options)?
         }
@@ -150,14 +152,24 @@ pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
         Source::Database(path) => {
             let schema = from_database(path, &source, options)?;
             let renames = kept_renames(&schema);
-            (schema, renames)
+            (schema, renames, Vec::new())
         }
         Source::App(path) => return from_app(path, &source, options),
     };
     for rename in &options.renames {
         renames.push(told_rename(rename)?);
     }
-    Ok(Declared { schema, renames, source, sql, app: None, migrations: None, warnings: Vec::new() })
+    let ignored = left_alone::leave_out(&mut schema, |name| left_alone::is_ignored(name, options));
+    warnings.extend(hidden(&ignored, &source));
+    Ok(Declared { schema, renames, source, sql, app: None, migrations: None, warnings })
+}
+
+/// Says that the option `ignore` hides what is declared.
+fn hidden(names: &[String], source: &Source) -> Option<String> {
+    (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        format!("`ignore` names {names}, which {source} declares: left as the database has it, and not made where it has not")
+    })
 }
 
 /// Reads the tables of an app. The folder of migrations beside them is taken where there is one and no other is named.
@@ -174,8 +186,12 @@ fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared>
             .state("Nothing was done")
             .hint("Correct what is named and try again"));
     }
-    let mut declared = Declared::of_app(App { tables: read.tables }, source.clone(), options)?;
+    let (ignored, tables): (Vec<_>, Vec<_>) =
+        read.tables.into_iter().partition(|table| left_alone::is_ignored(&table.name, options));
+    let ignored: Vec<String> = ignored.into_iter().map(|table| table.name).collect();
+    let mut declared = Declared::of_app(App { tables }, source.clone(), options)?;
     declared.warnings = read.warnings.iter().map(ToString::to_string).collect();
+    declared.warnings.extend(hidden(&ignored, source));
     let folder = path.parent().unwrap_or(Path::new("")).join("dist/methods/migrations");
     // One that git keeps with a .gitkeep holds nothing.
     let holds_something = |folder: &Path| {
@@ -230,7 +246,7 @@ fn from_database(path: &Path, source: &Source, options: &Options) -> Result<Sche
     let doing = || format!("reading {source}");
     live::reading_database(path, |conn| {
         conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
-        introspect::read_with(conn, &options.ignored_tables(), &options.extensions)
+        introspect::read_with(conn, &[], &options.extensions)
     })
     .map_err(|e| e.state("Nothing was done"))
 }
@@ -269,9 +285,12 @@ fn told_rename(text: &str) -> Result<Rename> {
     })
 }
 
-fn from_model(json: &str, source: &Source, options: &Options) -> Result<(Schema, Vec<Rename>)> {
+/// What was read: the schema, the renames that its comments tell, and what the caller should know.
+type Read = (Schema, Vec<Rename>, Vec<String>);
+
+fn from_model(json: &str, source: &Source, options: &Options) -> Result<Read> {
     let model = Schema::from_json(json).map_err(|e| e.object(source.to_string()))?;
-    let (schema, renames) = from_sql(&model.to_sql(), source, options)?;
+    let (schema, renames, warnings) = from_sql(&model.to_sql(), source, options)?;
     // The statements are what counts; a model whose parts say something else would be taken by halves.
     for table in &model.tables {
         if schema.table(&table.name).is_some_and(|read| comparable(read) != comparable(table)) {
@@ -284,7 +303,7 @@ fn from_model(json: &str, source: &Source, options: &Options) -> Result<(Schema,
             .hint("Change both its sql and its parts, or give SQL"));
         }
     }
-    Ok((schema, renames))
+    Ok((schema, renames, warnings))
 }
 
 fn comparable(table: &super::Table) -> super::Table {
@@ -295,13 +314,13 @@ fn comparable(table: &super::Table) -> super::Table {
 
 /// Loads a schema from SQL. Functions and collations that this SQLite lacks are no reason to refuse it: whether the
 /// change needs them shows on the clone.
-fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<(Schema, Vec<Rename>)> {
+fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<Read> {
     let conn = Connection::open_in_memory().context(|| "opening a database in memory".to_owned())?;
     for quoted_strings in [DbConfig::SQLITE_DBCONFIG_DQS_DDL, DbConfig::SQLITE_DBCONFIG_DQS_DML] {
         let _ = conn.set_db_config(quoted_strings, true);
     }
     rehearse::load_extensions(&conn, &options.extensions)?;
-    let mut strangers = load(&conn, sql, source)?;
+    let (mut strangers, rows) = load(&conn, &dump::with_virtual_tables(sql), source)?;
     shadow::find(&conn, &mut strangers, &[], &options.extensions)?;
     // `CREATE TABLE temp.t` makes one that no other connection would ever see.
     let temporary = "SELECT name FROM sqlite_temp_schema LIMIT 1";
@@ -324,14 +343,15 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<(Schema, Ve
             .hint("Give it another name"));
         }
     }
-    let mut schema = introspect::read_with(&conn, &options.ignored_tables(), &options.extensions)?;
+    let mut schema = introspect::read_with(&conn, &[], &options.extensions)?;
     schema.names.extend(strangers.iter().map(|table| table.name.to_ascii_lowercase()));
     schema.virtual_tables.extend(strangers);
     let renames = parse::renames(sql).map_err(|at| {
         invalid(sql, at, source, "a @renamed comment belongs to no table or column")
             .hint("Put it before the table or column, or behind it on the same line")
     })?;
-    Ok((schema, renames.into_iter().map(rename_of).collect()))
+    let warnings = dump::warning(&rows, &schema).into_iter().collect();
+    Ok((schema, renames.into_iter().map(rename_of).collect(), warnings))
 }
 
 /// The tables that remy keeps in live.
@@ -364,11 +384,12 @@ fn invalid(sql: &str, at: usize, source: &Source, why: &str) -> Error {
         .state("Nothing was done")
 }
 
-/// Runs every statement; gives the virtual tables whose modules or tokenizers this SQLite lacks.
-fn load(conn: &Connection, sql: &str, source: &Source) -> Result<Vec<VirtualTable>> {
+/// Runs every statement; gives the virtual tables whose modules or tokenizers this SQLite lacks, and how many INSERTs into which table were passed
+/// over.
+fn load(conn: &Connection, sql: &str, source: &Source) -> Result<(Vec<VirtualTable>, BTreeMap<String, u64>)> {
     let script = Script::new(sql).map_err(|(why, at)| invalid(sql, at, source, &why))?;
     let tokens = lex::tokens(sql);
-    let mut strangers = Vec::new();
+    let (mut strangers, mut rows) = (Vec::new(), BTreeMap::new());
     let stand_ins = StandIns::to_stay(conn);
     let mut shelf = Shelf::new(conn)?;
     let mut start = 0;
@@ -380,22 +401,30 @@ fn load(conn: &Connection, sql: &str, source: &Source) -> Result<Vec<VirtualTabl
             continue;
         }
         start = first.start;
+        let part = dump::part(&tokens[at..]);
+        // Not even compiled: a pragma is done by then.
+        if matches!(part, Part::Skip | Part::Rows(_)) {
+            start = tokens[at..].iter().find(|token| token.is(";")).map_or(sql.len(), lex::Token::end);
+            if let Part::Rows(table) = part {
+                *rows.entry(table).or_default() += 1;
+            }
+            continue;
+        }
         let prepared = Prepared::new(conn, &script, start);
         let (outcome, end) = match prepared {
             Ok(mut statement) => {
                 let end = statement.end;
                 let text = &sql[start..end];
-                match is_for_a_schema(first, tokens.get(at + 1)) {
-                    Verdict::Create => {
+                match part {
+                    Part::Create => {
                         shelf.make_room()?;
                         (statement.run().map_err(|why| (why, start)), end)
                     }
-                    Verdict::Change => {
+                    Part::Change => {
                         shelf.empty()?;
                         (statement.run().map_err(|why| (why, start)), end)
                     }
-                    Verdict::Skip => (Ok(()), end),
-                    Verdict::Refuse => {
+                    _ => {
                         let why = "this is no part of a schema";
                         return Err(invalid(sql, start, source, why).sql(text.trim()).hint(
                             "A declared schema holds CREATE TABLE, INDEX, VIEW and TRIGGER; rows are put in by a migration",
@@ -436,25 +465,7 @@ fn load(conn: &Connection, sql: &str, source: &Source) -> Result<Vec<VirtualTabl
         }
     }
     shelf.end()?;
-    Ok(strangers)
-}
-
-enum Verdict {
-    Create,
-    Change,
-    Skip,
-    Refuse,
-}
-
-/// What to do with a statement of a declared schema, by its first two tokens. The shell's `.dump` and `.schema` are understood.
-fn is_for_a_schema(first: &lex::Token<'_>, second: Option<&lex::Token<'_>>) -> Verdict {
-    match first.text.to_ascii_uppercase().as_str() {
-        "CREATE" if second.is_some_and(|token| token.is("TEMP") || token.is("TEMPORARY")) => Verdict::Refuse,
-        "CREATE" => Verdict::Create,
-        "DROP" | "ALTER" => Verdict::Change,
-        "PRAGMA" | "BEGIN" | "COMMIT" | "END" | "ANALYZE" => Verdict::Skip,
-        _ => Verdict::Refuse,
-    }
+    Ok((strangers, rows))
 }
 
 /// Where rows of `sqlite_schema` stand aside while a schema is loaded.
@@ -532,7 +543,7 @@ mod tests {
         let plain = Connection::open_in_memory().unwrap();
         plain.execute_batch(&sql).unwrap();
         let expected = introspect::read(&plain, &[]).unwrap();
-        let (loaded, _) = from_sql(&sql, &Source::Sql(sql.clone()), &Options::default()).unwrap();
+        let (loaded, ..) = from_sql(&sql, &Source::Sql(sql.clone()), &Options::default()).unwrap();
         assert_eq!(loaded, expected);
     }
 
@@ -542,7 +553,7 @@ mod tests {
         for n in [0, Shelf::CREATES - 1, Shelf::CREATES] {
             let mut sql: String = (0..n).map(|i| format!("CREATE TABLE t{i} (a);")).collect();
             sql += "CREATE TABLE t (a); CREATE VIEW sqlite_v AS SELECT 1;";
-            let (schema, _) = from_sql(&sql, &Source::Sql(sql.clone()), &Options::default()).unwrap();
+            let (schema, ..) = from_sql(&sql, &Source::Sql(sql.clone()), &Options::default()).unwrap();
             assert_eq!((schema.tables.len(), schema.views.len()), (n + 1, 0), "passed over, as of a dump");
         }
     }

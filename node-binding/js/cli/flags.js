@@ -73,7 +73,7 @@ export const FLAGS = {
   effects: { value: 'FILE', read: json, option: 'effects', help: 'JSON of roles, cron jobs, webhooks, email routes, bot commands' },
   artifacts: { value: 'PATH', option: 'artifacts', help: 'a file or folder that is kept with the release' },
   migrations: { value: 'DIR', option: 'migrations', help: 'NNNN_name.sql files, or those of another tool, run once each before the diff' },
-  ignore: { value: 'GLOB', many: true, option: 'ignore', help: 'tables to leave alone (instead of those of other migration tools)' },
+  ignore: { value: 'GLOB', many: true, option: 'ignore', help: 'tables to leave alone, beside the bookkeeping of other tools' },
   extension: { value: 'FILE', many: true, option: 'extensions', help: 'an SQLite extension that the schema needs' },
   message: { short: 'm', value: 'TEXT', option: 'label', help: 'a name for the release' },
   commit: { value: 'REF', option: 'commit', help: 'the commit: recorded with a schema; of an app, what is published' },

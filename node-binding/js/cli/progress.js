@@ -2,7 +2,7 @@
 // A release while it is made: a live view on a terminal, plain lines elsewhere, events with --json. What failed is left to
 // the error that ends it.
 import { write } from './output.js';
-import { mark, message, took } from './show.js';
+import { cut, mark, message, took } from './show.js';
 
 /** @typedef {import('../index.js').ProgressLine} ProgressLine */
 /**
@@ -93,13 +93,4 @@ function view(stream) {
       stream.write('\r\x1b[K');
     },
   };
-}
-
-/**
- * @param {string} text
- * @param {number} width
- */
-function cut(text, width) {
-  const letters = [...text];
-  return letters.length <= width ? text : `${letters.slice(0, Math.max(0, width - 1)).join('')}…`;
 }

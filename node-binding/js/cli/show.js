@@ -25,12 +25,26 @@ function lines(text) {
   return text.split('\n').map(oneLine);
 }
 
+/** Statements are shown up to here; `--json` has them whole. */
+const STATEMENT = 200;
+
 /**
- * The lines of a message of a log. Only what a build says has several: elsewhere a line end is a part of a name.
- * @param {{ step: string, message: string }} line
+ * The lines of a message of a log. Only what a build says has several: elsewhere a line end is a part of a name. What went well
+ * and is long is a statement.
+ * @param {{ step: string, outcome: string, message: string }} line
  */
-export function message({ step, message }) {
-  return step === 'build' ? indented(message) : [oneLine(message)];
+export function message({ step, outcome, message }) {
+  if (step === 'build') return indented(message);
+  return [outcome === 'ok' ? cut(oneLine(message), STATEMENT) : oneLine(message)];
+}
+
+/**
+ * @param {string} text
+ * @param {number} width
+ */
+export function cut(text, width) {
+  const letters = [...text];
+  return letters.length <= width ? text : `${letters.slice(0, Math.max(0, width - 1)).join('')}…`;
 }
 
 /**

@@ -220,7 +220,7 @@ function count(n, what) {
 
 /** @param {number} bytes */
 function bytesText(bytes) {
-  if (bytes < 1024) return `${bytes} B`;
-  const [size, unit] = bytes < 1024 * 1024 ? [bytes / 1024, 'KB'] : [bytes / 1024 / 1024, 'MB'];
+  if (bytes < 1000) return `${bytes} B`;
+  const [size, unit] = bytes < 999_950 ? [bytes / 1000, 'KB'] : [bytes / 1_000_000, 'MB'];
   return `${size.toFixed(1)} ${unit}`;
 }

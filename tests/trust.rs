@@ -1,10 +1,14 @@
 //! What is read from a database or a store is data: never a path, and never a reason to trust who wrote it.
-use remy_core::{Options, Progress};
-use remy_tests::{live::App, shell};
+use remy_core::{Options, Progress, Remy};
+use remy_tests::{Shell, live::App, not_covered, output, shell, stdout};
 use std::{
-    fs,
-    os::unix::fs::symlink,
+    ffi::CString,
+    fs::{self, Permissions},
+    io::Write,
+    os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink},
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 const V2: &str = "CREATE TABLE t (a, b);";
@@ -145,4 +149,379 @@ fn what_a_release_links_to_outlives_it() {
     assert!(!app.store("releases/2").exists(), "its database was pruned, and its files with it");
     assert!(!app.store("work/folder").exists() && !app.store("work/left").is_symlink());
     assert!(whole(&photos));
+}
+
+/// A user that owns live, with a group, and one of that group.
+const OWNER: u32 = 4321;
+const GROUP: u32 = 4322;
+const MEMBER: u32 = 4323;
+/// Somebody else.
+const STRANGER: u32 = 4324;
+
+/// Permissions are tried as several users, which root alone can be.
+fn is_root(what: &str) -> bool {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    let root = unsafe { libc::geteuid() } == 0;
+    if !root {
+        not_covered(what, "only root can be several users");
+    }
+    root
+}
+
+/// Runs `work` as another user, on a thread of its own: to the kernel each thread has one.
+fn as_user<T: Send>(uid: u32, work: impl FnOnce() -> T + Send) -> T {
+    let become_user = || {
+        // SAFETY: the kernel's own calls are of this thread alone, and these read no memory.
+        let codes = unsafe {
+            [
+                libc::syscall(libc::SYS_setgroups, 0, 0),
+                libc::syscall(libc::SYS_setresgid, GROUP, GROUP, GROUP),
+                libc::syscall(libc::SYS_setresuid, uid, uid, uid),
+            ]
+        };
+        assert_eq!(codes, [0; 3], "root can be anybody");
+    };
+    std::thread::scope(|scope| scope.spawn(|| (become_user(), work()).1).join()).unwrap_or_else(|e| resume_unwind(e))
+}
+
+fn give(path: &Path, uid: u32, mode: u32) {
+    lchown(path, Some(uid), Some(GROUP)).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// A live database of [`OWNER`]'s, in a folder that their group may write to.
+fn owned(mode: u32) -> App {
+    let app = App::on("CREATE TABLE t (a)");
+    give(app.dir.path(), OWNER, 0o770);
+    give(&app.live, OWNER, mode);
+    app
+}
+
+/// All that is in a folder, and below.
+fn all(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            found.extend(all(&path));
+        }
+        found.push(path);
+    }
+    found
+}
+
+#[test]
+fn what_root_makes_is_of_lives_owner() {
+    if !is_root("root on somebody's database") {
+        return;
+    }
+    let app = owned(0o640);
+    let files = app.file("files/index.js", "1").parent().unwrap().to_owned();
+    for path in all(app.dir.path()) {
+        lchown(&path, Some(OWNER), Some(GROUP)).unwrap();
+    }
+    let kept = format!(r#"{{"artifacts": {files:?}}}"#);
+    app.publish(V2, &kept).unwrap();
+    app.publish(V3, &kept).unwrap();
+    app.rollback(None).unwrap();
+    app.remy().dev_start("mine").unwrap();
+    app.remy().dev_reset("mine").unwrap();
+    app.remy().stage(V3, &Options::from_json(r#"{"preview": "p"}"#).unwrap(), Progress::none()).unwrap();
+    assert!(app.remy().verify().unwrap().ok);
+    app.remy().prune(Some(0), &Options::default()).unwrap();
+    app.remy().releases().unwrap();
+    for path in all(app.dir.path()) {
+        let found = fs::symlink_metadata(&path).unwrap();
+        assert_eq!((found.uid(), found.gid()), (OWNER, GROUP), "{}", path.display());
+    }
+    let backup = tempfile::tempdir().unwrap();
+    app.remy().clone_to(backup.path().join("backup.db")).unwrap();
+    let mine = app.file("mine", "of root");
+    assert_eq!(fs::metadata(mine).unwrap().uid(), 0, "root is root again");
+    as_user(OWNER, || app.publish(V3, "{}").unwrap());
+}
+
+#[test]
+fn root_gives_nothing_away_by_a_link() {
+    if !is_root("root on somebody's database") {
+        return;
+    }
+    let app = owned(0o640);
+    app.publish(V2, "{}").unwrap();
+    app.publish(V3, "{}").unwrap();
+    let secrets = tempfile::tempdir().unwrap();
+    let (folder, secret) = (secrets.path().join("folder"), secrets.path().join("secret"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("file"), "x").unwrap();
+    fs::write(&secret, "x").unwrap();
+    let whole = || {
+        fs::metadata(&secret).unwrap().uid() == 0
+            && fs::read(&secret).unwrap() == b"x"
+            && fs::read_dir(&folder).unwrap().count() == 1
+    };
+    let verbs = |app: &App| {
+        for made in [
+            Remy::open(&app.live).and_then(|remy| remy.releases().map(drop)),
+            app.publish(V2, r#"{"allow": ["drop"]}"#).map(drop),
+            Remy::open(&app.live).and_then(|remy| remy.dev_start("d").map(drop)),
+            Remy::open(&app.live).and_then(|remy| remy.prune(Some(0), &Options::default()).map(drop)),
+        ] {
+            let e = made.expect_err("a link is refused");
+            assert_eq!(e.code(), "io", "{e}");
+        }
+    };
+    for name in ["lock", "catalog.db", "work", "dev", "previews", "snapshots", "releases", "objects"] {
+        let (place, away) = (app.store(name), app.store(&format!("{name}.away")));
+        fs::rename(&place, &away).unwrap();
+        symlink(if away.is_dir() { &folder } else { &secret }, &place).unwrap();
+        verbs(&app);
+        assert!(whole(), "{name}");
+        fs::remove_file(&place).unwrap();
+        fs::rename(&away, &place).unwrap();
+    }
+    for name in ["lock", "catalog.db"] {
+        let (place, away) = (app.store(name), app.store(&format!("{name}.away")));
+        fs::rename(&place, &away).unwrap();
+        let path = CString::new(place.as_os_str().as_encoded_bytes()).unwrap();
+        // SAFETY: a path that ends in NUL.
+        assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+        lchown(&place, Some(OWNER), Some(GROUP)).unwrap();
+        verbs(&app);
+        fs::remove_file(&place).unwrap();
+        fs::hard_link(&secret, &place).unwrap();
+        verbs(&app);
+        assert!(whole(), "{name}");
+        fs::remove_file(&place).unwrap();
+        fs::rename(&away, &place).unwrap();
+    }
+    let (store, away) = (app.store(""), app.dir.path().join("away"));
+    let store = PathBuf::from(store.display().to_string().trim_end_matches('/'));
+    fs::rename(&store, &away).unwrap();
+    symlink(&away, &store).unwrap();
+    verbs(&app);
+    fs::remove_file(&store).unwrap();
+    fs::rename(&away, &store).unwrap();
+    app.publish(V3, "{}").unwrap();
+}
+
+#[test]
+fn a_dev_database_that_is_a_link_is_not_written_through() {
+    let app = App::on("CREATE TABLE t (a)");
+    app.publish(V2, "{}").unwrap();
+    app.remy().dev_start("mine").unwrap();
+    let other = app.dir.path().join("other.db");
+    shell(&other, "CREATE TABLE v (x); INSERT INTO v VALUES (1)");
+    fs::remove_file(app.store("dev/mine.db")).unwrap();
+    symlink(&other, app.store("dev/mine.db")).unwrap();
+    assert_eq!(app.remy().dev_reset("mine").unwrap_err().code(), "io");
+    assert_eq!(app.remy().dev_truncate("mine").unwrap_err().code(), "io");
+    assert_eq!(shell(&other, "SELECT x FROM v"), "1\n");
+    app.remy().dev_stop("mine").unwrap();
+    assert!(other.exists());
+}
+
+#[test]
+fn a_store_that_somebody_else_made_or_can_write_is_refused() {
+    if !is_root("a store of somebody else's") {
+        return;
+    }
+    let app = owned(0o640);
+    let store = PathBuf::from(format!("{}-remy", app.live.display()));
+    fs::create_dir(&store).unwrap();
+    give(&store, STRANGER, 0o777);
+    for user in [0, OWNER] {
+        let e = as_user_or_root(user, || app.publish(V2, "{}").unwrap_err());
+        assert_eq!(e.code(), "io");
+        assert!(e.to_string().contains("belongs to the user 4324"), "{e}");
+    }
+    assert_eq!(fs::read_dir(&store).unwrap().count(), 0);
+    fs::remove_dir(&store).unwrap();
+    app.publish(V2, "{}").unwrap();
+    for place in ["", "work", "snapshots", "releases", "objects", "dev", "previews"] {
+        let path = app.store(place);
+        for mode in [0o770, 0o707] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            for user in [0, OWNER] {
+                let e = as_user_or_root(user, || app.publish(V3, "{}").unwrap_err());
+                assert!(e.code() == "io" && e.to_string().contains("chmod go-w"), "{place}: {e}");
+            }
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+    }
+    fs::set_permissions(app.store("catalog.db"), Permissions::from_mode(0o660)).unwrap();
+    app.publish(V3, "{}").unwrap();
+    fs::set_permissions(app.store(""), Permissions::from_mode(0o750)).unwrap();
+    let e = app.remy().releases().unwrap_err();
+    assert!(e.to_string().contains("catalog.db may be written by others"), "{e}");
+    fs::set_permissions(app.store("catalog.db"), Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(app.remy().releases().unwrap().len(), 3);
+}
+
+fn as_user_or_root<T: Send>(uid: u32, work: impl FnOnce() -> T + Send) -> T {
+    if uid == 0 { work() } else { as_user(uid, work) }
+}
+
+const SENTENCE: &str = "only its owner, and root, who acts as that owner, may run a verb that writes";
+
+#[test]
+fn a_member_of_the_group_writes_nothing_and_leaves_nothing() {
+    if !is_root("a member of live's group") {
+        return;
+    }
+    let app = owned(0o660);
+    let names = || all(app.dir.path());
+    let before = names();
+    // Nobody has it open: a connection would make a -shm of theirs.
+    let e = as_user(MEMBER, || app.publish(V2, "{}").unwrap_err());
+    assert!(
+        e.code() == "io" && e.to_string().contains("keep its owner out") && e.to_string().contains(SENTENCE),
+        "{e}"
+    );
+    assert_eq!(names(), before);
+
+    let (mut application, opened) = as_user(OWNER, || {
+        let mut application = Shell::open(&app.live);
+        let opened = application.run("SELECT count(*) FROM t;");
+        (application, opened)
+    });
+    assert_eq!(opened, "0");
+    let before = names();
+    let e = as_user(MEMBER, || app.publish(V2, "{}").unwrap_err());
+    assert!(e.code() == "io" && e.to_string().contains(SENTENCE), "{e}");
+    let e = as_user(MEMBER, || app.remy().detach().unwrap_err());
+    assert!(e.to_string().contains(SENTENCE), "{e}");
+    assert_eq!(as_user(MEMBER, || app.remy().releases().unwrap().len()), 0, "nothing was published");
+    assert_eq!(names(), before);
+    let clone = app.dir.path().join("clone.db");
+    as_user(MEMBER, || app.remy().clone_to(&clone).unwrap());
+    assert_eq!(fs::metadata(&clone).unwrap().uid(), MEMBER);
+
+    as_user(OWNER, || app.publish(V2, "{}").unwrap());
+    for denied in [
+        as_user(MEMBER, || app.remy().releases().map(drop)),
+        as_user(MEMBER, || app.remy().build_log(None).map(drop)),
+        as_user(MEMBER, || app.remy().dev_list().map(drop)),
+        as_user(MEMBER, || app.remy().prune(Some(0), &Options::default()).map(drop)),
+    ] {
+        let e = denied.unwrap_err();
+        assert!(e.code() == "io" && e.to_string().contains("belongs to the user 4321"), "{e}");
+    }
+    let verified = as_user(MEMBER, || app.remy().verify().unwrap());
+    assert!(!verified.ok && format!("{verified:?}").contains("may not be read"), "{verified:?}");
+    assert!(as_user(MEMBER, || app.remy().diff(V3, &Options::default()).unwrap()).len() == 1);
+    assert_eq!(application.run("INSERT INTO t (a) VALUES (1); SELECT count(*) FROM t;"), "1");
+    drop(application);
+    as_user(OWNER, || app.publish(V3, "{}").unwrap());
+}
+
+#[test]
+fn who_may_only_read_leaves_nothing_either() {
+    if !is_root("a member of live's group") {
+        return;
+    }
+    let app = owned(0o640);
+    let before = all(app.dir.path());
+    for (user, words) in [(MEMBER, "read-only for this process"), (STRANGER, "may not be read by the user 4324")] {
+        if user == STRANGER {
+            fs::set_permissions(&app.live, Permissions::from_mode(0o600)).unwrap();
+        }
+        let e = as_user(user, || Remy::open(&app.live).map(drop).unwrap_err());
+        assert!(e.code() == "io" && e.to_string().contains(words), "{e}");
+    }
+    assert_eq!(all(app.dir.path()), before);
+    as_user(OWNER, || app.publish(V2, "{}").unwrap());
+}
+
+/// A small disk, in memory. Unmounted when dropped.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new(bytes: &str) -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        stdout(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(disk.0.path()));
+        disk
+    }
+
+    /// Writes until nothing more goes in.
+    fn fill(&self) {
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(self.0.path().join("ballast")).unwrap();
+        let e = loop {
+            if let Err(e) = file.write_all(&[1; 4096]) {
+                break e;
+            }
+        };
+        assert_eq!(e.kind(), std::io::ErrorKind::StorageFull);
+    }
+
+    fn empty(&self) {
+        fs::remove_file(self.0.path().join("ballast")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        output(Command::new("umount").arg("--lazy").arg(self.0.path()));
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_so_and_prune_frees_it() {
+    if !is_root("a full disk") {
+        return;
+    }
+    for is_open in [false, true] {
+        let disk = Disk::new("8m");
+        let dir = tempfile::tempdir_in(disk.0.path()).unwrap();
+        let app = App { live: dir.path().join("app.db"), dir };
+        app.ask("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(300000))");
+        let options = r#"{"margin_bytes": 0, "allow": ["drop"]}"#;
+        for schema in [V2, V3, V2, V3] {
+            app.publish(schema, options).unwrap();
+        }
+        let application = is_open.then(|| {
+            let mut application = Shell::open(&app.live);
+            assert_eq!(application.run("SELECT count(*) FROM t;"), "1");
+            application
+        });
+        disk.fill();
+        let pruned = |dry| format!(r#"{{"dry_run": {dry}, "margin_bytes": 0}}"#);
+        for e in [
+            app.publish(V2, options).map(drop).unwrap_err(),
+            app.remy().dev_start("mine").map(drop).unwrap_err(),
+            app.remy().releases().map(drop).unwrap_err(),
+            app.remy().prune(Some(0), &Options::from_json(&pruned(true)).unwrap()).map(drop).unwrap_err(),
+        ] {
+            let message = e.to_string();
+            assert!(
+                e.code() == "io" && message.contains("the disk is full (") && message.contains("prune"),
+                "{message}"
+            );
+        }
+        let done = app.remy().prune(Some(0), &Options::from_json(&pruned(false)).unwrap()).unwrap();
+        assert_eq!(done.pruned.len(), 3, "all but what a rollback goes to");
+        assert!(done.freed_bytes >= 900_000);
+        assert_eq!(fs::read_dir(app.store("snapshots")).unwrap().count(), 1);
+        assert!(app.remy().verify().unwrap().ok);
+        disk.empty();
+        app.publish(V2, options).unwrap();
+        drop(application);
+    }
+}
+
+#[test]
+fn a_full_disk_with_nothing_to_prune_stays_as_it_is() {
+    if !is_root("a full disk") {
+        return;
+    }
+    let disk = Disk::new("4m");
+    let dir = tempfile::tempdir_in(disk.0.path()).unwrap();
+    let app = App { live: dir.path().join("app.db"), dir };
+    app.ask("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(300000))");
+    app.publish(V2, r#"{"margin_bytes": 0}"#).unwrap();
+    disk.fill();
+    let e = app.remy().prune(Some(0), &Options::default()).unwrap_err();
+    assert!(e.to_string().contains("the disk is full ("), "{e}");
+    disk.empty();
+    assert!(app.remy().verify().unwrap().ok);
+    app.publish(V3, r#"{"margin_bytes": 0}"#).unwrap();
 }

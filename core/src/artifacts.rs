@@ -2,7 +2,7 @@
 use crate::{
     copy,
     error::{Context, Error, Result},
-    folder, place,
+    folder, owner, place,
     settle::{self, Content},
     store::{self, Store},
 };
@@ -15,11 +15,16 @@ use std::{
 
 /// Keeps a file or folder in the store, for a release. Gives its hash.
 pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<String> {
-    if !from.exists() {
-        return Err(Error::not_found(format!("there are no artifacts at {}", from.display()))
-            .object(from.display().to_string())
-            .state("Live is unchanged")
-            .hint("Check the option artifacts; it is relative to the process"));
+    if let Err(e) = fs::metadata(from) {
+        let refusal = match e.kind() {
+            std::io::ErrorKind::NotFound => Error::not_found(format!("there are no artifacts at {}", from.display()))
+                .hint("Check the option artifacts; it is relative to the process"),
+            _ => Error::io(format!("the artifacts at {} may not be looked at: {e}", from.display())).hint(format!(
+                "{} has to be able to read them: it is live's owner, as whom remy acts here",
+                owner::name(owner::user())
+            )),
+        };
+        return Err(refusal.object(from.display().to_string()).state("Live is unchanged"));
     }
     let to = store.path(&place::files(release));
     // Copying live would close a descriptor of it, and with that drop every lock that this process holds on it; copying
@@ -220,6 +225,9 @@ pub(crate) fn remove(store: &Store, release: i64) -> Result<()> {
     store.remove(&place::files(release))?;
     let objects = store.folder(OBJECTS)?;
     for name in objects.names()? {
+        if objects.look(&name)?.is_none_or(|found| !folder::is_folder(&found)) {
+            continue; // nothing of remy's
+        }
         let Some(folder) = objects.folder(name)? else { continue };
         for object in folder.names()? {
             if folder.look(&object)?.is_some_and(|found| folder::is_file(&found) && found.st_nlink == 1) {

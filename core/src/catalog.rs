@@ -218,6 +218,21 @@ impl Catalog {
         Ok(Self { conn })
     }
 
+    /// Opens the catalog to read it, while nobody else does: without the shared memory that a WAL has otherwise, as a full disk has no
+    /// room for it.
+    pub(crate) fn open_alone(path: &Path, live: &Live) -> Result<Self> {
+        let shown = || format!("opening the catalog {}", path.display());
+        let conn = store::open_catalog(path, live).context(shown)?;
+        conn.busy_timeout(WAIT).context(shown)?;
+        // Before the first read: the wal-index is in memory then.
+        conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE").context(shown)?;
+        let version = format_of(&conn, path)?;
+        if version < FORMAT {
+            return Err(Error::io(format!("{} is of an older format ({version})", path.display())));
+        }
+        Ok(Self { conn })
+    }
+
     fn doing(&self, what: &str) -> String {
         format!("{what} in the catalog {}", sqlite::name(&self.conn))
     }

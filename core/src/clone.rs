@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{
     fs::{File, OpenOptions},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -301,7 +301,7 @@ fn read_by(live: &Live, mark: Mark) -> Result<Option<(Wal, Frames)>> {
 /// By hand, because SQLite would bump the change counter with it. Only for a file of the store that nobody has open.
 pub(crate) fn set_journal_bytes(path: &Path, mode: u8) -> Result<File> {
     let doing = || format!("writing {}", path.display());
-    let file = OpenOptions::new().read(true).write(true).open(path).context(doing)?;
+    let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path).context(doing)?;
     // A database of 0 pages has no such bytes.
     if file.metadata().context(doing)?.len() > 0 {
         file.write_all_at(&[mode, mode], 18).context(doing)?;

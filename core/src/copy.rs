@@ -13,7 +13,10 @@ use rusqlite::Connection;
 use std::{
     fs::{File, OpenOptions},
     io::ErrorKind,
-    os::{fd::AsRawFd, unix::fs::FileExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileExt, OpenOptionsExt},
+    },
     path::Path,
 };
 
@@ -54,9 +57,40 @@ pub(crate) fn reading<T: Send>(path: &Path, read: impl Fn(File) -> std::io::Resu
     apart(run).unwrap_or_else(|| live::not_open_here(path).and_then(|()| run()))
 }
 
+/// What this user may do with a database file, and how its header says that it is journaled.
+pub(crate) struct Look {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) wal: bool,
+}
+
+/// Looks at live's main file before SQLite does. `None` where the kernel has no way to do that apart (before 5.9).
+pub(crate) fn look(live: &Path) -> Result<Option<Look>> {
+    let denied = |e: &std::io::Error| matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
+    let doing = || format!("opening {}", live.display());
+    let look = || {
+        let (file, writable) = match open(live, true) {
+            Err(e) if denied(&e) => match open(live, false) {
+                Err(e) if denied(&e) => return Ok(Look { readable: false, writable: false, wal: false }),
+                opened => (opened.context(doing)?, false),
+            },
+            opened => (opened.context(doing)?, true),
+        };
+        let mut bytes = [0; 2];
+        read_full(&file, 18, &mut bytes).context(doing)?;
+        Ok(Look { readable: true, writable, wal: bytes == [2, 2] })
+    };
+    apart(look).transpose()
+}
+
+/// Opens a file that stands where its path says: no link is followed.
+fn open(path: &Path, write: bool) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(write).custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
 /// A reader of live's main file: on a descriptor of its own, in a table of its own.
 fn open_live(live: &Live) -> Result<File> {
-    let file = File::open(&live.path).context(|| format!("opening {}", live.shown()))?;
+    let file = open(&live.path, false).context(|| format!("opening {}", live.shown()))?;
     let metadata = file.metadata().context(|| format!("looking at {}", live.shown()))?;
     if Identity::of(&metadata) != live.identity() {
         live.same_file()?;
@@ -66,7 +100,7 @@ fn open_live(live: &Live) -> Result<File> {
 
 /// Opens a file of ours to read and write it.
 fn open_ours(path: &Path) -> Result<File> {
-    OpenOptions::new().read(true).write(true).open(path).context(|| format!("opening {}", path.display()))
+    open(path, true).context(|| format!("opening {}", path.display()))
 }
 
 /// Copies the first `bytes` of live's main file into the empty file `to`. Gives how.
@@ -212,8 +246,8 @@ pub(crate) fn differing(
 
 /// The pages in which two files differ, ascending; both closed files of the store. A page that only one has differs.
 pub(crate) fn differing_files(a: &Path, b: &Path, page_size: u32) -> Result<Vec<u32>> {
-    let open = |path: &Path| File::open(path).context(|| format!("opening {}", path.display()));
-    let (file_a, file_b) = (open(a)?, open(b)?);
+    let open_file = |path: &Path| open(path, false).context(|| format!("opening {}", path.display()));
+    let (file_a, file_b) = (open_file(a)?, open_file(b)?);
     let page = page_size as usize;
     let chunk = CHUNK.max(page);
     let (mut left, mut right, mut different) = (vec![0; chunk], vec![0; chunk], Vec::new());

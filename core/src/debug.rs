@@ -8,6 +8,7 @@ use crate::{
 };
 
 pub(crate) fn debug(live: &Live) -> Result<Debug> {
+    let _acting = live.owner.act()?;
     let conn = live.connect()?;
     let shape = live.shape(&conn)?;
     let (engine, switch, note) = match live.access {
@@ -20,9 +21,16 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
             "This host's SQLite gives no page access: a switch writes the whole database in its pause (4 to 5 s for 1 GB)",
         ),
     };
+    let mut notes = vec![note.to_owned()];
     let release = match marker::read(&conn)? {
         Some(marker) => Some(marker.release),
-        None => Store::open(live)?.map(|store| recover::adopted(&store.catalog)).transpose()?.flatten(),
+        None => match Store::open(live) {
+            Ok(store) => store.map(|store| recover::adopted(&store.catalog)).transpose()?.flatten(),
+            Err(e) => {
+                notes.push(e.to_string());
+                None
+            }
+        },
     };
     Ok(Debug {
         version: VERSION,
@@ -36,6 +44,6 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
         encoding: shape.encoding,
         pages: conn.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))?.into(),
         release,
-        notes: vec![note.to_owned()],
+        notes,
     })
 }

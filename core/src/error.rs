@@ -18,6 +18,8 @@ pub struct Detail {
     pub object: Option<String>,
     /// The statement that failed.
     pub sql: Option<String>,
+    /// Whether it is that the disk has no room left. The message says so.
+    pub(crate) full: bool,
 }
 
 impl fmt::Display for Detail {
@@ -104,6 +106,19 @@ errors! {
 }
 
 impl Error {
+    /// The disk has no room left for what was being done.
+    fn disk_full(doing: &str, why: impl fmt::Display) -> Self {
+        let mut error = Self::io(format!("{doing}: the disk is full ({why})"))
+            .hint("Free some space, or prune old releases, and try again");
+        error.detail_mut().full = true;
+        error
+    }
+
+    /// Whether the disk has no room left.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.detail().full
+    }
+
     /// Adds to what happened.
     #[must_use]
     pub(crate) fn more(mut self, what: impl fmt::Display) -> Self {
@@ -191,13 +206,10 @@ impl<T> Context<T> for std::io::Result<T> {
 }
 
 fn from_io(e: &std::io::Error, doing: &str) -> Error {
-    let error = match e.kind() {
-        std::io::ErrorKind::NotFound => Error::not_found(format!("{doing}: {e}")),
-        _ => Error::io(format!("{doing}: {e}")),
-    };
     match e.kind() {
-        std::io::ErrorKind::StorageFull => error.hint("Free some space, or prune old releases, and try again"),
-        _ => error,
+        std::io::ErrorKind::NotFound => Error::not_found(format!("{doing}: {e}")),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::disk_full(doing, e),
+        _ => Error::io(format!("{doing}: {e}")),
     }
 }
 
@@ -209,13 +221,21 @@ pub(crate) fn sqlite_message(e: &rusqlite::Error) -> String {
     }
 }
 
+fn extended_code(e: &rusqlite::Error) -> i32 {
+    e.sqlite_error().map_or(0, |e| e.extended_code)
+}
+
 fn from_sqlite(e: &rusqlite::Error, doing: &str) -> Error {
     use rusqlite::ErrorCode as C;
     let what = format!("{doing}: {}", sqlite_message(e));
     match e.sqlite_error_code() {
         Some(C::DatabaseBusy | C::DatabaseLocked) => Error::busy(what),
         Some(C::DatabaseCorrupt | C::NotADatabase) => Error::corrupt(what),
-        Some(C::DiskFull) => Error::io(what).hint("Free some space, or prune old releases, and try again"),
+        Some(C::DiskFull) => Error::disk_full(doing, sqlite_message(e)),
+        // That is what SQLite says where the shared memory of a WAL cannot grow.
+        Some(C::SystemIoFailure) if extended_code(e) == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+            Error::disk_full(doing, "there is no room for the shared memory of its WAL")
+        }
         Some(C::ReadOnly | C::PermissionDenied) => {
             Error::io(what).hint("Give this user write permission on the file and its folder")
         }
@@ -244,6 +264,24 @@ mod tests {
             e.to_string(),
             "the write lock of app.db was not free for 5000 ms. Live is unchanged. End the long writer and publish again"
         );
+    }
+
+    #[test]
+    fn a_full_disk_is_said_so() {
+        let system: std::io::Result<()> = Err(std::io::Error::from_raw_os_error(libc::ENOSPC));
+        let sqlite = |code| -> rusqlite::Result<()> {
+            Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+        };
+        for e in [
+            system.context(|| "copying".into()),
+            sqlite(rusqlite::ffi::SQLITE_FULL).context(|| "copying".into()),
+            sqlite(rusqlite::ffi::SQLITE_IOERR_SHMSIZE).context(|| "copying".into()),
+        ] {
+            let e = e.unwrap_err();
+            assert_eq!(e.code(), "io");
+            assert!(e.is_disk_full() && e.to_string().starts_with("copying: the disk is full ("), "{e}");
+        }
+        assert!(!sqlite(rusqlite::ffi::SQLITE_IOERR_READ).context(String::new).unwrap_err().is_disk_full());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rustix::{
 };
 use std::{
     ffi::{OsStr, OsString},
+    fs::File,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
@@ -55,6 +56,17 @@ impl Folder {
         }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the folder itself is.
+    pub(crate) fn stat(&self) -> Result<Stat> {
+        rustix::fs::fstat(&self.fd)
+            .map_err(std::io::Error::from)
+            .context(|| format!("looking at {}", self.path.display()))
+    }
+
     /// What a name is of; a link is one. `None` where nothing has it.
     pub(crate) fn look(&self, name: impl AsRef<OsStr>) -> Result<Option<Stat>> {
         let name = single(name.as_ref())?;
@@ -80,6 +92,15 @@ impl Folder {
         Ok(names)
     }
 
+    /// Opens the file of a name to read and write it, or makes it with this mode: nothing else than a plain file.
+    pub(crate) fn open_or_make(&self, name: &str, mode: u32) -> Result<File> {
+        let doing = || format!("opening {}", self.path.join(name).display());
+        // NONBLOCK: a pipe would wait for somebody to write to it.
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.fd, single(name.as_ref())?, flags, Mode::from_raw_mode(mode));
+        Ok(File::from(opened.map_err(std::io::Error::from).context(doing)?))
+    }
+
     /// Removes what has a name: a file or link, or a folder with all that is in it. What is not there is removed already.
     pub(crate) fn remove(&self, name: impl AsRef<OsStr>) -> Result<()> {
         let name = single(name.as_ref())?;
@@ -103,6 +124,11 @@ impl Folder {
 /// Whether something is a plain file: no link, device, pipe or folder.
 pub(crate) fn is_file(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
+}
+
+/// Whether something is a folder: a link to one is not.
+pub(crate) fn is_folder(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) == FileType::Directory
 }
 
 fn single(name: &OsStr) -> Result<&OsStr> {

@@ -25,6 +25,7 @@
 //! switched, the store settles. The engine's contract is `docs/contract.md`.
 #![warn(missing_docs)]
 
+mod access;
 mod artifacts;
 mod aside;
 mod authorizer;
@@ -53,6 +54,7 @@ pub mod migration;
 mod migration_marks;
 mod migration_names;
 mod options;
+mod owner;
 mod pair;
 mod place;
 mod prepared;

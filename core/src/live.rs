@@ -5,7 +5,9 @@
 use crate::{
     engine,
     error::{Context, Error, Result},
-    gather, sqlite, store,
+    gather,
+    owner::Owner,
+    sqlite, store,
 };
 use rusqlite::{Connection, OpenFlags};
 use std::{
@@ -46,6 +48,9 @@ impl Identity {
 pub(crate) struct Live {
     pub(crate) path: PathBuf,
     pub(crate) access: Access,
+    pub(crate) owner: Owner,
+    /// Why live cannot be read now: a full disk has no room for the shared memory of its WAL. Pruning goes without.
+    full: Option<Error>,
     identity: Identity,
     vfs: Option<CString>,
     pid: u32,
@@ -109,9 +114,22 @@ impl Live {
         Self::find(&path, Access::Backup, vfs)
     }
 
-    /// Another database file, worked on in the same way.
+    /// Another database file, of live's store, worked on in the same way.
     pub(crate) fn sibling(&self, path: &Path) -> Result<Self> {
+        if path.is_symlink() {
+            return Err(Error::io(format!(
+                "{} is a symbolic link, and the store keeps no others' databases",
+                path.display()
+            ))
+            .state("Nothing was done")
+            .hint("Remove it"));
+        }
         Self::find(path, self.access, self.vfs.clone())
+    }
+
+    /// The same file, once there may be room on its disk.
+    pub(crate) fn again(&self) -> Result<Self> {
+        Self::find(&self.path, self.access, self.vfs.clone())
     }
 
     fn find(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
@@ -126,6 +144,9 @@ impl Live {
                 .object(shown.to_string())
                 .state("Nothing was done")
                 .hint("Check the path; remy works on a database file that is there"),
+            std::io::ErrorKind::PermissionDenied => Error::io(format!("{shown} may not be looked at: {e}"))
+                .state("Nothing was done")
+                .hint("Give this user the right to go into every folder on its way"),
             _ => Error::io(format!("opening {shown}: {e}")).state("Nothing was done"),
         })?;
         let metadata = fs::metadata(&path).context(|| format!("opening {shown}"))?;
@@ -147,10 +168,17 @@ impl Live {
                 "Move the database to a disk of this machine",
             );
         }
-        let live = Self { identity: Identity::of(&metadata), path, access, vfs, pid: std::process::id() };
+        let owner = Owner::of(&metadata);
+        let _acting = owner.act()?;
+        let live =
+            Self { identity: Identity::of(&metadata), full: None, owner, path, access, vfs, pid: std::process::id() };
         live.no_stranger()?;
+        live.may_be_opened()?;
         let conn = live.connect()?;
-        live.read_schema(&conn)?;
+        if let Err(e) = live.read_schema(&conn) {
+            drop(conn);
+            return if e.is_disk_full() { Ok(Self { full: Some(e), ..live }) } else { Err(e) };
+        }
         let reserved = sqlite::reserved_bytes(&conn);
         if reserved != 0 {
             return refuse(
@@ -180,6 +208,9 @@ impl Live {
     fn connect_by(&self, vfs: Option<&CStr>) -> Result<LiveConnection<'_>> {
         self.same_process()?;
         self.same_file()?;
+        if let Some(e) = &self.full {
+            return Err(e.clone());
+        }
         // PRIVATECACHE: in a host with a shared cache our locks would be the application's.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)

@@ -39,7 +39,8 @@ impl Pair {
             let doing = || format!("opening {}", self.path.display());
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
                 | OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)
-                | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                | OpenFlags::SQLITE_OPEN_NO_MUTEX
+                | OpenFlags::SQLITE_OPEN_NOFOLLOW;
             let conn = match (live.access, live.vfs()) {
                 (Access::Pages, _) => Connection::open_with_flags_and_vfs(&self.path, flags, reads::VFS),
                 (Access::Backup, Some(vfs)) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs),

@@ -102,7 +102,15 @@ impl Staged {
         let migrations = match &self.migrations {
             None => Vec::new(),
             Some(Kept::Files(files)) => files.clone(),
-            Some(Kept::Folder(folder)) => migration::read(folder)?.files,
+            // A path that was written down is no way to what ran when the release was staged.
+            Some(Kept::Folder(folder)) => {
+                return Err(Error::not_promotable(format!(
+                    "an early remy staged this release, and kept of its migrations no more than where they were: {}",
+                    folder.display()
+                ))
+                .state("Live is unchanged")
+                .hint("Stage it again"));
+            }
         };
         Ok(Declaration { declared, effects: declared_effects(options)?, migrations })
     }
@@ -544,6 +552,7 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
         let outcome = publish(live, schema, &options, Progress::none(), Until::Live)?;
         return Ok(with_effects(outcome.statements, &outcome.effects));
     }
+    let _acting = live.owner.act()?;
     let conn = live.connect()?;
     rehearse::prepare(&conn, options)?;
     conn.execute_batch("BEGIN").context(|| format!("reading {}", live.shown()))?;

@@ -313,7 +313,10 @@ impl Seen {
 /// Opens the store to look at the history, mended by live where nobody is at work on it.
 pub(crate) fn look(live: &Live) -> Result<Option<Seen>> {
     let Some(store) = Store::open(live)? else { return Ok(None) };
-    let lock = store.lock(Duration::ZERO, Progress::none()).ok();
+    let lock = match store.lock(Duration::ZERO, Progress::none()) {
+        Err(Error::Busy(_)) => None, // somebody is at work
+        lock => Some(lock?),
+    };
     if lock.is_some() && store.catalog.open_intents()?.is_empty() {
         let conn = live.connect()?;
         if let Some(marker) = marker::read(&conn)? {

@@ -11,7 +11,8 @@ use crate::{
     place, preview,
     progress::Progress,
     recover::{self, Begun},
-    rollback, store,
+    rollback,
+    store::{self, Store},
 };
 use std::collections::BTreeSet;
 
@@ -23,9 +24,48 @@ pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result
     if !store::is_beside(&live.path) {
         return Ok(Pruned { pruned: Vec::new(), kept: 0, kept_bytes: 0, freed_bytes: 0 });
     }
-    let begun = recover::begin(live, options, Progress::none())?;
+    let days = days.unwrap_or(options.retention_days);
+    let begun = match recover::begin(live, options, Progress::none()) {
+        Err(e) if e.is_disk_full() && !options.dry_run && make_room(live, days, options).is_ok_and(|made| made) => {
+            recover::begin(&live.again()?, options, Progress::none())?
+        }
+        begun => begun?,
+    };
     let keep = Vec::from_iter(rollback::target(&begun.store.catalog, begun.release)?);
-    run(&begun, days.unwrap_or(options.retention_days), options, clock::now(), &keep)
+    run(&begun, days, options, clock::now(), &keep)
+}
+
+/// Removes the snapshots that are to be pruned before anything is written down: a full disk has no room to open live or the catalog
+/// as they are opened otherwise. What follows records it, and a release whose file is gone meanwhile cannot be promoted. Gives whether there
+/// was any.
+fn make_room(live: &Live, days: u32, options: &Options) -> Result<bool> {
+    let store = Store::open_alone(live)?;
+    let _lock = store.lock(options.lock_timeout(), Progress::none())?;
+    let Some(entry) = store.catalog.live()? else { return Ok(false) };
+    // Until a switch is decided nobody knows what a rollback would go to.
+    if !store.catalog.open_intents()?.is_empty() {
+        return Ok(false);
+    }
+    let keep = Vec::from_iter(rollback::target(&store.catalog, entry.release)?);
+    let oldest = clock::now() - i64::from(days) * DAY_MS;
+    let (_, old) = choose(store.catalog.kept_snapshots()?, oldest, options, &keep);
+    for snapshot in &old {
+        store.remove_database(&store.path(&snapshot.path))?;
+    }
+    Ok(!old.is_empty())
+}
+
+/// Removes a snapshot. The catalog first: a file without a row is removed by recovery. Where the disk has no room for that, the file
+/// first: a row without its file cannot be promoted, and is pruned by the next prune.
+fn remove(store: &Store, snapshot: &Snapshot) -> Result<()> {
+    let path = store.path(&snapshot.path);
+    match store.catalog.pruned(snapshot.release) {
+        Err(e) if e.is_disk_full() => {
+            store.remove_database(&path)?;
+            store.catalog.pruned(snapshot.release)
+        }
+        recorded => recorded.and_then(|()| store.remove_database(&path)),
+    }
 }
 
 /// Prunes after a switch. Live is what it should be, so a failure is only noted.
@@ -62,9 +102,7 @@ fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: &[i64]) -> R
     };
     for snapshot in old {
         if !options.dry_run {
-            // The catalog first: a file without a row is removed by recovery, a row without its file would be promoted.
-            catalog.pruned(snapshot.release)?;
-            begun.store.remove_database(&begun.store.path(&snapshot.path))?;
+            remove(&begun.store, &snapshot)?;
         }
         result.freed_bytes += snapshot.bytes;
         result.pruned.push(PrunedSnapshot {

@@ -14,9 +14,9 @@ use crate::{
     wal,
 };
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{Read, Write},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -130,7 +130,9 @@ pub(crate) fn hash_of(from: &mut impl Read, to: &mut impl Write) -> std::io::Res
 
 /// The hash of a file, in hex.
 pub(crate) fn hash(path: &Path) -> Result<String> {
-    let read = File::open(path).and_then(|mut file| hash_of(&mut file, &mut std::io::sink()));
+    // A link would be of something else than the name says.
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
+    let read = opened.and_then(|mut file| hash_of(&mut file, &mut std::io::sink()));
     read.map(|content| content.hash).context(|| format!("reading {}", path.display()))
 }
 
@@ -143,10 +145,10 @@ pub(crate) fn check_snapshot(store: &Store, snapshot: &Snapshot) -> Result<()> {
             .state("Live is unchanged")
             .hint("Promote another release; the verb releases lists them"))
     };
-    let Ok(metadata) = fs::metadata(&path) else {
+    let Ok(metadata) = fs::symlink_metadata(&path) else {
         return refuse(format!("the snapshot of release {}, {}, is gone", snapshot.release, path.display()));
     };
-    if metadata.len() != snapshot.bytes || hash(&path)? != snapshot.hash {
+    if !metadata.is_file() || metadata.len() != snapshot.bytes || hash(&path)? != snapshot.hash {
         return refuse(format!(
             "the snapshot of release {}, {}, was changed since it was taken",
             snapshot.release,

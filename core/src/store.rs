@@ -16,9 +16,10 @@
 use crate::{
     catalog::Catalog,
     error::{Context, Error, Result},
-    folder::Folder,
+    folder::{self, Folder},
     live::{Access, Live},
     lock::Lock,
+    owner::{self, Acting, Owner},
     pair,
     progress::Progress,
 };
@@ -27,7 +28,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     os::unix::{
         ffi::OsStrExt,
-        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
     time::Duration,
@@ -36,6 +37,12 @@ use std::{
 /// The folders of a store.
 const FOLDERS: &[&str] = &["work", "snapshots", "releases", "objects", "dev", "previews"];
 
+const CATALOG: &str = "catalog.db";
+const LOCK: &str = "lock";
+
+/// What nobody but the owner may do with remy's own files and folders.
+const OTHERS_WRITE: u32 = 0o022;
+
 /// The files of a live database that remy keeps beside it.
 pub(crate) struct Store {
     root: PathBuf,
@@ -43,30 +50,8 @@ pub(crate) struct Store {
     live: PathBuf,
     owner: Owner,
     pub(crate) catalog: Catalog,
-}
-
-/// Whose files these are, and what others may do with them: as it is for live.
-#[derive(Debug, Clone, Copy)]
-struct Owner {
-    mode: u32,
-    uid: u32,
-    gid: u32,
-}
-
-impl Owner {
-    fn of(live: &Path) -> Result<Self> {
-        let m = fs::metadata(live).context(|| format!("looking at {}", live.display()))?;
-        Ok(Self { mode: m.mode() & 0o777, uid: m.uid(), gid: m.gid() })
-    }
-
-    fn give(self, path: &Path) -> Result<()> {
-        let m = fs::metadata(path).context(|| format!("looking at {}", path.display()))?;
-        if (m.uid(), m.gid()) != (self.uid, self.gid) {
-            std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
-                .context(|| format!("giving {} to live's owner", path.display()))?;
-        }
-        Ok(())
-    }
+    /// Last: the catalog is closed by who opened it.
+    _acting: Acting,
 }
 
 /// Where the store of a database is.
@@ -76,73 +61,102 @@ pub(crate) fn beside(database: &Path) -> PathBuf {
     root.into()
 }
 
-/// Whether a database has a store.
+/// Whether there is a store where that of a database would be. One that may not be looked into is there.
 pub(crate) fn is_beside(database: &Path) -> bool {
-    beside(database).join("catalog.db").exists()
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    let found = beside(database).join("catalog.db").symlink_metadata();
+    !matches!(found, Err(e) if matches!(e.kind(), NotFound | NotADirectory))
 }
 
 impl Store {
-    /// Opens the store of `live`, or makes one.
+    /// Opens the store of `live`, or makes one: only for live's owner, and for root, who acts as that owner for as long as the store
+    /// is open.
     pub(crate) fn open_or_create(live: &Live) -> Result<Self> {
-        let (root, owner) = (beside(&live.path), Owner::of(&live.path)?);
-        let make = |path: &Path| {
-            match DirBuilder::new().mode(0o700).create(path) {
-                Ok(()) => owner.give(path),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                    return Err(Error::io(format!(
-                        "{} is not a folder, and the store has to be there",
-                        path.display()
-                    ))
-                    .state("Live is unchanged")
-                    .hint("Move it away"));
-                }
-                Err(e) => Err(e).context(|| format!("making {}", path.display())),
-            }
-            .map_err(|e| {
-                e.state("Live is unchanged").hint("Give this user write permission on the folder of the database")
-            })
+        let acting = live.owner.act()?;
+        live.may_be_changed()?;
+        let (root, owner) = (beside(&live.path), live.owner);
+        let writable = |e: Error| {
+            e.state("Live is unchanged").hint("Give this user write permission on the folder of the database")
         };
-        make(&root)?;
-        for folder in FOLDERS {
-            make(&root.join(folder))?;
+        let made = make(&root).map_err(writable)?;
+        Self::fill(live, &root, owner, acting, Catalog::open).inspect_err(|_| {
+            if made {
+                // Nothing of it is to be in the way of who comes next. A folder that is not empty is another process's, too.
+                FOLDERS.iter().for_each(|folder| drop(fs::remove_dir(root.join(folder))));
+                let _ = fs::remove_dir(&root);
+            }
+        })
+    }
+
+    /// Opens a store that is there for a moment in which nobody else can, on a disk that may be full.
+    pub(crate) fn open_alone(live: &Live) -> Result<Self> {
+        let acting = live.owner.act()?;
+        live.may_be_changed()?;
+        Self::fill(live, &beside(&live.path), live.owner, acting, Catalog::open_alone)
+    }
+
+    fn fill(
+        live: &Live,
+        root: &Path,
+        owner: Owner,
+        acting: Acting,
+        open: impl FnOnce(&Path, &Live) -> Result<Catalog>,
+    ) -> Result<Self> {
+        let folder = Folder::open(root)?.ok_or_else(|| gone(root))?;
+        trusted(&folder, owner)?;
+        for name in FOLDERS {
+            make(&root.join(name)).map_err(|e| e.state("Live is unchanged"))?;
+            trusted(&folder.folder(name)?.ok_or_else(|| gone(&root.join(name)))?, owner)?;
         }
-        let path = root.join("catalog.db");
-        if !path.exists() {
-            // Made by us and not by SQLite, so that it has live's mode and owner before its first byte.
-            match create(&path, owner) {
+        let path = root.join(CATALOG);
+        if folder.look(CATALOG)?.is_none() {
+            // Made by us and not by SQLite, so that it has live's owner before its first byte.
+            match create(&path, owner, owner.mode & !OTHERS_WRITE) {
                 Ok(_) => {
-                    sync_folder(&root)?;
-                    sync_name(&root)?;
+                    sync_folder(root)?;
+                    sync_name(root)?;
                 }
                 Err(_) if path.exists() => {} // another process was faster
                 Err(e) => return Err(e),
             }
         }
-        let catalog = Catalog::open(&path, live)?;
-        let folder = Folder::open(&root)?.ok_or_else(|| gone(&root))?;
-        Ok(Self { root, folder, live: live.path.clone(), owner, catalog })
+        for end in ["", "-wal", "-shm", "-journal"] {
+            file_of(&folder, &format!("{CATALOG}{end}"), owner)?;
+        }
+        let catalog = open(&path, live)?;
+        Ok(Self { root: root.to_owned(), folder, live: live.path.clone(), owner, catalog, _acting: acting })
     }
 
     /// Opens the store of `live`, where there is one.
     pub(crate) fn open(live: &Live) -> Result<Option<Self>> {
+        let acting = live.owner.act()?;
+        let root = beside(&live.path);
         if !is_beside(&live.path) {
             return Ok(None);
         }
-        Self::open_or_create(live).map(Some)
+        if !live.owner.acts() {
+            let (its, me) = (owner::name(live.owner.uid), owner::name(owner::user()));
+            return Err(Error::io(format!(
+                "{} may not be read by {me}: it belongs to {its}, and only they and root look into it",
+                root.display()
+            ))
+            .object(root.display().to_string())
+            .state("Nothing was done")
+            .hint(format!("Run it as {its}")));
+        }
+        let opened = Self::open_or_create(live);
+        drop(acting);
+        opened.map(Some)
     }
 
     /// Waits for the store's lock.
     pub(crate) fn lock(&self, timeout: Duration, progress: Progress<'_>) -> Result<Lock> {
-        let path = self.root.join("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(self.owner.mode)
-            .open(&path)
-            .context(|| format!("opening {}", path.display()))?;
-        self.owner.give(&path)?;
+        let (path, mode) = (self.root.join(LOCK), self.owner.mode & !OTHERS_WRITE);
+        let there = file_of(&self.folder, LOCK, self.owner)?;
+        let file = self.folder.open_or_make(LOCK, mode)?;
+        if !there {
+            self.owner.give(&file, &path, mode)?;
+        }
         Lock::take(file, &path, timeout, progress)
     }
 
@@ -206,33 +220,29 @@ impl Store {
 
     /// Makes a file that must not be there, with live's mode and owner before its first byte.
     pub(crate) fn create(&self, path: &Path) -> Result<File> {
-        create(path, self.owner)
+        create(path, self.owner, self.owner.mode)
     }
 
-    /// Makes a folder with live's owner.
+    /// Makes a folder for live's owner alone.
     pub(crate) fn create_folder(&self, path: &Path) -> Result<()> {
-        DirBuilder::new().mode(0o700).create(path).context(|| format!("making {}", path.display()))?;
-        self.owner.give(path)
+        DirBuilder::new().mode(0o700).create(path).context(|| format!("making {}", path.display()))
     }
 
     /// Takes write permission from an object, which several releases share; it may be one that can be run.
     pub(crate) fn protect_object(&self, path: &Path, runs: bool) -> Result<()> {
         let readable = self.owner.mode & !0o222;
         let mode = if runs { readable | (readable & 0o444) >> 2 } else { readable };
-        fs::set_permissions(path, fs::Permissions::from_mode(mode))
-            .context(|| format!("setting the mode of {}", path.display()))
+        set_mode(path, mode)
     }
 
     /// Gives a file live's mode, whatever it has.
     pub(crate) fn allow_writing(&self, path: &Path) -> Result<()> {
-        fs::set_permissions(path, fs::Permissions::from_mode(self.owner.mode))
-            .context(|| format!("setting the mode of {}", path.display()))
+        set_mode(path, self.owner.mode)
     }
 
     /// Takes write permission from a file.
     pub(crate) fn write_protect(&self, path: &Path) -> Result<()> {
-        fs::set_permissions(path, fs::Permissions::from_mode(self.owner.mode & !0o222))
-            .context(|| format!("taking write permission from {}", path.display()))
+        set_mode(path, self.owner.mode & !0o222)
     }
 
     /// Removes a database and what SQLite may have left beside it. What is not there is removed already.
@@ -278,24 +288,81 @@ impl Store {
     }
 }
 
-fn create(path: &Path, owner: Owner) -> Result<File> {
-    let file = OpenOptions::new()
-        .create_new(true)
-        .read(true)
-        .write(true)
-        .mode(owner.mode)
-        .open(path)
-        .context(|| format!("making {}", path.display()))?;
-    // The umask may have taken bits that live has.
-    file.set_permissions(fs::Permissions::from_mode(owner.mode))
-        .context(|| format!("setting the mode of {}", path.display()))?;
-    owner.give(path)?;
+/// Makes a folder for this user alone. Gives whether it was not there.
+fn make(path: &Path) -> Result<bool> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e).context(|| format!("making {}", path.display())),
+    }
+}
+
+/// Refuses a folder of the store's that is not live's owner's, or that somebody else may write to: they could have written, or write
+/// now, what the catalog has to say and what goes live.
+fn trusted(folder: &Folder, owner: Owner) -> Result<()> {
+    let (found, path) = (folder.stat()?, folder.path().display());
+    if found.st_uid != owner.uid {
+        return Err(not_trusted(folder.path(), &format!("belongs to {}", owner::name(found.st_uid)))
+            .hint(format!("Move it away, or give it to {} once you know what is in it", owner::name(owner.uid))));
+    }
+    if found.st_mode & OTHERS_WRITE != 0 {
+        let what = format!("may be written by others than its owner (its mode is {:o})", found.st_mode & 0o7777);
+        return Err(not_trusted(folder.path(), &what)
+            .hint(format!("Make sure that nobody has changed what is in it, and then run chmod go-w on {path}")));
+    }
+    Ok(())
+}
+
+/// Refuses what stands in the place of a file of remy's own and is something else, or that somebody else may write to. Gives whether it
+/// is there.
+fn file_of(root: &Folder, name: &str, owner: Owner) -> Result<bool> {
+    let Some(found) = root.look(name)? else { return Ok(false) };
+    let path = root.path().join(name);
+    // What others may do with a file counts where they may go into its folder.
+    let reached = (root.stat()?.st_mode & 0o011) << 1;
+    let (what, hint) = if !folder::is_file(&found) {
+        ("is no plain file".to_owned(), "Move it away".to_owned())
+    } else if found.st_uid != owner.uid {
+        (format!("belongs to {}", owner::name(found.st_uid)), "Move it away".to_owned())
+    } else if found.st_nlink > 1 {
+        (format!("has {} hard links", found.st_nlink), "Remove the other names".to_owned())
+    } else if found.st_mode & reached != 0 {
+        (
+            format!("may be written by others than its owner (its mode is {:o})", found.st_mode & 0o7777),
+            format!("Make sure that nobody has changed it, and then run chmod go-w on {}", path.display()),
+        )
+    } else {
+        return Ok(true);
+    };
+    Err(not_trusted(&path, &what).hint(hint))
+}
+
+fn not_trusted(path: &Path, what: &str) -> Error {
+    Error::io(format!("{} {what}: a store is trusted where it is live's owner's alone", path.display()))
+        .object(path.display().to_string())
+        .state("Nothing was done")
+}
+
+/// Makes a file that must not be there, with the owner of live and this mode before its first byte.
+fn create(path: &Path, owner: Owner, mode: u32) -> Result<File> {
+    let made = OpenOptions::new().create_new(true).read(true).write(true).mode(0o600).open(path);
+    let file = made.context(|| format!("making {}", path.display()))?;
+    owner.give(&file, path, mode).inspect_err(|_| drop(fs::remove_file(path)))?;
     Ok(file)
+}
+
+/// Sets the mode of a file of the store's, which is no link.
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
+    opened
+        .and_then(|file| file.set_permissions(fs::Permissions::from_mode(mode)))
+        .context(|| format!("setting the mode of {}", path.display()))
 }
 
 /// Makes a file that must not be there, with the mode and owner of live before its first byte.
 pub(crate) fn create_like(live: &Path, path: &Path) -> Result<File> {
-    create(path, Owner::of(live)?)
+    let owner = Owner::of(&fs::metadata(live).context(|| format!("looking at {}", live.display()))?);
+    create(path, owner, owner.mode)
 }
 
 /// Removes a file, if it is there.
@@ -365,7 +432,8 @@ pub(crate) fn human(bytes: u64) -> String {
 pub(crate) fn open_catalog(path: &Path, live: &Live) -> rusqlite::Result<rusqlite::Connection> {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE
         | rusqlite::OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)
-        | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | rusqlite::OpenFlags::SQLITE_OPEN_NOFOLLOW;
     match (live.access, live.vfs()) {
         (Access::Backup, Some(vfs)) => rusqlite::Connection::open_with_flags_and_vfs(path, flags, vfs),
         _ => rusqlite::Connection::open_with_flags(path, flags),

@@ -23,15 +23,17 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
     let log = Log::new(None, 0, progress);
     let report = Report { options, log: &log, checked: RefCell::default(), warnings: RefCell::default() };
     log.note("verify", format!("Reading {} [{}]", live.shown(), human(bytes)));
+    let _acting = live.owner.act()?;
     let conn = live.connect()?;
     // A library that cannot be loaded is no fault of what is checked.
     rehearse::load_extensions(&conn, &options.extensions)?;
     report.database(&live.shown().to_string(), || Ok(&*conn))?;
     let marker = marker::read(&conn);
     drop(conn);
-    match Store::open(live)? {
-        None => report.warn(format!("{} has no store: nothing was published yet", live.shown())),
-        Some(store) => report.store(live, &store, marker)?,
+    match Store::open(live) {
+        Ok(None) => report.warn(format!("{} has no store: nothing was published yet", live.shown())),
+        Ok(Some(store)) => report.store(live, &store, marker)?,
+        Err(e) => report.check("store", "may be read", || Err(e))?,
     }
     if live.access == Access::Backup && rusqlite::version_number() < WAL_RESET_FIXED {
         report.warn(format!(
@@ -149,7 +151,7 @@ impl Report<'_> {
 }
 
 fn open(live: &Live, path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     match live.vfs() {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
         None => Connection::open_with_flags(path, flags),

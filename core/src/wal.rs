@@ -10,9 +10,9 @@
 //! whole commit behind the last one that counts).
 use crate::error::{Context, Error, Result};
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{ErrorKind, Read},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -74,7 +74,8 @@ impl Wal {
 
     /// Opens a WAL by its own path.
     pub(crate) fn open_at(path: PathBuf) -> Result<Option<Self>> {
-        let mut file = match File::open(&path) {
+        // SQLite follows no link to a WAL either.
+        let mut file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e).context(|| format!("opening {}", path.display())),

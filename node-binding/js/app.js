@@ -1,7 +1,6 @@
 // @ts-check
 // A folder that is published: where its database is, what it declares, and every verb on both. The CLI is a layer over it.
 import { EventEmitter } from 'node:events';
-import { existsSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,7 +8,7 @@ import { Remy, RemyError } from './index.js';
 import { options as read, text } from './arguments.js';
 import * as files from './app/files.js';
 import { besidePackage, build, declaredEffects, isPackage, pack, unpack } from './app/package.js';
-import { buildFolder, find, make, MANIFEST, storeBeside } from './app/place.js';
+import { buildFolder, find, isThere, make, MANIFEST, storeBeside } from './app/place.js';
 import { known, refusal } from './app/refusal.js';
 import { dismiss, prepare } from './process.js';
 
@@ -214,7 +213,7 @@ export class App extends EventEmitter {
     return said(async () => {
       read('status', options, ['signal']);
       const { root, path, from } = this.#place;
-      if (!existsSync(path)) {
+      if (!isThere(path)) {
         this.#there(true);
         const live = { path, from, exists: false, bytes: 0, journal_mode: null };
         return { root, live, store: null, release: null, built: null, compiled: [], previews: [], dev: [], warnings: [] };
@@ -463,7 +462,7 @@ export class App extends EventEmitter {
    */
   #there(may) {
     const { path, from } = this.#place;
-    if (existsSync(path)) return;
+    if (isThere(path)) return;
     const store = storeBeside(path);
     if (store !== null) {
       const hint = `Copy the newest database of ${join(store, 'snapshots')} to ${path} and make it writable to have it back, or move ${store} away to begin anew`;
@@ -484,7 +483,7 @@ export class App extends EventEmitter {
    */
   async #onLive(trial, work, create) {
     return said(async () => {
-      if (existsSync(this.path)) return work(this.#remy);
+      if (isThere(this.path)) return work(this.#remy);
       this.#there(this.#mayMake(create ?? false) && (trial || create !== undefined));
       if (trial) {
         const folder = await mkdtemp(join(tmpdir(), 'remy-trial-'));

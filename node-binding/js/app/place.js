@@ -177,7 +177,20 @@ function owner(pid) {
  */
 export function storeBeside(live) {
   const store = `${live}-remy`;
-  return existsSync(join(store, 'catalog.db')) ? store : null;
+  return isThere(join(store, 'catalog.db')) ? store : null;
+}
+
+/**
+ * Whether something is at a path. What may not be looked at is there: who opens it is told why they may not.
+ * @param {string} path
+ */
+export function isThere(path) {
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    return !['ENOENT', 'ENOTDIR'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? '');
+  }
 }
 
 /**

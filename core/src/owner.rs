@@ -1,0 +1,185 @@
+//! Whose live is, and who acts on it: its owner, or root as that owner.
+//!
+//! Root that followed a link of somebody's, or gave a file that a link names to them, would give away what it may read. So it
+//! takes the owner's place for as long as a verb is at work: the system then refuses whatever it would refuse the owner.
+use crate::error::{Context, Error, Result};
+use std::{
+    ffi::{CStr, CString, c_int},
+    fs::{self, File, Permissions},
+    io,
+    marker::PhantomData,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    ptr,
+};
+
+/// Whose a file is, and what others may do with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner {
+    /// Without what its group may do, where files of that group cannot be made here: another group would get it.
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    gid: u32,
+    /// Whether files of its group can be made here.
+    has_group: bool,
+}
+
+impl Owner {
+    pub(crate) fn of(metadata: &fs::Metadata) -> Self {
+        let (mode, uid, gid) = (metadata.mode() & 0o777, metadata.uid(), metadata.gid());
+        let has_group = user() == 0 || group() == gid || groups().is_ok_and(|all| all.contains(&gid));
+        Self { mode: if has_group { mode } else { mode & !0o070 }, uid, gid, has_group }
+    }
+
+    /// Lets root act as the owner, on this thread and on those that it starts, until the result is dropped. Anybody else stays who
+    /// they are.
+    pub(crate) fn act(self) -> Result<Acting> {
+        let mut acting = Acting { before: None, _of_this_thread: PhantomData };
+        if user() != 0 || self.uid == 0 {
+            return Ok(acting);
+        }
+        let doing = || format!("taking the place of {}, whose database this is", name(self.uid));
+        // SAFETY: asks for a flag of the process.
+        let dumpable = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+        // From here on what fails puts it all back.
+        acting.before = Some(Before { gid: group(), groups: groups().context(doing)?, dumpable });
+        let taken = set_groups(&all_groups(self.uid, self.gid)).map(|()| {
+            // SAFETY: these set the user and group by which this thread reaches files, and touch no memory.
+            unsafe {
+                libc::setfsgid(self.gid);
+                libc::setfsuid(self.uid);
+            }
+            user() == self.uid && group() == self.gid
+        });
+        match taken {
+            Ok(true) => Ok(acting),
+            Ok(false) => Err(Error::io(format!("{}: the system does not allow it", doing()))),
+            Err(e) => Err(e).context(doing),
+        }
+        .map_err(|e| e.state("Nothing was done").hint(format!("Run it as {}", name(self.uid))))
+    }
+
+    /// Whether it is the owner who acts, or root in their place.
+    pub(crate) fn acts(self) -> bool {
+        user() == self.uid
+    }
+
+    /// Gives a file that was made here to the owner, with this mode.
+    pub(crate) fn give(self, file: &File, path: &Path, mode: u32) -> Result<()> {
+        let doing = || format!("giving {} to live's owner", path.display());
+        let made = file.metadata().context(doing)?;
+        let uid = (made.uid() != self.uid && user() == 0).then_some(self.uid);
+        let gid = (made.gid() != self.gid && self.has_group).then_some(self.gid);
+        if uid.or(gid).is_some() {
+            std::os::unix::fs::fchown(file, uid, gid).context(doing)?;
+        }
+        // Last: the umask may have taken bits that live has, and a change of the group takes some.
+        file.set_permissions(Permissions::from_mode(mode)).context(doing)
+    }
+}
+
+/// Root in an owner's place. What it was is put back when this is dropped, on the thread that it was made on.
+#[derive(Debug)]
+pub(crate) struct Acting {
+    before: Option<Before>,
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+#[derive(Debug)]
+struct Before {
+    gid: u32,
+    groups: Vec<libc::gid_t>,
+    dumpable: c_int,
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        let Some(before) = &self.before else { return };
+        // SAFETY: as in Owner::act. The process is still root's, which may be root again.
+        unsafe {
+            libc::setfsuid(0);
+            libc::setfsgid(before.gid);
+        }
+        let _ = set_groups(&before.groups);
+        // Whoever changes these loses the right to a core dump.
+        // SAFETY: sets a flag of the process to what it was.
+        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, before.dumpable) };
+    }
+}
+
+/// The user by whom this thread reaches files.
+pub(crate) fn user() -> u32 {
+    // SAFETY: nobody has this number: nothing is set, and the call returns who it is.
+    unsafe { libc::setfsuid(u32::MAX) }.cast_unsigned()
+}
+
+fn group() -> u32 {
+    // SAFETY: as in user().
+    unsafe { libc::setfsgid(u32::MAX) }.cast_unsigned()
+}
+
+/// The other groups of this thread.
+fn groups() -> io::Result<Vec<libc::gid_t>> {
+    // SAFETY: no room asks for the number alone.
+    let n = unsafe { libc::getgroups(0, ptr::null_mut()) };
+    let mut all = vec![0; usize::try_from(n).map_err(|_| io::Error::last_os_error())?];
+    // SAFETY: there is room for n.
+    let n = unsafe { libc::getgroups(n, all.as_mut_ptr()) };
+    all.truncate(usize::try_from(n).map_err(|_| io::Error::last_os_error())?);
+    Ok(all)
+}
+
+/// Sets the other groups of this thread alone: the C library's call of that name does so for every thread of the process.
+fn set_groups(all: &[libc::gid_t]) -> io::Result<()> {
+    // SAFETY: the list has as many as is said, and is only read.
+    let code = unsafe { libc::syscall(libc::SYS_setgroups, all.len(), all.as_ptr()) };
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Every group of a user, with `gid`. Of one that the system does not know by name, that alone.
+fn all_groups(uid: u32, gid: u32) -> Vec<libc::gid_t> {
+    let Some(name) = account(uid) else { return vec![gid] };
+    let mut room: c_int = 64;
+    loop {
+        let mut all = vec![0; usize::try_from(room).unwrap_or(0)];
+        let before = room;
+        // SAFETY: the name is NUL-terminated, and there is room for as many as is said.
+        let n = unsafe { libc::getgrouplist(name.as_ptr(), gid, all.as_mut_ptr(), &raw mut room) };
+        if n >= 0 {
+            all.truncate(usize::try_from(room).unwrap_or(0));
+            return all;
+        }
+        if room <= before {
+            return vec![gid];
+        }
+    }
+}
+
+/// The name of a user, as the system has it.
+fn account(uid: u32) -> Option<CString> {
+    let mut text = vec![0; 1 << 10];
+    loop {
+        let mut found = ptr::null_mut();
+        // SAFETY: getpwuid_r fills the struct and the text, which has the room that is said; `found` is null or points to the struct,
+        // whose name points into the text. All-zero is a valid value of the struct.
+        unsafe {
+            let mut entry: libc::passwd = std::mem::zeroed();
+            let code = libc::getpwuid_r(uid, &raw mut entry, text.as_mut_ptr(), text.len(), &raw mut found);
+            if code == 0 {
+                return (!found.is_null()).then(|| CStr::from_ptr(entry.pw_name).to_owned());
+            }
+            if code != libc::ERANGE || text.len() >= 1 << 20 {
+                return None;
+            }
+        }
+        text.resize(text.len() * 4, 0);
+    }
+}
+
+/// A user as messages have them: `alice (uid 1000)`.
+pub(crate) fn name(uid: u32) -> String {
+    match account(uid) {
+        Some(name) => format!("{} (uid {uid})", name.to_string_lossy()),
+        None => format!("the user {uid}"),
+    }
+}

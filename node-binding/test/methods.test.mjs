@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { warningOf } from '../js/pipeline/stubs.js';
 import { app, call, tarball, write } from './builds.mjs';
 
 const method = (/** @type {string} */ body, head = '') => `${head}export async function run(input: { n?: number } = {}) { ${body} }\n`;
@@ -120,6 +121,13 @@ test('what goes on after the answer is no use of what remy has nothing behind', 
   assert.deepEqual([by.a.unsupported, by.b.unsupported.length], [[], 1]);
   assert.deepEqual(by.c.unsupported.map((/** @type {any} */ { module, name }) => `${name} of ${module}`).sort(), ['toE of @mindstudio-ai/interface', 'unheardOf of @mindstudio-ai/interface']);
   assert.deepEqual([call(out, 'a', 'run'), call(out, 'c', 'run')], ['function', ['not_supported', '+4915123']]);
+});
+
+test('what has nothing behind it is told of once, with those that use it', () => {
+  const uses = ['a', 'b', 'c', 'd', 'e'].map((by) => ({ module: '@mindstudio-ai/agent', name: 'files', by }));
+  const told = warningOf([...uses, { module: '@mindstudio-ai/interface', name: 'unheardOf', by: 'web' }]);
+  assert.equal(told, 'what remy has nothing behind throws not_supported when it is called: files of @mindstudio-ai/agent (in a, b, c and 2 more); unheardOf of @mindstudio-ai/interface (in web)');
+  assert.equal(warningOf([]), null);
 });
 
 test('methods are bundled for what the Node.js at hand runs', async (t) => {

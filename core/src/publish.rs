@@ -102,15 +102,7 @@ impl Staged {
         let migrations = match &self.migrations {
             None => Vec::new(),
             Some(Kept::Files(files)) => files.clone(),
-            // A path that was written down is no way to what ran when the release was staged.
-            Some(Kept::Folder(folder)) => {
-                return Err(Error::not_promotable(format!(
-                    "an early remy staged this release, and kept of its migrations no more than where they were: {}",
-                    folder.display()
-                ))
-                .state("Live is unchanged")
-                .hint("Stage it again"));
-            }
+            Some(Kept::Folder(folder)) => migration::read(folder)?.files,
         };
         Ok(Declaration { declared, effects: declared_effects(options)?, migrations })
     }

@@ -742,7 +742,7 @@ fn a_pause_that_would_be_too_long() {
         &app.live,
         "CREATE TABLE big (a); WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 20000) INSERT INTO big SELECT randomblob(200) FROM c;",
     );
-    let schema = format!("{SCHEMA} CREATE TABLE big (a NOT NULL);"); // a rebuild
+    let schema = format!("{SCHEMA} CREATE TABLE big (a DEFAULT 1 NOT NULL);"); // a rebuild
     app.refuses("pause_exceeded", &["max_pause_ms", "app.db"], |app| app.publish(&schema, r#"{"max_pause_ms": 5}"#));
 }
 

@@ -1,1 +1,392 @@
 //! Plans: the cheapest statement that the engine at hand has, and what a change takes away.
+use remy_core::{Line, Options, Outcome, Progress, Remy};
+use remy_tests::{live::App, shell};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+const ROWS: &str = "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 20000)
+    INSERT INTO orders (id, total, note, state) SELECT i, i, 'note ' || i, CASE i % 2 WHEN 0 THEN 'paid' END FROM c;";
+
+/// `orders` with these columns and constraints, and 20,000 rows.
+fn orders(body: &str) -> App {
+    App::on(&format!("CREATE TABLE orders ({body}); CREATE INDEX by_total ON orders (total); {ROWS}"))
+}
+
+fn schema(body: &str) -> String {
+    format!("CREATE TABLE orders ({body}); CREATE INDEX by_total ON orders (total);")
+}
+
+/// `kind object` of each statement, and whether all are SQLite's own.
+fn plan(outcome: &Outcome) -> (Vec<String>, bool) {
+    let kinds = outcome.statements.iter().map(|s| format!("{} {}", s.kind, s.object)).collect();
+    (kinds, outcome.statements.iter().all(|s| s.strategy == "direct"))
+}
+
+const PLAIN: &str = "id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT";
+
+#[test]
+fn a_constraint_comes_or_goes_in_the_tables_statement_alone() {
+    for (from, to, kinds) in [
+        (
+            PLAIN,
+            "id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT, CONSTRAINT positive CHECK (total > 0)",
+            vec!["add_constraint orders.positive"],
+        ),
+        // Of a NULL a CHECK says NULL, and lets it in.
+        (
+            PLAIN,
+            "id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT CHECK (orders.state IN ('paid', 'open') -- or NULL\n)",
+            vec!["add_constraint orders"],
+        ),
+        (
+            PLAIN,
+            "id INTEGER PRIMARY KEY, total INTEGER NOT NULL, note TEXT, state TEXT",
+            vec!["set_not_null orders.total"],
+        ),
+        (
+            PLAIN,
+            "id INTEGER PRIMARY KEY, total INTEGER NOT NULL ON CONFLICT FAIL, note TEXT, state TEXT",
+            vec!["set_not_null orders.total"],
+        ),
+        (
+            "id INTEGER PRIMARY KEY, total INTEGER CONSTRAINT \"it is\" NOT NULL, note TEXT, state TEXT",
+            PLAIN,
+            vec!["drop_not_null orders.total"],
+        ),
+        (
+            "id INTEGER PRIMARY KEY, total INTEGER CONSTRAINT \"a \"\"b\" CHECK (total > 0), note TEXT, state TEXT",
+            PLAIN,
+            vec!["drop_constraint orders.a \"b"],
+        ),
+        // Another expression under the same name.
+        (
+            "id INTEGER PRIMARY KEY, total INTEGER CONSTRAINT positive CHECK (total > -1), note TEXT, state TEXT",
+            "id INTEGER PRIMARY KEY, total INTEGER CONSTRAINT positive CHECK (total > 0), note TEXT, state TEXT",
+            vec!["drop_constraint orders.positive", "add_constraint orders.positive"],
+        ),
+        // Beside columns that come and go, and are named by what goes.
+        (
+            "id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT, old TEXT CHECK (old <> ''), CONSTRAINT named CHECK (old <> note)",
+            "id INTEGER PRIMARY KEY, total INTEGER NOT NULL, note TEXT, state TEXT, new INTEGER CHECK (new > 0)",
+            vec![
+                "drop_constraint orders.named",
+                "drop_column orders.old",
+                "add_column orders.new",
+                "set_not_null orders.total",
+            ],
+        ),
+    ] {
+        let app = orders(from);
+        let before = app.ask("SELECT id, total, note, state FROM orders");
+        let published = app.publish(&schema(to), "").unwrap_or_else(|e| panic!("{to}: {e}"));
+        assert_eq!(plan(&published), (kinds.iter().map(|k| (*k).to_owned()).collect(), true), "{to}");
+        if !kinds.iter().any(|kind| kind.contains("column")) {
+            assert!(published.switch.as_ref().unwrap().pages_written < 12, "{to}: {published:?}");
+        }
+        assert_eq!(
+            app.ask("SELECT id, total, note, state FROM orders; PRAGMA integrity_check"),
+            format!("{before}\nok")
+        );
+        assert_eq!(app.remy().diff(&schema(to), &Options::default()).unwrap().len(), 0, "{to}");
+        assert!(app.publish(&schema(from), r#"{"allow": ["drop"]}"#).is_ok(), "and back: {from}");
+    }
+}
+
+#[test]
+fn what_sqlite_has_no_statement_for_is_a_rebuild() {
+    for (from, to) in [
+        // CHECKs without a name, a DEFAULT besides, and what SQLite would edit in the wrong place.
+        ("id INTEGER PRIMARY KEY, total INTEGER CHECK (total > 0), note TEXT, state TEXT", PLAIN.to_owned()),
+        (PLAIN, PLAIN.replace("note TEXT", "note TEXT DEFAULT 'x' NOT NULL")),
+        (
+            "id INTEGER PRIMARY KEY, total INTEGER REFERENCES orders (id) NOT DEFERRABLE NOT NULL, note TEXT, state TEXT",
+            "id INTEGER PRIMARY KEY, total INTEGER REFERENCES orders (id) NOT DEFERRABLE, note TEXT, state TEXT"
+                .to_owned(),
+        ),
+        (
+            "id INTEGER PRIMARY KEY CONSTRAINT c CHECK (id > 0), total INTEGER CONSTRAINT c CHECK (total > 0), note TEXT, state TEXT",
+            "id INTEGER PRIMARY KEY CONSTRAINT c CHECK (id > 0), total INTEGER, note TEXT, state TEXT".to_owned(),
+        ),
+    ] {
+        let app = orders(from);
+        let before = app.ask("SELECT * FROM orders");
+        let published = app.publish(&schema(&to), "").unwrap_or_else(|e| panic!("{to}: {e}"));
+        assert!(published.statements.iter().any(|s| s.kind == "rebuild_table"), "{to}: {:?}", plan(&published));
+        assert_eq!(app.ask("SELECT * FROM orders; PRAGMA integrity_check"), format!("{before}\nok"));
+        assert_eq!(app.remy().diff(&schema(&to), &Options::default()).unwrap().len(), 0, "{to}");
+    }
+}
+
+#[test]
+fn the_order_of_constraints_and_their_place_are_no_change() {
+    let app = orders("id INTEGER PRIMARY KEY, total INTEGER CHECK (total > 0), note TEXT, state TEXT, CHECK (id > 0)");
+    let other = "id INTEGER PRIMARY KEY CHECK (id > 0), total INTEGER, note TEXT, state TEXT, CHECK (orders.total > 0)";
+    assert_eq!(app.remy().diff(&schema(other), &Options::default()).unwrap().len(), 0);
+}
+
+#[test]
+fn rows_that_a_new_constraint_does_not_let_in_are_counted() {
+    let app = orders(PLAIN);
+    let with = |column: &str, as_: &str| schema(&PLAIN.replace(column, as_));
+    let check = with("total INTEGER", "total INTEGER CHECK (total > 3)");
+    app.refuses("ddl_failed", &["CHECK constraint failed: total > 3", "3 of 20000 rows do not pass"], |app| {
+        app.publish(&check, "")
+    });
+    let named = with("total INTEGER", "total INTEGER CONSTRAINT large CHECK (total > 1)");
+    app.refuses("ddl_failed", &["CHECK constraint failed: large", "1 of 20000 rows does not pass"], |app| {
+        app.publish(&named, "")
+    });
+    let required = with("state TEXT", "state TEXT NOT NULL");
+    app.refuses("check_failed", &["orders.state would be NOT NULL", "10000 rows"], |app| app.publish(&required, ""));
+}
+
+#[test]
+fn nulls_are_filled_in_for_those_who_allow_it_and_no_trigger_hears_of_it() {
+    let app = App::on(&format!(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT DEFAULT 'open');
+         CREATE TABLE heard (id); CREATE TRIGGER hears AFTER UPDATE ON orders BEGIN INSERT INTO heard VALUES (new.id); END; {ROWS}"
+    ));
+    let to = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT NOT NULL DEFAULT 'open');
+         CREATE TABLE heard (id); CREATE TRIGGER hears AFTER UPDATE ON orders BEGIN INSERT INTO heard VALUES (new.id); END;";
+    app.refuses("lossy_change", &["10000 rows", "'open'"], |app| app.publish(to, ""));
+    let published = app.publish(to, r#"{"allow": ["lossy"]}"#).unwrap();
+    assert_eq!(plan(&published), (vec!["set_not_null orders.state".to_owned()], true));
+    assert_eq!(
+        app.ask("SELECT state, count(*) FROM orders GROUP BY 1; SELECT count(*) FROM heard; PRAGMA integrity_check"),
+        "open|10000\npaid|10000\n0\nok"
+    );
+}
+
+/// Runs `act` when nothing but the lock is left to take.
+fn before_the_lock<'a>(live: &'a Path, act: &'a str) -> impl Fn(&Line) + Send + Sync + 'a {
+    let done = [AtomicU32::new(0), AtomicU32::new(0)];
+    move |line: &Line| {
+        if line.step == "check" && done[0].fetch_add(1, Ordering::Relaxed) == 0 {
+            shell(live, "UPDATE orders SET note = 'to catch up with' WHERE id = 5");
+        }
+        if line.step == "catch_up" && done[1].fetch_add(1, Ordering::Relaxed) == 0 {
+            shell(live, act);
+        }
+    }
+}
+
+#[test]
+fn rows_of_others_are_asked_again_under_the_lock() {
+    let keyless = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT) WITHOUT ROWID;";
+    let shadowed =
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT, rowid, oid, _rowid_);";
+    let plain = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT);";
+    for table in [plain, keyless, shadowed] {
+        for mode in ["wal", "delete"] {
+            for (to, act, code) in [
+                ("total INTEGER CHECK (total > 0)", "UPDATE orders SET total = 0 WHERE id = 12345", Some("ddl_failed")),
+                ("total INTEGER CHECK (total > 0)", "INSERT INTO orders (total) VALUES (-1)", Some("ddl_failed")),
+                ("total INTEGER CHECK (total > 0)", "UPDATE orders SET total = 7 WHERE id % 100 = 1", None),
+                ("total INTEGER CHECK (total > 0)", "UPDATE orders SET total = NULL WHERE id = 12345", None),
+                ("total INTEGER NOT NULL", "UPDATE orders SET total = NULL WHERE id = 12345", Some("check_failed")),
+                ("total INTEGER NOT NULL", "UPDATE orders SET total = 0 WHERE id = 12345", None),
+            ] {
+                // A row without a value for its key is what only a rowid's alias fills in.
+                let act = act.replace("(total) VALUES (-1)", "(id, total) VALUES (77777, -1)");
+                let what = format!("{mode} {table} {to} {act}");
+                let app = App::on(&format!("PRAGMA journal_mode = {mode}; {table} {ROWS}"));
+                let options = Options::from_json(r#"{"journal_mode": "keep"}"#).unwrap();
+                let on_line = before_the_lock(&app.live, &act);
+                let schema = table.replace("total INTEGER", to);
+                let published =
+                    Remy::open(&app.live).unwrap().publish(&schema, &options, Progress::none().on_line(&on_line));
+                match code {
+                    Some(code) => assert_eq!(published.expect_err(&what).code(), code, "{what}"),
+                    None => {
+                        let published = published.unwrap_or_else(|e| panic!("{what}: {e}"));
+                        assert!(published.switch.unwrap().ran_again, "{what}");
+                    }
+                }
+                let differs = usize::from(code.is_some());
+                assert_eq!(
+                    app.remy().diff(&schema, &Options::default()).map_or(1, |rows| rows.len()),
+                    differs,
+                    "{what}"
+                );
+                assert_eq!(app.ask("PRAGMA integrity_check"), "ok", "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rollback_lists_what_goes_and_what_comes_back_before_and_after() {
+    let app = App::on(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, fax TEXT); CREATE TABLE old (a);
+         INSERT INTO users VALUES (1, 'Ann', '555'), (2, 'Bob', NULL), (3, 'Cy', NULL); INSERT INTO old VALUES (1), (2);",
+    );
+    let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, mail TEXT); CREATE TABLE new (a);";
+    app.publish(schema, r#"{"allow": ["drop"]}"#).unwrap();
+    app.ask(
+        "UPDATE users SET mail = 'a@b' WHERE id = 1; INSERT INTO users (name) VALUES ('Dee'); DELETE FROM users WHERE id = 3;
+         INSERT INTO new VALUES (1), (2), (3);",
+    );
+    let listed = |outcome: &Outcome| {
+        let statements: Vec<_> =
+            outcome.statements.iter().map(|s| (s.kind, s.object.clone(), s.loses.clone())).collect();
+        let aside: Vec<_> = outcome.set_aside.iter().map(|a| (a.table.clone(), a.rows)).collect();
+        let back: Vec<_> = outcome.comes_back.iter().map(|b| (b.table.clone(), b.column.clone(), b.rows)).collect();
+        (statements, aside, back)
+    };
+    let text = |text: &str| text.to_owned();
+    let expected = (
+        vec![
+            ("drop_table", text("new"), Some(text("3 rows"))),
+            ("drop_column", text("users.mail"), Some(text("3 rows, 1 with a value in mail"))),
+            ("add_column", text("users.fax"), None),
+            ("create_table", text("old"), None),
+        ],
+        vec![(text("users"), 1), (text("new"), 3)],
+        vec![(text("users"), None, 1), (text("users"), Some(text("fax")), 1), (text("old"), None, 2)],
+    );
+    let dry_run = Options::from_json(r#"{"dry_run": true}"#).unwrap();
+    let dry = app.remy().rollback(None, &dry_run, Progress::none()).unwrap();
+    assert_eq!(listed(&dry), expected);
+    assert!(dry.statements.iter().all(|statement| statement.needs.is_none()), "nobody is asked for leave");
+    let done = app.rollback(None).unwrap();
+    assert_eq!((done.status.as_str(), listed(&done)), ("live", expected));
+    assert_eq!(app.ask("SELECT * FROM users"), "1|Ann|555\n2|Bob|\n3|Cy|");
+    assert!(done.log.iter().any(|line| line.message.starts_with("Goes: new (3 rows)")), "{:?}", done.log);
+}
+
+#[test]
+fn a_comment_of_a_rename_beside_what_has_no_rows_is_passed_over() {
+    let app = App::on("CREATE TABLE t (a, b); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1, 2);");
+    let schema = "CREATE TABLE t (a, b); -- @renamed from=i\nCREATE INDEX j ON t (a); /* @renamed from=w */ CREATE VIEW v AS SELECT a FROM t;";
+    app.publish(schema, "").unwrap();
+    assert_eq!(app.ask("SELECT group_concat(name) FROM sqlite_schema WHERE type IN ('index', 'view')"), "j,v");
+}
+
+#[test]
+fn what_is_renamed_takes_the_place_of_what_goes_with_that_name() {
+    for (from, to, renames, ask, expected) in [
+        (
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1, 'old', 'new'), (2, 'x', 'y');",
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE INDEX i ON t (a);",
+            "t.b=a",
+            "SELECT id, a FROM t ORDER BY a",
+            "1|new\n2|y",
+        ),
+        (
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b TEXT CHECK (b <> a)); INSERT INTO t VALUES (1, 'old', 'new');",
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);",
+            "t.b=a",
+            "SELECT id, a FROM t",
+            "1|new",
+        ),
+        (
+            "CREATE TABLE a (x); CREATE TABLE b (y); INSERT INTO a VALUES ('old'); INSERT INTO b VALUES ('new'); CREATE VIEW v AS SELECT y FROM b;",
+            "CREATE TABLE a (y); CREATE VIEW v AS SELECT y FROM a;",
+            "b=a",
+            "SELECT y FROM v",
+            "new",
+        ),
+    ] {
+        let app = App::on(from);
+        let published =
+            app.publish(to, &format!(r#"{{"renames": ["{renames}"]}}"#)).unwrap_or_else(|e| panic!("{to}: {e}"));
+        assert!(published.statements.iter().any(|s| s.loses.is_some()), "{:?}", published.statements);
+        assert_eq!(app.ask(&format!("{ask}; PRAGMA integrity_check")), format!("{expected}\nok"), "{to}");
+        // Told once more, it is done.
+        assert!(app.publish(to, &format!(r#"{{"renames": ["{renames}"]}}"#)).unwrap().statements.is_empty());
+    }
+    // A comment stays when its rename is done, and does not say which of the two is to go.
+    let app = App::on("CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2);");
+    app.refuses("ambiguous_rename", &["t.a", "t.b", "option renames"], |app| {
+        app.publish("CREATE TABLE t (a -- @renamed from=b\n);", "")
+    });
+}
+
+#[test]
+fn a_foreign_key_that_no_row_has_may_refer_to_what_is_not_unique() {
+    let app = App::on("CREATE TABLE parents (id INTEGER PRIMARY KEY, code TEXT); INSERT INTO parents VALUES (1, 'a');");
+    let schema = "CREATE TABLE parents (id INTEGER PRIMARY KEY, code TEXT); CREATE TABLE children (id INTEGER PRIMARY KEY, code TEXT REFERENCES parents (code));";
+    let published = app.publish(schema, "").unwrap();
+    assert!(
+        published.warnings.iter().any(|w| w.contains("children") && w.contains("UNIQUE")),
+        "{:?}",
+        published.warnings
+    );
+    // With a row it is as before.
+    let app = App::on(
+        "CREATE TABLE parents (id INTEGER PRIMARY KEY, code TEXT); CREATE TABLE children (id INTEGER PRIMARY KEY, code TEXT); INSERT INTO children VALUES (1, 'b');",
+    );
+    app.refuses("check_failed", &["neither a primary key nor UNIQUE"], |app| app.publish(schema, ""));
+}
+
+#[test]
+fn a_type_that_changes_no_value_needs_no_leave() {
+    let app = App::on(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, done BOOLEAN, n TEXT); INSERT INTO t VALUES (1, 1, 'x'), (2, 0, NULL), (3, NULL, 'y');",
+    );
+    let schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, done INTEGER, n BLOB);";
+    let rows = app.remy().diff(schema, &Options::default()).unwrap();
+    assert!(rows.iter().all(|row| row.needs.is_none() && row.loses.is_none()), "{rows:?}");
+    app.publish(schema, "").unwrap();
+    assert_eq!(app.ask("SELECT done, typeof(done), n FROM t"), "1|integer|x\n0|integer|\n|null|y");
+    app.refuses("lossy_change", &["t.done"], |app| app.publish(&schema.replace("done INTEGER", "done TEXT"), ""));
+}
+
+#[test]
+fn messages_name_a_renamed_table_as_it_is_now() {
+    let app = App::on(
+        "CREATE TABLE clients (id INTEGER PRIMARY KEY, age INTEGER, parent INTEGER); INSERT INTO clients VALUES (1, 5, 7), (2, 50, NULL);",
+    );
+    let renamed = r#"{"renames": ["clients=customers"]}"#;
+    for (to, code, words) in [
+        ("age INTEGER CHECK (age > 30), parent INTEGER", "ddl_failed", "add_constraint of clients failed"),
+        ("age INTEGER DEFAULT 1 CHECK (age > 30), parent INTEGER", "ddl_failed", "rebuild_table of clients failed"),
+        (
+            "age INTEGER, parent INTEGER REFERENCES customers (id)",
+            "check_failed",
+            "1 row of clients refer to rows of clients",
+        ),
+    ] {
+        let e = app.refuses(code, &[words], |app| {
+            app.publish(&format!("CREATE TABLE customers (id INTEGER PRIMARY KEY, {to});"), renamed)
+        });
+        assert!(!e.to_string().contains("customers"), "{e}");
+    }
+}
+
+#[test]
+fn where_a_column_stands_is_said_and_changes_nothing() {
+    let app = App::on("CREATE TABLE t (a, b, c); INSERT INTO t VALUES (1, 2, 3);");
+    let said = |schema: &str| app.publish(schema, "").unwrap().warnings.join("; ");
+    assert_eq!(said("CREATE TABLE t (a, b, c, d);"), "");
+    assert!(
+        said("CREATE TABLE t (a, between_, b, c, d);").contains("t.between_ is declared before b, and is added last")
+    );
+    let order = said("CREATE TABLE t (c, a, between_, b, d);");
+    assert!(order.contains("another order in live (a, b, c, d, between_)") && order.contains("migration"), "{order}");
+    assert_eq!(app.ask("SELECT * FROM t"), "1|2|3||");
+}
+
+#[test]
+fn leave_is_needed_by_each_row_that_takes_something_and_the_rename_that_fits_is_advised() {
+    let app = App::on(
+        "CREATE TABLE a (x, y); CREATE TABLE b (p INTEGER, q TEXT, r TEXT); CREATE TABLE empty (z);
+         INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (1, 2, 3);",
+    );
+    let schema = "CREATE TABLE d (k, l); CREATE TABLE c (p INTEGER, q TEXT, r TEXT);";
+    let rows = app.remy().diff(schema, &Options::default()).unwrap();
+    let needs: Vec<_> = rows.iter().filter(|row| row.needs == Some("drop")).map(|row| row.object.as_str()).collect();
+    assert_eq!(needs, ["a", "b"]);
+    app.refuses("ambiguous_rename", &["\"renames\":[\"b=c\"]"], |app| app.publish(schema, ""));
+
+    let app = App::on(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, fax TEXT, at REAL, kept); INSERT INTO t VALUES (1, '5', 2.5, 0);",
+    );
+    let schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, kept, made_at REAL, note INTEGER);";
+    let rows = app.remy().diff(schema, &Options::default()).unwrap();
+    let needs: Vec<_> = rows.iter().filter(|row| row.needs == Some("drop")).map(|row| row.object.as_str()).collect();
+    assert_eq!(needs, ["t.fax", "t.at"]);
+    app.refuses("ambiguous_rename", &["\"renames\":[\"t.at=made_at\"]"], |app| app.publish(schema, ""));
+}

@@ -17,7 +17,7 @@ const SCHEMA: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, 
 CREATE INDEX by_name ON users (name);";
 /// A rebuild, and a table more.
 const CHANGED: &str =
-    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT CHECK (name <> ''), body BLOB);
+    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT DEFAULT 'x' CHECK (name <> ''), body BLOB);
 CREATE INDEX by_name ON users (name); CREATE TABLE more (a);";
 const CONTENT: &str =
     "SELECT count(*), sum(id), sum(length(body)), hex(sha3(group_concat(id || name || hex(body)))) FROM users;";

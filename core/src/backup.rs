@@ -307,10 +307,10 @@ impl<'a> Copy<'a> {
         self.refill(clone, &|| within(pause, max_pause))?;
         let image = image(clone, other, self.live)?;
         let deadline = sqlite::Deadline::new(image, pause, max_pause);
-        match change(image, &self.conn) {
+        match change(image, &self.conn, None) {
             Err(_) if deadline.has_passed() => Err(exceeded(max_pause)),
             Err(e) => Err(e),
-            Ok(()) => Ok(Updated::Ready { ran_again: true }),
+            Ok(_) => Ok(Updated::Ready { ran_again: true }),
         }
     }
 
@@ -329,7 +329,7 @@ impl<'a> Copy<'a> {
         }
         let image = image(clone, other, self.live)?;
         let start = Moment::now();
-        change(image, &self.conn)?;
+        change(image, &self.conn, None)?;
         terms.took = start.elapsed();
         Ok(true)
     }

@@ -17,13 +17,23 @@ use crate::{
     switch::{Ended, Failure, Switch},
 };
 use rusqlite::Connection;
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 /// How often a verb begins with the schema anew because somebody else changes live's.
 pub(crate) const FRESH_STARTS: u32 = 3;
 
-/// Runs the change on the image's connection, in one transaction, committed. The second connection reads live.
-pub(crate) type Change<'a> = dyn FnMut(&Connection, &Connection) -> Result<()> + 'a;
+/// Runs the change on the image's connection, in one transaction, committed. The second connection reads live; the pages are those
+/// that others have committed since the change was run last, where that is known. Gives what it has looked at.
+pub(crate) type Change<'a> = dyn FnMut(&Connection, &Connection, Option<&BTreeSet<u32>>) -> Result<Looked> + 'a;
+
+/// What a change has looked at of all that it has to do with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// All of it: what it has not read does not matter to it.
+    AtAll,
+    /// Of some tables only at rows that others had written: any commit may matter to it.
+    AtSome,
+}
 
 /// One switch, from the clone to the catalog.
 pub(crate) struct Job<'a> {
@@ -178,6 +188,8 @@ impl<'a> Job<'a> {
                     cookie: terms.cookie,
                     rehearsed: terms.took,
                     rehearsed_on_clone: true,
+                    touched: BTreeSet::new(),
+                    looked: Looked::AtAll,
                     image: None,
                     room: &room,
                     options: self.options,

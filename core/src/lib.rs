@@ -34,6 +34,7 @@ mod catalog;
 mod clock;
 mod clone;
 mod columns;
+mod constrain;
 mod copy;
 mod debug;
 mod detach;
@@ -75,6 +76,7 @@ mod sqlite;
 mod store;
 mod strangers;
 mod switch;
+mod touched;
 #[cfg(feature = "typescript")]
 pub mod typescript;
 pub mod usable;
@@ -124,6 +126,17 @@ pub struct SetAside {
     pub rows: u64,
 }
 
+/// What a rollback brings back: rows that live has not, or has otherwise, or values of a column that live has not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ComesBack {
+    /// The table.
+    pub table: String,
+    /// The column whose values are counted; rows are, where there is none.
+    pub column: Option<String>,
+    /// How many.
+    pub rows: u64,
+}
+
 /// What a publish, stage, promote or rollback did.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
@@ -143,12 +156,14 @@ pub struct Outcome {
     pub dry_run: bool,
     /// Absent where nothing was switched.
     pub switch: Option<Switched>,
-    /// The plan.
+    /// The plan. Of a rollback, what would turn live's schema into the one that comes back, with what that takes away.
     pub statements: Vec<Statement>,
     /// What changed of the declared effects.
     pub effects: Vec<effects::Change>,
-    /// The rows that a rollback would take out of live; counted by a dry run only.
+    /// The rows that a rollback takes out of live, as they were when its clone was taken.
     pub set_aside: Vec<SetAside>,
+    /// What a rollback brings back.
+    pub comes_back: Vec<ComesBack>,
     /// What the caller should know.
     pub warnings: Vec<String>,
     /// The build log.

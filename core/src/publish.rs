@@ -6,7 +6,7 @@ use crate::{
     columns,
     effects::{self, Effects},
     error::{Context, Error, Result},
-    job::{FRESH_STARTS, Image, Job, Taken, Terms},
+    job::{FRESH_STARTS, Image, Job, Looked, Taken, Terms},
     live::Live,
     log::Log,
     marker::{self, Marker},
@@ -323,7 +323,9 @@ fn run(
             done = Some((rehearsed, None));
             break;
         }
-        let mut change = |image: &Connection, _: &Connection| rehearse_again(&job, image, &rehearsed, declaration);
+        let mut change = |image: &Connection, _: &Connection, pages: Option<&BTreeSet<u32>>| {
+            rehearse_again(&job, image, &rehearsed, declaration, pages)
+        };
         let switched = job.switch(&mut taken, Image::Clone, rehearsed.terms, &mut change)?;
         if let Some(switched) = switched {
             done = Some((rehearsed, Some(switched)));
@@ -372,6 +374,7 @@ fn run(
         statements: rehearsed.statements,
         effects: rehearsed.effects,
         set_aside: Vec::new(),
+        comes_back: Vec::new(),
         warnings: rehearsed.warnings,
         log: log.lines(),
         total_ms: clock::ms(start.elapsed()),
@@ -466,15 +469,15 @@ fn rehearse_once(
     let has_migrated = !migrated.is_empty();
     let all = migrated.into_iter().map(|m| m.statement).chain(plan.statements.iter().cloned());
     let statements = (1..).zip(all).map(|(ord, statement)| Statement { ord, ..statement }).collect();
-    let (rows, strings) = log.step(
+    let (rows, strings, more) = log.step(
         "check",
         || {
-            rehearse::check_schema(conn, &plan, &declared, options)?;
+            let more = rehearse::check_schema(conn, &plan, &declared, options)?;
             let rows = Rows::check(conn, plan.changed.iter().map(String::as_str))?;
             if let Some(before) = before {
                 rows.refuse(before, &plan.renamed)?;
             }
-            Ok((rows, usable::still_usable(conn, &usable, &plan.renamed)?))
+            Ok((rows, usable::still_usable(conn, &usable, &plan.renamed)?, more))
         },
         |_| "Checked foreign keys, the schema, the rows of changed tables, views and triggers; not the pages of other tables, which verify reads".into(),
     )?;
@@ -484,6 +487,7 @@ fn rehearse_once(
         let old = |now: &String| plan.renamed.iter().find(|(_, to)| to.eq_ignore_ascii_case(now)).map(|(from, _)| from);
         return Ok(Tried::Doubtful(doubtful.iter().map(|now| old(now).unwrap_or(now).clone()).collect()));
     }
+    warnings.extend(more);
     let fingerprint = rehearse::fingerprint(conn)?;
     conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
     warnings.extend(strings.into_iter().chain(rows.warnings()));
@@ -506,12 +510,20 @@ fn rehearse_once(
 }
 
 /// Runs the same statements again, on a clone that has caught up.
-fn rehearse_again(job: &Job<'_>, conn: &Connection, rehearsed: &Rehearsed, declaration: &Declaration) -> Result<()> {
+fn rehearse_again(
+    job: &Job<'_>,
+    conn: &Connection,
+    rehearsed: &Rehearsed,
+    declaration: &Declaration,
+    pages: Option<&BTreeSet<u32>>,
+) -> Result<Looked> {
     rehearse::prepare(conn, job.options)?;
     conn.execute_batch("BEGIN").context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
     let before = rehearsed.migrated.then(|| rehearse::violations(conn)).transpose()?;
     rehearse::migrations(conn, &declaration.migrations, &mut |_, _| {})?;
-    rehearse::ask_again(conn, &rehearsed.plan, job.options)?;
+    // A migration may have written any row.
+    let pages = pages.filter(|_| !rehearsed.migrated);
+    let looked = rehearse::ask_again(conn, &rehearsed.plan, job.options, pages)?;
     columns::ensure(conn, &rehearsed.schema)?;
     rehearse::apply_again(conn, &rehearsed.plan)?;
     columns::write(conn, declaration.declared.app.as_ref())?;
@@ -525,7 +537,8 @@ fn rehearse_again(job: &Job<'_>, conn: &Connection, rehearsed: &Rehearsed, decla
         return Err(Error::check_failed("the plan gave another schema than when it was rehearsed")
             .hint("A migration that depends on data may do that: publish again"));
     }
-    conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))
+    conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
+    Ok(looked)
 }
 
 pub(crate) fn write_effects(conn: &Connection, effects: &Effects, marker: &Marker) -> Result<()> {
@@ -611,7 +624,10 @@ fn plan_on(
     warnings.extend(named.map_err(|e| e.state("Nothing was changed"))?);
     if declared.app.is_some() {
         warnings.extend(plan.of_app());
+    } else if plan.is_empty() {
+        warnings.extend(schema::plan::other_order(&current, &declared.schema));
     }
+    warnings.append(&mut plan.warnings);
     // A comment stays when its rename is done, and one of a version that this database never had is no mistake. But it
     // may also be a slip of the pen.
     for rename in declared.renames.iter().filter(|rename| rename.comment) {

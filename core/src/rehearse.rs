@@ -2,16 +2,19 @@
 //!
 //! Everything works on any plain connection. But for [`prepare`], all of it runs inside a transaction of the caller's.
 use crate::{
+    constrain,
     error::{Context, Error, Result, sqlite_message},
+    job::Looked,
     options::{Allow, Options},
     quote::{ident, literal, told},
     rows::Rows,
     schema::{
         self, Declared, diff,
-        plan::{Plan, Question, Statement, Violations},
+        plan::{Group, Plan, Question, Statement, Violations},
     },
     sqlite,
     strangers::{self, Stranger},
+    touched,
 };
 use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
@@ -127,17 +130,32 @@ pub fn measure(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<
 }
 
 /// Asks the rows again, before a second run of the plan: what others have written since may need leave that nobody has given.
-pub fn ask_again(conn: &Connection, plan: &Plan, options: &Options) -> Result<()> {
+/// `pages`: those that they have written since the rows were asked last, where that is known.
+pub(crate) fn ask_again(
+    conn: &Connection,
+    plan: &Plan,
+    options: &Options,
+    pages: Option<&BTreeSet<u32>>,
+) -> Result<Looked> {
+    let asks_rows =
+        |(_, question): &(usize, Question)| matches!(question, Question::Nulls { .. } | Question::Check { .. });
+    let rows = match pages.filter(|_| plan.questions.iter().any(asks_rows)) {
+        Some(pages) => touched::rowids(conn, pages)?,
+        None => None,
+    };
     for (_, question) in &plan.questions {
-        // These only count, whatever it takes.
-        if matches!(question, Question::Rows { .. } | Question::Values { .. }) {
-            continue;
-        }
-        if let Some(refusal) = ask(conn, question, options)?.refusal {
+        let refusal = match question {
+            // These only count, whatever it takes.
+            Question::Rows { .. } | Question::Values { .. } => None,
+            // Nothing that they find is refused.
+            Question::Columns { .. } | Question::Tables { .. } if options.allow.contains(&Allow::Drop) => None,
+            question => ask(conn, question, options, rows.as_ref())?.refusal,
+        };
+        if let Some(refusal) = refusal {
             return Err(refusal);
         }
     }
-    Ok(())
+    Ok(if rows.is_some() { Looked::AtSome } else { Looked::AtAll })
 }
 
 /// As [`measure`], but gives what it would refuse.
@@ -147,7 +165,18 @@ pub fn survey(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<V
     }
     let mut refusals = Vec::new();
     for (at, question) in plan.questions.clone() {
-        let answer = ask(conn, &question, options)?;
+        let mut answer = ask(conn, &question, options, None)?;
+        if answer.needed_at.is_empty() {
+            answer.needed_at.push(at);
+        }
+        for at in answer.needed_at {
+            let Some(statement) = plan.statements.get_mut(at) else { continue };
+            // What is harder to get leave for stands first.
+            let rank = |needs: Option<&str>| ["drop", "type_change", "lossy"].iter().position(|n| Some(*n) == needs);
+            if rank(answer.needs) > rank(statement.needs) {
+                statement.needs = answer.needs;
+            }
+        }
         let Some(statement) = plan.statements.get_mut(at) else { continue };
         if let Some(loses) = answer.loses {
             statement.loses = Some(match statement.loses.take() {
@@ -155,17 +184,13 @@ pub fn survey(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<V
                 None => loses,
             });
         }
-        // What is harder to get leave for stands first.
-        let rank = |needs: Option<&str>| ["drop", "type_change", "lossy"].iter().position(|n| Some(*n) == needs);
-        if rank(answer.needs) > rank(statement.needs) {
-            statement.needs = answer.needs;
-        }
         refusals.extend(answer.refusal);
     }
     if options.allow.contains(&Allow::Lossy) {
         for statement in &mut plan.statements {
             if let Some(filling) = statement.filling.take() {
                 statement.sql = filling;
+                statement.fills = true;
             }
         }
     }
@@ -209,6 +234,8 @@ pub(crate) fn rewritten_bytes(conn: &Connection, plan: &Plan) -> Result<u64> {
 struct Answer {
     loses: Option<String>,
     needs: Option<&'static str>,
+    /// The statements that need it: that of the question, where there are no others.
+    needed_at: Vec<usize>,
     refusal: Option<Error>,
 }
 
@@ -222,7 +249,26 @@ fn things(n: u64, what: &str) -> String {
 
 const UNTOUCHED: &str = "Nothing was changed";
 
-fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answer> {
+/// Counts the rows for which `condition` holds, of all or of `rows` alone.
+fn failing(
+    conn: &Connection,
+    from: &str,
+    condition: &str,
+    rowid: Option<&str>,
+    rows: Option<&BTreeSet<i64>>,
+) -> rusqlite::Result<u64> {
+    let sql = format!("SELECT count(*) FROM {from} WHERE ({condition})");
+    let Some((rowid, rows)) = rowid.zip(rows) else { return count(conn, &sql) };
+    let mut one = conn.prepare(&format!("{sql} AND {rowid} = ?1"))?;
+    let mut found = 0;
+    for row in rows {
+        found += one.query_row([row], |row| row.get::<_, i64>(0))?.unsigned_abs();
+    }
+    Ok(found)
+}
+
+/// Of the questions that one row answers by itself, `rows` alone are asked, where they are given.
+fn ask(conn: &Connection, question: &Question, options: &Options, only: Option<&BTreeSet<i64>>) -> Result<Answer> {
     let number = |sql: &str, table: &str| count(conn, sql).context(|| format!("counting the rows of {table}"));
     let rows = |table: &str| number(&format!("SELECT count(*) FROM {}", ident(table)), table);
     let values =
@@ -246,6 +292,9 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
                 return Ok(answer);
             }
             let (changed, lost) = retype(conn, table, column, *affinities)?;
+            if changed == 0 {
+                return Ok(answer);
+            }
             let (from, to) = (named_type(from), named_type(to));
             let back = match lost {
                 0 => "which can be converted back".to_owned(),
@@ -254,7 +303,7 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
             let counts = format!("{} of {n}, {back}", things(changed, "value"));
             let leave = if lost > 0 { "lossy" } else { "type_change" };
             answer.needs = Some(leave);
-            answer.loses = (changed > 0).then(|| format!("{counts}: {column} from {from} to {to}"));
+            answer.loses = Some(format!("{counts}: {column} from {from} to {to}"));
             let allowed =
                 options.allow.contains(&Allow::Lossy) || (lost == 0 && options.allow.contains(&Allow::TypeChange));
             if !allowed {
@@ -303,8 +352,10 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
                 });
             }
         }
-        Question::Nulls { table, column, default } => {
-            let n = rows(table)? - values(table, column)?;
+        Question::Nulls { table, column, default, rowid } => {
+            let is_null = format!("{} IS NULL", ident(column));
+            let n = failing(conn, &ident(table), &is_null, *rowid, only)
+                .context(|| format!("counting the rows of {table}"))?;
             if n == 0 {
                 return Ok(answer);
             }
@@ -322,6 +373,28 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
                     Some(Error::check_failed(what).hint("Give it a DEFAULT, or fill it in with a migration"));
             }
             answer.refusal = answer.refusal.map(|e| e.object(format!("{table}.{column}")).state(UNTOUCHED));
+        }
+        Question::Check { table, new_name, named, expr, sql, rowid } => {
+            let from = format!("main.{} AS {}", ident(table), ident(new_name));
+            let n = failing(conn, &from, &format!("NOT ({expr})"), *rowid, only)
+                .map_err(|e| could_not_check(table, expr, sql, &e))?;
+            if n == 0 {
+                return Ok(answer);
+            }
+            // Of rows that others have just written it is not worth while to count all.
+            let of = if only.is_some() { String::new() } else { format!(" of {}", things(rows(table)?, "row")) };
+            let named = named.as_ref().unwrap_or(expr);
+            let error = Error::ddl_failed(format!(
+                "add_constraint of {table} failed: CHECK constraint failed: {named}: {n}{of} {} not pass",
+                if n == 1 { "does" } else { "do" }
+            ));
+            answer.refusal = Some(
+                error
+                    .object(table)
+                    .sql(sql)
+                    .state(UNTOUCHED)
+                    .hint("Correct the declared schema, or the rows that stand in its way"),
+            );
         }
         Question::Rowids { table, column } => {
             let c = ident(column);
@@ -350,64 +423,71 @@ fn ask(conn: &Connection, question: &Question, options: &Options) -> Result<Answ
         Question::Unique { table, object, columns, condition } => {
             answer.refusal = duplicates(conn, table, object, columns, condition.as_deref());
         }
-        Question::Columns { table, dropped, added } => {
-            let with_data = with_data(dropped, |column| values(table, column).map(|n| n > 0))?;
-            if !with_data.is_empty() {
-                answer.needs = Some("drop");
-                if !options.allow.contains(&Allow::Drop) {
-                    let (gone, come) = (with_data.join(", "), added.join(", "));
-                    let error = Error::ambiguous_rename(format!(
-                        "{table} loses {gone}, which {} values, and gains {come}",
-                        have(&with_data)
-                    ));
-                    let from = told(&with_data[0]);
-                    let hint = format!(
-                        "Say that it is a rename, with {} or a comment @renamed from={from} beside the column, \
-                         or that the drop is meant, with \"allow\":[\"drop\"]",
-                        renames(&format!("{}.{from}={}", told(table), told(&added[0])))
-                    );
-                    answer.refusal =
-                        Some(error.object(format!("{table}.{}", with_data[0])).state(UNTOUCHED).hint(hint));
-                }
+        Question::Columns { table, group } => {
+            let gone = with_data(group, &mut answer, |column| values(table, column).map(|n| n > 0))?;
+            let fit = group.fits.iter().find(|(from, _)| gone.contains(from));
+            if let Some((from, to)) = fit.filter(|_| !options.allow.contains(&Allow::Drop)) {
+                let error = Error::ambiguous_rename(format!(
+                    "{table} loses {}, which {} values, and gains {}",
+                    gone.join(", "),
+                    have(&gone),
+                    group.come.join(", ")
+                ));
+                let object = format!("{table}.{from}");
+                let from = told(from);
+                let hint = format!(
+                    "Say that it is a rename, with {} or a comment @renamed from={from} beside the column, \
+                     or that the drop is meant, with \"allow\":[\"drop\"]",
+                    renames(&format!("{}.{from}={}", told(table), told(to)))
+                );
+                answer.refusal = Some(error.object(object).state(UNTOUCHED).hint(hint));
             }
         }
-        Question::Tables { dropped, created, app } => {
-            let with_rows = with_data(dropped, |table| rows(table).map(|n| n > 0))?;
-            if !with_rows.is_empty() {
-                answer.needs = Some("drop");
-                if !options.allow.contains(&Allow::Drop) {
-                    let from = told(&with_rows[0]);
-                    let (whose, place) = if *app {
-                        ("app", format!("/** @renamed from={from} */ above the table's export"))
-                    } else {
-                        ("schema", format!("a comment @renamed from={from} before the table"))
-                    };
-                    let (gone, come) = (with_rows.join(", "), created.join(", "));
-                    let error = Error::ambiguous_rename(format!(
-                        "the {whose} loses {gone}, which {} rows, and gains {come}",
-                        have(&with_rows)
-                    ));
-                    let hint = format!(
-                        "Say that it is a rename, with {} or {place}, or that the drop is meant, with \"allow\":[\"drop\"]",
-                        renames(&format!("{from}={}", told(&created[0])))
-                    );
-                    answer.refusal = Some(error.object(&with_rows[0]).state(UNTOUCHED).hint(hint));
-                }
+        Question::Tables { group, app } => {
+            let gone = with_data(group, &mut answer, |table| rows(table).map(|n| n > 0))?;
+            let fit = group.fits.iter().find(|(from, _)| gone.contains(from));
+            if let Some((object, to)) = fit.filter(|_| !options.allow.contains(&Allow::Drop)) {
+                let from = told(object);
+                let (whose, place) = if *app {
+                    ("app", format!("/** @renamed from={from} */ above the table's export"))
+                } else {
+                    ("schema", format!("a comment @renamed from={from} before the table"))
+                };
+                let error = Error::ambiguous_rename(format!(
+                    "the {whose} loses {}, which {} rows, and gains {}",
+                    gone.join(", "),
+                    have(&gone),
+                    group.come.join(", ")
+                ));
+                let hint = format!(
+                    "Say that it is a rename, with {} or {place}, or that the drop is meant, with \"allow\":[\"drop\"]",
+                    renames(&format!("{from}={}", told(to)))
+                );
+                answer.refusal = Some(error.object(object).state(UNTOUCHED).hint(hint));
             }
         }
     }
     Ok(answer)
 }
 
+/// A CHECK that SQLite cannot ask the rows about: it calls what nobody has here, say.
+fn could_not_check(table: &str, expr: &str, sql: &str, e: &rusqlite::Error) -> Error {
+    let statement = Statement::new("add_constraint", table.to_owned(), sql.to_owned());
+    failed(&statement, table, e).state(UNTOUCHED).more(format!("CHECK ({expr})"))
+}
+
 fn have(names: &[String]) -> &'static str {
     if names.len() == 1 { "has" } else { "have" }
 }
 
-fn with_data(names: &[String], has: impl Fn(&str) -> Result<bool>) -> Result<Vec<String>> {
+/// What goes and has data, each of whose statements needs leave.
+fn with_data(group: &Group, answer: &mut Answer, has: impl Fn(&str) -> Result<bool>) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for name in names {
+    for (name, at) in &group.gone {
         if has(name)? {
             found.push(name.clone());
+            answer.needs = Some("drop");
+            answer.needed_at.push(*at);
         }
     }
     Ok(found)
@@ -478,16 +558,17 @@ pub fn apply_again(conn: &Connection, plan: &Plan) -> Result<()> {
 fn run(conn: &Connection, plan: &Plan, on: &mut dyn FnMut(&Statement, Duration), looks: bool) -> Result<()> {
     for statement in &plan.statements {
         let started = Instant::now();
-        let once = || match statement.follow_names {
-            true => following_names(conn, &statement.sql),
-            false => conn.execute_batch(&statement.sql),
+        let once = || match &statement.adds {
+            Some(added) => constrain::add(conn, added, statement.fills),
+            None if statement.follow_names => following_names(conn, &statement.sql),
+            None => conn.execute_batch(&statement.sql),
         };
         let outcome = match once() {
             Err(e) if statement.renames() && Stranger::behind(&e).is_some() => renaming(conn, once)?,
             outcome => outcome,
         };
         outcome.map_err(|e| {
-            let failed = failed(statement, &e);
+            let failed = failed(statement, &plan.now(&statement.object), &e);
             match looks.then(|| rows_that_fail(conn, statement, &e)).flatten() {
                 Some(rows) => failed.more(rows),
                 None => failed,
@@ -532,22 +613,23 @@ fn following_names(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     outcome
 }
 
-fn failed(statement: &Statement, e: &rusqlite::Error) -> Error {
+/// `object` is what the statement is about, by its name of now.
+fn failed(statement: &Statement, object: &str, e: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode as C;
     let mut why = sqlite_message(e);
     if let Some((temp, name)) = &statement.stands_for {
         why = why.replace(temp, name);
     }
-    let what = format!("{} of {} failed: {why}", statement.kind, statement.object);
+    let what = format!("{} of {object} failed: {why}", statement.kind);
     let error = match e.sqlite_error_code() {
         Some(C::DiskFull | C::SystemIoFailure | C::DatabaseBusy | C::OperationInterrupted | C::DatabaseCorrupt) => {
             return Err::<(), _>(rusqlite::Error::SqliteFailure(
                 e.sqlite_error().copied().unwrap_or(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR)),
                 Some(why),
             ))
-            .context(|| format!("{} of {}", statement.kind, statement.object))
+            .context(|| format!("{} of {object}", statement.kind))
             .expect_err("made of an error")
-            .object(&statement.object)
+            .object(object)
             .sql(&statement.sql)
             .state(ON_THE_CLONE);
         }
@@ -556,7 +638,7 @@ fn failed(statement: &Statement, e: &rusqlite::Error) -> Error {
             None => Error::ddl_failed(what).hint("Correct the declared schema, or the rows that stand in its way"),
         },
     };
-    error.object(&statement.object).sql(&statement.sql).state(ON_THE_CLONE)
+    error.object(object).sql(&statement.sql).state(ON_THE_CLONE)
 }
 
 /// Every table's foreign keys that do not hold. Give it to a plan made later, where something else changes rows before.
@@ -596,21 +678,32 @@ fn violations_of<'a>(conn: &Connection, tables: impl Iterator<Item = &'a str>) -
     Ok(found)
 }
 
-/// Fails where a foreign key does not hold that held before.
-fn compare_violations(conn: &Connection, plan: &Plan, before: Option<&Violations>, now: &Violations) -> Result<()> {
+/// Fails where a foreign key does not hold that held before. Gives what its caller should know.
+fn compare_violations(
+    conn: &Connection,
+    plan: &Plan,
+    before: Option<&Violations>,
+    now: &Violations,
+) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
     let empty = Violations::new();
     let name = |name: &String| plan.renamed.get(name).map_or_else(|| name.clone(), |name| name.to_ascii_lowercase());
     let before: Violations =
         before.unwrap_or(&empty).iter().map(|((child, parent), n)| ((name(child), name(parent)), *n)).collect();
     for (key @ (child, parent), n) in now {
         let held = before.get(key);
+        let named = plan.now(child);
         match (n, held) {
             (None, Some(None)) => {}
+            (None, _) if is_empty(conn, child)? => warnings.push(format!(
+                "a foreign key of {named} refers to columns that are neither a primary key nor UNIQUE: {named} is empty, and SQLite \
+                 takes no row for it where foreign_keys is on"
+            )),
             (None, _) => {
                 return Err(Error::check_failed(format!(
-                    "a foreign key of {child} refers to columns that are neither a primary key nor UNIQUE"
+                    "a foreign key of {named} refers to columns that are neither a primary key nor UNIQUE"
                 ))
-                .object(child)
+                .object(named)
                 .state(ON_THE_CLONE)
                 .hint("Declare them UNIQUE, or correct the REFERENCES"));
             }
@@ -621,16 +714,22 @@ fn compare_violations(conn: &Connection, plan: &Plan, before: Option<&Violations
                 let before = held.copied().flatten().unwrap_or(0);
                 let sample = sample(conn, child, parent);
                 return Err(Error::check_failed(format!(
-                    "{} of {child} refer to rows of {parent} that are not there (before: {before}){sample}",
-                    things(*n, "row")
+                    "{} of {named} refer to rows of {} that are not there (before: {before}){sample}",
+                    things(*n, "row"),
+                    plan.now(parent)
                 ))
-                .object(child)
+                .object(named)
                 .state(ON_THE_CLONE)
                 .hint("Correct or remove these rows, with a migration or before publishing"));
             }
         }
     }
-    Ok(())
+    Ok(warnings)
+}
+
+fn is_empty(conn: &Connection, table: &str) -> Result<bool> {
+    let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM main.{})", ident(table));
+    conn.query_row(&sql, [], |row| row.get(0)).context(|| format!("reading {table}"))
 }
 
 fn sample(conn: &Connection, child: &str, parent: &str) -> String {
@@ -649,14 +748,19 @@ pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Opti
     Rows::check(conn, plan.changed.iter().map(String::as_str))?.refuse(&Rows::default(), &plan.renamed)
 }
 
-/// As [`check`], without the rows.
-pub(crate) fn check_schema(conn: &Connection, plan: &Plan, declared: &Declared, options: &Options) -> Result<()> {
-    compare_violations(conn, plan, plan.violations.as_ref(), &violations(conn)?)?;
+/// As [`check`], without the rows. Gives what the caller should know.
+pub(crate) fn check_schema(
+    conn: &Connection,
+    plan: &Plan,
+    declared: &Declared,
+    options: &Options,
+) -> Result<Vec<String>> {
+    let warnings = compare_violations(conn, plan, plan.violations.as_ref(), &violations(conn)?)?;
     let mut now = schema::current(conn, declared, options)?;
     now.leave_claimed(&declared.schema, &[]);
     let left = diff::diff(&now, &declared.schema, &[])?;
     match left.first() {
-        None => Ok(()),
+        None => Ok(warnings),
         Some(first) => Err(Error::check_failed(format!("the changed schema is not the declared one: {first:?}"))
             .state(ON_THE_CLONE)
             .hint("This is a mistake of remy's; please report it with both schemas")),
@@ -670,7 +774,7 @@ pub fn recheck(conn: &Connection, plan: &Plan, before: Option<&Violations>) -> R
         Some(_) => violations(conn)?,
         None => violations_of(conn, plan.foreign_keys.iter().map(String::as_str))?,
     };
-    compare_violations(conn, plan, before.or(plan.violations.as_ref()), &now)
+    compare_violations(conn, plan, before.or(plan.violations.as_ref()), &now).map(drop)
 }
 
 /// A hash of the schema, statement by statement: equal after a second run of the same plan on the same schema.

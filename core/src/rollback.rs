@@ -7,7 +7,7 @@ use crate::{
     copy,
     effects::{self, Effects},
     error::{Context, Error, Result},
-    job::{FRESH_STARTS, Image, Job, Taken, Terms},
+    job::{FRESH_STARTS, Image, Job, Looked, Taken, Terms},
     live::Live,
     log::Log,
     options::Options,
@@ -19,7 +19,7 @@ use crate::{
     store::human,
 };
 use rusqlite::{Connection, OptionalExtension};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// Makes a staged or kept release live.
 pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
@@ -188,17 +188,20 @@ fn run(
         },
         |_| format!("Copied {} [{}]", snapshot.path, human(snapshot.bytes)),
     )?;
-    let mut change = |image: &Connection, live: &Connection| bring_up_to_date(&job, image, live);
+    let mut change = |image: &Connection, live: &Connection, _: Option<&BTreeSet<u32>>| {
+        bring_up_to_date(&job, image, live).map(|()| Looked::AtAll)
+    };
     let mut effects = None;
     let mut switched = None;
-    let (mut set_aside, mut not_counted) = (Vec::new(), Vec::new());
+    let mut difference = aside::Difference::default();
     for attempt in 1..=FRESH_STARTS {
         image.discard()?;
         job.is_still_the_same(taken.pair.open(live)?)?;
-        if options.dry_run {
+        {
             let clone = taken.pair.open(live)?;
             rehearse::prepare(clone, options)?;
-            (set_aside, not_counted) = aside::count(clone, &begun.store.path(&snapshot.path), &options.extensions)?;
+            let compare = || aside::compare(clone, &begun.store.path(&snapshot.path), &options.extensions);
+            difference = log.step("rehearse", compare, told)?;
         }
         let cookie = same_shape(&mut taken, &mut image, live, from.release)?;
         let page_size = taken.page_size(live)?;
@@ -211,7 +214,7 @@ fn run(
             let rehearsing = Moment::now();
             let pair = image.open(live)?;
             effects = Some((old, effects::read(pair)?));
-            change(pair, &conn)?;
+            change(pair, &conn, None)?;
             Terms { cookie, took: rehearsing.elapsed() }
         };
         log.note("rehearse", format!("{} pages differ from live", differs.len()));
@@ -237,7 +240,7 @@ fn run(
     }
     let (old, new) = effects.unwrap_or_else(|| (Effects::default(), Effects::default()));
     let mut warnings = effects::warnings(&old, &new);
-    warnings.extend(not_counted);
+    warnings.extend(difference.warnings);
     for warning in &warnings {
         log.warn("switch", warning.clone());
     }
@@ -250,13 +253,38 @@ fn run(
         commit: options.commit.clone(),
         dry_run: options.dry_run,
         switch: switched,
-        statements: Vec::new(),
+        statements: difference.statements,
         effects: effects::diff(&old, &new),
-        set_aside,
+        set_aside: difference.set_aside,
+        comes_back: difference.comes_back,
         warnings,
         log: log.lines(),
         total_ms: clock::ms(start.elapsed()),
     })
+}
+
+/// What a rollback takes away and brings back, in a line.
+fn told(difference: &aside::Difference) -> String {
+    let mut parts: Vec<String> = difference
+        .statements
+        .iter()
+        .filter_map(|statement| statement.loses.as_ref().map(|loses| format!("{} ({loses})", statement.object)))
+        .collect();
+    // A table that goes has said so.
+    let goes = |table: &str| difference.statements.iter().any(|s| s.kind == "drop_table" && s.object == table);
+    let stays = difference.set_aside.iter().filter(|aside| !goes(&aside.table));
+    parts.extend(stays.map(|aside| format!("rows of {}: {}", aside.table, aside.rows)));
+    let goes = if parts.is_empty() {
+        "Nothing that is in live goes".to_owned()
+    } else {
+        format!("Goes: {}", parts.join(", "))
+    };
+    let back = difference.comes_back.iter().map(|back| match &back.column {
+        Some(column) => format!("values of {}.{column}: {}", back.table, back.rows),
+        None => format!("rows of {}: {}", back.table, back.rows),
+    });
+    let back: Vec<String> = back.collect();
+    if back.is_empty() { goes } else { format!("{goes}; comes back: {}", back.join(", ")) }
 }
 
 /// The snapshot itself stays as it is: what goes live is a copy, as the main file of a pair.

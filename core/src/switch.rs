@@ -15,7 +15,7 @@ use crate::{
     clone::{Behind, Clone, Mark, Pin, Pinned},
     error::{Context, Error, Result},
     gather,
-    job::Change,
+    job::{Change, Looked},
     live::Live,
     log::Log,
     options::Options,
@@ -24,7 +24,7 @@ use crate::{
     sqlite::{self, Deadline, is_busy},
     store, wal,
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// A round that leaves no more pages than this is the last one.
 const FEW_PAGES: usize = 64;
@@ -55,6 +55,10 @@ pub(crate) struct Switch<'a> {
     pub(crate) rehearsed: Duration,
     /// Whether the pair holds the change, as it would be made on what the clone is now.
     pub(crate) rehearsed_on_clone: bool,
+    /// The pages that others have committed since the change was run last.
+    pub(crate) touched: BTreeSet<u32>,
+    /// What the change has looked at when it was run last.
+    pub(crate) looked: Looked,
     /// The image, as long as the pair holds the change: made before the lock, and looked at under it.
     pub(crate) image: Option<Image>,
     /// Refuses to write so many bytes where they would leave too little free.
@@ -210,6 +214,7 @@ impl Switch<'_> {
             self.clone.put_into_wal_mode()?;
         }
         let n = changed.len();
+        self.touched.extend(&changed);
         if let Some(differs) = &mut self.differs {
             differs.extend(changed);
             differs.sort_unstable();
@@ -233,6 +238,7 @@ impl Switch<'_> {
         // How many pages there are stands in page 1, too, which every change reads; but an image of another length than live's
         // would be malformed, so that it is looked at by itself.
         self.rehearsed_on_clone
+            && self.looked == Looked::AtAll
             && self.differs.is_none()
             && before == after
             && committed.all(|page| !self.pair.has_read(page, self.clone.page_size))
@@ -240,7 +246,8 @@ impl Switch<'_> {
 
     fn run_again(&mut self, change: &mut Change<'_>, reader: &Pin<'_>) -> Result<()> {
         let start = Moment::now();
-        change(self.pair.open(self.live)?, reader.conn())?;
+        self.looked = change(self.pair.open(self.live)?, reader.conn(), Some(&self.touched))?;
+        self.touched.clear();
         self.rehearsed = start.elapsed();
         self.rehearsed_on_clone = true;
         Ok(())
@@ -330,7 +337,7 @@ impl Switch<'_> {
                         if !self.rehearsed_on_clone {
                             let conn = self.pair.open(live)?;
                             let deadline = Deadline::new(conn, pause, max_pause);
-                            if let Err(e) = change(conn, reader.conn()) {
+                            if let Err(e) = change(conn, reader.conn(), Some(&self.touched)) {
                                 return Err(if deadline.has_passed() { exceeded(max_pause).into() } else { e.into() });
                             }
                             self.rehearsed_on_clone = true;

@@ -310,10 +310,30 @@ export class App extends EventEmitter {
       const release = ({ dir, commit, dirty, effects, lines }) => {
         return run(join(dir, 'source', MANIFEST), { artifacts: dir, effects, commit: described({ commit, dirty }), build: lines.map(step) });
       };
+      if (from.kind === 'app') await this.#foreseen(from.path, options);
       if (from.kind === 'app') return this.#built(from.path, { ...options, onLine, record: !options.dry_run, create }, release);
       const built = await unpack(from.path);
       return release(built).finally(() => clear(built.dir));
     }).finally(() => dismiss(this.#remy));
+  }
+
+  /**
+   * Refuses before a build what nobody has given leave for, as live's rows have it: an install and a build take longer, and would
+   * end in a release that failed. What else is wrong the build says better, with its place.
+   * @param {string} root
+   * @param {PublishOptions} options
+   */
+  async #foreseen(root, { commit, allow = [], renames, ignore, extensions, signal }) {
+    // What another commit declares is not here to be read.
+    if (commit !== undefined || !existsSync(this.path)) return;
+    const path = join(root, MANIFEST);
+    const asked = { allow, renames, ignore, extensions, signal };
+    const rows = await this.#remy.diff(path, asked).catch(() => []);
+    signal?.throwIfAborted();
+    if (rows.every(({ needs }) => needs === null || allow.includes(needs) || (needs === 'type_change' && allow.includes('lossy')))) return;
+    await this.#remy.publish(path, { ...asked, dry_run: true }).catch((error) => {
+      if (error.code === 'ambiguous_rename' || error.code === 'lossy_change') throw error;
+    });
   }
 
   /**

@@ -124,6 +124,7 @@ export interface Statement {
   ord: number;
   kind:
     | 'create_table' | 'drop_table' | 'rename_table' | 'add_column' | 'drop_column' | 'rename_column' | 'rebuild_table'
+    | 'add_constraint' | 'drop_constraint' | 'set_not_null' | 'drop_not_null'
     | 'create_index' | 'drop_index' | 'create_view' | 'drop_view' | 'create_trigger' | 'drop_trigger' | 'migration'
     /** Of a changed effect, in a diff. */
     | `${'create' | 'update' | 'remove'}_${'role' | 'cron_job' | 'webhook' | 'email_route' | 'bot_command'}`;
@@ -188,8 +189,10 @@ export interface Outcome {
     id: string;
     change: 'create' | 'update' | 'remove';
   }[];
-  /** The rows that a rollback would take out of live; counted by a dry run only. */
+  /** The rows that a rollback takes out of live, as they were when its clone was taken. */
   set_aside: { table: string; rows: number }[];
+  /** What a rollback brings back: rows, or values of a column. */
+  comes_back: { table: string; column: string | null; rows: number }[];
   warnings: string[];
   log: Line[];
   total_ms: number;

@@ -276,6 +276,30 @@ test('status and releases say what an app was made from: the files, the commit, 
   assert.match(back, /^release +3, .*as release 1 was, since /m);
 });
 
+test('what nobody has given leave for is refused before a build, and leaves no failed release', async (t) => {
+  const { path, write, sql, ...shop } = workshop(t);
+  const remy = (/** @type {string[]} */ args) => shop.remy(args, { cwd: path('shop') });
+  await shop.remy(['init', 'shop']);
+  const table = (/** @type {string} */ name) => {
+    write(`shop/dist/methods/src/tables/${name}.ts`, `import { db } from '@mindstudio-ai/agent';\nexport const T = db.defineTable<{ note: string }>('${name}');\n`);
+    const manifest = JSON.parse(readFileSync(path('shop/mindstudio.json'), 'utf8'));
+    manifest.tables = [...(manifest.tables ?? []).filter((/** @type {any} */ { name }) => name !== 'first'), { name, path: `dist/methods/src/tables/${name}.ts`, export: 'T' }];
+    write('shop/mindstudio.json', JSON.stringify(manifest));
+  };
+  table('first');
+  assert.equal((await remy(['publish'])).status, 0);
+  await sql("INSERT INTO first (id, note) VALUES ('a', 'b')", 'shop/.remy/live.db');
+  table('second');
+  for (let i = 0; i < 2; i++) {
+    const { status, stderr } = await remy(['publish']);
+    assert.equal(status, 3);
+    assert.match(stderr, /ambiguous_rename: the app loses first/);
+    assert.doesNotMatch(stderr, /Staged|Installed|Compiled/);
+  }
+  assert.equal(JSON.parse((await remy(['releases', '--json'])).stdout).length, 1);
+  assert.equal((await remy(['publish', '--allow', 'drop'])).status, 0);
+});
+
 test('files and checkout: what a release was made from', async (t) => {
   const { remy, path, write, shell } = workshop(t);
   const n = 2;

@@ -125,6 +125,33 @@ test('detach asks', async (t) => {
   assert.equal(JSON.parse((await shop.remy(['status', '--json'])).stdout).release, null);
 });
 
+test('a rollback that takes something away asks on a terminal, and nowhere else', async (t) => {
+  const shop = workshop(t);
+  const release = async () => JSON.parse((await shop.remy(['status', '--json'])).stdout).release.release;
+  shop.write('schema.sql', SCHEMA);
+  await shop.remy(['publish', 'schema.sql']);
+  shop.write('schema.sql', `${SCHEMA} CREATE TABLE more (x);`);
+  await shop.remy(['publish', 'schema.sql']);
+  await shop.sql('INSERT INTO more VALUES (1), (2)', '.remy/live.db');
+  const answer = (text) => terminal(shop, 'remy rollback', { onStdout: (out, child) => out.includes('[y/N]') && child.stdin.write(text), input: undefined, open: true });
+  const no = await answer('\n');
+  assert.equal(no.status, 2);
+  assert.match(no.stdout, /drop table +more +2 rows/);
+  assert.match(no.stdout, /Bring back release 1\? What goes stays in the snapshot of release 2\. \[y\/N\]/);
+  assert.equal(await release(), 2);
+  const yes = await answer('y\n');
+  assert.equal(yes.status, 0);
+  assert.equal(await release(), 3);
+  // Nothing goes that is in live: nothing is asked.
+  assert.equal((await terminal(shop, 'remy rollback 2')).status, 0);
+  assert.equal((await terminal(shop, 'remy rollback 1 --yes')).status, 0);
+  // Without a terminal it is done, and says what went.
+  await shop.remy(['promote', '2']);
+  const { status, stdout } = await shop.remy(['rollback', '1']);
+  assert.equal(status, 0);
+  assert.match(stdout, /SET ASIDE +ROWS\nmore +2\n/);
+});
+
 test('Ctrl-C calls off: live is as it was, and nothing of it is left', async (t) => {
   const shop = workshop(t);
   const { remy, write, sql, path } = shop;

@@ -38,10 +38,21 @@ fn with_column_and_table() -> String {
     SCHEMA.replace("body BLOB", "body BLOB, note TEXT") + "CREATE TABLE invoices (id INTEGER PRIMARY KEY, total REAL);"
 }
 
-/// A CHECK more: SQLite has no ALTER for that.
-fn with_check() -> String {
-    SCHEMA.replace("quantity INTEGER NOT NULL", "quantity INTEGER NOT NULL CHECK (quantity > 0)")
+/// Another DEFAULT: SQLite has no ALTER for that.
+fn with_default() -> String {
+    SCHEMA.replace("quantity INTEGER NOT NULL", "quantity INTEGER NOT NULL DEFAULT 1")
 }
+
+/// What SQLite says without a rebuild: the constraint, how remy is told, and SQLite's own statement.
+const CONSTRAINTS: [(&str, &str, &str, &str); 2] = [
+    (
+        "ADD CHECK",
+        "name TEXT NOT NULL, body BLOB",
+        "name TEXT NOT NULL, body BLOB, CONSTRAINT named CHECK (name <> '')",
+        "ALTER TABLE items ADD CONSTRAINT named CHECK (name <> '')",
+    ),
+    ("SET NOT NULL", "body BLOB", "body BLOB NOT NULL", "ALTER TABLE items ALTER COLUMN body SET NOT NULL"),
+];
 
 fn main() -> Done {
     remy_core::engine::init();
@@ -106,6 +117,7 @@ fn at_size(dir: &Path, size: u64, publishes: usize, table: &mut Table) -> Done {
     bench.clones(table)?;
     bench.publishes(publishes, table)?;
     bench.rebuilds(publishes.min(10), table)?;
+    bench.constraints(publishes.min(10), table)?;
     bench.changes(publishes.min(10), table)?;
     bench.rollbacks(publishes.min(10), table)?;
     bench.memory(table)?;
@@ -183,7 +195,7 @@ impl Bench {
     fn rebuilds(&self, n: usize, table: &mut Table) -> Done {
         progress(&format!("{} MB: {n} rebuilds", self.size));
         let (app, mut place) = (Remy::open(&self.live)?, Shell::open(&self.place)?);
-        let schema = with_check();
+        let schema = with_default();
         let create = schema.lines().find(|line| line.contains("orders")).ok_or("no orders")?.replace("orders", "new");
         let by_hand = format!(
             "{create} INSERT INTO new SELECT * FROM orders; DROP TABLE orders; ALTER TABLE new RENAME TO orders;"
@@ -207,6 +219,43 @@ impl Bench {
         let row = |part: &str, value| Row::new(format!("rebuild of 50,000 rows: {part}"), value).of_size(self.size);
         table.add(row("pause", remy.pause.median()).against("in place", there.median()));
         table.add(row("pause, slowest", remy.pause.p99()).against("in place", there.p99()));
+        Ok(())
+    }
+
+    /// A constraint comes to the table that holds nearly all there is.
+    fn constraints(&self, n: usize, table: &mut Table) -> Done {
+        for (what, from, to, statement) in CONSTRAINTS {
+            progress(&format!("{} MB: {n} times {what}", self.size));
+            let app = Remy::open(&self.live)?;
+            let schema = SCHEMA.replace(from, to);
+            // Debian's shell has no such statement: the engine that remy embeds has.
+            let place = Connection::open(&self.place)?;
+            place.busy_timeout(Duration::from_secs(20))?;
+            let (mut remy, mut there) = (Times::default(), Sample::default());
+            for turn in 0..TURNS {
+                let turns = turn * n / TURNS..(turn + 1) * n / TURNS;
+                let writers = Writers::start(&self.live)?;
+                for _ in turns.clone() {
+                    let (outcome, slowest) = writers.slowest(|| publish(&app, &schema, ""))?;
+                    remy.add(&outcome, slowest);
+                    rollback(&app)?;
+                }
+                writers.stop()?;
+                let writers = Writers::start(&self.place)?;
+                for _ in turns {
+                    place.execute_batch("BEGIN IMMEDIATE")?;
+                    let start = Instant::now();
+                    place.execute_batch(statement)?;
+                    there.push(ms(start.elapsed()));
+                    place.execute_batch("ROLLBACK")?;
+                }
+                writers.stop()?;
+            }
+            let row = |part: &str, value| Row::new(format!("{what}: {part}"), value).of_size(self.size);
+            table.add(row("pause", remy.pause.median()).against("in place", there.median()).at_most(5.0));
+            table.add(row("pause, slowest", remy.pause.p99()).against("in place", there.p99()));
+            table.add(row("slowest INSERT", remy.slowest.median()));
+        }
         Ok(())
     }
 
@@ -287,7 +336,7 @@ impl Bench {
             Ok(Value { amount: kib / 1024.0, unit: "MiB" })
         };
         let row = |verb: &str, value| Row::new(format!("peak memory: {verb}"), value).of_size(self.size).at_most(64.0);
-        table.add(row("publish", driver("publish", &with_check())?));
+        table.add(row("publish", driver("publish", &with_default())?));
         table.add(row("rollback", driver("rollback", "")?));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What differs between two schemas, by meaning. Pure.
 use super::{
-    Column, Key, Schema, Table, VirtualTable,
+    Check, Column, Key, Schema, Table, VirtualTable,
     declared::Rename,
     lex::{self, Kind, Stands, Token},
     parse, witness,
@@ -68,10 +68,25 @@ pub struct TableChange {
     pub added: Vec<String>,
     /// Columns that go.
     pub dropped: Vec<String>,
-    /// Columns that stay and are defined otherwise, by their declared names.
+    /// Of these, what a renamed column takes the name of, and the name that it goes by until then: a plan's own.
+    pub(crate) away: Vec<(String, String)>,
+    /// Columns that stay and are defined otherwise, beyond their NOT NULL, by their declared names.
     pub altered: Vec<String>,
-    /// Constraints or options of the table differ, beyond those that come and go with a column.
+    /// Columns of which nothing but the NOT NULL differs, by their declared names.
+    pub required: Vec<String>,
+    /// CHECKs that go, but for those that go with a column.
+    pub checks_gone: Vec<Check>,
+    /// CHECKs that come, but for those that come with a column.
+    pub checks_come: Vec<Check>,
+    /// Other constraints, or options of the table, differ, beyond those that come and go with a column.
     pub constraints: bool,
+}
+
+impl TableChange {
+    /// What a column that goes is called when it does.
+    pub(crate) fn gone_as<'a>(&'a self, name: &'a str) -> &'a str {
+        self.away.iter().find(|(from, _)| same(from, name)).map_or(name, |(_, to)| to)
+    }
 }
 
 /// How a virtual table changes beside its name.
@@ -116,8 +131,17 @@ impl Names {
             let leaves = |r: &Rename| r.table.is_none() && same(&r.from, &rename.to);
             let frees = !rename.comment && renames.iter().any(leaves);
             let there = has_table(current, &rename.to) && !frees;
-            let applies = has_table(current, &rename.from);
-            if judge(rename, &rename.from, &rename.to, applies, there, has_table(declared, &rename.to))? {
+            let found = Found {
+                applies: has_table(current, &rename.from),
+                there,
+                room: true,
+                declares: has_table(declared, &rename.to),
+                keeps: has_table(declared, &rename.from),
+            };
+            if judge(rename, &rename.from, &rename.to, found)? {
+                if there {
+                    names.tables.insert(rename.to.to_ascii_lowercase(), gone(&rename.to));
+                }
                 if rename.comment && has_table(declared, &rename.from) && !renames.iter().any(|r| becomes(r, rename)) {
                     return Err(stays(&rename.from, &rename.to));
                 }
@@ -137,10 +161,14 @@ impl Names {
             let frees = !rename.comment && renames.iter().any(leaves);
             let applies = has(&rename.from);
             let there = has(&rename.to) && !frees && !same(&rename.to, &rename.from);
-            let declares = will(&rename.to);
+            let room = current.table(&old).is_some();
+            let found = Found { applies, there, room, declares: will(&rename.to), keeps: will(&rename.from) };
             let (from, to) = (format!("{told}.{}", rename.from), format!("{told}.{}", rename.to));
-            if judge(rename, &from, &to, applies, there, declares)? {
-                if rename.comment && will(&rename.from) && !renames.iter().any(|r| becomes(r, rename)) {
+            if judge(rename, &from, &to, found)? {
+                if there {
+                    names.columns.insert((old.clone(), rename.to.to_ascii_lowercase()), gone(&rename.to));
+                }
+                if rename.comment && found.keeps && !renames.iter().any(|r| becomes(r, rename)) {
                     return Err(stays(&from, &to));
                 }
                 let before = names.columns.insert((old, rename.from.to_ascii_lowercase()), rename.to.clone());
@@ -186,22 +214,53 @@ fn same(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)
 }
 
-/// Whether a rename is to be done; an error where it can neither be done nor has been.
-fn judge(rename: &Rename, from: &str, to: &str, applies: bool, there: bool, declares: bool) -> Result<bool> {
+/// What nobody declares: the name of what goes to make room for another.
+fn gone(name: &str) -> String {
+    format!("\0{name}")
+}
+
+/// What there is of a rename's two names.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// The old one is there.
+    applies: bool,
+    /// The new one is there, and no other rename takes it away.
+    there: bool,
+    /// What has the new one can go: a virtual table's columns cannot.
+    room: bool,
+    /// The new one is declared.
+    declares: bool,
+    /// The old one is declared as well.
+    keeps: bool,
+}
+
+/// Whether a rename is to be done; an error where it can neither be done nor has been. What has the new name makes room, where
+/// that is told.
+fn judge(rename: &Rename, from: &str, to: &str, found: Found) -> Result<bool> {
     let wrong = |why: String| {
         Err(Error::invalid_argument(format!("the rename of {from} to {to} cannot be done: {why}"))
             .object(from)
             .state("Nothing was changed")
             .hint("Correct the rename, or leave it out"))
     };
-    match (applies, there) {
+    match (found.applies, found.there) {
         // Done already, or told of a database that never had the old name.
-        (false, _) if there || rename.comment => Ok(false),
+        (false, _) if found.there || rename.comment => Ok(false),
         (false, _) => wrong(format!("there is neither {from} nor {to}")),
-        (true, _) if !declares => wrong(format!("the declared schema has no {to}")),
+        (true, _) if !found.declares => wrong(format!("the declared schema has no {to}")),
+        // A comment stays when its rename is done: it does not say which of the two goes.
+        (true, true) if rename.comment && !found.keeps => {
+            Err(Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and both are there"))
+                .object(from)
+                .state("Nothing was changed")
+                .hint(format!(
+                    "Where {from} is to take the place of {to}, tell it by the option renames; where {to} stays as it is and {from} \
+                     goes, take out the comment"
+                )))
+        }
         (true, true) if rename.comment => Ok(false),
-        (true, true) => wrong(format!("{to} is there already")),
-        (true, false) => Ok(true),
+        (true, true) if !found.room => wrong(format!("{to} is there already")),
+        (true, _) => Ok(true),
     }
 }
 
@@ -381,6 +440,8 @@ fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, n
                 }
                 if column_meaning(column, old, Some(names)) != column_meaning(declared, new, None) {
                     change.altered.push(declared.name.clone());
+                } else if column.not_null != declared.not_null {
+                    change.required.push(declared.name.clone());
                 }
             }
         }
@@ -389,12 +450,52 @@ fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, n
     change.added = added.map(|column| column.name.clone()).collect();
     // A column changed, or a constraint may have: then both statements are read a second time.
     let doubted = || old.sql != new.sql && !(witness::agrees(old) && witness::agrees(new));
-    change.constraints = if old.opaque || new.opaque || doubted() {
-        opaque_meaning(old) != opaque_meaning(new)
-    } else {
-        constraints(current, old, &change.dropped, Some(names)) != constraints(declared, new, &change.added, None)
-    };
+    if old.opaque || new.opaque || doubted() {
+        change.constraints = opaque_meaning(old) != opaque_meaning(new);
+        return change;
+    }
+    change.constraints =
+        constraints(current, old, &change.dropped, Some(names)) != constraints(declared, new, &change.added, None);
+    let mut gone = checks(old, &change.dropped, Some(names));
+    for (meaning, check) in checks(new, &change.added, None) {
+        match gone.iter().position(|(before, _)| *before == meaning) {
+            Some(at) => drop(gone.remove(at)),
+            None => change.checks_come.push(check.clone()),
+        }
+    }
+    change.checks_gone = gone.into_iter().map(|(_, check)| check.clone()).collect();
     change
+}
+
+/// Whether two tables are one by what stands in their statements, as far as CHECKs and columns go, in any order; of keys, how many
+/// there are.
+pub(super) fn agree(a: &Table, b: &Table) -> bool {
+    let columns = |table: &Table| -> BTreeMap<String, (ColumnMeaning, Option<String>)> {
+        let meaning = |column: &Column| (column_meaning(column, table, None), column.not_null.clone());
+        table.columns.iter().map(|column| (column.name.to_ascii_lowercase(), meaning(column))).collect()
+    };
+    let told = |table: &Table| -> Vec<String> {
+        let mut all: Vec<_> = checks(table, &[], None).into_iter().map(|(meaning, _)| meaning).collect();
+        all.sort();
+        all
+    };
+    let keys = |t: &Table| {
+        let kinds = (t.without_rowid, t.strict, t.autoincrement, t.opaque);
+        (t.primary_key.is_some(), t.uniques.len(), t.foreign_keys.len(), kinds)
+    };
+    keys(a) == keys(b) && told(a) == told(b) && columns(a) == columns(b)
+}
+
+/// What the CHECKs of a table say, but for those that stand with one of `without`.
+fn checks<'a>(table: &'a Table, without: &[String], names: Option<&Names>) -> Vec<(String, &'a Check)> {
+    let left_out = |name: &str| without.iter().any(|w| w.eq_ignore_ascii_case(name));
+    let checks = table.checks.iter().filter(|check| !check.column.as_deref().is_some_and(left_out));
+    checks.map(|check| (format!("{} {}", label(&check.name), expression(&check.expr, table, names)), check)).collect()
+}
+
+/// A constraint's name, by meaning.
+fn label(name: &Option<String>) -> String {
+    name.as_deref().unwrap_or_default().to_ascii_lowercase()
 }
 
 fn opaque_meaning(table: &Table) -> String {
@@ -424,12 +525,12 @@ fn expression(sql: &str, table: &Table, names: Option<&Names>) -> String {
     lex::meaning(lex::without_parens(&tokens), &|token| stands_for(token, table, names))
 }
 
-type ColumnMeaning = (String, Option<String>, Option<String>, String, Option<(String, bool)>);
+pub(super) type ColumnMeaning = (String, Option<String>, String, Option<(String, bool)>);
 
-fn column_meaning(column: &Column, table: &Table, names: Option<&Names>) -> ColumnMeaning {
+/// What a column's definition says, but for its NOT NULL.
+pub(super) fn column_meaning(column: &Column, table: &Table, names: Option<&Names>) -> ColumnMeaning {
     (
         lex::meaning_of(&column.declared_type),
-        column.not_null.clone(),
         column.default.as_deref().and_then(default_meaning),
         collation(column),
         column.generated.as_ref().map(|g| (expression(&g.expr, table, names), g.stored)),
@@ -463,11 +564,10 @@ pub(super) fn default_expression(sql: &str) -> String {
     }
 }
 
-/// Everything that a table says beside its columns, but what stands with one of `without`.
+/// Everything that a table says beside its columns and CHECKs, but what stands with one of `without`.
 fn constraints(schema: &Schema, table: &Table, without: &[String], names: Option<&Names>) -> Vec<String> {
     let column = |name: &str| names.map_or(name, |names| names.column(&table.name, name)).to_ascii_lowercase();
     let left_out = |name: &str| without.iter().any(|w| w.eq_ignore_ascii_case(name));
-    let label = |name: &Option<String>| name.as_deref().unwrap_or_default().to_ascii_lowercase();
     let key = |what: &str, key: &Key| {
         let single = key.columns.len() == 1;
         let columns: Vec<String> = key
@@ -487,8 +587,6 @@ fn constraints(schema: &Schema, table: &Table, without: &[String], names: Option
     let stands_with = |k: &Key| k.inline && k.columns.first().is_some_and(|c| left_out(&c.name));
     all.extend(table.primary_key.iter().filter(|k| !stands_with(k)).map(|k| key("primary", k)));
     all.extend(table.uniques.iter().filter(|k| !stands_with(k)).map(|k| key("unique", k)));
-    let checks = table.checks.iter().filter(|check| !check.column.as_deref().is_some_and(left_out));
-    all.extend(checks.map(|check| format!("check {} {}", label(&check.name), expression(&check.expr, table, names))));
     for key in table.foreign_keys.iter().filter(|key| !(key.inline && key.columns.iter().any(|c| left_out(c)))) {
         let columns: Vec<String> = key.columns.iter().map(|c| column(c)).collect();
         let primary = || schema.table(&key.parent).and_then(|parent| parent.primary_key.as_ref());

@@ -4,9 +4,11 @@
 //! ([`introspect`]). [`diff`](diff::diff) and [`plan`](plan::plan) are pure.
 pub mod app;
 mod cast;
+mod constraints;
 mod declared;
 pub mod diff;
 mod dump;
+mod fit;
 pub(crate) mod full_text;
 pub mod introspect;
 mod left_alone;
@@ -18,6 +20,7 @@ mod shadow;
 mod witness;
 
 pub use cast::Cast;
+pub(crate) use constraints::Added;
 pub(crate) use declared::read;
 pub use declared::{Declared, Rename, Source, declared};
 pub use left_alone::current;

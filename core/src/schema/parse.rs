@@ -450,7 +450,8 @@ pub(super) struct Renamed {
 
 /// The renames that `@renamed from=old` in comments of `sql` tell. `Err` holds the place of one that belongs to nothing.
 ///
-/// A comment belongs to the table or column that it stands before, or in, or behind on the same line.
+/// A comment belongs to the table or column that it stands before, or in, or behind on the same line. One of an index, a view or a
+/// trigger is passed over: these have no rows, and are made anew under any name.
 pub(super) fn renames(sql: &str) -> Result<Vec<Renamed>, usize> {
     let (tokens, comments) = tokens_and_comments(sql);
     let places = places(&tokens);
@@ -466,24 +467,42 @@ pub(super) fn renames(sql: &str) -> Result<Vec<Renamed>, usize> {
             !separates || (!lines_between(tokens[p].end(), comment.start) && closes_line)
         });
         let at = if behind { previous } else { Some(next) };
-        let place = at.and_then(|at| places.get(at).cloned().flatten());
-        let (table, column) = place.ok_or(comment.start)?;
-        found.push(Renamed { table, column, from });
+        match at.and_then(|at| places.get(at)) {
+            Some(Place::Of(table, column)) => {
+                found.push(Renamed { table: table.clone(), column: column.clone(), from });
+            }
+            Some(Place::WithoutRows) => {}
+            Some(Place::Nowhere) | None => return Err(comment.start),
+        }
     }
     Ok(found)
 }
 
-type Place = Option<(String, Option<String>)>;
+/// What a token is a part of.
+#[derive(Debug, Clone)]
+enum Place {
+    Nowhere,
+    /// The statement of an index, a view or a trigger.
+    WithoutRows,
+    /// The definition of a table, or of a column of it.
+    Of(String, Option<String>),
+}
 
-/// For each token the table, and the column of it, whose definition it is a part of.
+/// For each token what it is a part of.
 fn places(tokens: &[Token<'_>]) -> Vec<Place> {
-    let mut places: Vec<Place> = vec![None; tokens.len()];
+    let mut places: Vec<Place> = vec![Place::Nowhere; tokens.len()];
     let mut start = 0;
     while start < tokens.len() {
-        let creates = tokens[start].is("CREATE") && tokens[start + 1..].iter().take(2).any(|token| token.is("TABLE"));
-        let is_virtual = creates && tokens.get(start + 1).is_some_and(|token| token.is("VIRTUAL"));
-        let is_table = creates && !is_virtual;
-        let end = tokens[start..].iter().position(|t| t.is(";")).map_or(tokens.len(), |n| start + n + 1);
+        let makes =
+            |what: &str| tokens[start].is("CREATE") && tokens[start + 1..].iter().take(2).any(|token| token.is(what));
+        let is_virtual = makes("TABLE") && tokens.get(start + 1).is_some_and(|token| token.is("VIRTUAL"));
+        let is_table = makes("TABLE") && !is_virtual;
+        // The statements in a trigger end with a ; each.
+        let ends = |i: usize| tokens[i].is(";") && (!makes("TRIGGER") || tokens[i - 1].is("END"));
+        let end = (start..tokens.len()).find(|&i| ends(i)).map_or(tokens.len(), |i| i + 1);
+        if ["INDEX", "VIEW", "TRIGGER"].iter().any(|what| makes(what)) {
+            places[start..end].fill(Place::WithoutRows);
+        }
         if is_virtual {
             virtual_places(&tokens[start..end], &mut places[start..end]);
         }
@@ -492,7 +511,7 @@ fn places(tokens: &[Token<'_>]) -> Vec<Place> {
             && let Some(body_end) = close(tokens, start + open)
         {
             let open = start + open;
-            places[start..end].fill(Some((name.clone(), None)));
+            places[start..end].fill(Place::Of(name.clone(), None));
             let mut item = open + 1;
             while item < body_end {
                 let mut stop = item;
@@ -503,7 +522,7 @@ fn places(tokens: &[Token<'_>]) -> Vec<Place> {
                     ["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"].iter().any(|w| tokens[item].is(w));
                 if !constraint && let Some(column) = tokens[item].name() {
                     // With its comma, but not with what closes the table.
-                    places[item..body_end.min(stop + 1)].fill(Some((name.clone(), Some(column))));
+                    places[item..body_end.min(stop + 1)].fill(Place::Of(name.clone(), Some(column)));
                 }
                 item = stop + 1;
             }
@@ -517,7 +536,7 @@ fn places(tokens: &[Token<'_>]) -> Vec<Place> {
 fn virtual_places(tokens: &[Token<'_>], places: &mut [Place]) {
     let Some(using) = tokens.iter().position(|token| token.is("USING")) else { return };
     let Some(name) = using.checked_sub(1).and_then(|at| tokens[at].name()) else { return };
-    places.fill(Some((name.clone(), None)));
+    places.fill(Place::Of(name.clone(), None));
     let open = using + 2;
     let Some(end) = tokens.get(open).filter(|token| token.is("(")).and_then(|_| close(tokens, open)) else { return };
     let mut item = open + 1;
@@ -530,7 +549,7 @@ fn virtual_places(tokens: &[Token<'_>], places: &mut [Place]) {
         let at = item + usize::from(tokens[item].is("+"));
         let option = tokens.get(at + 1).is_some_and(|token| token.is("="));
         if let Some(column) = tokens.get(at).filter(|_| at < stop && !option).and_then(Token::name) {
-            places[item..end.min(stop + 1)].fill(Some((name.clone(), Some(column))));
+            places[item..end.min(stop + 1)].fill(Place::Of(name.clone(), Some(column)));
         }
         item = stop + 1;
     }
@@ -594,7 +613,15 @@ mod tests {
         let expect =
             [("customers", "clients"), ("id", "key"), ("name", "full name"), ("d", "c"), ("e", "f"), ("a", "z")];
         assert_eq!(found, expect.map(|(a, b)| (a.to_owned(), b.to_owned())));
-        assert_eq!(renames("CREATE VIEW v AS SELECT 1 -- @renamed from=w"), Err(26));
+        assert_eq!(renames("SELECT 1 -- @renamed from=w"), Err(9));
+        for sql in [
+            "CREATE TABLE t(a);\n-- @renamed from=i\nCREATE UNIQUE INDEX j ON t(a)",
+            "CREATE INDEX j ON t(a) -- @renamed from=i",
+            "CREATE VIEW v AS SELECT 1 -- @renamed from=w",
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1; /* @renamed from=b */ SELECT 2; END; CREATE TABLE c(d)",
+        ] {
+            assert_eq!(renames(sql), Ok(vec![]), "{sql}");
+        }
         assert_eq!(renames("CREATE TABLE t(a DEFAULT '-- @renamed from=b')"), Ok(vec![]));
     }
 

@@ -8,7 +8,9 @@ mod virtuals;
 
 use super::{
     Cast, Schema, Table, VirtualTable,
+    constraints::{self, Added, Edits},
     diff::{Change, TableChange, default_expression},
+    fit,
     lex::{self, Kind},
     parse,
 };
@@ -25,8 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Statement {
     /// From 1.
     pub ord: u32,
-    /// `create_table`, `drop_table`, `rename_table`, `add_column`, `drop_column`, `rename_column`, `rebuild_table`,
-    /// `create_index`, `drop_index`, `create_view`, `drop_view`, `create_trigger`, `drop_trigger` or `migration`; of a changed
+    /// `create_table`, `drop_table`, `rename_table`, `add_column`, `drop_column`, `rename_column`, `add_constraint`,
+    /// `drop_constraint`, `set_not_null`, `drop_not_null`, `rebuild_table`, `create_index`, `drop_index`, `create_view`, `drop_view`, `create_trigger`, `drop_trigger` or `migration`; of a changed
     /// effect, which only a diff has here, `create_`, `update_` or `remove_` and the kind of the effect: `create_role`.
     pub kind: &'static str,
     /// What it is about: `orders`, `orders.note`, the id of an effect.
@@ -45,6 +47,12 @@ pub struct Statement {
     /// The statement with NULLs filled in, for those who allow it.
     #[serde(skip)]
     pub(crate) filling: Option<String>,
+    /// It is the one that fills in.
+    #[serde(skip)]
+    pub(crate) fills: bool,
+    /// The constraint that it adds.
+    #[serde(skip)]
+    pub(crate) adds: Option<Added>,
     /// The name that the table has meanwhile, and its own: for messages.
     #[serde(skip)]
     pub(crate) stands_for: Option<(String, String)>,
@@ -64,7 +72,16 @@ pub(crate) enum Question {
     /// Values of a column that is computed from now on.
     Computed { table: String, column: String, expr: String },
     /// NULLs in a column that is NOT NULL from now on; `default` fills them in, if there is one.
-    Nulls { table: String, column: String, default: Option<String> },
+    Nulls { table: String, column: String, default: Option<String>, rowid: Option<&'static str> },
+    /// Rows that a new CHECK does not let in, where `sql` adds it. It may speak of the table by its new name.
+    Check {
+        table: String,
+        new_name: String,
+        named: Option<String>,
+        expr: String,
+        sql: String,
+        rowid: Option<&'static str>,
+    },
     /// Values of a column that is the rowid from now on.
     Rowids { table: String, column: String },
     /// Rows that a new NOT NULL column without default has no value for.
@@ -72,9 +89,19 @@ pub(crate) enum Question {
     /// Rows that a new UNIQUE does not allow.
     Unique { table: String, object: String, columns: Vec<String>, condition: Option<String> },
     /// Columns that go beside columns that come.
-    Columns { table: String, dropped: Vec<String>, added: Vec<String> },
+    Columns { table: String, group: Group },
     /// Tables that go beside tables that come; `app` where an app declares them.
-    Tables { dropped: Vec<String>, created: Vec<String>, app: bool },
+    Tables { group: Group, app: bool },
+}
+
+/// What goes beside what comes, so that it may be a rename.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    /// What goes, and the statement that takes it away.
+    pub(crate) gone: Vec<(String, usize)>,
+    pub(crate) come: Vec<String>,
+    /// Which may be which, the likeliest first.
+    pub(crate) fits: Vec<(String, String)>,
 }
 
 /// The foreign keys that did not hold: child and parent in lower case, and how many rows. `None` is a parent that has no
@@ -96,14 +123,16 @@ pub struct Plan {
     pub(crate) renamed: BTreeMap<String, String>,
     /// Tables whose rows are checked against their definitions, by their declared names.
     pub(crate) changed: Vec<String>,
+    /// What the caller should know.
+    pub(crate) warnings: Vec<String>,
     /// The foreign keys that did not hold before.
     pub violations: Option<Violations>,
 }
 
 impl Statement {
-    fn new(ord: u32, kind: &'static str, object: String, sql: String) -> Self {
+    pub(crate) fn new(kind: &'static str, object: String, sql: String) -> Self {
         Self {
-            ord,
+            ord: 0,
             kind,
             object,
             sql,
@@ -112,6 +141,8 @@ impl Statement {
             loses: None,
             follow_names: false,
             filling: None,
+            fills: false,
+            adds: None,
             stands_for: None,
         }
     }
@@ -119,7 +150,7 @@ impl Statement {
     /// A change of an effect, as a diff shows it.
     pub(crate) fn effect(ord: u32, change: &effects::Change) -> Self {
         let strategy = "effect";
-        Self { strategy, ..Self::new(ord, change.statement_kind(), change.id.clone(), String::new()) }
+        Self { ord, strategy, ..Self::new(change.statement_kind(), change.id.clone(), String::new()) }
     }
 
     /// Whether it renames a table or column, and touches no rows.
@@ -131,7 +162,7 @@ impl Statement {
 
     /// A migration file.
     pub(crate) fn migration(ord: u32, name: &str, text: &str) -> Self {
-        Self::new(ord, "migration", name.to_owned(), text.to_owned())
+        Self { ord, ..Self::new("migration", name.to_owned(), text.to_owned()) }
     }
 }
 
@@ -141,9 +172,25 @@ impl Plan {
         self.statements.is_empty()
     }
 
+    /// What a table, or a part of it, that has a new name from now on is called now: for messages, as live has the old one.
+    pub(crate) fn now(&self, object: &str) -> String {
+        let renames = self.statements.iter().filter(|statement| statement.kind == "rename_table");
+        let old = renames.filter_map(|statement| {
+            let new = self.renamed.get(&statement.object.to_ascii_lowercase())?;
+            let rest = object.get(new.len()..)?;
+            let named = same(&object[..new.len()], new) && (rest.is_empty() || rest.starts_with('.'));
+            named.then(|| format!("{}{rest}", statement.object))
+        });
+        old.into_iter().next().unwrap_or_else(|| object.to_owned())
+    }
+
     fn add(&mut self, kind: &'static str, object: impl Into<String>, sql: impl Into<String>) -> &mut Statement {
+        self.push(Statement::new(kind, object.into(), sql.into()))
+    }
+
+    fn push(&mut self, statement: Statement) -> &mut Statement {
         let ord = u32::try_from(self.statements.len() + 1).unwrap_or(u32::MAX);
-        self.statements.push(Statement::new(ord, kind, object.into(), sql.into()));
+        self.statements.push(Statement { ord, ..statement });
         self.statements.last_mut().expect("pushed just now")
     }
 
@@ -157,18 +204,20 @@ impl Plan {
     /// each table, and tables are asked about in the app's words.
     pub(crate) fn of_app(&mut self) -> Vec<String> {
         let mut warnings = Vec::new();
+        // An app names its columns, and cannot say where they stand.
+        self.warnings.clear();
         self.questions.retain_mut(|(_, question)| match question {
-            Question::Columns { table, dropped, added } => {
+            Question::Columns { table, group } => {
                 // What every table gets is no other column's new name.
                 let own = |name: &&String| !super::app::SYSTEM.iter().any(|system| same(system.name, name));
-                let come: Vec<String> = added.iter().filter(own).cloned().collect();
-                if !come.is_empty() {
+                let come: Vec<String> = group.come.iter().filter(own).cloned().collect();
+                let gone: Vec<&str> = group.gone.iter().map(|(name, _)| name.as_str()).collect();
+                if let Some((from, _)) = group.fits.iter().find(|(_, to)| come.contains(to)) {
                     warnings.push(format!(
                         "{table} loses {} and gains {}: taken as meant. If one is another under a new name, write \
-                         /** @renamed from={} */ above it",
-                        dropped.join(", "),
+                         /** @renamed from={from} */ above it",
+                        gone.join(", "),
                         come.join(", "),
-                        dropped[0]
                     ));
                 }
                 false
@@ -180,6 +229,12 @@ impl Plan {
             _ => true,
         });
         warnings
+    }
+
+    /// Where the statement of this kind and object stands, of those from `first` on.
+    fn at(&self, kind: &str, object: &str, first: usize) -> usize {
+        let is = |statement: &Statement| statement.kind == kind && statement.object == object;
+        first + self.statements.iter().skip(first).position(is).unwrap_or(0)
     }
 
     /// Asks something for the statement that was added last.
@@ -276,15 +331,20 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
     let created_views = pick(|c| if let Change::CreateView(n) = c { Some(n) } else { None });
     let dropped_indexes = pick(|c| if let Change::DropIndex(n) = c { Some(n) } else { None });
     let created_indexes = pick(|c| if let Change::CreateIndex(n) = c { Some(n) } else { None });
-    let altered: Vec<&TableChange> =
-        changes.iter().filter_map(|c| if let Change::AlterTable(change) = c { Some(change) } else { None }).collect();
+    let making_room = |change: &TableChange, free: &mut Free<'_>| {
+        let taken = |name: &&String| change.renamed.iter().any(|(_, to)| same(to, name));
+        let away = change.dropped.iter().filter(taken).map(|name| (name.clone(), free.name(name))).collect();
+        TableChange { away, ..change.clone() }
+    };
+    let altered = changes.iter().filter_map(|c| if let Change::AlterTable(change) = c { Some(change) } else { None });
+    let altered: Vec<TableChange> = altered.map(|change| making_room(change, &mut free)).collect();
     let renamed_tables: Vec<(&String, &String)> = changes
         .iter()
         .filter_map(|c| if let Change::RenameTable { from, to } = c { Some((from, to)) } else { None })
         .collect();
     plan.renamed = renamed_tables.iter().map(|(from, to)| (from.to_ascii_lowercase(), (*to).clone())).collect();
 
-    let edits = |change: &&TableChange| {
+    let edits = |change: &TableChange| {
         let drops = || !change.dropped.is_empty() && is_direct(change, current, declared, sqlite_version);
         !change.renamed.is_empty() || drops()
     };
@@ -330,8 +390,10 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
     }
     virtuals::drop(&mut plan, current, changes, &dropped_tables)?;
     if !dropped_tables.is_empty() && !created_tables.is_empty() {
-        let (dropped, created) = (dropped_tables.clone(), created_tables.clone());
-        plan.ask(Question::Tables { dropped, created, app: false });
+        let fits = fit::tables(current, &dropped_tables, declared, &created_tables);
+        let gone = dropped_tables.iter().map(|name| (name.clone(), plan.at("drop_table", name, 0)));
+        let group = Group { gone: gone.collect(), come: created_tables.clone(), fits };
+        plan.ask(Question::Tables { group, app: false });
     }
 
     for (from, _) in &renamed_tables {
@@ -381,7 +443,7 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
     }
 
     // A column that SQLite itself adds or drops breaks no key, unless the new one is of a key: DROP COLUMN refuses those.
-    let keyed = |change: &&&TableChange| {
+    let keyed = |change: &&TableChange| {
         let new = declared.table(&change.table);
         let added_to_a_key = new.is_some_and(|table| {
             table.foreign_keys.iter().any(|key| key.columns.iter().any(|column| holds(&change.added, column)))
@@ -424,7 +486,11 @@ fn rename_columns(plan: &mut Plan, change: &TableChange, now: Option<&Table>, fr
         let sql = format!("ALTER TABLE {} RENAME COLUMN {} TO {}", ident(&change.table), ident(from), ident(to));
         plan.add("rename_column", format!("{}.{from}", change.table), sql).follow_names = true;
     };
-    let taken = |from: &str, to: &str| !same(from, to) && now.is_some_and(|table| table.column(to).is_some());
+    change.away.iter().for_each(|(from, to)| rename(from, to));
+    let makes_room = |name: &str| change.away.iter().any(|(from, _)| same(from, name));
+    let taken = |from: &str, to: &str| {
+        !same(from, to) && !makes_room(to) && now.is_some_and(|table| table.column(to).is_some())
+    };
     if !change.renamed.iter().any(|(from, to)| taken(from, to)) {
         change.renamed.iter().for_each(|(from, to)| rename(from, to));
         return;
@@ -438,17 +504,15 @@ fn rename_columns(plan: &mut Plan, change: &TableChange, now: Option<&Table>, fr
 fn with_new_names(table: &Table, change: &TableChange) -> Table {
     let mut table = table.clone();
     table.name.clone_from(&change.table);
-    for column in &mut table.columns {
-        if let Some((_, to)) = change.renamed.iter().find(|(from, _)| same(from, &column.name)) {
-            column.name.clone_from(to);
+    let renames: Vec<_> = change.renamed.iter().chain(&change.away).collect();
+    let rename = |name: &mut String| {
+        if let Some((_, to)) = renames.iter().find(|(from, _)| same(from, name)) {
+            name.clone_from(to);
         }
-    }
+    };
+    table.columns.iter_mut().for_each(|column| rename(&mut column.name));
     let keys = table.primary_key.iter_mut().chain(&mut table.uniques);
-    for part in keys.flat_map(|key| &mut key.columns) {
-        if let Some((_, to)) = change.renamed.iter().find(|(from, _)| same(from, &part.name)) {
-            part.name.clone_from(to);
-        }
-    }
+    keys.flat_map(|key| &mut key.columns).for_each(|part| rename(&mut part.name));
     table
 }
 
@@ -464,19 +528,26 @@ fn alter(
         return Err(Error::internal(format!("the diff names a table {} that is not there", change.table)));
     };
     let first = plan.statements.len();
-    let direct = is_direct(change, current, declared, sqlite_version);
-    if !direct {
-        rebuild(plan, change, old, new, free)?;
-    } else {
-        for name in &change.dropped {
-            let sql = format!("ALTER TABLE {} DROP COLUMN {}", ident(&change.table), ident(name));
-            plan.add("drop_column", format!("{}.{name}", change.table), sql);
-            ask_dropped(plan, old, name);
-        }
-        for name in &change.added {
-            let definition = new.column(name).map(|column| column.definition.as_str()).unwrap_or_default();
-            let sql = format!("ALTER TABLE {} ADD COLUMN {definition}", ident(&change.table));
-            plan.add("add_column", format!("{}.{name}", change.table), sql);
+    let edits = direct_edits(change, old, new, sqlite_version);
+    let direct = edits.is_some();
+    match edits {
+        None => rebuild(plan, change, old, new, free)?,
+        Some(edits) => {
+            for statement in edits.first {
+                plan.push(statement);
+            }
+            for name in &change.dropped {
+                plan.push(drop_column(change, name));
+                ask_dropped(plan, old, name);
+            }
+            for name in &change.added {
+                plan.push(add_column(change, new, name));
+                plan.warnings.extend(added_last(change, old, new, name));
+            }
+            for (statement, question) in edits.last {
+                plan.push(statement);
+                question.into_iter().for_each(|question| plan.ask(question));
+            }
         }
     }
     let with_data = |name: &&String| old.column(name).is_some_and(|column| column.generated.is_none());
@@ -484,21 +555,96 @@ fn alter(
     let could_be = |name: &&String| new.column(name).is_some_and(|column| column.generated.is_none());
     let added: Vec<String> = change.added.iter().filter(could_be).cloned().collect();
     if !dropped.is_empty() && !added.is_empty() {
-        // Of the first DROP COLUMN, or of the copy, which is a rebuild's second statement.
-        let at = if direct { first } else { first + 1 };
-        plan.questions.push((at, Question::Columns { table: old.name.clone(), dropped, added }));
+        let fits = fit::columns(old, &dropped, new, &added);
+        // Each has its DROP COLUMN, or the copy, which is a rebuild's second statement.
+        let at = |name: &String| match direct {
+            true => plan.at("drop_column", &format!("{}.{name}", change.table), first),
+            false => first + 1,
+        };
+        let gone: Vec<_> = dropped.iter().map(|name| (name.clone(), at(name))).collect();
+        let (at, group) = (gone[0].1, Group { gone, come: added, fits });
+        plan.questions.push((at, Question::Columns { table: old.name.clone(), group }));
     }
     Ok(())
 }
 
-/// Whether ADD COLUMN and DROP COLUMN do it.
+fn drop_column(change: &TableChange, name: &str) -> Statement {
+    let sql = format!("ALTER TABLE {} DROP COLUMN {}", ident(&change.table), ident(change.gone_as(name)));
+    Statement::new("drop_column", format!("{}.{name}", change.table), sql)
+}
+
+fn add_column(change: &TableChange, new: &Table, name: &str) -> Statement {
+    let definition = new.column(name).map(|column| column.definition.as_str()).unwrap_or_default();
+    let sql = format!("ALTER TABLE {} ADD COLUMN {definition}", ident(&change.table));
+    Statement::new("add_column", format!("{}.{name}", change.table), sql)
+}
+
+/// Whether SQLite's own statements do it.
 fn is_direct(change: &TableChange, current: &Schema, declared: &Schema, sqlite_version: i32) -> bool {
     let (Some(old), Some(new)) = (current.table(&change.from), declared.table(&change.table)) else { return false };
-    !change.constraints
+    direct_edits(change, old, new, sqlite_version).is_some()
+}
+
+/// What changes the table's CHECKs and NOT NULLs, beside ADD COLUMN and DROP COLUMN; `None` where the table has to be rebuilt.
+fn direct_edits(change: &TableChange, old: &Table, new: &Table, sqlite_version: i32) -> Option<Edits> {
+    let direct = !change.constraints
         && change.altered.is_empty()
+        && new.columns.iter().all(|column| column.cast.is_none())
         && change.added.iter().all(|name| can_add(new, name, sqlite_version))
-        && change.dropped.iter().all(|name| can_drop(old, name, new, sqlite_version))
-        && change.dropped.len() < old.columns.iter().filter(|column| column.generated.is_none()).count()
+        && change.dropped.iter().all(|name| can_drop(old, name, new, change, sqlite_version))
+        && change.dropped.len() < old.columns.iter().filter(|column| column.generated.is_none()).count();
+    let edits = direct.then(|| Edits::of(change, old, new, sqlite_version)).flatten()?;
+    let own_check = |name: &String| old.checks.iter().any(|check| stands_with(check, name));
+    if edits.is_empty() && !change.dropped.iter().any(own_check) {
+        return Some(edits);
+    }
+    let mut tried = Plan::default();
+    let mut free = Free { taken: [&BTreeSet::new(), &BTreeSet::new()], given: BTreeSet::new() };
+    if change.from != change.table {
+        let sql = format!("ALTER TABLE {} RENAME TO {}", ident(&change.from), ident(&change.table));
+        tried.add("rename_table", &change.from, sql);
+    }
+    rename_columns(&mut tried, change, Some(old), &mut free);
+    let columns = change.dropped.iter().map(|name| drop_column(change, name));
+    let columns: Vec<_> = columns.chain(change.added.iter().map(|name| add_column(change, new, name))).collect();
+    let own = tried.statements.iter().chain(&edits.first).chain(&columns).chain(edits.last.iter().map(|(s, _)| s));
+    constraints::lead_to(old, new, own.map(|statement| statement.sql.as_str())).then_some(edits)
+}
+
+/// Says of a column that is declared before others which stay that it does not stand there.
+fn added_last(change: &TableChange, old: &Table, new: &Table, name: &str) -> Option<String> {
+    let at = new.columns.iter().position(|column| same(&column.name, name))?;
+    let next = new.columns[at + 1..].iter().find(|column| !holds(&change.added, &column.name))?;
+    Some(format!(
+        "{}.{name} is declared before {}, and is added last: an INSERT that names no columns, and SELECT *, have it there",
+        old.name, next.name
+    ))
+}
+
+/// Tables that differ in nothing but the order of their columns, which is no change, where nothing else is one.
+pub(crate) fn other_order(current: &Schema, declared: &Schema) -> Vec<String> {
+    let order = |table: &Table| -> Vec<String> { table.columns.iter().map(|c| c.name.to_ascii_lowercase()).collect() };
+    let pairs = declared.tables.iter().filter_map(|new| Some((current.table(&new.name)?, new)));
+    let differ = pairs.filter(|(old, new)| old.sql != new.sql && order(old) != order(new));
+    differ
+        .map(|(old, _)| {
+            let columns: Vec<&str> = old.columns.iter().map(|column| column.name.as_str()).collect();
+            format!(
+                "the columns of {} stand in another order in live ({}) than declared, and stay there: nothing but an INSERT that names \
+                 no columns, and SELECT *, goes by it. To have the declared one, make the table anew in a migration: CREATE TABLE \
+                 with another name, INSERT INTO it SELECT the columns by name, DROP TABLE {}, ALTER TABLE RENAME TO {}",
+                old.name,
+                columns.join(", "),
+                old.name,
+                old.name
+            )
+        })
+        .collect()
+}
+
+/// Whether a CHECK stands with this column, and goes with it.
+fn stands_with(check: &super::Check, name: &str) -> bool {
+    check.column.as_deref().is_some_and(|column| same(column, name))
 }
 
 fn ask_dropped(plan: &mut Plan, old: &Table, name: &str) {
@@ -532,7 +678,7 @@ fn can_add(table: &Table, name: &str, sqlite_version: i32) -> bool {
 }
 
 /// Whether a `DEFAULT` is a constant, and then, whether it is NULL.
-fn constant(default: &str) -> Option<bool> {
+pub(super) fn constant(default: &str) -> Option<bool> {
     let tokens = lex::tokens(default);
     let value = match tokens.as_slice() {
         [sign, value] if sign.is("-") || sign.is("+") => value,
@@ -549,7 +695,7 @@ fn constant(default: &str) -> Option<bool> {
 }
 
 /// Whether DROP COLUMN does it.
-fn can_drop(old: &Table, name: &str, new: &Table, sqlite_version: i32) -> bool {
+fn can_drop(old: &Table, name: &str, new: &Table, change: &TableChange, sqlite_version: i32) -> bool {
     let names = |sql: &str| lex::tokens(sql).iter().any(|token| token.may_name(name));
     let in_key = |key: &super::Key| key.columns.iter().any(|part| same(&part.name, name));
     sqlite_version >= 3_035_000
@@ -557,7 +703,10 @@ fn can_drop(old: &Table, name: &str, new: &Table, sqlite_version: i32) -> bool {
         && !new.opaque
         && !old.primary_key.iter().chain(&old.uniques).any(in_key)
         && !old.foreign_keys.iter().any(|key| holds(&key.columns, name))
-        && !old.checks.iter().any(|check| names(&check.expr))
+        && !old
+            .checks
+            .iter()
+            .any(|check| names(&check.expr) && !stands_with(check, name) && !change.checks_gone.contains(check))
         && !old.columns.iter().any(|column| column.generated.as_ref().is_some_and(|g| names(&g.expr)))
         // A name that is a column's now and, in double quotes, a string once that is gone.
         && !new.checks.iter().any(|check| names(&check.expr))
@@ -577,7 +726,7 @@ fn rebuild(plan: &mut Plan, change: &TableChange, old: &Table, new: &Table, free
         .state("Nothing was done")
         .hint("Write it as CREATE TABLE name (columns), or change it in a migration")
     })?;
-    let stands_for = Some((temp.clone(), new.name.clone()));
+    let stands_for = Some((temp.clone(), old.name.clone()));
     plan.add_rebuild("rebuild_table", &new.name, create).stands_for.clone_from(&stands_for);
 
     let (mut into, mut from, mut filling) = (Vec::new(), Vec::new(), Vec::new());
@@ -665,7 +814,8 @@ fn ask_about_rows(plan: &mut Plan, change: &TableChange, old: &Table, new: &Tabl
         };
         if (column.not_null.is_some() && kept.not_null.is_none()) || (key(new) && !key(now)) {
             let default = column.default.as_deref().filter(|d| constant(d) != Some(true) && column.not_null.is_some());
-            plan.ask(Question::Nulls { table: table(), column: name(), default: default.map(str::to_owned) });
+            let (default, rowid) = (default.map(str::to_owned), old.rowid_name());
+            plan.ask(Question::Nulls { table: table(), column: name(), default, rowid });
         }
     }
     if let Some(alias) = new.rowid_alias()
@@ -714,7 +864,7 @@ fn ask_about_rows(plan: &mut Plan, change: &TableChange, old: &Table, new: &Tabl
 }
 
 /// Asks of the rows whether a new unique index can be made, where it can be asked by the names of now.
-fn ask_unique_index(plan: &mut Plan, index: &super::Index, current: &Schema, altered: &[&TableChange]) {
+fn ask_unique_index(plan: &mut Plan, index: &super::Index, current: &Schema, altered: &[TableChange]) {
     let Some(parsed) = parse::index(&index.sql).filter(|parsed| parsed.unique) else { return };
     let changes = altered.iter().any(|c| same(&c.table, &index.table) && !(c.renamed.is_empty() && c.added.is_empty()));
     if current.table(&index.table).is_some() && !changes {

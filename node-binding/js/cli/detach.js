@@ -1,5 +1,5 @@
 // @ts-check
-import { once } from 'node:events';
+import { ask, somebody } from './ask.js';
 import { plain } from './show.js';
 import { UsageError } from './usage.js';
 
@@ -12,7 +12,10 @@ export default {
   example: 'remy detach --db app.db',
   async run({ open, values, signal }) {
     const app = await open();
-    if (!values.yes) await ask(app.path, signal);
+    if (!values.yes) {
+      if (!somebody()) throw new UsageError('remy detach expects --yes where nobody can be asked');
+      await ask(`Take remy out of ${plain(app.path)}? Live keeps its data and forgets its releases.`, signal);
+    }
     return app.detach({ signal });
   },
   show: ({ dropped, left }) => [
@@ -20,20 +23,3 @@ export default {
     ...left.map((/** @type {string} */ what) => `Left: ${what}`),
   ],
 };
-
-/**
- * @param {string} path
- * @param {AbortSignal} signal
- */
-async function ask(path, signal) {
-  if (!process.stdin.isTTY) throw new UsageError('remy detach expects --yes where nobody can be asked');
-  process.stderr.write(`Take remy out of ${plain(path)}? Live keeps its data and forgets its releases. [y/N] `);
-  let answer;
-  try {
-    [answer = ''] = await Promise.race([once(process.stdin, 'data', { signal }), once(process.stdin, 'end', { signal })]);
-  } finally {
-    // Being read from keeps the process alive.
-    process.stdin.destroy();
-  }
-  if (!/^y(es)?$/i.test(String(answer).trim())) throw new UsageError('it was not confirmed. Nothing was done');
-}

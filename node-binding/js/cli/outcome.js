@@ -12,7 +12,7 @@ export function plan(statements) {
   /** @type {{ what: string, object: string, needs: string | null, loses: string | null, run: number }[]} */
   const rows = [];
   for (const { kind, object, sql, needs, loses, strategy } of statements) {
-    const what = kind.replace('_', ' ');
+    const what = kind.replaceAll('_', ' ');
     const name = kind.startsWith('rename_') ? newName(sql) : null;
     const last = rows.at(-1);
     if (strategy === 'rebuild' && last?.what === what && last.object === object) {
@@ -38,25 +38,42 @@ function newName(sql) {
 
 /** @param {{ kind: string, id: string, change: string }[]} effects */
 export function effects(effects) {
-  return table(['EFFECT', 'ID', 'CHANGE'], effects.map(({ kind, id, change }) => [kind.replace('_', ' '), id, change]));
+  return table(['EFFECT', 'ID', 'CHANGE'], effects.map(({ kind, id, change }) => [kind.replaceAll('_', ' '), id, change]));
+}
+
+/**
+ * Whether a rollback takes anything out of live.
+ * @param {import('../index.js').Outcome} outcome
+ */
+export function takesAway({ statements, set_aside }) {
+  return set_aside.length > 0 || statements.some(({ kind, loses }) => loses !== null || kind === 'drop_table' || kind === 'drop_column');
+}
+
+/**
+ * What a rollback takes away and brings back, or what a publish would change.
+ * @param {import('../index.js').Outcome} outcome
+ */
+export function difference({ statements, effects: changes, set_aside = [], comes_back = [] }) {
+  const lines = [];
+  if (statements.length) lines.push(...plan(statements));
+  if (changes.length) lines.push(...effects(changes));
+  if (set_aside.length) lines.push(...table(['SET ASIDE', { title: 'ROWS', right: true }], set_aside.map(({ table, rows }) => [table, rows])));
+  const back = comes_back.map(({ table, column, rows }) => [column === null ? table : `${table}.${column}`, rows]);
+  if (back.length) lines.push(...table(['COMES BACK', { title: 'ROWS', right: true }], back));
+  return lines;
 }
 
 /** @param {import('../index.js').Outcome} outcome */
 export function outcome(outcome) {
-  const { release, status, statements, effects: changes, restored_from, set_aside = [] } = outcome;
-  const lines = [];
-  if (status === 'dry_run') {
-    if (statements.length) lines.push(...plan(statements));
-    if (changes.length) lines.push(...effects(changes));
-    if (set_aside.length) lines.push(...table(['SET ASIDE', { title: 'ROWS', right: true }], set_aside.map(({ table, rows }) => [table, rows])));
-  }
+  const { release, status, statements, restored_from } = outcome;
+  const lines = status === 'dry_run' || restored_from !== null ? difference(outcome) : [];
   const back = restored_from === null ? '' : `, as release ${restored_from} was`;
   const waited = outcome.switch ? `; writers waited ${took(outcome.switch.pause_ms) || '0 ms'}` : '';
   const told = {
     live: `Release ${release} is live${back}${waited}`,
     compiled: `Release ${release} is compiled; remy promote ${release} makes it live`,
     preview: `Release ${release} is a preview: its database is in the store, remy releases says where; remy promote ${release} makes it live`,
-    dry_run: `Nothing was changed: it would be release ${release}${back}${statements.length ? `, of ${count(statements.length, 'statement')}` : ''}`,
+    dry_run: `Nothing was changed: it would be release ${release}${back}${restored_from === null && statements.length ? `, of ${count(statements.length, 'statement')}` : ''}`,
   };
   return [...untold(outcome).map((warning) => `warning: ${warning}`), ...lines, told[status]];
 }

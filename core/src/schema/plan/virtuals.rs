@@ -1,6 +1,8 @@
 //! Virtual tables in a plan. SQLite alters none of them beyond the name: what is declared otherwise is made anew under a free name,
 //! filled from the old one or from the table that it indexes, and takes the old one's place.
-use super::{Change, Free, Plan, Question, Schema, VirtualTable, holds, ident, idents, literal, parse, same};
+use super::{
+    Change, Free, Group, Plan, Question, Schema, VirtualTable, fit, holds, ident, idents, literal, parse, same,
+};
 use crate::{
     error::{Error, Result},
     schema::diff::VirtualChange,
@@ -111,7 +113,10 @@ fn ask_about_names(plan: &mut Plan, current: &Schema, changes: &[Change]) {
     }
     for (module, dropped) in dropped {
         if let Some(created) = created.remove(&module) {
-            plan.ask(Question::Tables { dropped, created, app: false });
+            let fits = fit::names(&dropped, &created);
+            let gone = dropped.into_iter().map(|name| (name.clone(), plan.at("drop_table", &name, 0)));
+            let group = Group { gone: gone.collect(), come: created, fits };
+            plan.ask(Question::Tables { group, app: false });
         }
     }
 }
@@ -253,7 +258,9 @@ fn copy(plan: &mut Plan, change: &VirtualChange, old: &VirtualTable, new: &Virtu
             plan.ask(Question::Values { table: old.name.clone(), column: column.clone() });
         }
         if !dropped.is_empty() && !added.is_empty() {
-            plan.ask(Question::Columns { table: old.name.clone(), dropped, added });
+            let (fits, copy) = (fit::names(&dropped, &added), plan.statements.len() - 1);
+            let gone = dropped.into_iter().map(|name| (name, copy)).collect();
+            plan.ask(Question::Columns { table: old.name.clone(), group: Group { gone, come: added, fits } });
         }
     }
     true

@@ -1,7 +1,7 @@
 //! What a build pipeline needs of the engine: its steps in the log, builds that failed, first releases, files by content,
 //! previews, and what a rollback would cost.
 use remy_core::{BuildFailure, Line, Options, Outcome, Progress, Remy};
-use remy_tests::{Shell, built_program, shell};
+use remy_tests::{Shell, built_program, live::older_catalog, shell};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -415,20 +415,6 @@ fn a_staged_release_keeps_its_migrations() {
     assert_eq!(names(), "Early\n");
 }
 
-/// Makes the catalog of a store as the first format had it.
-fn make_older(catalog: &Path) {
-    let columns = "release, kind, status, label, commit_id, created_at, live_at, superseded_at, restored_from, follows, artifacts,
-                   artifacts_hash, declared, plan";
-    let first = columns.replacen("release", "release INTEGER PRIMARY KEY", 1);
-    shell(
-        catalog,
-        &format!(
-            "ALTER TABLE releases RENAME TO newer; CREATE TABLE releases ({first});
-             INSERT INTO releases SELECT {columns} FROM newer; DROP TABLE newer; PRAGMA user_version = 1;"
-        ),
-    );
-}
-
 /// Several processes open a store at once that an older remy made: each finds it brought up to date, and one copy is kept.
 #[test]
 fn an_older_catalog_is_brought_up_to_date_by_several_at_once() {
@@ -442,7 +428,7 @@ fn an_older_catalog_is_brought_up_to_date_by_several_at_once() {
          INSERT INTO build_log SELECT 1, 1000 + i, 0, 'build', 'ok', hex(randomblob(200)), NULL, NULL, 0 FROM c;",
     );
     for round in 0..5 {
-        make_older(&catalog);
+        older_catalog(&catalog, 1);
         let _ = fs::remove_file(&kept);
         let look = || {
             let mut driver = Command::new(built_program("remy-driver"));
@@ -452,7 +438,7 @@ fn an_older_catalog_is_brought_up_to_date_by_several_at_once() {
             let out = process.wait_with_output().unwrap();
             assert!(out.status.success(), "round {round}: {}", String::from_utf8_lossy(&out.stdout));
         }
-        assert_eq!(shell(&catalog, "PRAGMA user_version; SELECT count(preview), count(*) FROM releases"), "2\n0|1\n");
+        assert_eq!(shell(&catalog, "PRAGMA user_version; SELECT count(preview), count(*) FROM releases"), "3\n0|1\n");
         let whole = "PRAGMA integrity_check; PRAGMA user_version; SELECT count(*) > 2000 FROM build_log";
         assert_eq!(shell(&kept, whole), "ok\n1\n1\n", "round {round}");
         assert_eq!(fs::metadata(&kept).unwrap().mode(), fs::metadata(&live).unwrap().mode());
@@ -466,9 +452,9 @@ fn an_older_catalog() {
     let (_dir, live) = fresh();
     publish(&live, V1, json!({}));
     let catalog = store(&live).join("catalog.db");
-    make_older(&catalog);
+    older_catalog(&catalog, 1);
     assert_eq!(publish(&live, V2, json!({})).release, 2);
-    assert_eq!(shell(&catalog, "PRAGMA user_version; SELECT count(preview), count(*) FROM releases"), "2\n0|2\n");
+    assert_eq!(shell(&catalog, "PRAGMA user_version; SELECT count(preview), count(*) FROM releases"), "3\n0|2\n");
     let kept = store(&live).join("catalog.1.db");
     assert_eq!(shell(&kept, "PRAGMA user_version; SELECT max(release) FROM releases"), "1\n1\n");
 }

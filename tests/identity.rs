@@ -1,1 +1,600 @@
 //! Which release live is: by its switch, never by its number or a clock, and what the catalog does not know is set aside.
+use remy_core::{Debug, Options, Outcome, Progress, Release};
+use remy_tests::{
+    Shell, built_program, faults,
+    live::{App, older_catalog},
+    output, shell, stdout,
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+const V1: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);";
+const V2: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+const V3: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT, age INTEGER);";
+
+/// An application with one user and two releases: as it was adopted, and V2.
+fn published() -> App {
+    let app = App::on(&format!("{V1} INSERT INTO users VALUES (1, 'Ann')"));
+    app.publish(V2, r#"{"label":"two","commit":"c2"}"#).unwrap();
+    app
+}
+
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+fn releases(app: &App) -> Vec<Release> {
+    app.remy().releases().unwrap()
+}
+
+fn release(app: &App, release: i64) -> Release {
+    releases(app).into_iter().find(|found| found.release == release).unwrap_or_else(|| panic!("no release {release}"))
+}
+
+fn debug(app: &App) -> Debug {
+    app.remy().debug().unwrap()
+}
+
+fn statuses(app: &App) -> String {
+    releases(app).iter().rev().map(|r| format!("{} {}", r.release, r.status)).collect::<Vec<_>>().join(", ")
+}
+
+/// Everything of a WAL is in its database, and the WAL is gone: it may be copied.
+fn close(db: &Path) {
+    shell(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+/// Puts a database in another one's place, by hand.
+fn put(from: &Path, to: &Path) {
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{suffix}", to.display()));
+    }
+    fs::copy(from, to).unwrap();
+}
+
+/// A copy of live and its store, in a folder of its own.
+fn copy(app: &App) -> App {
+    close(&app.live);
+    close(&app.store("catalog.db"));
+    let dir = tempfile::tempdir().unwrap();
+    stdout(Command::new("cp").arg("-a").arg(format!("{}/.", app.dir.path().display())).arg(dir.path()));
+    let live = dir.path().join("app.db");
+    App { dir, live }
+}
+
+/// Two histories that have releases 1 and 2 in common, and a release 3 each. Of each the live database, as a file.
+fn forked() -> (App, App, [PathBuf; 2]) {
+    let ours = published();
+    let theirs = copy(&ours);
+    ours.publish(V3, r#"{"label":"ours","commit":"o3"}"#).unwrap();
+    shell(&ours.live, "INSERT INTO users (name) VALUES ('ours')");
+    theirs.publish(V1, r#"{"label":"theirs","commit":"t3","allow":["drop"]}"#).unwrap();
+    shell(&theirs.live, "INSERT INTO users (name) VALUES ('theirs')");
+    let kept = [&ours, &theirs].map(|app| {
+        close(&app.live);
+        let kept = app.dir.path().join("kept.db");
+        fs::copy(&app.live, &kept).unwrap();
+        kept
+    });
+    (ours, theirs, kept)
+}
+
+#[test]
+fn a_release_of_another_history_is_known_by_its_switch_and_gets_a_number_of_its_own() {
+    let (ours, _theirs, [_, live_of_theirs]) = forked();
+    put(&live_of_theirs, &ours.live);
+    let verified = ours.remy().verify().unwrap();
+    assert!(!verified.ok, "{verified:?}");
+
+    // Theirs says that it is release 3, and so is one of ours, which it is not.
+    assert_eq!(statuses(&ours), "1 superseded, 2 superseded, 3 superseded, 4 live");
+    let live = release(&ours, 4);
+    assert_eq!(
+        (debug(&ours).release, live.label.as_deref(), live.commit.as_deref()),
+        (Some(4), Some("theirs"), Some("t3"))
+    );
+    assert_eq!(release(&ours, 3).label.as_deref(), Some("ours"));
+    assert!(ours.remy().verify().unwrap().ok);
+    assert_eq!(ours.remy().clone_to(ours.dir.path().join("clone.db")).unwrap().release, Some(4));
+
+    // What was live here and is not any more has no database, and no other one is taken for it.
+    ours.refuses("not_promotable", &["release 3 has no database"], |app| app.rollback(Some(3)));
+    ours.refuses("no_previous_release", &["release 4 is live"], |app| app.rollback(None));
+    let back = ours.rollback(Some(1)).unwrap();
+    assert_eq!((back.release, back.previous), (5, Some(4)));
+    let snapshot = ours.store(&release(&ours, 4).database.unwrap());
+    assert_eq!(shell(&snapshot, "SELECT name FROM users ORDER BY id"), "Ann\ntheirs\n");
+}
+
+#[test]
+fn a_release_that_is_put_back_is_the_one_that_it_was() {
+    let (ours, _theirs, [live_of_ours, live_of_theirs]) = forked();
+    put(&live_of_theirs, &ours.live);
+    assert_eq!(debug(&ours).release, Some(4));
+    put(&live_of_ours, &ours.live);
+    assert_eq!(debug(&ours).release, Some(3));
+    assert_eq!(statuses(&ours), "1 superseded, 2 superseded, 3 live, 4 superseded");
+    let next = ours.publish(V2, r#"{"allow":["drop"]}"#).unwrap();
+    assert_eq!((next.release, next.previous), (5, Some(3)));
+    // And theirs once more: it is known by now.
+    put(&live_of_theirs, &ours.live);
+    assert_eq!(debug(&ours).release, Some(4));
+    assert!(ours.remy().verify().unwrap().ok);
+}
+
+#[test]
+fn a_store_of_another_history_is_not_mixed_with_live() {
+    let (ours, theirs, _) = forked();
+    let (our_store, their_store) = (ours.store(""), theirs.store(""));
+    fs::rename(&our_store, ours.dir.path().join("away")).unwrap();
+    stdout(Command::new("cp").arg("-a").arg(their_store).arg(&our_store));
+    assert_eq!(debug(&ours).release, Some(4));
+    let live = release(&ours, 4);
+    assert_eq!((live.label.as_deref(), live.commit.as_deref()), (Some("ours"), Some("o3")));
+    assert_eq!(release(&ours, 3).label.as_deref(), Some("theirs"));
+    assert_eq!(ours.publish(V2, r#"{"allow":["drop"]}"#).unwrap().previous, Some(4));
+}
+
+#[test]
+fn a_number_that_a_marker_says_is_taken_over_only_where_it_comes_next() {
+    let moved = published();
+    fs::remove_dir_all(moved.store("")).unwrap();
+    assert_eq!(moved.publish(V3, "{}").unwrap().release, 3);
+    for (said, adopted) in [(i64::MAX, 1), (i64::MAX - 1, 1), (0, 1), (-7, 1), (1 << 40, 1 << 40)] {
+        let app = published();
+        fs::remove_dir_all(app.store("")).unwrap();
+        shell(&app.live, &format!("UPDATE _remy_release SET release = {said}"));
+        let done = app.publish(V3, "{}").unwrap();
+        assert_eq!((done.previous, done.release), (Some(adopted), adopted + 1), "{said}");
+        assert_eq!(app.rollback(None).unwrap().restored_from, Some(adopted), "{said}");
+    }
+}
+
+/// A catalog of the format before this one: releases are known by their switches in it, too.
+#[test]
+fn a_catalog_of_format_2_is_brought_up_to_date() {
+    let app = published();
+    app.publish(V3, "{}").unwrap();
+    close(&app.store("catalog.db"));
+    older_catalog(&app.store("catalog.db"), 2);
+    let before = statuses(&app);
+    assert_eq!(before, "1 superseded, 2 superseded, 3 live");
+    assert_eq!(debug(&app).drift, None);
+    assert_eq!(shell(&app.store("catalog.db"), "PRAGMA user_version; SELECT count(switch_id) FROM releases"), "3\n2\n");
+    assert_eq!(app.rollback(None).unwrap().restored_from, Some(2));
+    assert!(app.remy().verify().unwrap().ok);
+}
+
+/// Every file of a store, but for the catalog's own, by its place.
+fn files(app: &App) -> BTreeMap<String, Vec<u8>> {
+    fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            if entry.file_type().unwrap().is_dir() {
+                walk(root, &path, found);
+            } else if entry.file_type().unwrap().is_file() && !name.starts_with("catalog") && name != "lock" {
+                found.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(&app.store(""), &app.store(""), &mut found);
+    found
+}
+
+/// Everything that a store had is there still, wherever it stands.
+fn nothing_is_gone(app: &App, before: &BTreeMap<String, Vec<u8>>) {
+    let after = files(app);
+    for (name, bytes) in before {
+        let end = name.split_once('/').map_or(name.as_str(), |(_, end)| end);
+        let there = after.iter().any(|(now, found)| now.ends_with(end) && found == bytes);
+        assert!(there, "{name} is gone; there is {:?}", after.keys().collect::<Vec<_>>());
+    }
+}
+
+/// Dev sessions, a preview, a snapshot, files of releases and a clone at work that a catalog of before does not know.
+fn more_than_the_catalog_knows(app: &App) -> BTreeMap<String, Vec<u8>> {
+    let remy = app.remy();
+    remy.dev_stop("again").unwrap();
+    remy.dev_start("again").unwrap();
+    remy.dev_start("new").unwrap();
+    shell(&app.store("dev/again.db"), "INSERT INTO users (name) VALUES ('dev')");
+    app.file("build/code.mjs", "export default 3");
+    let kept = format!(r#"{{"artifacts":{:?},"label":"three"}}"#, app.dir.path().join("build"));
+    app.publish(V3, &kept).unwrap();
+    remy.stage(V2, &Options::from_json(r#"{"preview":"try","allow":["drop"]}"#).unwrap(), Progress::none()).unwrap();
+    for db in ["dev/again.db", "dev/new.db", "previews/try.db"] {
+        close(&app.store(db));
+    }
+    close(&app.live);
+    fs::write(app.store("work/0123456789abcdef.db"), "a clone that was live").unwrap();
+    files(app)
+}
+
+#[test]
+fn what_an_older_catalog_does_not_know_is_set_aside() {
+    for verb in ["publish", "prune", "dev_start other"] {
+        let app = published();
+        app.remy().dev_start("again").unwrap();
+        close(&app.store("catalog.db"));
+        let older = fs::read(app.store("catalog.db")).unwrap();
+        let before = more_than_the_catalog_knows(&app);
+        for suffix in ["-wal", "-shm"] {
+            let _ = fs::remove_file(app.store(&format!("catalog.db{suffix}")));
+        }
+        fs::write(app.store("catalog.db"), older).unwrap();
+        match verb {
+            "publish" => drop(app.publish(V3, "{}").unwrap()),
+            "prune" => drop(app.remy().prune(Some(30), &Options::default()).unwrap()),
+            _ => drop(app.remy().dev_start("other").unwrap()),
+        }
+        nothing_is_gone(&app, &before);
+        // Live's release is the same one, with its number; what was set aside is told.
+        let log = app.remy().build_log(Some(3)).unwrap();
+        assert!(
+            log.iter().any(|line| line.message.contains("set aside as") && line.message.contains("dev/new.db")),
+            "{log:?}"
+        );
+        assert_eq!(release(&app, 3).label.as_deref(), Some("three"));
+        let verified = app.remy().verify().unwrap();
+        assert!(verified.ok, "{verified:?}");
+        assert!(verified.warnings.iter().any(|warning| warning.contains("aside/1")), "{verified:?}");
+    }
+}
+
+#[test]
+fn what_a_lost_catalog_does_not_know_is_set_aside() {
+    let app = published();
+    app.remy().dev_start("again").unwrap();
+    let before = more_than_the_catalog_knows(&app);
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(app.store(&format!("catalog.db{suffix}")));
+    }
+    let done = app.publish(V2, r#"{"allow":["drop"]}"#).unwrap();
+    assert_eq!((done.release, done.previous), (4, Some(3)));
+    assert!(done.warnings.iter().any(|warning| warning.contains("set aside as")), "{:?}", done.warnings);
+    nothing_is_gone(&app, &before);
+    // Nothing is set aside twice, and what is known goes as ever.
+    app.remy().dev_start("again").unwrap();
+    app.remy().dev_stop("again").unwrap();
+    assert!(!app.store("dev/again.db").exists() && !app.store("aside/2").exists());
+}
+
+#[test]
+fn the_files_of_a_number_that_the_catalog_does_not_know_make_way() {
+    let app = published();
+    fs::create_dir(app.store("releases/3")).unwrap();
+    fs::write(app.store("releases/3/code.mjs"), "whose?").unwrap();
+    app.file("build/code.mjs", "ours");
+    let kept = format!(r#"{{"artifacts":{:?}}}"#, app.dir.path().join("build"));
+    assert_eq!(app.publish(V3, &kept).unwrap().release, 3);
+    assert_eq!(fs::read_to_string(app.store("releases/3/code.mjs")).unwrap(), "ours");
+    assert_eq!(fs::read_to_string(app.store("aside/1/releases/3/code.mjs")).unwrap(), "whose?");
+}
+
+/// A verb of a process whose clock is `days` ahead.
+fn on_day(app: &App, days: i64, arguments: &[&str]) -> Value {
+    let mut driver = Command::new(built_program("remy-driver"));
+    driver.arg(&app.live).args(arguments).env("LD_PRELOAD", faults("clock")).env("CLOCK_DAYS", days.to_string());
+    serde_json::from_str(&stdout(&mut driver)).unwrap()
+}
+
+/// The releases whose databases are kept.
+fn kept(app: &App) -> Vec<i64> {
+    releases(app).iter().rev().filter(|r| r.database.is_some()).map(|r| r.release).collect()
+}
+
+fn says(done: &Value, words: &str) -> bool {
+    done["log"].as_array().unwrap().iter().any(|line| line["message"].as_str().unwrap().contains(words))
+}
+
+const JUMPED: &str = "nothing of then is pruned by age";
+
+#[test]
+fn a_publish_under_the_year_2090_prunes_nothing_and_says_so() {
+    let app = published();
+    for schema in [V3, V2, V3] {
+        app.publish(schema, r#"{"allow":["drop"]}"#).unwrap();
+    }
+    let done = on_day(&app, 23_300, &["publish", V2, r#"{"allow":["drop"]}"#]);
+    assert!(says(&done, JUMPED), "{done}");
+    assert_eq!(kept(&app), [1, 2, 3, 4, 5]);
+    // It goes on, and is put right.
+    let done = on_day(&app, 23_301, &["publish", V3, r#"{"allow":["drop"]}"#]);
+    assert!(says(&done, JUMPED), "{done}");
+    app.publish(V2, r#"{"allow":["drop"]}"#).unwrap();
+    assert_eq!(kept(&app), [1, 2, 3, 4, 5, 6, 7]);
+    let pruned = on_day(&app, 23_300, &["prune", "30"]);
+    assert!(pruned["warnings"][0].as_str().unwrap().contains(JUMPED), "{pruned}");
+    // A clock that goes on from there for so many days is believed.
+    on_day(&app, 10, &["publish", V3, r#"{"allow":["drop"]}"#]);
+    let done = on_day(&app, 45, &["publish", V2, r#"{"allow":["drop"]}"#]);
+    assert!(!says(&done, JUMPED), "{done}");
+    assert_eq!(kept(&app), [9]);
+}
+
+#[test]
+fn a_clock_that_went_back_drops_no_snapshot_that_another_one_is_older_than() {
+    let app = published();
+    on_day(&app, -4000, &["publish", V3, "{}"]);
+    on_day(&app, -3999, &["publish", V2, r#"{"allow":["drop"]}"#]);
+    assert_eq!(kept(&app), [1, 2, 3]);
+    // Right again: the last two look as old as ten years.
+    let done = app.publish(V3, "{}").unwrap();
+    assert_eq!(kept(&app), [1, 2, 3, 4]);
+    assert!(done.log.iter().any(|line| line.message.contains(JUMPED)), "{:?}", done.log);
+    app.remy().prune(None, &Options::from_json(r#"{"keep_releases":2}"#).unwrap()).unwrap();
+    assert_eq!(kept(&app), [3, 4]);
+}
+
+/// Starts a verb whose syncs take their time.
+fn slowly(app: &App, arguments: &[&str], ms: u32) -> Child {
+    Command::new(built_program("remy-driver"))
+        .arg(&app.live)
+        .args(arguments)
+        .env("LD_PRELOAD", faults("slow_sync"))
+        .env("SLOW_DIR", app.dir.path())
+        .env("SLOW_MS", ms.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until somebody holds live's write lock.
+fn until_locked(app: &App) {
+    let start = Instant::now();
+    loop {
+        let tried = output(Command::new("sqlite3").arg(&app.live).arg("BEGIN IMMEDIATE; ROLLBACK"));
+        if !tried.status.success() {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "nobody takes the lock");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn state(process: &Child) -> char {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
+    stat.rsplit(") ").next().unwrap().chars().next().unwrap()
+}
+
+fn send(process: &Child, signal: i32) {
+    // SAFETY: a child of ours that was not waited for.
+    assert_eq!(unsafe { libc::kill(i32::try_from(process.id()).unwrap(), signal) }, 0);
+}
+
+#[test]
+fn who_holds_the_write_lock_is_not_stopped_by_a_terminal() {
+    for (mode, verb) in [("wal", &["publish", V3] as &[&str]), ("wal", &["detach"]), ("delete", &["publish", V3])] {
+        for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+            let app = App::on(&format!("PRAGMA journal_mode = {mode}; {V1}"));
+            app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
+            let mut child = slowly(&app, verb, 300);
+            until_locked(&app);
+            send(&child, signal);
+            let start = Instant::now();
+            shell(&app.live, "INSERT INTO users (name) VALUES ('after')");
+            assert!(
+                start.elapsed() < Duration::from_secs(15),
+                "{verb:?}: writers waited for a process that is stopped"
+            );
+            // The stop is not lost: it comes when the lock is gone.
+            let start = Instant::now();
+            while state(&child) != 'T' && child.try_wait().unwrap().is_none() {
+                assert!(start.elapsed() < Duration::from_secs(30));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!(state(&child), 'T', "{verb:?}, signal {signal}");
+            send(&child, libc::SIGCONT);
+            assert!(child.wait().unwrap().success());
+        }
+    }
+}
+
+#[test]
+fn what_was_changed_outside_remy_is_said() {
+    let app = published();
+    let remy = app.remy();
+    shell(
+        &app.live,
+        "INSERT INTO users (name) VALUES ('rows are no drift'); ANALYZE; CREATE TABLE schema_migrations (id)",
+    );
+    assert_eq!(debug(&app).drift, None);
+    assert_eq!(remy.verify().unwrap().warnings, Vec::<String>::new());
+    shell(
+        &app.live,
+        "CREATE TABLE scratch (a); ALTER TABLE users ADD COLUMN note TEXT; CREATE INDEX by_name ON users (name);
+         CREATE VIEW names AS SELECT name FROM users; CREATE TRIGGER t AFTER INSERT ON users BEGIN SELECT 1; END;",
+    );
+    let said = "changed outside remy since release 2: column users.note was added, index by_name was made, table scratch was made, \
+                trigger t was made, view names was made";
+    assert_eq!(debug(&app).drift.as_deref(), Some(said));
+    assert!(debug(&app).notes.iter().any(|note| note == said));
+    let verified = remy.verify().unwrap();
+    assert!(verified.ok && verified.warnings == [said], "{verified:?}");
+    let dry = app.publish(V3, r#"{"dry_run":true,"allow":["drop"]}"#).unwrap();
+    assert!(dry.warnings.iter().any(|warning| warning == said), "{:?}", dry.warnings);
+    let done = app.publish(V3, r#"{"allow":["drop"]}"#).unwrap();
+    assert!(done.warnings.iter().any(|warning| warning == said), "{:?}", done.warnings);
+    assert!(done.log.iter().any(|line| line.outcome == "warning" && line.message == said), "{:?}", done.log);
+    // What is live now is what was published.
+    assert_eq!(debug(&app).drift, None);
+    assert!(!app.publish(V3, "{}").unwrap().warnings.iter().any(|warning| warning.contains("changed outside")));
+
+    shell(&app.live, "ALTER TABLE users DROP COLUMN age; ALTER TABLE users RENAME COLUMN email TO mail");
+    let said = "changed outside remy since release 4: column users.age was dropped, column users.email was dropped, \
+                column users.mail was added";
+    assert_eq!(debug(&app).drift.as_deref(), Some(said));
+    let back = app.rollback(None).unwrap();
+    assert!(back.warnings.iter().any(|warning| warning == said), "{:?}", back.warnings);
+    assert_eq!(debug(&app).drift, None);
+}
+
+#[test]
+fn an_adopted_database_is_compared_with_what_it_was_then() {
+    let app = App::on(V1);
+    let staged = app.remy().stage(V2, &Options::default(), Progress::none()).unwrap();
+    assert_eq!((staged.previous, debug(&app).drift), (Some(1), None));
+    shell(&app.live, "CREATE TABLE more (a)");
+    let said = "changed outside remy since release 1: table more was made";
+    assert_eq!(debug(&app).drift.as_deref(), Some(said));
+    shell(&app.live, "DROP TABLE more");
+    assert_eq!(debug(&app).drift, None);
+}
+
+/// All of a verb's time is in a line of its log.
+fn all_is_told(done: &Outcome, what: &str) {
+    let told: f64 = done.log.iter().map(|line| line.duration_ms).sum();
+    assert!(told <= done.total_ms + 2.0 && told > done.total_ms * 0.9 - 20.0, "{what}: {told} of {} ms", done.total_ms);
+    let switch = done.log.iter().find(|line| line.message.starts_with("Switched live")).unwrap();
+    assert!(switch.duration_ms >= done.switch.as_ref().unwrap().pause_ms, "{what}: {switch:?}");
+    for pair in done.log.windows(2) {
+        #[expect(clippy::cast_possible_truncation, reason = "milliseconds")]
+        let end = pair[0].at + pair[0].duration_ms as i64;
+        assert!((pair[1].at - end).abs() <= 3, "{what}: {pair:?}");
+    }
+}
+
+#[test]
+fn a_release_is_live_from_its_commit_on() {
+    for mode in ["wal", "delete"] {
+        let app = App::on(&format!("PRAGMA journal_mode = {mode}; {V1} INSERT INTO users VALUES (1, 'Ann')"));
+        app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
+        let mut writer = Shell::open(&app.live);
+        writer.run("BEGIN IMMEDIATE; INSERT INTO users (name) VALUES ('Bob');");
+        let begun = now();
+        let (remy, let_go) = (
+            app.remy(),
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(1500));
+                let at = now();
+                writer.run("COMMIT;");
+                at
+            }),
+        );
+        let done = remy.publish(V3, &Options::default(), Progress::none()).unwrap();
+        let (let_go, ended) = (let_go.join().unwrap(), now());
+        assert!(let_go - begun >= 1400);
+        let live = release(&app, 3);
+        let at = live.live_at.unwrap();
+        assert!((let_go..=ended).contains(&at), "{mode}: begun {begun}, let go {let_go}, live {at}, ended {ended}");
+        assert_eq!(release(&app, 2).superseded_at, Some(at));
+        assert_eq!(
+            app.ask("SELECT live_at, release, (SELECT count(*) FROM _remy_release) FROM _remy_release"),
+            format!("{at}|3|1")
+        );
+        all_is_told(&done, mode);
+        assert_eq!(app.ask("PRAGMA integrity_check; SELECT count(*) FROM users"), "ok\n2");
+        let back = app.rollback(None).unwrap();
+        let at = release(&app, 4).live_at.unwrap();
+        assert_eq!(app.ask("SELECT live_at FROM _remy_release"), at.to_string());
+        all_is_told(&back, mode);
+    }
+}
+
+#[test]
+fn a_release_is_live_from_its_commit_on_by_the_backup_api() {
+    for mode in ["wal", "delete"] {
+        let app = App::on(&format!("PRAGMA journal_mode = {mode}; {V1} INSERT INTO users VALUES (1, 'Ann')"));
+        let begun = now();
+        let mut driver = Command::new(built_program("remy-driver"));
+        driver.arg(&app.live).args(["publish", V2, r#"{"journal_mode":"keep"}"#]).env("REMY_HOST", "1");
+        let done: Value = serde_json::from_str(&stdout(&mut driver)).unwrap();
+        assert_eq!(done["switch"]["by"], "backup");
+        let at = release(&app, 2).live_at.unwrap();
+        assert!((begun..=now()).contains(&at));
+        assert_eq!(
+            app.ask("SELECT live_at FROM _remy_release; PRAGMA integrity_check; SELECT name FROM users"),
+            format!("{at}\nok\nAnn")
+        );
+        assert_eq!(release(&app, 1).superseded_at, Some(at));
+    }
+}
+
+/// A detach that is killed where live is detached, and the catalog does not know yet.
+#[test]
+fn a_detach_that_was_cut_off_is_mended() {
+    let app = published();
+    // As the catalog stands between the two: the intent is written, and live has committed.
+    let switch = app.ask("SELECT switch_id FROM _remy_release");
+    let tables = app.ask("SELECT group_concat('DROP TABLE ' || name, '; ') FROM sqlite_schema WHERE type = 'table' AND name GLOB '_remy_*'");
+    shell(
+        &app.store("catalog.db"),
+        &format!(
+            "INSERT INTO switches (switch_id, old_switch, release, work, snapshot, state, at)
+             VALUES ('00000000000000aa', '{switch}', 2, '', '', 'intended', 0)"
+        ),
+    );
+    // Not yet: live carries its marker, and stays what it is.
+    app.remy().prune(None, &Options::default()).unwrap();
+    assert_eq!(statuses(&app), "1 superseded, 2 live");
+    shell(&app.store("catalog.db"), "UPDATE switches SET state = 'intended' WHERE work = ''");
+    shell(&app.live, &tables);
+    app.remy().prune(None, &Options::default()).unwrap();
+    assert_eq!(statuses(&app), "1 superseded, 2 superseded");
+    let next = app.publish(V2, "{}").unwrap();
+    assert_eq!((next.release, next.previous), (4, Some(3)));
+    assert!(
+        !next.log.iter().any(|line| line.message.contains("another database was put in its place")),
+        "{:?}",
+        next.log
+    );
+}
+
+/// What a rollback journal holds must be gone for good before a verb says that it is done.
+#[test]
+fn every_verb_that_commits_with_a_rollback_journal_syncs_its_folder_after_it() {
+    for verb in [&["detach"] as &[&str], &["dev_truncate", "d"], &["dev_reset", "d"]] {
+        let app = App::on(&format!("PRAGMA journal_mode = delete; {V1}"));
+        app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
+        app.remy().dev_start("d").unwrap();
+        shell(&app.live, "INSERT INTO users (name) VALUES ('new')");
+        let log = app.dir.path().join("strace");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-y", "-e", "trace=unlink,unlinkat,fsync,fdatasync,ftruncate,close", "-o"]).arg(&log);
+        let run = strace.arg(built_program("remy-driver")).arg(&app.live).args(verb).output();
+        if !run.is_ok_and(|run| run.status.success()) {
+            remy_tests::not_covered("the order of syncs", "strace does not run here");
+            return;
+        }
+        let text = fs::read_to_string(&log).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let db = if verb[0] == "detach" { "app.db-journal" } else { "dev/d.db-journal" };
+        let gone = lines.iter().rposition(|line| line.contains("unlink") && line.contains(db)).expect(db);
+        let folder = if verb[0] == "detach" {
+            app.dir.path().display().to_string()
+        } else {
+            app.store("dev").display().to_string()
+        };
+        let synced = |line: &&str| line.contains("sync(") && line.contains(&format!("<{folder}>"));
+        assert!(lines[gone..].iter().any(synced), "{verb:?}: {folder} is not synced after {}", lines[gone]);
+    }
+}
+
+/// What is refused for what was given is refused before there is a store or a number.
+#[test]
+fn what_is_refused_for_its_options_burns_no_number() {
+    let app = App::on("");
+    fs::write(&app.live, "").unwrap();
+    for (schema, options) in [
+        ("CREATE TABLE t (a); nonsense", "{}"),
+        (V1, r#"{"artifacts":"/not/there"}"#),
+        (V1, r#"{"migrations":"/not/there"}"#),
+        (V1, r#"{"extensions":["/not/there.so"]}"#),
+        (V1, r#"{"effects":{"roles":7}}"#),
+        (V1, r#"{"preview":"no/name"}"#),
+        ("/not/there.sql", "{}"),
+    ] {
+        let e = app.publish(schema, options).unwrap_err();
+        assert!(!app.store("").exists(), "{options}: {e}");
+        assert_eq!(fs::metadata(&app.live).unwrap().len(), 0, "{options}: {e}");
+    }
+    assert_eq!(app.publish(V1, "{}").unwrap().release, 1);
+}

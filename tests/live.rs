@@ -1,7 +1,26 @@
 //! A live database in a folder of its own, and the verbs on it: what a suite begins with.
 use crate::shell;
 use remy_core::{Error, Options, Outcome, Progress, Remy, Result};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Makes a catalog as an earlier format had it.
+pub fn older_catalog(catalog: &Path, format: u32) {
+    let columns = "release, kind, status, label, commit_id, created_at, live_at, superseded_at, restored_from, follows, artifacts,
+                   artifacts_hash, declared, plan";
+    let columns = if format == 1 { columns.to_owned() } else { format!("{columns}, preview") };
+    let first = columns.replacen("release", "release INTEGER PRIMARY KEY", 1);
+    shell(
+        catalog,
+        &format!(
+            "ALTER TABLE releases RENAME TO newer; CREATE TABLE releases ({first});
+             INSERT INTO releases SELECT {columns} FROM newer; DROP TABLE newer;
+             DROP TABLE IF EXISTS work; DROP TABLE IF EXISTS removals; PRAGMA user_version = {format};"
+        ),
+    );
+}
 
 /// A live database, `app.db`, in a folder of its own.
 pub struct App {

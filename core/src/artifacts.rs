@@ -13,8 +13,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Keeps a file or folder in the store, for a release. Gives its hash.
-pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<String> {
+/// Refuses a path where there is nothing to be kept.
+pub(crate) fn are_there(from: &Path) -> Result<()> {
     if let Err(e) = fs::metadata(from) {
         let refusal = match e.kind() {
             std::io::ErrorKind::NotFound => Error::not_found(format!("there are no artifacts at {}", from.display()))
@@ -26,6 +26,12 @@ pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<String> {
         };
         return Err(refusal.object(from.display().to_string()).state("Live is unchanged"));
     }
+    Ok(())
+}
+
+/// Keeps a file or folder in the store, for a release. Gives its hash.
+pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<String> {
+    are_there(from)?;
     let to = store.path(&place::files(release));
     // Copying live would close a descriptor of it, and with that drop every lock that this process holds on it; copying
     // the store would not end.
@@ -243,12 +249,6 @@ pub(crate) fn forget(store: &Store, release: i64) -> Result<()> {
     // Its own, whatever is written down: a rollback that failed has those of the release that it was to bring back.
     remove(store, release)?;
     store.catalog.set_files(release, None, None)
-}
-
-/// Removes what stands in the place of a release that has just been given its number: of one whose number a power cut has
-/// taken back.
-pub(crate) fn make_way(store: &Store, release: i64) -> Result<()> {
-    if store.has(&place::files(release))? { remove(store, release) } else { Ok(()) }
 }
 
 /// Removes what is kept for releases that never went live and never will. A process may have died before it did.

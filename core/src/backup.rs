@@ -10,9 +10,11 @@ use crate::{
     job::{Change, Terms},
     live::{Live, LiveConnection},
     log::Log,
+    marker,
     options::Options,
     pair::Pair,
     sqlite::{self, is_busy},
+    stops::NoStops,
     store::{self, Store},
     switch::{Ended, Failure, exceeded, lock_timeout, within},
 };
@@ -32,6 +34,7 @@ const TRIES: u32 = 5;
 /// An open backup. Dropped before its last page is copied, it rolls back what it wrote.
 struct Backup<'a> {
     handle: NonNull<ffi::sqlite3_backup>,
+    from: &'a Connection,
     to: &'a Connection,
 }
 
@@ -52,7 +55,7 @@ impl<'a> Backup<'a> {
         let handle =
             unsafe { ffi::sqlite3_backup_init(to.handle(), c"main".as_ptr(), from.handle(), c"main".as_ptr()) };
         match NonNull::new(handle) {
-            Some(handle) => Ok(Self { handle, to }),
+            Some(handle) => Ok(Self { handle, from, to }),
             // SAFETY: the handle is open.
             None => Err(sqlite::failure(to, unsafe { ffi::sqlite3_errcode(to.handle()) }))
                 .context(|| format!("starting a backup to {}", sqlite::name(to))),
@@ -211,6 +214,8 @@ impl<'a> Copy<'a> {
             {
                 return Ok(Ended::SchemaChanged);
             }
+            // Longer than the lock: locals are dropped in reverse.
+            let _no_stops = NoStops::new();
             let writer = live.connect()?;
             // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
             let doing = || format!("preparing to write {}", live.shown());
@@ -452,16 +457,19 @@ fn finish(live: &Live, backup: &Backup<'_>, log: &Log<'_>, max_pause: Duration, 
             Step::More => copied += pages,
             Step::Busy => std::thread::sleep(Duration::from_micros(200)),
             // One page in all: committed with it.
-            Step::Done => return Ok(done(backup, held, lock_wait)),
+            Step::Done => return Ok(done(backup, held, lock_wait, clock::now())),
         }
         within(pause, max_pause)?;
     }
     live.same_file()?;
     live.no_stranger()?;
     log.progress().check()?;
+    // As late as can be. What its own connection writes into a source, a backup takes over.
+    let live_at = clock::now();
+    marker::stamp(backup.from, live_at)?;
     loop {
         match backup.step(-1) {
-            Ok(Step::Done) => return Ok(done(backup, held, lock_wait)),
+            Ok(Step::Done) => return Ok(done(backup, held, lock_wait, live_at)),
             Ok(Step::More | Step::Busy) if pause.elapsed() <= max_pause => {
                 std::thread::sleep(Duration::from_micros(200))
             }
@@ -471,9 +479,9 @@ fn finish(live: &Live, backup: &Backup<'_>, log: &Log<'_>, max_pause: Duration, 
     }
 }
 
-fn done(backup: &Backup<'_>, held: &Held, lock_wait: Duration) -> Ended {
+fn done(backup: &Backup<'_>, held: &Held, lock_wait: Duration, live_at: i64) -> Ended {
     let pages = u64::try_from(backup.total()).unwrap_or(0);
-    Ended::Done(Switched {
+    let switched = Switched {
         by: "backup",
         pause_ms: clock::ms(held.pause.elapsed()),
         lock_wait_ms: clock::ms(lock_wait),
@@ -481,12 +489,16 @@ fn done(backup: &Backup<'_>, held: &Held, lock_wait: Duration) -> Ended {
         pages_total: pages,
         attempts: held.attempt,
         ran_again: held.ran_again,
-    })
+    };
+    Ended::Done { switched, live_at }
 }
 
 /// Makes `target`, a database that nobody's release is, equal to `image`, under its open connections.
 pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> Result<()> {
+    let _no_stops = NoStops::new();
     let writer = target.connect()?;
+    // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
+    writer.execute_batch("PRAGMA synchronous = EXTRA")?;
     writer.busy_timeout(Duration::ZERO)?;
     let path = image.path().with_extension("plain.db");
     let plain = match target.shape(&writer)?.journal_mode.as_str() {

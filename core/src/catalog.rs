@@ -11,16 +11,22 @@ use serde::Serialize;
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 /// The format that this version writes, in `user_version`. A newer one is refused.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
-/// The number of the next release: one above every one that the catalog has, and above ?1.
-const NEXT: &str = "max((SELECT coalesce(max(release), 0) FROM releases), ?1) + 1";
+/// The number of the next release: one above every one that the catalog has.
+const NEXT: &str = "(SELECT coalesce(max(release), 0) + 1 FROM releases)";
+
+/// The highest number that is taken over from a marker that this catalog does not know: JSON keeps it as it is, and many follow.
+const MOST: i64 = 1 << 52;
+
+/// The order of snapshots: that of the switches that made them. Intents are written one after the other, while clocks go back.
+const ORDER: &str = "(SELECT switches.rowid FROM switches WHERE switches.snapshot = snapshots.path)";
 
 /// How long another process may be at work on the catalog.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// What brings a catalog of format n to n + 1, from format 1 on.
-const UPGRADES: &[&str] = &["ALTER TABLE releases ADD COLUMN preview TEXT"];
+const UPGRADES: &[&str] = &["ALTER TABLE releases ADD COLUMN preview TEXT", include_str!("catalog-2-to-3.sql")];
 
 /// A release, as `remy_releases` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,6 +93,8 @@ pub(crate) struct Entry {
     pub(crate) declared: Option<String>,
     pub(crate) preview: Option<String>,
     pub(crate) live_at: Option<i64>,
+    /// The switch that made it live; none where it was adopted as it stood, or never was live.
+    pub(crate) switch_id: Option<String>,
 }
 
 /// A snapshot.
@@ -102,7 +110,7 @@ pub(crate) struct Snapshot {
     pub(crate) pruned_at: Option<i64>,
 }
 
-/// What a switch is about to do.
+/// What a switch, or a detach, is about to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Intent {
     pub(crate) switch_id: String,
@@ -110,6 +118,8 @@ pub(crate) struct Intent {
     pub(crate) release: i64,
     /// The release that is live before it; none where live was empty.
     pub(crate) previous: Option<i64>,
+    /// Live is to carry no marker after it: a detach.
+    pub(crate) detaches: bool,
 }
 
 impl Intent {
@@ -252,70 +262,113 @@ impl Catalog {
         done.context(|| self.doing(what))
     }
 
-    /// Records a new release and gives its number, one above every number that the catalog or live has used.
-    pub(crate) fn begin(
-        &self,
-        kind: &str,
-        status: &str,
-        label: Option<&str>,
-        commit: Option<&str>,
-        above: i64,
-    ) -> Result<i64> {
+    /// Records a new release and gives its number, one above every number that the catalog has.
+    pub(crate) fn begin(&self, kind: &str, status: &str, label: Option<&str>, commit: Option<&str>) -> Result<i64> {
         self.conn
             .execute(
                 &format!(
                     "INSERT INTO releases (release, kind, status, label, commit_id, created_at)
-                     VALUES ({NEXT}, ?2, ?3, ?4, ?5, ?6)"
+                     VALUES ({NEXT}, ?1, ?2, ?3, ?4, ?5)"
                 ),
-                params![above, kind, status, label, commit, clock::now()],
+                params![kind, status, label, commit, clock::now()],
             )
             .context(|| self.doing("numbering a release"))?;
         Ok(self.conn.last_insert_rowid())
     }
 
     /// The number that [`Catalog::begin`] would give.
-    pub(crate) fn next(&self, above: i64) -> Result<i64> {
+    pub(crate) fn next(&self) -> Result<i64> {
         self.conn
-            .query_row(&format!("SELECT {NEXT}"), [above], |row| row.get(0))
+            .query_row(&format!("SELECT {NEXT}"), [], |row| row.get(0))
             .context(|| self.doing("numbering a release"))
     }
 
-    /// Records a release that is live already: at adoption, under the next number, or found in live by its marker.
-    pub(crate) fn adopt(&self, marker: Option<&Marker>) -> Result<i64> {
-        let release = match marker {
-            Some(marker) => marker.release,
-            None => self.next(0)?,
-        };
+    /// Records a release that is live already, and that this catalog does not know, with the schema that it has. Its marker's number
+    /// is taken over where it comes after every number here; else that is another release, of another history.
+    pub(crate) fn adopt(&self, marker: Option<&Marker>, schema: Option<&str>) -> Result<i64> {
+        let next = self.next()?;
+        let release =
+            marker.map_or(next, |marker| if marker.release <= MOST { marker.release.max(next) } else { next });
         self.durably("recording the live release", |conn| {
             conn.execute(
                 "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'live' AND release <> ?1",
                 params![release, clock::now()],
             )?;
             conn.execute(
-                "INSERT INTO releases (release, kind, status, label, commit_id, created_at, live_at)
-                 VALUES (?1, 'adopt', 'live', ?2, ?3, ?4, ?5)
-                 ON CONFLICT (release) DO UPDATE SET status = 'live', live_at = excluded.live_at, superseded_at = NULL",
+                "INSERT INTO releases (release, kind, status, label, commit_id, created_at, live_at, switch_id, schema)
+                 VALUES (?1, 'adopt', 'live', ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
                     release,
                     marker.and_then(|m| m.label.as_deref()),
                     marker.and_then(|m| m.commit.as_deref()),
                     clock::now(),
-                    marker.map_or_else(clock::now, |m| m.live_at)
+                    marker.map_or_else(clock::now, |m| m.live_at),
+                    marker.map(|m| m.switch_id.as_str()),
+                    schema
                 ],
             )
         })?;
         Ok(release)
     }
 
-    /// Records that live is nobody's release any more.
-    pub(crate) fn nothing_is_live(&self) -> Result<()> {
+    /// The release that a switch made live.
+    pub(crate) fn release_of(&self, switch_id: &str) -> Result<Option<i64>> {
+        self.conn
+            .query_row("SELECT release FROM releases WHERE switch_id = ?1", [switch_id], |row| row.get(0))
+            .optional()
+            .context(|| self.doing("looking for a switch"))
+    }
+
+    /// Records the switch of a release that was adopted by its marker under a format that kept only the number.
+    pub(crate) fn set_switch(&self, release: i64, switch_id: &str) -> Result<()> {
+        self.durably("recording a switch", |conn| {
+            conn.execute("UPDATE releases SET switch_id = ?2 WHERE release = ?1", params![release, switch_id])
+        })?;
+        Ok(())
+    }
+
+    /// Records that a release is live once more, since somebody put its database back by hand.
+    pub(crate) fn live_again(&self, release: i64) -> Result<()> {
+        self.durably("recording the live release", |conn| {
+            conn.execute(
+                "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'live' AND release <> ?1",
+                params![release, clock::now()],
+            )?;
+            conn.execute(
+                "UPDATE releases SET status = 'live', superseded_at = NULL WHERE release = ?1",
+                params![release],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Records that live was detached, and is nobody's release any more.
+    pub(crate) fn detached(&self, intent: &Intent) -> Result<()> {
         self.durably("recording that nothing is live", |conn| {
             conn.execute(
                 "UPDATE releases SET status = 'superseded', superseded_at = ?1 WHERE status = 'live'",
                 [clock::now()],
-            )
+            )?;
+            conn.execute("UPDATE switches SET state = 'done' WHERE switch_id = ?1", [&intent.switch_id])
         })?;
         Ok(())
+    }
+
+    /// Live's schema as a release went live, or is going to: the JSON model.
+    pub(crate) fn set_schema(&self, release: i64, schema: &str) -> Result<()> {
+        self.conn
+            .execute("UPDATE releases SET schema = ?2 WHERE release = ?1", params![release, schema])
+            .context(|| self.doing("recording a schema"))?;
+        Ok(())
+    }
+
+    /// What [`Catalog::set_schema`] recorded.
+    pub(crate) fn schema(&self, release: i64) -> Result<Option<String>> {
+        let schema = self
+            .conn
+            .query_row("SELECT schema FROM releases WHERE release = ?1", [release], |row| row.get(0))
+            .optional();
+        schema.map(Option::flatten).context(|| self.doing("reading a schema"))
     }
 
     pub(crate) fn set_status(&self, release: i64, status: &str) -> Result<()> {
@@ -335,7 +388,8 @@ impl Catalog {
             conn.execute(
                 "UPDATE releases SET status = 'preview', preview = ?2, superseded_at = NULL WHERE release = ?1",
                 params![release, name],
-            )
+            )?;
+            conn.execute("DELETE FROM removals WHERE folder = 'previews' AND name = ?1", [name])
         })?;
         Ok(())
     }
@@ -390,7 +444,7 @@ impl Catalog {
 
     /// The release that the catalog takes for live.
     pub(crate) fn live(&self) -> Result<Option<Entry>> {
-        self.entry("WHERE status = 'live' ORDER BY live_at DESC, release DESC LIMIT 1", [])
+        self.entry("WHERE status = 'live' ORDER BY release DESC LIMIT 1", [])
     }
 
     pub(crate) fn release(&self, release: i64) -> Result<Option<Entry>> {
@@ -407,7 +461,7 @@ impl Catalog {
             .query_row(
                 &format!(
                     "SELECT release, status, label, commit_id, restored_from, follows, artifacts_hash, declared,
-                       preview, live_at FROM releases {which}"
+                       preview, live_at, switch_id FROM releases {which}"
                 ),
                 params,
                 |row| {
@@ -422,6 +476,7 @@ impl Catalog {
                         declared: row.get(7)?,
                         preview: row.get(8)?,
                         live_at: row.get(9)?,
+                        switch_id: row.get(10)?,
                     })
                 },
             )
@@ -508,7 +563,7 @@ impl Catalog {
         )
     }
 
-    /// Writes down what a switch is about to do, durably.
+    /// Writes down what a switch or a detach is about to do, durably.
     pub(crate) fn intend(&self, intent: &Intent) -> Result<()> {
         self.durably("writing the intent of a switch", |conn| {
             conn.execute(
@@ -519,7 +574,7 @@ impl Catalog {
                     intent.old_switch,
                     intent.release,
                     intent.previous,
-                    intent.work(),
+                    if intent.detaches { String::new() } else { intent.work() },
                     intent.snapshot(),
                     clock::now()
                 ],
@@ -536,11 +591,42 @@ impl Catalog {
         Ok(())
     }
 
-    /// A text that no other switch has.
+    /// An id that no other switch has. Files in `work/` begin with it, and it is on the disk before the first of them: they are
+    /// this store's own, and go where a crash leaves them.
     pub(crate) fn unique(&self) -> Result<String> {
-        self.conn
-            .query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))
-            .context(|| self.doing("making an id"))
+        self.durably("making an id", |conn| {
+            conn.query_row("INSERT INTO work VALUES (lower(hex(randomblob(8)))) RETURNING id", [], |row| row.get(0))
+        })
+    }
+
+    /// The ids of files in `work/`.
+    pub(crate) fn work(&self) -> Result<Vec<String>> {
+        self.rows("SELECT id FROM work", [], |row| row.get(0))
+    }
+
+    /// Records that there are no files in `work/`.
+    pub(crate) fn nothing_at_work(&self) -> Result<()> {
+        self.conn.execute("DELETE FROM work", []).context(|| self.doing("forgetting ids"))?;
+        Ok(())
+    }
+
+    /// Records, durably and before a database has its name in `dev` or `previews`, that it goes unless it is said to be there.
+    pub(crate) fn will_remove(&self, folder: &str, name: &str) -> Result<()> {
+        self.durably("recording a database that is being made", |conn| {
+            conn.execute("INSERT OR IGNORE INTO removals (folder, name) VALUES (?1, ?2)", [folder, name])
+        })?;
+        Ok(())
+    }
+
+    /// The databases that are to be removed, by folder and name.
+    pub(crate) fn removals(&self) -> Result<Vec<(String, String)>> {
+        self.rows("SELECT folder, name FROM removals", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// Records that there is nothing left to remove.
+    pub(crate) fn all_removed(&self) -> Result<()> {
+        self.conn.execute("DELETE FROM removals", []).context(|| self.doing("recording removals"))?;
+        Ok(())
     }
 
     /// Leaves a release that did not go live with `status`.
@@ -557,7 +643,7 @@ impl Catalog {
     /// Switches whose end is not recorded, oldest first.
     pub(crate) fn open_intents(&self) -> Result<Vec<Intent>> {
         let intents = self.rows(
-            "SELECT switch_id, old_switch, release, previous FROM switches WHERE state = 'intended' ORDER BY at, release",
+            "SELECT switch_id, old_switch, release, previous, work = '' FROM switches WHERE state = 'intended' ORDER BY rowid",
             [],
             |row| {
                 Ok(Intent {
@@ -565,6 +651,7 @@ impl Catalog {
                     old_switch: row.get(1)?,
                     release: row.get(2)?,
                     previous: row.get(3)?,
+                    detaches: row.get(4)?,
                 })
             },
         )?;
@@ -581,31 +668,29 @@ impl Catalog {
         }
     }
 
-    /// Whether a release came into live by a switch, so that live has to carry its marker.
-    pub(crate) fn was_switched(&self, release: i64) -> Result<bool> {
-        self.conn
-            .query_row(
-                "SELECT EXISTS (SELECT 1 FROM switches WHERE release = ?1 AND state = 'done')",
-                [release],
-                |row| row.get(0),
-            )
-            .context(|| self.doing("reading switches"))
-    }
-
     /// Records that live was switched: the release is live, the one before has its snapshot.
     pub(crate) fn switched(&self, intent: &Intent, live_at: i64, snapshot: Option<&Snapshot>) -> Result<()> {
         self.durably("recording a switch", |conn| {
+            // What live was like is asked of the live release alone.
             conn.execute(
-                "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'live' AND release <> ?1",
+                "UPDATE releases SET status = 'superseded', superseded_at = ?2, schema = NULL WHERE status = 'live' AND release <> ?1",
                 params![intent.release, live_at],
             )?;
+            // The database of a preview that goes live is not what goes live.
             conn.execute(
-                "UPDATE releases SET status = 'live', live_at = ?2, follows = ?3, superseded_at = NULL WHERE release = ?1",
-                params![intent.release, live_at, intent.previous],
+                "INSERT OR IGNORE INTO removals (folder, name)
+                 SELECT 'previews', preview FROM releases WHERE release = ?1 AND status = 'preview'",
+                [intent.release],
+            )?;
+            conn.execute(
+                "UPDATE releases SET status = 'live', live_at = ?2, follows = ?3, superseded_at = NULL, switch_id = ?4
+                 WHERE release = ?1",
+                params![intent.release, live_at, intent.previous, intent.switch_id],
             )?;
             if let Some(snapshot) = snapshot {
                 conn.execute(
-                    "INSERT OR REPLACE INTO snapshots (release, path, switch_id, bytes, hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT OR REPLACE INTO snapshots (release, path, switch_id, bytes, hash, created_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     params![
                         snapshot.release,
                         snapshot.path,
@@ -643,9 +728,9 @@ impl Catalog {
         Ok(self.snapshots_where("WHERE release = ?1", [release])?.pop())
     }
 
-    /// Every snapshot that is kept, newest first.
+    /// Every snapshot that is kept, the one of the last switch first, whatever its time is.
     pub(crate) fn kept_snapshots(&self) -> Result<Vec<Snapshot>> {
-        self.snapshots_where("WHERE pruned_at IS NULL ORDER BY created_at DESC, release DESC", [])
+        self.snapshots_where(&format!("WHERE pruned_at IS NULL ORDER BY {ORDER} DESC"), [])
     }
 
     fn snapshots_where(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<Snapshot>> {
@@ -677,6 +762,18 @@ impl Catalog {
             })?;
         rows.retain(|(release, written)| place::of_snapshot(*release, written).is_none());
         Ok(rows)
+    }
+
+    /// When each snapshot was taken, in the order of their switches.
+    pub(crate) fn switch_times(&self) -> Result<Vec<i64>> {
+        self.rows(&format!("SELECT created_at FROM snapshots ORDER BY {ORDER}"), [], |row| row.get(0))
+    }
+
+    /// The day of a time, as people write it.
+    pub(crate) fn day(&self, at: i64) -> Result<String> {
+        self.conn
+            .query_row("SELECT ifnull(date(?1 / 1000, 'unixepoch'), 'an unknown day')", [at], |row| row.get(0))
+            .context(|| self.doing("reading a time"))
     }
 
     /// Records, durably and before the file goes, that a snapshot is pruned.
@@ -712,6 +809,11 @@ impl Catalog {
     /// Records, durably and before its database goes, that a preview is no more.
     pub(crate) fn end_preview(&self, release: i64) -> Result<()> {
         self.durably("recording the end of a preview", |conn| {
+            conn.execute(
+                "INSERT OR IGNORE INTO removals (folder, name)
+                 SELECT 'previews', preview FROM releases WHERE release = ?1 AND status = 'preview'",
+                [release],
+            )?;
             conn.execute(
                 "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE release = ?1 AND status = 'preview'",
                 params![release, clock::now()],
@@ -795,7 +897,8 @@ impl Catalog {
             conn.execute(
                 "INSERT INTO dev (name, path, release, status, created_at) VALUES (?1, ?2, ?3, 'dev', ?4)",
                 params![name, place::dev(name), release, clock::now()],
-            )
+            )?;
+            conn.execute("DELETE FROM removals WHERE folder = 'dev' AND name = ?1", [name])
         })?;
         Ok(())
     }
@@ -813,6 +916,7 @@ impl Catalog {
     /// Before its database goes: a session without one could not be reset.
     pub(crate) fn dev_stopped(&self, name: &str) -> Result<()> {
         self.durably("recording the end of a dev session", |conn| {
+            conn.execute("INSERT OR IGNORE INTO removals (folder, name) VALUES ('dev', ?1)", [name])?;
             conn.execute(
                 "UPDATE dev SET status = 'superseded', stopped_at = ?2 WHERE name = ?1 AND status = 'dev'",
                 params![name, clock::now()],

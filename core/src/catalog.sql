@@ -1,4 +1,4 @@
--- The catalog, format 2 (user_version). History only: what is live is said by `_remy_release` in live.
+-- The catalog, format 3 (user_version). History only: what is live is said by `_remy_release` in live.
 
 CREATE TABLE releases (
   release       INTEGER PRIMARY KEY,
@@ -15,8 +15,11 @@ CREATE TABLE releases (
   artifacts_hash TEXT,
   declared      TEXT,               -- what was declared, as JSON: a compiled release is published again from this
   plan          TEXT,               -- the statements, as JSON
-  preview       TEXT                -- the name of the preview that it is, or was: previews/<name>.db
+  preview       TEXT,               -- the name of the preview that it is, or was: previews/<name>.db
+  switch_id     TEXT,               -- the switch that made it live: by this it is known in live's marker, never by its number
+  schema        TEXT                -- live's schema as this went live, as the JSON model
 );
+CREATE UNIQUE INDEX release_of_switch ON releases (switch_id);
 
 CREATE TABLE build_log (
   release     INTEGER NOT NULL,
@@ -42,16 +45,27 @@ CREATE TABLE snapshots (
   pruned_at  INTEGER
 );
 
--- What a switch is about to do, written before it takes live's lock. Recovery compares live's marker with the two ids.
+-- What a switch or a detach is about to do, written before it takes live's lock. Recovery compares live's marker with the two ids.
+-- Their order is that of the rows, whatever the clock said.
 CREATE TABLE switches (
   switch_id  TEXT PRIMARY KEY,
   old_switch TEXT,                  -- live's marker before it; NULL: none
   release    INTEGER NOT NULL,
   previous   INTEGER,
-  work       TEXT NOT NULL,         -- the clone, relative to the store
+  work       TEXT NOT NULL,         -- the clone, relative to the store; empty: a detach, after which live carries no marker
   snapshot   TEXT NOT NULL,         -- where its main file goes
   state      TEXT NOT NULL,         -- intended, done, failed
   at         INTEGER NOT NULL
+);
+
+-- The ids that files in work/ begin with. Others are nobody's that this catalog knows.
+CREATE TABLE work (id TEXT PRIMARY KEY);
+
+-- Databases that are to be removed, or are not said to be there yet: what is found of them after a crash goes.
+CREATE TABLE removals (
+  folder TEXT NOT NULL,             -- dev, previews
+  name   TEXT NOT NULL,
+  PRIMARY KEY (folder, name)
 );
 
 CREATE TABLE dev (

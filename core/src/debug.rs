@@ -1,10 +1,11 @@
 //! Debug: what remy runs on, for people who wonder.
 use crate::{
-    Debug, VERSION,
-    error::Result,
+    Debug, VERSION, drift,
+    error::{Error, Result},
     live::{Access, Live},
-    marker, recover,
-    store::{self, Store},
+    marker,
+    options::Options,
+    recover, store,
 };
 
 pub(crate) fn debug(live: &Live) -> Result<Debug> {
@@ -21,17 +22,27 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
             "This host's SQLite gives no page access: a switch writes the whole database in its pause (4 to 5 s for 1 GB)",
         ),
     };
-    let mut notes = vec![note.to_owned()];
-    let release = match marker::read(&conn)? {
-        Some(marker) => Some(marker.release),
-        None => match Store::open(live) {
-            Ok(store) => store.map(|store| recover::adopted(&store.catalog)).transpose()?.flatten(),
-            Err(e) => {
-                notes.push(e.to_string());
-                None
+    let marker = marker::read(&conn)?;
+    // Mended first: what live carries may be new to the history.
+    let of_history = || {
+        let seen = recover::look(live)?;
+        let store = seen.as_ref().map(|seen| &seen.store);
+        let release = recover::number(store, marker.as_ref())?;
+        let drift = match (store, release) {
+            (Some(store), Some(release)) => {
+                drift::since(&store.catalog, release, &conn, &Options::default().ignored_tables())?
             }
-        },
+            _ => None,
+        };
+        Ok::<_, Error>((release, drift))
     };
+    let mut notes = vec![note.to_owned()];
+    // A catalog that cannot be read is what somebody may wonder about.
+    let (release, drift) = of_history().unwrap_or_else(|e| {
+        notes.push(e.to_string());
+        (marker.as_ref().map(|marker| marker.release), None)
+    });
+    notes.extend(drift.clone());
     Ok(Debug {
         version: VERSION,
         sqlite: rusqlite::version().to_owned(),
@@ -44,6 +55,7 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
         encoding: shape.encoding,
         pages: conn.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))?.into(),
         release,
+        drift,
         notes,
     })
 }

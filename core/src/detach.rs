@@ -1,11 +1,13 @@
 //! Detach: takes remy's tables out of live.
 use crate::{
     Detached,
+    catalog::Intent,
     error::{Context, Error, Result},
     live::Live,
     options::Options,
     progress::Progress,
     quote, recover, sqlite,
+    stops::NoStops,
     store::human,
     switch::LET_GO,
 };
@@ -13,10 +15,26 @@ use crate::{
 pub(crate) fn detach(live: &Live) -> Result<Detached> {
     let options = Options::default();
     let begun = recover::begin(live, &options, Progress::none())?;
+    let intent = Intent {
+        switch_id: begun.store.catalog.unique()?,
+        old_switch: begun.marker.as_ref().map(|marker| marker.switch_id.clone()),
+        release: begun.release,
+        previous: None,
+        detaches: true,
+    };
+    // Longer than the lock: locals are dropped in reverse.
+    let _no_stops = NoStops::new();
     let conn = live.connect()?;
+    // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed, and remy's tables with it.
+    conn.execute_batch("PRAGMA synchronous = EXTRA")?;
     sqlite::wait_for_locks(&conn, options.lock_timeout())?;
     let doing = || format!("dropping remy's tables from {}", live.shown());
-    conn.execute_batch("BEGIN IMMEDIATE").context(doing).map_err(|e| e.state("Live is unchanged").hint(LET_GO))?;
+    begun.store.catalog.intend(&intent)?;
+    let locked = conn.execute_batch("BEGIN IMMEDIATE").context(doing);
+    if let Err(e) = locked {
+        begun.store.catalog.forget(&intent)?;
+        return Err(e.state("Live is unchanged").hint(LET_GO));
+    }
     let mut session = false;
     let dropped = (|| {
         let mut query =
@@ -33,11 +51,13 @@ pub(crate) fn detach(live: &Live) -> Result<Detached> {
     })();
     if dropped.is_err() {
         let _ = conn.execute_batch("ROLLBACK");
+        begun.store.catalog.forget(&intent)?;
     }
     let dropped = dropped.context(doing)?;
+    // Where it is not known whether this was done, the intent stays: the next verb decides it.
     sqlite::commit(&conn, "Live is unchanged")?;
     let dropped_already = |e: Error| e.state("remy's tables are dropped from live; the next verb mends the catalog");
-    begun.store.catalog.nothing_is_live().map_err(dropped_already)?;
+    begun.store.catalog.detached(&intent).map_err(dropped_already)?;
     let snapshots = begun.store.catalog.kept_snapshots()?;
     let bytes = snapshots.iter().map(|s| s.bytes).sum();
     let mut left = vec![];

@@ -10,8 +10,10 @@ use crate::{
     progress::Progress,
     quote,
     recover::{self, Begun},
+    removals,
     schema::{VirtualTable, introspect},
     sqlite,
+    stops::NoStops,
     store::{self, Store},
     switch,
 };
@@ -29,10 +31,10 @@ pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
             .hint("Reset it, or stop it first"));
     }
     let path = store.path(&place::dev(name));
-    remove(store, name)?;
     // Whole, or not there: nobody is to find half a database under the session's name.
     let work = store.path(&place::work(&store.catalog.unique()?));
     crate::clone_to(live, &work)?;
+    store.catalog.will_remove("dev", name)?;
     store::rename_new(&work, &path)?;
     store::sync_name(&path)?;
     store.catalog.dev_started(name, begun.live_release())?;
@@ -82,11 +84,13 @@ pub(crate) fn truncate(live: &Live, name: &str) -> Result<Dev> {
     let store = &begun.store;
     let session = open(store, name)?;
     let dev = live.sibling(&store.path(&place::dev(name)))?;
+    let _no_stops = NoStops::new();
     let conn = dev.connect()?;
     let doing = || format!("emptying {}", dev.shown());
     // No trigger fires and nothing cascades: everything goes anyway.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).context(doing)?;
-    conn.execute_batch("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").context(doing)?;
+    // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
+    conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").context(doing)?;
     if let Err(e) = empty(&conn) {
         let _ = conn.execute_batch("ROLLBACK");
         return Err(e.state("The session is as it was"));
@@ -162,22 +166,9 @@ pub(crate) fn stop(live: &Live, name: &str) -> Result<Dev> {
     let store = &begun.store;
     let session = open(store, name)?;
     store.catalog.dev_stopped(name)?;
-    remove(store, name)?;
+    removals::run(store)?;
     let stopped = store.catalog.dev_sessions()?.into_iter().find(|s| s.name == name).unwrap_or(session);
     show(store, &stopped)
-}
-
-/// Removes a session's database, and the store that it has where somebody published into it.
-fn remove(store: &Store, name: &str) -> Result<()> {
-    let place = place::dev(name);
-    store.remove_database(&store.path(&place))?;
-    store.remove(&format!("{place}-remy"))
-}
-
-/// Removes what is left of sessions that are no more, or were cut off before they were recorded.
-pub(crate) fn tidy(store: &Store) -> Result<()> {
-    let running = store.catalog.dev_sessions()?.into_iter().filter(|session| session.status == "dev");
-    store.remove_all_but("dev", &running.map(|session| session.name).collect::<Vec<_>>())
 }
 
 /// Every session, newest first.

@@ -4,6 +4,7 @@ use crate::{
     catalog::Intent,
     clock,
     clone::{Clone, Pin},
+    drift,
     error::{Context, Error, Result},
     live::{Access, Live},
     log::Log,
@@ -41,7 +42,7 @@ pub(crate) struct Job<'a> {
     pub(crate) begun: &'a Begun,
     pub(crate) options: &'a Options,
     pub(crate) log: &'a Log<'a>,
-    /// What live is to say of itself.
+    /// What live is to say of itself; the time is that of the COMMIT in the end.
     pub(crate) marker: Marker,
     intent: Intent,
 }
@@ -96,6 +97,7 @@ impl<'a> Job<'a> {
                 release,
                 previous: begun.live_release(),
                 switch_id: switch_id.clone(),
+                detaches: false,
             },
             marker: Marker {
                 switch_id,
@@ -121,6 +123,19 @@ impl<'a> Job<'a> {
         Err(Error::busy(format!("{} was empty, and somebody made something in it meanwhile", self.live.shown()))
             .state("Live is unchanged")
             .hint("Start again: what there is now is kept as a release then"))
+    }
+
+    /// What was changed of live's schema outside of remy since the release that is live went live, as a clone of live has it.
+    pub(crate) fn drift(&self, clone: &Connection) -> Result<Option<String>> {
+        drift::since(&self.begun.store.catalog, self.begun.release, clone, &self.options.ignored_tables())
+    }
+
+    /// Records the schema that this switch makes live.
+    pub(crate) fn record_schema(&self, schema: &str) -> Result<()> {
+        match self.options.dry_run {
+            true => Ok(()),
+            false => self.begun.store.catalog.set_schema(self.intent.release, schema),
+        }
     }
 
     /// A file for this switch, besides the clone.
@@ -208,8 +223,8 @@ impl<'a> Job<'a> {
                 copy.switch(clone, image, terms, self.options, self.log, change, &mut intend)
             }
         };
-        let switched = match ended {
-            Ok(Ended::Done(switched)) => switched,
+        let (switched, live_at) = match ended {
+            Ok(Ended::Done { switched, live_at }) => (switched, live_at),
             Ok(Ended::SchemaChanged) => {
                 if intended {
                     store.catalog.forget(&self.intent)?;
@@ -249,7 +264,7 @@ impl<'a> Job<'a> {
             "settle",
             || {
                 taken.pair.close()?;
-                settle::settle(store, &self.intent, &self.marker)?;
+                settle::settle(store, &self.intent, &Marker { live_at, ..self.marker.clone() })?;
                 self.checkpoint()
             },
             |()| match self.intent.previous {

@@ -26,6 +26,7 @@
 #![warn(missing_docs)]
 
 mod access;
+mod age;
 mod artifacts;
 mod aside;
 mod authorizer;
@@ -39,6 +40,7 @@ mod copy;
 mod debug;
 mod detach;
 mod dev;
+mod drift;
 pub mod effects;
 pub mod engine;
 mod error;
@@ -67,18 +69,21 @@ mod quoted;
 mod reads;
 mod recover;
 pub mod rehearse;
+mod removals;
 mod retention;
 mod rollback;
 mod rows;
 pub mod schema;
 mod settle;
 mod sqlite;
+mod stops;
 mod store;
 mod strangers;
 mod switch;
 mod touched;
 #[cfg(feature = "typescript")]
 pub mod typescript;
+mod unknown;
 pub mod usable;
 mod verify;
 #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only the embedded engine registers them"))]
@@ -230,6 +235,8 @@ pub struct Pruned {
     pub kept_bytes: u64,
     /// What was freed.
     pub freed_bytes: u64,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
 }
 
 /// One thing that was verified.
@@ -290,6 +297,8 @@ pub struct Debug {
     pub pages: u64,
     /// The live release, by live's marker.
     pub release: Option<i64>,
+    /// What was changed of live's schema outside of remy since that release went live.
+    pub drift: Option<String>,
     /// What the caller should know.
     pub notes: Vec<String>,
 }
@@ -481,7 +490,7 @@ pub(crate) fn clone_to(live: &live::Live, path: &Path) -> Result<Cloned> {
     Ok(Cloned {
         path: path.display().to_string(),
         bytes,
-        release: marker::read(&conn)?.map(|marker| marker.release),
+        release: recover::number(store::Store::open(live)?.as_ref(), marker::read(&conn)?.as_ref())?,
         method,
         duration_ms: clock::ms(start.elapsed()),
     })

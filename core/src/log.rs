@@ -18,11 +18,25 @@ pub(crate) struct Log<'a> {
     progress: Progress<'a>,
     release: Cell<i64>,
     lines: RefCell<Vec<Line>>,
+    /// When the last line ended: each is of the time since then, so that all of a verb's time is in one.
+    since: Cell<Moment>,
 }
 
 impl<'a> Log<'a> {
     pub(crate) fn new(catalog: Option<&'a Catalog>, release: i64, progress: Progress<'a>) -> Self {
-        Self { catalog, progress, release: Cell::new(release), lines: RefCell::default() }
+        Self {
+            catalog,
+            progress,
+            release: Cell::new(release),
+            lines: RefCell::default(),
+            since: Cell::new(Moment::now()),
+        }
+    }
+
+    /// Of a verb that began before there was a log of it.
+    pub(crate) fn since(self, start: Moment) -> Self {
+        self.since.set(start);
+        self
     }
 
     /// Does a step and writes down how it went. `done` says what was done.
@@ -43,27 +57,27 @@ impl<'a> Log<'a> {
         work: impl FnOnce() -> Result<T>,
         done: impl FnOnce(&T) -> String,
     ) -> Result<T> {
-        let (at, start) = (clock::now(), Moment::now());
         let result = work();
         match &result {
-            Ok(value) => self.add(step, at, start.elapsed(), "ok", done(value), None, None),
-            Err(e) => self.failed(step, at, start.elapsed(), e),
+            Ok(value) => self.add(step, "ok", done(value), None, None),
+            Err(e) => self.failed_at(step, e),
         }
         result
     }
 
-    /// A statement of the plan, which has been run. A migration is a whole file, with the rows that it has: it is told by its name.
-    pub(crate) fn statement(&self, statement: &Statement, took: Duration) {
+    /// A statement of the plan, which has just been run. A migration is a whole file, with the rows that it has: it is told by its name.
+    pub(crate) fn statement(&self, statement: &Statement) {
         let Statement { kind, object, sql, .. } = statement;
         let message = match *kind {
             "migration" => object.clone(),
             _ => sql.lines().map(str::trim).collect::<Vec<_>>().join(" "),
         };
-        self.add("rehearse", clock::now(), took, "ok", message, Some(object.clone()), Some(sql.clone()));
+        self.add("rehearse", "ok", message, Some(object.clone()), Some(sql.clone()));
     }
 
+    /// What has just been done.
     pub(crate) fn note(&self, step: &str, message: impl Into<String>) {
-        self.add(step, clock::now(), Duration::ZERO, "ok", message.into(), None, None);
+        self.add(step, "ok", message.into(), None, None);
     }
 
     /// A warning is said once: who built the release may have said it.
@@ -71,7 +85,7 @@ impl<'a> Log<'a> {
         let message = message.into();
         let said = self.lines.borrow().iter().any(|line| line.outcome == "warning" && line.message == message);
         if !said {
-            self.add(step, clock::now(), Duration::ZERO, "warning", message, None, None);
+            self.add(step, "warning", message, None, None);
         }
     }
 
@@ -79,7 +93,7 @@ impl<'a> Log<'a> {
     pub(crate) fn before(&self, steps: &[BuildStep]) {
         for step in steps {
             let took = Duration::try_from_secs_f64(step.duration_ms / 1000.0).unwrap_or_default();
-            self.add("build", step.at, took, step.outcome.name(), step.message.clone(), step.object.clone(), None);
+            self.put("build", step.at, took, step.outcome.name(), step.message.clone(), step.object.clone(), None);
         }
     }
 
@@ -96,21 +110,24 @@ impl<'a> Log<'a> {
     /// Writes down why a build ended.
     pub(crate) fn give_up(&self, failure: &BuildFailure) {
         let message = format!("{}: {}", failure.code, failure.message);
-        self.add("build", clock::now(), Duration::ZERO, "failed", message, failure.object.clone(), None);
+        self.add("build", "failed", message, failure.object.clone(), None);
     }
 
     /// Writes down that a step failed.
     pub(crate) fn failed_at(&self, step: &str, e: &Error) {
-        self.failed(step, clock::now(), Duration::ZERO, e);
+        let detail = e.detail();
+        self.add(step, "failed", format!("{}: {e}", e.code()), detail.object.clone(), detail.sql.clone());
     }
 
-    fn failed(&self, step: &str, at: i64, took: Duration, e: &Error) {
-        let detail = e.detail();
-        self.add(step, at, took, "failed", format!("{}: {e}", e.code()), detail.object.clone(), detail.sql.clone());
+    /// Writes down what ends now, and began when the line before it ended.
+    fn add(&self, step: &str, outcome: &str, message: String, object: Option<String>, sql: Option<String>) {
+        let took = self.since.replace(Moment::now()).elapsed();
+        let at = clock::now() - i64::try_from(took.as_millis()).unwrap_or(0);
+        self.put(step, at, took, outcome, message, object, sql);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the columns of a line")]
-    fn add(
+    fn put(
         &self,
         step: &str,
         at: i64,

@@ -19,6 +19,7 @@ pub(crate) struct Marker {
     pub(crate) commit: Option<String>,
     /// The release's artifacts, relative to the store.
     pub(crate) artifacts: Option<String>,
+    /// When its switch was committed, to the moment before the COMMIT.
     pub(crate) live_at: i64,
 }
 
@@ -76,6 +77,13 @@ pub(crate) fn write(conn: &Connection, marker: &Marker) -> Result<()> {
         (FORMAT, &marker.switch_id, marker.release, &marker.label, &marker.commit, &marker.artifacts, marker.live_at),
     )
     .context(doing)?;
+    Ok(())
+}
+
+/// Says in an image when it goes live, in a transaction of its own.
+pub(crate) fn stamp(conn: &Connection, live_at: i64) -> Result<()> {
+    conn.execute("UPDATE main._remy_release SET live_at = ?1", [live_at])
+        .context(|| format!("writing the time into the marker of {}", sqlite::name(conn)))?;
     Ok(())
 }
 

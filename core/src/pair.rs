@@ -8,7 +8,7 @@
 use crate::{
     error::{Context, Error, Result},
     live::{Access, Live},
-    reads, sqlite, store,
+    marker, reads, sqlite, store,
     wal::{self, Frames, Wal},
 };
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
@@ -65,6 +65,21 @@ impl Pair {
         self.conn.as_ref().ok_or_else(|| Error::internal("no connection to a pair"))
     }
 
+    /// Says in the image when it goes live. Gives the pages that this wrote.
+    pub(crate) fn stamp(&self, image: &Image, live_at: i64) -> Result<Vec<(u32, Vec<u8>)>> {
+        let conn = self.conn.as_ref().ok_or_else(|| Error::internal("no connection to a pair"))?;
+        marker::stamp(conn, live_at)?;
+        sqlite::write_wal(conn)?;
+        let wal = image.wal.as_ref().ok_or_else(|| Error::internal("an image without a WAL has a marker"))?;
+        let (frames, _) = wal.own_frames(image.next)?;
+        let read = |page| {
+            let mut buffer = vec![0; image.page_size as usize];
+            let frame = frames.frame(page).ok_or_else(|| Error::internal("a page without its frame"))?;
+            wal.page(frame, &mut buffer).map(|()| (page, buffer))
+        };
+        frames.pages().map(read).collect()
+    }
+
     /// Closes the connection, and leaves both files.
     pub(crate) fn close(&mut self) -> Result<()> {
         match self.conn.take().map(Connection::close) {
@@ -110,8 +125,8 @@ impl Pair {
         sqlite::write_wal(conn)?;
         let base = File::open(&self.path).context(|| format!("opening {}", self.path.display()))?;
         let wal = Wal::open_at(hidden(&self.path))?;
-        let frames = wal.as_ref().map(Wal::own_frames).transpose()?.unwrap_or_default();
-        Ok(Image { path: self.path.clone(), base, wal, frames, pages, page_size, cookie })
+        let (frames, next) = wal.as_ref().map(|wal| wal.own_frames(0)).transpose()?.unwrap_or_default();
+        Ok(Image { path: self.path.clone(), base, wal, frames, next, pages, page_size, cookie })
     }
 }
 
@@ -132,6 +147,8 @@ pub(crate) struct Image {
     base: File,
     wal: Option<Wal>,
     frames: Frames,
+    /// The frame after the last of them.
+    next: u32,
     pub(crate) pages: u32,
     pub(crate) page_size: u32,
     pub(crate) cookie: i64,

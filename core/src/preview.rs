@@ -2,14 +2,12 @@
 //! afresh, so that nothing that happened since is lost.
 use crate::{
     dev,
-    error::{Context, Result},
+    error::{Context, Error, Result},
     job::Job,
-    live::Access,
+    live::{Access, Live},
     marker,
     pair::Pair,
-    place,
-    store::{self, Store},
-    switch,
+    place, store, switch,
 };
 use std::fs;
 
@@ -18,17 +16,11 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     dev::check_name("preview", name)
 }
 
-/// Removes what is left of previews that are no more: superseded, promoted or pruned, or cut off before they were recorded.
-/// Also the store of one that somebody published into.
-pub(crate) fn tidy(store: &Store) -> Result<()> {
-    let names: Vec<_> = store.catalog.previews()?.into_iter().map(|(_, name, _)| name).collect();
-    store.remove_all_but("previews", &names)
-}
-
 /// Makes the rehearsed image the database of a preview. Connections that have an earlier one of that name open stay valid.
 pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
     let store = &job.begun.store;
     let path = store.path(&place::preview(name));
+    store.catalog.will_remove("previews", name)?;
     // What was published into an earlier one of that name is of a database that goes now.
     store.remove(&format!("{}-remy", place::preview(name)))?;
     if path.exists() {
@@ -43,14 +35,15 @@ pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
         if let Some(release) = replaced {
             store.catalog.end_preview(release)?;
         }
+        let switch_of = |old: &Live| Ok::<_, Error>(marker::read(&*old.connect()?)?.map(|marker| marker.switch_id));
         if same_shape {
+            let before = switch_of(&old)?;
             let done = match old.access {
                 Access::Pages => switch::overwrite(&old, image, job.options),
                 Access::Backup => crate::backup::overwrite(&old, image, job.options),
             };
             if let (Err(_), Some(release)) = (&done, replaced) {
-                let found = marker::read(&*old.connect()?)?.map(|marker| marker.release);
-                if found == Some(release) {
+                if switch_of(&old)? == before {
                     store.catalog.set_preview(release, name)?;
                 }
             }

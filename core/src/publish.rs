@@ -3,7 +3,7 @@ use crate::{
     Allow, BuildFailure, Outcome, Release, artifacts,
     catalog::Entry,
     clock::{self, Moment},
-    columns,
+    columns, drift,
     effects::{self, Effects},
     error::{Context, Error, Result},
     job::{FRESH_STARTS, Image, Job, Looked, Taken, Terms},
@@ -16,7 +16,7 @@ use crate::{
     progress::Progress,
     quoted::Statements,
     recover::{self, Adopted, Begun},
-    rehearse, retention,
+    rehearse, removals, retention,
     rows::Rows,
     schema::{
         self, Claim, Declared, Schema, Source, VirtualTable,
@@ -155,20 +155,26 @@ pub(crate) fn publish(
     }
     let declaration =
         Declaration::read(schema, options).map_err(|e| e.state("Live is unchanged; no release was made"))?;
+    // Before there is a store: what is refused for what was given burns no number, and leaves nothing.
+    options.artifacts.as_deref().map_or(Ok(()), artifacts::are_there)?;
+    if !options.extensions.is_empty() {
+        rehearse::prepare(&Connection::open_in_memory()?, options)?;
+    }
     let mut begun = recover::begin(live, options, progress)?;
     let adopted = begun.adopt(live, options)?;
     if options.dry_run {
         let next = begun.next(live)?;
-        let log = Log::new(None, next, progress);
+        let log = Log::new(None, next, progress).since(start);
         log.before(&options.build);
         return run(live, &begun, &declaration, options, next, &log, start, until);
     }
     let release = begun.number("publish", "building", options)?;
-    let log = Log::new(Some(&begun.store.catalog), release, progress);
+    let log = Log::new(Some(&begun.store.catalog), release, progress).since(start);
     finish(&begun, release, &log, "failed", || {
         if let Some(adopted) = adopted {
             adopted.log(&log);
         }
+        begun.tell(&log);
         log.note("build", created(release, options));
         log.before(&options.build);
         match &declaration.declared.source {
@@ -207,17 +213,18 @@ pub(crate) fn promote_compiled(
         .map_err(|e| Error::internal(format!("the declaration of a compiled release: {e}")))?;
     let options = staged.options(entry, options);
     let declaration = staged.declaration(&options)?;
-    let log = Log::new((!options.dry_run).then_some(&begun.store.catalog), entry.release, progress);
+    let log = Log::new((!options.dry_run).then_some(&begun.store.catalog), entry.release, progress).since(start);
     // It stays what it is where it cannot go live: the reason may pass.
     let mut outcome = finish(begun, entry.release, &log, &entry.status, || {
         if let Some(adopted) = adopted {
             adopted.log(&log);
         }
+        begun.tell(&log);
         run(live, begun, &declaration, &options, entry.release, &log, start, Until::Live)
     })?;
     if let Some(name) = entry.preview.as_ref().filter(|_| entry.status == "preview" && !options.dry_run) {
         let place = place::preview(name);
-        match preview::tidy(&begun.store) {
+        match removals::run(&begun.store) {
             Ok(()) => log.note(
                 "settle",
                 format!("Removed {place}, the preview of this release: what was tried on it is not in live"),
@@ -419,6 +426,7 @@ fn rehearse_once(
     let conn = taken.pair.open(job.live)?;
     let cookie: i64 = sqlite::pragma(conn, "schema_version")?;
     job.is_still_the_same(conn)?;
+    let drift = job.drift(conn)?;
     let start = Moment::now();
     rehearse::prepare(conn, options)?;
     conn.execute_batch("BEGIN").context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
@@ -432,7 +440,7 @@ fn rehearse_once(
             Some(Statements::of(&schema::introspect::read_with(conn, options.ignored_tables(), &options.extensions)?))
         }
     };
-    let run = &mut |statement: &Statement, took| log.statement(statement, took);
+    let run = &mut |statement: &Statement, _| log.statement(statement);
     let migrated =
         rehearse::migrations(conn, &declaration.migrations, run).inspect_err(|e| log.failed_at("rehearse", e))?;
     let texts: Vec<&str> = migrated.iter().map(|m| m.statement.sql.as_str()).collect();
@@ -489,11 +497,13 @@ fn rehearse_once(
     }
     warnings.extend(more);
     let fingerprint = rehearse::fingerprint(conn)?;
+    job.record_schema(&drift::record(conn)?)?;
     conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
-    warnings.extend(strings.into_iter().chain(rows.warnings()));
+    warnings.extend(strings.into_iter().chain(rows.warnings()).chain(drift));
     for warning in &warnings {
         log.warn("rehearse", warning.clone());
     }
+    warnings.extend(job.begun.warnings.iter().cloned());
     warnings.extend(
         plan.statements.iter().filter_map(|s| s.loses.as_ref().map(|loses| format!("{} loses {loses}", s.object))),
     );

@@ -4,19 +4,20 @@
 //! live's marker with the two ids that its intent holds, and by nothing else.
 use crate::{
     artifacts,
-    catalog::{Catalog, Intent, Release},
-    clone, dev,
+    catalog::{Catalog, Entry, Intent, Release},
+    clone, drift,
     error::{Context, Error, Result},
     live::Live,
     lock::Lock,
     log::Log,
     marker::{self, Marker},
     options::{JournalMode, Options},
-    preview,
     progress::Progress,
-    settle, sqlite,
+    removals, settle, sqlite,
+    stops::NoStops,
     store::{self, Store},
     switch::LET_GO,
+    unknown::Unknown,
 };
 use rusqlite::Connection;
 use std::{path::Path, time::Duration};
@@ -27,8 +28,10 @@ pub(crate) struct Begun {
     _lock: Lock,
     /// What live says of itself.
     pub(crate) marker: Option<Marker>,
-    /// The live release; 0 where live has no history yet.
+    /// The live release, by the catalog's number; 0 where live has no history yet.
     pub(crate) release: i64,
+    /// What the caller should know.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Begun {
@@ -43,41 +46,50 @@ impl Begun {
         if self.release > 0 || options.dry_run {
             return Ok(None);
         }
+        let no_stops = NoStops::new();
         let conn = live.connect()?;
         let journal = make_ready(live, &conn, options)?;
         // An empty database has no history to keep: the release that fills it is the first.
         let empty = sqlite::is_empty(&conn)?;
-        drop(conn);
+        let schema = drift::record(&conn)?;
+        drop((conn, no_stops));
         let replaced = self.store.catalog.live()?;
         let warning =
             replaced.map(|other| format!("{}. What it was at the end is not kept", not_carried(other.release)));
         if empty {
             return Ok(Some(Adopted { done: format!("{} is empty{journal}", live.shown()), warning }));
         }
-        self.release = self.store.catalog.adopt(None)?;
+        self.release = self.store.catalog.adopt(None, Some(&schema))?;
         let adopted =
             Adopted { done: format!("Adopted {} as release {}{journal}", live.shown(), self.release), warning };
         adopted.log(&Log::new(Some(&self.store.catalog), self.release, Progress::none()));
         Ok(Some(adopted))
     }
 
-    /// The highest number that live knows of.
-    pub(crate) fn highest(&self) -> i64 {
-        self.marker.as_ref().map_or(0, |marker| marker.release).max(self.release)
-    }
-
     /// The number that the release of a dry run would have.
     pub(crate) fn next(&self, live: &Live) -> Result<i64> {
         let adopts = self.release == 0 && !sqlite::is_empty(&*live.connect()?)?;
-        Ok(self.store.catalog.next(self.highest())? + i64::from(adopts))
+        Ok(self.store.catalog.next()? + i64::from(adopts))
     }
 
     /// Gives a number to a release that begins.
     pub(crate) fn number(&self, kind: &str, status: &str, options: &Options) -> Result<i64> {
         let (label, commit) = (options.label.as_deref(), options.commit.as_deref());
-        let release = self.store.catalog.begin(kind, status, label, commit, self.highest())?;
-        artifacts::make_way(&self.store, release)?;
+        let release = self.store.catalog.begin(kind, status, label, commit)?;
+        // Of another one of this number: a power cut has taken its number back, or the catalog is an older one.
+        let unknown = Unknown::new(&self.store);
+        unknown.set_aside_files(release)?;
+        if let Some(said) = unknown.said() {
+            Log::new(Some(&self.store.catalog), release, Progress::none()).warn("recover", said);
+        }
         Ok(release)
+    }
+
+    /// Says in the log of a verb what the caller should know of the store.
+    pub(crate) fn tell(&self, log: &Log<'_>) {
+        for warning in &self.warnings {
+            log.warn("recover", warning.as_str());
+        }
     }
 }
 
@@ -111,14 +123,44 @@ pub(crate) fn begin(live: &Live, options: &Options, progress: Progress<'_>) -> R
     for intent in store.catalog.open_intents()? {
         decide(live, &store, &intent, options.lock_timeout())?;
     }
-    clear(&store)?;
     let conn = live.connect()?;
     let marker = marker::read(&conn)?;
-    let release = mend(&store, marker.as_ref())?.unwrap_or(0);
+    let unknown = Unknown::new(&store);
+    if knows(&store.catalog, marker.as_ref())? {
+        clear(&store, &unknown)?;
+    } else {
+        clear_nothing(&store, &unknown)?;
+    }
+    let said = unknown.said();
+    let release = mend(&store, marker.as_ref(), &conn)?.unwrap_or(0);
     drop(conn);
+    if let Some(said) = said.as_ref().filter(|_| release > 0) {
+        Log::new(Some(&store.catalog), release, Progress::none()).warn("recover", said.as_str());
+    }
     // Once it is said which release is live: one that the catalog has as failed may be, where live was restored by hand.
     artifacts::forget_fruitless(&store)?;
-    Ok(Begun { store, _lock: lock, marker, release })
+    Ok(Begun { store, _lock: lock, marker, release, warnings: said.into_iter().collect() })
+}
+
+/// Whether the catalog knows what live says of itself. Otherwise live or the store is another's, or the catalog an older one, which
+/// does not say what may go.
+fn knows(catalog: &Catalog, marker: Option<&Marker>) -> Result<bool> {
+    match marker {
+        Some(marker) => Ok(known(catalog, marker)?.is_some()),
+        None => Ok(catalog.live()?.is_none_or(|entry| entry.switch_id.is_none())),
+    }
+}
+
+/// The release that a marker is of, by its switch: its number is that of the history that it was published in.
+fn known(catalog: &Catalog, marker: &Marker) -> Result<Option<i64>> {
+    if let Some(release) = catalog.release_of(&marker.switch_id)? {
+        return Ok(Some(release));
+    }
+    // Adopted under a format that kept no switch of it. Nobody else's release of that number went live in that millisecond.
+    let is_this = |entry: &Entry| {
+        entry.switch_id.is_none() && entry.release == marker.release && entry.live_at == Some(marker.live_at)
+    };
+    Ok(catalog.live()?.filter(is_this).map(|entry| entry.release))
 }
 
 /// What became of a switch.
@@ -131,12 +173,15 @@ pub(crate) enum Decided {
 /// What live says of a switch.
 enum Found {
     New(Marker),
+    Detached,
     Old,
     Neither,
 }
 
 /// Decides a switch whose end is not known, and settles or buries it.
 pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Duration) -> Result<Decided> {
+    // Longer than the lock: locals are dropped in reverse.
+    let no_stops = NoStops::new();
     let conn = live.connect()?;
     conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0")
         .context(|| format!("preparing to write {}", live.shown()))?;
@@ -146,6 +191,9 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
         // One way or the other, what is found here has to stay: a COMMIT whose sync never ended may have come alive, and be gone
         // again with the power, once it is said to be done.
         sqlite::bury(&conn)?;
+        if intent.detaches && marker.is_none() {
+            return Ok(Found::Detached);
+        }
         if let Some(marker) = marker.as_ref().filter(|marker| marker.switch_id == intent.switch_id) {
             return Ok(Found::New(marker.clone()));
         }
@@ -155,13 +203,25 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
     if !conn.is_autocommit() {
         let _ = conn.execute_batch("ROLLBACK");
     }
-    drop(conn);
+    drop((conn, no_stops));
     let log = Log::new(Some(&store.catalog), intent.release, Progress::none());
     match decided? {
         Found::New(marker) => {
             settle::settle(store, intent, &marker)?;
             log.note("recover", format!("Live carries switch {}: settled", intent.switch_id));
             Ok(Decided::Switched)
+        }
+        Found::Detached => {
+            store.catalog.detached(intent)?;
+            if intent.release > 0 {
+                log.note("recover", format!("Live was detached: release {} is not live any more", intent.release));
+            }
+            Ok(Decided::Switched)
+        }
+        // Nothing was made for it, and nothing is live in another way.
+        _ if intent.detaches => {
+            store.catalog.not_switched(intent, "failed")?;
+            Ok(Decided::NotSwitched)
         }
         found => {
             let work = store.path(&intent.work());
@@ -209,7 +269,7 @@ fn lock(conn: &Connection, live: &Live, timeout: Duration) -> Result<()> {
 }
 
 /// Marks what a process that died left unfinished, and removes its files. The store's lock says that nobody works on them.
-fn clear(store: &Store) -> Result<()> {
+fn clear(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
     for release in store.catalog.unfinished()? {
         store.catalog.set_status(release, "failed")?;
         Log::new(Some(&store.catalog), release, Progress::none())
@@ -219,46 +279,103 @@ fn clear(store: &Store) -> Result<()> {
     for snapshot in store.catalog.pruned_snapshots()? {
         store.remove_database(&store.path(&snapshot.path))?;
     }
-    preview::tidy(store)?;
-    dev::tidy(store)?;
-    store.empty("work")
+    removals::run(store)?;
+    set_copies_aside(store, unknown)?;
+    let ids = store.catalog.work()?;
+    // `object-`: copies of files of a caller's, made to be linked into a release.
+    let own = |name: &str| {
+        name.starts_with("object-") || name.split_once('.').is_some_and(|(id, _)| ids.iter().any(|own| own == id))
+    };
+    unknown.set_aside_in("work", own)?;
+    store.empty("work")?;
+    if ids.is_empty() { Ok(()) } else { store.catalog.nothing_at_work() }
+}
+
+/// Removes nothing: the catalog does not know what live is, and what it takes for a failure's or a clone's may be all that is left of
+/// what it does not know.
+fn clear_nothing(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
+    for release in store.catalog.unfinished()? {
+        store.catalog.set_status(release, "failed")?;
+    }
+    for (release, _) in store.catalog.fruitless()? {
+        unknown.set_aside_files(release)?;
+    }
+    set_copies_aside(store, unknown)?;
+    unknown.set_aside_in("work", |_| false)?;
+    store.catalog.all_removed()?;
+    store.catalog.nothing_at_work()
+}
+
+/// Sets aside the databases of dev sessions and previews that the catalog does not say are there.
+fn set_copies_aside(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
+    let dev = store.catalog.dev_sessions()?.into_iter().filter(|session| session.status == "dev");
+    let previews = store.catalog.previews()?.into_iter().map(|(_, name, _)| name);
+    for (folder, names) in
+        [("dev", Vec::from_iter(dev.map(|session| session.name))), ("previews", Vec::from_iter(previews))]
+    {
+        // With what SQLite and a store of its own keep beside it.
+        let is_of = |file: &str, name: &String| {
+            file.strip_prefix(name.as_str()).is_some_and(|rest| rest == ".db" || rest.starts_with(".db-"))
+        };
+        unknown.set_aside_in(folder, |file| names.iter().any(|name| is_of(file, name)))?;
+    }
+    Ok(())
 }
 
 /// Makes the catalog agree with live, and gives the live release. `None`: live has no history here.
-pub(crate) fn mend(store: &Store, marker: Option<&Marker>) -> Result<Option<i64>> {
-    let recorded = store.catalog.live()?;
-    match (marker, recorded) {
-        (Some(marker), Some(entry)) if entry.release == marker.release => Ok(Some(entry.release)),
-        (Some(marker), other) => {
-            let release = store.catalog.adopt(Some(marker))?;
-            if let Some(other) = other {
-                Log::new(Some(&store.catalog), release, Progress::none()).warn(
-                    "recover",
-                    format!(
-                        "Live carries the marker of release {release}, and release {0} was live here: live was restored or replaced \
-                         by hand. What release {0} was at the end is not kept",
-                        other.release
-                    ),
-                );
+pub(crate) fn mend(store: &Store, marker: Option<&Marker>, conn: &Connection) -> Result<Option<i64>> {
+    let Some(marker) = marker else { return adopted(&store.catalog) };
+    let catalog = &store.catalog;
+    let recorded = catalog.live()?;
+    let release = match (known(catalog, marker)?, &recorded) {
+        (Some(release), Some(entry)) if entry.release == release => {
+            if entry.switch_id.is_none() {
+                catalog.set_switch(release, &marker.switch_id)?;
             }
-            Ok(Some(release))
+            return Ok(Some(release));
         }
-        (None, _) => adopted(&store.catalog),
+        (Some(release), _) => {
+            catalog.live_again(release)?;
+            release
+        }
+        (None, _) => catalog.adopt(Some(marker), drift::record(conn).ok().as_deref())?,
+    };
+    if let Some(other) = recorded {
+        let what = match release == marker.release {
+            true => format!("Live carries the marker of release {release}"),
+            false => format!("Live carries a release that this store does not know, adopted as release {release}"),
+        };
+        Log::new(Some(catalog), release, Progress::none()).warn(
+            "recover",
+            format!(
+                "{what}, and release {0} was live here: live was restored or replaced by hand. What release {0} was at the end is not kept",
+                other.release
+            ),
+        );
+    }
+    Ok(Some(release))
+}
+
+/// The number of the live release in the history that is kept beside live. `None` where live has no release, or one that is not of
+/// that history.
+pub(crate) fn number(store: Option<&Store>, marker: Option<&Marker>) -> Result<Option<i64>> {
+    match (store, marker) {
+        (Some(store), Some(marker)) => known(&store.catalog, marker),
+        (Some(store), None) => adopted(&store.catalog),
+        (None, marker) => Ok(marker.map(|marker| marker.release)),
     }
 }
 
 /// The release that live is where it carries no marker: it was adopted, and never switched since.
 pub(crate) fn adopted(catalog: &Catalog) -> Result<Option<i64>> {
-    let recorded = catalog.live()?.map(|entry| entry.release);
-    Ok(match recorded {
-        Some(release) if !catalog.was_switched(release)? => Some(release),
-        _ => None,
-    })
+    Ok(catalog.live()?.filter(|entry| entry.switch_id.is_none()).map(|entry| entry.release))
 }
 
 /// Gives live the journal and the first page that a switch needs. Says what became of the journal.
 fn make_ready(live: &Live, conn: &Connection, options: &Options) -> Result<String> {
     let before = live.shape(conn)?.journal_mode;
+    // EXTRA, or a power cut brings back a rollback journal that a COMMIT has removed.
+    conn.execute_batch("PRAGMA synchronous = EXTRA")?;
     if options.journal_mode == JournalMode::Wal {
         to_wal(live, conn, options.lock_timeout())?;
     }
@@ -320,7 +437,7 @@ pub(crate) fn look(live: &Live) -> Result<Option<Seen>> {
     if lock.is_some() && store.catalog.open_intents()?.is_empty() {
         let conn = live.connect()?;
         if let Some(marker) = marker::read(&conn)? {
-            mend(&store, Some(&marker))?;
+            mend(&store, Some(&marker), &conn)?;
         }
     }
     Ok(Some(Seen { store, lock }))

@@ -1,28 +1,28 @@
 //! Which snapshots are kept: by age, by count, by size. Never dropped: what a bare rollback would go to. Previews go by age
 //! alone: they are databases to try something on.
 use crate::{
-    Pruned, PrunedSnapshot, artifacts,
+    Pruned, PrunedSnapshot,
+    age::Ages,
+    artifacts,
     catalog::Snapshot,
     clock,
     error::Result,
     job::Job,
     live::Live,
     options::Options,
-    place, preview,
+    place,
     progress::Progress,
     recover::{self, Begun},
-    rollback,
+    removals, rollback,
     store::{self, Store},
 };
 use std::collections::BTreeSet;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Drops old snapshots.
 pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result<Pruned> {
     // Looking makes no store.
     if !store::is_beside(&live.path) {
-        return Ok(Pruned { pruned: Vec::new(), kept: 0, kept_bytes: 0, freed_bytes: 0 });
+        return Ok(Pruned { pruned: Vec::new(), kept: 0, kept_bytes: 0, freed_bytes: 0, warnings: Vec::new() });
     }
     let days = days.unwrap_or(options.retention_days);
     let begun = match recover::begin(live, options, Progress::none()) {
@@ -32,7 +32,7 @@ pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result
         begun => begun?,
     };
     let keep = Vec::from_iter(rollback::target(&begun.store.catalog, begun.release)?);
-    run(&begun, days, options, clock::now(), &keep)
+    run(&begun, days, options, &keep)
 }
 
 /// Removes the snapshots that are to be pruned before anything is written down: a full disk has no room to open live or the catalog
@@ -47,8 +47,8 @@ fn make_room(live: &Live, days: u32, options: &Options) -> Result<bool> {
         return Ok(false);
     }
     let keep = Vec::from_iter(rollback::target(&store.catalog, entry.release)?);
-    let oldest = clock::now() - i64::from(days) * DAY_MS;
-    let (_, old) = choose(store.catalog.kept_snapshots()?, oldest, options, &keep);
+    let ages = Ages::new(store.catalog.switch_times()?, clock::now());
+    let (_, old) = choose(store.catalog.kept_snapshots()?, |at| ages.older(at, days), options, &keep);
     for snapshot in &old {
         store.remove_database(&store.path(&snapshot.path))?;
     }
@@ -77,8 +77,11 @@ pub(crate) fn after_switch(job: &Job<'_>) {
     // The release that was live a moment ago, and what a rollback would go to now: after a rollback, one further back.
     let pruned = rollback::target(&job.begun.store.catalog, job.marker.release).and_then(|target| {
         let keep: Vec<_> = target.into_iter().chain([job.begun.release]).collect();
-        run(job.begun, job.options.retention_days, job.options, clock::now(), &keep)
+        run(job.begun, job.options.retention_days, job.options, &keep)
     });
+    for warning in pruned.iter().flat_map(|pruned| &pruned.warnings) {
+        job.log.warn("prune", warning.as_str());
+    }
     match pruned {
         Ok(pruned) if pruned.pruned.is_empty() => {}
         Ok(pruned) => job.log.note(
@@ -89,16 +92,26 @@ pub(crate) fn after_switch(job: &Job<'_>) {
     }
 }
 
-fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: &[i64]) -> Result<Pruned> {
+fn run(begun: &Begun, days: u32, options: &Options, keep: &[i64]) -> Result<Pruned> {
     let catalog = &begun.store.catalog;
     let snapshots = catalog.kept_snapshots()?;
-    let oldest = now - i64::from(days) * DAY_MS;
-    let (kept, old) = choose(snapshots, oldest, options, keep);
+    let previews = catalog.previews()?;
+    let ages = Ages::new(catalog.switch_times()?, clock::now());
+    let stay_for_now = |at: i64| ages.seems_older(at, days) && !ages.older(at, days);
+    let mut times = snapshots.iter().map(|s| s.created_at).chain(previews.iter().map(|(.., begun_at)| *begun_at));
+    let warnings = match ages.jump {
+        Some((before, after)) if times.any(stay_for_now) => {
+            vec![Ages::said(&catalog.day(before)?, &catalog.day(after)?)]
+        }
+        _ => Vec::new(),
+    };
+    let (kept, old) = choose(snapshots, |at| ages.older(at, days), options, keep);
     let mut result = Pruned {
         pruned: Vec::new(),
         kept: kept.len() as u64,
         kept_bytes: kept.iter().map(|s| s.bytes).sum(),
         freed_bytes: 0,
+        warnings,
     };
     for snapshot in old {
         if !options.dry_run {
@@ -112,8 +125,8 @@ fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: &[i64]) -> R
         });
     }
     let snapshots = result.pruned.len();
-    for (release, name, begun_at) in catalog.previews()? {
-        if begun_at >= oldest {
+    for (release, name, begun_at) in previews {
+        if !ages.older(begun_at, days) {
             continue;
         }
         let database = place::preview(&name);
@@ -127,20 +140,25 @@ fn run(begun: &Begun, days: u32, options: &Options, now: i64, keep: &[i64]) -> R
     if !options.dry_run {
         remove_artifacts(begun)?;
         if result.pruned.len() > snapshots {
-            preview::tidy(&begun.store)?;
+            removals::run(&begun.store)?;
             artifacts::forget_fruitless(&begun.store)?;
         }
     }
     Ok(result)
 }
 
-/// Splits snapshots, newest first, into those to keep and those to drop.
-fn choose(snapshots: Vec<Snapshot>, oldest: i64, options: &Options, keep: &[i64]) -> (Vec<Snapshot>, Vec<Snapshot>) {
+/// Splits snapshots, the one of the last switch first, into those to keep and those to drop.
+fn choose(
+    snapshots: Vec<Snapshot>,
+    older: impl Fn(i64) -> bool,
+    options: &Options,
+    keep: &[i64],
+) -> (Vec<Snapshot>, Vec<Snapshot>) {
     let (mut count, mut bytes) = (0, 0);
     snapshots.into_iter().partition(|snapshot| {
         count += 1;
         bytes += snapshot.bytes;
-        let wanted = snapshot.created_at >= oldest
+        let wanted = !older(snapshot.created_at)
             && options.keep_releases.is_none_or(|most| count <= most)
             && options.keep_bytes.is_none_or(|most| bytes <= most);
         let stays = wanted || keep.contains(&snapshot.release);
@@ -186,7 +204,7 @@ mod tests {
 
     fn kept(options: &Options, keep: &[i64]) -> Vec<i64> {
         let all = (1..=5).rev().map(|n| snapshot(n, n)).collect();
-        choose(all, 3, options, keep).0.into_iter().map(|s| s.release).collect()
+        choose(all, |at| at < 3, options, keep).0.into_iter().map(|s| s.release).collect()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::{
     catalog::{Catalog, Entry, Snapshot},
     clock::{self, Moment},
     clone::set_journal_bytes,
-    copy,
+    copy, drift,
     effects::{self, Effects},
     error::{Context, Error, Result},
     job::{FRESH_STARTS, Image, Job, Looked, Taken, Terms},
@@ -116,17 +116,18 @@ fn restore(
     let options = Options { label: from.label.clone(), commit: from.commit.clone(), ..options.clone() };
     if options.dry_run {
         let next = begun.next(live)?;
-        let log = Log::new(None, next, progress);
+        let log = Log::new(None, next, progress).since(start);
         return run(live, begun, from, &snapshot, &options, next, &log, start);
     }
     let release = begun.number("promote", "building", &options)?;
     catalog.set_restored_from(release, from.release)?;
     catalog.set_files(release, catalog.files_of(from.release)?, from.files_hash.as_deref())?;
-    let log = Log::new(Some(catalog), release, progress);
+    let log = Log::new(Some(catalog), release, progress).since(start);
     publish::finish(begun, release, &log, "failed", || {
         if let Some(adopted) = &adopted {
             adopted.log(&log);
         }
+        begun.tell(&log);
         log.note("build", format!("Release {release} brings back release {}", from.release));
         run(live, begun, from, &snapshot, &options, release, &log, start)
     })
@@ -193,10 +194,12 @@ fn run(
     };
     let mut effects = None;
     let mut switched = None;
+    let mut drifted = None;
     let mut difference = aside::Difference::default();
     for attempt in 1..=FRESH_STARTS {
         image.discard()?;
         job.is_still_the_same(taken.pair.open(live)?)?;
+        drifted = job.drift(taken.pair.open(live)?)?;
         {
             let clone = taken.pair.open(live)?;
             rehearse::prepare(clone, options)?;
@@ -215,6 +218,7 @@ fn run(
             let pair = image.open(live)?;
             effects = Some((old, effects::read(pair)?));
             change(pair, &conn, None)?;
+            job.record_schema(&drift::record(pair)?)?;
             Terms { cookie, took: rehearsing.elapsed() }
         };
         log.note("rehearse", format!("{} pages differ from live", differs.len()));
@@ -241,6 +245,8 @@ fn run(
     let (old, new) = effects.unwrap_or_else(|| (Effects::default(), Effects::default()));
     let mut warnings = effects::warnings(&old, &new);
     warnings.extend(difference.warnings);
+    warnings.extend(drifted);
+    warnings.extend(begun.warnings.iter().cloned());
     for warning in &warnings {
         log.warn("switch", warning.clone());
     }

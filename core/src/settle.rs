@@ -3,7 +3,6 @@
 //! Every step can be done again, so a crash between any two is mended by doing all of them.
 use crate::{
     catalog::{Intent, Snapshot},
-    clock,
     clone::set_journal_bytes,
     error::{Context, Error, Result},
     log::Log,
@@ -23,7 +22,7 @@ use std::{
 /// Finishes a switch that live has committed, as `marker` says.
 pub(crate) fn settle(store: &Store, intent: &Intent, marker: &Marker) -> Result<()> {
     let snapshot = match intent.previous {
-        Some(previous) => Some(keep(store, intent, previous)?),
+        Some(previous) => Some(keep(store, intent, previous, marker.live_at)?),
         // Live was empty: there is nothing to go back to.
         None => {
             store.remove_database(&store.path(&intent.work()))?;
@@ -36,7 +35,7 @@ pub(crate) fn settle(store: &Store, intent: &Intent, marker: &Marker) -> Result<
 }
 
 /// Puts the clone of the outgoing release where its snapshot belongs.
-fn keep(store: &Store, intent: &Intent, previous: i64) -> Result<Snapshot> {
+fn keep(store: &Store, intent: &Intent, previous: i64, live_at: i64) -> Result<Snapshot> {
     let (work, path) = (store.path(&intent.work()), store.path(&intent.snapshot()));
     if work.exists() {
         // A crash between the two steps of a rename by links leaves both names.
@@ -78,7 +77,7 @@ fn keep(store: &Store, intent: &Intent, previous: i64) -> Result<Snapshot> {
         switch_id: intent.old_switch.clone(),
         bytes: fs::metadata(&path).context(|| format!("looking at the snapshot {}", path.display()))?.len(),
         hash: hash(&path)?,
-        created_at: clock::now(),
+        created_at: live_at,
         pruned_at: None,
     })
 }

@@ -10,6 +10,7 @@
 //!   objects/<2>/<62>      their files, by content, each once
 //!   dev/<name>.db         databases of dev sessions
 //!   previews/<name>.db    databases of previews
+//!   aside/<n>/            what the catalog did not know, set aside
 //! ```
 //!
 //! Every path that is kept is relative to the store, so live and store can be moved together.
@@ -22,20 +23,18 @@ use crate::{
     owner::{self, Acting, Owner},
     pair,
     progress::Progress,
+    unknown,
 };
 use std::{
     ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions},
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    },
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 /// The folders of a store.
-const FOLDERS: &[&str] = &["work", "snapshots", "releases", "objects", "dev", "previews"];
+const FOLDERS: &[&str] = &["work", "snapshots", "releases", "objects", "dev", "previews", unknown::ASIDE];
 
 const CATALOG: &str = "catalog.db";
 const LOCK: &str = "lock";
@@ -187,22 +186,8 @@ impl Store {
 
     /// Removes all that is in one of the store's folders.
     pub(crate) fn empty(&self, folder: &str) -> Result<()> {
-        self.remove_all_but(folder, &[])
-    }
-
-    /// Removes from a folder of databases all but those of these names, each with what SQLite and a store of its own keep beside it.
-    pub(crate) fn remove_all_but(&self, folder: &str, names: &[String]) -> Result<()> {
         let folder = self.folder(folder)?;
-        for file in folder.names()? {
-            let is_of = |name: &String| {
-                let rest = file.as_bytes().strip_prefix(name.as_bytes());
-                rest.is_some_and(|rest| rest == b".db" || rest.starts_with(b".db-"))
-            };
-            if !names.iter().any(is_of) {
-                folder.remove(&file)?;
-            }
-        }
-        Ok(())
+        folder.names()?.iter().try_for_each(|name| folder.remove(name))
     }
 
     /// A path of the store's, in full.

@@ -22,6 +22,7 @@ use crate::{
     pair::{Image, Pair},
     progress::Progress,
     sqlite::{self, Deadline, is_busy},
+    stops::NoStops,
     store, wal,
 };
 use std::{collections::BTreeSet, time::Duration};
@@ -69,7 +70,11 @@ pub(crate) struct Switch<'a> {
 
 /// How a switch ended, where it did not fail.
 pub(crate) enum Ended {
-    Done(Switched),
+    Done {
+        switched: Switched,
+        /// When live was committed, as its marker says.
+        live_at: i64,
+    },
     /// Somebody else changed live's schema: start over from the diff.
     SchemaChanged,
 }
@@ -127,7 +132,7 @@ impl Switch<'_> {
             let locked = self.under_lock(&pin, &reader, caught, attempt, change);
             pin.end();
             match locked? {
-                Locked::Done(done) => return Ok(Ended::Done(done)),
+                Locked::Done { switched, live_at } => return Ok(Ended::Done { switched, live_at }),
                 Locked::SchemaChanged => return Ok(Ended::SchemaChanged),
                 Locked::Again => {}
             }
@@ -294,6 +299,8 @@ impl Switch<'_> {
     ) -> Result<Locked, Failure> {
         let (live, max_pause) = (self.live, self.options.max_pause());
         let journal = matches!(caught, Caught::Journal);
+        // Longer than the lock: locals are dropped in reverse.
+        let _no_stops = NoStops::new();
         let writer = Writer::new(live, journal)?;
         let lock_wait = writer.lock(self.options.lock_timeout(), live, self.log.progress(), || pin.end())?;
         let still_pinned = lock_wait <= PINNED;
@@ -356,8 +363,13 @@ impl Switch<'_> {
                 Some(image) => image,
                 None => self.pair.image(live)?,
             };
-            let written =
-                writer.write(&image, self.differs.as_deref().unwrap_or_default(), cookie, pause, max_pause)?;
+            let mut live_at = clock::now();
+            let stamp = || {
+                live_at = clock::now();
+                self.pair.stamp(&image, live_at)
+            };
+            let differs = self.differs.as_deref().unwrap_or_default();
+            let written = writer.write(&image, differs, cookie, &|| within(pause, max_pause), stamp)?;
             if let Some(syncing) = syncing {
                 let synced = syncing.join().unwrap_or_else(|_| Err(std::io::Error::other("a syncing thread panicked")));
                 synced.context(|| format!("syncing {}", self.clone.path.display()))?;
@@ -367,7 +379,7 @@ impl Switch<'_> {
             self.log.progress().check()?;
             within(pause, max_pause)?;
             writer.commit(live, journal, pause, max_pause)?;
-            Ok(Locked::Done(Switched {
+            let switched = Switched {
                 by: "pages",
                 pause_ms: clock::ms(pause.elapsed()),
                 lock_wait_ms: clock::ms(lock_wait),
@@ -375,10 +387,11 @@ impl Switch<'_> {
                 pages_total: u64::from(image.pages),
                 attempts: attempt,
                 ran_again,
-            }))
+            };
+            Ok(Locked::Done { switched, live_at })
         });
         reader.end();
-        if !matches!(result, Ok(Locked::Done(_))) {
+        if !matches!(result, Ok(Locked::Done { .. })) {
             writer.roll_back();
         }
         result
@@ -395,7 +408,7 @@ enum Caught {
 }
 
 enum Locked {
-    Done(Switched),
+    Done { switched: Switched, live_at: i64 },
     Again,
     SchemaChanged,
 }
@@ -491,8 +504,16 @@ impl<'a> Writer<'a> {
         Ok(differs)
     }
 
-    /// Writes the image's pages. Gives how many.
-    fn write(&self, image: &Image, differs: &[u32], cookie: i64, pause: Moment, max_pause: Duration) -> Result<u64> {
+    /// Writes the image's pages, and last but page 1 those that `stamp` gives. Gives how many the image has of them. Goes on for as
+    /// long as `go_on` says so.
+    fn write(
+        &self,
+        image: &Image,
+        differs: &[u32],
+        cookie: i64,
+        go_on: &dyn Fn() -> Result<()>,
+        stamp: impl FnOnce() -> Result<Vec<(u32, Vec<u8>)>>,
+    ) -> Result<u64> {
         let doing = || format!("writing pages to {}", sqlite::name(&self.conn));
         let live_pages: u32 = sqlite::pragma(&self.conn, "page_count")?;
         let mut insert = self.conn.prepare("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)").context(doing)?;
@@ -500,7 +521,6 @@ impl<'a> Writer<'a> {
         let mut written = 0;
         let mut put = |page: u32, bytes: &[u8]| -> Result<()> {
             insert.execute((page, bytes)).context(|| format!("writing page {page} of {}", sqlite::name(&self.conn)))?;
-            written += 1;
             Ok(())
         };
 
@@ -519,7 +539,12 @@ impl<'a> Writer<'a> {
         for page in above.chain(below).filter(|&page| page != 1 && page != image.lock_page()) {
             image.read(page, &mut buffer)?;
             put(page, &buffer)?;
-            within(pause, max_pause)?;
+            written += 1;
+            go_on()?;
+        }
+        // Once more, and as late as can be: the marker says when live was committed.
+        for (page, bytes) in stamp()?.into_iter().filter(|&(page, _)| page != 1) {
+            put(page, &bytes)?;
         }
 
         // Page 1 last, with live's present cookie in it: with the new one a truncation would make SQLite read the schema
@@ -532,6 +557,7 @@ impl<'a> Writer<'a> {
         buffer[18..20].copy_from_slice(&page_1[18..20]);
         buffer[40..44].copy_from_slice(&page_1[40..44]);
         put(1, &buffer)?;
+        written += 1;
         if image.pages < live_pages {
             insert.execute((image.pages + 1, rusqlite::types::Null)).context(doing)?;
         }
@@ -591,13 +617,14 @@ pub(crate) fn overwrite(target: &Live, pair: &mut Pair, options: &Options) -> Re
         target.shape(&conn)?.journal_mode != "wal"
     };
     let image = pair.image(target)?;
+    let _no_stops = NoStops::new();
     let writer = Writer::new(target, journal)?;
     writer.lock(options.lock_timeout(), target, Progress::none(), || {})?;
     let pause = Moment::now();
     let written = (|| {
         let cookie = sqlite::pragma(&writer.conn, "schema_version")?;
         let differs = writer.differing(&image)?;
-        writer.write(&image, &differs, cookie, pause, Duration::MAX)
+        writer.write(&image, &differs, cookie, &|| Ok(()), || Ok(Vec::new()))
     })();
     match written {
         Ok(_) => {

@@ -1,6 +1,6 @@
 //! Verify: reads everything again, and says what is not as it should be. Changes nothing.
 use crate::{
-    Checked, Verified, artifacts,
+    Checked, Verified, artifacts, drift,
     error::{Context, Result},
     integrity,
     live::{Access, Live},
@@ -11,6 +11,7 @@ use crate::{
     progress::Progress,
     recover, rehearse, settle,
     store::{Store, human},
+    unknown,
 };
 use rusqlite::{Connection, OpenFlags};
 use std::{cell::RefCell, path::Path};
@@ -29,10 +30,9 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
     rehearse::load_extensions(&conn, &options.extensions)?;
     report.database(&live.shown().to_string(), || Ok(&*conn))?;
     let marker = marker::read(&conn);
-    drop(conn);
     match Store::open(live) {
         Ok(None) => report.warn(format!("{} has no store: nothing was published yet", live.shown())),
-        Ok(Some(store)) => report.store(live, &store, marker)?,
+        Ok(Some(store)) => report.store(live, &store, marker, &conn)?,
         Err(e) => report.check("store", "may be read", || Err(e))?,
     }
     if live.access == Access::Backup && rusqlite::version_number() < WAL_RESET_FIXED {
@@ -98,18 +98,11 @@ impl Report<'_> {
     }
 
     /// The catalog, and all that it knows of.
-    fn store(&self, live: &Live, store: &Store, marker: Result<Option<Marker>>) -> Result<()> {
-        let recorded = store.catalog.live()?.map(|entry| entry.release);
-        let adopted = recover::adopted(&store.catalog)?;
-        let agrees = marker.map(|marker| match marker.map(|m| m.release) {
-            None if adopted.is_none() => recorded.map(recover::not_carried),
-            Some(release) if recorded != Some(release) => {
-                let recorded = recorded.map_or("none".to_owned(), |release| release.to_string());
-                Some(format!("live says release {release}, the catalog {recorded}; the next publish mends the catalog"))
-            }
-            _ => None,
-        });
-        self.check("catalog", "agrees with live", || agrees)?;
+    fn store(&self, live: &Live, store: &Store, marker: Result<Option<Marker>>, conn: &Connection) -> Result<()> {
+        let mut warnings = Vec::new();
+        self.check("catalog", "agrees with live", || agrees(store, marker, conn, &mut warnings))?;
+        warnings.extend(unknown::warnings(store)?);
+        warnings.into_iter().for_each(|warning| self.warn(warning));
         self.check("catalog", "integrity_check", || store.catalog.integrity())?;
         for (release, written) in store.catalog.misplaced_snapshots()? {
             let message = format!(
@@ -148,6 +141,35 @@ impl Report<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the catalog knows what live says of itself. What was changed outside of remy since is a warning.
+fn agrees(
+    store: &Store,
+    marker: Result<Option<Marker>>,
+    conn: &Connection,
+    warnings: &mut Vec<String>,
+) -> Result<Option<String>> {
+    let marker = marker?;
+    let recorded = store.catalog.live()?.map(|entry| entry.release);
+    let release = recover::number(Some(store), marker.as_ref())?;
+    if let (Some(release), true) = (release, release == recorded) {
+        warnings.extend(drift::since(&store.catalog, release, conn, &Options::default().ignored_tables())?);
+        return Ok(None);
+    }
+    Ok(match (&marker, recorded) {
+        (None, recorded) => recorded.map(recover::not_carried),
+        (Some(marker), recorded) => {
+            let recorded = recorded.map_or("none".to_owned(), |release| release.to_string());
+            let says = match release {
+                Some(release) => format!("live says release {release}"),
+                None => {
+                    format!("live says release {} of another history (switch {})", marker.release, marker.switch_id)
+                }
+            };
+            Some(format!("{says}, the catalog {recorded}; the next publish mends the catalog"))
+        }
+    })
 }
 
 fn open(live: &Live, path: &Path) -> Result<Connection> {

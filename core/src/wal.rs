@@ -132,10 +132,10 @@ impl Wal {
         Ok(Frames::collect(all))
     }
 
-    /// The pages of a WAL that only this process wrote, and has just closed: every whole frame up to the last commit.
-    pub(crate) fn own_frames(&self) -> Result<Frames> {
+    /// The pages of a WAL that only this process wrote: every whole frame from `from` up to the last commit, and the frame after it.
+    pub(crate) fn own_frames(&self, from: u32) -> Result<(Frames, u32)> {
         let (mut all, mut committed) = (Vec::new(), 0);
-        for frame in 0.. {
+        for frame in from.. {
             let Some(header) = self.header(frame).context(|| format!("reading {}", self.path.display()))? else {
                 break;
             };
@@ -145,7 +145,8 @@ impl Wal {
             }
         }
         all.truncate(committed);
-        Ok(Frames::collect(all))
+        let next = all.last().map_or(from, |&(_, frame)| frame + 1);
+        Ok((Frames::collect(all), next))
     }
 
     /// Reads the page that a frame holds.

@@ -1,6 +1,7 @@
 // @ts-check
 // A folder that is published: where its database is, what it declares, and every verb on both. The CLI is a layer over it.
 import { EventEmitter } from 'node:events';
+import { rmSync, statSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -231,7 +232,7 @@ export class App extends EventEmitter {
       const previews = releases.filter(({ status }) => status === 'preview');
       const dev = devs.filter(({ status }) => status === 'dev');
       const store = await storeOf(debug.store, releases);
-      return { root, live, store, release, built, compiled, previews, dev, warnings: warningsOf(debug.release, releases, live.bytes, store) };
+      return { root, live, store, release, built, compiled, previews, dev, warnings: warningsOf(debug, releases, live.bytes, store) };
     });
   }
 
@@ -368,7 +369,10 @@ export class App extends EventEmitter {
         if (thrown) throw thrown.e;
         // What a build started may die of the same Ctrl-C: how is not why it failed.
         signal?.throwIfAborted();
-        if (record) await this.#fail(lines, known(error), { label, commit: from, onProgress: onLine }, create);
+        // What is refused for what it was given is no release, and the first one is not of an app that is declared wrongly.
+        const { code } = known(error);
+        const recorded = record && !['invalid_argument', 'not_found'].includes(code) && (code !== 'schema_invalid' || isThere(this.path));
+        if (recorded) await this.#fail(lines, known(error), { label, commit: from, onProgress: onLine }, create);
         throw error;
       });
       return await use(built);
@@ -515,7 +519,11 @@ export class App extends EventEmitter {
         }
       }
       make(this.#place);
-      return work(this.#remy);
+      return work(this.#remy).catch((error) => {
+        // What is refused before there is a store leaves nothing.
+        if (storeBeside(this.path) === null && statSync(this.path, { throwIfNoEntry: false })?.size === 0) rmSync(this.path);
+        throw error;
+      });
     });
   }
 }
@@ -568,13 +576,14 @@ async function bytesOf(folder) {
 }
 
 /**
- * @param {number | null} live
+ * @param {import('./index.js').Debug} debug
  * @param {import('./index.js').Release[]} releases newest first
  * @param {number} bytes
  * @param {{ free_bytes: number }} store
  */
-function warningsOf(live, releases, bytes, store) {
+function warningsOf({ release: live, drift }, releases, bytes, store) {
   const warnings = [];
+  if (drift !== null) warnings.push(drift);
   const [newest] = releases;
   if (newest?.status === 'failed') warnings.push(`release ${newest.release}, the last attempt, failed: remy log ${newest.release} says why`);
   if (newest?.status === 'building') warnings.push(`release ${newest.release} is at work, or was cut off: the next verb clears it up`);

@@ -237,6 +237,8 @@ export interface Pruned {
   kept: number;
   kept_bytes: number;
   freed_bytes: number;
+  /** What the caller should know. */
+  warnings: string[];
 }
 
 export interface Verified {
@@ -262,6 +264,8 @@ export interface Debug {
   encoding: string;
   pages: number;
   release: number | null;
+  /** What was changed of live's schema outside of remy since that release went live. */
+  drift: string | null;
   notes: string[];
 }
 

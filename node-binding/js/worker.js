@@ -15,6 +15,9 @@ const cancel = () => remy?.cancel();
 // would. A worker that one of them ends all the same had not begun.
 process.on('disconnect', cancel);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, cancel);
+// Ctrl-Z stops who started this, and not what may hold live's write lock: its writers would wait until `fg`. The threads of Node
+// let these signals in, so that the core cannot keep them off by the mask of its own.
+for (const signal of ['SIGTSTP', 'SIGTTIN', 'SIGTTOU']) process.on(signal, () => {});
 
 // Before there is a request, which may be some time from now. What is wrong with the addon is the answer to that.
 try {

@@ -1,6 +1,7 @@
 // @ts-check
 import { options, SCHEMA } from './flags.js';
 import { effects, plan } from './outcome.js';
+import { oneLine } from './show.js';
 
 /** @typedef {import('../index.js').Statement} Statement */
 
@@ -12,7 +13,14 @@ export default {
   flags: ['sql', ...SCHEMA],
   notes: { sql: 'the statements themselves' },
   example: 'remy diff schema.sql --db app.db',
-  run: async ({ open, args: [schema], values, signal }) => (await open()).diff({ ...options(values), schema, signal }),
+  async run({ open, args: [schema], values, signal }) {
+    const app = await open();
+    const rows = await app.diff({ ...options(values), schema, signal });
+    // Where there is no live yet, nobody has changed it.
+    const { drift } = await app.debug({ signal }).catch(() => ({ drift: null }));
+    if (drift) process.stderr.write(`warning: ${oneLine(drift)}\n`);
+    return rows;
+  },
   show(/** @type {Statement[]} */ rows, { values }) {
     if (!rows.length) return ['Nothing to change: live is as declared'];
     const statements = rows.filter(({ strategy }) => strategy !== 'effect');

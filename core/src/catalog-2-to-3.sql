@@ -1,0 +1,9 @@
+-- From format 2: releases are known by their switches.
+ALTER TABLE releases ADD COLUMN switch_id TEXT;
+ALTER TABLE releases ADD COLUMN schema TEXT;
+UPDATE releases SET switch_id = coalesce(
+  (SELECT switch_id FROM switches WHERE switches.release = releases.release AND state = 'done' ORDER BY rowid DESC LIMIT 1),
+  (SELECT switch_id FROM snapshots WHERE snapshots.release = releases.release));
+CREATE UNIQUE INDEX release_of_switch ON releases (switch_id);
+CREATE TABLE IF NOT EXISTS work (id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS removals (folder TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (folder, name));

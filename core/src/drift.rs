@@ -1,0 +1,97 @@
+//! Drift: what somebody has changed of live's schema outside of remy since a release went live. Rows change all the time, and
+//! are none of it.
+use crate::{
+    catalog::Catalog,
+    error::{Context, Result},
+    schema::{
+        Schema,
+        diff::{self, Change},
+        introspect,
+    },
+};
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+
+/// The schema of a database as the catalog keeps it, to be compared with what live has later.
+pub(crate) fn record(conn: &Connection) -> Result<String> {
+    let schema = introspect::read(conn, &[])?;
+    serde_json::to_string(&schema).map_err(|e| crate::Error::internal(e.to_string()))
+}
+
+/// What was changed since `release` went live, in a sentence. `None` where nothing was, and where it is not known how live was
+/// then. Tables that match a glob of `ignored` are other tools' business.
+pub(crate) fn since(catalog: &Catalog, release: i64, conn: &Connection, ignored: &[String]) -> Result<Option<String>> {
+    // A model that is not understood is another version's.
+    let Some(then) = catalog.schema(release)?.and_then(|json| serde_json::from_str::<Schema>(&json).ok()) else {
+        return Ok(None);
+    };
+    let now = introspect::read(conn, &[])?;
+    let mut said = BTreeMap::new();
+    for change in diff::diff(&then, &now, &[])? {
+        let (table, words) = words(&change, &then, &now);
+        if is_of_a_module(&now, &table) || is_ignored(conn, &table, ignored)? {
+            continue;
+        }
+        for (what, how) in words {
+            // What is dropped and made again is changed.
+            said.entry(what).and_modify(|how| *how = "changed").or_insert(how);
+        }
+    }
+    let said: Vec<_> = said.iter().map(|(what, how)| format!("{what} was {how}")).collect();
+    Ok((!said.is_empty()).then(|| format!("changed outside remy since release {release}: {}", said.join(", "))))
+}
+
+/// The table that a change is about, and what was done to what.
+fn words(change: &Change, then: &Schema, now: &Schema) -> (String, Vec<(String, &'static str)>) {
+    let one = |kind: &str, name: &str, table: Option<String>, how| {
+        (table.unwrap_or_else(|| name.to_owned()), vec![(format!("{kind} {name}"), how)])
+    };
+    let index = |schema: &Schema, name: &str| schema.indexes.iter().find(|i| i.name == name).map(|i| i.table.clone());
+    let trigger =
+        |schema: &Schema, name: &str| schema.triggers.iter().find(|t| t.name == name).map(|t| t.table.clone());
+    match change {
+        Change::CreateTable(name) | Change::CreateVirtual(name, _) => one("table", name, None, "made"),
+        Change::DropTable(name) | Change::DropVirtual(name) => one("table", name, None, "dropped"),
+        Change::AlterVirtual(change) => one("table", &change.table, None, "changed"),
+        // Of another spelling only: no rename is told.
+        Change::RenameTable { from, .. } => one("table", from, None, "renamed"),
+        Change::CreateIndex(name) => one("index", name, index(now, name), "made"),
+        Change::DropIndex(name) => one("index", name, index(then, name), "dropped"),
+        Change::CreateView(name) => one("view", name, None, "made"),
+        Change::DropView(name) => one("view", name, None, "dropped"),
+        Change::CreateTrigger(name) => one("trigger", name, trigger(now, name), "made"),
+        Change::DropTrigger(name) => one("trigger", name, trigger(then, name), "dropped"),
+        Change::AlterTable(change) => {
+            let column = |name: &String, how| (format!("column {}.{name}", change.table), how);
+            let renamed = change.renamed.iter().map(|(from, _)| column(from, "renamed"));
+            let mut words: Vec<_> = change.added.iter().map(|name| column(name, "added")).chain(renamed).collect();
+            words.extend(change.dropped.iter().map(|name| column(name, "dropped")));
+            words.extend(change.altered.iter().map(|name| column(name, "changed")));
+            if words.is_empty() {
+                words.push((format!("table {}", change.table), "changed"));
+            }
+            (change.table.clone(), words)
+        }
+    }
+}
+
+/// Whether a table is one that a virtual table keeps for itself, or may be: its module may have been known once and not be now.
+fn is_of_a_module(now: &Schema, table: &str) -> bool {
+    let table = table.to_ascii_lowercase();
+    now.virtual_tables.iter().any(|of| match &of.own {
+        Some(own) => own.contains(&table),
+        None => table.strip_prefix(&of.name.to_ascii_lowercase()).is_some_and(|rest| rest.starts_with('_')),
+    })
+}
+
+fn is_ignored(conn: &Connection, table: &str, globs: &[String]) -> Result<bool> {
+    for glob in globs {
+        if conn
+            .query_row("SELECT ?1 GLOB ?2", [table, glob], |row| row.get(0))
+            .context(|| format!("matching {glob}"))?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

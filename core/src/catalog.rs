@@ -618,9 +618,15 @@ impl Catalog {
         Ok(())
     }
 
-    /// The databases that are to be removed, by folder and name.
+    /// The databases that are to be removed, by folder and name. One that is said to be there stays.
     pub(crate) fn removals(&self) -> Result<Vec<(String, String)>> {
-        self.rows("SELECT folder, name FROM removals", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        self.rows(
+            "SELECT folder, name FROM removals
+             WHERE NOT EXISTS (SELECT 1 FROM dev WHERE folder = 'dev' AND dev.name = removals.name AND status = 'dev')
+               AND NOT EXISTS (SELECT 1 FROM releases WHERE folder = 'previews' AND preview = removals.name AND status = 'preview')",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
     }
 
     /// Records that there is nothing left to remove.

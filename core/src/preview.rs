@@ -20,7 +20,6 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
     let store = &job.begun.store;
     let path = store.path(&place::preview(name));
-    store.catalog.will_remove("previews", name)?;
     // What was published into an earlier one of that name is of a database that goes now.
     store.remove(&format!("{}-remy", place::preview(name)))?;
     if path.exists() {
@@ -42,10 +41,10 @@ pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
                 Access::Pages => switch::overwrite(&old, image, job.options),
                 Access::Backup => crate::backup::overwrite(&old, image, job.options),
             };
-            if let (Err(_), Some(release)) = (&done, replaced) {
-                if switch_of(&old)? == before {
-                    store.catalog.set_preview(release, name)?;
-                }
+            if let (Err(_), Some(release)) = (&done, replaced)
+                && switch_of(&old)? == before
+            {
+                store.catalog.set_preview(release, name)?;
             }
             return done;
         }
@@ -59,6 +58,7 @@ pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
     image.close()?;
     let made = image.path().to_owned();
     fs::File::open(&made).and_then(|file| file.sync_all()).context(|| format!("syncing {}", made.display()))?;
+    store.catalog.will_remove("previews", name)?;
     store::rename_new(&made, &path)?;
     store::sync_name(&path)?;
     store.remove_database(&made)

@@ -75,6 +75,11 @@ impl<'a> Log<'a> {
         self.add("rehearse", "ok", message, Some(object.clone()), Some(sql.clone()));
     }
 
+    /// What is so, and took no time: what there was before it belongs to the line that comes next.
+    pub(crate) fn fact(&self, step: &str, message: impl Into<String>) {
+        self.put(step, clock::now(), Duration::ZERO, "ok", message.into(), None, None);
+    }
+
     /// What has just been done.
     pub(crate) fn note(&self, step: &str, message: impl Into<String>) {
         self.add(step, "ok", message.into(), None, None);

@@ -175,12 +175,12 @@ pub(crate) fn publish(
             adopted.log(&log);
         }
         begun.tell(&log);
-        log.note("build", created(release, options));
+        log.fact("build", created(release, options));
         log.before(&options.build);
         match &declaration.declared.source {
             // Its folder may be one that the caller built, and gone soon.
             Source::App(_) => {}
-            source => log.note("build", format!("Schema read from {source}")),
+            source => log.fact("build", format!("Schema read from {source}")),
         }
         let staged = Staged::new(&declaration, options)?;
         let text = serde_json::to_string(&staged).map_err(|e| Error::internal(e.to_string()))?;
@@ -280,7 +280,7 @@ pub(crate) fn fail(live: &Live, failure: &BuildFailure, options: &Options, progr
     let catalog = &begun.store.catalog;
     let release = begun.number("publish", "failed", options)?;
     let log = Log::new(Some(catalog), release, progress);
-    log.note("build", created(release, options));
+    log.fact("build", created(release, options));
     log.before(&options.build);
     log.give_up(failure);
     let made = catalog.releases()?.into_iter().find(|made| made.release == release);

@@ -128,7 +128,7 @@ fn restore(
             adopted.log(&log);
         }
         begun.tell(&log);
-        log.note("build", format!("Release {release} brings back release {}", from.release));
+        log.fact("build", format!("Release {release} brings back release {}", from.release));
         run(live, begun, from, &snapshot, &options, release, &log, start)
     })
 }

@@ -1,6 +1,6 @@
 // A build that fails: what is said of it at once, and what its release's log keeps.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { git, tarball } from './builds.mjs';
 import { workshop } from './support.mjs';
@@ -66,4 +66,32 @@ test('a control character in the output of a build is shown as what it is', asyn
   // eslint-disable-next-line no-control-regex
   assert.doesNotMatch(stdout + stderr, /[\x00-\x08\x0b-\x1f]/);
   assert.match(stdout, /\n {6}dist\/methods\/src\/addNote\.ts:1:15: .*\n {8}import x from '\.\/\\u0007bell';\n/);
+});
+
+test('a first publish that is refused for its manifest, its schema or its commit leaves nothing behind', async (t) => {
+  const shop = workshop(t);
+  const at = shop.path('shop');
+  const remy = (args, cwd = at) => shop.remy(args, { cwd });
+  await shop.remy(['init', 'shop']);
+  const manifest = readFileSync(`${at}/mindstudio.json`, 'utf8');
+  shop.write('shop/mindstudio.json', manifest.replace('"methods"', '"method"'));
+  const wrong = await remy(['publish']);
+  assert.equal(wrong.status, 3, wrong.stderr);
+  const left = () => (existsSync(`${at}/.remy`) ? readdirSync(`${at}/.remy`) : []).filter((name) => name.startsWith('live.db'));
+  assert.deepEqual(left(), []);
+  shop.write('shop/mindstudio.json', manifest);
+  git(at, 'init', '-q');
+  git(at, 'add', '-A');
+  git(at, 'commit', '-qm', 'a');
+  assert.notEqual((await remy(['publish', '--commit', 'typo'])).status, 0);
+  assert.deepEqual(left(), []);
+  shop.write('bad.sql', 'CREATE TABLE t (a); nonsense;');
+  assert.equal((await remy(['publish', 'bad.sql', '--db', 'new.db', '--create'], shop.path('.'))).status, 3);
+  assert(!existsSync(shop.path('new.db')) && !existsSync(shop.path('new.db-remy')));
+
+  // What comes then is release 1, and a slip after it burns no number either.
+  assert.equal((await remy(['publish'])).status, 0);
+  assert.notEqual((await remy(['publish', '--commit', 'typo'])).status, 0);
+  const releases = JSON.parse((await remy(['releases', '--json'])).stdout);
+  assert.deepEqual(releases.map(({ release, status }) => [release, status]), [[1, 'live']]);
 });

@@ -29,9 +29,7 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
         let store = seen.as_ref().map(|seen| &seen.store);
         let release = recover::number(store, marker.as_ref())?;
         let drift = match (store, release) {
-            (Some(store), Some(release)) => {
-                drift::since(&store.catalog, release, &conn, &Options::default().ignored_tables())?
-            }
+            (Some(store), Some(release)) => drift::since(&store.catalog, release, &conn, &Options::default())?,
             _ => None,
         };
         Ok::<_, Error>((release, drift))

@@ -2,9 +2,10 @@
 //! are none of it.
 use crate::{
     catalog::Catalog,
-    error::{Context, Result},
+    error::Result,
+    options::Options,
     schema::{
-        Schema,
+        self, Schema,
         diff::{self, Change},
         introspect,
     },
@@ -19,8 +20,8 @@ pub(crate) fn record(conn: &Connection) -> Result<String> {
 }
 
 /// What was changed since `release` went live, in a sentence. `None` where nothing was, and where it is not known how live was
-/// then. Tables that match a glob of `ignored` are other tools' business.
-pub(crate) fn since(catalog: &Catalog, release: i64, conn: &Connection, ignored: &[String]) -> Result<Option<String>> {
+/// then. Tables in which other tools keep their books, and those of the option `ignore`, are others' business.
+pub(crate) fn since(catalog: &Catalog, release: i64, conn: &Connection, options: &Options) -> Result<Option<String>> {
     // A model that is not understood is another version's.
     let Some(then) = catalog.schema(release)?.and_then(|json| serde_json::from_str::<Schema>(&json).ok()) else {
         return Ok(None);
@@ -29,7 +30,7 @@ pub(crate) fn since(catalog: &Catalog, release: i64, conn: &Connection, ignored:
     let mut said = BTreeMap::new();
     for change in diff::diff(&then, &now, &[])? {
         let (table, words) = words(&change, &then, &now);
-        if is_of_a_module(&now, &table) || is_ignored(conn, &table, ignored)? {
+        if is_of_a_module(&now, &table) || schema::is_others(&table, options) {
             continue;
         }
         for (what, how) in words {
@@ -82,16 +83,4 @@ fn is_of_a_module(now: &Schema, table: &str) -> bool {
         Some(own) => own.contains(&table),
         None => table.strip_prefix(&of.name.to_ascii_lowercase()).is_some_and(|rest| rest.starts_with('_')),
     })
-}
-
-fn is_ignored(conn: &Connection, table: &str, globs: &[String]) -> Result<bool> {
-    for glob in globs {
-        if conn
-            .query_row("SELECT ?1 GLOB ?2", [table, glob], |row| row.get(0))
-            .context(|| format!("matching {glob}"))?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -127,7 +127,7 @@ impl<'a> Job<'a> {
 
     /// What was changed of live's schema outside of remy since the release that is live went live, as a clone of live has it.
     pub(crate) fn drift(&self, clone: &Connection) -> Result<Option<String>> {
-        drift::since(&self.begun.store.catalog, self.begun.release, clone, &self.options.ignored_tables())
+        drift::since(&self.begun.store.catalog, self.begun.release, clone, self.options)
     }
 
     /// Records the schema that this switch makes live.

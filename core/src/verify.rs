@@ -154,7 +154,7 @@ fn agrees(
     let recorded = store.catalog.live()?.map(|entry| entry.release);
     let release = recover::number(Some(store), marker.as_ref())?;
     if let (Some(release), true) = (release, release == recorded) {
-        warnings.extend(drift::since(&store.catalog, release, conn, &Options::default().ignored_tables())?);
+        warnings.extend(drift::since(&store.catalog, release, conn, &Options::default())?);
         return Ok(None);
     }
     Ok(match (&marker, recorded) {

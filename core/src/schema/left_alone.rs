@@ -70,6 +70,11 @@ pub(super) fn is_ignored(name: &str, options: &Options) -> bool {
     options.ignored_tables().iter().any(|glob| is_like(glob, name))
 }
 
+/// Whether a table is no business of remy's where nothing declares it.
+pub(crate) fn is_others(name: &str, options: &Options) -> bool {
+    is_of_books(name) || is_ignored(name, options)
+}
+
 /// The schema of `conn`, as far as a change to `declared` may touch it.
 ///
 /// What a rename tells of is the schema's own, as is what it declares.

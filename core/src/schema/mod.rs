@@ -24,6 +24,7 @@ pub(crate) use constraints::Added;
 pub(crate) use declared::read;
 pub use declared::{Declared, Rename, Source, declared};
 pub use left_alone::current;
+pub(crate) use left_alone::is_others;
 use serde::{Deserialize, Serialize};
 pub(crate) use shadow::Claim;
 use std::collections::BTreeSet;

@@ -55,6 +55,7 @@ fn run(arguments: &[String]) -> Result<Value> {
         "rollback" => json!(app.rollback(release, &options, go)?),
         "releases" => json!(app.releases()?),
         "prune" => json!(app.prune(text.parse().ok(), &options)?),
+        "clone" => json!(app.clone_to(text)?),
         "verify" => json!(app.verify()?),
         "dev_start" => json!(app.dev_start(text)?),
         "dev_reset" => json!(app.dev_reset(text)?),

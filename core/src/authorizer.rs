@@ -36,6 +36,14 @@ const TAKES_A_VALUE: &[&str] = &[
 /// `optimize` is for a connection that has run queries.
 const PASSED_OVER: &[&str] = &["foreign_keys", "optimize"];
 
+/// Functions that reach into the process, beyond any database: one runs a library, the other calls an address.
+const FUNCTIONS: &[&str] = &["load_extension", "fts3_tokenizer"];
+
+/// Whether it is one of those functions.
+pub(crate) fn reaches_out(function: &str) -> bool {
+    FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(function))
+}
+
 /// While it lives, its connection refuses what a migration may not do. Raw pages (`sqlite_dbpage`, under whatever name) and the
 /// tables behind virtual ones are what SQLite's own defensive mode keeps from it.
 pub(crate) struct Authorizer<'c> {
@@ -130,7 +138,7 @@ fn refusal(action: c_int, first: &str, second: Option<&str>, running: bool) -> O
         // FTS3 and FTS4 optimize inside one of their own. Whoever wrote a migration cannot: theirs does not compile.
         ffi::SQLITE_SAVEPOINT if !running => Some("SAVEPOINT".to_owned()),
         ffi::SQLITE_PRAGMA if !pragma() => Some(format!("PRAGMA {first}")),
-        ffi::SQLITE_FUNCTION if second.eq_ignore_ascii_case("load_extension") => Some("load_extension()".to_owned()),
+        ffi::SQLITE_FUNCTION if reaches_out(second) => Some(format!("{second}()")),
         ffi::SQLITE_READ | ffi::SQLITE_SELECT | ffi::SQLITE_FUNCTION | ffi::SQLITE_RECURSIVE | ffi::SQLITE_PRAGMA => {
             None
         }
@@ -162,6 +170,9 @@ mod tests {
             "ROLLBACK",
             "SAVEPOINT a",
             "SELECT load_extension('x')",
+            "SELECT FTS3_Tokenizer('simple', x'0000000000000000')",
+            "SELECT fts3_tokenizer('simple')",
+            "CREATE TABLE c AS SELECT fts3_tokenizer('simple', x'0000000000000000')",
             "PRAGMA writable_schema=ON",
             "PRAGMA journal_mode=DELETE",
             "INSERT INTO _remy_x VALUES(1)",

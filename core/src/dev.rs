@@ -2,6 +2,7 @@
 use crate::{
     Dev,
     catalog::Session,
+    clone_to,
     error::{Context, Error, Result},
     job::Taken,
     live::{Access, Live},
@@ -33,7 +34,7 @@ pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
     let path = store.path(&place::dev(name));
     // Whole, or not there: nobody is to find half a database under the session's name.
     let work = store.path(&place::work(&store.catalog.unique()?));
-    crate::clone_to(live, &work)?;
+    clone_to::copy(live, &work)?;
     store.catalog.will_remove("dev", name)?;
     store::rename_new(&work, &path)?;
     store::sync_name(&path)?;

@@ -34,6 +34,7 @@ mod backup;
 mod catalog;
 mod clock;
 mod clone;
+mod clone_to;
 mod columns;
 mod constrain;
 mod copy;
@@ -355,7 +356,7 @@ impl Remy {
 
     /// Copies live, as of one committed transaction, to `path`, which must not be there.
     pub fn clone_to(&self, path: impl AsRef<Path>) -> Result<Cloned> {
-        clone_to(&self.live, path.as_ref())
+        clone_to::clone_to(&self.live, path.as_ref())
     }
 
     /// Publishes up to the switch, and leaves the release `compiled`.
@@ -455,44 +456,4 @@ impl Remy {
 /// What an error says of live where it says nothing else: all that comes after a COMMIT of live says so itself.
 fn unchanged<T>(done: Result<T>) -> Result<T> {
     done.map_err(|e| e.state("Live is unchanged"))
-}
-
-/// Copies live to a file of the caller's.
-pub(crate) fn clone_to(live: &live::Live, path: &Path) -> Result<Cloned> {
-    let start = clock::Moment::now();
-    if path.as_os_str().is_empty() {
-        return Err(Error::invalid_argument("the path to clone to is empty")
-            .state("Nothing was done")
-            .hint("Give a path that is free"));
-    }
-    // A WAL or journal that another database left would be taken for the clone's, and played back into it.
-    for suffix in ["", "-wal", "-journal"] {
-        let mut taken = path.as_os_str().to_owned();
-        taken.push(suffix);
-        let taken = Path::new(&taken);
-        if taken.symlink_metadata().is_ok() {
-            return Err(Error::invalid_argument(format!("{} is there already", taken.display()))
-                .object(taken.display().to_string())
-                .state("It was not touched")
-                .hint("Give a path that is free"));
-        }
-    }
-    let (bytes, method) = match live.access {
-        live::Access::Pages => {
-            let pin = clone::Pin::new(live)?;
-            let at = pin.begin()?;
-            let clone = clone::Clone::take(live, &pin, at, path)?;
-            (clone.bytes(), clone.method)
-        }
-        live::Access::Backup => (backup::clone_to(live, path)?, "backup"),
-    };
-    let conn = live.connect()?;
-    Ok(Cloned {
-        path: path.display().to_string(),
-        bytes,
-        // Who may read live need not be who may look into its store: the marker's number is told then.
-        release: recover::number(store::Store::open(live).ok().flatten().as_ref(), marker::read(&conn)?.as_ref())?,
-        method,
-        duration_ms: clock::ms(start.elapsed()),
-    })
 }

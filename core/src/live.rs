@@ -6,6 +6,7 @@ use crate::{
     engine,
     error::{Context, Error, Result},
     gather,
+    options::Options,
     owner::Owner,
     sqlite, store,
 };
@@ -54,6 +55,8 @@ pub(crate) struct Live {
     identity: Identity,
     vfs: Option<CString>,
     pid: u32,
+    /// Whether whoever calls may name libraries to load.
+    may_load: bool,
 }
 
 /// What has to be equal between live and an image, and what is good to know.
@@ -87,10 +90,22 @@ impl Live {
         let refuse =
             |what: &str, hint: &str| Err(Error::invalid_argument(what).state("Nothing was done").hint(hint.to_owned()));
         if sqlite::in_transaction(host, only_read) {
-            return refuse(
-                "this connection is in a transaction, or this statement reads or writes a table besides",
-                "Commit or roll back first, and call remy in a SELECT of its own, without a table",
-            );
+            if !host.is_autocommit() {
+                return refuse("this connection is in a transaction, which was begun", "Commit or roll back first");
+            }
+            return match sqlite::running(host).as_slice() {
+                [] | [_] => refuse(
+                    "this connection is in a transaction, that of this statement, which reads or writes a table besides",
+                    "Call remy in a SELECT of its own, without a table",
+                ),
+                all => refuse(
+                    &format!(
+                        "this connection is in a transaction, that of another statement, which has not been read to its end: one of {}",
+                        all.join(" and ")
+                    ),
+                    "Read all rows of it, or close its cursor, and call remy again",
+                ),
+            };
         }
         let path = match host.path() {
             Some(path) if !path.is_empty() => PathBuf::from(path),
@@ -111,7 +126,21 @@ impl Live {
             );
         }
         not_a_snapshot(&path)?;
-        Self::find(&path, Access::Backup, vfs)
+        let may_load = sqlite::sql_may_load(host);
+        Ok(Self { may_load, ..Self::find(&path, Access::Backup, vfs)? })
+    }
+
+    /// The libraries that a verb is to load. They run as code of this process: SQL of a host's may name them where it may load libraries
+    /// itself, or whoever can slip a statement in could run anything.
+    pub(crate) fn libraries<'o>(&self, options: &'o Options) -> Result<&'o [PathBuf]> {
+        let Some(first) = options.extensions.first().filter(|_| !self.may_load) else { return Ok(&options.extensions) };
+        Err(Error::invalid_argument(format!(
+            "this connection may not load libraries, and {} is one that `extensions` names",
+            first.display()
+        ))
+        .object(first.display().to_string())
+        .state("Nothing was done")
+        .hint("Turn loading on for this connection, as `SELECT load_extension()` needs it; or use the command, Node.js or C"))
     }
 
     /// Another database file, of live's store, worked on in the same way.
@@ -168,10 +197,19 @@ impl Live {
                 "Move the database to a disk of this machine",
             );
         }
+        not_a_mount(&path)?;
         let owner = Owner::of(&metadata);
         let _acting = owner.act()?;
-        let live =
-            Self { identity: Identity::of(&metadata), full: None, owner, path, access, vfs, pid: std::process::id() };
+        let live = Self {
+            identity: Identity::of(&metadata),
+            full: None,
+            owner,
+            path,
+            access,
+            vfs,
+            pid: std::process::id(),
+            may_load: true,
+        };
         live.no_stranger()?;
         live.may_be_opened()?;
         let conn = live.connect()?;
@@ -407,6 +445,43 @@ fn not_a_snapshot(path: &Path) -> Result<()> {
             .hint("Promote its release, or work on a copy of the file"));
     }
     Ok(())
+}
+
+/// Refuses a file that is mounted by itself, as `docker -v ./app.db:/data/app.db` does: its WAL lies beside one of its names, and whoever
+/// opens the file by the other does not see it.
+fn not_a_mount(path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    let (Some(file), Some(beside)) = (mount_of(path)?, mount_of(folder)?) else { return Ok(()) };
+    if file == beside {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!(
+        "{} is a mount point: its WAL would not be where the file is that is mounted there, and each name would have one of its own",
+        path.display()
+    ))
+    .object(path.display().to_string())
+    .state("Nothing was done")
+    .hint("Mount the folder that the database is in, and not the file"))
+}
+
+/// The mount that a path is on. `None` where the kernel does not tell (before 5.8).
+fn mount_of(path: &Path) -> Result<Option<u64>> {
+    let c_path = CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| Error::invalid_argument(format!("{} holds a NUL byte", path.display())))?;
+    // SAFETY: statx fills the struct given to it; all-zero is a valid value of it.
+    let (code, found) = unsafe {
+        let mut found: libc::statx = std::mem::zeroed();
+        (libc::statx(libc::AT_FDCWD, c_path.as_ptr(), 0, libc::STATX_MNT_ID, &raw mut found), found)
+    };
+    if code != 0 {
+        let e = std::io::Error::last_os_error();
+        // A kernel, or a sandbox, without the call.
+        if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) {
+            return Ok(None);
+        }
+        return Err(e).context(|| format!("looking at the mount of {}", path.display()));
+    }
+    Ok((found.stx_mask & libc::STATX_MNT_ID != 0).then_some(found.stx_mnt_id))
 }
 
 fn no_proc(e: std::io::Error) -> Error {

@@ -9,6 +9,9 @@ use rusqlite::{Connection, OptionalExtension};
 /// The format that this version writes.
 const FORMAT: i64 = 1;
 
+/// The highest number of a release: every face can name it. What is above it no publish has counted up to.
+pub(crate) const HIGHEST: i64 = 999_999_999_999_999;
+
 /// What live says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Marker {
@@ -33,23 +36,25 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
     if there.is_none() {
         return Ok(None);
     }
-    conn.query_row(
-        "SELECT switch_id, release, label, \"commit\", artifacts, live_at FROM main._remy_release",
-        [],
-        |row| {
-            Ok(Marker {
-                switch_id: row.get(0)?,
-                release: row.get(1)?,
-                label: row.get(2)?,
-                commit: row.get(3)?,
-                artifacts: row.get(4)?,
-                live_at: row.get(5)?,
-            })
-        },
-    )
-    .optional()
-    .context(doing)
-    .map_err(|e| match e {
+    let marker = conn
+        .query_row(
+            "SELECT switch_id, release, label, \"commit\", artifacts, live_at FROM main._remy_release",
+            [],
+            |row| {
+                Ok(Marker {
+                    switch_id: row.get(0)?,
+                    release: row.get(1)?,
+                    label: row.get(2)?,
+                    commit: row.get(3)?,
+                    artifacts: row.get(4)?,
+                    live_at: row.get(5)?,
+                })
+            },
+        )
+        .optional()
+        .context(doing)
+        .map_err(|e| {
+            match e {
         // No such column, or a value of another type.
         Error::Internal(_) => Error::invalid_argument(format!(
             "the table _remy_release of {} is not as remy makes it: {}",
@@ -59,7 +64,17 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
         .state("Live is unchanged")
         .hint("Rename it where it is the application's own; restore it, or run the remy that made it, where it is not"),
         e => e,
-    })
+    }
+        })?;
+    match marker {
+        Some(Marker { release, .. }) if !(1..=HIGHEST).contains(&release) => Err(Error::invalid_argument(format!(
+            "the table _remy_release of {} says that release {release} is live, and no release has that number",
+            sqlite::name(conn)
+        ))
+        .state("Live is unchanged")
+        .hint("Somebody has written to that table: restore the database, or set the number right there")),
+        marker => Ok(marker),
+    }
 }
 
 /// Writes the marker, inside the caller's transaction.

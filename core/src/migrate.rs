@@ -127,6 +127,10 @@ fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
     let script = Script::new(text).map_err(|(why, at)| failed(&why, at, text.lines().next().unwrap_or_default()))?;
     let guard = Authorizer::new(conn)?;
     let tokens = lex::tokens(text);
+    if let Some(at) = lex::too_deep(&tokens) {
+        let line = text[..at].lines().next_back().unwrap_or_default();
+        return Err(failed("this is nested too deep to be read", at, line));
+    }
     let (around, mut passed_over) = (own_transaction(&tokens), 0);
     let mut start = 0;
     while let Some(first) = tokens.get(tokens.partition_point(|token| token.start < start)) {

@@ -5,7 +5,7 @@ use crate::{
     migration_marks, migration_names,
 };
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A migration, as its file was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct Migrations {
 ///
 /// Fails with `not_found` where there is no such folder, with `io` where it cannot be read, and with `invalid_argument`, naming the
 /// file, where one has no number to run by, is in another language than SQL, or does not tell what in it is to run. A folder without
-/// migrations is a warning.
+/// migrations is a warning. A link has to lead to a file of the folder.
 pub fn read(folder: &Path) -> Result<Migrations> {
     let found = migration_names::of(folder)?;
     let mut warnings = Vec::new();
@@ -45,7 +45,15 @@ pub fn read(folder: &Path) -> Result<Migrations> {
             folder.display()
         ));
     }
-    let read = |(name, path): (String, std::path::PathBuf)| {
+    let whole = folder.canonicalize().context(|| format!("reading the folder of migrations {}", folder.display()))?;
+    let read = |(name, path): (String, PathBuf)| {
+        let file = path.canonicalize().context(|| format!("reading the migration {}", path.display()))?;
+        if !file.starts_with(&whole) || !file.is_file() {
+            let what = if file.is_file() { "is a link that leads out of its folder" } else { "is not a file" };
+            return Err(Error::invalid_argument(format!("the migration {} {what}", path.display()))
+                .object(&name)
+                .hint("Put the file itself there"));
+        }
         let text = std::fs::read_to_string(&path).context(|| format!("reading the migration {}", path.display()));
         let text = text.map_err(|e| e.object(&name))?;
         let text = migration_marks::up_part(&name, text.trim_start_matches('\u{feff}'))?;

@@ -153,14 +153,16 @@ pub(crate) fn publish(
             .hint("Stage it"));
         }
     }
+    live.libraries(options)?;
     let declaration =
         Declaration::read(schema, options).map_err(|e| e.state("Live is unchanged; no release was made"))?;
     // Before there is a store: what is refused for what was given burns no number, and leaves nothing.
     options.artifacts.as_deref().map_or(Ok(()), artifacts::are_there)?;
     if !options.extensions.is_empty() {
-        rehearse::prepare(&Connection::open_in_memory()?, options)?;
+        rehearse::prepare(&Connection::open_in_memory()?, live.libraries(options)?)?;
     }
     let mut begun = recover::begin(live, options, progress)?;
+    whole(live, &begun, &declaration, options, until)?;
     let adopted = begun.adopt(live, options)?;
     if options.dry_run {
         let next = begun.next(live)?;
@@ -197,6 +199,32 @@ pub(crate) fn publish(
     })
 }
 
+/// Refuses the tables alone of an app whose live release has more: who calls has not read the rest, which would go, or stay as it was,
+/// without a word.
+fn whole(live: &Live, begun: &Begun, declaration: &Declaration, options: &Options, until: Until) -> Result<()> {
+    let Source::App(manifest) = &declaration.declared.source else { return Ok(()) };
+    // A diff is of the tables.
+    if options.dry_run && until == Until::Rehearsed {
+        return Ok(());
+    }
+    let code = options.artifacts.is_none() && begun.marker.as_ref().is_some_and(|marker| marker.artifacts.is_some());
+    let effects = declaration.effects.is_none() && effects::read(&*live.connect()?)? != Effects::default();
+    let (has, options) = match (code, effects) {
+        (false, false) => return Ok(()),
+        (true, false) => ("code", "the option artifacts"),
+        (false, true) => ("roles, jobs, routes or commands", "the option effects"),
+        (true, true) => ("code, and roles, jobs, routes or commands", "the options artifacts and effects"),
+    };
+    Err(Error::invalid_argument(format!(
+        "of {} only the tables are read here, and release {}, which is live, has {has} besides",
+        manifest.display(),
+        begun.release
+    ))
+    .object(manifest.display().to_string())
+    .state("Live is unchanged; no release was made")
+    .hint(format!("Publish the app with the command, which builds all of it; or give the rest of it by {options}")))
+}
+
 /// Publishes a release that was staged: from a fresh clone, so that nothing written since is lost.
 pub(crate) fn promote_compiled(
     live: &Live,
@@ -212,6 +240,7 @@ pub(crate) fn promote_compiled(
     let staged: Staged = serde_json::from_str(text)
         .map_err(|e| Error::internal(format!("the declaration of a compiled release: {e}")))?;
     let options = staged.options(entry, options);
+    live.libraries(&options)?;
     let declaration = staged.declaration(&options)?;
     let log = Log::new((!options.dry_run).then_some(&begun.store.catalog), entry.release, progress).since(start);
     // It stays what it is where it cannot go live: the reason may pass.
@@ -428,7 +457,7 @@ fn rehearse_once(
     job.is_still_the_same(conn)?;
     let drift = job.drift(conn)?;
     let start = Moment::now();
-    rehearse::prepare(conn, options)?;
+    rehearse::prepare(conn, job.live.libraries(options)?)?;
     conn.execute_batch("BEGIN").context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
     // Before anything changes: a foreign key that does not hold now is not the change's fault.
     let violations = rehearse::violations(conn)?;
@@ -527,7 +556,7 @@ fn rehearse_again(
     declaration: &Declaration,
     pages: Option<&BTreeSet<u32>>,
 ) -> Result<Looked> {
-    rehearse::prepare(conn, job.options)?;
+    rehearse::prepare(conn, job.live.libraries(job.options)?)?;
     conn.execute_batch("BEGIN").context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
     let before = rehearsed.migrated.then(|| rehearse::violations(conn)).transpose()?;
     rehearse::migrations(conn, &declaration.migrations, &mut |_, _| {})?;
@@ -560,16 +589,17 @@ pub(crate) fn write_effects(conn: &Connection, effects: &Effects, marker: &Marke
 /// The plan of a publish, with what it would lose counted on live, and behind it the effects that it would change. A migration
 /// has to run before the diff can be taken: then on a clone.
 pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<Statement>> {
+    live.libraries(options)?;
     let Declaration { declared, effects, migrations } = Declaration::read(schema, options)?;
     if !migrations.is_empty() {
         let allow = BTreeSet::from([Allow::TypeChange, Allow::Lossy, Allow::Drop]);
         let options = Options { dry_run: true, allow, ..options.clone() };
-        let outcome = publish(live, schema, &options, Progress::none(), Until::Live)?;
+        let outcome = publish(live, schema, &options, Progress::none(), Until::Rehearsed)?;
         return Ok(with_effects(outcome.statements, &outcome.effects));
     }
     let _acting = live.owner.act()?;
     let conn = live.connect()?;
-    rehearse::prepare(&conn, options)?;
+    rehearse::prepare(&conn, live.libraries(options)?)?;
     conn.execute_batch("BEGIN").context(|| format!("reading {}", live.shown()))?;
     let planned = (|| {
         let (mut plan, ..) = plan_on(&conn, &declared, options, &[], None)?;

@@ -69,11 +69,21 @@ impl Begun {
     /// The number that the release of a dry run would have.
     pub(crate) fn next(&self, live: &Live) -> Result<i64> {
         let adopts = self.release == 0 && !sqlite::is_empty(&*live.connect()?)?;
-        Ok(self.store.catalog.next()? + i64::from(adopts))
+        Ok(self.free(self.store.catalog.next()?)? + i64::from(adopts))
+    }
+
+    fn free(&self, release: i64) -> Result<i64> {
+        if release <= marker::HIGHEST {
+            return Ok(release);
+        }
+        Err(Error::invalid_argument(format!("release {} is the last that can be numbered", release - 1))
+            .state("Live is unchanged")
+            .hint("No history counts that far: restore the database, or the catalog of its store, from a copy"))
     }
 
     /// Gives a number to a release that begins.
     pub(crate) fn number(&self, kind: &str, status: &str, options: &Options) -> Result<i64> {
+        self.free(self.store.catalog.next()?)?;
         let (label, commit) = (options.label.as_deref(), options.commit.as_deref());
         let release = self.store.catalog.begin(kind, status, label, commit)?;
         // Of another one of this number: a power cut has taken its number back, or the catalog is an older one.

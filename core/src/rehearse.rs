@@ -28,8 +28,8 @@ use std::{
 
 pub use crate::migrate::{Migrated, migrations};
 
-/// Sets a connection up for changing a schema, and loads the libraries of `options.extensions`. Outside any transaction.
-pub fn prepare(conn: &Connection, options: &Options) -> Result<()> {
+/// Sets a connection up for changing a schema, and loads `libraries` into it. Outside any transaction.
+pub fn prepare(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {
     let doing = || "preparing the connection to the clone".to_owned();
     if !conn.is_autocommit() {
         return Err(Error::internal(
@@ -51,10 +51,12 @@ pub fn prepare(conn: &Connection, options: &Options) -> Result<()> {
         conn.set_db_config(setting, on).context(doing)?;
     }
     conn.execute_batch("PRAGMA recursive_triggers = OFF; PRAGMA ignore_check_constraints = OFF").context(doing)?;
-    load_extensions(conn, &options.extensions)
+    // One of two arguments takes an address for a module of functions, and calls it. A host may have it on.
+    let _ = conn.set_db_config(C::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false);
+    load_extensions(conn, libraries)
 }
 
-/// Loads the libraries that a schema needs.
+/// Loads libraries, which are those that [`crate::live::Live::libraries`] gave, wherever there is a live database.
 pub(crate) fn load_extensions(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {
     for library in libraries {
         load_extension(conn, library).map_err(|why| {

@@ -24,6 +24,7 @@ use std::{collections::BTreeSet, path::Path};
 /// Makes a staged or kept release live.
 pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
     let start = Moment::now();
+    live.libraries(options)?;
     let mut begun = recover::begin(live, options, progress)?;
     let entry = match release {
         Some(release) => find(&begun, release)?,
@@ -50,6 +51,7 @@ pub(crate) fn rollback(
     progress: Progress<'_>,
 ) -> Result<Outcome> {
     let start = Moment::now();
+    live.libraries(options)?;
     let begun = recover::begin(live, options, progress)?;
     let entry = match release {
         Some(release) => find(&begun, release)?,
@@ -202,8 +204,8 @@ fn run(
         drifted = job.drift(taken.pair.open(live)?)?;
         {
             let clone = taken.pair.open(live)?;
-            rehearse::prepare(clone, options)?;
-            let compare = || aside::compare(clone, &begun.store.path(&snapshot.path), &options.extensions);
+            rehearse::prepare(clone, live.libraries(options)?)?;
+            let compare = || aside::compare(clone, &begun.store.path(&snapshot.path), live.libraries(options)?);
             difference = log.step("rehearse", compare, told)?;
         }
         let cookie = same_shape(&mut taken, &mut image, live, from.release)?;

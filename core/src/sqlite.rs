@@ -24,6 +24,11 @@ pub(crate) fn is_empty(conn: &Connection) -> Result<bool> {
         .context(|| format!("looking at {}", name(conn)))
 }
 
+/// A text that no other call gives.
+pub(crate) fn unique(conn: &Connection) -> Result<String> {
+    conn.query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0)).context(|| "making an id".to_owned())
+}
+
 /// What a pragma says.
 pub(crate) fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, pragma: &str) -> Result<T> {
     conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
@@ -186,6 +191,40 @@ pub(crate) fn in_transaction(conn: &Connection, writing: bool) -> bool {
     let state = unsafe { ffi::sqlite3_txn_state(conn.handle(), ptr::null()) };
     // A BEGIN alone has no state yet.
     if writing { state > ffi::SQLITE_TXN_READ } else { state > ffi::SQLITE_TXN_NONE || !conn.is_autocommit() }
+}
+
+/// The statements of a connection that have begun and not ended, as they begin.
+pub(crate) fn running(conn: &Connection) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut statement = ptr::null_mut();
+    loop {
+        // SAFETY: the handle is open, and used by this thread alone during the call; each statement is one that SQLite has just given, with a
+        // text that it keeps as long as the statement.
+        unsafe {
+            statement = ffi::sqlite3_next_stmt(conn.handle(), statement);
+            if statement.is_null() {
+                return all;
+            }
+            let sql = ffi::sqlite3_sql(statement);
+            if ffi::sqlite3_stmt_busy(statement) != 0 && !sql.is_null() {
+                let sql = CStr::from_ptr(sql).to_string_lossy();
+                all.push(format!("{:?}", sql.trim().chars().take(60).collect::<String>()));
+            }
+        }
+    }
+}
+
+/// Whether SQL on this connection may load a library: what `load_extension()` says to it. The C interface alone may be on (better-sqlite3
+/// has it so), which lets code in, and no SQL.
+pub(crate) fn sql_may_load(conn: &Connection) -> bool {
+    let mut on: c_int = 0;
+    // SAFETY: the handle is open; -1 asks, and the answer goes to an int that lives through the call.
+    let code = unsafe {
+        let setting = ffi::SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION;
+        ffi::sqlite3_db_config(conn.handle(), setting, -1 as c_int, ptr::from_mut(&mut on))
+    };
+    // NULL names no library: all that this does is to fail where it may not.
+    code == ffi::SQLITE_OK && on != 0 && conn.query_row("SELECT load_extension(NULL)", [], |_| Ok(())).is_ok()
 }
 
 /// Whether the main database is open in a transaction that reads and does not write.

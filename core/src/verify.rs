@@ -27,7 +27,7 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
     let _acting = live.owner.act()?;
     let conn = live.connect()?;
     // A library that cannot be loaded is no fault of what is checked.
-    rehearse::load_extensions(&conn, &options.extensions)?;
+    rehearse::load_extensions(&conn, live.libraries(options)?)?;
     report.database(&live.shown().to_string(), || Ok(&*conn))?;
     let marker = marker::read(&conn);
     match Store::open(live) {
@@ -118,7 +118,7 @@ impl Report<'_> {
             })?;
             self.database(&snapshot.path, || {
                 let conn = Box::new(open(live, &path)?);
-                rehearse::load_extensions(&conn, &self.options.extensions)?;
+                rehearse::load_extensions(&conn, live.libraries(self.options)?)?;
                 Ok(conn)
             })?;
         }

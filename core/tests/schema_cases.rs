@@ -38,7 +38,7 @@ struct Done {
 
 /// As a publish would: all in one transaction, which a refusal rolls back.
 fn change(conn: &Connection, desired: &str, options: &Options) -> Result<Done, Error> {
-    rehearse::prepare(conn, options)?;
+    rehearse::prepare(conn, &options.extensions)?;
     let declared = declared(desired, options)?;
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     let outcome = (|| {

@@ -23,7 +23,7 @@ fn planned(conn: &Connection, to: &str, options: &Options) -> Result<Plan, Error
 
 fn change(conn: &Connection, to: &str, options: &str) -> Result<Plan, Error> {
     let options = Options::from_json(options).unwrap();
-    rehearse::prepare(conn, &options)?;
+    rehearse::prepare(conn, &options.extensions)?;
     conn.execute_batch("BEGIN").unwrap();
     let done = (|| {
         let mut plan = planned(conn, to, &options)?;

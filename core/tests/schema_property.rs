@@ -265,7 +265,7 @@ fn attempt(conn: &Connection, to: &str, renames: &[String]) -> Result<(), Error>
         renames: renames.to_vec(),
         ..Options::from_json(r#"{"allow":["type_change","lossy","drop"]}"#).unwrap()
     };
-    rehearse::prepare(conn, &options)?;
+    rehearse::prepare(conn, &options.extensions)?;
     let declared = declared(to, &options)?;
     conn.execute_batch("BEGIN").unwrap();
     let done = (|| {

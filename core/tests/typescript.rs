@@ -31,7 +31,7 @@ impl App {
     }
 
     fn input(&self, file: &str, export: &str) -> MethodInput {
-        method_input(&self.0.path().join(file), export)
+        method_input(self.0.path(), file.as_ref(), export)
     }
 }
 

@@ -42,10 +42,16 @@ pub fn app_tables(path: String) -> napi::Result<String> {
     })
 }
 
-/// What the method that `path` exports as `export` takes.
+/// What the method takes that `path`, a file of the app in the folder `root`, exports as `export`.
 #[napi]
-pub fn method_input(path: String, export: String) -> napi::Result<String> {
-    reading(|| json(&remy_core::typescript::method_input(path.as_ref(), &export)))
+pub fn method_input(root: String, path: String, export: String) -> napi::Result<String> {
+    reading(|| json(&remy_core::typescript::method_input(root.as_ref(), path.as_ref(), &export)))
+}
+
+/// What is wrong with `path`, a file of the app in the folder `root`, where it is nested too deep for a compiler to read: else `null`.
+#[napi]
+pub fn nested_too_deep(root: String, path: String) -> napi::Result<String> {
+    reading(|| json(&remy_core::typescript::nested_too_deep(root.as_ref(), path.as_ref())))
 }
 
 fn reading(read: impl FnOnce() -> Result<String>) -> napi::Result<String> {

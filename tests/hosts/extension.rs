@@ -230,8 +230,11 @@ fn refused(path: &Path, db: &Connection, sql: &str, why: &str) {
     assert!(!path.with_file_name("app.db-remy").exists(), "{sql}");
 }
 
-const IN_TRANSACTION: &str = "invalid_argument: this connection is in a transaction, or this statement reads or writes a table besides. \
-                              Nothing was done. Commit or roll back first";
+const IN_TRANSACTION: &str = "invalid_argument: this connection is in a transaction, which was begun. Nothing was done. Commit or roll back first";
+const BESIDES: &str = "invalid_argument: this connection is in a transaction, that of this statement, which reads or writes a table besides. \
+                       Nothing was done. Call remy in a SELECT of its own";
+const NOT_ENDED: &str = "invalid_argument: this connection is in a transaction, that of another statement, which has not been read to its end: one \
+                         of \"SELECT name FROM users\" and \"SELECT remy_publish(";
 
 #[test]
 fn a_verb_is_a_statement_of_its_own() {
@@ -255,7 +258,7 @@ fn a_verb_is_a_statement_of_its_own() {
         "INSERT INTO log SELECT remy_dev_start('x')",
         "INSERT INTO log SELECT release FROM remy_releases",
     ] {
-        refused(&path, &db, &sql.replace("remy_publish", &publish), IN_TRANSACTION);
+        refused(&path, &db, &sql.replace("remy_publish", &publish), BESIDES);
     }
     for begin in ["BEGIN", "BEGIN IMMEDIATE", "BEGIN; SELECT count(*) FROM users", "SAVEPOINT s"] {
         db.execute_batch(begin).unwrap();
@@ -268,7 +271,7 @@ fn a_verb_is_a_statement_of_its_own() {
     let mut rows = select.query([]).unwrap();
     rows.next().unwrap();
     assert!(db.is_autocommit());
-    refused(&path, &db, &format!("SELECT {publish}"), IN_TRANSACTION);
+    refused(&path, &db, &format!("SELECT {publish}"), NOT_ENDED);
     drop(rows);
     ask(&db, &format!("SELECT {publish}")).expect("outside of one it is done");
 }
@@ -311,7 +314,7 @@ fn no_schema_can_call_a_verb() {
         ),
     ] {
         db.execute_batch(&made.replace("remy_publish", &publish)).unwrap();
-        refused(&path, &db, used, IN_TRANSACTION);
+        refused(&path, &db, used, BESIDES);
     }
 }
 

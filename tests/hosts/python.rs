@@ -123,3 +123,59 @@ print(len(db.execute('PRAGMA table_info(users)').fetchall()))
     assert!(lines[1].starts_with("live_in_use: this process has "), "{out}");
     assert_eq!((lines[0], lines[2]), ("1", "2"));
 }
+
+/// A library is code: SQL names one to remy where it may load one itself, and nowhere else.
+#[test]
+fn libraries_are_loaded_where_the_connection_may() {
+    let (folder, path) = database();
+    let source = folder.path().join("mark.c");
+    std::fs::write(
+        &source,
+        "#include <stdio.h>
+int sqlite3_mark_init(void *db, char **message, const void *api) {
+  FILE *file = fopen(MARK, \"w\");
+  if (file) fclose(file);
+  return 0;
+}",
+    )
+    .unwrap();
+    let (library, mark) = (folder.path().join("mark.so"), folder.path().join("was-here"));
+    let define = format!("-DMARK=\"{}\"", mark.display());
+    stdout(Command::new("cc").args(["-shared", "-fPIC", &define, "-o"]).arg(&library).arg(source));
+    let script = format!(
+        "{LOAD}
+import os
+mark, options = sys.argv[5], json.dumps({{'extensions': [sys.argv[4]]}})
+db = connect(sys.argv[2])
+def marked():
+    there = os.path.exists(mark)
+    if there: os.remove(mark)
+    return there
+db.execute('SELECT remy_publish(?)', (sys.argv[3],))
+db.execute('SELECT remy_stage(?, ?)', (sys.argv[3] + 'CREATE TABLE more (a);', options))
+assert marked()
+db.enable_load_extension(False)
+for sql, args in [
+    ('SELECT remy_publish(?, ?)', (sys.argv[3], options)),
+    ('SELECT remy_stage(?, ?)', (sys.argv[3], options)),
+    ('SELECT * FROM remy_diff(?, ?)', (sys.argv[3], options)),
+    ('SELECT remy_rollback(NULL, ?)', (options,)),
+    ('SELECT remy_promote(1, ?)', (options,)),
+    ('SELECT remy_promote()', ()),
+]:
+    said = fails(db, sql, *args)
+    assert said.startswith('invalid_argument: this connection may not load libraries'), said
+    assert 'mark.so' in said and not marked(), said
+releases = db.execute('SELECT count(*) FROM remy_releases').fetchone()[0]
+db.enable_load_extension(True)
+assert json.loads(db.execute('SELECT remy_promote()').fetchone()[0])['status'] == 'live'
+assert marked()
+db.execute('SELECT * FROM remy_diff(?, ?)', (sys.argv[3], options)).fetchall()
+assert marked()
+print(releases)
+"
+    );
+    let Some(mut python) = python(&script) else { return };
+    let out = stdout(python.arg(path).arg(SCHEMA).arg(&library).arg(&mark));
+    assert_eq!(out.trim(), "3", "what was refused made no release");
+}

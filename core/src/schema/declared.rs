@@ -6,10 +6,12 @@ use super::{
     introspect, left_alone, lex, parse, shadow,
 };
 use crate::{
+    authorizer,
     error::{Context, Error, Result},
     live,
     options::Options,
     prepared::{Prepared, Script},
+    quote::cut,
     rehearse,
     strangers::{Kind, StandIns, Stranger},
 };
@@ -36,17 +38,19 @@ pub enum Source {
 }
 
 impl Source {
-    /// SQL text if it holds a `;`, or white space before a `(`; else a path.
+    /// A path where there is a file of that name, or where it ends as one does; else SQL text if it holds a `;`, or white space before a `(`.
     pub fn of(argument: &str) -> Self {
         let creates = argument.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("create"));
         let spaced = argument.match_indices('(').any(|(at, _)| {
             let before = &argument[..at];
             before.ends_with(|c: char| c.is_ascii_whitespace()) || creates
         });
-        if argument.contains(';') || spaced {
+        let path = PathBuf::from(argument);
+        let ends_as_one = !argument.contains([';', '\n'])
+            && [".sql", ".json", ".db", ".sqlite", ".sqlite3"].iter().any(|end| argument.ends_with(end));
+        if (argument.contains(';') || spaced) && !ends_as_one && path.symlink_metadata().is_err() {
             return Self::Sql(argument.to_owned());
         }
-        let path = PathBuf::from(argument);
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         match extension.as_str() {
             _ if path.file_name().is_some_and(|name| name == "mindstudio.json") => Self::App(path),
@@ -199,6 +203,20 @@ fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared>
         entries.any(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
     };
     declared.migrations = Some(folder).filter(|folder| holds_something(folder));
+    if let Some(folder) = &declared.migrations {
+        let within =
+            |folder: &Path, root: &Path| Some(folder.canonicalize().ok()?.starts_with(root.canonicalize().ok()?));
+        let root = path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if within(folder, root) != Some(true) {
+            return Err(Error::schema_invalid(format!(
+                "{} is a link that leads out of the app's folder",
+                folder.display()
+            ))
+            .object(folder.display().to_string())
+            .state("Nothing was done")
+            .hint("Put the migrations themselves there"));
+        }
+    }
     Ok(declared)
 }
 
@@ -378,7 +396,7 @@ fn invalid(sql: &str, at: usize, source: &Source, why: &str) -> Error {
     let before = sql.get(..at).unwrap_or(sql);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    let text = sql.lines().nth(line - 1).unwrap_or_default().trim();
+    let text = cut(sql.lines().nth(line - 1).unwrap_or_default().trim(), 200);
     Error::schema_invalid(format!("{source}, line {line}, column {column}: {why}: {text}"))
         .object(format!("line {line}, column {column}"))
         .state("Nothing was done")
@@ -389,6 +407,18 @@ fn invalid(sql: &str, at: usize, source: &Source, why: &str) -> Error {
 fn load(conn: &Connection, sql: &str, source: &Source) -> Result<(Vec<VirtualTable>, BTreeMap<String, u64>)> {
     let script = Script::new(sql).map_err(|(why, at)| invalid(sql, at, source, &why))?;
     let tokens = lex::tokens(sql);
+    let refuse = |at: usize, why: &str| invalid(sql, at, source, why).hint("Leave it out");
+    if let Some(at) = lex::too_deep(&tokens) {
+        return Err(refuse(at, "this is nested too deep to be read"));
+    }
+    for three in tokens.windows(3).filter(|three| three[2].is("(") && !three[0].is("TABLE") && !three[0].is("EXISTS")) {
+        if let Some(name) = three[1].name().filter(|name| authorizer::reaches_out(name)) {
+            return Err(refuse(
+                three[1].start,
+                &format!("{name}() reaches into the process, and is no part of a schema"),
+            ));
+        }
+    }
     let (mut strangers, mut rows) = (Vec::new(), BTreeMap::new());
     let stand_ins = StandIns::to_stay(conn);
     let mut shelf = Shelf::new(conn)?;

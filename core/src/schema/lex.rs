@@ -220,11 +220,22 @@ pub(crate) fn meaning_of(sql: &str) -> String {
 }
 
 /// Takes away parentheses around the whole.
-pub(crate) fn without_parens<'t, 'a>(mut tokens: &'t [Token<'a>]) -> &'t [Token<'a>] {
-    while tokens.first().is_some_and(|t| t.is("(")) && close(tokens, 0) == Some(tokens.len() - 1) {
-        tokens = &tokens[1..tokens.len() - 1];
+pub(crate) fn without_parens<'t, 'a>(tokens: &'t [Token<'a>]) -> &'t [Token<'a>] {
+    let leading = tokens.iter().take_while(|token| token.is("(")).count();
+    // Where each that is open closes. In one pass: there may be as many as the text is long.
+    let (mut open, mut closed) = (Vec::new(), vec![0; leading]);
+    for (i, token) in tokens.iter().enumerate() {
+        if token.is("(") {
+            open.push(i);
+        } else if token.is(")") {
+            match open.pop() {
+                Some(at) if at < leading => closed[at] = i,
+                _ => {}
+            }
+        }
     }
-    tokens
+    let around = (0..leading).take_while(|&i| closed[i] + i + 1 == tokens.len()).count();
+    &tokens[around..tokens.len() - around]
 }
 
 /// The index of the parenthesis that closes the one at `open`.
@@ -238,6 +249,25 @@ pub(crate) fn close(tokens: &[Token<'_>], open: usize) -> Option<usize> {
             if depth == 0 {
                 return Some(i);
             }
+        }
+    }
+    None
+}
+
+/// Deeper than SQLite lets an expression be.
+const DEEPEST: usize = 1_000;
+
+/// Where parentheses are nested deeper than anybody writes, if they are: each reader of SQL recurses in some of them.
+pub(crate) fn too_deep(tokens: &[Token<'_>]) -> Option<usize> {
+    let mut depth = 0usize;
+    for token in tokens {
+        if token.is("(") {
+            depth += 1;
+            if depth > DEEPEST {
+                return Some(token.start);
+            }
+        } else if token.is(")") {
+            depth = depth.saturating_sub(1);
         }
     }
     None
@@ -268,6 +298,24 @@ mod tests {
         assert_ne!(meaning_of("SELECT \"null\""), meaning_of("SELECT null"));
         assert_eq!(meaning_of("\"key\" > 1"), meaning_of("KEY > 1"));
         assert_ne!(meaning_of("a - -b"), meaning_of("a --b"));
+    }
+
+    #[test]
+    fn parentheses_around_the_whole_go() {
+        for (sql, without) in [
+            ("(a)", "a"),
+            ("((a + b))", "a + b"),
+            ("(a) + (b)", "( a ) + ( b )"),
+            ("((a) + (b))", "( a ) + ( b )"),
+            ("(a", "( a"),
+            ("a)", "a )"),
+            ("()", ""),
+            ("", ""),
+        ] {
+            assert_eq!(meaning(without_parens(&tokens(sql)), &|_| None), without, "{sql}");
+        }
+        let many = format!("{}a{}", "(".repeat(200_000), ")".repeat(200_000));
+        assert_eq!(without_parens(&tokens(&many)).len(), 1);
     }
 
     #[test]

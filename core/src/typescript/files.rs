@@ -1,5 +1,5 @@
 //! The TypeScript files of an app: parsed once each, with what they declare, import and export, and where things stand.
-use super::{Fault, globals};
+use super::{Fault, depth, globals};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
     BindingPattern, Class, Comment, Declaration, ExportDefaultDeclarationKind, Expression, Function,
@@ -11,7 +11,7 @@ use oxc_span::SourceType;
 use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     rc::Rc,
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Files<'a> {
     read: RefCell<HashMap<PathBuf, Opened<'a>>>,
     /// Which names the app declares for all files, as far as that was asked.
     ambient: RefCell<HashMap<String, bool>>,
+    /// Imports that lead out of that folder.
+    outside: RefCell<Vec<Fault>>,
 }
 
 /// A file that was opened, or why it could not be.
@@ -124,13 +126,26 @@ pub(super) enum Meaning {
 
 impl<'a> Files<'a> {
     pub fn new(arena: &'a Allocator, root: &Path) -> Self {
+        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        Self { arena, root, read: RefCell::default(), ambient: RefCell::default() }
+        Self { arena, root, read: RefCell::default(), ambient: RefCell::default(), outside: RefCell::default() }
     }
 
-    /// Reads and parses a file. One with an error in its syntax is not taken by halves.
+    /// The imports met so far that lead out of the root: a release has no such file, and what is there is nobody's to read.
+    pub fn outside(&self) -> Vec<Fault> {
+        self.outside.borrow().clone()
+    }
+
+    /// Reads and parses a file, which has to be in the root, links followed. One with an error in its syntax is not taken by halves.
     pub fn open(&self, path: &Path) -> Opened<'a> {
-        let key = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let key = match path.canonicalize() {
+            Ok(key) if !key.starts_with(&self.root) => {
+                let message = "the file is a link that leads out of the app's folder";
+                return Err(Box::new(Fault::of_file(&self.shown(path), message)));
+            }
+            Ok(key) => key,
+            Err(_) => path.to_owned(),
+        };
         if let Some(done) = self.read.borrow().get(&key) {
             return done.clone();
         }
@@ -154,6 +169,9 @@ impl<'a> Files<'a> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Box::new(Fault::of_file(&shown, format!("the file cannot be read: {e}"))))?;
         let text = self.arena.alloc_str(text.strip_prefix('\u{feff}').unwrap_or(&text));
+        if let Some(fault) = depth::fault(&shown, text) {
+            return Err(Box::new(fault));
+        }
         let kind = SourceType::from_path(path)
             .map_err(|_| Box::new(Fault::of_file(&shown, "the file is neither TypeScript nor JavaScript")))?;
         let parsed = Parser::new(self.arena, text, kind).parse();
@@ -184,6 +202,19 @@ impl<'a> Files<'a> {
             return Err(format!("comes from {specifier:?}, and only relative imports are read"));
         }
         let base = file.path.parent().unwrap_or(Path::new("")).join(specifier);
+        let leads_out = || {
+            let fault =
+                Fault::of_file(&file.shown, format!("imports {specifier:?}, which is outside of the app's folder"));
+            let mut outside = self.outside.borrow_mut();
+            if !outside.contains(&fault) {
+                outside.push(fault);
+            }
+            Err(format!("comes from {specifier:?}, which is outside of the app's folder"))
+        };
+        // By its text as well: whether there is a file out there is not told.
+        if !normal(&base).starts_with(&self.root) {
+            return leads_out();
+        }
         let with = |suffix: &str| {
             let mut path = base.clone().into_os_string();
             path.push(suffix);
@@ -202,6 +233,7 @@ impl<'a> Files<'a> {
         candidates.extend([".ts", ".tsx", ".mts", ".d.ts", ".js"].map(with));
         candidates.extend(["index.ts", "index.tsx", "index.mts", "index.js"].map(|index| base.join(index)));
         match candidates.iter().find(|path| path.is_file()) {
+            Some(path) if !path.canonicalize().is_ok_and(|path| path.starts_with(&self.root)) => leads_out(),
             Some(path) => self.open(path).map_err(|fault| format!("comes from {specifier:?}: {fault}")),
             None => Err(format!("comes from {specifier:?}, which is not there")),
         }
@@ -312,6 +344,19 @@ impl<'a> Files<'a> {
         }
         self.relative(file, specifier).map_or_else(|why| Found::Not(format!("the type {why}")), Found::Module)
     }
+}
+
+/// The path without `.` and `..`, by its text.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(normal.pop()),
+            Component::CurDir => {}
+            other => normal.push(other),
+        }
+    }
+    normal
 }
 
 fn name_of<'a>(name: &ModuleExportName<'a>) -> &'a str {

@@ -40,14 +40,18 @@ const REQUEST: &str = "_request";
 /// Deeper than this no input is described.
 const DEPTH: usize = 48;
 
-/// Reads what the function that `path` exports as `export` takes.
-pub fn method_input(path: &Path, export: &str) -> MethodInput {
-    super::with_room(|| read(path, export))
+/// Reads what the function that `path`, a file of the app in the folder `root`, exports as `export` takes.
+pub fn method_input(root: &Path, path: &Path, export: &str) -> MethodInput {
+    super::with_room(|| {
+        let arena = Allocator::default();
+        let files = Files::new(&arena, root);
+        let mut found = read(&files, &root.join(path), export);
+        found.errors.extend(files.outside());
+        found
+    })
 }
 
-fn read(path: &Path, export: &str) -> MethodInput {
-    let arena = Allocator::default();
-    let files = Files::new(&arena, path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+fn read<'a>(files: &Files<'a>, path: &Path, export: &str) -> MethodInput {
     let mut found = MethodInput { schema: json!({}), ..MethodInput::default() };
     let file = match files.open(path) {
         Ok(file) => file,
@@ -80,7 +84,7 @@ fn read(path: &Path, export: &str) -> MethodInput {
     (found.function, found.is_async) = (Some(true), Some(is_async));
     found.description = file.description(at);
     let mut writer = Writer {
-        types: Types::new(&files),
+        types: Types::new(files),
         within: Vec::new(),
         definitions: BTreeMap::new(),
         names: BTreeMap::new(),

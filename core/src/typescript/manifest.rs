@@ -99,6 +99,7 @@ fn read(manifest: &Path) -> Tables {
         }
         found.tables.push(table);
     }
+    found.errors.extend(files.outside());
     let of_manifest = |fault: &&mut Fault| fault.file == name && fault.pointer.is_some();
     for fault in found.errors.iter_mut().chain(&mut found.warnings).filter(of_manifest) {
         let place = Fault::at(&name, text, place_of(text, fault.pointer.as_deref().unwrap_or_default()), "");

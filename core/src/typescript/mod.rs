@@ -2,6 +2,7 @@
 //!
 //! Nothing here is compiled or checked as a compiler would. Types are followed through the app's own files as far as they can
 //! be with certainty; what cannot be known is said, with file, line and column, and never guessed.
+mod depth;
 mod files;
 mod globals;
 mod json_place;
@@ -10,6 +11,7 @@ mod manifest;
 mod table;
 mod types;
 
+pub use depth::nested_too_deep;
 pub use json_schema::{MethodInput, method_input};
 pub use manifest::{Tables, tables};
 
@@ -31,7 +33,7 @@ fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// Something wrong, or worth knowing, in a file of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// The file, seen from the manifest's folder, or from the method's.
+    /// The file, seen from the app's folder.
     pub file: String,
     /// Where in the manifest: a JSON pointer.
     pub pointer: Option<String>,
@@ -39,7 +41,7 @@ pub struct Fault {
     pub line: Option<usize>,
     /// From 1, in characters.
     pub column: Option<usize>,
-    /// The line itself.
+    /// The line itself, or the beginning of a long one.
     pub source: Option<String>,
     /// What is the matter.
     pub message: String,
@@ -61,7 +63,8 @@ impl Fault {
         let before = text.get(..at).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        let source = text.lines().nth(line - 1).unwrap_or_default().trim_end().to_owned();
+        let source = text.lines().nth(line - 1).unwrap_or_default().trim_end();
+        let source = crate::quote::cut(source, 200);
         Self { line: Some(line), column: Some(column), source: Some(source), ..Self::of_file(file, message) }
     }
 }

@@ -4,14 +4,14 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join, posix } from 'node:path';
+import { basename, join, posix } from 'node:path';
 import { aliasesOf, placesOf } from './aliases.js';
 import { packageFolder, remember, SDK, sdkFile, sdkHash, takeAlong } from './dependencies.js';
 import { AppError } from './faults.js';
 import { copy, leaves, sha256, together } from './source.js';
 import { readJson, writeWhole } from './tree.js';
 import { stubs, usedIn } from './stubs.js';
-import { notFunction } from './typescript.js';
+import { nestedTooDeep, notFunction } from './typescript.js';
 
 /** @typedef {import('./faults.js').Fault} Fault */
 /** @typedef {import('./source.js').Entry} Entry */
@@ -65,6 +65,9 @@ const OPTIONS = {
 
 /** Code that looks for files where it stands, or loads what is only known when it runs: a bundle stands elsewhere. */
 const LOOKS_BESIDE = /\b__(?:dirname|filename)\b|\bimport\.meta\.(?:url|dirname|filename)\b|\brequire\.resolve\b|\brequire\(\s*[^\s'"`)]|\.node['"`]/;
+
+/** How a method is named to esbuild, with its id behind. */
+const ENTRY = 'remy-method:';
 
 /** How often a bundle may show that it needs something else than was thought. */
 const ROUNDS = 8;
@@ -249,13 +252,18 @@ async function bundled(esbuild, { group, files, tree, cache, install, signal }) 
           metafile: true,
           absWorkingDir: tree,
           outdir: join(cache, 'methods'),
-          entryPoints: group.map(({ id, path }) => ({ in: join(tree, path), out: id })),
+          // By its id: esbuild takes a `*` in a path, in the folder's or the file's own name, for a pattern.
+          entryPoints: group.map(({ id }) => ({ in: `${ENTRY}${id}`, out: id })),
           external: [...beside],
-          plugins: [sdkPlugin(made)],
+          plugins: [entryPlugin(group, tree), sdkPlugin(made)],
           ...(configured ? {} : { tsconfigRaw: '{}' }),
         })
         .catch((failure) => {
-          if (!Array.isArray(failure?.errors)) throw failure;
+          if (!Array.isArray(failure?.errors)) {
+            // Its process dies of what is nested too deep, without a word.
+            const deep = nestedTooDeep(tree, files.keys());
+            throw deep.length ? new AppError({ code: 'build_failed', faults: deep }) : failure;
+          }
           return { errors: /** @type {import('esbuild').Message[]} */ (failure.errors), warnings: /** @type {import('esbuild').Message[]} */ (failure.warnings), metafile: undefined, outputFiles: undefined };
         });
       const again = round < ROUNDS && (learn(result, made, beside) || (await cannotBundle(result.metafile, tree, beside)));
@@ -274,6 +282,17 @@ async function bundled(esbuild, { group, files, tree, cache, install, signal }) 
     // The process would stay for as long as this one does.
     if (--users === 0) await esbuild.stop();
   }
+}
+
+/**
+ * Resolves methods by their ids.
+ * @param {Method[]} group
+ * @param {string} tree
+ * @returns {import('esbuild').Plugin}
+ */
+function entryPlugin(group, tree) {
+  const paths = new Map(group.map(({ id, path }) => [`${ENTRY}${id}`, join(tree, path)]));
+  return { name: 'remy-entry', setup: (build) => build.onResolve({ filter: new RegExp(`^${ENTRY}`) }, ({ path }) => ({ path: paths.get(path) })) };
 }
 
 /**
@@ -351,6 +370,10 @@ function packageOf(path) {
  * @returns {Fault}
  */
 function fault({ text, location, notes }, files) {
+  // Of a file that is not the app's, nothing is told: not what it holds, nor what is wrong with that.
+  if (location && leaves(location.file)) {
+    return { file: 'mindstudio.json', pointer: '/methods', message: `a method imports ${basename(location.file)}, which is outside of the app. Copy it into the app, or correct the path` };
+  }
   // What esbuild advises for an import that leads nowhere is an option of its own, which an app cannot set.
   const more = notes.filter((note) => !note.location && !note.text.startsWith('You can mark the path ')).map((note) => note.text);
   const [, lost] = /^Could not resolve "(.+)"$/.exec(text) ?? [];

@@ -1,6 +1,6 @@
 // @ts-check
 // What core reads of an app's TypeScript: its tables, and what its methods take.
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { load } from '../addon.js';
 
 /** @typedef {import('./faults.js').Fault} Fault */
@@ -67,16 +67,25 @@ export function notFunction(root, method) {
 }
 
 /**
+ * The files that are nested too deep for a compiler.
+ *
+ * @param {string} root
+ * @param {Iterable<string>} paths
+ * @returns {Fault[]}
+ */
+export function nestedTooDeep(root, paths) {
+  const sources = [...paths].filter((path) => /\.([cm]?[jt]sx?|json)$/.test(path));
+  return sources.map((path) => JSON.parse(load().nestedTooDeep(root, path))).filter(Boolean).map(fault);
+}
+
+/**
  * @param {string} root
  * @param {{ path: string, export: string }} method
  * @returns {{ function: boolean | null, schema: object, errors: Fault[], warnings: Fault[] }}
  */
 function readMethod(root, { path, export: name }) {
-  const at = join(root, path);
-  const read = JSON.parse(load().methodInput(at, name));
-  // Files are told as seen from the method's folder.
-  const here = (/** @type {Told} */ told) => fault({ ...told, file: relative(root, join(at, '..', told.file)) });
-  return { ...read, errors: read.errors.map(here), warnings: read.warnings.map(here) };
+  const read = JSON.parse(load().methodInput(root, path, name));
+  return { ...read, errors: read.errors.map(fault), warnings: read.warnings.map(fault) };
 }
 
 /**

@@ -1,0 +1,116 @@
+//! The verb clone: a copy of live for somebody else.
+use crate::{
+    Cloned, backup, clock,
+    clone::{Clone, Pin},
+    error::{Context, Error, Result},
+    live::{Access, Live},
+    marker, recover, sqlite,
+    store::{self, Store},
+};
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+};
+
+/// What SQLite keeps beside a database under its name, and would take for that.
+const COMPANIONS: &[&str] = &["-wal", "-journal", "-shm"];
+
+/// Copies live to a file of the caller's. It is written under another name and synced before it has its own: a copy that was cut off is
+/// none that somebody takes for whole.
+pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<Cloned> {
+    let start = clock::Moment::now();
+    free(path)?;
+    let conn = live.connect()?;
+    let part = with(path, &format!(".part-{}", sqlite::unique(&conn)?));
+    let (bytes, method) = copy(live, &part)?;
+    store::rename_new(&part, path).inspect_err(|_| {
+        let _ = store::remove(&part);
+    })?;
+    store::sync_name(path)?;
+    Ok(Cloned {
+        path: path.display().to_string(),
+        bytes,
+        // Who may read live need not be who may look into its store: the marker's number is told then.
+        release: recover::number(Store::open(live).ok().flatten().as_ref(), marker::read(&conn)?.as_ref())?,
+        method,
+        duration_ms: clock::ms(start.elapsed()),
+    })
+}
+
+/// Copies live to `path`, which must not be there, and syncs the copy. Gives how many bytes it has, and how it was made.
+pub(crate) fn copy(live: &Live, path: &Path) -> Result<(u64, &'static str)> {
+    match live.access {
+        Access::Pages => {
+            let pin = Pin::new(live)?;
+            let at = pin.begin()?;
+            let clone = Clone::take(live, &pin, at, path)?;
+            Ok((clone.bytes(), clone.method))
+        }
+        Access::Backup => Ok((backup::clone_to(live, path)?, "backup")),
+    }
+}
+
+/// Refuses a path that is taken, or that SQLite or a store would take for something else than a database.
+fn free(path: &Path) -> Result<()> {
+    let refuse = |what: String, at: &Path, hint: &str| {
+        Err(Error::invalid_argument(what)
+            .object(at.display().to_string())
+            .state("Nothing was done")
+            .hint(hint.to_owned()))
+    };
+    let Some(name) = path.file_name() else {
+        let what = if path.as_os_str().is_empty() {
+            "the path to clone to is empty".into()
+        } else {
+            format!("{} names no file", path.display())
+        };
+        return refuse(what, path, "Give a path that is free");
+    };
+    if let Some(suffix) = COMPANIONS.iter().find(|suffix| name.as_bytes().ends_with(suffix.as_bytes())) {
+        let what = format!(
+            "{} ends in {suffix}, which is a name that SQLite gives to what it keeps beside a database",
+            path.display()
+        );
+        return refuse(what, path, "Give the copy another name");
+    }
+    if let Some(store) = store_around(path)? {
+        let what = format!("{} is, or is in, {}, the place of a store", path.display(), store.display());
+        return refuse(what, path, "Give a path outside of it");
+    }
+    // A WAL or journal that another database left would be taken for the clone's, and played back into it.
+    let taken =
+        [""].iter().chain(COMPANIONS).map(|suffix| with(path, suffix)).find(|path| path.symlink_metadata().is_ok());
+    if let Some(taken) = taken {
+        return refuse(format!("{} is there already", taken.display()), &taken, "Give a path that is free");
+    }
+    if store::is_beside(path) {
+        let store = store::beside(path);
+        let what = format!("{} keeps the releases of a database of that name", store.display());
+        return refuse(what, &store, "Give a path that is free, or move that store away");
+    }
+    Ok(())
+}
+
+/// The store that a path would be, or be in: a folder with a catalog, or one of the name that a store has beside its database.
+fn store_around(path: &Path) -> Result<Option<PathBuf>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().context(|| format!("looking for {}", folder.display())).map_err(|e| {
+        e.object(folder.display().to_string()).state("Nothing was done").hint("Give a path in a folder that is there")
+    })?;
+    let whole = folder.join(path.file_name().unwrap_or_default());
+    let is_store = |at: &Path| {
+        let of = at.file_name().and_then(|name| name.as_bytes().strip_suffix(b"-remy")).filter(|of| !of.is_empty());
+        of.is_some_and(|of| {
+            at.join("catalog.db").symlink_metadata().is_ok()
+                || at.with_file_name(OsString::from_vec(of.to_vec())).symlink_metadata().is_ok()
+        })
+    };
+    Ok(whole.ancestors().find(|at| is_store(at)).map(Path::to_owned))
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

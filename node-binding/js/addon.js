@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { RemyError } from './error.js';
 
 const platform = `${process.platform}-${process.arch}-gnu`;
 
@@ -16,8 +17,15 @@ function find() {
     const paths = places.map((path) => fileURLToPath(new URL(path, import.meta.url)));
     const found = paths.find((path) => existsSync(path));
     if (found) return found;
-    throw new Error(`remy-db has no addon for ${platform}: there is no package remy-db-${platform}, and none at ${paths.join(', ')}`);
+    throw missing(`there is no package remy-db-${platform}, which brings the engine for this machine, and no addon at ${paths.join(', ')}`);
   }
+}
+
+const INSTALL = `Install remy-db again with its optional dependencies (npm install --include=optional); remy-db-${platform} has to be among them`;
+
+/** @param {string} what */
+function missing(what) {
+  return new RemyError({ code: 'not_found', message: `${what}. Nothing was done. ${INSTALL}`, hint: INSTALL, object: `remy-db-${platform}` });
 }
 
 /** @type {any} */
@@ -27,7 +35,12 @@ let addon;
 export function load() {
   if (addon === undefined) {
     const module = { exports: {} };
-    process.dlopen(module, find());
+    const path = find();
+    try {
+      process.dlopen(module, path);
+    } catch (error) {
+      throw missing(`the engine cannot be loaded: ${/** @type {Error} */ (error).message}`);
+    }
     addon = module.exports;
   }
   return addon;

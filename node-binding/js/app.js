@@ -86,7 +86,7 @@ export class App extends EventEmitter {
   /** @param {import('./index.js').DiffOptions} [given] */
   async diff(given) {
     return said(async () => {
-      const { schema, ...options } = read('diff', given);
+      const { schema, ...options } = this.#settled(read('diff', given));
       const from = this.#source(schema);
       if (from.kind === 'package') throw refusal('invalid_argument', `${from.path} is a package`, 'remy publish --dry-run shows what it would change');
       if (from.kind === 'app') this.#declared(options);
@@ -293,7 +293,7 @@ export class App extends EventEmitter {
    */
   async #release(verb, given) {
     return this.#attempt(async () => {
-      const { schema, create = false, onProgress, ...options } = read(verb, given);
+      const { schema, create = false, onProgress, ...options } = this.#settled(read(verb, given));
       const from = this.#source(schema);
       // Before a build, which takes longer.
       this.#there(this.#mayMake(create));
@@ -402,7 +402,7 @@ export class App extends EventEmitter {
    */
   async #switch(verb, release, given) {
     return this.#attempt(async () => {
-      const { onProgress, ...options } = read(verb, given);
+      const { onProgress, ...options } = this.#settled(read(verb, given));
       const onLine = this.#follow(onProgress);
       return this.#onLive(false, (remy) => remy[verb](release, { ...options, onProgress: onLine }));
     });
@@ -460,8 +460,21 @@ export class App extends EventEmitter {
       return { kind: 'schema', path: schema };
     }
     if (root !== null) return { kind: 'app', path: root };
-    if (this.#place.schema !== null) return { kind: 'schema', path: this.#place.schema };
+    const named = this.#place.schema;
+    if (named !== null && !existsSync(named)) throw refusal('not_found', `there is no file ${named}, the schema of remy.json`, 'Correct the path there', { object: named });
+    if (named !== null) return { kind: 'schema', path: named };
     throw this.#noManifest('Name a schema: remy publish schema.sql --db app.db. remy init makes one');
+  }
+
+  /**
+   * Options, with what remy.json says where they say nothing.
+   * @template {{ extensions?: string[] }} T
+   * @param {T} given
+   * @returns {T}
+   */
+  #settled(given) {
+    const { extensions } = this.#place;
+    return given.extensions === undefined && extensions.length ? { ...given, extensions } : given;
   }
 
   /** @param {string} hint */

@@ -1,13 +1,12 @@
 // @ts-check
 // The worker processes (worker.js) that verbs run in, one each.
 import { fork } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { RemyError } from './error.js';
 
 /** @typedef {import('node:child_process').ChildProcess} ChildProcess */
 /** @typedef {{ path: string, verb: string, args: unknown[], follow: boolean }} Request */
-
-const worker = fileURLToPath(new URL('./worker.js', import.meta.url));
 
 /**
  * Processes that wait for a verb, by whose it will be.
@@ -15,9 +14,18 @@ const worker = fileURLToPath(new URL('./worker.js', import.meta.url));
  */
 const ready = new WeakMap();
 
+const BESIDE = 'Leave remy-db out of the bundle (as an external package) and install it where the application runs';
+
+/** The file that a worker runs. It is no part of this one, so that it is lacking where this one was bundled. */
+function worker() {
+  const path = import.meta.url ? fileURLToPath(new URL('./worker.js', import.meta.url)) : 'worker.js';
+  if (import.meta.url && existsSync(path)) return path;
+  throw new RemyError({ code: 'not_found', message: `${path} is not there, which remy-db runs its verbs in. Nothing was done. ${BESIDE}`, hint: BESIDE, object: path });
+}
+
 function start() {
   // The flags of this process (an inspector, a loader) are not the worker's; its stderr, where a panic speaks, is ours.
-  return fork(worker, [], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  return fork(worker(), [], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
 }
 
 /**
@@ -57,9 +65,9 @@ export function dismiss(whose) {
  */
 export function run(whose, request, signal, onProgress) {
   signal?.throwIfAborted();
-  const child = ready.get(whose) ?? start();
-  ready.delete(whose);
   return new Promise((fulfill, reject) => {
+    const child = ready.get(whose) ?? start();
+    ready.delete(whose);
     // A message that does not arrive is one to a worker that is done: its end says how.
     const send = (/** @type {Request | { cancel: true }} */ message) => child.connected && child.send(message, () => {});
     const cancel = () => send({ cancel: true });

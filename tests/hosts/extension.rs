@@ -234,7 +234,7 @@ const IN_TRANSACTION: &str = "invalid_argument: this connection is in a transact
 const BESIDES: &str = "invalid_argument: this connection is in a transaction, that of this statement, which reads or writes a table besides. \
                        Nothing was done. Call remy in a SELECT of its own";
 const NOT_ENDED: &str = "invalid_argument: this connection is in a transaction, that of another statement, which has not been read to its end: one \
-                         of \"SELECT name FROM users\" and \"SELECT remy_publish(";
+                         of \"SELECT remy_publish(";
 
 #[test]
 fn a_verb_is_a_statement_of_its_own() {

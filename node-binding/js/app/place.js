@@ -18,6 +18,7 @@ const OWN = '.remy';
  * @property {string} path the live database, symlinks resolved
  * @property {'db' | 'REMY_DB' | 'remy.json' | 'default'} from what named it
  * @property {string | null} schema what a publish declares where nothing is named, from remy.json
+ * @property {string[]} extensions the libraries that the schema needs, from remy.json
  */
 
 /**
@@ -41,7 +42,8 @@ export function find(dir, { db, here = false }) {
     [join(base, OWN, 'live.db'), 'default'],
   ];
   const [path, from] = /** @type {[string, Place['from']]} */ (candidates.find(([path]) => path !== null));
-  return { root, base, path: resolved(path), from, schema: beside(settings.schema) };
+  const extensions = (settings.extensions ?? []).map((path) => resolve(dirname(file), path));
+  return { root, base, path: resolved(path), from, schema: beside(settings.schema), extensions };
 }
 
 /** @param {string} start */
@@ -60,7 +62,7 @@ function manifestIn(dir) {
 
 /**
  * @param {string} file
- * @returns {{ db?: string, schema?: string }}
+ * @returns {{ db?: string, schema?: string, extensions?: string[] }}
  */
 function readSettings(file) {
   let text;
@@ -71,7 +73,7 @@ function readSettings(file) {
     throw refusal('io', `${file} cannot be read: ${reason(error)}`, 'Put it right, or remove it', { object: file });
   }
   const wrong = (/** @type {string} */ what) =>
-    refusal('invalid_argument', `${file} ${what}`, 'It is one JSON object with "db" and "schema", both paths relative to it', { object: file });
+    refusal('invalid_argument', `${file} ${what}`, 'It is one JSON object with "db" and "schema", each a path, and "extensions", a list of paths, all relative to it', { object: file });
   let settings;
   try {
     settings = JSON.parse(text);
@@ -82,8 +84,9 @@ function readSettings(file) {
   for (const [key, value] of Object.entries(settings)) {
     // For editors, which check the file by it.
     if (key === '$schema') continue;
-    if (key !== 'db' && key !== 'schema') throw wrong(`has an unknown key ${JSON.stringify(key)}`);
-    if (typeof value !== 'string' || value === '') throw wrong(`has no path at ${JSON.stringify(key)}`);
+    if (!['db', 'schema', 'extensions'].includes(key)) throw wrong(`has an unknown key ${JSON.stringify(key)}`);
+    if (key === 'extensions' && !Array.isArray(value)) throw wrong(`has no list at ${JSON.stringify(key)}`);
+    if ([value].flat().some((path) => typeof path !== 'string' || path === '')) throw wrong(`has no path at ${JSON.stringify(key)}`);
   }
   return settings;
 }

@@ -1,5 +1,6 @@
 // @ts-check
 import { ask, somebody } from './ask.js';
+import { called } from './name.js';
 import { plain } from './show.js';
 import { UsageError } from './usage.js';
 
@@ -13,7 +14,7 @@ export default {
   async run({ open, values, signal }) {
     const app = await open();
     if (!values.yes) {
-      if (!somebody()) throw new UsageError('remy detach expects --yes where nobody can be asked');
+      if (!somebody()) throw new UsageError(`${called} detach expects --yes where nobody can be asked`);
       await ask(`Take remy out of ${plain(app.path)}? Live keeps its data and forgets its releases.`, signal);
     }
     return app.detach({ signal });

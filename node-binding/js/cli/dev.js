@@ -1,5 +1,6 @@
 // @ts-check
 // Databases of dev sessions: copies of live that may be written to.
+import { called } from './name.js';
 import { size, table, time } from './show.js';
 
 /** @typedef {import('../index.js').Dev} Dev */
@@ -37,7 +38,7 @@ export const list = {
   example: 'remy dev list --db app.db',
   run: async ({ open, signal }) => (await open()).devList({ signal }),
   show(/** @type {Dev[]} */ devs) {
-    if (!devs.length) return ['No dev session: remy dev start NAME takes one'];
+    if (!devs.length) return [`No dev session: ${called} dev start NAME takes one`];
     const rows = devs.map(({ name, status, release, created_at, bytes, path }) => [name, status, release, time(created_at), size(bytes), path]);
     return table(['NAME', 'STATUS', { title: 'RELEASE', right: true }, 'STARTED', { title: 'SIZE', right: true }, 'PATH'], rows);
   },

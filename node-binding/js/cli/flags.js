@@ -47,7 +47,8 @@ function leaves(text) {
 
 /** @param {string} text */
 function rename(text) {
-  if (/^[^=]+=[^=]+$/.test(text)) return text;
+  // Which `=` it is, where a name has one, core reads.
+  if (/[^=]=[^=]/.test(text)) return text;
   throw new Error('old=new, such as orders.note=remark');
 }
 

@@ -1,5 +1,6 @@
 // @ts-check
 import { FLAGS, flagsOf } from './flags.js';
+import { asCalled, called } from './name.js';
 import { shown } from './usage.js';
 
 /** @typedef {import('./commands.js').Command} Command */
@@ -25,16 +26,16 @@ export function overview(commands, group) {
   return [
     'remy deploys an SQLite database like code: publish, switch in one transaction, roll back.',
     '',
-    ...columns(listed.map((command) => [`remy ${shape(command)}`, command.summary])),
+    ...columns(listed.map((command) => [`${called} ${shape(command)}`, command.summary])),
     '',
-    'remy COMMAND --help says more of each. Exit status: 0 ok, 1 failure, 2 usage, 3 refused, 4 busy, 130 called off.',
-  ];
+    `${called} COMMAND --help says more of each. Exit status: 0 ok, 1 failure, 2 usage, 3 refused, 4 busy, 130 called off.`,
+  ].map(asCalled);
 }
 
 /** @param {Command} command */
 export function help(command) {
   const flags = flagsOf(command).map((name) => /** @type {[string, string]} */ ([flag(name), command.notes?.[name] ?? FLAGS[name].help]));
-  return [`remy ${shape(command)}: ${command.summary}`, '', ...columns(flags), '', `  ${command.example}`];
+  return [`remy ${shape(command)}: ${command.summary}`, '', ...columns(flags), '', `  ${command.example}`].map(asCalled);
 }
 
 /** @param {string} name */

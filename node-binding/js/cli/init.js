@@ -1,5 +1,6 @@
 // @ts-check
 import { init } from '../index.js';
+import { called } from './name.js';
 
 /** @type {import('./commands.js').Command} */
 export default {
@@ -13,6 +14,6 @@ export default {
   run: ({ args: [dir], values }) => init(dir ?? '.', { sql: values.sql }),
   show: ({ root, files }) => [
     ...files.map((/** @type {string} */ file) => `wrote ${file}`),
-    root === process.cwd() ? 'Next: remy publish' : `Next: cd ${JSON.stringify(root)} && remy publish`,
+    root === process.cwd() ? `Next: ${called} publish` : `Next: cd ${JSON.stringify(root)} && ${called} publish`,
   ],
 };

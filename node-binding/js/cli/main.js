@@ -5,6 +5,7 @@ import { openApp, RemyError, version } from '../index.js';
 import { load, names } from './commands.js';
 import { SIGNALS, STATUS } from './exit.js';
 import { help, overview } from './help.js';
+import { called } from './name.js';
 import { unwritten, write } from './output.js';
 import { events, follower } from './progress.js';
 import { failure, oneLine } from './show.js';
@@ -38,7 +39,7 @@ async function main(argv) {
     if (command === null) {
       if (values.help) return print(overview(await Promise.all(names.map(load)), group));
       if (values.version) return print([version]);
-      throw new UsageError(group ? `remy ${group} expects a command: remy ${group} --help lists them` : 'remy expects a command: remy --help lists them');
+      throw new UsageError(`${[called, ...(group ? [group] : [])].join(' ')} expects a command: ${[called, ...(group ? [group] : [])].join(' ')} --help lists them`);
     }
     if (values.help) return print(help(command));
     return await run(command, args, values);
@@ -69,7 +70,7 @@ async function run(command, args, values) {
   }
   progress?.end();
   // The last line for people says what came of a verb that follows.
-  done = () => (command.follows ? oneLine(/** @type {any[]} */ (command.show(result, context)).at(-1)) : `remy ${command.name} itself is done`);
+  done = () => (command.follows ? oneLine(/** @type {any[]} */ (command.show(result, context)).at(-1)) : `${called} ${command.name} itself is done`);
   if (values.json) write(`${JSON.stringify(progress ? { event: 'result', result } : result)}\n`);
   else print(command.show(result, context));
   return command.ok && !command.ok(result) ? 1 : 0;
@@ -94,7 +95,7 @@ function callOff() {
   for (const signal of /** @type {NodeJS.Signals[]} */ (Object.keys(SIGNALS))) {
     process.on(signal, () => {
       if (controller.signal.aborted) {
-        process.stderr.write('remy: not waiting for the end. Live is as it was, or switched whole: remy status says which\n');
+        process.stderr.write(`remy: not waiting for the end. Live is as it was, or switched whole: ${called} status says which\n`);
         process.exit(SIGNALS[signal]);
       }
       process.stderr.write('remy: calling off; once more ends without waiting\n');

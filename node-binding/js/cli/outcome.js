@@ -1,5 +1,6 @@
 // @ts-check
 // What came of a publish, a promotion or a rollback, and the plan of one.
+import { called } from './name.js';
 import { count, table, took } from './show.js';
 
 /** @typedef {import('../index.js').Statement} Statement */
@@ -71,8 +72,8 @@ export function outcome(outcome) {
   const waited = outcome.switch ? `; writers waited ${took(outcome.switch.pause_ms) || '0 ms'}` : '';
   const told = {
     live: `Release ${release} is live${back}${waited}`,
-    compiled: `Release ${release} is compiled; remy promote ${release} makes it live`,
-    preview: `Release ${release} is a preview: its database is in the store, remy releases says where; remy promote ${release} makes it live`,
+    compiled: `Release ${release} is compiled; ${called} promote ${release} makes it live`,
+    preview: `Release ${release} is a preview: its database is in the store, ${called} releases says where; ${called} promote ${release} makes it live`,
     dry_run: `Nothing was changed: it would be release ${release}${back}${restored_from === null && statements.length ? `, of ${count(statements.length, 'statement')}` : ''}`,
   };
   return [...untold(outcome).map((warning) => `warning: ${warning}`), ...lines, told[status]];

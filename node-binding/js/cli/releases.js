@@ -1,4 +1,5 @@
 // @ts-check
+import { called } from './name.js';
 import { commit, size, table, time } from './show.js';
 
 /** @type {import('./commands.js').Command} */
@@ -10,7 +11,7 @@ export default {
   example: 'remy releases --db app.db --json',
   run: async ({ open, signal }) => (await open()).releases({ signal }),
   show(/** @type {import('../index.js').Release[]} */ releases) {
-    if (!releases.length) return ['No release yet: remy publish makes the first'];
+    if (!releases.length) return [`No release yet: ${called} publish makes the first`];
     const columns = [{ title: 'RELEASE', right: true }, 'STATUS', 'MADE', 'LABEL', 'COMMIT', { title: 'BRINGS BACK', right: true }, 'DATABASE'];
     return table(columns, releases.map((release) => [
       release.release, release.status, time(release.created_at), release.label, release.commit && commit(release.commit), release.restored_from, database(release),

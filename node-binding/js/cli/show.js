@@ -1,5 +1,6 @@
 // @ts-check
 // Values as people read them: tables, sizes, times, errors.
+import { asCalled, called } from './name.js';
 
 /** @typedef {{ title: string, right?: boolean }} Column */
 
@@ -160,13 +161,15 @@ function argument(text) {
  * @param {string} text
  */
 export function words(text) {
-  return text
-    .replace(/SELECT \* FROM remy_(\w+) lists them/g, (_, rows) => `remy ${rows.replace('dev_list', 'dev list')} lists them`)
-    .replace(/the verb (\w+) lists them/g, (_, verb) => `remy ${verb.replace('dev_list', 'dev list')} lists them`)
+  return asCalled(text)
+    .replace(/\bthe verb (\w+) lists them/gi, (_, verb) => `${called} ${verb} lists them`)
+    .replace(/\bdev_list lists\b/g, `${called} dev list lists`)
     .replace(/"allow":\[("\w+"(?:,"\w+")*)\]/g, (_, leaves) => `--allow ${leaves.replaceAll('"', '')}`)
     .replace(/"renames":(\["(?:[^"\\]|\\.)*"\])/g, (_, told) => `--rename ${argument(JSON.parse(told)[0])}`)
-    .replace(/\bremy_(promote|rollback|prune)\((\d*)\)/g, (_, verb, release) => `remy ${verb} ${release}`.trimEnd())
-    .replace(/\b(lock_timeout_ms|max_pause_ms|margin_bytes|retention_days|keep_releases|keep_bytes)\b/g, (option) => `--${option.replaceAll('_', '-')}`);
+    .replace(/\b(?:the options? )?(lock_timeout_ms|max_pause_ms|margin_bytes|retention_days|keep_releases|keep_bytes|journal_mode)\b/g, (_, option) => `--${option.replaceAll('_', '-')}`)
+    .replace(/\bthe option (artifacts|effects|migrations|ignore|commit)\b/g, '--$1')
+    .replace(/\bthe options artifacts and effects\b/g, '--artifacts and --effects')
+    .replace(/(?:\bthe option |`)(rename|extension)s\b`?/g, '--$1');
 }
 
 /**

@@ -1,5 +1,6 @@
 // @ts-check
-import { commit, count, list, size, time } from './show.js';
+import { called } from './name.js';
+import { commit, count, list, size, time, words } from './show.js';
 
 /** @type {Record<import('../index.js').Status['live']['from'], string>} */
 const FROM = { db: '--db', REMY_DB: 'REMY_DB', 'remy.json': 'remy.json', default: 'the default' };
@@ -21,15 +22,15 @@ export default {
     const pairs = [
       ['app', root],
       ['live', `${live.path} (${FROM[live.from]})`],
-      ['database', live.exists ? `${size(live.bytes)}, journal mode ${live.journal_mode}` : `not there yet: ${live.from === 'default' ? 'the first remy publish' : 'remy publish --create'} makes it`],
+      ['database', live.exists ? `${size(live.bytes)}, journal mode ${live.journal_mode}` : `not there yet: ${live.from === 'default' ? `the first ${called} publish` : `${called} publish --create`} makes it`],
       ['release', release && `${release.release}, ${of?.filter(Boolean).join(', ')}`],
       ['from', built],
-      ...compiled.map((entry) => /** @type {[string, string]} */ (['waiting', `release ${entry.release}${entry.label ? `, ${JSON.stringify(entry.label)}` : ''}, compiled ${time(entry.created_at)}: remy promote ${entry.release}`])),
-      ...previews.map(({ release, preview, database }) => /** @type {[string, string]} */ (['preview', `${preview}: ${store?.path}/${database}, of release ${release}: remy promote ${release}`])),
+      ...compiled.map((entry) => /** @type {[string, string]} */ (['waiting', `release ${entry.release}${entry.label ? `, ${JSON.stringify(entry.label)}` : ''}, compiled ${time(entry.created_at)}: ${called} promote ${entry.release}`])),
+      ...previews.map(({ release, preview, database }) => /** @type {[string, string]} */ (['preview', `${preview}: ${store?.path}/${database}, of release ${release}: ${called} promote ${release}`])),
       ...dev.map(({ name, path }) => /** @type {[string, string]} */ (['dev', `${name}: ${path}`])),
       ['store', store && store.bytes > 0 ? `${store.path} [${size(store.bytes)}, ${count(store.snapshots, 'snapshot')}]` : null],
       ['free', store && size(store.free_bytes)],
     ];
-    return [...list(pairs), ...warnings.map((warning) => `warning: ${warning}`)];
+    return [...list(pairs), ...warnings.map((warning) => `warning: ${words(warning)}`)];
   },
 };

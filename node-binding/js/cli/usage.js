@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { load, names } from './commands.js';
 import { FLAGS, flagsOf } from './flags.js';
+import { called } from './name.js';
 
 /** @typedef {{ name: string, optional?: boolean, read?: (text: string) => unknown }} Argument */
 
@@ -45,10 +46,10 @@ function choose([first, second, ...rest]) {
   if (parts.length) {
     if (second === undefined) return { name: null, group: first, rest: [] };
     if (parts.includes(second)) return { name: `${first} ${second}`, group: first, rest };
-    throw new UsageError(`remy ${first} has no ${second}${meant(second, parts)}: it has ${parts.join(', ')}`);
+    throw new UsageError(`${called} ${first} has no ${second}${meant(second, parts)}: it has ${parts.join(', ')}`);
   }
   const known = [...new Set(names.map((name) => name.split(' ')[0]))];
-  throw new UsageError(`there is no command ${first}${meant(first, known)}: remy --help lists them`);
+  throw new UsageError(`there is no command ${first}${meant(first, known)}: ${called} --help lists them`);
 }
 
 /**
@@ -62,7 +63,7 @@ function read(tokens, command) {
   for (const { name, rawName, value, inlineValue } of tokens) {
     const flag = FLAGS[name];
     if (!flag || !known.includes(name)) {
-      const of = command ? `remy ${command.name}` : 'remy';
+      const of = command ? `${called} ${command.name}` : called;
       throw new UsageError(`${of} has no flag ${rawName}${meant(rawName, known.map((name) => `--${name}`))}: ${of} --help lists them`);
     }
     if (!flag.value) {
@@ -84,12 +85,12 @@ function read(tokens, command) {
  * @param {string[]} words
  */
 function positionals({ name, args }, words) {
-  const shape = ['remy', name, ...args.map(shown)].join(' ');
+  const shape = [called, name, ...args.map(shown)].join(' ');
   if (words.length > args.length) throw new UsageError(`${JSON.stringify(words[args.length])} is one argument too many: ${shape}`);
   return args.map((arg, i) => {
     if (words[i] !== undefined) return convert(arg.name, words[i], arg.read);
     if (arg.optional) return undefined;
-    throw new UsageError(`remy ${name} expects ${arg.name}: ${shape}`);
+    throw new UsageError(`${called} ${name} expects ${arg.name}: ${shape}`);
   });
 }
 

@@ -115,6 +115,9 @@ export async function compileMethods({ methods, files, tree, cache, out, install
   }
 
   if (changed.length) {
+    // Of what is nested too deep the compiler's process dies, and says nothing that helps.
+    const deep = nestedTooDeep(tree, files.keys());
+    if (deep.length) throw new AppError({ code: 'build_failed', faults: deep });
     // As the CommonJS that it is: `import` would first look through it for what it exports.
     const esbuild = /** @type {typeof import('esbuild')} */ (require('esbuild'));
     // One call for each folder with packages: what cannot be bundled is a matter of the folder.
@@ -259,11 +262,7 @@ async function bundled(esbuild, { group, files, tree, cache, install, signal }) 
           ...(configured ? {} : { tsconfigRaw: '{}' }),
         })
         .catch((failure) => {
-          if (!Array.isArray(failure?.errors)) {
-            // Its process dies of what is nested too deep, without a word.
-            const deep = nestedTooDeep(tree, files.keys());
-            throw deep.length ? new AppError({ code: 'build_failed', faults: deep }) : failure;
-          }
+          if (!Array.isArray(failure?.errors)) throw failure;
           return { errors: /** @type {import('esbuild').Message[]} */ (failure.errors), warnings: /** @type {import('esbuild').Message[]} */ (failure.warnings), metafile: undefined, outputFiles: undefined };
         });
       const again = round < ROUNDS && (learn(result, made, beside) || (await cannotBundle(result.metafile, tree, beside)));

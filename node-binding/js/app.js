@@ -326,7 +326,7 @@ export class App extends EventEmitter {
    */
   async #foreseen(root, { commit, allow = [], renames, ignore, extensions, signal }) {
     // What another commit declares is not here to be read.
-    if (commit !== undefined || !existsSync(this.path)) return;
+    if (commit !== undefined || !isThere(this.path)) return;
     const path = join(root, MANIFEST);
     const asked = { allow, renames, ignore, extensions, signal };
     const rows = await this.#remy.diff(path, asked).catch(() => []);

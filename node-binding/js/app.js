@@ -1,7 +1,7 @@
 // @ts-check
 // A folder that is published: where its database is, what it declares, and every verb on both. The CLI is a layer over it.
 import { EventEmitter } from 'node:events';
-import { rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

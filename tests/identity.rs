@@ -146,10 +146,17 @@ fn a_number_that_a_marker_says_is_taken_over_only_where_it_comes_next() {
     let moved = published();
     fs::remove_dir_all(moved.store("")).unwrap();
     assert_eq!(moved.publish(V3, "{}").unwrap().release, 3);
-    for (said, adopted) in [(i64::MAX, 1), (i64::MAX - 1, 1), (0, 1), (-7, 1), (1 << 40, 1 << 40)] {
+    let says = |said: i64| {
         let app = published();
         fs::remove_dir_all(app.store("")).unwrap();
         shell(&app.live, &format!("UPDATE _remy_release SET release = {said}"));
+        app
+    };
+    for said in [i64::MAX, 1_000_000_000_000_000, 0, -7] {
+        says(said).refuses("invalid_argument", &["no release has that number"], |app| app.publish(V3, "{}"));
+    }
+    for (said, adopted) in [(999_999_999_999_999, 1), (1 << 40, 1 << 40)] {
+        let app = says(said);
         let done = app.publish(V3, "{}").unwrap();
         assert_eq!((done.previous, done.release), (Some(adopted), adopted + 1), "{said}");
         assert_eq!(app.rollback(None).unwrap().restored_from, Some(adopted), "{said}");
@@ -598,4 +605,44 @@ fn what_is_refused_for_its_options_burns_no_number() {
         assert_eq!(fs::metadata(&app.live).unwrap().len(), 0, "{options}: {e}");
     }
     assert_eq!(app.publish(V1, "{}").unwrap().release, 1);
+}
+
+#[test]
+fn a_trigger_on_the_marker_spoils_no_switch() {
+    let app = published();
+    let audit = "CREATE TABLE audit (seen);";
+    app.publish(&format!("{V2} {audit}"), "{}").unwrap();
+    // Some tools put one on every table. It grows the image after its pages were counted.
+    app.ask(
+        "CREATE TRIGGER audited AFTER UPDATE ON _remy_release BEGIN INSERT INTO audit VALUES (randomblob(50000)); END",
+    );
+    app.publish(&format!("{V3} {audit}"), "{}").unwrap();
+    assert_eq!(app.ask("PRAGMA integrity_check"), "ok");
+    app.rollback(None).unwrap();
+    assert_eq!(app.ask("PRAGMA integrity_check; SELECT count(*) FROM audit"), "ok\n0");
+}
+
+#[test]
+fn looking_first_keeps_what_an_older_catalog_does_not_know() {
+    let app = published();
+    app.file("code/index.js", "whose?");
+    let kept = format!(r#"{{"artifacts": {:?}}}"#, app.dir.path().join("code"));
+    app.publish(V3, &kept).unwrap();
+    // As it was in the middle of that publish, and while its dev database was being made.
+    app.remy().dev_start("mine").unwrap();
+    close(&app.store("catalog.db"));
+    shell(
+        &app.store("catalog.db"),
+        "DELETE FROM snapshots WHERE release = 2; DELETE FROM switches WHERE release = 3; DELETE FROM dev;
+         INSERT INTO removals VALUES ('dev', 'mine');
+         UPDATE releases SET status = 'building', switch_id = NULL, live_at = NULL WHERE release = 3;
+         UPDATE releases SET status = 'live' WHERE release = 2",
+    );
+    app.remy().releases().unwrap();
+    app.publish(V2, r#"{"allow": ["drop"]}"#).unwrap();
+    let found: Vec<_> = ["releases/3/index.js", "dev/mine.db"]
+        .into_iter()
+        .filter(|place| app.store(place).exists() || app.store(&format!("aside/1/{place}")).exists())
+        .collect();
+    assert_eq!(found, ["releases/3/index.js", "dev/mine.db"]);
 }

@@ -3,7 +3,7 @@ use crate::{
     clock,
     error::{Context, Error, Result},
     live::Live,
-    marker::Marker,
+    marker::{self, Marker},
     place, sqlite, store,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -16,8 +16,8 @@ const FORMAT: i64 = 3;
 /// The number of the next release: one above every one that the catalog has.
 const NEXT: &str = "(SELECT coalesce(max(release), 0) + 1 FROM releases)";
 
-/// The highest number that is taken over from a marker that this catalog does not know: JSON keeps it as it is, and many follow.
-const MOST: i64 = 1 << 52;
+/// The highest number that is taken over from a marker that this catalog does not know: as many may follow it.
+const MOST: i64 = marker::HIGHEST / 2;
 
 /// The order of snapshots: that of the switches that made them. Intents are written one after the other, while clocks go back.
 const ORDER: &str = "(SELECT switches.rowid FROM switches WHERE switches.snapshot = snapshots.path)";

@@ -4,7 +4,7 @@ use crate::{
     error::{Context, Error, Result},
     sqlite,
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 
 /// The format that this version writes.
 const FORMAT: i64 = 1;
@@ -95,10 +95,17 @@ pub(crate) fn write(conn: &Connection, marker: &Marker) -> Result<()> {
     Ok(())
 }
 
-/// Says in an image when it goes live, in a transaction of its own.
+/// Says in an image when it goes live, in a transaction of its own. Nothing else is written: the pages of the image are counted, so a
+/// trigger that somebody has put on the table does not fire.
 pub(crate) fn stamp(conn: &Connection, live_at: i64) -> Result<()> {
-    conn.execute("UPDATE main._remy_release SET live_at = ?1", [live_at])
-        .context(|| format!("writing the time into the marker of {}", sqlite::name(conn)))?;
+    let stamp = || {
+        let fired = conn.db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        let done = conn.execute("UPDATE main._remy_release SET live_at = ?1", [live_at]);
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, fired)?;
+        done
+    };
+    stamp().context(|| format!("writing the time into the marker of {}", sqlite::name(conn)))?;
     Ok(())
 }
 

@@ -72,6 +72,10 @@ impl Pair {
         sqlite::write_wal(conn)?;
         let wal = image.wal.as_ref().ok_or_else(|| Error::internal("an image without a WAL has a marker"))?;
         let (frames, _) = wal.own_frames(image.next)?;
+        // Page 1 says how many pages there are and which are free: with others than the image's, live would be malformed.
+        if frames.pages().any(|page| page == 1 || page > image.pages) {
+            return Err(Error::internal(format!("the marker of {} has grown", self.path.display())));
+        }
         let read = |page| {
             let mut buffer = vec![0; image.page_size as usize];
             let frame = frames.frame(page).ok_or_else(|| Error::internal("a page without its frame"))?;

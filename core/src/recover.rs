@@ -135,21 +135,34 @@ pub(crate) fn begin(live: &Live, options: &Options, progress: Progress<'_>) -> R
     }
     let conn = live.connect()?;
     let marker = marker::read(&conn)?;
-    let unknown = Unknown::new(&store);
-    if knows(&store.catalog, marker.as_ref())? {
-        clear(&store, &unknown)?;
-    } else {
-        clear_nothing(&store, &unknown)?;
-    }
-    let said = unknown.said();
-    let release = mend(&store, marker.as_ref(), &conn)?.unwrap_or(0);
+    let (release, said) = take_up(&store, marker.as_ref(), &conn, |unknown| clear(&store, unknown))?;
+    let release = release.unwrap_or(0);
     drop(conn);
-    if let Some(said) = said.as_ref().filter(|_| release > 0) {
-        Log::new(Some(&store.catalog), release, Progress::none()).warn("recover", said.as_str());
-    }
     // Once it is said which release is live: one that the catalog has as failed may be, where live was restored by hand.
     artifacts::forget_fruitless(&store)?;
     Ok(Begun { store, _lock: lock, marker, release, warnings: said.into_iter().collect() })
+}
+
+/// Makes the catalog agree with live, once what it does not know is out of every verb's way: after that, nobody can tell any more. Gives
+/// the live release, and what was set aside. `clear` is for a catalog that has known live all along.
+fn take_up(
+    store: &Store,
+    marker: Option<&Marker>,
+    conn: &Connection,
+    clear: impl FnOnce(&Unknown<'_>) -> Result<()>,
+) -> Result<(Option<i64>, Option<String>)> {
+    let unknown = Unknown::new(store);
+    if knows(&store.catalog, marker)? {
+        clear(&unknown)?;
+    } else {
+        clear_nothing(store, &unknown)?;
+    }
+    let said = unknown.said();
+    let release = mend(store, marker, conn)?;
+    if let (Some(release), Some(said)) = (release, &said) {
+        Log::new(Some(&store.catalog), release, Progress::none()).warn("recover", said.as_str());
+    }
+    Ok((release, said))
 }
 
 /// Whether the catalog knows what live says of itself. Otherwise live or the store is another's, or the catalog an older one, which
@@ -447,7 +460,7 @@ pub(crate) fn look(live: &Live) -> Result<Option<Seen>> {
     if lock.is_some() && store.catalog.open_intents()?.is_empty() {
         let conn = live.connect()?;
         if let Some(marker) = marker::read(&conn)? {
-            mend(&store, Some(&marker), &conn)?;
+            take_up(&store, Some(&marker), &conn, |_| Ok(()))?;
         }
     }
     Ok(Some(Seen { store, lock }))

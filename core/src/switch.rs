@@ -543,7 +543,7 @@ impl<'a> Writer<'a> {
             go_on()?;
         }
         // Once more, and as late as can be: the marker says when live was committed.
-        for (page, bytes) in stamp()?.into_iter().filter(|&(page, _)| page != 1) {
+        for (page, bytes) in stamp()? {
             put(page, &bytes)?;
         }
 

@@ -304,6 +304,74 @@ fn root_gives_nothing_away_by_a_link() {
     app.publish(V3, "{}").unwrap();
 }
 
+/// A journal that a crash could have left, of a transaction with other databases: SQLite removes the file at `of_all`, where that
+/// names no journal that is there.
+fn hot_journal(of_all: &Path) -> Vec<u8> {
+    const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let name = of_all.as_os_str().as_encoded_bytes();
+    let sum = name.iter().fold(0_u32, |sum, &byte| sum.wrapping_add(u32::from(byte)));
+    let numbers = |all: &[u32]| all.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
+    // Records, nonce, pages, size of a sector, size of a page; then, in the place of a record, the name.
+    let mut journal = [MAGIC.to_vec(), numbers(&[0, 0, 2, 512, 4096])].concat();
+    journal.resize(512, 0);
+    let length = u32::try_from(name.len()).unwrap();
+    [journal, numbers(&[(1 << 30) / 4096 + 1]), name.to_vec(), numbers(&[length, sum]), MAGIC.to_vec()].concat()
+}
+
+#[test]
+fn root_copies_as_live_s_owner() {
+    if !is_root("root on somebody's database") {
+        return;
+    }
+    let app = owned(0o640);
+    let secrets = tempfile::tempdir().unwrap();
+    fs::set_permissions(secrets.path(), Permissions::from_mode(0o755)).unwrap();
+    let secret = secrets.path().join("secret");
+    fs::write(&secret, "of root's alone").unwrap();
+    let remy = app.remy();
+    // What the owner of live can do at any time.
+    let journal = app.file("app.db-journal", "");
+    fs::write(&journal, hot_journal(&secret)).unwrap();
+    give(&journal, OWNER, 0o640);
+    let copied = remy.clone_to(secrets.path().join("copy.db"));
+    assert!(secret.exists(), "{copied:?}");
+    let _ = fs::remove_file(&journal);
+    fs::set_permissions(secrets.path(), Permissions::from_mode(0o700)).unwrap();
+    app.remy().clone_to(secrets.path().join("copy2.db")).unwrap();
+    assert_eq!(shell(&secrets.path().join("copy2.db"), "PRAGMA integrity_check").trim(), "ok");
+}
+
+#[test]
+fn root_loads_no_library_that_only_the_store_names() {
+    if !is_root("root on somebody's database") {
+        return;
+    }
+    let app = owned(0o640);
+    app.remy().stage(V2, &Options::default(), Progress::none()).unwrap();
+    let library = app.file("theirs.so", "");
+    forge(&app, &format!("UPDATE releases SET declared = json_set(declared, '$.extensions', json_array({library:?}))"));
+    let promote =
+        |options: &str| app.remy().promote(None, &Options::from_json(options).unwrap(), Progress::none()).unwrap_err();
+    let e = promote("{}");
+    assert!(e.code() == "invalid_argument" && e.to_string().contains("root would load it"), "{e}");
+    let e = promote(&format!(r#"{{"extensions": [{library:?}]}}"#));
+    assert!(!e.to_string().contains("root would load it"), "root has named it: {e}");
+}
+
+#[test]
+fn live_that_becomes_a_link_is_not_followed() {
+    let app = App::on("CREATE TABLE t (a)");
+    app.publish(V2, "{}").unwrap();
+    let remy = app.remy();
+    let away = app.dir.path().join("away.db");
+    app.ask("PRAGMA wal_checkpoint(TRUNCATE)");
+    fs::rename(&app.live, &away).unwrap();
+    symlink(&away, &app.live).unwrap();
+    let e = remy.publish(V3, &Options::default(), Progress::none()).unwrap_err();
+    assert_eq!(e.code(), "busy", "{e}");
+    assert!(shell(&away, "SELECT sql FROM sqlite_schema WHERE name = 't'").contains("(a, b)"));
+}
+
 #[test]
 fn a_dev_database_that_is_a_link_is_not_written_through() {
     let app = App::on("CREATE TABLE t (a)");

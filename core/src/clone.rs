@@ -145,15 +145,17 @@ impl Clone {
     /// Copies what `pin` holds into `path`, which must not be there, ends its transaction, and syncs the copy and its folder.
     pub(crate) fn take(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path) -> Result<Self> {
         let file = store::create_like(&live.path, path)?;
-        Self::copy(live, pin, at, path, file).inspect_err(|_| {
+        let clone = Self::fill(live, pin, at, path, file);
+        clone.and_then(|clone| store::sync_name(path).map(|()| clone)).inspect_err(|_| {
             let _ = store::remove(path);
         })
     }
 
-    fn copy(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path, file: File) -> Result<Self> {
+    /// As [`Clone::take`], into a file that was made for it, and that whoever reads live need not be able to reach. Its name is not synced.
+    pub(crate) fn fill(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path, file: File) -> Result<Self> {
         let page_size: u32 = sqlite::pragma(&pin.conn, "page_size")?;
         let bytes = u64::from(at.pages) * u64::from(page_size);
-        let method = copy::main_file(live, &pin.conn, path, bytes)?;
+        let method = copy::main_file(live, &pin.conn, &file, path, bytes)?;
         let mut clone = Self { path: path.to_owned(), file, page_size, at, method };
         if let Some((wal, frames)) = read_by(live, at.mark)? {
             clone.write(&wal, &frames)?;
@@ -162,7 +164,6 @@ impl Clone {
         // Live has been read. The disk may take longer than that, and nobody's checkpoint needs to wait for it.
         pin.end();
         clone.sync()?;
-        store::sync_name(path)?;
         Ok(clone)
     }
 

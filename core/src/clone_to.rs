@@ -21,8 +21,12 @@ const COMPANIONS: &[&str] = &["-wal", "-journal", "-shm"];
 pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<Cloned> {
     let start = clock::Moment::now();
     free(path)?;
-    let conn = live.connect()?;
-    let part = with(path, &format!(".part-{}", sqlite::unique(&conn)?));
+    let (id, marker) = {
+        let _acting = live.owner.act()?;
+        let conn = live.connect()?;
+        (sqlite::unique(&conn)?, marker::read(&conn)?)
+    };
+    let part = with(path, &format!(".part-{id}"));
     let (bytes, method) = copy(live, &part)?;
     store::rename_new(&part, path).inspect_err(|_| {
         let _ = store::remove(&part);
@@ -32,7 +36,7 @@ pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<Cloned> {
         path: path.display().to_string(),
         bytes,
         // Who may read live need not be who may look into its store: the marker's number is told then.
-        release: recover::number(Store::open(live).ok().flatten().as_ref(), marker::read(&conn)?.as_ref())?,
+        release: recover::number(Store::open(live).ok().flatten().as_ref(), marker.as_ref())?,
         method,
         duration_ms: clock::ms(start.elapsed()),
     })
@@ -42,9 +46,16 @@ pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<Cloned> {
 pub(crate) fn copy(live: &Live, path: &Path) -> Result<(u64, &'static str)> {
     match live.access {
         Access::Pages => {
-            let pin = Pin::new(live)?;
-            let at = pin.begin()?;
-            let clone = Clone::take(live, &pin, at, path)?;
+            let file = store::create_like(&live.path, path)?;
+            // The copy is the caller's, live its owner's: what lies beside live may have SQLite remove a file that it names.
+            let taken = live.owner.act().and_then(|_acting| {
+                let pin = Pin::new(live)?;
+                let at = pin.begin()?;
+                Clone::fill(live, &pin, at, path, file)
+            });
+            let clone = taken.and_then(|clone| store::sync_name(path).map(|()| clone)).inspect_err(|_| {
+                let _ = store::remove(path);
+            })?;
             Ok((clone.bytes(), clone.method))
         }
         Access::Backup => Ok((backup::clone_to(live, path)?, "backup")),

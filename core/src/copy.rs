@@ -37,13 +37,25 @@ pub(crate) enum Then {
 
 /// Runs `work` on a thread with a descriptor table of its own, in which no file is open: it opens what it needs. `None` where the kernel has no way (before 5.9).
 fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Option<Result<T>> {
+    apart_with(None, work)
+}
+
+/// As [`apart`], with one file open: one of the caller's, which the thread may not be allowed to open itself.
+fn apart_with<T: Send>(file: Option<&File>, work: impl FnOnce() -> Result<T> + Send) -> Option<Result<T>> {
+    let file = file.and_then(|file| u32::try_from(file.as_raw_fd()).ok()).filter(|&file| file > 2);
     std::thread::scope(|scope| {
         scope
-            .spawn(|| {
-                // SAFETY: gives this thread a table of its own that shares nothing above 2; the table of the process, and
-                // with it every lock, stays as it is.
-                let code = unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_UNSHARE) };
-                (code == 0).then(work)
+            .spawn(move || {
+                // SAFETY: the first of these gives this thread a table of its own, of which nothing above 2 stays open but that
+                // file; the table of the process, and with it every lock, stays as it is.
+                let close = |first: u32, last: u32| unsafe {
+                    first > last || libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_UNSHARE) == 0
+                };
+                let closed = match file {
+                    None => close(3, u32::MAX),
+                    Some(file) => close(3, file - 1) && close(file + 1, u32::MAX),
+                };
+                closed.then(work)
             })
             .join()
             .unwrap_or_else(|_| Some(Err(Error::internal("a copying thread panicked"))))
@@ -103,17 +115,16 @@ fn open_ours(path: &Path) -> Result<File> {
     open(path, true).context(|| format!("opening {}", path.display()))
 }
 
-/// Copies the first `bytes` of live's main file into the empty file `to`. Gives how.
-pub(crate) fn main_file(live: &Live, conn: &Connection, path: &Path, bytes: u64) -> Result<&'static str> {
-    let copied = apart(|| {
-        let (from, to) = (open_live(live)?, open_ours(path)?);
-        file(&from, &to, bytes, Then::Synced).context(|| format!("copying {}", live.shown()))
+/// Copies the first `bytes` of live's main file into the empty file `to`, at `path`. Gives how.
+pub(crate) fn main_file(live: &Live, conn: &Connection, to: &File, path: &Path, bytes: u64) -> Result<&'static str> {
+    let copied = apart_with(Some(to), || {
+        let from = open_live(live)?;
+        file(&from, to, bytes, Then::Synced).context(|| format!("copying {}", live.shown()))
     });
     if let Some(result) = copied {
         return result;
     }
     // Without a table of our own: through SQLite's descriptor.
-    let to = open_ours(path)?;
     let mut buffer = vec![0; CHUNK];
     let mut at = 0;
     while at < bytes {

@@ -42,6 +42,11 @@ impl Identity {
     pub(crate) fn of(metadata: &fs::Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
+
+    #[allow(clippy::unnecessary_cast, reason = "the widths differ between machines")]
+    pub(crate) fn of_stat(found: &rustix::fs::Stat) -> Self {
+        Self { device: found.st_dev as u64, inode: found.st_ino as u64 }
+    }
 }
 
 /// The live database of an application.
@@ -178,7 +183,8 @@ impl Live {
                 .hint("Give this user the right to go into every folder on its way"),
             _ => Error::io(format!("opening {shown}: {e}")).state("Nothing was done"),
         })?;
-        let metadata = fs::metadata(&path).context(|| format!("opening {shown}"))?;
+        // No link by now, or its owner would be taken for live's.
+        let metadata = path.symlink_metadata().context(|| format!("opening {shown}"))?;
         let refuse = |what: String, hint: &str| {
             Err(Error::invalid_argument(what).state("Nothing was done").hint(hint.to_owned()))
         };
@@ -252,7 +258,8 @@ impl Live {
         // PRIVATECACHE: in a host with a shared cache our locks would be the application's.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let opened = match vfs {
             Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs),
             None => Connection::open_with_flags(&self.path, flags),
@@ -280,7 +287,7 @@ impl Live {
 
     /// Refuses where the file at live's path is not the one that was opened.
     pub(crate) fn same_file(&self) -> Result<()> {
-        let now = fs::metadata(&self.path).ok().map(|m| Identity::of(&m));
+        let now = self.path.symlink_metadata().ok().map(|m| Identity::of(&m));
         if now == Some(self.identity) {
             return Ok(());
         }
@@ -388,6 +395,11 @@ fn descriptors(file: Identity) -> Result<usize> {
         }
     }
     Ok(all)
+}
+
+/// Whether this process has a file open.
+pub(crate) fn is_open_here(file: Identity) -> Result<bool> {
+    Ok(descriptors(file)? > 0)
 }
 
 /// Refuses a file that this process has open: closing it once more would drop the locks of whoever has.

@@ -11,6 +11,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
     ptr,
+    sync::{Mutex, PoisonError},
 };
 
 /// Whose a file is, and what others may do with it.
@@ -39,10 +40,9 @@ impl Owner {
             return Ok(acting);
         }
         let doing = || format!("taking the place of {}, whose database this is", name(self.uid));
-        // SAFETY: asks for a flag of the process.
-        let dumpable = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+        let groups = groups().context(doing)?;
         // From here on what fails puts it all back.
-        acting.before = Some(Before { gid: group(), groups: groups().context(doing)?, dumpable });
+        acting.before = Some(Before { gid: group(), groups, _dumpable: Dumpable::kept() });
         let taken = set_groups(&all_groups(self.uid, self.gid)).map(|()| {
             // SAFETY: these set the user and group by which this thread reaches files, and touch no memory.
             unsafe {
@@ -62,6 +62,12 @@ impl Owner {
     /// Whether it is the owner who acts, or root in their place.
     pub(crate) fn acts(self) -> bool {
         user() == self.uid
+    }
+
+    /// Whether root acts in the owner's place, in files alone: code that it loads is root's.
+    pub(crate) fn is_another_of_root(self) -> bool {
+        // SAFETY: takes nothing and cannot fail.
+        self.uid != 0 && unsafe { libc::geteuid() } == 0
     }
 
     /// Gives a file that was made here to the owner, with this mode.
@@ -89,21 +95,50 @@ pub(crate) struct Acting {
 struct Before {
     gid: u32,
     groups: Vec<libc::gid_t>,
-    dumpable: c_int,
+    /// Last: it is put back once all else is.
+    _dumpable: Dumpable,
+}
+
+/// Keeps the right to a core dump, which a process loses where one of its threads changes who it is. It is the process's: the last of the
+/// threads that act puts it back as the first has found it.
+#[derive(Debug)]
+struct Dumpable;
+
+/// How many threads act, and what the flag was before.
+static ACTING: Mutex<(usize, c_int)> = Mutex::new((0, 0));
+
+impl Dumpable {
+    fn kept() -> Self {
+        let mut acting = ACTING.lock().unwrap_or_else(PoisonError::into_inner);
+        if acting.0 == 0 {
+            // SAFETY: asks for a flag of the process.
+            acting.1 = unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+        }
+        acting.0 += 1;
+        Self
+    }
+}
+
+impl Drop for Dumpable {
+    fn drop(&mut self) {
+        let mut acting = ACTING.lock().unwrap_or_else(PoisonError::into_inner);
+        acting.0 -= 1;
+        if acting.0 == 0 {
+            // SAFETY: sets a flag of the process to what it was.
+            unsafe { libc::prctl(libc::PR_SET_DUMPABLE, acting.1) };
+        }
+    }
 }
 
 impl Drop for Acting {
     fn drop(&mut self) {
-        let Some(before) = &self.before else { return };
+        let Some(before) = self.before.take() else { return };
         // SAFETY: as in Owner::act. The process is still root's, which may be root again.
         unsafe {
             libc::setfsuid(0);
             libc::setfsgid(before.gid);
         }
         let _ = set_groups(&before.groups);
-        // Whoever changes these loses the right to a core dump.
-        // SAFETY: sets a flag of the process to what it was.
-        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, before.dumpable) };
     }
 }
 
@@ -181,5 +216,42 @@ pub(crate) fn name(uid: u32) -> String {
     match account(uid) {
         Some(name) => format!("{} (uid {uid})", name.to_string_lossy()),
         None => format!("the user {uid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    /// Some user who is not root.
+    const OTHER: Owner = Owner { mode: 0o600, uid: 12_345, gid: 12_345, has_group: true };
+
+    #[test]
+    fn two_threads_that_act_leave_the_process_as_it_was() {
+        if user() != 0 {
+            return; // only root acts as somebody
+        }
+        // SAFETY: asks for a flag of the process.
+        let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE) };
+        let (before, step) = (dumpable(), Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let acting = OTHER.act().unwrap();
+                step.wait();
+                step.wait();
+                drop(acting);
+                step.wait();
+            });
+            scope.spawn(|| {
+                step.wait();
+                let acting = OTHER.act().unwrap();
+                step.wait();
+                step.wait();
+                drop(acting);
+            });
+        });
+        assert_eq!(dumpable(), before);
+        assert_eq!((user(), group()), (0, 0));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     marker::{self, Marker},
     migration::{self, Migration},
     options::Options,
-    place, preview,
+    owner, place, preview,
     progress::Progress,
     quoted::Statements,
     recover::{self, Adopted, Begun},
@@ -239,6 +239,7 @@ pub(crate) fn promote_compiled(
         entry.declared.as_deref().ok_or_else(|| Error::internal("a compiled release without its declaration"))?;
     let staged: Staged = serde_json::from_str(text)
         .map_err(|e| Error::internal(format!("the declaration of a compiled release: {e}")))?;
+    named_by_root(live, &staged, entry, options)?;
     let options = staged.options(entry, options);
     live.libraries(&options)?;
     let declaration = staged.declaration(&options)?;
@@ -264,6 +265,22 @@ pub(crate) fn promote_compiled(
         outcome.log = log.lines();
     }
     Ok(outcome)
+}
+
+/// Refuses that root loads a library for the reason alone that the store names it: the store is its owner's, who would have root run
+/// what they like.
+fn named_by_root(live: &Live, staged: &Staged, entry: &Entry, options: &Options) -> Result<()> {
+    let unnamed = staged.extensions.iter().find(|library| !options.extensions.contains(library));
+    let Some(library) = unnamed.filter(|_| live.owner.is_another_of_root()) else { return Ok(()) };
+    let its = owner::name(live.owner.uid);
+    Err(Error::invalid_argument(format!(
+        "release {} was staged with the library {}, and root would load it for {its}",
+        entry.release,
+        library.display()
+    ))
+    .object(library.display().to_string())
+    .state("Live is unchanged")
+    .hint(format!("Run it as {its}; or name the library in `extensions` once you know what it does")))
 }
 
 /// Runs a verb's work, and leaves the release with `status` and its reason where it fails.

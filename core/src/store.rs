@@ -18,7 +18,7 @@ use crate::{
     catalog::Catalog,
     error::{Context, Error, Result},
     folder::{self, Folder},
-    live::{Access, Live},
+    live::{self, Access, Identity, Live},
     lock::Lock,
     owner::{self, Acting, Owner},
     pair,
@@ -78,29 +78,33 @@ impl Store {
             e.state("Live is unchanged").hint("Give this user write permission on the folder of the database")
         };
         let made = make(&root).map_err(writable)?;
-        Self::fill(live, &root, owner, acting, Catalog::open).inspect_err(|_| {
+        let filled = Self::fill(live, &root, owner, Catalog::open).inspect_err(|_| {
             if made {
                 // Nothing of it is to be in the way of who comes next. A folder that is not empty is another process's, too.
                 FOLDERS.iter().for_each(|folder| drop(fs::remove_dir(root.join(folder))));
                 let _ = fs::remove_dir(&root);
             }
-        })
+        });
+        let (folder, catalog) = filled?;
+        Ok(Self { root, folder, live: live.path.clone(), owner, catalog, _acting: acting })
     }
 
     /// Opens a store that is there for a moment in which nobody else can, on a disk that may be full.
     pub(crate) fn open_alone(live: &Live) -> Result<Self> {
         let acting = live.owner.act()?;
         live.may_be_changed()?;
-        Self::fill(live, &beside(&live.path), live.owner, acting, Catalog::open_alone)
+        let (root, owner) = (beside(&live.path), live.owner);
+        let (folder, catalog) = Self::fill(live, &root, owner, Catalog::open_alone)?;
+        Ok(Self { root, folder, live: live.path.clone(), owner, catalog, _acting: acting })
     }
 
+    /// Makes what a store has, and opens its catalog. Who acts does so until all of that is over, and what is left of it removed.
     fn fill(
         live: &Live,
         root: &Path,
         owner: Owner,
-        acting: Acting,
         open: impl FnOnce(&Path, &Live) -> Result<Catalog>,
-    ) -> Result<Self> {
+    ) -> Result<(Folder, Catalog)> {
         let folder = Folder::open(root)?.ok_or_else(|| gone(root))?;
         trusted(&folder, owner)?;
         for name in FOLDERS {
@@ -123,7 +127,12 @@ impl Store {
             file_of(&folder, &format!("{CATALOG}{end}"), owner)?;
         }
         let catalog = open(&path, live)?;
-        Ok(Self { root: root.to_owned(), folder, live: live.path.clone(), owner, catalog, _acting: acting })
+        // SQLite opens by path. Who may write to the folder that live is in could have put another store there meanwhile.
+        let found = folder.look(CATALOG)?.ok_or_else(|| gone(&path))?;
+        if !live::is_open_here(Identity::of_stat(&found))? {
+            return Err(gone(root));
+        }
+        Ok((folder, catalog))
     }
 
     /// Opens the store of `live`, where there is one.
@@ -427,6 +436,28 @@ pub(crate) fn open_catalog(path: &Path, live: &Live) -> rusqlite::Result<rusqlit
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "engine")]
+    #[test]
+    fn a_store_that_is_put_in_its_place_meanwhile_is_not_opened() {
+        use super::*;
+        crate::engine::init();
+        let dir = tempfile::tempdir().unwrap();
+        let [path, theirs] = ["app.db", "theirs.db"].map(|name| dir.path().join(name));
+        for database in [&path, &theirs] {
+            rusqlite::Connection::open(database).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+            drop(Store::open_or_create(&Live::open(database).unwrap()).unwrap());
+        }
+        let live = Live::open(&path).unwrap();
+        let root = beside(&path);
+        let swap = |at: &Path, live: &Live| {
+            fs::rename(&root, dir.path().join("away")).unwrap();
+            fs::rename(beside(&theirs), &root).unwrap();
+            Catalog::open(at, live)
+        };
+        let opened = Store::fill(&live, &root, live.owner, swap);
+        assert_eq!(opened.err().map(|e| e.code()), Some("busy"));
+    }
+
     #[test]
     fn sizes() {
         for (bytes, text) in

@@ -440,8 +440,10 @@ fn cycles_end() {
     assert_eq!((columns(&read.tables[0]).as_str(), read.warnings.len()), ("a: json", 1));
     // As deep as nobody writes.
     assert_eq!(row(&format!("type U = {}string{};", "(".repeat(50), ")".repeat(50)), "{ a: U }"), "a: text");
-    let deep = format!("type U = {}string{};", "{ x: ".repeat(5000), " }".repeat(5000));
-    assert_eq!(row(&deep, "{ a: U }"), "a: json");
+    let deep = |levels| format!("type U = {}string{};", "{ x: ".repeat(levels), " }".repeat(levels));
+    assert_eq!(row(&deep(1000), "{ a: U }"), "a: json");
+    let read = with(&format!("{} export const T = db.defineTable<{{ a: U }}>('t');", deep(5000)), &[]);
+    assert_eq!(read.errors[0].message, "what stands here is nested too deep to be read");
     // A union that doubles at every step.
     let doubling =
         (1..40).map(|i| format!("type U{i} = U{} | U{}[] | [U{}];", i - 1, i - 1, i - 1)).collect::<String>();

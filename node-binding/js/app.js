@@ -370,9 +370,10 @@ export class App extends EventEmitter {
         // What a build started may die of the same Ctrl-C: how is not why it failed.
         signal?.throwIfAborted();
         // What is refused for what it was given is no release, and the first one is not of an app that is declared wrongly.
-        const { code } = known(error);
+        const why = known(error);
+        const code = why instanceof RemyError ? why.code : 'internal';
         const recorded = record && !['invalid_argument', 'not_found'].includes(code) && (code !== 'schema_invalid' || isThere(this.path));
-        if (recorded) await this.#fail(lines, known(error), { label, commit: from, onProgress: onLine }, create);
+        if (recorded) await this.#fail(lines, why, { label, commit: from, onProgress: onLine }, create);
         throw error;
       });
       return await use(built);

@@ -68,7 +68,7 @@ test('an addon that does not load is told of', async () => {
   const addon = process.env.REMY_ADDON;
   process.env.REMY_ADDON = 'no/such/addon.node';
   try {
-    await assert.rejects(remy.debug(), { name: 'RemyError', code: 'internal', message: /addon\.node/ });
+    await assert.rejects(remy.debug(), { name: 'RemyError', code: 'not_found', message: /addon\.node: .*Install remy-db again/ });
   } finally {
     process.env.REMY_ADDON = addon;
   }

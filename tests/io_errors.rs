@@ -150,7 +150,7 @@ fn a_disk_that_would_be_full() {
         );
         text
     };
-    let (before, rebuild) = (state(&db), format!("{} CREATE TABLE small (a);", schema("BLOB NOT NULL")));
+    let (before, rebuild) = (state(&db), format!("{} CREATE TABLE small (a);", schema("BLOB DEFAULT 7")));
     let same = format!("{} CREATE TABLE small (a);", schema("BLOB"));
     let migrate = format!(r#", "migrations": {migrations:?}"#);
     let refused = |text: String, what: &str| {

@@ -390,3 +390,23 @@ fn leave_is_needed_by_each_row_that_takes_something_and_the_rename_that_fits_is_
     assert_eq!(needs, ["t.fax", "t.at"]);
     app.refuses("ambiguous_rename", &["\"renames\":[\"t.at=made_at\"]"], |app| app.publish(schema, ""));
 }
+
+/// It is the way out of a damaged database: what cannot be counted there keeps nobody from going back.
+#[test]
+fn a_rollback_goes_back_where_live_cannot_be_counted() {
+    let app = App::on(
+        "CREATE TABLE t (a); CREATE TABLE big (x);
+         WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 50)
+         INSERT INTO big SELECT randomblob(3000) FROM c;",
+    );
+    app.publish("CREATE TABLE t (a, b); CREATE TABLE big (x);", "{}").unwrap();
+    app.ask("PRAGMA wal_checkpoint(TRUNCATE)");
+    let root: u64 = app.ask("SELECT rootpage FROM sqlite_schema WHERE name = 'big'").parse().unwrap();
+    let mut file = std::fs::read(&app.live).unwrap();
+    let at = usize::try_from((root - 1) * 4096).unwrap();
+    file[at..at + 4096].fill(0xff);
+    std::fs::write(&app.live, file).unwrap();
+    let done = app.rollback(None).unwrap();
+    assert!(done.warnings.iter().any(|w| w.contains("the rows of big")), "{:?}", done.warnings);
+    assert_eq!(app.ask("PRAGMA integrity_check; SELECT count(*) FROM big"), "ok\n50");
+}

@@ -38,8 +38,16 @@ const THEN: &str = "remy_then";
 pub(crate) fn compare(now: &Connection, then: &Path, libraries: &[PathBuf]) -> Result<Difference> {
     let doing = || format!("comparing live with {}", then.display());
     let old = Connection::open_with_flags(then, OpenFlags::SQLITE_OPEN_READ_ONLY).context(doing)?;
-    let (old, current) = (introspect::read_with(&old, &[], libraries)?, introspect::read_with(now, &[], libraries)?);
     let mut difference = Difference::default();
+    let read = introspect::read_with(&old, &[], libraries)
+        .and_then(|old| Ok((old, introspect::read_with(now, &[], libraries)?)));
+    let (old, current) = match read {
+        Ok(both) => both,
+        Err(e) => {
+            difference.warnings.push(format!("what goes and what comes back is not known: {e}"));
+            return Ok(difference);
+        }
+    };
     match statements(now, &current, &old) {
         Ok(statements) => difference.statements = statements,
         Err(e) => difference.warnings.push(format!("the schema that comes back cannot be compared with live's: {e}")),
@@ -67,18 +75,24 @@ fn rows(conn: &Connection, current: &Schema, old: &Schema, difference: &mut Diff
     let mut count = |table: &str, sql: &str| -> Result<u64> {
         match conn.query_row(sql, [], |row| row.get::<_, i64>(0)) {
             Ok(rows) => Ok(rows.unsigned_abs()),
-            // Of the schema, and not of the file: the next table may be counted all the same.
-            Err(e) if e.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+            // What calls the verb off, or is wrong with the disk.
+            Err(e) if matches!(e.sqlite_error_code(), Some(ErrorCode::OperationInterrupted | ErrorCode::DiskFull)) => {
+                Err(e).context(|| format!("counting the rows of {table}"))
+            }
+            // What cannot be counted comes back all the same: the more so where live is damaged. The next table may be counted.
+            Err(e) => {
                 if uncounted.insert(table.to_ascii_lowercase()) {
-                    warnings.push(format!(
-                        "the rows of {table} that would go cannot be counted ({}): name the libraries that its schema needs in the \
-                         option extensions",
-                        sqlite_message(&e)
-                    ));
+                    let what = sqlite_message(&e);
+                    warnings.push(match e.sqlite_error_code() {
+                        Some(ErrorCode::Unknown) => format!(
+                            "the rows of {table} that would go cannot be counted ({what}): name the libraries that its schema needs in \
+                             the option extensions"
+                        ),
+                        _ => format!("the rows of {table} that would go cannot be counted: {what}"),
+                    });
                 }
                 Ok(0)
             }
-            Err(e) => Err(e).context(|| format!("counting the rows of {table}")),
         }
     };
     for table in &current.tables {

@@ -1,8 +1,8 @@
 //! The marks by which migration tools divide a file into what is to run and what undoes it: comments, which SQLite passes over, so
 //! that both parts would run.
 //!
-//! `-- +goose Up`, `-- +migrate Up` (sql-migrate), `-- migrate:up` (dbmate), `-- rambler up`, a plain `-- Up` (node-sqlite) or
-//! `-- Up Migration` (node-pg-migrate), and the same with Down; `---- create above / drop below ----` (tern), `-- //@UNDO` (MyBatis).
+//! `-- +goose Up`, `-- +migrate Up` (sql-migrate), `-- migrate:up` (dbmate), `-- rambler up`, a plain `-- Up` (node-sqlite),
+//! `-- 1 up` (Mojolicious) or `-- Up Migration` (node-pg-migrate), and the same with Down; `---- create above / drop below ----` (tern), `-- //@UNDO` (MyBatis).
 use crate::{
     error::{Error, Result},
     schema::lex,
@@ -45,7 +45,9 @@ fn mark(comment: &str) -> Option<(Mark, bool)> {
         _ => {
             let others = ["migration", "migrations", "migrate", "script", "section", "part", "sql", "rambler"];
             let (told, rest): (Vec<_>, Vec<_>) = words.iter().partition(|word| direction(word).is_some());
-            let marks = told.len() == 1 && rest.iter().all(|word| others.contains(word));
+            // Mojolicious counts: `-- 2 up`.
+            let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+            let marks = told.len() == 1 && rest.iter().all(|word| others.contains(word) || number(word));
             direction(told.first()?).filter(|_| marks).map(|mark| (mark, words.contains(&"rambler")))
         }
     }
@@ -126,6 +128,8 @@ mod tests {
             ("-- rambler down", Some(Mark::Down)),
             ("--------- Up", Some(Mark::Up)),
             ("-- Down Migration", Some(Mark::Down)),
+            ("-- 1 up (initial)", None),
+            ("-- 12 down", Some(Mark::Down)),
             ("-- ==== DOWN ====", Some(Mark::Down)),
             ("/* down */", Some(Mark::Down)),
             ("--- !Downs", Some(Mark::Down)),

@@ -332,7 +332,9 @@ export class App extends EventEmitter {
     const rows = await this.#remy.diff(path, asked).catch(() => []);
     signal?.throwIfAborted();
     if (rows.every(({ needs }) => needs === null || allow.includes(needs) || (needs === 'type_change' && allow.includes('lossy')))) return;
-    await this.#remy.publish(path, { ...asked, dry_run: true }).catch((error) => {
+    // Code and effects are not looked at by what is asked here; without them the tables of an app may be refused as such.
+    const all = { artifacts: root, effects: {} };
+    await this.#remy.publish(path, { ...asked, ...all, dry_run: true }).catch((error) => {
       if (error.code === 'ambiguous_rename' || error.code === 'lossy_change') throw error;
     });
   }

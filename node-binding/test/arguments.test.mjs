@@ -53,7 +53,7 @@ test('options of a wrong kind or name are refused by their name', async (t) => {
     else assert.match(error.message, expected);
     assert.match(error.message, /\. Nothing was done(\. It has [\w, ]+)?$/s);
   }
-  assert.deepEqual([readdirSync(folder).sort(), readdirSync(path('shop')).sort()], [['.bin', 'schema.sql', 'shop'], ['dist', 'mindstudio.json']], 'nothing was made');
+  assert.deepEqual([readdirSync(folder).sort(), readdirSync(path('shop')).sort()], [['.bin', 'schema.sql', 'shop'], ['.gitignore', 'dist', 'mindstudio.json', 'tsconfig.json']], 'nothing was made');
   // What is undefined is not given.
   assert.deepEqual(await plain.diff({ schema: path('schema.sql'), signal: undefined, onProgress: undefined }).then((/** @type {any[]} */ rows) => rows.length), 1);
 });

@@ -410,3 +410,20 @@ fn a_rollback_goes_back_where_live_cannot_be_counted() {
     assert!(done.warnings.iter().any(|w| w.contains("the rows of big")), "{:?}", done.warnings);
     assert_eq!(app.ask("PRAGMA integrity_check; SELECT count(*) FROM big"), "ok\n50");
 }
+
+#[test]
+fn a_table_that_is_declared_as_something_else_loses_its_rows_with_leave_only() {
+    for (now, declared) in [
+        ("CREATE TABLE f (a, b);", "CREATE VIRTUAL TABLE f USING fts5 (a, b);"),
+        ("CREATE TABLE f (a, b);", "CREATE VIEW F AS SELECT 1 AS a, 2 AS b;"),
+        ("CREATE VIRTUAL TABLE f USING fts5 (a, b);", "CREATE TABLE f (a, b);"),
+        ("CREATE VIRTUAL TABLE f USING fts5 (a, b);", "CREATE VIEW f AS SELECT 1 AS a, 2 AS b;"),
+    ] {
+        let app = App::on(&format!("{now} INSERT INTO f VALUES (1, 2), (3, 4);"));
+        app.refuses("lossy_change", &["f has 2 rows", "\"allow\":[\"drop\"]"], |app| app.publish(declared, "{}"));
+        let done = app.publish(declared, r#"{"allow":["drop"]}"#).unwrap();
+        assert!(done.statements.iter().any(|s| s.kind == "drop_table" && s.needs == Some("drop")), "{declared}");
+        // Without rows there is nothing to lose.
+        App::on(now).publish(declared, "{}").unwrap();
+    }
+}

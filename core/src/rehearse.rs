@@ -150,7 +150,11 @@ pub(crate) fn ask_again(
             // These only count, whatever it takes.
             Question::Rows { .. } | Question::Values { .. } => None,
             // Nothing that they find is refused.
-            Question::Columns { .. } | Question::Tables { .. } if options.allow.contains(&Allow::Drop) => None,
+            Question::Columns { .. } | Question::Tables { .. } | Question::Kind { .. }
+                if options.allow.contains(&Allow::Drop) =>
+            {
+                None
+            }
             question => ask(conn, question, options, rows.as_ref())?.refusal,
         };
         if let Some(refusal) = refusal {
@@ -443,6 +447,21 @@ fn ask(conn: &Connection, question: &Question, options: &Options, only: Option<&
                     renames(&format!("{}.{from}={}", told(table), told(to)))
                 );
                 answer.refusal = Some(error.object(object).state(UNTOUCHED).hint(hint));
+            }
+        }
+        Question::Kind { table, becomes } => {
+            let n = rows(table)?;
+            if n > 0 {
+                answer.needs = Some("drop");
+            }
+            if n > 0 && !options.allow.contains(&Allow::Drop) {
+                let error = Error::lossy_change(format!(
+                    "{table} has {}, and is declared as {becomes}: nothing carries them over",
+                    things(n, "row")
+                ));
+                answer.refusal = Some(error.object(table).state(UNTOUCHED).hint(
+                    "Declare it under another name and move the rows with a migration, or say that they may go, with \"allow\":[\"drop\"]",
+                ));
             }
         }
         Question::Tables { group, app } => {

@@ -90,6 +90,8 @@ pub(crate) enum Question {
     Unique { table: String, object: String, columns: Vec<String>, condition: Option<String> },
     /// Columns that go beside columns that come.
     Columns { table: String, group: Group },
+    /// Rows of a table that goes, in whose place something else of its name comes.
+    Kind { table: String, becomes: &'static str },
     /// Tables that go beside tables that come; `app` where an app declares them.
     Tables { group: Group, app: bool },
 }
@@ -243,6 +245,28 @@ impl Plan {
     }
 }
 
+/// A table that is declared as something else loses its rows, though its name stays.
+fn ask_about_kinds(plan: &mut Plan, current: &Schema, declared: &Schema, changes: &[Change]) {
+    for change in changes {
+        let name = match change {
+            Change::DropTable(name) => name,
+            Change::DropVirtual(name) if virtuals::keeps_rows(current, name) => name,
+            _ => continue,
+        };
+        let becomes = if declared.views.iter().any(|view| same(&view.name, name)) {
+            "a view"
+        } else if declared.virtual_tables.iter().any(|table| same(&table.name, name)) {
+            "a virtual table of another kind"
+        } else if declared.table(name).is_some() {
+            "an ordinary table"
+        } else {
+            continue;
+        };
+        let at = plan.at("drop_table", name, 0);
+        plan.questions.push((at, Question::Kind { table: name.clone(), becomes }));
+    }
+}
+
 /// Names that nobody has.
 struct Free<'a> {
     taken: [&'a BTreeSet<String>; 2],
@@ -389,6 +413,7 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
         plan.ask(Question::Rows { table: name.clone() });
     }
     virtuals::drop(&mut plan, current, changes, &dropped_tables)?;
+    ask_about_kinds(&mut plan, current, declared, changes);
     if !dropped_tables.is_empty() && !created_tables.is_empty() {
         let fits = fit::tables(current, &dropped_tables, declared, &created_tables);
         let gone = dropped_tables.iter().map(|name| (name.clone(), plan.at("drop_table", name, 0)));

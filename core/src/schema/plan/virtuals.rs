@@ -98,10 +98,7 @@ fn ask_about_names(plan: &mut Plan, current: &Schema, changes: &[Change]) {
     for change in changes {
         match change {
             Change::DropVirtual(name) => {
-                let keeps = |table: &&VirtualTable| {
-                    table.own.as_ref().is_some_and(|own| !own.is_empty()) && Content::of(table) != Content::Other
-                };
-                if let Some(table) = find(current, name).filter(keeps) {
+                if let Some(table) = find(current, name).filter(|_| keeps_rows(current, name)) {
                     dropped.entry(table.module.to_ascii_lowercase()).or_default().push(name.clone());
                 }
             }
@@ -119,6 +116,13 @@ fn ask_about_names(plan: &mut Plan, current: &Schema, changes: &[Change]) {
             plan.ask(Question::Tables { group, app: false });
         }
     }
+}
+
+/// Whether a virtual table has rows of its own, which go with it.
+pub(super) fn keeps_rows(current: &Schema, name: &str) -> bool {
+    find(current, name).is_some_and(|table| {
+        table.own.as_ref().is_some_and(|own| !own.is_empty()) && Content::of(table) != Content::Other
+    })
 }
 
 /// Refuses to rename a virtual table where a table of the user's would be renamed with it.

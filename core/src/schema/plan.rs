@@ -247,12 +247,18 @@ impl Plan {
 
 /// A table that is declared as something else loses its rows, though its name stays.
 fn ask_about_kinds(plan: &mut Plan, current: &Schema, declared: &Schema, changes: &[Change]) {
+    // What is renamed to that name is another table, as somebody has said.
+    let is_taken =
+        |name: &str| changes.iter().any(|change| matches!(change, Change::RenameTable { to, .. } if same(to, name)));
     for change in changes {
         let name = match change {
             Change::DropTable(name) => name,
             Change::DropVirtual(name) if virtuals::keeps_rows(current, name) => name,
             _ => continue,
         };
+        if is_taken(name) {
+            continue;
+        }
         let becomes = if declared.views.iter().any(|view| same(&view.name, name)) {
             "a view"
         } else if declared.virtual_tables.iter().any(|table| same(&table.name, name)) {

@@ -142,6 +142,103 @@ fn a_string_in_double_quotes_stays_one() {
     }
 }
 
+const OPEN: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, s, a);";
+const OPEN_ROWS: &str = "INSERT INTO t (s, a) VALUES ('open', 'x'), ('shut', 'open');";
+
+/// Names that come: what was a text is none of them.
+#[test]
+fn a_text_in_double_quotes_does_not_become_a_name() {
+    let with_open = OPEN.replace(", a)", ", a, open)");
+    for engine in ENGINES {
+        for (object, mended) in [
+            (r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#, "'open'"),
+            (
+                r#"CREATE VIEW w AS SELECT * FROM t; CREATE VIEW v AS SELECT id FROM w WHERE s IN ('x', "open");"#,
+                "'open'",
+            ),
+            // One stays a text, the other becomes a name.
+            (
+                r#"CREATE TABLE u (x); CREATE VIEW v AS SELECT x FROM u WHERE x = "open" UNION SELECT s FROM t WHERE s = "open";"#,
+                "'open'",
+            ),
+            (r#"CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = "open" WHERE a IS NULL; END;"#, "'open'"),
+            (r#"CREATE INDEX i ON t (a) WHERE s <> "open";"#, "'open'"),
+            (r#"CREATE INDEX i ON t (ifnull(a, "open"));"#, "'open'"),
+            // The column is meant.
+            (r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#, "t.\"open\""),
+        ] {
+            let app = App::on(&format!("{OPEN}{OPEN_ROWS}{object}"));
+            for columns in [&with_open, &OPEN.replace(", a)", ", a, \"open\")")] {
+                engine.refuses(&app, &format!("{columns}{object}"), "{}", "check_failed", "\"open\"");
+            }
+            // A column is renamed to that name; another word comes beside it.
+            let renamed = OPEN.replace(", a)", ", open)");
+            let renames = r#"{"renames":["t.a=open"]}"#;
+            if !object.contains(" a ") && !object.contains("(a") {
+                engine.refuses(&app, &format!("{renamed}{object}"), renames, "check_failed", "Write 'open' there");
+            }
+            engine.takes(&app, &format!("{with_open}{}", object.replace("\"open\"", mended)), "{}");
+        }
+        for within in [r#", CHECK (s <> "open")"#, r#", g AS (s || "open")"#, r#", g AS (s || "open") STORED"#] {
+            let table =
+                |columns: &str, within: &str| format!("CREATE TABLE t (id INTEGER PRIMARY KEY, s{columns}{within});");
+            let app = App::on(&format!("{} INSERT INTO t (s) VALUES ('x');", table("", within)));
+            for columns in [", open", ", \"open\""] {
+                engine.refuses(
+                    &app,
+                    &table(columns, within),
+                    "{}",
+                    "check_failed",
+                    "the table t would take \"open\" for a column",
+                );
+            }
+            // Only the text is mended: the column's own name stays in its quotes.
+            engine.takes(&app, &table(", \"open\"", &within.replace("\"open\"", "'open'")), "{}");
+        }
+        // It is written anew, with both.
+        let app = App::on(&format!(r#"{OPEN}{OPEN_ROWS}CREATE VIEW v AS SELECT * FROM t WHERE s = "open";"#));
+        engine.takes(
+            &app,
+            &format!(r#"{with_open}CREATE VIEW v AS SELECT "id", "open" FROM t WHERE s = 'open';"#),
+            "{}",
+        );
+        assert_eq!(app.ask("SELECT count(*) FROM v"), "1");
+    }
+}
+
+/// Two triggers fire on one event: the one that would fail is named.
+#[test]
+fn the_trigger_that_would_fail_is_named() {
+    let naming = "CREATE TRIGGER sound AFTER INSERT ON t BEGIN SELECT 1; END;
+                  CREATE TRIGGER broken AFTER INSERT ON t BEGIN UPDATE t SET a = new.b; END;
+                  CREATE TRIGGER also AFTER INSERT ON t BEGIN SELECT 2; END;";
+    for engine in ENGINES {
+        let app = App::on(&format!("{TABLE}{ROWS}{naming}"));
+        let words = "an INSERT into t (trigger broken) would fail";
+        engine.refuses(&app, &format!("{WITHOUT_B}{naming}"), "{}", "check_failed", words);
+    }
+}
+
+/// SQLite makes such a key, and fails over the first row.
+#[test]
+fn a_foreign_key_to_a_table_that_is_not_there_is_told_of() {
+    let told = |app: &App, schema: &str, options: &str| -> Vec<String> {
+        let done = app.publish(schema, options).unwrap();
+        done.warnings.into_iter().filter(|warning| warning.contains("foreign key of")).collect()
+    };
+    let child = "CREATE TABLE child (id INTEGER PRIMARY KEY, a REFERENCES Parent, b REFERENCES child);";
+    let parent = "CREATE TABLE parent (id INTEGER PRIMARY KEY);";
+    let app = App::on("CREATE TABLE left (id INTEGER PRIMARY KEY)");
+    let [warning] = &*told(&app, child, "{}") else { panic!("one") };
+    assert!(warning.contains("a foreign key of child refers to Parent"), "{warning}");
+    assert_eq!(told(&app, &format!("{child}{parent}"), "{}"), [""; 0]);
+    // The parent goes.
+    assert_eq!(told(&app, child, "{}").len(), 1);
+    // What is left alone is there.
+    let app = App::on(parent);
+    assert_eq!(told(&app, child, r#"{"ignore":["parent"]}"#), [""; 0]);
+}
+
 /// A migration that makes the table anew is a change as any other.
 #[test]
 fn a_migration_does_not_make_a_text_of_a_name() {

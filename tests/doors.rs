@@ -490,3 +490,27 @@ print(db.execute('SELECT remy_debug()').fetchone()[0][:1])
     assert!(said.contains("has not been read to its end") && said.contains("SELECT id FROM users, "), "{said}");
     assert!(said.ends_with("\n{\n"), "{said}");
 }
+
+// What is no schema.
+
+#[test]
+fn a_path_with_a_bracket_or_a_semicolon_that_is_not_there_is_not_found() {
+    let app = App::on(ROWS);
+    for path in ["nothere (1)", "no/such (copy)/schema", "a;b", "update (2)"] {
+        app.refuses("not_found", &[path, "Check the path"], |app| app.remy().diff(path, &Options::default()));
+    }
+    for sql in ["CREATE TABLE users (id, nmae;", "TABEL users (id);", "create  table\nusers (id"] {
+        app.refuses("schema_invalid", &["line"], |app| app.remy().diff(sql, &Options::default()));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_schema_is_named_with_what_may_be_given() {
+    let app = App::on(ROWS);
+    let notes = app.file("notes.txt", &"a list of names\n".repeat(100)).display().to_string();
+    for file in ["/etc/passwd", &notes] {
+        let words = [file, "was taken for a database, and is none", ".sql", "mindstudio.json"];
+        app.refuses("schema_invalid", &words, |app| app.publish(file, "{}"));
+        app.refuses("schema_invalid", &words, |app| app.remy().diff(file, &Options::default()));
+    }
+}

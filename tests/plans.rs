@@ -427,3 +427,98 @@ fn a_table_that_is_declared_as_something_else_loses_its_rows_with_leave_only() {
         App::on(now).publish(declared, "{}").unwrap();
     }
 }
+
+/// The advice is followed to the letter.
+#[test]
+fn a_migration_as_it_is_advised_puts_columns_in_order() {
+    let table = |columns: &str| {
+        format!(
+            "CREATE TABLE \"t\" ({columns},
+               g AS (a || b) STORED, -- computed
+               FOREIGN KEY (up) REFERENCES t (id));"
+        )
+    };
+    let beside =
+        "CREATE TABLE other (x REFERENCES t (id), y); CREATE INDEX i ON t (b); CREATE VIEW v AS SELECT a, b, g FROM t;
+                  CREATE TRIGGER own AFTER INSERT ON t BEGIN UPDATE other SET y = new.b; END;
+                  CREATE TRIGGER far AFTER INSERT ON other BEGIN UPDATE t SET b = new.y; END;
+                  CREATE TRIGGER instead INSTEAD OF INSERT ON v BEGIN INSERT INTO t (a) VALUES (new.a); END;";
+    for (now, then) in [
+        ("id INTEGER PRIMARY KEY AUTOINCREMENT, b, a, up", "a, id INTEGER PRIMARY KEY AUTOINCREMENT, b, up"),
+        ("id UNIQUE, b, a, up", "a, id UNIQUE, b, up"),
+    ] {
+        let app = App::on(&format!(
+            "{}{beside} INSERT INTO t (id, a, b) VALUES (7, 'a7', 'b7'), (9, 'a9', 'b9'); DELETE FROM t WHERE id = 9;
+             INSERT INTO other VALUES (7, 'b7');",
+            table(now)
+        ));
+        let schema = format!("{}{beside}", table(then));
+        let done = app.publish(&schema, "{}").unwrap();
+        let (_, sql) = done.warnings.iter().find_map(|w| w.split_once("a migration of these statements: ")).unwrap();
+        app.file("migrations/0001_order.sql", sql);
+        let options = format!(r#"{{"migrations":"{}"}}"#, app.dir.path().join("migrations").display());
+        let objects = "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE '%sqlite_%' AND name NOT GLOB '_remy_*'";
+        let before = app.ask(objects);
+        let done = app.publish(&schema, &options).unwrap_or_else(|e| panic!("{e}: {sql}"));
+        assert!(done.warnings.iter().all(|w| !w.contains("another order")), "{:?}", done.warnings);
+        assert_eq!(
+            app.ask("SELECT group_concat(name) FROM pragma_table_info('t')"),
+            then.replace(" UNIQUE", "").replace(" INTEGER PRIMARY KEY AUTOINCREMENT", "").replace(", ", ",")
+        );
+        assert_eq!(
+            app.ask("PRAGMA foreign_key_check; SELECT rowid, id, g FROM t"),
+            format!("{}|7|a7b7", if now.contains("AUTO") { 7 } else { 1 })
+        );
+        assert_eq!(app.ask(objects), before);
+        if now.contains("AUTO") {
+            assert_eq!(app.ask("SELECT seq FROM sqlite_sequence WHERE name = 't'"), "9");
+        }
+        assert!(app.publish(&schema, &options).unwrap().statements.is_empty());
+    }
+}
+
+/// Rows that somebody counts stay as they are unless they ask.
+#[test]
+fn a_diff_has_the_warnings_of_a_publish_where_they_are_asked_for() {
+    let app = App::on("CREATE TABLE t (a, b); CREATE TABLE k (x);");
+    app.publish("CREATE TABLE t (a, b); CREATE TABLE k (x);", "{}").unwrap();
+    app.ask("CREATE INDEX by_hand ON k (x)");
+    let schema = "CREATE TABLE t (b, a REFERENCES nowhere); CREATE TABLE k (x); CREATE INDEX by_hand ON k (x);
+                  CREATE TABLE mine (a); INSERT INTO t VALUES (1, 2);";
+    let options = |warnings: bool| {
+        let options = format!(r#"{{"ignore":["mine"],"warnings":{warnings}}}"#);
+        Options::from_json(&options).unwrap()
+    };
+    let rows = app.remy().diff(schema, &options(true)).unwrap();
+    let kinds =
+        |kind: &str| rows.iter().filter(|row| (row.kind == "warning") == (kind == "warning")).collect::<Vec<_>>();
+    let warnings: Vec<&str> = kinds("warning").iter().filter_map(|row| row.message.as_deref()).collect();
+    for words in
+        ["`ignore` names mine", "INSERT", "refers to nowhere", "changed outside remy since release 2: index by_hand"]
+    {
+        assert!(warnings.iter().any(|warning| warning.contains(words)), "{words}: {warnings:?}");
+    }
+    assert!(rows.iter().zip(1..).all(|(row, ord)| row.ord == ord), "{rows:?}");
+    let without = app.remy().diff(schema, &options(false)).unwrap();
+    assert_eq!(without.len(), kinds("").len());
+    assert!(!serde_json::to_string(&without).unwrap().contains("message"), "{without:?}");
+    let told = app.publish(schema, r#"{"ignore":["mine"],"dry_run":true}"#).unwrap().warnings;
+    assert!(warnings.iter().all(|warning| told.iter().any(|told| told == warning)), "{warnings:?} {told:?}");
+
+    // Where nothing changes there is nothing but what is told.
+    let rows = app
+        .remy()
+        .diff("CREATE TABLE t (b, a); CREATE TABLE k (x); CREATE INDEX by_hand ON k (x);", &options(true))
+        .unwrap();
+    assert!(
+        rows.iter().all(|row| row.kind == "warning" && row.strategy == "warning" && row.sql.is_empty()),
+        "{rows:?}"
+    );
+    assert!(rows.iter().any(|row| row.message.as_ref().is_some_and(|m| m.contains("another order"))), "{rows:?}");
+    // A migration has to run first.
+    app.file("migrations/0001_x.sql", "INSERT INTO k VALUES (1);");
+    let options = format!(r#"{{"migrations":"{}","warnings":true}}"#, app.dir.path().join("migrations").display());
+    let rows =
+        app.remy().diff("CREATE TABLE t (b, a); CREATE TABLE k (x);", &Options::from_json(&options).unwrap()).unwrap();
+    assert!(rows.iter().any(|row| row.kind == "warning"), "{rows:?}");
+}

@@ -422,3 +422,37 @@ fn truncate_names_a_virtual_table_that_it_cannot_empty() {
     assert!(e.to_string().contains("v cannot be emptied") && e.to_string().contains("keeps"), "{e}");
     assert_eq!(remy_tests::shell(&app.store("dev/me.db"), "SELECT count(*) FROM t"), "1\n");
 }
+
+/// What reads a table of a module that is not here is judged all the same, as far as it reads others.
+#[test]
+fn a_module_that_is_not_here_hides_nothing() {
+    let module = "CREATE VIRTUAL TABLE v USING keeps;";
+    for (object, words) in [
+        ("CREATE VIEW w AS SELECT v.body, t.b FROM v JOIN t ON t.a = v.rowid;", "the view w"),
+        (
+            "CREATE VIEW u AS SELECT body FROM v; CREATE VIEW w AS SELECT u.*, b FROM u, t WHERE body <> '';",
+            "the view w",
+        ),
+        ("CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO v (body) VALUES (new.b); END;", "trigger r"),
+        ("CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO v VALUES (new.b); END;", "trigger r"),
+        (
+            "CREATE TRIGGER r AFTER DELETE ON t BEGIN DELETE FROM v WHERE body = old.b AND hidden_one = 3; END;",
+            "trigger r",
+        ),
+    ] {
+        let app = App::on("CREATE TABLE t (a, b, c); INSERT INTO t VALUES (1, 2, 3);");
+        with_module(&app, &format!("{module} INSERT INTO v VALUES ('x'); {object}"));
+        let words = [words, "no such column"];
+        app.refuses("check_failed", &words, |app| {
+            app.publish(&format!("CREATE TABLE t (a, c); {module} {object}"), "{}")
+        });
+        // What it does not name may go, and what it names may be called otherwise where it says so.
+        app.publish(&format!("CREATE TABLE t (a, b); {module} {object}"), "{}")
+            .unwrap_or_else(|e| panic!("{object}: {e}"));
+        let renamed =
+            object.replace("t.b", "t.d").replace(".*, b", ".*, d").replace("new.b", "new.d").replace("old.b", "old.d");
+        app.publish(&format!("CREATE TABLE t (a, d); {module} {renamed}"), r#"{"renames":["t.b=d"]}"#)
+            .unwrap_or_else(|e| panic!("{renamed}: {e}"));
+        assert_eq!(with_module(&app, "SELECT body FROM v"), "x");
+    }
+}

@@ -1,11 +1,11 @@
 //! Debug: what remy runs on, for people who wonder.
 use crate::{
     Debug, VERSION, drift,
-    error::{Error, Result},
+    error::Result,
     live::{Access, Live},
     marker,
     options::Options,
-    recover, store,
+    store,
 };
 
 pub(crate) fn debug(live: &Live) -> Result<Debug> {
@@ -23,20 +23,9 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
         ),
     };
     let marker = marker::read(&conn)?;
-    // Mended first: what live carries may be new to the history.
-    let of_history = || {
-        let seen = recover::look(live)?;
-        let store = seen.as_ref().map(|seen| &seen.store);
-        let release = recover::number(store, marker.as_ref())?;
-        let drift = match (store, release) {
-            (Some(store), Some(release)) => drift::since(&store.catalog, release, &conn, &Options::default())?,
-            _ => None,
-        };
-        Ok::<_, Error>((release, drift))
-    };
     let mut notes = vec![note.to_owned()];
     // A catalog that cannot be read is what somebody may wonder about.
-    let (release, drift) = of_history().unwrap_or_else(|e| {
+    let (release, drift) = drift::history(live, &conn, marker.as_ref(), &Options::default()).unwrap_or_else(|e| {
         notes.push(e.to_string());
         (marker.as_ref().map(|marker| marker.release), None)
     });

@@ -3,7 +3,10 @@
 use crate::{
     catalog::Catalog,
     error::Result,
+    live::Live,
+    marker::{self, Marker},
     options::Options,
+    recover,
     schema::{
         self, Schema,
         diff::{self, Change},
@@ -17,6 +20,32 @@ use std::collections::BTreeMap;
 pub(crate) fn record(conn: &Connection) -> Result<String> {
     let schema = introspect::read(conn, &[])?;
     serde_json::to_string(&schema).map_err(|e| crate::Error::internal(e.to_string()))
+}
+
+/// The number of the release that `marker` of live names, and what was changed since it went live. Mended first: what live carries may be
+/// new to the history.
+pub(crate) fn history(
+    live: &Live,
+    conn: &Connection,
+    marker: Option<&Marker>,
+    options: &Options,
+) -> Result<(Option<i64>, Option<String>)> {
+    let seen = recover::look(live)?;
+    let store = seen.as_ref().map(|seen| &seen.store);
+    let release = recover::number(store, marker)?;
+    let drift = match (store, release) {
+        (Some(store), Some(release)) => since(&store.catalog, release, conn, options)?,
+        _ => None,
+    };
+    Ok((release, drift))
+}
+
+/// What a diff of `live` says of it. Who may read live may not be let into its store, and is told so.
+pub(crate) fn warning(live: &Live, conn: &Connection, options: &Options) -> Result<Option<String>> {
+    let marker = marker::read(conn)?;
+    let told = history(live, conn, marker.as_ref(), options);
+    Ok(told
+        .map_or_else(|e| Some(format!("whether live was changed outside remy is not known: {e}")), |(_, drift)| drift))
 }
 
 /// What was changed since `release` went live, in a sentence. `None` where nothing was, and where it is not known how live was

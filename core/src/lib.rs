@@ -25,6 +25,7 @@
 //! switched, the store settles. The engine's contract is `docs/contract.md`.
 #![warn(missing_docs)]
 
+mod absent;
 mod access;
 mod age;
 mod artifacts;

@@ -124,6 +124,8 @@ pub struct Options {
     pub keep_bytes: Option<u64>,
     /// Go through everything but the switch.
     pub dry_run: bool,
+    /// `diff`: with what the caller should know, as rows of kind `warning`.
+    pub warnings: bool,
     /// A name for the release.
     pub label: Option<String>,
     /// The commit that the release was made from.
@@ -154,6 +156,7 @@ impl Default for Options {
             keep_releases: None,
             keep_bytes: None,
             dry_run: false,
+            warnings: false,
             label: None,
             commit: None,
             lock_timeout_ms: 5000,
@@ -179,6 +182,7 @@ const TAKES: &[(&str, &str)] = &[
     ("keep_releases", "a whole number"),
     ("keep_bytes", "a whole number of bytes"),
     ("dry_run", "true or false"),
+    ("warnings", "true or false"),
     ("label", "a text"),
     ("commit", "a text"),
     ("lock_timeout_ms", "a whole number of milliseconds"),

@@ -550,9 +550,7 @@ fn rehearse_once(
         log.warn("rehearse", warning.clone());
     }
     warnings.extend(job.begun.warnings.iter().cloned());
-    warnings.extend(
-        plan.statements.iter().filter_map(|s| s.loses.as_ref().map(|loses| format!("{} loses {loses}", s.object))),
-    );
+    warnings.extend(losses(&plan.statements));
     Ok(Tried::Done(Box::new(Rehearsed {
         plan,
         schema: declared.schema,
@@ -611,15 +609,20 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
     if !migrations.is_empty() {
         let allow = BTreeSet::from([Allow::TypeChange, Allow::Lossy, Allow::Drop]);
         let options = Options { dry_run: true, allow, ..options.clone() };
-        let outcome = publish(live, schema, &options, Progress::none(), Until::Rehearsed)?;
-        return Ok(with_effects(outcome.statements, &outcome.effects));
+        let mut outcome = publish(live, schema, &options, Progress::none(), Until::Rehearsed)?;
+        // What is lost each statement says itself.
+        outcome.warnings.retain(|warning| !losses(&outcome.statements).any(|loss| loss == *warning));
+        let warnings = if options.warnings { outcome.warnings } else { Vec::new() };
+        return Ok(rows(outcome.statements, &outcome.effects, warnings));
     }
     let _acting = live.owner.act()?;
     let conn = live.connect()?;
+    let drift = if options.warnings { drift::warning(live, &conn, options)? } else { None };
     rehearse::prepare(&conn, live.libraries(options)?)?;
     conn.execute_batch("BEGIN").context(|| format!("reading {}", live.shown()))?;
     let planned = (|| {
-        let (mut plan, ..) = plan_on(&conn, &declared, options, &[], None)?;
+        let (mut plan, _, mut warnings) = plan_on(&conn, &declared, options, &[], None)?;
+        warnings.extend(drift);
         plan.violations = Some(Default::default()); // nothing is going to be checked against them
         // What needs leave is what the caller wants to see; what the rows do not allow at all is an error here, too.
         let refusals = rehearse::survey(&conn, &mut plan, options)?;
@@ -631,16 +634,22 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
             Some(effects) => effects::diff(&effects::read(&conn)?, effects),
             None => Vec::new(),
         };
-        Ok(with_effects(plan.statements, &changes))
+        Ok(rows(plan.statements, &changes, if options.warnings { warnings } else { Vec::new() }))
     })();
     let _ = conn.execute_batch("ROLLBACK");
     planned
 }
 
-fn with_effects(mut statements: Vec<Statement>, changes: &[effects::Change]) -> Vec<Statement> {
-    let first = statements.last().map_or(0, |last| last.ord) + 1;
-    statements.extend((first..).zip(changes).map(|(ord, change)| Statement::effect(ord, change)));
+/// The rows of a diff.
+fn rows(mut statements: Vec<Statement>, changes: &[effects::Change], warnings: Vec<String>) -> Vec<Statement> {
+    statements.extend(changes.iter().map(Statement::effect).chain(warnings.into_iter().map(Statement::warning)));
+    (1..).zip(&mut statements).for_each(|(ord, statement)| statement.ord = ord);
     statements
+}
+
+/// What statements take away, as warnings.
+fn losses(statements: &[Statement]) -> impl Iterator<Item = String> {
+    statements.iter().filter_map(|s| s.loses.as_ref().map(|loses| format!("{} loses {loses}", s.object)))
 }
 
 /// Takes the diff and plans it; `migrations` ran just before, and `before` them there were these statements. Gives what is declared for this very database, and what the
@@ -676,6 +685,7 @@ fn plan_on(
     let mut plan = schema::plan::plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
     let mut warnings = declared.warnings.clone();
     warnings.extend(left_alone(&current, &left));
+    warnings.extend(without_parent(&current, &declared.schema));
     let statements = before.map_or_else(|| Cow::Owned(Statements::of(&current)), Cow::Borrowed);
     let named = statements.still_name(&Statements::of(&declared.schema), &plan.renamed);
     warnings.extend(named.map_err(|e| e.state("Nothing was changed"))?);
@@ -737,6 +747,30 @@ fn refuse_unsure_drop(current: &Schema, changes: &[Change]) -> Result<()> {
         "Name the library that {} needs in `extensions`; or say that the drop is meant, with \"allow\":[\"drop\"]",
         unknown.module
     )))
+}
+
+/// Foreign keys to tables that there are not going to be: SQLite makes them, and fails over every row.
+fn without_parent(current: &Schema, declared: &Schema) -> Vec<String> {
+    let declares = |name: &str| {
+        let is = |other: &String| other.eq_ignore_ascii_case(name);
+        declared.table(name).is_some()
+            || declared.views.iter().any(|view| is(&view.name))
+            || declared.virtual_tables.iter().any(|table| is(&table.name))
+    };
+    // What is left alone is no part of either schema, and stays.
+    let stays = |name: &str| current.names.contains(&name.to_ascii_lowercase()) && current.columns_of(name).is_none();
+    let keys = declared.tables.iter().flat_map(|table| table.foreign_keys.iter().map(move |key| (table, key)));
+    let missing: BTreeSet<(&str, &str)> = keys
+        .filter(|(_, key)| !declares(&key.parent) && !stays(&key.parent))
+        .map(|(table, key)| (table.name.as_str(), key.parent.as_str()))
+        .collect();
+    let said = missing.iter().map(|(table, parent)| {
+        format!(
+            "a foreign key of {table} refers to {parent}, and there is going to be no such table: SQLite takes no row for {table} where \
+             foreign_keys is on"
+        )
+    });
+    said.collect()
 }
 
 /// What the caller should know of tables that nobody declares and that stay, as they may belong to a virtual table. Where the

@@ -1,7 +1,8 @@
 //! Strings in double quotes: what SQLite takes for a name where there is one of that name, and for a text where there is none.
 //!
 //! A column that goes turns the name into a text without a word: `CHECK ("b" <> '')` holds always, a view gives `b`, an index on
-//! `"b"` takes one row. So what an object has for strings is asked of SQLite before a change and after: no name becomes one.
+//! `"b"` takes one row. A column that comes turns the text into a name: `WHERE s = "open"` compares with the column `open`. So what an
+//! object has for strings, and where, is asked of SQLite before a change and after: none becomes the other.
 use crate::{
     error::{Context, Error, Result},
     quote::literal,
@@ -14,22 +15,47 @@ use crate::{
 use rusqlite::{Connection, config::DbConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What a statement has in double quotes that are strings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Strings {
+    /// Where they stand, among its tokens, and what they say. One word may be a name in one part of a statement and a text in another.
+    places: BTreeMap<usize, String>,
+}
+
+impl Strings {
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
 /// What in a statement is in double quotes and is a string, and what else keeps it from being compiled. `compile` is given its text,
 /// on a connection that takes no such strings, and answers with SQLite's words.
 pub(crate) fn strings(
     text: &str,
     mut compile: impl FnMut(&str) -> std::result::Result<(), String>,
-) -> (BTreeSet<String>, Option<String>) {
-    let mut found = BTreeSet::new();
-    let mut text = text.to_owned();
+) -> (Strings, Option<String>) {
+    let mut places = BTreeMap::new();
     loop {
-        let Err(why) = compile(&text) else { return (found, None) };
-        let Some((name, without)) = missing(&why).and_then(|name| Some((name, as_text(&text, name)?))) else {
-            return (found, Some(why));
-        };
-        found.insert(name.to_owned());
-        text = without;
+        let without = as_texts(text, &places, None);
+        let Err(why) = compile(&without) else { break };
+        let found = missing(&why).map(|name| places_of(text, name)).unwrap_or_default();
+        let before = places.len();
+        places.extend(found);
+        if places.len() == before {
+            return (Strings { places }, Some(why));
+        }
     }
+    // Where a word stands more than once, each is asked by itself.
+    let again = |name: &String| places.values().filter(|other| *other == name).count() > 1;
+    let doubtful: Vec<usize> = places.iter().filter(|(_, name)| again(name)).map(|(at, _)| *at).collect();
+    let names: Vec<usize> =
+        doubtful.iter().copied().filter(|at| compile(&as_texts(text, &places, Some(*at))).is_ok()).collect();
+    if !doubtful.is_empty() {
+        // What was compiled last stays on the caller's connection.
+        let _ = compile(&as_texts(text, &places, None));
+    }
+    names.iter().for_each(|at| drop(places.remove(at)));
+    (Strings { places }, None)
 }
 
 /// The column that a message says to be missing. Newer ones go on to ask whether a string was meant.
@@ -39,33 +65,73 @@ fn missing(why: &str) -> Option<&str> {
     Some(name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name))
 }
 
-/// `sql` with `"name"` in single quotes; `None` where there is none.
-fn as_text(sql: &str, name: &str) -> Option<String> {
-    let is_it = |token: &&lex::Token<'_>| {
-        token.kind == Kind::Quoted && token.text.starts_with('"') && token.name().is_some_and(|n| n == name)
-    };
-    let tokens = lex::tokens(sql);
-    let places: Vec<_> = tokens.iter().filter(is_it).map(|token| token.start..token.end()).collect();
-    let mut text = sql.to_owned();
-    for place in places.iter().rev() {
-        text.replace_range(place.clone(), &literal(name));
-    }
-    (!places.is_empty()).then_some(text)
+/// Where `"name"` stands in `sql`, among its tokens.
+fn places_of(sql: &str, name: &str) -> Vec<(usize, String)> {
+    let is_it = |token: &lex::Token<'_>| in_double_quotes(token) && token.name().is_some_and(|n| n == name);
+    let places =
+        lex::tokens(sql).iter().enumerate().filter(|(_, token)| is_it(token)).map(|(at, _)| at).collect::<Vec<_>>();
+    places.into_iter().map(|at| (at, name.to_owned())).collect()
 }
 
-/// Refuses what takes a text for what was a name before.
-pub(crate) fn refuse(what: &str, before: &BTreeSet<String>, now: &BTreeSet<String>) -> Result<()> {
-    let Some(name) = now.difference(before).next() else { return Ok(()) };
+fn in_double_quotes(token: &lex::Token<'_>) -> bool {
+    token.kind == Kind::Quoted && token.text.starts_with('"')
+}
+
+/// `sql` with what stands at `places`, `but` for one of them, in single quotes.
+fn as_texts(sql: &str, places: &BTreeMap<usize, String>, but: Option<usize>) -> String {
+    let tokens = lex::tokens(sql);
+    let mut text = sql.to_owned();
+    for (at, name) in places.iter().rev().filter(|(at, _)| Some(**at) != but) {
+        text.replace_range(tokens[*at].start..tokens[*at].end(), &literal(name));
+    }
+    text
+}
+
+/// A statement, and what it has for strings.
+pub(crate) type Read<'a> = (&'a str, &'a Strings);
+
+/// Refuses what takes a text for what was a name before, or a name for what was a text.
+pub(crate) fn refuse(what: &str, (old, before): Read<'_>, (new, now): Read<'_>) -> Result<()> {
+    if before.is_empty() && now.is_empty() {
+        return Ok(());
+    }
+    let was: BTreeSet<&String> = before.places.values().collect();
+    let stays: BTreeMap<usize, usize> = lex::in_both(old, new).into_iter().map(|(old, new)| (new, old)).collect();
+    let was_name = |(at, name): &(&usize, &String)| match stays.get(at) {
+        Some(old) => !before.places.contains_key(old),
+        None => !was.contains(name),
+    };
+    if let Some((_, name)) = now.places.iter().find(was_name) {
+        return Err(Error::check_failed(format!(
+            "{what} would take \"{name}\" for the text '{name}': there is no such column any more"
+        ))
+        .object(what)
+        .hint(format!(
+            "Declare it for the columns that there are to be; if the text is meant, write {}",
+            literal(name)
+        )));
+    }
+    let tokens = lex::tokens(new);
+    let text_was_here = |(at, old): (&usize, &usize)| {
+        // Behind a point there is no text.
+        let told = at.checked_sub(1).is_some_and(|point| tokens[point].is("."));
+        let name = before.places.get(old).filter(|_| !told && !now.places.contains_key(at))?;
+        in_double_quotes(&tokens[*at]).then_some(name)
+    };
+    let Some(name) = stays.iter().find_map(text_was_here) else { return Ok(()) };
     Err(Error::check_failed(format!(
-        "{what} would take \"{name}\" for the text '{name}': there is no such column any more"
+        "{what} would take \"{name}\" for a column of that name, and has taken it for the text '{name}' until now"
     ))
     .object(what)
-    .hint(format!("Declare it for the columns that there are to be; if the text is meant, write {}", literal(name))))
+    .hint(format!(
+        "Write {} there for the text; if the column is meant, write it with the name of its table before it",
+        literal(name)
+    )))
 }
 
 /// A warning for what is new and takes a name in double quotes for a text: a slip of the pen, often.
-pub(crate) fn warning(what: &str, strings: &BTreeSet<String>) -> Option<String> {
-    let name = strings.first()?;
+pub(crate) fn warning(what: &str, strings: &Strings) -> Option<String> {
+    let name = strings.places.values().min()?;
     Some(format!("{what} takes \"{name}\" for the text '{name}': there is no such column"))
 }
 
@@ -114,16 +180,13 @@ impl Statements {
         for ((is_table, name), statement) in &declared.0 {
             let before = before(*is_table, name);
             // The same text for the same table means the same.
-            if before == Some(statement) || !statement.doubtful {
-                continue;
-            }
-            let strings = statement.strings()?;
-            if strings.is_empty() {
+            if before == Some(statement) {
                 continue;
             }
             let what = format!("the {} {}", if *is_table { "table" } else { "index" }, statement.name);
+            let strings = statement.strings()?;
             match before {
-                Some(before) => refuse(&what, &before.strings()?, &strings)?,
+                Some(before) => refuse(&what, (&before.sql, &before.strings()?), (&statement.sql, &strings))?,
                 None => warnings.extend(warning(&what, &strings)),
             }
         }
@@ -137,21 +200,25 @@ fn doubts(sql: &str, table: &Table, index: Option<&str>) -> bool {
         table.column(name).is_some()
             || [Some(table.name.as_str()), index].iter().flatten().any(|n| n.eq_ignore_ascii_case(name))
     };
-    let is_doubtful = |token: &lex::Token<'_>| {
-        token.kind == Kind::Quoted && token.text.starts_with('"') && token.name().is_some_and(|name| !known(&name))
-    };
+    let is_doubtful =
+        |token: &lex::Token<'_>| in_double_quotes(token) && token.name().is_some_and(|name| !known(&name));
     lex::tokens(sql).iter().any(is_doubtful)
 }
 
 impl Statement {
     /// What it has for strings, asked of an empty database: SQLite resolves the names of a table's constraints and of an index when
     /// they are made, and only then asks whether strings in double quotes are to be had.
-    fn strings(&self) -> Result<BTreeSet<String>> {
+    fn strings(&self) -> Result<Strings> {
+        if !self.doubtful {
+            return Ok(Strings::default());
+        }
         let doing = || format!("reading the names of {}", self.name);
         let conn = Connection::open_in_memory().context(doing)?;
         let stand_ins = StandIns::to_stay(&conn);
         let run = |sql: &str| loop {
-            let Err(e) = conn.execute_batch(sql) else { return Ok(()) };
+            // Undone, to be made again.
+            let made = conn.unchecked_transaction().and_then(|made| made.execute_batch(sql));
+            let Err(e) = made else { return Ok(()) };
             let why = crate::error::sqlite_message(&e);
             if !stand_ins.take_place(&why) {
                 return Err(why);
@@ -161,7 +228,9 @@ impl Statement {
         conn.set_db_config(setting, true).context(doing)?;
         if let Some(table) = &self.table {
             // What cannot be made here says nothing; the clone will.
-            let _ = run(table);
+            while let Err(e) = conn.execute_batch(table)
+                && stand_ins.take_place(&crate::error::sqlite_message(&e))
+            {}
         }
         conn.set_db_config(setting, false).context(doing)?;
         Ok(strings(&self.sql, run).0)

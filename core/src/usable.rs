@@ -1,18 +1,19 @@
 //! Whether what depends on tables can be used: SQLite takes a view of a column that is gone, a trigger on it, a full-text table over
 //! it, and says so only when somebody reads or writes. By then it would be live.
 use crate::{
+    absent::Absent,
     error::{Context, Error, Result},
     quote::ident,
-    quoted,
+    quoted::{self, Strings},
     schema::{Schema, full_text, lex},
     strangers::{self, StandIns, Stranger},
 };
 use rusqlite::{Connection, config::DbConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What depends on tables, by kind and name in lower case, and how it compiles.
+/// What depends on tables, by kind and name in lower case, and how it compiles; and what stood in for virtual tables that are not here.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Judged(BTreeMap<(Kind, String), Verdict>);
+pub(crate) struct Judged(BTreeMap<(Kind, String), Verdict>, Absent);
 
 #[derive(Debug, Clone)]
 struct Verdict {
@@ -20,8 +21,9 @@ struct Verdict {
     what: String,
     /// Why it cannot be used.
     why: Option<String>,
+    sql: String,
     /// What in double quotes it takes for a text.
-    strings: BTreeSet<String>,
+    strings: Strings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +77,7 @@ fn uses(conn: &Connection) -> Result<Vec<Use>> {
             }
             "trigger" => {
                 let (what, statement) = firing(conn, &table, &sql)?;
-                (Kind::Trigger, what, statement, table)
+                (Kind::Trigger, format!("{what} (trigger {name})"), statement, table)
             }
             _ => continue,
         };
@@ -85,23 +87,34 @@ fn uses(conn: &Connection) -> Result<Vec<Use>> {
 }
 
 /// Compiles what uses each view, trigger and virtual table. Nothing is run. An application's functions and collations have
-/// stand-ins: what they would hide shows.
+/// stand-ins, and so have virtual tables whose module is not here: what they would hide shows.
 pub(crate) fn judge(conn: &Connection) -> Result<Judged> {
+    judge_after(conn, None)
+}
+
+/// As [`judge`], `before` a change of which something was judged as well.
+fn judge_after(conn: &Connection, before: Option<&Judged>) -> Result<Judged> {
+    let absent = before.map_or_else(|| Absent::of(conn), |before| before.1.still_in(conn))?;
     let uses = uses(conn)?;
     let virtual_tables = elsewhere(conn)?;
     strangers::standing_in(conn, |stand_ins| {
         with(conn, DbConfig::SQLITE_DBCONFIG_DQS_DML, false, || {
-            let mut bench = Bench { conn, stand_ins, views: Vec::new(), compiled: BTreeMap::new() };
+            absent.stand_in(conn)?;
+            let mut bench = Bench { conn, stand_ins, absent, views: Vec::new(), compiled: BTreeMap::new() };
             let mut judged = Judged::default();
             for used in uses {
-                let (strings, why) = bench.judge(&used)?;
-                let verdict = Verdict { what: used.what, why, strings };
+                let was =
+                    before.is_some_and(|before| before.0.contains_key(&(used.kind, used.name.to_ascii_lowercase())));
+                let (strings, why) = bench.judge(&used, was)?;
+                let verdict = Verdict { what: used.what, why, sql: used.sql, strings };
                 judged.0.insert((used.kind, used.name.to_ascii_lowercase()), verdict);
             }
             bench.clear()?;
+            judged.1 = bench.absent;
             for (name, sql) in virtual_tables {
                 let why = stand_ins.compile(&sql).err();
-                let verdict = Verdict { what: format!("the virtual table {name}"), why, strings: BTreeSet::new() };
+                let what = format!("the virtual table {name}");
+                let verdict = Verdict { what, why, sql: String::new(), strings: Strings::default() };
                 judged.0.insert((Kind::Virtual, name.to_ascii_lowercase()), verdict);
             }
             Ok(judged)
@@ -138,6 +151,7 @@ const TEMP_TRIGGERS_APART: i32 = 3_035_000;
 struct Bench<'c, 's> {
     conn: &'c Connection,
     stand_ins: &'s StandIns<'c>,
+    absent: Absent,
     /// The views that a temporary one stands for, in the order in which they were made.
     views: Vec<String>,
     /// What was compiled, and whether it could be: triggers share statements.
@@ -145,21 +159,23 @@ struct Bench<'c, 's> {
 }
 
 impl Bench<'_, '_> {
-    /// What of it is a string in double quotes, and why it cannot be used.
-    fn judge(&mut self, used: &Use) -> Result<(BTreeSet<String>, Option<String>)> {
+    /// What of it is a string in double quotes, and why it cannot be used. It may have been judged `before`.
+    fn judge(&mut self, used: &Use, before: bool) -> Result<(Strings, Option<String>)> {
         if let Some(column) = self.never_updated(used)? {
-            return Ok((BTreeSet::new(), Some(format!("it fires on no such column: {column}"))));
+            return Ok((Strings::default(), Some(format!("it fires on no such column: {column}"))));
         }
         let (sql, stand_ins) = (used.on_main(), self.stand_ins);
         if *self.compiled.entry(sql).or_insert_with_key(|sql| stand_ins.compile(sql).is_ok()) {
-            return Ok((BTreeSet::new(), None));
+            return Ok((Strings::default(), None));
         }
         // Something is wrong, but maybe with another trigger or with a view that this one reads: a temporary copy is judged
         // alone, or over the temporary copies of such views, which come before those of main.
         match used.kind {
             Kind::Trigger if rusqlite::version_number() < TEMP_TRIGGERS_APART => self.as_it_is(used),
-            Kind::Trigger => with(self.conn, DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false, || self.copy(used)),
-            _ => self.copy(used),
+            Kind::Trigger => {
+                with(self.conn, DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false, || self.copy(used, before))
+            }
+            _ => self.copy(used, before),
         }
     }
 
@@ -179,7 +195,7 @@ impl Bench<'_, '_> {
         Ok(of.into_iter().find(|name| !known(name)))
     }
 
-    fn copy(&mut self, used: &Use) -> Result<(BTreeSet<String>, Option<String>)> {
+    fn copy(&mut self, used: &Use, before: bool) -> Result<(Strings, Option<String>)> {
         let word = if used.kind == Kind::Trigger { "TRIGGER" } else { "VIEW" };
         // As SQLite keeps it: CREATE, TRIGGER or VIEW, the name, and the rest.
         let rest = |sql: &str| lex::tokens(sql).get(3).map(|token| sql[token.start..].to_owned());
@@ -188,7 +204,13 @@ impl Bench<'_, '_> {
         let (strings, why) = quoted::strings(&used.sql, |text| {
             let create = format!("CREATE TEMP {word} {} {}", ident(&used.name), rest(text).unwrap_or_default());
             made = self.conn.execute_batch(&format!("{drop}; {create}")).is_ok();
-            if made { self.stand_ins.compile(&used.on_any()) } else { Err(String::new()) }
+            loop {
+                let compiled = if made { self.stand_ins.compile(&used.on_any()) } else { Err(String::new()) };
+                match compiled {
+                    Err(why) if self.absent.learn(self.conn, &why, before) => {}
+                    compiled => return compiled,
+                }
+            }
         });
         if made && used.kind == Kind::View {
             self.views.push(used.name.clone());
@@ -199,11 +221,11 @@ impl Bench<'_, '_> {
     }
 
     /// Judges something with what there is beside it, and strings as they are.
-    fn as_it_is(&self, used: &Use) -> Result<(BTreeSet<String>, Option<String>)> {
+    fn as_it_is(&self, used: &Use) -> Result<(Strings, Option<String>)> {
         let why = with(self.conn, DbConfig::SQLITE_DBCONFIG_DQS_DML, true, || {
             Ok(self.stand_ins.compile(&used.on_main()).err())
         })?;
-        Ok((BTreeSet::new(), why))
+        Ok((Strings::default(), why))
     }
 
     fn clear(&mut self) -> Result<()> {
@@ -211,7 +233,7 @@ impl Bench<'_, '_> {
             let drop = format!("DROP VIEW IF EXISTS temp.{}", ident(&view));
             self.conn.execute_batch(&drop).context(|| format!("judging the view {view}"))?;
         }
-        Ok(())
+        self.absent.leave(self.conn)
     }
 }
 
@@ -274,16 +296,17 @@ pub(crate) fn still_usable(
     renamed: &BTreeMap<String, String>,
 ) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    for ((kind, name), now) in judge(conn)?.0 {
+    for ((kind, name), now) in judge_after(conn, Some(before))?.0 {
         let old = renamed.iter().find(|(_, to)| kind == Kind::Virtual && to.eq_ignore_ascii_case(&name));
         let before = before.0.get(&(kind, old.map_or(name, |(from, _)| from.clone())));
         match (&now.why, before) {
             (Some(_), Some(before)) if before.why.is_some() => {}
             (Some(why), _) => return Err(unusable(&now.what, why)),
-            (None, Some(before)) => {
-                quoted::refuse(&now.what, &before.strings, &now.strings).map_err(|e| e.state(ON_THE_CLONE))?;
+            (None, Some(before)) if before.why.is_none() => {
+                quoted::refuse(&now.what, (&before.sql, &before.strings), (&now.sql, &now.strings))
+                    .map_err(|e| e.state(ON_THE_CLONE))?;
             }
-            (None, None) => warnings.extend(quoted::warning(&now.what, &now.strings)),
+            (None, _) => warnings.extend(quoted::warning(&now.what, &now.strings)),
         }
     }
     Ok(warnings)

@@ -22,6 +22,8 @@ export { init } from './app/init.js';
 
 /** What an app declares itself, so that nobody can give it as an option. */
 const DECLARED = /** @type {const} */ (['artifacts', 'effects', 'migrations']);
+/** How a change is refused for what the database holds, or for leave that it needs. */
+const OF_THE_DATABASE = ['ambiguous_rename', 'lossy_change', 'check_failed', 'ddl_failed', 'unsupported_change', 'invalid_argument'];
 /** Free space that a clone leaves, unless told otherwise. */
 const MARGIN = 256 * 2 ** 20;
 
@@ -88,7 +90,7 @@ export class App extends EventEmitter {
     return said(async () => {
       const { schema, ...options } = this.#settled(read('diff', given));
       const from = this.#source(schema);
-      if (from.kind === 'package') throw refusal('invalid_argument', `${from.path} is a package`, 'remy publish --dry-run shows what it would change');
+      if (from.kind === 'package') throw refusal('invalid_argument', `${from.path} is a package`, 'The verb publish with the option dry_run shows what it would change');
       if (from.kind === 'app') this.#declared(options);
       const declared = from.kind === 'app' ? { ...options, effects: await declaredEffects(from.path) } : options;
       const path = from.kind === 'app' ? join(from.path, MANIFEST) : from.path;
@@ -100,7 +102,7 @@ export class App extends EventEmitter {
   async build(given) {
     return this.#attempt(async () => {
       const { out, commit, signal, onProgress } = read('build', given, ['out', 'commit', 'signal', 'onProgress']);
-      if (this.root === null) throw this.#noManifest('remy init makes an app; a schema alone needs no build');
+      if (this.root === null) throw this.#noManifest('The verb init makes an app; a schema alone needs no build');
       const without = out === undefined ? [] : await besidePackage(out);
       return this.#built(this.root, { commit, without, signal, onLine: this.#follow(onProgress) }, async (built) => {
         const bytes = out === undefined ? null : await pack(built.dir, out);
@@ -246,7 +248,7 @@ export class App extends EventEmitter {
     const folder = await this.#folder(release, options);
     const found = await said(() => files.listAll(folder, path));
     if (path === undefined || found.length) return found.map(({ path, bytes }) => ({ path, bytes }));
-    throw refusal('not_found', `release ${release} has no file ${path}`, `remy files ${release} lists them`, { object: path });
+    throw refusal('not_found', `release ${release} has no file ${path}`, `The verb files of release ${release} lists them`, { object: path });
   }
 
   /**
@@ -260,7 +262,7 @@ export class App extends EventEmitter {
     // Only what is listed is read, so that no path leads out of the release.
     const [found] = await said(() => files.listAll(folder, path));
     if (found?.path === path) return said(() => files.read(found.at, path));
-    throw refusal('not_found', `release ${release} has no file ${path}`, `remy files ${release} lists them`, { object: path });
+    throw refusal('not_found', `release ${release} has no file ${path}`, `The verb files of release ${release} lists them`, { object: path });
   }
 
   /**
@@ -304,7 +306,7 @@ export class App extends EventEmitter {
       if (from.kind === 'schema') return run(from.path);
       this.#declared(options);
       if (from.kind === 'package' && options.commit !== undefined) {
-        throw refusal('invalid_argument', `${from.path} is a package, which says its commit itself`, 'Leave the commit out, or build the package from it: remy build --commit', { object: from.path });
+        throw refusal('invalid_argument', `${from.path} is a package, which says its commit itself`, 'Leave the commit out, or build the package from it: the verb build has the option commit, too', { object: from.path });
       }
       prepare(this.#remy);
       /** @type {(built: Built) => Promise<Outcome>} */
@@ -319,24 +321,29 @@ export class App extends EventEmitter {
   }
 
   /**
-   * Refuses before a build what nobody has given leave for, as live's rows have it: an install and a build take longer, and would
-   * end in a release that failed. What else is wrong the build says better, with its place.
+   * Refuses before a build what concerns the database alone, as it would be refused behind one: what nobody has given leave for, and
+   * what its rows do not allow. An install and a build take longer, and would end in a release that failed. What else is wrong the build
+   * says better, with its place.
    * @param {string} root
    * @param {PublishOptions} options
    */
-  async #foreseen(root, { commit, allow = [], renames, ignore, extensions, signal }) {
+  async #foreseen(root, { commit, allow, renames, ignore, extensions, signal }) {
     // What another commit declares is not here to be read.
     if (commit !== undefined || !isThere(this.path)) return;
     const path = join(root, MANIFEST);
     const asked = { allow, renames, ignore, extensions, signal };
-    const rows = await this.#remy.diff(path, asked).catch(() => []);
+    // Most publishes change no table, and a diff is quick; it refuses what the rows do not allow by itself.
+    const refuse = (/** @type {any} */ error) => {
+      if (OF_THE_DATABASE.includes(error.code)) throw error;
+      return [];
+    };
+    const rows = await this.#remy.diff(path, asked).catch(refuse);
     signal?.throwIfAborted();
-    if (rows.every(({ needs }) => needs === null || allow.includes(needs) || (needs === 'type_change' && allow.includes('lossy')))) return;
+    if (!rows.length) return;
     // Code and effects are not looked at by what is asked here; without them the tables of an app may be refused as such.
     const all = { artifacts: root, effects: {} };
-    await this.#remy.publish(path, { ...asked, ...all, dry_run: true }).catch((error) => {
-      if (error.code === 'ambiguous_rename' || error.code === 'lossy_change') throw error;
-    });
+    await this.#remy.publish(path, { ...asked, ...all, dry_run: true }).catch(refuse);
+    signal?.throwIfAborted();
   }
 
   /**
@@ -454,11 +461,11 @@ export class App extends EventEmitter {
     if (schema !== undefined) {
       if (isPackage(schema)) return { kind: 'package', path: schema };
       if (/(^|\/)mindstudio\.json$/.test(schema)) {
-        throw refusal('invalid_argument', `${schema} is the manifest of an app, not a schema`, `Publish the app from its folder, or with --app ${dirname(schema)}`, { object: schema });
+        throw refusal('invalid_argument', `${schema} is the manifest of an app, not a schema`, `Publish the app from its folder, or open the folder ${dirname(schema)}`, { object: schema });
       }
       // A schema is the whole truth: published by mistake to an app's database, it would drop what the app has.
       if (root !== null && from !== 'db') {
-        throw refusal('invalid_argument', `${join(root, MANIFEST)} declares what is published here`, `Leave ${schema} out, or name its database with --db`, { object: schema });
+        throw refusal('invalid_argument', `${join(root, MANIFEST)} declares what is published here`, `Leave ${schema} out, or name its database with the option db`, { object: schema });
       }
       return { kind: 'schema', path: schema };
     }
@@ -466,7 +473,7 @@ export class App extends EventEmitter {
     const named = this.#place.schema;
     if (named !== null && !existsSync(named)) throw refusal('not_found', `there is no file ${named}, the schema of remy.json`, 'Correct the path there', { object: named });
     if (named !== null) return { kind: 'schema', path: named };
-    throw this.#noManifest('Name a schema: remy publish schema.sql --db app.db. remy init makes one');
+    throw this.#noManifest('Name a schema, and its database with the option db. The verb init makes an app');
   }
 
   /**
@@ -509,7 +516,7 @@ export class App extends EventEmitter {
       throw refusal('not_found', `${path} is gone, and ${store} keeps its releases`, hint, { object: path });
     }
     if (may) return;
-    const hint = from === 'default' ? 'The first remy publish makes it; --db names another' : 'Check the path; remy publish --create makes a new one';
+    const hint = from === 'default' ? 'The first publish makes it; the option db names another' : 'Check the path; the verb publish with the option create makes a new one';
     throw refusal('not_found', `there is no database at ${path}`, hint, { object: path });
   }
 
@@ -601,7 +608,7 @@ function warningsOf({ release: live, drift }, releases, bytes, store) {
   const warnings = [];
   if (drift !== null) warnings.push(drift);
   const [newest] = releases;
-  if (newest?.status === 'failed') warnings.push(`release ${newest.release}, the last attempt, failed: remy log ${newest.release} says why`);
+  if (newest?.status === 'failed') warnings.push(`release ${newest.release}, the last attempt, failed: the log of release ${newest.release} says why`);
   if (newest?.status === 'building') warnings.push(`release ${newest.release} is at work, or was cut off: the next verb clears it up`);
   if (live === null) warnings.push('live has no release: the next publish takes it up as it stands');
   if (live !== null && !releases.length) warnings.push('live was published elsewhere and has no store here: the next publish takes it up as it stands');

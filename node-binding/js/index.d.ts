@@ -78,6 +78,8 @@ export interface Options extends Cancellable {
   keep_releases?: number;
   keep_bytes?: number;
   dry_run?: boolean;
+  /** Of a diff: with what a publish would warn of, as rows of kind `warning`. */
+  warnings?: boolean;
   label?: string;
   commit?: string;
   lock_timeout_ms?: number;
@@ -126,15 +128,19 @@ export interface Statement {
     | 'create_table' | 'drop_table' | 'rename_table' | 'add_column' | 'drop_column' | 'rename_column' | 'rebuild_table'
     | 'add_constraint' | 'drop_constraint' | 'set_not_null' | 'drop_not_null'
     | 'create_index' | 'drop_index' | 'create_view' | 'drop_view' | 'create_trigger' | 'drop_trigger' | 'migration'
+    /** What a publish would warn of, in a diff that asks for `warnings`. */
+    | 'warning'
     /** Of a changed effect, in a diff. */
     | `${'create' | 'update' | 'remove'}_${'role' | 'cron_job' | 'webhook' | 'email_route' | 'bot_command'}`;
   /** `orders`, `orders.note`, the id of an effect. */
   object: string;
-  /** Empty for an effect. */
+  /** Empty for an effect and a warning. */
   sql: string;
-  strategy: 'direct' | 'rebuild' | 'effect';
+  strategy: 'direct' | 'rebuild' | 'effect' | 'warning';
   needs: 'type_change' | 'lossy' | 'drop' | null;
   loses: string | null;
+  /** Of a warning, what it says. */
+  message?: string;
 }
 
 export interface Line {

@@ -1,6 +1,5 @@
 // @ts-check
 // remy for Node.js. Every verb runs in a worker process (worker.js), so that this module can be loaded beside any SQLite library.
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { json, number, options as read, text } from './arguments.js';
 import { RemyError } from './error.js';
@@ -10,8 +9,7 @@ export { RemyError };
 
 export { App, init, openApp } from './app.js';
 
-/** The version of remy. */
-export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+export { version } from './version.js';
 
 /** @typedef {import('./index.js').Options & import('./index.js').Followed} Options */
 /** @typedef {import('./index.js').Cancellable} Cancellable */

@@ -300,6 +300,36 @@ test('what nobody has given leave for is refused before a build, and leaves no f
   assert.equal((await remy(['publish', '--allow', 'drop'])).status, 0);
 });
 
+test('what the rows do not allow is refused before a build, and leaves no failed release', async (t) => {
+  const { path, write, sql, ...shop } = workshop(t);
+  const remy = (/** @type {string[]} */ args) => shop.remy(args, { cwd: path('shop') });
+  await shop.remy(['init', 'shop']);
+  const manifest = JSON.parse(readFileSync(path('shop/mindstudio.json'), 'utf8'));
+  manifest.tables = [...manifest.tables, { name: 'remarks', path: 'dist/methods/src/tables/remarks.ts', export: 'T' }];
+  write('shop/mindstudio.json', JSON.stringify(manifest));
+  const table = (/** @type {string} */ row, unique = '') =>
+    write('shop/dist/methods/src/tables/notes.ts', `import { db } from '@mindstudio-ai/agent';\nexport const T = db.defineTable<{ ${row} }>('remarks'${unique});\n`);
+  table('note: string; kind: string');
+  const first = await remy(['publish']);
+  assert.equal(first.status, 0, first.stderr);
+  await sql("INSERT INTO remarks (id, note, kind) VALUES ('a', 'b', 'same'), ('c', 'd', 'same')", 'shop/.remy/live.db');
+  const refused = async (/** @type {RegExp} */ why) => {
+    const { status, stderr } = await remy(['publish']);
+    assert.match(stderr, why);
+    assert.equal(status, 1);
+    assert.doesNotMatch(stderr, /Staged|Installed|Compiled/);
+    assert.equal(JSON.parse((await remy(['releases', '--json'])).stdout).length, 1);
+  };
+  table('/** @cast */ note: number; kind: string');
+  await refused(/check_failed: remarks\.note would become number/);
+  table('note: string; kind: string', ", { unique: [['kind']] }");
+  await refused(/(check|ddl)_failed: .*kind/);
+  // A migration is of the database, too.
+  table('note: string; kind: string');
+  write('shop/dist/methods/migrations/0001_wrong.sql', 'UPDATE nowhere SET a = 1;');
+  await refused(/ddl_failed: the migration 0001_wrong\.sql/);
+});
+
 test('files and checkout: what a release was made from', async (t) => {
   const { remy, path, write, shell } = workshop(t);
   const n = 2;

@@ -47,6 +47,38 @@ test('the command has the name in hints that it was called by', async (t) => {
   assert.match((await remy(['log', '99', '--db', 'app.db'])).stderr, /^(?!.*[Tt]he verb )/s);
 });
 
+test('an error of --json has the command in it as it was called; one of the API has none', async (t) => {
+  const { run, path, write, sql } = workshop(t);
+  write('schema.sql', SCHEMA);
+  await sql('CREATE TABLE users (id INTEGER PRIMARY KEY)');
+  symlinkSync(main, path('.bin/remy-db'));
+  assert.equal((await run('remy-db', ['publish', 'schema.sql', '--db', 'app.db'])).status, 0);
+  const hint = async (/** @type {string[]} */ ...args) => JSON.parse((await run('remy-db', [...args, '--json'])).stdout.trim().split('\n').at(-1) ?? '').error;
+  for (const [args, words] of /** @type {[string[], string][]} */ ([
+    [['diff', 'schema.sql', '--db', 'none.db'], 'Check the path; remy-db publish --create makes a new one'],
+    [['files', '9', '--db', 'app.db'], 'remy-db releases lists them'],
+    [['log', '9', '--db', 'app.db'], 'remy-db releases lists them'],
+    [['publish', 'none.tar', '--db', 'app.db'], 'remy-db build --out makes one'],
+  ])) {
+    const { message, hint: said } = await hint(...args);
+    assert.equal(said, words);
+    assert(message.endsWith(words), message);
+  }
+  const live = await openApp(path(), { db: path('app.db') });
+  const none = await openApp(path(), { db: path('none.db') });
+  const done = await live.publish({ schema: path('schema.sql'), artifacts: path('schema.sql') });
+  for (const call of [
+    () => none.diff({ schema: path('schema.sql') }), () => none.releases(), () => live.files(9), () => live.readFile(done.release, 'none'), () => live.files(done.release, 'none'),
+    () => live.publish({ schema: path('none.tar') }), () => live.diff({ schema: path('none.tar') }), () => live.publish(), () => live.build(), () => live.publish({ schema: path('mindstudio.json') }),
+    () => live.buildLog(9), () => live.devStop('x'), () => live.rollback(9),
+  ]) {
+    await assert.rejects(call, ({ message, hint }) => {
+      assert.doesNotMatch(`${message} ${hint}`, /\bremy [a-z]|--[a-z]/, message);
+      return true;
+    });
+  }
+});
+
 test('options are named in hints as flags are', async (t) => {
   const { remy, sql, write } = workshop(t);
   await sql('CREATE TABLE users (id INTEGER PRIMARY KEY)');
@@ -165,12 +197,13 @@ test('a bundle that lacks worker.js says so', async (t) => {
   const { path, run, write, sql } = workshop(t);
   const esbuild = createRequire(import.meta.url)('esbuild');
   await sql(SCHEMA);
-  write('package.json', '{"version": "1.0.0"}');
-  const stdin = { contents: `import { Remy } from ${JSON.stringify(fileURLToPath(new URL('../js/index.js', import.meta.url)))}; await new Remy('app.db').debug().catch((e) => console.log(JSON.stringify({ ...e, message: e.message })));`, resolveDir: path('.') };
+  // Beside a bundle there is no package.json, or another one's.
+  const stdin = { contents: `import { Remy, version } from ${JSON.stringify(fileURLToPath(new URL('../js/index.js', import.meta.url)))}; await new Remy('app.db').debug().catch((e) => console.log(JSON.stringify({ ...e, message: e.message, version })));`, resolveDir: path('.') };
   await esbuild.build({ stdin, bundle: true, platform: 'node', format: 'esm', outfile: path('dist/app.mjs'), external: ['esbuild', 'ignore', 'tar'], logLevel: 'silent' });
   await esbuild.stop();
   const { stdout, stderr } = await run('node', ['dist/app.mjs']);
-  const { code, message, hint } = JSON.parse(stdout || stderr);
+  const { code, message, hint, version } = JSON.parse(stdout || stderr);
+  assert.equal(version, createRequire(import.meta.url)('../package.json').version);
   assert.equal(code, 'not_found');
   assert(message.startsWith(`${path('dist/worker.js')} is not there`), message);
   assert.match(hint, /bundle/);

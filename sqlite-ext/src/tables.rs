@@ -31,7 +31,7 @@ pub struct Table {
 
 pub static DIFF: Table = Table {
     name: "remy_diff",
-    columns: &["ord", "kind", "object", "sql", "strategy", "needs", "loses"],
+    columns: &["ord", "kind", "object", "sql", "strategy", "needs", "loses", "message"],
     args: &["schema", "options"],
     required: 1,
     filter: None,
@@ -293,7 +293,7 @@ mod tests {
             DEV_LIST.declaration(),
             r#"CREATE TABLE x("name", "path", "bytes", "release", "status", "created_at", "reset_at", "stopped_at")"#
         );
-        assert_eq!(DIFF.argument(7), Some(0));
+        assert_eq!(DIFF.argument(8), Some(0));
         assert_eq!(DIFF.argument(0), None);
         assert_eq!(BUILD_LOG.argument(0), Some(0));
         assert_eq!(BUILD_LOG.argument(-1), None);

@@ -3,7 +3,7 @@ use super::{
     Schema, VirtualTable,
     app::{self, App, Recorded},
     dump::{self, Part},
-    introspect, left_alone, lex, parse, shadow,
+    introspect, left_alone, lex, parse, shadow, spelled,
 };
 use crate::{
     authorizer,
@@ -38,7 +38,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// A path where there is a file of that name, or where it ends as one does; else SQL text if it holds a `;`, or white space before a `(`.
+    /// A path where there is a file of that name, or where it ends as one does; else SQL text if it holds a `;`, or white space before a `(`,
+    /// and is spelled as SQL is.
     pub fn of(argument: &str) -> Self {
         let creates = argument.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("create"));
         let spaced = argument.match_indices('(').any(|(at, _)| {
@@ -48,7 +49,8 @@ impl Source {
         let path = PathBuf::from(argument);
         let ends_as_one = !argument.contains([';', '\n'])
             && [".sql", ".json", ".db", ".sqlite", ".sqlite3"].iter().any(|end| argument.ends_with(end));
-        if (argument.contains(';') || spaced) && !ends_as_one && path.symlink_metadata().is_err() {
+        let sql = (argument.contains(';') || spaced) && spelled::is_sql(argument);
+        if sql && !ends_as_one && path.symlink_metadata().is_err() {
             return Self::Sql(argument.to_owned());
         }
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
@@ -263,10 +265,22 @@ fn from_database(path: &Path, source: &Source, options: &Options) -> Result<Sche
     }
     let doing = || format!("reading {source}");
     live::reading_database(path, |conn| {
-        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
+        match conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+            Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => return Err(no_schema(path)),
+            read => read.context(doing)?,
+        }
         introspect::read_with(conn, &[], &options.extensions)
     })
     .map_err(|e| e.state("Nothing was done"))
+}
+
+fn no_schema(path: &Path) -> Error {
+    Error::schema_invalid(format!("{} was taken for a database, and is none", path.display()))
+        .object(path.display().to_string())
+        .state("Nothing was done")
+        .hint(
+            "Give a file of SQL that ends in .sql, the JSON model in .json, a mindstudio.json, a database, or SQL text",
+        )
 }
 
 /// The renames that comments inside the statements of a schema tell.

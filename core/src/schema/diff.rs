@@ -105,6 +105,8 @@ pub struct VirtualChange {
 pub(super) struct Names {
     tables: BTreeMap<String, String>,
     columns: BTreeMap<(String, String), String>,
+    /// Columns that come, by their tables of now, all in lower case.
+    come: BTreeSet<(String, String)>,
 }
 
 impl Names {
@@ -121,6 +123,25 @@ impl Names {
     pub(super) fn column<'a>(&'a self, table: &str, column: &'a str) -> &'a str {
         let key = (table.to_ascii_lowercase(), column.to_ascii_lowercase());
         self.columns.get(&key).map_or(column, String::as_str)
+    }
+
+    /// Whether a table of now, which has no such column, gets one.
+    fn comes(&self, table: &Table, column: &str) -> bool {
+        self.come.contains(&(table.name.to_ascii_lowercase(), column.to_ascii_lowercase()))
+    }
+
+    /// Notes the columns that come to tables whose statements differ.
+    fn note_coming(&mut self, current: &Schema, declared: &Schema) {
+        let new: BTreeMap<String, &Table> =
+            declared.tables.iter().map(|table| (table.name.to_ascii_lowercase(), table)).collect();
+        for old in &current.tables {
+            let Some(new) = new.get(&self.table(&old.name).to_ascii_lowercase()).filter(|new| new.sql != old.sql)
+            else {
+                continue;
+            };
+            let come = new.columns.iter().filter(|column| old.column(&column.name).is_none());
+            self.come.extend(come.map(|column| (old.name.to_ascii_lowercase(), column.name.to_ascii_lowercase())));
+        }
     }
 
     pub(super) fn resolve(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<Self> {
@@ -175,6 +196,7 @@ impl Names {
                 once(&from, &rename.to, before)?;
             }
         }
+        names.note_coming(current, declared);
         Ok(names)
     }
 }
@@ -347,6 +369,10 @@ fn stands_for(token: &Token<'_>, table: &Table, names: Option<&Names>) -> Option
     let name = token.name()?;
     if table.column(&name).is_some() {
         return names.map(|names| Stands::Name(names.column(&table.name, &name).to_owned()));
+    }
+    // It would not stay the string that it is.
+    if names.is_some_and(|names| names.comes(table, &name)) {
+        return Some(Stands::Name(name));
     }
     let rowid = ["rowid", "oid", "_rowid_"].iter().any(|rowid| same(&name, rowid));
     (token.text.starts_with('"') && !rowid).then_some(Stands::Text(name))

@@ -285,6 +285,61 @@ foreign from group having in index insert intersect into is isnull join limit no
 primary raise references returning select set table then to transaction true union unique update using values when \
 where";
 
+/// A statement without its comments, and with one space where there is any.
+pub(crate) fn one_line(sql: &str) -> String {
+    let mut line = String::new();
+    let mut end = 0;
+    for token in tokens(sql) {
+        if !line.is_empty() && token.start > end {
+            line.push(' ');
+        }
+        line.push_str(token.text);
+        end = token.end();
+    }
+    line
+}
+
+/// Where tokens stand that two statements have in common: of the longest row of them that both have in the same order. Texts that differ in
+/// too much are not compared: then it is every pair of equal ones.
+pub(crate) fn in_both(old: &str, new: &str) -> Vec<(usize, usize)> {
+    const MOST: usize = 1 << 22;
+    let (old, new) = (tokens(old), tokens(new));
+    let same = |a: usize, b: usize| old[a].kind == new[b].kind && old[a].text.eq_ignore_ascii_case(new[b].text);
+    let shorter = old.len().min(new.len());
+    let head = (0..shorter).take_while(|&i| same(i, i)).count();
+    let tail = (1..=shorter - head).take_while(|&i| same(old.len() - i, new.len() - i)).count();
+    let (rows, columns) = (old.len() - head - tail, new.len() - head - tail);
+    let mut pairs: Vec<_> = (0..head).map(|i| (i, i)).collect();
+    pairs.extend((1..=tail).map(|i| (old.len() - i, new.len() - i)));
+    if rows * columns > MOST {
+        let all = (0..rows).flat_map(|a| (0..columns).map(move |b| (head + a, head + b)));
+        pairs.extend(all.filter(|(a, b)| same(*a, *b)));
+        return pairs;
+    }
+    // How long the row is from each pair on.
+    let mut length = vec![vec![0_u32; columns + 1]; rows + 1];
+    for a in (0..rows).rev() {
+        for b in (0..columns).rev() {
+            length[a][b] = match same(head + a, head + b) {
+                true => length[a + 1][b + 1] + 1,
+                false => length[a + 1][b].max(length[a][b + 1]),
+            };
+        }
+    }
+    let (mut a, mut b) = (0, 0);
+    while a < rows && b < columns {
+        if same(head + a, head + b) {
+            pairs.push((head + a, head + b));
+            (a, b) = (a + 1, b + 1);
+        } else if length[a + 1][b] >= length[a][b + 1] {
+            a += 1;
+        } else {
+            b += 1;
+        }
+    }
+    pairs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

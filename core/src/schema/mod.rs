@@ -17,6 +17,7 @@ mod parse;
 pub mod plan;
 mod render;
 mod shadow;
+mod spelled;
 mod witness;
 
 pub use cast::Cast;

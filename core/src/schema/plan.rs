@@ -28,19 +28,22 @@ pub struct Statement {
     /// From 1.
     pub ord: u32,
     /// `create_table`, `drop_table`, `rename_table`, `add_column`, `drop_column`, `rename_column`, `add_constraint`,
-    /// `drop_constraint`, `set_not_null`, `drop_not_null`, `rebuild_table`, `create_index`, `drop_index`, `create_view`, `drop_view`, `create_trigger`, `drop_trigger` or `migration`; of a changed
-    /// effect, which only a diff has here, `create_`, `update_` or `remove_` and the kind of the effect: `create_role`.
+    /// `drop_constraint`, `set_not_null`, `drop_not_null`, `rebuild_table`, `create_index`, `drop_index`, `create_view`, `drop_view`, `create_trigger`, `drop_trigger` or `migration`; of what only
+    /// a diff has here `warning` and, of a changed effect, `create_`, `update_` or `remove_` and the kind of the effect: `create_role`.
     pub kind: &'static str,
-    /// What it is about: `orders`, `orders.note`, the id of an effect.
+    /// What it is about: `orders`, `orders.note`, the id of an effect; empty for a warning.
     pub object: String,
-    /// The statement. Empty for an effect, whose row may hold a secret.
+    /// The statement. Empty for an effect, whose row may hold a secret, and for a warning.
     pub sql: String,
-    /// `direct`, `rebuild` for one of the statements that make up a rebuild, or `effect`.
+    /// `direct`, `rebuild` for one of the statements that make up a rebuild, `effect` or `warning`.
     pub strategy: &'static str,
     /// What `allow` must hold.
     pub needs: Option<&'static str>,
     /// What it takes away, counted.
     pub loses: Option<String>,
+    /// What a row of kind `warning` says, which only a diff has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// Names in other statements follow a rename: run with `legacy_alter_table` off.
     #[serde(skip)]
     pub(crate) follow_names: bool,
@@ -141,6 +144,7 @@ impl Statement {
             strategy: "direct",
             needs: None,
             loses: None,
+            message: None,
             follow_names: false,
             filling: None,
             fills: false,
@@ -150,9 +154,14 @@ impl Statement {
     }
 
     /// A change of an effect, as a diff shows it.
-    pub(crate) fn effect(ord: u32, change: &effects::Change) -> Self {
-        let strategy = "effect";
-        Self { ord, strategy, ..Self::new(change.statement_kind(), change.id.clone(), String::new()) }
+    pub(crate) fn effect(change: &effects::Change) -> Self {
+        Self { strategy: "effect", ..Self::new(change.statement_kind(), change.id.clone(), String::new()) }
+    }
+
+    /// What the caller should know, as a diff shows it where it is asked for.
+    pub(crate) fn warning(message: String) -> Self {
+        let row = Self::new("warning", String::new(), String::new());
+        Self { strategy: "warning", message: Some(message), ..row }
     }
 
     /// Whether it renames a table or column, and touches no rows.
@@ -562,7 +571,7 @@ fn alter(
     let edits = direct_edits(change, old, new, sqlite_version);
     let direct = edits.is_some();
     match edits {
-        None => rebuild(plan, change, old, new, free)?,
+        None => rebuild(plan, change, old, new, free.name(&new.name))?,
         Some(edits) => {
             for statement in edits.first {
                 plan.push(statement);
@@ -658,19 +667,37 @@ pub(crate) fn other_order(current: &Schema, declared: &Schema) -> Vec<String> {
     let pairs = declared.tables.iter().filter_map(|new| Some((current.table(&new.name)?, new)));
     let differ = pairs.filter(|(old, new)| old.sql != new.sql && order(old) != order(new));
     differ
-        .map(|(old, _)| {
+        .map(|(old, new)| {
             let columns: Vec<&str> = old.columns.iter().map(|column| column.name.as_str()).collect();
+            let way = made_anew(current, declared, old, new).map_or_else(String::new, |sql| {
+                format!(". To have the declared one, publish with a migration of these statements: {sql}")
+            });
             format!(
                 "the columns of {} stand in another order in live ({}) than declared, and stay there: nothing but an INSERT that names \
-                 no columns, and SELECT *, goes by it. To have the declared one, make the table anew in a migration: CREATE TABLE \
-                 with another name, INSERT INTO it SELECT the columns by name, DROP TABLE {}, ALTER TABLE RENAME TO {}",
+                 no columns, and SELECT *, goes by it{way}",
                 old.name,
                 columns.join(", "),
-                old.name,
-                old.name
             )
         })
         .collect()
+}
+
+/// A migration, in one line, that makes a table anew as it is declared. What goes with the old one, indexes and triggers, the publish that
+/// runs it makes again.
+fn made_anew(current: &Schema, declared: &Schema, old: &Table, new: &Table) -> Option<String> {
+    let free = |name: &String| {
+        let lower = name.to_ascii_lowercase();
+        !current.names.contains(&lower) && !declared.names.contains(&lower)
+    };
+    let temp =
+        (1..).map(|n| if n == 1 { format!("new_{}", new.name) } else { format!("new{n}_{}", new.name) }).find(free)?;
+    let mut plan = Plan::default();
+    let change = TableChange { from: old.name.clone(), table: new.name.clone(), ..TableChange::default() };
+    rebuild(&mut plan, &change, old, new, temp).ok()?;
+    // Else the last of them fails over each view and trigger elsewhere that names the table, which is not there then.
+    let first = "PRAGMA legacy_alter_table = ON".to_owned();
+    let statements = plan.statements.iter().map(|statement| lex::one_line(&statement.sql));
+    Some(std::iter::once(first).chain(statements).map(|sql| sql + ";").collect::<Vec<_>>().join(" "))
 }
 
 /// Whether a CHECK stands with this column, and goes with it.
@@ -744,9 +771,8 @@ fn can_drop(old: &Table, name: &str, new: &Table, change: &TableChange, sqlite_v
         && !new.columns.iter().any(|column| column.generated.as_ref().is_some_and(|g| names(&g.expr)))
 }
 
-fn rebuild(plan: &mut Plan, change: &TableChange, old: &Table, new: &Table, free: &mut Free<'_>) -> Result<()> {
+fn rebuild(plan: &mut Plan, change: &TableChange, old: &Table, new: &Table, temp: String) -> Result<()> {
     let now = with_new_names(old, change);
-    let temp = free.name(&new.name);
     let create = parse::renamed_table(&new.sql, &new.name, &temp).ok_or_else(|| {
         Error::unsupported_change(format!(
             "the table {} has to be rebuilt, and its statement is not understood",

@@ -1,7 +1,7 @@
 // @ts-check
 import { options, SCHEMA } from './flags.js';
 import { effects, plan } from './outcome.js';
-import { oneLine } from './show.js';
+import { oneLine, words } from './show.js';
 
 /** @typedef {import('../index.js').Statement} Statement */
 
@@ -10,18 +10,18 @@ export default {
   name: 'diff',
   summary: 'show what a publish would do to live, what it needs, and what it loses',
   args: [{ name: 'SCHEMA', optional: true }],
-  flags: ['sql', ...SCHEMA],
+  flags: ['sql', 'warnings', ...SCHEMA],
   notes: { sql: 'the statements themselves' },
   example: 'remy diff schema.sql --db app.db',
   async run({ open, args: [schema], values, signal }) {
     const app = await open();
-    const rows = await app.diff({ ...options(values), schema, signal });
-    // Where there is no live yet, nobody has changed it.
-    const { drift } = await app.debug({ signal }).catch(() => ({ drift: null }));
-    if (drift) process.stderr.write(`warning: ${oneLine(drift)}\n`);
-    return rows;
+    const rows = await app.diff({ ...options(values), schema, warnings: true, signal });
+    for (const { message } of rows.filter(isWarning)) process.stderr.write(`warning: ${oneLine(words(message ?? ''))}\n`);
+    // They are no change: who looks at the rows for one finds none.
+    return values.warnings ? rows : rows.filter((row) => !isWarning(row));
   },
-  show(/** @type {Statement[]} */ rows, { values }) {
+  show(/** @type {Statement[]} */ all, { values }) {
+    const rows = all.filter((row) => !isWarning(row));
     if (!rows.length) return ['Nothing to change: live is as declared'];
     const statements = rows.filter(({ strategy }) => strategy !== 'effect');
     if (values.sql) return statements.flatMap(({ sql }) => `${sql};`.split('\n'));
@@ -34,6 +34,11 @@ export default {
     ];
   },
 };
+
+/** @param {Statement} row */
+function isWarning({ kind }) {
+  return kind === 'warning';
+}
 
 /**
  * The row `create_role` of `buyer` as the change of an effect.

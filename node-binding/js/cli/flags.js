@@ -83,6 +83,7 @@ export const FLAGS = {
   stage: { help: 'stop before the switch: remy promote makes it live' },
   out: { short: 'o', value: 'FILE', help: 'the package to write, .tar or .tar.gz' },
   sql: { help: 'SQL' },
+  warnings: { help: 'with --json: what stderr warns of as well, as rows of kind `warning`' },
   yes: { short: 'y', help: 'do not ask' },
 
   'dry-run': { option: 'dry_run', help: 'go through everything, change nothing' },

@@ -8,7 +8,7 @@ import { help, overview } from './help.js';
 import { called } from './name.js';
 import { unwritten, write } from './output.js';
 import { events, follower } from './progress.js';
-import { failure, oneLine } from './show.js';
+import { commands, failure, oneLine } from './show.js';
 import { parse, UsageError } from './usage.js';
 
 /** Why a verb is called off. */
@@ -126,7 +126,8 @@ function report(error, json) {
     return error.status;
   }
   const { code, message, hint = null, object = null, sql = null, faults } = describe(error);
-  if (json) write(`${JSON.stringify(json({ code, message, hint, object, sql, ...(faults && { faults }) }))}\n`);
+  const said = { message: commands(message), hint: hint && commands(hint) };
+  if (json) write(`${JSON.stringify(json({ code, ...said, object, sql, ...(faults && { faults }) }))}\n`);
   process.stderr.write(`${failure({ code, message, hint, faults }).join('\n')}\n`);
   return STATUS[code] ?? 1;
 }

@@ -157,17 +157,29 @@ function argument(text) {
 }
 
 /**
+ * A text that names verbs, with the commands that they are here.
+ * @param {string} text
+ */
+export function commands(text) {
+  const given = (/** @type {string | undefined} */ option) => (option ? ` --${option.replaceAll('_', '-')}` : '');
+  return asCalled(text)
+    .replace(/\bthe verb (\w+)(?: of release (\d+))?(?: with the option (\w+))?/gi, (_, verb, release, option) => `${called} ${verb}${release ? ` ${release}` : ''}${given(option)}`)
+    .replace(/\bthe log of release (\d+) says\b/g, `${called} log $1 says`)
+    .replace(/\bor open the folder /g, 'or with --app ')
+    .replace(/\bfirst publish makes\b/g, `first ${called} publish makes`)
+    .replace(/\bdev_list lists\b/g, `${called} dev list lists`);
+}
+
+/**
  * What core says in the words of SQL and JSON, as one would type it here.
  * @param {string} text
  */
 export function words(text) {
-  return asCalled(text)
-    .replace(/\bthe verb (\w+) lists them/gi, (_, verb) => `${called} ${verb} lists them`)
-    .replace(/\bdev_list lists\b/g, `${called} dev list lists`)
+  return commands(text)
     .replace(/"allow":\[("\w+"(?:,"\w+")*)\]/g, (_, leaves) => `--allow ${leaves.replaceAll('"', '')}`)
     .replace(/"renames":(\["(?:[^"\\]|\\.)*"\])/g, (_, told) => `--rename ${argument(JSON.parse(told)[0])}`)
     .replace(/\b(?:the options? )?(lock_timeout_ms|max_pause_ms|margin_bytes|retention_days|keep_releases|keep_bytes|journal_mode)\b/g, (_, option) => `--${option.replaceAll('_', '-')}`)
-    .replace(/\bthe option (artifacts|effects|migrations|ignore|commit)\b/g, '--$1')
+    .replace(/\bthe option (artifacts|effects|migrations|ignore|commit|db)\b/g, '--$1')
     .replace(/\bthe options artifacts and effects\b/g, '--artifacts and --effects')
     .replace(/(?:\bthe option |`)(rename|extension)s\b`?/g, '--$1');
 }

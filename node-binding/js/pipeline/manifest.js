@@ -167,7 +167,7 @@ export function readManifest(root, faults, called) {
  * @param {string} fault
  */
 function missing(root, fault) {
-  const hint = 'Run this in the folder of an app, or make one with "remy init"';
+  const hint = 'Run this in the folder of an app, or make one: the verb init does';
   const message = `${root} has no app: ${fault}. The database is as it was. ${hint}`;
   return new AppError({ code: 'not_found', faults: [{ file: FILE, pointer: '', message: fault }], message, hint });
 }

@@ -308,7 +308,7 @@ test('what the rows do not allow is refused before a build, and leaves no failed
   manifest.tables = [...manifest.tables, { name: 'remarks', path: 'dist/methods/src/tables/remarks.ts', export: 'T' }];
   write('shop/mindstudio.json', JSON.stringify(manifest));
   const table = (/** @type {string} */ row, unique = '') =>
-    write('shop/dist/methods/src/tables/notes.ts', `import { db } from '@mindstudio-ai/agent';\nexport const T = db.defineTable<{ ${row} }>('remarks'${unique});\n`);
+    write('shop/dist/methods/src/tables/remarks.ts', `import { db } from '@mindstudio-ai/agent';\nexport const T = db.defineTable<{ ${row} }>('remarks'${unique});\n`);
   table('note: string; kind: string');
   const first = await remy(['publish']);
   assert.equal(first.status, 0, first.stderr);
@@ -328,6 +328,37 @@ test('what the rows do not allow is refused before a build, and leaves no failed
   table('note: string; kind: string');
   write('shop/dist/methods/migrations/0001_wrong.sql', 'UPDATE nowhere SET a = 1;');
   await refused(/ddl_failed: the migration 0001_wrong\.sql/);
+});
+
+test('a diff shows names of the user, also where something is renamed by way of another name', async (t) => {
+  const { remy, write, sql } = workshop(t);
+  await sql('CREATE TABLE t (a, b, c); INSERT INTO t VALUES (1, 2, 3); CREATE TABLE p (x); CREATE TABLE q (y)');
+  const shown = async (/** @type {string} */ schema, /** @type {string[]} */ ...renames) => {
+    write('schema.sql', schema);
+    const flags = renames.flatMap((rename) => ['--rename', rename]);
+    const { stdout } = await remy(['diff', 'schema.sql', '--db', 'app.db', ...flags]);
+    const rows = JSON.parse((await remy(['diff', 'schema.sql', '--db', 'app.db', '--json', ...flags])).stdout);
+    assert(rows.every((/** @type {any} */ { object }) => !object.includes('_remy_')), JSON.stringify(rows));
+    return stdout.split('\n').slice(1, -1).map((line) => line.replace(/ {2,}/g, ' | ').trim());
+  };
+  assert.deepEqual(await shown('CREATE TABLE t (a, c); CREATE TABLE p (x); CREATE TABLE q (y);', 't.b=a'), ['1 | rename column | t.b → a', '2 | drop column | t.a | 1 row, 1 with a value in a | 2']);
+  assert.deepEqual(await shown('CREATE TABLE t (b, a, c); CREATE TABLE q (x); CREATE TABLE p (y);', 't.a=b', 't.b=a', 'p=q', 'q=p'), [
+    '1 | rename table | p → q | 2', '2 | rename table | q → p | 2', '3 | rename column | t.a → b | 2', '4 | rename column | t.b → a | 2',
+  ]);
+});
+
+test('a diff says on stderr what a publish would warn of, and in rows where it is asked', async (t) => {
+  const { remy, write, sql } = workshop(t);
+  await sql('CREATE TABLE t (a, b)');
+  write('schema.sql', 'CREATE TABLE t (b, a);');
+  const plain = await remy(['diff', 'schema.sql', '--db', 'app.db']);
+  assert.deepEqual([plain.status, plain.stdout], [0, 'Nothing to change: live is as declared\n']);
+  assert.match(plain.stderr, /^warning: the columns of t stand in another order in live/);
+  const json = await remy(['diff', 'schema.sql', '--db', 'app.db', '--json']);
+  assert.deepEqual([json.stdout, json.stderr], ['[]\n', plain.stderr]);
+  const [row] = JSON.parse((await remy(['diff', 'schema.sql', '--db', 'app.db', '--json', '--warnings'])).stdout);
+  assert.deepEqual([row.kind, row.strategy, row.sql], ['warning', 'warning', '']);
+  assert(plain.stderr.includes(row.message));
 });
 
 test('files and checkout: what a release was made from', async (t) => {

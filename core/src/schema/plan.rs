@@ -505,39 +505,40 @@ pub fn plan(current: &Schema, declared: &Schema, changes: &[Change], sqlite_vers
 
 /// Renames tables; where a new name is another's old one, all go by way of free names.
 fn rename_tables(plan: &mut Plan, renames: &[(&String, &String)], current: &Schema, free: &mut Free<'_>) {
-    let mut rename = |from: &str, to: &str| {
+    // `object` is what it is called before all of this.
+    let mut rename = |object: &str, from: &str, to: &str| {
         let virtual_table = current.virtual_tables.iter().any(|table| same(&table.name, from));
         let sql = format!("ALTER TABLE {} RENAME TO {}", ident(from), ident(to));
         // Names in other statements follow; a virtual table has none that would.
-        plan.add("rename_table", from, sql).follow_names = !virtual_table;
+        plan.add("rename_table", object, sql).follow_names = !virtual_table;
     };
     let collide = renames.iter().any(|(_, to)| renames.iter().any(|(from, _)| same(from, to)));
     if !collide {
-        renames.iter().for_each(|(from, to)| rename(from, to));
+        renames.iter().for_each(|(from, to)| rename(from, from, to));
         return;
     }
     let between: Vec<String> = renames.iter().map(|(from, _)| free.name(from)).collect();
-    renames.iter().zip(&between).for_each(|((from, _), between)| rename(from, between));
-    renames.iter().zip(&between).for_each(|((_, to), between)| rename(between, to));
+    renames.iter().zip(&between).for_each(|((from, _), between)| rename(from, from, between));
+    renames.iter().zip(&between).for_each(|((from, to), between)| rename(from, between, to));
 }
 
 fn rename_columns(plan: &mut Plan, change: &TableChange, now: Option<&Table>, free: &mut Free<'_>) {
-    let mut rename = |from: &str, to: &str| {
+    let mut rename = |object: &str, from: &str, to: &str| {
         let sql = format!("ALTER TABLE {} RENAME COLUMN {} TO {}", ident(&change.table), ident(from), ident(to));
-        plan.add("rename_column", format!("{}.{from}", change.table), sql).follow_names = true;
+        plan.add("rename_column", format!("{}.{object}", change.table), sql).follow_names = true;
     };
-    change.away.iter().for_each(|(from, to)| rename(from, to));
+    change.away.iter().for_each(|(from, to)| rename(from, from, to));
     let makes_room = |name: &str| change.away.iter().any(|(from, _)| same(from, name));
     let taken = |from: &str, to: &str| {
         !same(from, to) && !makes_room(to) && now.is_some_and(|table| table.column(to).is_some())
     };
     if !change.renamed.iter().any(|(from, to)| taken(from, to)) {
-        change.renamed.iter().for_each(|(from, to)| rename(from, to));
+        change.renamed.iter().for_each(|(from, to)| rename(from, from, to));
         return;
     }
     let between: Vec<String> = change.renamed.iter().map(|(from, _)| free.name(from)).collect();
-    change.renamed.iter().zip(&between).for_each(|((from, _), between)| rename(from, between));
-    change.renamed.iter().zip(&between).for_each(|((_, to), between)| rename(between, to));
+    change.renamed.iter().zip(&between).for_each(|((from, _), between)| rename(from, from, between));
+    change.renamed.iter().zip(&between).for_each(|((from, to), between)| rename(from, between, to));
 }
 
 /// The table as it is once its columns have their declared names.

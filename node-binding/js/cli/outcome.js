@@ -6,22 +6,29 @@ import { count, table, took } from './show.js';
 /** @typedef {import('../index.js').Statement} Statement */
 
 /**
- * A row a change: the statements of one rebuild are one.
+ * A row a change: the statements of one rebuild are one, and so are those of a rename, or a drop, by way of a name of remy's own.
  * @param {Statement[]} statements
  */
 export function plan(statements) {
   /** @type {{ what: string, object: string, needs: string | null, loses: string | null, run: number }[]} */
   const rows = [];
+  /** How many statements have only moved something out of the way, by its name. @type {Map<string, number>} */
+  const aside = new Map();
   for (const { kind, object, sql, needs, loses, strategy } of statements) {
     const what = kind.replaceAll('_', ' ');
     const name = kind.startsWith('rename_') ? newName(sql) : null;
+    if (name?.startsWith('_remy_')) {
+      aside.set(object, (aside.get(object) ?? 0) + 1);
+      continue;
+    }
     const last = rows.at(-1);
     if (strategy === 'rebuild' && last?.what === what && last.object === object) {
       last.run += 1;
       last.needs ??= needs;
       last.loses ??= loses;
     } else {
-      rows.push({ what, object: name === null ? object : `${object} → ${name}`, needs, loses, run: 1 });
+      rows.push({ what, object: name === null ? object : `${object} → ${name}`, needs, loses, run: 1 + (aside.get(object) ?? 0) });
+      aside.delete(object);
     }
   }
   const cells = rows.map((row, i) => [i + 1, row.what, row.object, row.needs && `--allow ${row.needs}`, row.loses, row.run > 1 ? row.run : null]);

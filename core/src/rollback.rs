@@ -4,7 +4,9 @@ use crate::{
     catalog::{Catalog, Entry, Snapshot},
     clock::{self, Moment},
     clone::set_journal_bytes,
-    copy, drift,
+    copy,
+    differing_rows::Pages,
+    drift,
     effects::{self, Effects},
     error::{Context, Error, Result},
     job::{FRESH_STARTS, Image, Job, Looked, Taken, Terms},
@@ -202,15 +204,19 @@ fn run(
         image.discard()?;
         job.is_still_the_same(taken.pair.open(live)?)?;
         drifted = job.drift(taken.pair.open(live)?)?;
-        {
-            let clone = taken.pair.open(live)?;
-            rehearse::prepare(clone, live.libraries(options)?)?;
-            let compare = || aside::compare(clone, &begun.store.path(&snapshot.path), live.libraries(options)?);
-            difference = log.step("rehearse", compare, told)?;
-        }
         let cookie = same_shape(&mut taken, &mut image, live, from.release)?;
         let page_size = taken.page_size(live)?;
         let differs = copy::differing_files(&path, taken.pair.path(), page_size)?;
+        {
+            let then = begun.store.path(&snapshot.path);
+            let set: BTreeSet<u32> = differs.iter().copied().collect();
+            let pages = Pages::new(taken.pair.path(), &then, page_size, &set)?;
+            let clone = taken.pair.open(live)?;
+            rehearse::prepare(clone, live.libraries(options)?)?;
+            let compare = || aside::compare(clone, &then, pages.as_ref(), live.libraries(options)?);
+            difference = log.step("rehearse", compare, told)?;
+        }
+        taken.pair.discard()?;
         let terms = {
             let conn = live.connect()?;
             // One transaction: where live has a rollback journal, each would wait for writers, and that is no part of the work.

@@ -5,20 +5,15 @@
 //! length, only the pages that differ are written. So each page must be a leaf, whose rowids are read, or an overflow page of a
 //! row on such a leaf, or one that holds no row. Where a page is none of these, nothing is said, and all rows have to be asked.
 //! Of which table a leaf is does not matter: a rowid too many is a row that is asked once more.
-use crate::error::{Context, Result};
+use crate::{
+    btree::{Header, INDEX_INTERIOR, INDEX_LEAF, TABLE_INTERIOR, TABLE_LEAF, be32, cells},
+    error::{Context, Result},
+};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 
 /// More pages than this are not looked into: reading all rows takes about as long.
 const MANY: usize = 2048;
-
-/// The kinds of pages of trees, by their first byte. Pages of no tree begin with the number of another page, and are told apart by
-/// that as long as numbers stay below [`PAGES`].
-const INDEX_INTERIOR: u8 = 2;
-const TABLE_INTERIOR: u8 = 5;
-const INDEX_LEAF: u8 = 10;
-const TABLE_LEAF: u8 = 13;
-const PAGES: u32 = 0x0200_0000;
 
 /// The rowids of the rows that `pages` hold, in the transaction that is open; `None` where they do not tell. Rows of tables that
 /// are WITHOUT ROWID are not among them.
@@ -31,14 +26,16 @@ pub(crate) fn rowids(conn: &Connection, pages: &BTreeSet<u32>) -> Result<Option<
     }
     let doing = || "reading the pages that others have written".to_owned();
     let mut select = conn.prepare("SELECT data FROM sqlite_dbpage WHERE pgno = ?1").context(doing)?;
-    let mut read = |page: u32| select.query_row([page], |row| row.get::<_, Vec<u8>>(0)).optional().context(doing);
+    on_pages(pages, |page| select.query_row([page], |row| row.get::<_, Vec<u8>>(0)).optional().context(doing))
+}
+
+/// As [`rowids`], of a database whose pages are read by `read`: `None` for one that it does not have.
+pub(crate) fn on_pages(
+    pages: &BTreeSet<u32>,
+    mut read: impl FnMut(u32) -> Result<Option<Vec<u8>>>,
+) -> Result<Option<BTreeSet<i64>>> {
     let Some(first) = read(1)? else { return Ok(None) };
-    let (size, number) = (first.len(), |at| be32(&first, at).unwrap_or(0));
-    // In auto_vacuum there are pages that say where others are.
-    if number(28) >= PAGES || number(52) != 0 {
-        return Ok(None);
-    }
-    let usable = size - usize::from(first.get(20).copied().unwrap_or(0));
+    let Some(Header { usable, free }) = Header::of(&first) else { return Ok(None) };
 
     let (mut rowids, mut overflows, mut unknown) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
     // Page 1 is the schema's, which the caller looks after.
@@ -56,8 +53,8 @@ pub(crate) fn rowids(conn: &Connection, pages: &BTreeSet<u32>) -> Result<Option<
         }
     }
     // Chains of overflow pages, and of the lists of free pages: each page begins with the number of the next.
-    let mut left = 4 * MANY;
-    for (start, free) in overflows.into_iter().map(|start| (start, false)).chain([(number(32), true)]) {
+    let mut left = 4 * pages.len().max(MANY);
+    for (start, free) in overflows.into_iter().map(|start| (start, false)).chain([(free, true)]) {
         let mut next = start;
         while next != 0 && !unknown.is_empty() {
             left -= 1;
@@ -65,7 +62,7 @@ pub(crate) fn rowids(conn: &Connection, pages: &BTreeSet<u32>) -> Result<Option<
             unknown.remove(&next);
             if free {
                 let listed = be32(&bytes, 4).unwrap_or(0) as usize;
-                (0..listed.min(size / 4)).filter_map(|i| be32(&bytes, 8 + 4 * i)).for_each(|page| {
+                (0..listed.min(bytes.len() / 4)).filter_map(|i| be32(&bytes, 8 + 4 * i)).for_each(|page| {
                     unknown.remove(&page);
                 });
             }
@@ -73,57 +70,6 @@ pub(crate) fn rowids(conn: &Connection, pages: &BTreeSet<u32>) -> Result<Option<
         }
     }
     Ok(unknown.is_empty().then_some(rowids))
-}
-
-/// A row, or an entry of an index, on a page.
-struct Cell {
-    rowid: Option<i64>,
-    /// The first of the pages on which it goes on.
-    overflow: Option<u32>,
-}
-
-/// What a page of a tree holds, as SQLite's file format has it; `None` where it is no such page after all.
-fn cells(page: &[u8], kind: u8, usable: usize) -> Option<Vec<Cell>> {
-    let (pointers, child) = if kind == INDEX_INTERIOR { (12, 4) } else { (8, 0) };
-    let most = if kind == TABLE_LEAF { usable - 35 } else { (usable - 12) * 64 / 255 - 23 };
-    let least = (usable - 12) * 32 / 255 - 23;
-    let count = usize::from(be16(page, 3)?);
-    (0..count)
-        .map(|i| {
-            let mut at = usize::from(be16(page, pointers + 2 * i)?) + child;
-            let payload = usize::try_from(varint(page, &mut at)?).ok()?;
-            let rowid = if kind == TABLE_LEAF { Some(varint(page, &mut at)?) } else { None };
-            let here = least + payload.saturating_sub(least) % (usable - 4);
-            let overflow =
-                if payload <= most { None } else { Some(be32(page, at + if here <= most { here } else { least })?) };
-            Some(Cell { rowid, overflow })
-        })
-        .collect()
-}
-
-fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// A number of 1 to 9 bytes, and moves on behind it.
-fn varint(bytes: &[u8], at: &mut usize) -> Option<i64> {
-    let mut value = 0u64;
-    for i in 0..9 {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
-        if i == 8 {
-            return Some((value << 8 | u64::from(byte)).cast_signed());
-        }
-        value = value << 7 | u64::from(byte & 0x7f);
-        if byte < 0x80 {
-            break;
-        }
-    }
-    Some(value.cast_signed())
 }
 
 #[cfg(all(test, feature = "engine"))]

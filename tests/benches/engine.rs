@@ -1,4 +1,5 @@
-//! `cargo bench -p remy-tests [-- SIZE_IN_MB… [--publishes N]]`: what remy takes, beside what one would do without it.
+//! `cargo bench -p remy-tests [-- SIZE_IN_MB… [--publishes N] [--only PART…]]`: what remy takes, beside what one would do without
+//! it. The parts are clones, publishes, rebuilds, constraints, changes, rollbacks, memory, reflinks and diff.
 //!
 //! Everything in a row is measured in one run, in turns, on one disk, with the database in the page cache. Prints a
 //! table of Markdown. No test: nothing fails for being slow.
@@ -56,13 +57,14 @@ const CONSTRAINTS: [(&str, &str, &str, &str); 2] = [
 
 fn main() -> Done {
     remy_core::engine::init();
-    let (mut sizes, mut publishes) = (Vec::new(), 50);
+    let (mut sizes, mut publishes, mut only) = (Vec::new(), 50, Vec::new());
     // cargo itself passes `--bench`.
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--turns" => drop(arguments.next()), // of the other benchmark
             "--publishes" => publishes = arguments.next().ok_or("--publishes takes a number")?.parse()?,
+            "--only" => only.push(arguments.next().ok_or("--only takes a part")?),
             size => sizes.push(size.parse()?),
         }
     }
@@ -73,11 +75,14 @@ fn main() -> Done {
     let dir = Folder::new(&remy_tests::repository("target/bench"))?;
     let load = load()?;
     let mut table = Table::default();
+    let wanted = |part: &str| only.is_empty() || only.iter().any(|only| only == part);
     for &size in &sizes {
-        at_size(&dir.0.join(size.to_string()), size, publishes, &mut table)?;
+        at_size(&dir.0.join(size.to_string()), size, publishes, &wanted, &mut table)?;
     }
-    let reflinks = reflinks(&dir.0, &sizes, &mut table)?;
-    diff(&dir.0, &mut table)?;
+    let reflinks = !wanted("reflinks") || reflinks(&dir.0, &sizes, &mut table)?;
+    if wanted("diff") {
+        diff(&dir.0, &mut table)?;
+    }
 
     let shell = stdout(Command::new("sqlite3").arg("--version"));
     let versions = format!(
@@ -108,19 +113,26 @@ const NOTES: &str = "\
   not measured here.";
 
 /// Everything about one size.
-fn at_size(dir: &Path, size: u64, publishes: usize, table: &mut Table) -> Done {
+fn at_size(dir: &Path, size: u64, publishes: usize, wanted: &dyn Fn(&str) -> bool, table: &mut Table) -> Done {
     fs::create_dir(dir)?;
     let bench = Bench { live: dir.join("live.db"), place: dir.join("place.db"), dir: dir.to_owned(), size };
     progress(&format!("{size} MB: making the database"));
     make(&bench.live, size * MB)?;
     Remy::open(&bench.live)?.clone_to(&bench.place)?;
-    bench.clones(table)?;
-    bench.publishes(publishes, table)?;
-    bench.rebuilds(publishes.min(10), table)?;
-    bench.constraints(publishes.min(10), table)?;
-    bench.changes(publishes.min(10), table)?;
-    bench.rollbacks(publishes.min(10), table)?;
-    bench.memory(table)?;
+    type Part = fn(&Bench, usize, &mut Table) -> Done;
+    let few = publishes.min(10);
+    let parts: [(&str, usize, Part); 7] = [
+        ("clones", if size < 500 { 15 } else { 5 }, Bench::clones),
+        ("publishes", publishes, Bench::publishes),
+        ("rebuilds", few, Bench::rebuilds),
+        ("constraints", few, Bench::constraints),
+        ("changes", few, Bench::changes),
+        ("rollbacks", few, Bench::rollbacks),
+        ("memory", 1, Bench::memory),
+    ];
+    for (_, n, part) in parts.into_iter().filter(|(name, ..)| wanted(name)) {
+        part(&bench, n, table)?;
+    }
     fs::remove_dir_all(dir)?;
     Ok(())
 }
@@ -134,10 +146,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn clones(&self, table: &mut Table) -> Done {
+    fn clones(&self, n: usize, table: &mut Table) -> Done {
         progress(&format!("{} MB: clones", self.size));
-        let repetitions = if self.size < 500 { 15 } else { 5 };
-        let times = clones(&self.live, &self.dir, repetitions)?;
+        let times = clones(&self.live, &self.dir, n)?;
         let row = |what| Row::new(what, times.remy.median()).of_size(self.size);
         table.add(row("clone").against("cp", times.cp.median()).ratio_at_most(0.8));
         table.add(row("clone").against("cp, not synced", times.cp_only.median()));
@@ -321,7 +332,7 @@ impl Bench {
         Ok(())
     }
 
-    fn memory(&self, table: &mut Table) -> Done {
+    fn memory(&self, _: usize, table: &mut Table) -> Done {
         progress(&format!("{} MB: memory", self.size));
         let driver = |verb: &str, argument: &str| -> Done<Value> {
             let out = Command::new(built_program("remy-driver"))

@@ -352,7 +352,10 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<Read> {
         let _ = conn.set_db_config(quoted_strings, true);
     }
     rehearse::load_extensions(&conn, &options.extensions)?;
+    // One transaction: a commit for each of 500 statements costs as much as some of them.
+    conn.execute_batch("BEGIN").context(|| "beginning to read the declared schema".to_owned())?;
     let (mut strangers, rows) = load(&conn, &dump::with_virtual_tables(sql), source)?;
+    conn.execute_batch("COMMIT").context(|| "reading the declared schema".to_owned())?;
     shadow::find(&conn, &mut strangers, &[], &options.extensions)?;
     // `CREATE TABLE temp.t` makes one that no other connection would ever see.
     let temporary = "SELECT name FROM sqlite_temp_schema LIMIT 1";

@@ -453,6 +453,10 @@ pub(super) struct Renamed {
 /// A comment belongs to the table or column that it stands before, or in, or behind on the same line. One of an index, a view or a
 /// trigger is passed over: these have no rows, and are made anew under any name.
 pub(super) fn renames(sql: &str) -> Result<Vec<Renamed>, usize> {
+    // Most schemas have none, and reading the text once more costs a tenth of reading it as SQLite does.
+    if !sql.contains("@renamed") {
+        return Ok(Vec::new());
+    }
     let (tokens, comments) = tokens_and_comments(sql);
     let places = places(&tokens);
     let mut found = Vec::new();

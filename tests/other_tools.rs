@@ -127,12 +127,31 @@ fn files_and_folders_run_as_their_tool_names_them() {
             ],
             &["0000_b.sql", "0001_a.sql"],
         ),
+        (
+            "drizzle, a name that looks like another's, and one number twice after a merge",
+            &[
+                ("meta/_journal.json", r#"{"entries":[{"tag":"0001_slow_down"},{"tag":"0001_a"}]}"#),
+                ("0001_a.sql", UP),
+                ("0001_slow_down.sql", UP),
+            ],
+            &["0001_slow_down.sql", "0001_a.sql"],
+        ),
+        (
+            "Prisma, twice in a second",
+            &[("20240101000000_b/migration.sql", UP), ("20240101000000_a/migration.sql", UP)],
+            &["20240101000000_a/migration.sql", "20240101000000_b/migration.sql"],
+        ),
+        (
+            "by days",
+            &[("20240101_b.sql", UP), ("20240101_a.sql", UP), ("2024-01-02_d.sql", UP), ("2024-01-02_c.sql", UP)],
+            &["2024-01-02_c.sql", "2024-01-02_d.sql", "20240101_a.sql", "20240101_b.sql"],
+        ),
         ("postgrator", &[("001.do.first.sql", UP), ("001.undo.first.sql", DOWN)], &["001.do.first.sql"]),
         ("yoyo", &[("0001.a.sql", UP), ("0001.a.rollback.sql", DOWN)], &["0001.a.sql"]),
         (
             "by hand",
-            &[("1.sql", UP), ("2-b.sql", UP), ("2-b-down.sql", DOWN), ("3_cool_down.sql", UP)],
-            &["1.sql", "2-b.sql", "3_cool_down.sql"],
+            &[("1.sql", UP), ("2-b.sql", UP), ("2-b-down.sql", DOWN), ("3_cool_down.up.sql", UP), ("down.sql", DOWN)],
+            &["1.sql", "2-b.sql", "3_cool_down.up.sql"],
         ),
         (
             "what editors and systems leave",
@@ -166,6 +185,10 @@ fn what_cannot_run_among_migrations_is_refused_by_name() {
         &[("create_users/up.sql", UP)],
         &[("20240101_empty/readme.txt", ""), ("0001_a.sql", UP)],
         &[("0001_drop_users_down.sql", DOWN), ("0001_create_users.sql", UP)],
+        &[("0001_b.sql", UP), ("0001_a.sql", UP)],
+        &[("1_b.up.sql", UP), ("1_b.down.sql", DOWN), ("0001_a.sql", UP)],
+        &[("V1_1__b.sql", UP), ("V1.1__a.sql", UP)],
+        &[("2024-01-31-000000_b/up.sql", UP), ("2024-01-31-000000_a/up.sql", UP)],
         &[("meta/_journal.json", r#"{"entries":[{"tag":"../../0000_a"}]}"#), ("0000_a.sql", UP)],
         &[("meta/_journal.json", r#"{"entries":[]}"#), ("0000_a.sql", UP)],
     ] {
@@ -190,6 +213,98 @@ fn a_folder_without_migrations_is_a_warning() {
         let [warning] = outcome.warnings.as_slice() else { panic!("{files:?}: {:?}", outcome.warnings) };
         assert!(warning.contains("/m ") && warning.contains("nothing of it was run"), "{warning}");
     }
+}
+
+#[test]
+fn what_undoes_a_migration_by_its_name_never_runs() {
+    for names in [
+        &["0001_init_down.sql"][..],
+        &["0001-init-down.sql"],
+        &["0001_init.down.sql"],
+        &["0001_down.sql"],
+        &["down.sql"],
+        &["0001_init.undo.sql", "0002_more_rollback.sql", "0003_more-REVERT.SQL"],
+        &["0001_init/down.sql"],
+        &["V1__init.down.sql"],
+    ] {
+        for up in [None, Some("0009_up.sql")] {
+            let app = app_with_rows();
+            for name in names {
+                app.file(&format!("m/{name}"), DOWN);
+            }
+            if let Some(up) = up {
+                app.file(&format!("m/{up}"), UP);
+            }
+            let outcome = migrate(&app, T, "m").unwrap_or_else(|e| panic!("{names:?}: {e}"));
+            assert_eq!(ran(&outcome), Vec::from_iter(up), "{names:?}");
+            assert_eq!(app.ask("SELECT count(*) FROM t"), "2", "{names:?}");
+            if up.is_none() {
+                let [warning] = outcome.warnings.as_slice() else { panic!("{names:?}: {:?}", outcome.warnings) };
+                assert!(warning.contains("only what undoes") && warning.contains(names[0]), "{warning}");
+            }
+        }
+    }
+    // A word that may be a part of the name: it is said that it did not run, and how it does.
+    let app = app_with_rows();
+    app.file("m/0001_a.sql", UP);
+    app.file("m/0002_cool_down.sql", UP);
+    let outcome = migrate(&app, T, "m").unwrap();
+    let [warning] = outcome.warnings.as_slice() else { panic!("{:?}", outcome.warnings) };
+    assert!(
+        warning.contains("0002_cool_down.sql was not run") && warning.contains("0002_cool_down.up.sql"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn a_migration_that_was_renamed_does_not_run_again() {
+    let names = [
+        ("0001_a.sql", "0004_a.sql"),
+        ("1_a.sql", "1_a.up.sql"),
+        ("20240101000000_a/migration.sql", "20240102000000_b/migration.sql"),
+    ];
+    for (before, after) in names {
+        let app = app_with_rows();
+        let path = app.file(&format!("m/{before}"), UP);
+        // Of the same text, and another one.
+        app.file("m/0002_b.sql", UP);
+        migrate(&app, T, "m").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let _ = std::fs::remove_dir(path.parent().unwrap());
+        app.file(&format!("m/{after}"), UP);
+        let outcome = migrate(&app, T, "m").unwrap();
+        assert_eq!(ran(&outcome), Vec::<&str>::new(), "{after}");
+        let [warning] = outcome.warnings.as_slice() else { panic!("{after}: {:?}", outcome.warnings) };
+        assert!(warning.contains(before) && warning.contains(after), "{warning}");
+        // Said once; and what has the text now under one more name is another migration.
+        app.file("m/0007_c.sql", UP);
+        let outcome = migrate(&app, T, "m").unwrap();
+        assert_eq!((ran(&outcome), outcome.warnings.len()), (vec!["0007_c.sql"], 0), "{after}: {:?}", outcome.warnings);
+        assert_eq!(app.ask("SELECT count(*), sum(n) FROM t"), "2|6", "{after}");
+        // A release that knew it under the name of before comes back, with that name. Of one text, it is the same which of them runs.
+        app.rollback(Some(2)).unwrap();
+        assert_eq!(ran(&migrate(&app, T, "m").unwrap()).len(), 1, "{after}");
+        assert_eq!(app.ask("SELECT count(*), sum(n) FROM t"), "2|6", "{after}");
+    }
+    let app = app_with_rows();
+    let path = app.file("m/0001_a.sql", UP);
+    migrate(&app, T, "m").unwrap();
+    std::fs::remove_file(path).unwrap();
+    app.file("m/0001_b.sql", &format!("{UP} {UP}"));
+    app.refuses("invalid_argument", &["0001_a.sql", "0001_b.sql"], |app| migrate(app, T, "m"));
+}
+
+#[test]
+fn migrations_of_one_number_that_ran_before_it_was_refused_stay_where_they_are() {
+    let app = app_with_rows();
+    app.file("m/0001_a.sql", UP);
+    migrate(&app, T, "m").unwrap();
+    app.file("m/0001_b.sql", DOWN);
+    app.refuses("invalid_argument", &["0001_a.sql", "0001_b.sql", "one number"], |app| migrate(app, T, "m"));
+    let hash = blake3::hash(DOWN.as_bytes()).to_hex();
+    app.ask(&format!("INSERT INTO _remy_migrations VALUES ('0001_b.sql', '{hash}', 1)"));
+    app.file("m/0002_c.sql", UP);
+    assert_eq!(ran(&migrate(&app, T, "m").unwrap()), ["0002_c.sql"]);
 }
 
 #[test]
@@ -400,6 +515,12 @@ const BOOKS: &[&str] = &[
     "d1_migrations",
     "atlas_schema_revisions",
     "SequelizeMeta",
+    "SequelizeData",
+    "mojo_migrations",
+    "bun_migrations",
+    "bun_migration_locks",
+    "umzug",
+    "typeorm_metadata",
     "__diesel_schema_migrations",
     "seaql_migrations",
     "flyway_schema_history",

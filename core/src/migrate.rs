@@ -3,12 +3,13 @@ use crate::{
     authorizer::Authorizer,
     error::{Context, Error, Result},
     migration::Migration,
+    migration_names,
     prepared::{Prepared, Script},
     quote::{cut, ident},
     rehearse::ON_THE_CLONE,
     schema::{lex, plan::Statement},
 };
-use rusqlite::{Connection, OptionalExtension, config::DbConfig};
+use rusqlite::{Connection, config::DbConfig};
 use std::{
     ops::Range,
     time::{Duration, Instant, SystemTime},
@@ -25,36 +26,43 @@ pub struct Migrated {
     pub statement: Statement,
 }
 
+/// What came of a folder of migrations.
+#[derive(Debug, Default)]
+pub struct Ran {
+    /// Those that ran now, in order.
+    pub migrated: Vec<Migrated>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
 /// Runs the migrations that have not run yet, in order, and records them.
-pub fn migrations(
-    conn: &Connection,
-    files: &[Migration],
-    on: &mut dyn FnMut(&Statement, Duration),
-) -> Result<Vec<Migrated>> {
+///
+/// One that ran under another name, which no file has any more, does not run again: it is a warning. Fails with `invalid_argument`,
+/// naming the file, where one has changed since it ran, or has a number that another one has.
+pub fn migrations(conn: &Connection, files: &[Migration], on: &mut dyn FnMut(&Statement, Duration)) -> Result<Ran> {
     let doing = || "recording the migrations".to_owned();
-    let recorded = "CREATE TABLE IF NOT EXISTS _remy_migrations (name TEXT PRIMARY KEY, hash TEXT, applied_at INTEGER)";
+    let table = "CREATE TABLE IF NOT EXISTS _remy_migrations (name TEXT PRIMARY KEY, hash TEXT, applied_at INTEGER)";
+    let mut ran = Ran::default();
     if files.is_empty() {
-        return Ok(Vec::new());
+        return Ok(ran);
     }
-    conn.execute_batch(recorded).context(doing)?;
-    let mut ran = Vec::new();
-    for Migration { name, text } in files {
+    conn.execute_batch(table).context(doing)?;
+    let mut before = Before::read(conn, files)?;
+    for file in files {
+        let Migration { name, text, .. } = file;
         let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
-        let before: Option<String> = conn
-            .query_row("SELECT hash FROM main._remy_migrations WHERE name = ?1", [name], |row| row.get(0))
-            .optional()
-            .context(doing)?;
-        match before {
-            Some(before) if before == hash => continue,
-            Some(_) => {
-                return Err(Error::invalid_argument(format!(
-                    "the migration {name} ran before, and its file has changed since"
-                ))
-                .object(name)
-                .state(ON_THE_CLONE)
-                .hint("Put the file back as it was, and the change into a new one"));
+        match before.knows(file, files, &hash)? {
+            Known::Ran => continue,
+            Known::Renamed(old) => {
+                let sql = "UPDATE main._remy_migrations SET name = ?1 WHERE name = ?2";
+                conn.execute(sql, (name, &old)).context(doing)?;
+                ran.warnings.push(format!(
+                    "The migration {name} ran before, as {old}, which is not there any more: it was not run again. Where it is to, \
+                     change its text"
+                ));
+                continue;
             }
-            None => {}
+            Known::No => {}
         }
         let started = Instant::now();
         let own = own_names(conn)?;
@@ -72,11 +80,82 @@ pub fn migrations(
         let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         let record = "INSERT INTO main._remy_migrations (name, hash, applied_at) VALUES (?1, ?2, ?3)";
         conn.execute(record, (name, &hash, now)).context(doing)?;
-        let statement = Statement::migration(u32::try_from(ran.len() + 1).unwrap_or(u32::MAX), name, text);
+        let ord = u32::try_from(ran.migrated.len() + 1).unwrap_or(u32::MAX);
+        let statement = Statement::migration(ord, name, text);
         on(&statement, started.elapsed());
-        ran.push(Migrated { name: name.clone(), hash, statement });
+        ran.migrated.push(Migrated { name: name.clone(), hash, statement });
     }
     Ok(ran)
+}
+
+/// The migrations that ran on a database before.
+struct Before {
+    /// Name and hash of those whose files are there.
+    there: Vec<(String, String)>,
+    /// Of those whose files are not.
+    gone: Vec<(String, String)>,
+}
+
+/// What is known of a migration.
+enum Known {
+    No,
+    Ran,
+    /// It ran under this name, which no file has any more.
+    Renamed(String),
+}
+
+impl Before {
+    fn read(conn: &Connection, files: &[Migration]) -> Result<Self> {
+        let doing = || "reading the record of migrations".to_owned();
+        let mut query = conn.prepare("SELECT name, hash FROM main._remy_migrations ORDER BY rowid").context(doing)?;
+        let recorded: Vec<(String, String)> = query
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .context(doing)?
+            .collect::<rusqlite::Result<_>>()
+            .context(doing)?;
+        let (there, gone) = recorded.into_iter().partition(|(name, _)| files.iter().any(|file| file.name == *name));
+        Ok(Self { there, gone })
+    }
+
+    /// What is known of a file. Tools know a migration by its number, and refuse two of one; so that a renamed one does not run twice.
+    fn knows(&mut self, file: &Migration, files: &[Migration], hash: &str) -> Result<Known> {
+        let name = &file.name;
+        let refused = |what: String, hint: &str| {
+            Err(Error::invalid_argument(what).object(name).state(ON_THE_CLONE).hint(hint.to_owned()))
+        };
+        if let Some((_, before)) = self.there.iter().find(|(there, _)| there == name) {
+            if before == hash {
+                return Ok(Known::Ran);
+            }
+            return refused(
+                format!("the migration {name} ran before, and its file has changed since"),
+                "Put the file back as it was, and the change into a new one",
+            );
+        }
+        let has_its_number = |other: &Option<Vec<u64>>| other.is_some() && *other == file.number;
+        if let Some(other) = files.iter().find(|other| other.name != *name && has_its_number(&other.number)) {
+            return refused(
+                format!(
+                    "the migrations {} and {name} have one number, which does not tell in which order they run",
+                    other.name
+                ),
+                "Give the one that is to run later a number of its own, above all others",
+            );
+        }
+        if let Some(at) = self.gone.iter().position(|(_, before)| before == hash) {
+            return Ok(Known::Renamed(self.gone.swap_remove(at).0));
+        }
+        let number = |name: &str| migration_names::number(name);
+        if let Some((old, _)) = self.gone.iter().find(|(old, _)| has_its_number(&number(old))) {
+            return refused(
+                format!(
+                    "the migration {name} has the number of {old}, which ran before and is not there any more, and another text"
+                ),
+                "Put the file back as it was, under either name; where this is another migration, give it a number of its own",
+            );
+        }
+        Ok(Known::No)
+    }
 }
 
 fn own_names(conn: &Connection) -> Result<Vec<String>> {

@@ -14,6 +14,10 @@ use std::{
 pub(crate) struct Found {
     /// Name and path of each, in the order in which they run.
     pub files: Vec<(String, PathBuf)>,
+    /// Those that undo a migration.
+    pub undo: Vec<String>,
+    /// Of those, the ones that undo none that is there, and are said to by a word of their names alone.
+    pub lone: Vec<String>,
     /// What else it holds.
     pub others: Vec<String>,
 }
@@ -25,7 +29,7 @@ enum Way {
     Up,
     /// It undoes one.
     Down,
-    /// It undoes one if its name is that of another with this word behind it; else the word is a part of its name.
+    /// It undoes one as its last word has it, which may be a part of its name, too.
     MaybeDown,
     /// `U1__name.sql` undoes `V1__name.sql` in Flyway; in refinery it is to run, and there is no other of its number.
     Undo,
@@ -40,6 +44,9 @@ struct Named {
     base: String,
     way: Way,
 }
+
+/// drizzle's list of migrations.
+pub(crate) const JOURNAL: &str = "meta/_journal.json";
 
 /// Other languages that migrations are written in: those of Knex, Sequelize, TypeORM, Django, Alembic, Rails, Laravel, goose, Ecto, Flyway, refinery.
 const LANGUAGES: &[&str] =
@@ -69,10 +76,42 @@ pub(crate) fn of(folder: &Path) -> Result<Found> {
     }
     others.sort();
     named.sort_by(|(a, a_name, _), (b, b_name, _)| (&a.version, a_name).cmp(&(&b.version, b_name)));
-    let files = those_that_run(named, folder)?;
-    let journal = folder.join("meta/_journal.json");
-    let files = if journal.is_file() { in_the_order_of(&journal, files)? } else { files };
-    Ok(Found { files, others })
+    let journal = folder.join(JOURNAL);
+    if !journal.is_file() {
+        return Ok(Found { others, ..those_that_run(named, folder)? });
+    }
+    let tags = tags(&journal)?;
+    // What drizzle lists it runs, whatever the last word of its name.
+    for (named, name, _) in named.iter_mut().filter(|(named, ..)| named.way == Way::MaybeDown) {
+        if tags.iter().any(|tag| name.strip_suffix(".sql") == Some(tag)) {
+            named.way = Way::Up;
+        }
+    }
+    let found = those_that_run(named, folder)?;
+    Ok(Found { files: in_the_order_of(&journal, tags, found.files)?, others, ..found })
+}
+
+/// The number of a migration, which no other may have: tools know by it which ran. `None` where they know a migration by its whole name:
+/// a day has any number of them, and so has a second in Prisma's folders.
+pub(crate) fn number(name: &str) -> Option<Vec<u64>> {
+    if name.ends_with("/migration.sql") {
+        return None;
+    }
+    let name = name.split('/').next().unwrap_or_default();
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let number = match of_flyway(name, stem) {
+        Ok(Some(named)) => named.version,
+        _ => version(stem)?,
+    };
+    let day = |year: u64, month: u64, day: u64| {
+        (1970..10_000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)
+    };
+    let is_a_day = match number.as_slice() {
+        [whole] => day(whole / 10_000, whole / 100 % 100, whole % 100),
+        [year, month, of_month] => day(*year, *month, *of_month),
+        _ => false,
+    };
+    (!is_a_day).then_some(number)
 }
 
 fn no_number(name: &str) -> Error {
@@ -85,6 +124,10 @@ fn no_number(name: &str) -> Error {
 fn in_a_folder(name: &str, path: &Path) -> Result<Option<(Named, String, PathBuf)>> {
     let version = version(name);
     let Some(file) = ["migration.sql", "up.sql"].into_iter().find(|file| path.join(file).is_file()) else {
+        if let (Some(version), true) = (&version, path.join("down.sql").is_file()) {
+            let named = Named { version: version.clone(), base: name.to_owned(), way: Way::Down };
+            return Ok(Some((named, format!("{name}/down.sql"), path.join("down.sql"))));
+        }
         // A folder with a number is one of a migration; others hold something else, as drizzle's meta does.
         return match version {
             None => Ok(None),
@@ -118,8 +161,10 @@ fn in_a_file(name: &str) -> Result<Option<Named>> {
     if let Some(named) = of_flyway(name, stem)? {
         return Ok(Some(named));
     }
-    let version = version(stem).ok_or_else(|| no_number(name))?;
     let (base, way) = way(stem);
+    // What is not run needs no number to run by.
+    let undoes = way == Way::Down || way == Way::MaybeDown;
+    let version = version(stem).or_else(|| undoes.then(Vec::new)).ok_or_else(|| no_number(name))?;
     Ok(Some(Named { version, base, way }))
 }
 
@@ -157,6 +202,8 @@ fn of_flyway(name: &str, stem: &str) -> Result<Option<Named>> {
         return Ok(None);
     };
     let way = match kind {
+        // The letter tells it; of no tool's is `V1__name.down.sql`, which says otherwise.
+        Some('V') if way(stem).1 == Way::Down => Way::Down,
         Some('V') => Way::Up,
         Some('U') => Way::Undo,
         Some('B') => {
@@ -174,9 +221,13 @@ fn of_flyway(name: &str, stem: &str) -> Result<Option<Named>> {
 fn way(stem: &str) -> (String, Way) {
     let tells = |word: &str| match word.to_ascii_lowercase().as_str() {
         "up" | "do" => Some(Way::Up),
-        "down" | "undo" | "rollback" | "revert" => Some(Way::Down),
+        "down" | "undo" | "rollback" | "revert" | "downgrade" => Some(Way::Down),
         _ => None,
     };
+    // `down.sql`
+    if tells(stem) == Some(Way::Down) {
+        return (String::new(), Way::Down);
+    }
     // `001.undo.name`: the word is between dots, behind the number.
     let parts: Vec<&str> = stem.split('.').collect();
     if let [number, word, ..] = parts.as_slice()
@@ -195,18 +246,19 @@ fn way(stem: &str) -> (String, Way) {
 }
 
 /// Leaves out what undoes another.
-fn those_that_run(named: Vec<(Named, String, PathBuf)>, folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+fn those_that_run(named: Vec<(Named, String, PathBuf)>, folder: &Path) -> Result<Found> {
     let up = || named.iter().filter(|(named, ..)| named.way == Way::Up);
     let bases: BTreeSet<&str> = up().map(|(named, ..)| named.base.as_str()).collect();
     let versions: BTreeSet<&[u64]> = up().map(|(named, ..)| named.version.as_slice()).collect();
-    let mut run = Vec::new();
-    for (found, name, path) in &named {
-        let beside = versions.contains(found.version.as_slice());
-        let runs = match found.way {
-            Way::Up => true,
-            Way::Down => false,
-            Way::Undo if beside => false,
-            Way::Undo => {
+    let mut found = Found::default();
+    for (file, name, path) in &named {
+        let beside = versions.contains(file.version.as_slice());
+        match file.way {
+            Way::Up => {
+                found.files.push((name.clone(), path.clone()));
+                continue;
+            }
+            Way::Undo if !beside => {
                 return Err(Error::invalid_argument(format!(
                     "{name} in {} undoes a migration in Flyway, and is one in refinery: there is no V of its number",
                     folder.display()
@@ -214,8 +266,7 @@ fn those_that_run(named: Vec<(Named, String, PathBuf)>, folder: &Path) -> Result
                 .object(name)
                 .hint("Take it away, or name it NNNN_name.sql where it is to run"));
             }
-            Way::MaybeDown if bases.contains(found.base.as_str()) => false,
-            Way::MaybeDown if beside => {
+            Way::MaybeDown if !bases.contains(file.base.as_str()) && beside => {
                 return Err(Error::invalid_argument(format!(
                     "{name} in {} may undo another migration of its number, or be one that is to run",
                     folder.display()
@@ -223,13 +274,13 @@ fn those_that_run(named: Vec<(Named, String, PathBuf)>, folder: &Path) -> Result
                 .object(name)
                 .hint("Name it NNNN_name.down.sql, after the one that it undoes, or give it a number of its own"));
             }
-            Way::MaybeDown => true,
-        };
-        if runs {
-            run.push((name.clone(), path.clone()));
+            // What it may take away is worth more than that it runs.
+            Way::MaybeDown if !bases.contains(file.base.as_str()) => found.lone.push(name.clone()),
+            Way::Down | Way::MaybeDown | Way::Undo => {}
         }
+        found.undo.push(name.clone());
     }
-    Ok(run)
+    Ok(found)
 }
 
 #[derive(serde::Deserialize)]
@@ -242,22 +293,34 @@ struct JournalEntry {
     tag: String,
 }
 
+fn wrong_journal(journal: &Path, what: String) -> Error {
+    let error = Error::invalid_argument(format!("the journal of migrations {} {what}", journal.display()));
+    error.object(journal.display().to_string()).hint("Make both with drizzle-kit again, or take the journal away")
+}
+
+/// What drizzle's journal lists.
+fn tags(journal: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(journal).context(|| format!("reading {}", journal.display()))?;
+    let listed: Journal =
+        serde_json::from_str(&text).map_err(|e| wrong_journal(journal, format!("is not understood: {e}")))?;
+    Ok(listed.entries.into_iter().map(|entry| entry.tag).collect())
+}
+
 /// The files in the order of drizzle's journal, which is the list of what drizzle runs. A tag is looked up among the files that were
 /// found, and never used as a path.
-fn in_the_order_of(journal: &Path, mut files: Vec<(String, PathBuf)>) -> Result<Vec<(String, PathBuf)>> {
-    let wrong = |what: String| {
-        let error = Error::invalid_argument(format!("the journal of migrations {} {what}", journal.display()));
-        error.object(journal.display().to_string()).hint("Make both with drizzle-kit again, or take the journal away")
-    };
-    let text = std::fs::read_to_string(journal).context(|| format!("reading {}", journal.display()))?;
-    let listed: Journal = serde_json::from_str(&text).map_err(|e| wrong(format!("is not understood: {e}")))?;
+fn in_the_order_of(
+    journal: &Path,
+    tags: Vec<String>,
+    mut files: Vec<(String, PathBuf)>,
+) -> Result<Vec<(String, PathBuf)>> {
     let mut ordered = Vec::new();
-    for JournalEntry { tag } in listed.entries {
+    for tag in tags {
         let at = files.iter().position(|(name, _)| name.strip_suffix(".sql") == Some(tag.as_str()));
-        ordered.push(files.swap_remove(at.ok_or_else(|| wrong(format!("lists {tag:?}, and there is no such file")))?));
+        let at = at.ok_or_else(|| wrong_journal(journal, format!("lists {tag:?}, and there is no such file")))?;
+        ordered.push(files.swap_remove(at));
     }
     match files.into_iter().map(|(name, _)| name).min() {
-        Some(name) => Err(wrong(format!("does not list {name}"))),
+        Some(name) => Err(wrong_journal(journal, format!("does not list {name}"))),
         None => Ok(ordered),
     }
 }
@@ -279,8 +342,16 @@ mod tests {
             ("001.undo.first.sql", is(&[1], "001.first", Way::Down)),
             ("0001.users.rollback.sql", is(&[1], "0001.users", Way::Down)),
             ("0007_cool_down.sql", is(&[7], "0007_cool", Way::MaybeDown)),
+            ("0007-cool-Down.SQL", is(&[7], "0007-cool", Way::MaybeDown)),
+            ("0007_cool_down.up.sql", is(&[7], "0007_cool_down", Way::Up)),
+            ("0007_down.sql", is(&[7], "0007", Way::MaybeDown)),
+            ("0007_showdown.sql", is(&[7], "0007_showdown", Way::Up)),
+            ("down.sql", is(&[], "", Way::Down)),
+            ("users.down.sql", is(&[], "users", Way::Down)),
+            ("users-down.sql", is(&[], "users", Way::MaybeDown)),
             ("0001_2fa.sql", is(&[1], "0001_2fa", Way::Up)),
             ("V1_2__a_down.sql", is(&[1, 2], "V1_2__a_down", Way::Up)),
+            ("V1_2__a.down.sql", is(&[1, 2], "V1_2__a.down", Way::Down)),
             ("U1.2__a.sql", is(&[1, 2], "U1.2__a", Way::Undo)),
             ("readme.md", None),
             ("embed.go", None),
@@ -303,6 +374,22 @@ mod tests {
         ] {
             let e = in_a_file(name).map(|named| panic!("{name}: {named:?}")).unwrap_err();
             assert!(e.code() == "invalid_argument" && e.to_string().contains(name), "{name}: {e}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_of_one_migration_and_a_day_of_many() {
+        for (name, expected) in [
+            ("0001_init.sql", Some(vec![1])),
+            ("1.up.sql", Some(vec![1])),
+            ("20240131120000_a.sql", Some(vec![20_240_131_120_000])),
+            ("V1.2__a.sql", Some(vec![1, 2])),
+            ("2024-01-31-120000_a/up.sql", Some(vec![2024, 1, 31, 120_000])),
+            ("20240131_a.sql", None),
+            ("2024-01-31_a.sql", None),
+            ("20240131120000_a/migration.sql", None),
+        ] {
+            assert_eq!(number(name), expected, "{name}");
         }
     }
 }

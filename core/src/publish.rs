@@ -487,7 +487,7 @@ fn rehearse_once(
         }
     };
     let run = &mut |statement: &Statement, _| log.statement(statement);
-    let migrated =
+    let rehearse::Ran { migrated, warnings: of_migrations } =
         rehearse::migrations(conn, &declaration.migrations, run).inspect_err(|e| log.failed_at("rehearse", e))?;
     let texts: Vec<&str> = migrated.iter().map(|m| m.statement.sql.as_str()).collect();
     let (plan, declared, mut warnings) = log.step(
@@ -541,7 +541,7 @@ fn rehearse_once(
         let old = |now: &String| plan.renamed.iter().find(|(_, to)| to.eq_ignore_ascii_case(now)).map(|(from, _)| from);
         return Ok(Tried::Doubtful(doubtful.iter().map(|now| old(now).unwrap_or(now).clone()).collect()));
     }
-    warnings.extend(more);
+    warnings.extend(more.into_iter().chain(of_migrations));
     let fingerprint = rehearse::fingerprint(conn)?;
     job.record_schema(&drift::record(conn)?)?;
     conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;

@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use crate::migrate::{Migrated, migrations};
+pub use crate::migrate::{Migrated, Ran, migrations};
 
 /// Sets a connection up for changing a schema, and loads `libraries` into it. Outside any transaction.
 pub fn prepare(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {

@@ -373,7 +373,7 @@ fn migrations_run_once_in_order() {
         let ran =
             migration::read(dir.path()).and_then(|found| rehearse::migrations(&conn, &found.files, &mut |_, _| {}));
         conn.execute_batch(if ran.is_ok() { "COMMIT" } else { "ROLLBACK" }).unwrap();
-        Ok(ran?.into_iter().map(|migrated| migrated.name).collect())
+        Ok(ran?.migrated.into_iter().map(|migrated| migrated.name).collect())
     };
     write("10_last.sql", "UPDATE t SET n = n * 2");
     write("2_first.sql", "-- one; two\nCREATE TEMP TABLE t(x);\nUPDATE main.t SET n = 1 + n;\n;;");

@@ -93,6 +93,8 @@ fn a_clone_takes_no_name_that_sqlite_or_a_store_would_take_for_its_own() {
     app.publish(SCHEMA, "{}").unwrap();
     let other = app.file("other.db", "");
     app.file("third.db-remy/catalog.db", "");
+    app.file("fourth.db-remy/snapshots/1-0123456789abcdef.db", "of a store whose catalog is gone");
+    fs::create_dir(app.dir.path().join("fifth.db-remy")).unwrap();
     let beside = |name: &str| app.dir.path().join(name);
     for path in [
         beside("app.db-journal"),
@@ -106,6 +108,9 @@ fn a_clone_takes_no_name_that_sqlite_or_a_store_would_take_for_its_own() {
         beside("other.db-remy"),
         beside("third.db-remy/copy.db"),
         beside("third.db"),
+        beside("fourth.db-remy/copy.db"),
+        beside("fourth.db"),
+        beside("fifth.db"),
         beside("other.db"),
         beside("none/copy.db"),
         PathBuf::new(),
@@ -121,6 +126,12 @@ fn a_clone_takes_no_name_that_sqlite_or_a_store_would_take_for_its_own() {
     app.refuses("invalid_argument", &["the place of a store"], |app| app.remy().clone_to(beside("link/copy.db")));
     let said = shell_refuses(&app.live, &format!("SELECT remy_clone('{}-journal')", app.live.display()));
     assert!(said.contains("invalid_argument: ") && said.contains("-journal"), "{said}");
+    let said = shell_refuses(&app.live, "SELECT remy_clone('')");
+    assert!(said.contains("invalid_argument: the path to clone to is empty"), "{said}");
+    // The place of a store that there is none in yet.
+    let bare = App::on(ROWS);
+    fs::create_dir(bare.store("")).unwrap();
+    bare.refuses("invalid_argument", &["the place of a store"], |app| app.remy().clone_to(app.store("copy.db")));
     assert_eq!(app.ask("INSERT INTO users (name) VALUES ('Bob'); SELECT count(*) FROM users"), "2");
     fs::remove_file(other).unwrap();
     app.remy().clone_to(beside("other.db")).unwrap();
@@ -175,7 +186,29 @@ fn a_clone_has_its_name_when_it_is_whole() {
                 assert!(!done, "{at} of {total}");
             }
         }
+        // Whatever the dead have left goes with the next clone into the folder.
+        assert!(run(0).0);
+        assert_eq!(parts(&app), Vec::<PathBuf>::new());
+        // What a living process writes stays, and what only looks like a part.
+        let left = (1..=total).rev().find(|at| !run(*at).0 && parts(&app).len() == 1).expect("a kill that leaves one");
+        let [part] = parts(&app).try_into().unwrap_or_else(|all| panic!("{left}: {all:?}"));
+        let lookalike = app.file("copy.db.part-0123456789abcdef", "somebody's");
+        let held = fs::File::open(&part).unwrap();
+        held.lock().unwrap();
+        app.remy().clone_to(app.dir.path().join("other.db")).unwrap();
+        assert!(part.exists());
+        drop(held);
+        fs::remove_file(app.dir.path().join("other.db")).unwrap();
+        app.remy().clone_to(app.dir.path().join("other.db")).unwrap();
+        assert_eq!(parts(&app), [lookalike]);
     }
+}
+
+/// What is named as a part of a clone, beside live.
+fn parts(app: &App) -> Vec<PathBuf> {
+    let mut all = names(app.dir.path());
+    all.retain(|path| path.to_string_lossy().contains(".part-"));
+    all
 }
 
 // What is read.

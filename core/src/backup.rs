@@ -516,12 +516,9 @@ pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> R
     Ok(())
 }
 
-/// Copies live into a file for somebody else: byte for byte.
+/// Copies live into a file that was made for it, and that somebody else is to have: byte for byte.
 pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<u64> {
-    drop(store::create_like(&live.path, path)?);
-    let copied = Copy::into_file(live, path).and_then(|copy| copy.sync().map(|()| copy.bytes()));
-    if copied.is_err() {
-        store::remove(path)?;
-    }
-    copied
+    let copy = Copy::into_file(live, path)?;
+    copy.sync()?;
+    Ok(copy.bytes())
 }

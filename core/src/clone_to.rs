@@ -4,11 +4,14 @@ use crate::{
     clone::{Clone, Pin},
     error::{Context, Error, Result},
     live::{Access, Live},
-    marker, recover, sqlite,
+    marker,
+    part::{self, Part},
+    recover, sqlite,
     store::{self, Store},
 };
 use std::{
     ffi::OsString,
+    fs::File,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
@@ -26,11 +29,10 @@ pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<Cloned> {
         let conn = live.connect()?;
         (sqlite::unique(&conn)?, marker::read(&conn)?)
     };
-    let part = with(path, &format!(".part-{id}"));
-    let (bytes, method) = copy(live, &part)?;
-    store::rename_new(&part, path).inspect_err(|_| {
-        let _ = store::remove(&part);
-    })?;
+    part::remove_dead(&folder_of(path)?);
+    let part = Part::make(&live.path, path, &id)?;
+    let (bytes, method) = fill(live, &part.path, part.file()?)?;
+    part.finish(path)?;
     store::sync_name(path)?;
     Ok(Cloned {
         path: path.display().to_string(),
@@ -42,20 +44,25 @@ pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<Cloned> {
     })
 }
 
-/// Copies live to `path`, which must not be there, and syncs the copy. Gives how many bytes it has, and how it was made.
-pub(crate) fn copy(live: &Live, path: &Path) -> Result<(u64, &'static str)> {
+/// Copies live to `path`, which must not be there, and syncs the copy.
+pub(crate) fn copy(live: &Live, path: &Path) -> Result<()> {
+    let copied = fill(live, path, store::create_like(&live.path, path)?);
+    copied.map(drop).inspect_err(|_| {
+        let _ = store::remove(path);
+    })
+}
+
+/// Copies live into a file that was made for it, and syncs it and its name. Gives how many bytes it has, and how it was made.
+fn fill(live: &Live, path: &Path, file: File) -> Result<(u64, &'static str)> {
     match live.access {
         Access::Pages => {
-            let file = store::create_like(&live.path, path)?;
             // The copy is the caller's, live its owner's: what lies beside live may have SQLite remove a file that it names.
-            let taken = live.owner.act().and_then(|_acting| {
+            let clone = live.owner.act().and_then(|_acting| {
                 let pin = Pin::new(live)?;
                 let at = pin.begin()?;
                 Clone::fill(live, &pin, at, path, file)
-            });
-            let clone = taken.and_then(|clone| store::sync_name(path).map(|()| clone)).inspect_err(|_| {
-                let _ = store::remove(path);
             })?;
+            store::sync_name(path)?;
             Ok((clone.bytes(), clone.method))
         }
         Access::Backup => Ok((backup::clone_to(live, path)?, "backup")),
@@ -95,26 +102,30 @@ fn free(path: &Path) -> Result<()> {
     if let Some(taken) = taken {
         return refuse(format!("{} is there already", taken.display()), &taken, "Give a path that is free");
     }
-    if store::is_beside(path) {
-        let store = store::beside(path);
-        let what = format!("{} keeps the releases of a database of that name", store.display());
-        return refuse(what, &store, "Give a path that is free, or move that store away");
+    let store = store::beside(path);
+    if store.symlink_metadata().is_ok() {
+        let what = format!("{} is the place of the store of a database of that name", store.display());
+        return refuse(what, &store, "Give a path that is free, or move that away");
     }
     Ok(())
 }
 
-/// The store that a path would be, or be in: a folder with a catalog, or one of the name that a store has beside its database.
-fn store_around(path: &Path) -> Result<Option<PathBuf>> {
+/// The folder that a path is in, links followed.
+fn folder_of(path: &Path) -> Result<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = folder.canonicalize().context(|| format!("looking for {}", folder.display())).map_err(|e| {
+    folder.canonicalize().context(|| format!("looking for {}", folder.display())).map_err(|e| {
         e.object(folder.display().to_string()).state("Nothing was done").hint("Give a path in a folder that is there")
-    })?;
-    let whole = folder.join(path.file_name().unwrap_or_default());
+    })
+}
+
+/// The store that a path would be, or be in: a folder with what a store has, or one of the name that a store has beside its database.
+fn store_around(path: &Path) -> Result<Option<PathBuf>> {
+    let whole = folder_of(path)?.join(path.file_name().unwrap_or_default());
     let is_store = |at: &Path| {
         let of = at.file_name().and_then(|name| name.as_bytes().strip_suffix(b"-remy")).filter(|of| !of.is_empty());
         of.is_some_and(|of| {
-            at.join("catalog.db").symlink_metadata().is_ok()
-                || at.with_file_name(OsString::from_vec(of.to_vec())).symlink_metadata().is_ok()
+            let database = at.with_file_name(OsString::from_vec(of.to_vec()));
+            store::is_beside(&database) || database.symlink_metadata().is_ok()
         })
     };
     Ok(whole.ancestors().find(|at| is_store(at)).map(Path::to_owned))

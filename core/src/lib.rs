@@ -63,6 +63,7 @@ mod migration_names;
 mod options;
 mod owner;
 mod pair;
+mod part;
 mod place;
 mod prepared;
 mod preview;

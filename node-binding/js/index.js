@@ -61,7 +61,8 @@ export class Remy {
    * @param {Cancellable} [options]
    */
   async clone(path, options) {
-    return this.#run('clone', [resolve(text(path, 'path'))], options);
+    // An empty path is the engine's to refuse, and no folder.
+    return this.#run('clone', [text(path, 'path') && resolve(path)], options);
   }
 
   /**

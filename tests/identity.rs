@@ -646,3 +646,200 @@ fn looking_first_keeps_what_an_older_catalog_does_not_know() {
         .collect();
     assert_eq!(found, ["releases/3/index.js", "dev/mine.db"]);
 }
+
+#[test]
+fn what_a_newer_remy_has_published_is_refused_before_anything_is_written() {
+    for store in [true, false] {
+        let app = published();
+        if !store {
+            fs::remove_dir_all(app.store("")).unwrap();
+        }
+        shell(&app.live, "ALTER TABLE _remy_release ADD COLUMN more; UPDATE _remy_release SET format = 2");
+        let words = ["newer remy", "format", "Nothing was done"];
+        let before = store.then(|| fs::read(app.store("catalog.db")).unwrap());
+        app.refuses("invalid_argument", &words, |app| app.publish(V3, "{}"));
+        app.refuses("invalid_argument", &words, |app| app.publish(V3, r#"{"dry_run": true}"#));
+        app.refuses("invalid_argument", &words, |app| app.rollback(Some(1)));
+        app.refuses("invalid_argument", &words, |app| app.remy().detach());
+        app.refuses("invalid_argument", &words, |app| app.remy().dev_start("d"));
+        assert_eq!(app.store("").exists(), store);
+        assert_eq!(before, store.then(|| fs::read(app.store("catalog.db")).unwrap()));
+        if store {
+            app.refuses("invalid_argument", &words, |app| app.remy().releases());
+            let verified = app.remy().verify().unwrap();
+            assert!(!verified.ok && format!("{verified:?}").contains("newer remy"), "{verified:?}");
+        }
+    }
+}
+
+#[test]
+fn what_has_a_name_of_remys_and_is_no_table_of_its_is_refused_by_name() {
+    let (view, fts, columns) = ("CREATE VIEW", "CREATE VIRTUAL TABLE", "CREATE TABLE");
+    for (name, made) in [
+        ("_remy_release", format!("{view} _remy_release AS SELECT 1 AS format")),
+        ("_remy_release", format!("{view} _remy_release AS SELECT * FROM not_there")),
+        ("_REMY_RELEASE", format!("{view} _REMY_RELEASE AS SELECT 1 AS format")),
+        ("_remy_release", format!("{fts} _remy_release USING fts5(format, switch_id)")),
+        ("_remy_release", format!("{columns} _remy_release (a); INSERT INTO _remy_release VALUES (1)")),
+        ("_remy_release", format!("{columns} _remy_release (a)")),
+        ("_remy_release", format!("{columns} _REMY_Release (a)")),
+        ("_remy_migrations", format!("{view} _remy_migrations AS SELECT 1 AS name")),
+        ("_remy_roles", format!("{fts} _remy_roles USING fts5(id)")),
+    ] {
+        let app = App::on(&format!("{V1} {made}"));
+        app.refuses("invalid_argument", &[name], |app| app.publish(V2, "{}"));
+        assert!(!app.store("").exists(), "{made}");
+    }
+    // Of other columns, where there is a marker or none.
+    for name in ["_remy_roles", "_remy_webhooks", "_remy_migrations"] {
+        let app = App::on(&format!("{V1} CREATE TABLE {name} (x); INSERT INTO {name} VALUES (1)"));
+        app.file("m/1.sql", "UPDATE users SET name = 'x'");
+        let options = format!(r#"{{"migrations": {:?}}}"#, app.dir.path().join("m"));
+        let e = app.refuses("invalid_argument", &[name, "not as remy makes it"], |app| app.publish(V2, &options));
+        assert!(e.detail().hint.is_some() && !app.store("").exists(), "{e}");
+        app.refuses("invalid_argument", &[name], |app| app.remy().diff(V2, &Options::default()));
+    }
+}
+
+/// Empties live in some way. The store stays.
+fn emptied(app: &App, how: &str) {
+    close(&app.live);
+    if how == "dropped" {
+        shell(
+            &app.live,
+            "DROP TABLE users; DROP TABLE IF EXISTS _remy_release; DROP TABLE _remy_roles; DROP TABLE _remy_cron_jobs;
+            DROP TABLE _remy_webhooks; DROP TABLE _remy_email_routes; DROP TABLE _remy_bot_commands",
+        );
+        return;
+    }
+    for suffix in ["-wal", "-shm", ""] {
+        let _ = fs::remove_file(format!("{}{suffix}", app.live.display()));
+    }
+    fs::write(&app.live, "").unwrap();
+    if how == "made anew" {
+        shell(&app.live, "PRAGMA journal_mode = wal; CREATE TABLE t (a); DROP TABLE t");
+    }
+}
+
+#[test]
+fn a_live_that_is_empty_beside_its_store_is_lost_and_a_release_brings_it_back() {
+    for (how, page_size) in [("0 bytes", 4096), ("0 bytes", 1024), ("made anew", 4096), ("dropped", 4096)] {
+        let app = App::on(&format!(
+            "PRAGMA journal_mode = delete; PRAGMA page_size = {page_size}; VACUUM; PRAGMA journal_mode = wal; {V1} INSERT INTO users VALUES (1, 'Ann')"
+        ));
+        app.publish(V2, "{}").unwrap();
+        app.publish(V3, "{}").unwrap();
+        app.remy().stage(V1, &Options::from_json(r#"{"allow": ["drop"]}"#).unwrap(), Progress::none()).unwrap();
+        let before = files(&app);
+        emptied(&app, how);
+        let words = ["is empty, and release 3 was live", "roll back to release 2", "away, to begin anew"];
+        app.refuses("not_found", &words, |app| app.publish(V3, "{}"));
+        app.refuses("not_found", &words, |app| app.publish(V3, r#"{"dry_run": true}"#));
+        app.refuses("not_found", &words, |app| app.remy().promote(None, &Options::default(), Progress::none()));
+        app.refuses("not_found", &words, |app| app.rollback(None));
+        app.refuses("not_found", &words, |app| app.remy().prune(Some(0), &Options::default()));
+        app.refuses("not_found", &words, |app| app.remy().dev_start("d"));
+        let warnings = debug(&app).warnings;
+        assert!(warnings.len() == 1 && warnings[0].contains(words[0]), "{how}: {warnings:?}");
+        let verified = app.remy().verify().unwrap();
+        assert!(!verified.ok && format!("{verified:?}").contains(words[0]), "{verified:?}");
+        assert_eq!(files(&app), before, "{how}");
+        let back = app.rollback(Some(2)).unwrap_or_else(|e| panic!("{how}, {page_size}: {e}"));
+        assert_eq!((back.restored_from, app.ask("SELECT name FROM users").as_str()), (Some(2), "Ann"), "{how}");
+        assert!(app.remy().verify().unwrap().ok, "{how}");
+        assert!(debug(&app).warnings.is_empty(), "{:?}", debug(&app).warnings);
+    }
+    // On the SQLite of a host as well.
+    let app = published();
+    emptied(&app, "0 bytes");
+    let done =
+        output(Command::new(built_program("remy-driver")).env("REMY_HOST", "1").arg(&app.live).args(["publish", V3]));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("release 2 was live"), "{done:?}");
+}
+
+#[test]
+fn a_database_that_was_emptied_by_a_detach_begins_anew() {
+    let app = published();
+    app.remy().detach().unwrap();
+    shell(&app.live, "DROP TABLE users");
+    assert_eq!(app.publish(V1, "{}").unwrap().release, 3);
+}
+
+#[test]
+fn what_was_put_in_lives_place_is_said_by_every_verb_that_tells_of_it() {
+    let says = |app: &App, words: &[&str]| {
+        let (debug, verified) = (debug(app).warnings.join("; "), app.remy().verify().unwrap().warnings.join("; "));
+        let dry = app.publish(V2, r#"{"allow": ["drop"], "dry_run": true}"#).unwrap().warnings.join("; ");
+        for word in words {
+            for said in [&debug, &verified, &dry] {
+                assert!(said.contains(word), "{word:?} is not in {said:?}");
+            }
+        }
+    };
+    let (ours, _theirs, [live_of_ours, live_of_theirs]) = forked();
+    assert_eq!(debug(&ours).warnings, Vec::<String>::new());
+    // Another history's.
+    put(&live_of_theirs, &ours.live);
+    says(
+        &ours,
+        &[
+            "release 3 (\"theirs\", commit t3) of another history",
+            "adopted as release 4",
+            "release 3 (\"ours\", commit o3) was live here",
+        ],
+    );
+    // Also where a verb that tells nothing has looked at it first.
+    put(&live_of_ours, &ours.live);
+    releases(&ours);
+    says(&ours, &["marker of release 3", "release 4 (\"theirs\", commit t3) was live here"]);
+    // An older copy, by the release's own snapshot.
+    put(&ours.store(&release(&ours, 2).database.unwrap()), &ours.live);
+    says(&ours, &["marker of release 2", "release 3 (\"ours\", commit o3) was live here"]);
+    let done = ours.publish(V3, "{}").unwrap();
+    assert!(done.warnings.iter().any(|warning| warning.contains("marker of release 2")), "{:?}", done.warnings);
+    // From then on all is as it should be.
+    assert_eq!(debug(&ours).warnings, Vec::<String>::new());
+    assert!(ours.publish(V3, "{}").unwrap().warnings.is_empty());
+    // One that no remy has published.
+    let bare = App::on(V1);
+    close(&bare.live);
+    put(&bare.live, &ours.live);
+    assert!(
+        debug(&ours).warnings[0].contains("was live here, and live does not carry its marker"),
+        "{:?}",
+        debug(&ours)
+    );
+    let done = ours.publish(V2, "{}").unwrap();
+    assert!(done.warnings.iter().any(|warning| warning.contains("does not carry its marker")), "{:?}", done.warnings);
+}
+
+#[test]
+fn a_catalog_that_is_gone_is_said_with_what_stands_in_the_store() {
+    let app = published();
+    app.publish(V3, "{}").unwrap();
+    app.remy().dev_start("mine").unwrap();
+    close(&app.store("catalog.db"));
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(app.store(&format!("catalog.db{suffix}")));
+    }
+    let before = files(&app);
+    let words = ["the catalog of ", "is gone", "2 snapshots [", "sessions"];
+    let has = |said: &str| words.iter().all(|word| said.contains(word));
+    let warnings = debug(&app).warnings;
+    assert!(warnings.len() == 1 && has(&warnings[0]), "{warnings:?}");
+    let verified = app.remy().verify().unwrap();
+    assert!(!verified.ok && has(&format!("{verified:?}")), "{verified:?}");
+    assert!(!app.store("catalog.db").exists(), "looking makes none");
+    let done = app.publish(V3, "{}").unwrap();
+    assert!(done.warnings.iter().any(|warning| has(warning)), "{:?}", done.warnings);
+    nothing_is_gone(&app, &before);
+    // Live that is gone as well is no reason to begin anew.
+    let lost = published();
+    for path in [lost.live.clone(), lost.store("catalog.db")] {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{suffix}", path.display()));
+        }
+    }
+    let e = lost.publish(V3, "{}").unwrap_err();
+    assert!(e.code() == "not_found" && e.to_string().contains("keeps its releases"), "{e}");
+}

@@ -489,15 +489,42 @@ fn who_may_only_read_leaves_nothing_either() {
     }
     let app = owned(0o640);
     let before = all(app.dir.path());
-    for (user, words) in [(MEMBER, "read-only for this process"), (STRANGER, "may not be read by the user 4324")] {
+    for (user, words) in
+        [(MEMBER, "may be read and not written by the user 4323"), (STRANGER, "may not be read by the user 4324")]
+    {
         if user == STRANGER {
             fs::set_permissions(&app.live, Permissions::from_mode(0o600)).unwrap();
         }
         let e = as_user(user, || Remy::open(&app.live).map(drop).unwrap_err());
         assert!(e.code() == "io" && e.to_string().contains(words), "{e}");
+        assert!(e.to_string().contains("Run it as the user 4321"), "{e}");
+        assert!(user != MEMBER || e.to_string().contains(SENTENCE), "{e}");
     }
     assert_eq!(all(app.dir.path()), before);
     as_user(OWNER, || app.publish(V2, "{}").unwrap());
+    // Somebody's name may be a word.
+    let nobody = 65_534;
+    fs::set_permissions(&app.live, Permissions::from_mode(0o666)).unwrap();
+    let e = as_user(nobody, || Remy::open(&app.live).map(drop).unwrap_err());
+    assert!(e.to_string().contains("no process has ") && e.to_string().contains("opened by the user `nobody`"), "{e}");
+    // Its owner is told how.
+    fs::set_permissions(&app.live, Permissions::from_mode(0o444)).unwrap();
+    let e = as_user(OWNER, || Remy::open(&app.live).map(drop).unwrap_err());
+    assert!(e.to_string().contains("its owner") && e.to_string().contains("chmod u+w"), "{e}");
+}
+
+#[test]
+fn a_file_system_that_is_mounted_read_only_is_said() {
+    if !is_root("a file system that is mounted read-only") {
+        return;
+    }
+    let disk = Disk::new("4m");
+    let live = disk.0.path().join("app.db");
+    shell(&live, "PRAGMA journal_mode = wal; CREATE TABLE t (a)");
+    stdout(Command::new("mount").args(["-o", "remount,ro"]).arg(disk.0.path()));
+    let e = Remy::open(&live).map(drop).unwrap_err();
+    assert!(e.code() == "io" && e.to_string().contains("mounted read-only"), "{e}");
+    assert!(!e.to_string().contains("permission"), "{e}");
 }
 
 /// A small disk, in memory. Unmounted when dropped.

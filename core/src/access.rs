@@ -22,22 +22,44 @@ impl Live {
             );
         }
         if !found.writable {
-            return refuse(
-                format!("{shown} is read-only for this process"),
-                "Give this user write permission on the file and its folder".into(),
-            );
+            return Err(self.may_not_be_written(found.read_only));
         }
         let mut shm = self.path.as_os_str().to_owned();
         shm.push("-shm");
         if found.wal && !self.owner.acts() && std::path::Path::new(&shm).symlink_metadata().is_err() {
             return refuse(
                 format!(
-                    "nobody has {shown} open, and it belongs to {its}: opened by {me} it would get files beside it that keep its owner out"
+                    "no process has {shown} open, and it belongs to {its}: opened by {me} it would get files beside it that keep its owner out"
                 ),
                 format!("Run it as {its}: {WRITERS}. Who reads it does so while the application has it open"),
             );
         }
         Ok(())
+    }
+
+    /// Why live cannot be opened to be written, which SQLite has to do to read it as well: a reader takes part in its locks, and in the
+    /// shared memory of its WAL.
+    pub(crate) fn may_not_be_written(&self, read_only_disk: bool) -> Error {
+        let (shown, me, its) = (self.shown(), owner::name(owner::user()), owner::name(self.owner.uid));
+        let (what, hint) = if read_only_disk {
+            (
+                format!("{shown} is on a file system that is mounted read-only"),
+                "Mount it to be written as well; or copy the database, with its -wal, to a disk that can be written, and work there".to_owned(),
+            )
+        } else if self.owner.acts() {
+            (
+                format!("{shown} may be read and not written by {me}, its owner"),
+                format!("Run chmod u+w {shown} where it is to be written"),
+            )
+        } else {
+            (
+                format!(
+                    "{shown} may be read and not written by {me}, and remy works where it may do both: it belongs to {its}"
+                ),
+                format!("Run it as {its}: {WRITERS}, and has others read a copy that it has cloned"),
+            )
+        };
+        Error::io(what).object(shown.to_string()).state("Nothing was done").hint(hint)
     }
 
     /// Refuses who may not run a verb that writes: what it makes is live's owner's.

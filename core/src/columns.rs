@@ -9,6 +9,10 @@ use crate::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
+/// The tables of an app, with their columns.
+pub(crate) const TABLES: [(&str, &[&str]); 2] =
+    [("_remy_columns", &["table_name", "column_name", "type", "required"]), ("_remy_session", &["id", "user_id"])];
+
 /// Reads what the live release declares. Nothing where it declares no app.
 pub(crate) fn read(conn: &Connection) -> Result<Recorded> {
     let mut recorded = Recorded::default();

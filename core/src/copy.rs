@@ -73,6 +73,8 @@ pub(crate) fn reading<T: Send>(path: &Path, read: impl Fn(File) -> std::io::Resu
 pub(crate) struct Look {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// Whether it is not writable for its file system's sake, whoever asks.
+    pub(crate) read_only: bool,
     pub(crate) wal: bool,
 }
 
@@ -81,16 +83,22 @@ pub(crate) fn look(live: &Path) -> Result<Option<Look>> {
     let denied = |e: &std::io::Error| matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
     let doing = || format!("opening {}", live.display());
     let look = || {
+        let mut read_only = false;
         let (file, writable) = match open(live, true) {
-            Err(e) if denied(&e) => match open(live, false) {
-                Err(e) if denied(&e) => return Ok(Look { readable: false, writable: false, wal: false }),
-                opened => (opened.context(doing)?, false),
-            },
+            Err(e) if denied(&e) => {
+                read_only = e.kind() == ErrorKind::ReadOnlyFilesystem;
+                match open(live, false) {
+                    Err(e) if denied(&e) => {
+                        return Ok(Look { readable: false, writable: false, read_only, wal: false });
+                    }
+                    opened => (opened.context(doing)?, false),
+                }
+            }
             opened => (opened.context(doing)?, true),
         };
         let mut bytes = [0; 2];
         read_full(&file, 18, &mut bytes).context(doing)?;
-        Ok(Look { readable: true, writable, wal: bytes == [2, 2] })
+        Ok(Look { readable: true, writable, read_only, wal: bytes == [2, 2] })
     };
     apart(look).transpose()
 }

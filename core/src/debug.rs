@@ -5,7 +5,8 @@ use crate::{
     live::{Access, Live},
     marker,
     options::Options,
-    store,
+    standing,
+    store::{self, Store},
 };
 
 pub(crate) fn debug(live: &Live) -> Result<Debug> {
@@ -29,7 +30,10 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
         notes.push(e.to_string());
         (marker.as_ref().map(|marker| marker.release), None)
     });
-    notes.extend(drift.clone());
+    // What keeps this from being told is in the notes by now.
+    let stand = |store: Option<Store>| standing::warnings(live, store.as_ref(), marker.as_ref(), &conn);
+    let warnings = Store::open(live).and_then(stand).unwrap_or_default();
+    notes.extend(warnings.iter().chain(&drift).cloned());
     Ok(Debug {
         version: VERSION,
         sqlite: rusqlite::version().to_owned(),
@@ -44,5 +48,6 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
         release,
         drift,
         notes,
+        warnings,
     })
 }

@@ -561,6 +561,15 @@ impl Kept for BotCommand {
     }
 }
 
+/// The tables of effects, with their columns.
+pub(crate) const TABLES: [(&str, &[&str]); 5] = [
+    (Role::TABLE, Role::COLUMNS),
+    (CronJob::TABLE, CronJob::COLUMNS),
+    (Webhook::TABLE, Webhook::COLUMNS),
+    (EmailRoute::TABLE, EmailRoute::COLUMNS),
+    (BotCommand::TABLE, BotCommand::COLUMNS),
+];
+
 /// Creates the tables `_remy_roles`, `_remy_cron_jobs`, `_remy_webhooks`, `_remy_email_routes` and `_remy_bot_commands` where they
 /// are missing. Plain tables: a host's SQLite may be too old for STRICT ones.
 pub fn ensure(conn: &Connection) -> Result<()> {

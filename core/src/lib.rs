@@ -81,6 +81,7 @@ mod rows;
 pub mod schema;
 mod settle;
 mod sqlite;
+mod standing;
 mod stops;
 mod store;
 mod strangers;
@@ -306,6 +307,8 @@ pub struct Debug {
     pub drift: Option<String>,
     /// What the caller should know.
     pub notes: Vec<String>,
+    /// Where live is not what its store has published last, or the store is not whole: what is known of it.
+    pub warnings: Vec<String>,
 }
 
 /// An application's live database and its store.

@@ -5,7 +5,7 @@
 use crate::{
     engine,
     error::{Context, Error, Result},
-    gather,
+    gather, marker,
     options::Options,
     owner::Owner,
     sqlite, store,
@@ -57,6 +57,8 @@ pub(crate) struct Live {
     pub(crate) owner: Owner,
     /// Why live cannot be read now: a full disk has no room for the shared memory of its WAL. Pruning goes without.
     full: Option<Error>,
+    /// Why its marker is none that this remy knows, and no verb may begin.
+    foreign: Option<Error>,
     identity: Identity,
     vfs: Option<CString>,
     pid: u32,
@@ -209,6 +211,7 @@ impl Live {
         let live = Self {
             identity: Identity::of(&metadata),
             full: None,
+            foreign: None,
             owner,
             path,
             access,
@@ -231,12 +234,17 @@ impl Live {
             );
         }
         if conn.is_readonly("main").context(|| format!("opening {shown}"))? {
-            return Err(Error::io(format!("{shown} is read-only for this process"))
-                .state("Nothing was done")
-                .hint("Give this user write permission on the file and its folder"));
+            return Err(live.may_not_be_written(false));
         }
+        let foreign = marker::understood(&conn).err().filter(|e| matches!(e, Error::InvalidArgument(_)));
         drop(conn);
-        Ok(live)
+        Ok(Self { foreign, ..live })
+    }
+
+    /// Refuses where a newer remy has published live, or what has the names of remy's tables is none of them. Before there is a store: a
+    /// remy that does not know what it reads writes nothing.
+    pub(crate) fn is_understood(&self) -> Result<()> {
+        self.foreign.clone().map_or(Ok(()), Err)
     }
 
     /// Opens a connection. It checkpoints only when told to, and waits up to 5 s for others' locks.

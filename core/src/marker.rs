@@ -1,13 +1,16 @@
 //! `_remy_release`: the one row in live that says which release is live. It travels with the pages of a switch, so it
 //! cannot be wrong about them.
 use crate::{
+    columns, effects,
     error::{Context, Error, Result},
-    sqlite,
+    migrate, sqlite,
 };
 use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 
 /// The format that this version writes.
 const FORMAT: i64 = 1;
+
+const TABLE: &str = "_remy_release";
 
 /// The highest number of a release: every face can name it. What is above it no publish has counted up to.
 pub(crate) const HIGHEST: i64 = 999_999_999_999_999;
@@ -27,14 +30,36 @@ pub(crate) struct Marker {
 }
 
 /// Reads the marker. `None` where no release was ever switched in.
+///
+/// Fails with `invalid_argument` where a newer remy has written it, and where it is nothing that a remy has written.
 pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
     let doing = || format!("reading the marker of {}", sqlite::name(conn));
+    plain_tables(conn)?;
     let there = conn
-        .query_row("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = '_remy_release'", [], |_| Ok(()))
+        .query_row(
+            "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND lower(name) = '_remy_release'",
+            [],
+            |_| Ok(()),
+        )
         .optional()
         .context(doing)?;
     if there.is_none() {
         return Ok(None);
+    }
+    // First, and nothing else with it: a newer one may have other columns.
+    let format = "SELECT format FROM main._remy_release";
+    let format: Option<i64> =
+        conn.query_row(format, [], |row| row.get(0)).optional().context(doing).map_err(|e| not_ours(conn, e))?;
+    if let Some(format) = format.filter(|&format| format != FORMAT) {
+        return Err(match format > FORMAT {
+            true => Error::invalid_argument(format!(
+                "{} was last published by a newer remy (the format of its _remy_release is {format}, this one knows {FORMAT})",
+                sqlite::name(conn)
+            ))
+            .state("Nothing was done")
+            .hint("Use that version of remy, or a newer one"),
+            false => not_as_made(conn, TABLE, &format!("its format is {format}")),
+        });
     }
     let marker = conn
         .query_row(
@@ -53,19 +78,7 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
         )
         .optional()
         .context(doing)
-        .map_err(|e| {
-            match e {
-        // No such column, or a value of another type.
-        Error::Internal(_) => Error::invalid_argument(format!(
-            "the table _remy_release of {} is not as remy makes it: {}",
-            sqlite::name(conn),
-            e.detail().what
-        ))
-        .state("Live is unchanged")
-        .hint("Rename it where it is the application's own; restore it, or run the remy that made it, where it is not"),
-        e => e,
-    }
-        })?;
+        .map_err(|e| not_ours(conn, e))?;
     match marker {
         Some(Marker { release, .. }) if !(1..=HIGHEST).contains(&release) => Err(Error::invalid_argument(format!(
             "the table _remy_release of {} says that release {release} is live, and no release has that number",
@@ -75,6 +88,58 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
         .hint("Somebody has written to that table: restore the database, or set the number right there")),
         marker => Ok(marker),
     }
+}
+
+/// Reads the marker, and looks whether all of remy's tables are as it makes them, so that no verb stops in the middle for one.
+pub(crate) fn understood(conn: &Connection) -> Result<()> {
+    read(conn)?;
+    let doing = || format!("looking at remy's tables in {}", sqlite::name(conn));
+    for (table, columns) in effects::TABLES.into_iter().chain(columns::TABLES).chain([migrate::TABLE]) {
+        let mut query = conn.prepare("SELECT lower(name) FROM pragma_table_info(?1, 'main')").context(doing)?;
+        let found: Vec<String> = query
+            .query_map([table], |row| row.get(0))
+            .context(doing)?
+            .collect::<rusqlite::Result<_>>()
+            .context(doing)?;
+        let missing = columns.iter().find(|column| !found.iter().any(|found| found == *column));
+        if let Some(missing) = missing.filter(|_| !found.is_empty()) {
+            return Err(not_as_made(conn, table, &format!("it has no column {missing}")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what has a name of remy's and is no table of rows: reading a view or a virtual table runs what somebody else has written, and
+/// nothing can be kept in one.
+fn plain_tables(conn: &Connection) -> Result<()> {
+    let doing = || format!("looking at remy's tables in {}", sqlite::name(conn));
+    let sql = "SELECT name, type FROM main.sqlite_schema WHERE lower(substr(name, 1, 6)) = '_remy_'
+               AND (type = 'view' OR type = 'table' AND rootpage = 0)";
+    let other = conn.query_row(sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    let Some((name, kind)) = other.optional().context(doing)? else { return Ok(()) };
+    let kind = if kind == "view" { "a view" } else { "a virtual table" };
+    Err(Error::invalid_argument(format!(
+        "{name} of {} is {kind}, where remy has a table of its own",
+        sqlite::name(conn)
+    ))
+    .object(name)
+    .state("Nothing was done")
+    .hint("Names that begin with _remy_ are remy's own: make it again under another name, and drop this one"))
+}
+
+/// Of a column that is not there, or a value of another type.
+fn not_ours(conn: &Connection, e: Error) -> Error {
+    match e {
+        Error::Internal(_) => not_as_made(conn, TABLE, &e.detail().what),
+        e => e,
+    }
+}
+
+fn not_as_made(conn: &Connection, table: &str, why: &str) -> Error {
+    Error::invalid_argument(format!("the table {table} of {} is not as remy makes it: {why}", sqlite::name(conn)))
+        .object(table)
+        .state("Nothing was done")
+        .hint("Rename it where it is the application's own; restore it, or run the remy that made it, where it is not")
 }
 
 /// Writes the marker, inside the caller's transaction.

@@ -15,6 +15,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+/// The record of migrations, with its columns.
+pub(crate) const TABLE: (&str, &[&str]) = ("_remy_migrations", &["name", "hash", "applied_at"]);
+
 /// A migration file that ran.
 #[derive(Debug, Clone)]
 pub struct Migrated {

@@ -211,10 +211,10 @@ fn account(uid: u32) -> Option<CString> {
     }
 }
 
-/// A user as messages have them: `alice (uid 1000)`.
+/// A user as messages have them: "the user `alice` (uid 1000)". Somebody's name may be a word, as `nobody` is.
 pub(crate) fn name(uid: u32) -> String {
     match account(uid) {
-        Some(name) => format!("{} (uid {uid})", name.to_string_lossy()),
+        Some(name) => format!("the user `{}` (uid {uid})", name.to_string_lossy()),
         None => format!("the user {uid}"),
     }
 }

@@ -605,6 +605,7 @@ pub(crate) fn write_effects(conn: &Connection, effects: &Effects, marker: &Marke
 /// has to run before the diff can be taken: then on a clone.
 pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<Statement>> {
     live.libraries(options)?;
+    live.is_understood()?;
     let Declaration { declared, effects, migrations } = Declaration::read(schema, options)?;
     if !migrations.is_empty() {
         let allow = BTreeSet::from([Allow::TypeChange, Allow::Lossy, Allow::Drop]);

@@ -13,7 +13,7 @@ use crate::{
     marker::{self, Marker},
     options::{JournalMode, Options},
     progress::Progress,
-    removals, settle, sqlite,
+    removals, settle, sqlite, standing,
     stops::NoStops,
     store::{self, Store},
     switch::LET_GO,
@@ -32,6 +32,10 @@ pub(crate) struct Begun {
     pub(crate) release: i64,
     /// What the caller should know.
     pub(crate) warnings: Vec<String>,
+    /// What the log of a release is to say that records live as it stands.
+    at_adoption: Vec<String>,
+    /// Why only a release that comes back may change live.
+    pub(crate) lost: Option<Error>,
 }
 
 impl Begun {
@@ -53,16 +57,16 @@ impl Begun {
         let empty = sqlite::is_empty(&conn)?;
         let schema = drift::record(&conn)?;
         drop((conn, no_stops));
-        let replaced = self.store.catalog.live()?;
-        let warning =
-            replaced.map(|other| format!("{}. What it was at the end is not kept", not_carried(other.release)));
         if empty {
-            return Ok(Some(Adopted { done: format!("{} is empty{journal}", live.shown()), warning }));
+            return Ok(Some(Adopted { done: format!("{} is empty{journal}", live.shown()) }));
         }
         self.release = self.store.catalog.adopt(None, Some(&schema))?;
-        let adopted =
-            Adopted { done: format!("Adopted {} as release {}{journal}", live.shown(), self.release), warning };
-        adopted.log(&Log::new(Some(&self.store.catalog), self.release, Progress::none()));
+        let adopted = Adopted { done: format!("Adopted {} as release {}{journal}", live.shown(), self.release) };
+        let log = Log::new(Some(&self.store.catalog), self.release, Progress::none());
+        adopted.log(&log);
+        for warning in &self.at_adoption {
+            log.warn(standing::STEP, warning.as_str());
+        }
         Ok(Some(adopted))
     }
 
@@ -103,31 +107,34 @@ impl Begun {
     }
 }
 
-/// What it means that live has no marker, where a release is said to be live.
-pub(crate) fn not_carried(release: i64) -> String {
-    format!(
-        "Release {release} was live here, and live does not carry its marker: another database was put in its place, or the marker \
-         was dropped"
-    )
-}
-
 /// An adoption, as the logs tell it: that of the adopted release, and that of the release whose verb it came with.
 pub(crate) struct Adopted {
     done: String,
-    warning: Option<String>,
 }
 
 impl Adopted {
     pub(crate) fn log(&self, log: &Log<'_>) {
-        log.note("adopt", self.done.as_str());
-        if let Some(warning) = &self.warning {
-            log.warn("adopt", warning.as_str());
-        }
+        log.note(standing::STEP, self.done.as_str());
     }
 }
 
 /// Opens the store, takes its lock, and mends what there is to mend. Live itself is not touched.
+///
+/// Fails with `not_found` where live is lost: it has nothing in it any more.
 pub(crate) fn begin(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Begun> {
+    begin_to(live, options, progress, false)
+}
+
+/// As [`begin`], for what may bring a release back: also where live is lost.
+pub(crate) fn begin_to_bring_back(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Begun> {
+    begin_to(live, options, progress, true)
+}
+
+fn begin_to(live: &Live, options: &Options, progress: Progress<'_>, brings_back: bool) -> Result<Begun> {
+    let gone = {
+        let _acting = live.owner.act()?;
+        standing::catalog_is_gone(&live.path)?
+    };
     let store = Store::open_or_create(live)?;
     let lock = store.lock(options.lock_timeout(), progress)?;
     for intent in store.catalog.open_intents()? {
@@ -135,12 +142,24 @@ pub(crate) fn begin(live: &Live, options: &Options, progress: Progress<'_>) -> R
     }
     let conn = live.connect()?;
     let marker = marker::read(&conn)?;
+    let lost = standing::lost(live, &store, marker.as_ref(), &conn)?;
+    if let Some(lost) = lost.clone().filter(|_| !brings_back) {
+        return Err(lost);
+    }
+    let at_adoption = Vec::from_iter(gone.into_iter().chain(standing::replaced(&store.catalog, marker.as_ref())?));
     let (release, said) = take_up(&store, marker.as_ref(), &conn, |unknown| clear(&store, unknown))?;
-    let release = release.unwrap_or(0);
+    let mut warnings = Vec::from_iter(said);
+    if let Some(release) = release {
+        let log = Log::new(Some(&store.catalog), release, Progress::none());
+        at_adoption.iter().for_each(|warning| log.warn(standing::STEP, warning.as_str()));
+        warnings.extend(standing::by_hand(&store.catalog, release)?);
+    } else {
+        warnings.extend(at_adoption.iter().cloned());
+    }
     drop(conn);
     // Once it is said which release is live: one that the catalog has as failed may be, where live was restored by hand.
     artifacts::forget_fruitless(&store)?;
-    Ok(Begun { store, _lock: lock, marker, release, warnings: said.into_iter().collect() })
+    Ok(Begun { store, _lock: lock, marker, release: release.unwrap_or(0), warnings, at_adoption, lost })
 }
 
 /// Makes the catalog agree with live, once what it does not know is out of every verb's way: after that, nobody can tell any more. Gives
@@ -366,17 +385,30 @@ pub(crate) fn mend(store: &Store, marker: Option<&Marker>, conn: &Connection) ->
     if let Some(other) = recorded {
         let what = match release == marker.release {
             true => format!("Live carries the marker of release {release}"),
-            false => format!("Live carries a release that this store does not know, adopted as release {release}"),
+            false => format!(
+                "Live carries release {}{} of another history, which this store does not know, adopted as release {release}",
+                marker.release,
+                called(marker.label.as_deref(), marker.commit.as_deref())
+            ),
         };
         Log::new(Some(catalog), release, Progress::none()).warn(
-            "recover",
+            standing::STEP,
             format!(
-                "{what}, and release {0} was live here: live was restored or replaced by hand. What release {0} was at the end is not kept",
-                other.release
+                "{what}, and release {0}{1} was live here: live was restored or replaced by hand. What release {0} was at the end is \
+                 not kept",
+                other.release,
+                called(other.label.as_deref(), other.commit.as_deref())
             ),
         );
     }
     Ok(Some(release))
+}
+
+/// What people know a release by, behind its number.
+fn called(label: Option<&str>, commit: Option<&str>) -> String {
+    let label = label.map(|label| format!("{label:?}"));
+    let parts: Vec<_> = label.into_iter().chain(commit.map(|commit| format!("commit {commit}"))).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// The number of the live release in the history that is kept beside live. `None` where live has no release, or one that is not of

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 /// Drops old snapshots.
 pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result<Pruned> {
     // Looking makes no store.
-    if !store::is_beside(&live.path) {
+    if !store::has_catalog(&live.path) {
         return Ok(Pruned { pruned: Vec::new(), kept: 0, kept_bytes: 0, freed_bytes: 0, warnings: Vec::new() });
     }
     let days = days.unwrap_or(options.retention_days);

@@ -10,12 +10,12 @@ use crate::{
     effects::{self, Effects},
     error::{Context, Error, Result},
     job::{FRESH_STARTS, Image, Job, Looked, Taken, Terms},
-    live::Live,
+    live::{Live, reading_database},
     log::Log,
     options::Options,
     pair::Pair,
     progress::Progress,
-    publish,
+    publish, quote,
     recover::{self, Begun},
     rehearse, retention, settle, sqlite, store,
     store::human,
@@ -27,7 +27,7 @@ use std::{collections::BTreeSet, path::Path};
 pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
     let start = Moment::now();
     live.libraries(options)?;
-    let mut begun = recover::begin(live, options, progress)?;
+    let mut begun = recover::begin_to_bring_back(live, options, progress)?;
     let entry = match release {
         Some(release) => find(&begun, release)?,
         None => begun.store.catalog.newest_compiled()?.ok_or_else(|| {
@@ -38,6 +38,9 @@ pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, prog
     };
     match entry.status.as_str() {
         "compiled" | "preview" => {
+            if let Some(lost) = begun.lost {
+                return Err(lost);
+            }
             let adopted = begun.adopt(live, options)?;
             publish::promote_compiled(live, &begun, adopted.as_ref(), &entry, options, progress, start)
         }
@@ -54,10 +57,13 @@ pub(crate) fn rollback(
 ) -> Result<Outcome> {
     let start = Moment::now();
     live.libraries(options)?;
-    let begun = recover::begin(live, options, progress)?;
+    let begun = recover::begin_to_bring_back(live, options, progress)?;
     let entry = match release {
         Some(release) => find(&begun, release)?,
         None => {
+            if let Some(lost) = begun.lost {
+                return Err(lost);
+            }
             let catalog = &begun.store.catalog;
             let brought_back = catalog.release(begun.release)?.and_then(|entry| entry.restored_from);
             let target = target(catalog, begun.release)?.ok_or_else(|| {
@@ -114,6 +120,9 @@ fn restore(
     start: Moment,
 ) -> Result<Outcome> {
     let snapshot = promotable(&begun, from)?;
+    if begun.lost.is_some() && !options.dry_run {
+        begin_as(live, &begun.store.path(&snapshot.path))?;
+    }
     let adopted = begun.adopt(live, options)?;
     let begun = &begun;
     let catalog = &begun.store.catalog;
@@ -299,6 +308,22 @@ fn told(difference: &aside::Difference) -> String {
     });
     let back: Vec<String> = back.collect();
     if back.is_empty() { goes } else { format!("{goes}; comes back: {}", back.join(", ")) }
+}
+
+/// Gives live, where it has no page yet, the first one that a snapshot can be switched in after: its page size and encoding stay.
+fn begin_as(live: &Live, snapshot: &Path) -> Result<()> {
+    let conn = live.connect()?;
+    if sqlite::pragma::<u32>(&conn, "page_count")? > 0 {
+        return Ok(());
+    }
+    let shape = reading_database(snapshot, |snapshot| live.shape(snapshot))?;
+    let doing = || format!("writing the first page of {}", live.shown());
+    conn.execute_batch(&format!(
+        "PRAGMA page_size = {}; PRAGMA encoding = {}; PRAGMA synchronous = EXTRA; BEGIN IMMEDIATE; PRAGMA user_version = 0; COMMIT",
+        shape.page_size,
+        quote::literal(&shape.encoding)
+    ))
+    .context(doing)
 }
 
 /// The snapshot itself stays as it is: what goes live is a copy, as the main file of a pair.

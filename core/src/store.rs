@@ -60,10 +60,16 @@ pub(crate) fn beside(database: &Path) -> PathBuf {
     root.into()
 }
 
-/// Whether there is a store where that of a database would be. One that may not be looked into is there.
+/// Whether there is a store where that of a database would be, one that has lost its catalog as well. One that may not be looked into
+/// is there.
 pub(crate) fn is_beside(database: &Path) -> bool {
+    has_catalog(database) || fs::read_dir(beside(database).join("snapshots")).is_ok_and(|mut all| all.next().is_some())
+}
+
+/// Whether there is a store with its catalog where that of a database would be. One that may not be looked into is there.
+pub(crate) fn has_catalog(database: &Path) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound};
-    let found = beside(database).join("catalog.db").symlink_metadata();
+    let found = beside(database).join(CATALOG).symlink_metadata();
     !matches!(found, Err(e) if matches!(e.kind(), NotFound | NotADirectory))
 }
 
@@ -73,6 +79,7 @@ impl Store {
     pub(crate) fn open_or_create(live: &Live) -> Result<Self> {
         let acting = live.owner.act()?;
         live.may_be_changed()?;
+        live.is_understood()?;
         let (root, owner) = (beside(&live.path), live.owner);
         let writable = |e: Error| {
             e.state("Live is unchanged").hint("Give this user write permission on the folder of the database")
@@ -93,6 +100,7 @@ impl Store {
     pub(crate) fn open_alone(live: &Live) -> Result<Self> {
         let acting = live.owner.act()?;
         live.may_be_changed()?;
+        live.is_understood()?;
         let (root, owner) = (beside(&live.path), live.owner);
         let (folder, catalog) = Self::fill(live, &root, owner, Catalog::open_alone)?;
         Ok(Self { root, folder, live: live.path.clone(), owner, catalog, _acting: acting })
@@ -139,7 +147,7 @@ impl Store {
     pub(crate) fn open(live: &Live) -> Result<Option<Self>> {
         let acting = live.owner.act()?;
         let root = beside(&live.path);
-        if !is_beside(&live.path) {
+        if !has_catalog(&live.path) {
             return Ok(None);
         }
         if !live.owner.acts() {

@@ -9,7 +9,7 @@ use crate::{
     options::Options,
     place,
     progress::Progress,
-    recover, rehearse, settle,
+    recover, rehearse, settle, standing,
     store::{Store, human},
     unknown,
 };
@@ -31,7 +31,10 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
     report.database(&live.shown().to_string(), || Ok(&*conn))?;
     let marker = marker::read(&conn);
     match Store::open(live) {
-        Ok(None) => report.warn(format!("{} has no store: nothing was published yet", live.shown())),
+        Ok(None) => match standing::catalog_is_gone(&live.path)? {
+            Some(gone) => report.check("catalog", "is there", || Ok(Some(gone)))?,
+            None => report.warn(format!("{} has no store: nothing was published yet", live.shown())),
+        },
         Ok(Some(store)) => report.store(live, &store, marker, &conn)?,
         Err(e) => report.check("store", "may be read", || Err(e))?,
     }
@@ -100,7 +103,7 @@ impl Report<'_> {
     /// The catalog, and all that it knows of.
     fn store(&self, live: &Live, store: &Store, marker: Result<Option<Marker>>, conn: &Connection) -> Result<()> {
         let mut warnings = Vec::new();
-        self.check("catalog", "agrees with live", || agrees(store, marker, conn, &mut warnings))?;
+        self.check("catalog", "agrees with live", || agrees(live, store, marker, conn, &mut warnings))?;
         warnings.extend(unknown::warnings(store)?);
         warnings.into_iter().for_each(|warning| self.warn(warning));
         self.check("catalog", "integrity_check", || store.catalog.integrity())?;
@@ -145,20 +148,25 @@ impl Report<'_> {
 
 /// Whether the catalog knows what live says of itself. What was changed outside of remy since is a warning.
 fn agrees(
+    live: &Live,
     store: &Store,
     marker: Result<Option<Marker>>,
     conn: &Connection,
     warnings: &mut Vec<String>,
 ) -> Result<Option<String>> {
     let marker = marker?;
+    if let Some(lost) = standing::lost(live, store, marker.as_ref(), conn)? {
+        return Ok(Some(lost.to_string()));
+    }
     let recorded = store.catalog.live()?.map(|entry| entry.release);
     let release = recover::number(Some(store), marker.as_ref())?;
     if let (Some(release), true) = (release, release == recorded) {
+        warnings.extend(standing::by_hand(&store.catalog, release)?);
         warnings.extend(drift::since(&store.catalog, release, conn, &Options::default())?);
         return Ok(None);
     }
     Ok(match (&marker, recorded) {
-        (None, recorded) => recorded.map(recover::not_carried),
+        (None, recorded) => recorded.map(standing::not_carried),
         (Some(marker), recorded) => {
             let recorded = recorded.map_or("none".to_owned(), |release| release.to_string());
             let says = match release {

@@ -604,14 +604,12 @@ async function bytesOf(folder) {
  * @param {number} bytes
  * @param {{ free_bytes: number }} store
  */
-function warningsOf({ release: live, drift }, releases, bytes, store) {
-  const warnings = [];
+function warningsOf({ drift, warnings: known }, releases, bytes, store) {
+  const warnings = [...known];
   if (drift !== null) warnings.push(drift);
   const [newest] = releases;
   if (newest?.status === 'failed') warnings.push(`release ${newest.release}, the last attempt, failed: the log of release ${newest.release} says why`);
   if (newest?.status === 'building') warnings.push(`release ${newest.release} is at work, or was cut off: the next verb clears it up`);
-  if (live === null) warnings.push('live has no release: the next publish takes it up as it stands');
-  if (live !== null && !releases.length) warnings.push('live was published elsewhere and has no store here: the next publish takes it up as it stands');
   if (store.free_bytes < bytes + MARGIN) warnings.push('the disk has too little free space for a clone: free some, or prune old releases');
   return warnings;
 }

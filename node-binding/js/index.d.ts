@@ -273,6 +273,8 @@ export interface Debug {
   /** What was changed of live's schema outside of remy since that release went live. */
   drift: string | null;
   notes: string[];
+  /** Where live is not what its store has published last, or the store is not whole: what is known of it. */
+  warnings: string[];
 }
 
 /**

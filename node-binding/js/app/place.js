@@ -180,7 +180,16 @@ function owner(pid) {
  */
 export function storeBeside(live) {
   const store = `${live}-remy`;
-  return isThere(join(store, 'catalog.db')) ? store : null;
+  return isThere(join(store, 'catalog.db')) || isFilled(join(store, 'snapshots')) ? store : null;
+}
+
+/** @param {string} folder */
+function isFilled(folder) {
+  try {
+    return readdirSync(folder).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -211,11 +211,15 @@ remy_status remy_dev_start(remy *handle, const char *name, char **json);
 // As `remy_debug`.
 remy_status remy_dev_reset(remy *handle, const char *name, char **json);
 
-// Empties every table of a dev session's database, under open connections: `*json` is *dev*.
+// Empties every table of a dev session's database, under open connections: `*json` is *dev*. Of the options it takes
+// `extensions` and `lock_timeout_ms`.
 //
 // # Safety
-// As `remy_debug`.
-remy_status remy_dev_truncate(remy *handle, const char *name, char **json);
+// As `remy_debug`. `options` may be NULL.
+remy_status remy_dev_truncate(remy *handle,
+                              const char *name,
+                              const char *options,
+                              char **json);
 
 // Ends a dev session and removes its database: `*json` is *dev*.
 //

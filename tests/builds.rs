@@ -401,7 +401,7 @@ fn a_staged_release_keeps_its_migrations() {
     assert_eq!(names(), "Yo\n");
     app.rollback(None, &Options::default(), Progress::none()).unwrap();
 
-    // An early remy kept the folder's path.
+    // An early remy kept the folder's path: what a store says is no path.
     let early = stage("UPDATE users SET name = 'Early';");
     shell(
         &store(&live).join("catalog.db"),
@@ -411,8 +411,9 @@ fn a_staged_release_keeps_its_migrations() {
         )
         .replace('"', "'"),
     );
-    promote(early).unwrap();
-    assert_eq!(names(), "Early\n");
+    let e = promote(early).unwrap_err();
+    assert!(e.code() == "not_promotable" && e.to_string().contains("Stage it again"), "{e}");
+    assert_eq!(names(), "Ann\n");
 }
 
 /// Several processes open a store at once that an older remy made: each finds it brought up to date, and one copy is kept.

@@ -541,3 +541,22 @@ fn a_database_that_needs_the_application_goes_through_the_verbs_without_it() {
         assert_eq!(app.ask("SELECT count(*) FROM p; SELECT count(*) FROM children"), "2\n1");
     }
 }
+
+#[test]
+fn a_dev_database_that_needs_the_application_is_emptied_with_its_library() {
+    let app = needing();
+    let counts = "SELECT (SELECT count(*) FROM p) + (SELECT count(*) FROM g) + (SELECT count(*) FROM f_content)";
+    let extensions = format!(r#"{{"extensions":["{}"]}}"#, library().display());
+    app.remy().dev_start("me").unwrap();
+    let e = app.remy().dev_truncate("me").unwrap_err();
+    assert_eq!(e.code(), "unsupported_change", "{e}");
+    assert!(e.to_string().contains("is not here") && e.to_string().contains("`extensions`"), "{e}");
+    let said = host(&app, &["SELECT remy_dev_truncate('me')"]).unwrap_err();
+    assert!(said.contains("unsupported_change") && said.contains("`extensions`"), "{said}");
+    assert_ne!(shell(&app.store("dev/me.db"), counts), "0\n");
+    app.remy().dev_truncate_with("me", &Options::from_json(&extensions).unwrap(), Progress::none()).unwrap();
+    assert_eq!(shell(&app.store("dev/me.db"), counts), "0\n");
+    app.remy().dev_reset("me").unwrap();
+    host(&app, &[&format!("SELECT remy_dev_truncate('me', '{extensions}')")]).unwrap();
+    assert_eq!(shell(&app.store("dev/me.db"), counts), "0\n");
+}

@@ -1,5 +1,5 @@
 //! What comes in as a path, a name or a library, and what it must not reach.
-use remy_core::{Error, Options, Remy};
+use remy_core::{Error, Options, Progress, Remy};
 use remy_tests::{built, built_program, fault_library, live::App, not_covered, output, shell, stdout};
 use std::{
     fs,
@@ -546,4 +546,86 @@ fn a_file_that_is_no_schema_is_named_with_what_may_be_given() {
         app.refuses("schema_invalid", &words, |app| app.publish(file, "{}"));
         app.refuses("schema_invalid", &words, |app| app.remy().diff(file, &Options::default()));
     }
+}
+
+#[test]
+fn what_is_called_off_ends_and_leaves_nothing() {
+    let app = App::on(ROWS);
+    app.publish("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);", "{}").unwrap();
+    app.remy().dev_start("d").unwrap();
+    let called_off = std::sync::atomic::AtomicBool::new(true);
+    let asked = || true;
+    for progress in [Progress::none().cancel(&called_off), Progress::none().ask(&asked)] {
+        let copy = app.dir.path().join("copy.db");
+        let before = (names(app.dir.path()), app.seen());
+        for (verb, e) in [
+            ("clone", app.remy().clone_to_with(&copy, progress).map(drop)),
+            ("dev_start", app.remy().dev_start_with("other", progress).map(drop)),
+            ("dev_reset", app.remy().dev_reset_with("d", progress).map(drop)),
+            ("dev_truncate", app.remy().dev_truncate_with("d", &Options::default(), progress).map(drop)),
+            (
+                "prune",
+                app.remy()
+                    .prune_with(Some(0), &Options::from_json(r#"{"keep_releases": 0}"#).unwrap(), progress)
+                    .map(drop),
+            ),
+            ("verify", app.remy().verify_with(&Options::default(), progress).map(drop)),
+        ] {
+            // What a bare rollback goes to stays, so that this prune has nothing to do.
+            let Err(e) = e else {
+                assert_eq!(verb, "prune");
+                continue;
+            };
+            assert!(e.code() == "busy" && e.to_string().contains("called it off"), "{verb}: {e}");
+        }
+        assert_eq!((names(app.dir.path()), app.seen()), before);
+    }
+    assert_eq!(shell(&app.store("dev/d.db"), "SELECT count(*) > 0 FROM users"), "1\n");
+}
+
+#[test]
+fn a_statement_of_a_host_that_is_interrupted_calls_its_verb_off() {
+    let app = App::on(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT CHECK (name NOT LIKE '%x%y%z')); CREATE INDEX i ON users (name);
+         WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 200000)
+         INSERT INTO users SELECT i, hex(randomblob(30)) FROM c",
+    );
+    let schema = app.ask("SELECT sql || ';' FROM sqlite_schema").replace('\n', " ");
+    for column in ["a", "b"] {
+        app.publish(&schema.replace("))", &format!("), {column})")), r#"{"allow": ["drop"]}"#).unwrap();
+    }
+    let script = "
+import sqlite3, sys, threading, time
+db = sqlite3.connect(sys.argv[2], isolation_level=None, check_same_thread=False)
+db.enable_load_extension(True)
+db.load_extension(sys.argv[1])
+for statement in sys.argv[3:]:
+    ended = threading.Event()
+    def interrupt():
+        while not ended.wait(0.1):
+            db.interrupt()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        print('done', db.execute(statement).fetchone()[0])
+    except sqlite3.Error as e:
+        print(e)
+    ended.set()
+    thread.join()
+";
+    let copy = app.dir.path().join("copy.db");
+    let out = output(
+        Command::new("/usr/bin/python3")
+            .args(["-c", script])
+            .arg(built("libremy0.so"))
+            .arg(&app.live)
+            .args(["SELECT remy_verify()", &format!("SELECT remy_publish('{}')", schema.replace('\'', "''"))]),
+    );
+    if !out.status.success() {
+        return not_covered("an interrupt in Python", &String::from_utf8_lossy(&out.stderr));
+    }
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(said.matches("busy: the caller called it off").count(), 2, "{said}");
+    assert!(!copy.exists());
+    assert!(app.remy().verify().unwrap().ok);
 }

@@ -178,6 +178,50 @@ fn a_catalog_of_format_2_is_brought_up_to_date() {
     assert!(app.remy().verify().unwrap().ok);
 }
 
+/// A catalog of an older format that somebody has written into: one row of it keeps nobody out.
+#[test]
+fn a_switch_that_two_releases_claim_is_that_of_one() {
+    for (forged, of_2) in [
+        // What the row of the switch says counts.
+        (
+            "UPDATE snapshots SET switch_id = (SELECT switch_id FROM switches WHERE release = 2 AND state = 'done')",
+            Some(2),
+        ),
+        // Nobody's.
+        ("UPDATE snapshots SET switch_id = '0123456789abcdef'; DELETE FROM switches WHERE release < 3", None),
+        ("DELETE FROM switches; UPDATE snapshots SET switch_id = '0123456789abcdef'", None),
+    ] {
+        let app = published();
+        app.publish(V3, "{}").unwrap();
+        let its = shell(&app.store("catalog.db"), "SELECT switch_id FROM releases WHERE release = 2");
+        older_catalog(&app.store("catalog.db"), 2);
+        shell(&app.store("catalog.db"), forged);
+        assert!(releases(&app).len() >= 3, "{forged}");
+        let kept = shell(
+            &app.store("catalog.db"),
+            &format!("SELECT release FROM releases WHERE switch_id = '{}'", its.trim()),
+        );
+        assert_eq!(kept.trim().parse().ok(), of_2, "{forged}");
+        app.publish(V2, r#"{"allow": ["drop"]}"#).unwrap();
+        app.rollback(None).unwrap();
+    }
+}
+
+#[test]
+fn a_catalog_that_is_no_catalog_is_named_with_the_way_out() {
+    for (forged, words) in [
+        ("PRAGMA user_version = 1", "Move the catalog aside"),
+        ("DROP TABLE switches; PRAGMA user_version = 2", "Move the catalog aside"),
+        ("UPDATE releases SET created_at = 'yesterday'", "catalog.db"),
+        ("UPDATE releases SET status = x'00' WHERE release = 1", "catalog.db"),
+    ] {
+        let app = published();
+        shell(&app.store("catalog.db"), forged);
+        let e = app.remy().releases().unwrap_err();
+        assert!(e.code() == "corrupt" && e.to_string().contains(words), "{forged}: {e}");
+    }
+}
+
 /// Every file of a store, but for the catalog's own, by its place.
 fn files(app: &App) -> BTreeMap<String, Vec<u8>> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {

@@ -1,6 +1,10 @@
 //! What is read from a database or a store is data: never a path, and never a reason to trust who wrote it.
 use remy_core::{Options, Progress, Remy};
-use remy_tests::{Shell, live::App, not_covered, output, shell, stdout};
+use remy_tests::{
+    Shell,
+    live::{App, older_catalog},
+    not_covered, output, shell, stdout,
+};
 use std::{
     ffi::CString,
     fs::{self, Permissions},
@@ -527,14 +531,258 @@ fn a_file_system_that_is_mounted_read_only_is_said() {
     assert!(!e.to_string().contains("permission"), "{e}");
 }
 
-/// A small disk, in memory. Unmounted when dropped.
+#[test]
+fn what_somebody_else_puts_beside_live_is_refused() {
+    if !is_root("a journal of somebody else's") {
+        return;
+    }
+    let app = owned(0o640);
+    app.publish(V2, "{}").unwrap();
+    let before = app.seen();
+    let verbs = |app: &App, words: &str| {
+        for user in [0, OWNER] {
+            for made in [
+                as_user_or_root(user, || app.publish(V3, "{}").map(drop)),
+                as_user_or_root(user, || Remy::open(&app.live).and_then(|remy| remy.verify().map(drop))),
+                as_user_or_root(user, || Remy::open(&app.live).and_then(|remy| remy.releases().map(drop))),
+            ] {
+                let e = made.expect_err(words);
+                assert!(e.code() == "io" && e.to_string().contains(words), "{e}");
+            }
+        }
+    };
+    for end in ["-journal", "-wal", "-shm"] {
+        let planted = app.file(&format!("app.db{end}"), "");
+        fs::write(&planted, hot_journal(&app.live)).unwrap();
+        for uid in [STRANGER, MEMBER] {
+            give(&planted, uid, 0o666);
+            verbs(&app, "who may not write");
+        }
+        fs::remove_file(&planted).unwrap();
+        let other = app.file("other", "x");
+        give(&other, OWNER, 0o600);
+        fs::hard_link(&other, &planted).unwrap();
+        verbs(&app, "has 2 hard links");
+        fs::remove_file(&planted).unwrap();
+        symlink(&other, &planted).unwrap();
+        verbs(&app, "is no plain file");
+        fs::remove_file(&planted).unwrap();
+        assert_eq!(fs::read(&other).unwrap(), b"x");
+        fs::remove_file(&other).unwrap();
+    }
+    assert_eq!(app.seen(), before);
+    app.publish(V3, "{}").unwrap();
+}
+
+#[test]
+fn who_may_write_live_may_have_it_open() {
+    if !is_root("a member of live's group") {
+        return;
+    }
+    let app = owned(0o660);
+    as_user(OWNER, || app.publish(V2, "{}").unwrap());
+    let mut application = as_user(MEMBER, || {
+        let mut application = Shell::open(&app.live);
+        application.run("INSERT INTO t (a) VALUES (1);");
+        application
+    });
+    assert_eq!(fs::metadata(app.dir.path().join("app.db-wal")).unwrap().uid(), MEMBER);
+    app.publish(V3, "{}").unwrap();
+    as_user(OWNER, || app.rollback(None).unwrap());
+    assert_eq!(application.run("SELECT count(*) FROM t;"), "1");
+}
+
+#[test]
+fn root_does_not_work_on_a_database_of_root_in_a_folder_of_somebody_else() {
+    if !is_root("a database of root's in somebody's folder") {
+        return;
+    }
+    let secrets = tempfile::tempdir().unwrap();
+    let secret = secrets.path().join("secret");
+    fs::write(&secret, "of root's alone").unwrap();
+    let plant = |app: &App| {
+        let journal = app.file("app.db-journal", "");
+        fs::write(&journal, hot_journal(&secret)).unwrap();
+        give(&journal, STRANGER, 0o644);
+        journal
+    };
+    for (uid, mode, words) in [
+        (STRANGER, 0o755, "belongs to the user 4324"),
+        (STRANGER, 0o1755, "belongs to the user 4324"),
+        (0, 0o777, "may be written by anybody"),
+        (0, 0o775, "may be written by the group 4322"),
+    ] {
+        let app = App::on("CREATE TABLE t (a)");
+        give(app.dir.path(), uid, mode);
+        for planted in [false, true] {
+            if planted {
+                plant(&app);
+            }
+            let e = Remy::open(&app.live).map(drop).unwrap_err();
+            assert!(e.code() == "io" && e.to_string().contains(words), "{e}");
+            let e = app.publish(V2, "{}").unwrap_err();
+            assert!(e.to_string().contains("belongs to root"), "{e}");
+        }
+        assert!(secret.exists() && !app.store("").exists());
+        // The way out.
+        fs::remove_file(app.dir.path().join("app.db-journal")).unwrap();
+        give(app.dir.path(), OWNER, 0o755);
+        give(&app.live, OWNER, 0o644);
+        app.publish(V2, "{}").unwrap();
+    }
+    // In a sticky folder nobody takes away or replaces what is another's.
+    let app = App::on("CREATE TABLE t (a)");
+    give(app.dir.path(), 0, 0o1777);
+    let journal = plant(&app);
+    let e = app.publish(V2, "{}").unwrap_err();
+    assert!(e.code() == "io" && e.to_string().contains("app.db-journal belongs to the user 4324"), "{e}");
+    assert!(secret.exists());
+    fs::remove_file(journal).unwrap();
+    app.publish(V2, "{}").unwrap();
+}
+
+#[test]
+fn root_copies_as_live_s_owner_on_a_hosts_connection() {
+    if !is_root("root on somebody's database") {
+        return;
+    }
+    let app = owned(0o640);
+    let secrets = tempfile::tempdir().unwrap();
+    let secret = secrets.path().join("secret");
+    fs::write(&secret, "of root's alone").unwrap();
+    let journal = app.file("app.db-journal", "");
+    remy_core::engine::init();
+    let host = rusqlite::Connection::open(&app.live).unwrap();
+    // SAFETY: the connection is open, and of the SQLite that rusqlite is bound to.
+    let remy = unsafe { Remy::on_host(host.handle()) }.unwrap();
+    fs::write(&journal, hot_journal(&secret)).unwrap();
+    give(&journal, OWNER, 0o640);
+    let copied = remy.clone_to(secrets.path().join("copy.db"));
+    assert!(secret.exists(), "{copied:?}");
+    let _ = fs::remove_file(&journal);
+    fs::set_permissions(secrets.path(), Permissions::from_mode(0o700)).unwrap();
+    remy.clone_to(secrets.path().join("copy2.db")).unwrap();
+    assert_eq!(
+        shell(&secrets.path().join("copy2.db"), "PRAGMA integrity_check; SELECT count(*) FROM t").trim(),
+        "ok\n0"
+    );
+    assert_eq!(
+        fs::read_dir(secrets.path()).unwrap().filter(|e| e.as_ref().unwrap().file_name() != "copy.db").count(),
+        2
+    );
+}
+
+#[test]
+fn what_follows_a_verb_of_root_s_is_called_as_root() {
+    if !is_root("root on somebody's database") {
+        return;
+    }
+    let app = owned(0o640);
+    let mine = tempfile::tempdir().unwrap();
+    fs::set_permissions(mine.path(), Permissions::from_mode(0o700)).unwrap();
+    let lines = std::sync::atomic::AtomicUsize::new(0);
+    let on_line = |_: &remy_core::Line| {
+        let n = lines.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = mine.path().join(n.to_string());
+        fs::write(&path, "of root's").expect("root may write here");
+        assert_eq!(fs::metadata(path).unwrap().uid(), 0);
+    };
+    let progress = Progress::none().on_line(&on_line);
+    app.remy().publish(V2, &Options::default(), progress).unwrap();
+    app.remy().publish(V3, &Options::default(), progress).unwrap();
+    app.remy().rollback(None, &Options::default(), progress).unwrap();
+    app.remy().verify_with(&Options::default(), progress).unwrap();
+    assert!(lines.into_inner() > 10);
+    for path in all(app.dir.path()) {
+        assert_eq!(fs::symlink_metadata(&path).unwrap().uid(), OWNER, "{}", path.display());
+    }
+}
+
+/// The descriptors of this process on what is in a folder, with whether a program that is started has them.
+fn descriptors(folder: &Path) -> Vec<(PathBuf, bool)> {
+    const O_CLOEXEC: u32 = 0o2_000_000;
+    let all = fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| {
+        let entry = entry.unwrap();
+        let of = fs::read_link(entry.path()).ok().filter(|of| of.starts_with(folder))?;
+        let info = fs::read_to_string(Path::new("/proc/self/fdinfo").join(entry.file_name())).ok()?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim().to_owned();
+        Some((of, u32::from_str_radix(&flags, 8).unwrap() & O_CLOEXEC == 0))
+    });
+    all.collect()
+}
+
+#[test]
+fn no_descriptor_outlives_its_verb_or_goes_to_a_program_that_is_started() {
+    let app = App::on("CREATE TABLE t (a)");
+    let files = app.file("files/index.js", "1").parent().unwrap().to_owned();
+    let folder = app.dir.path().canonicalize().unwrap();
+    let seen = std::sync::atomic::AtomicUsize::new(0);
+    let on_line = |_: &remy_core::Line| {
+        let open = descriptors(&folder);
+        seen.fetch_max(open.len(), std::sync::atomic::Ordering::Relaxed);
+        let inherited: Vec<_> = open.into_iter().filter(|(_, inherited)| *inherited).collect();
+        assert!(inherited.is_empty(), "{inherited:?}");
+    };
+    let progress = Progress::none().on_line(&on_line);
+    let options = |text: &str| Options::from_json(text).unwrap();
+    let kept = options(&format!(r#"{{"artifacts": {files:?}}}"#));
+    type Verb<'a> = (&'a str, &'a dyn Fn(&Remy));
+    let verbs: &[Verb<'_>] = &[
+        ("publish", &|remy| drop(remy.publish(V2, &kept, progress).unwrap())),
+        ("again", &|remy| drop(remy.publish(V3, &kept, progress).unwrap())),
+        ("refused", &|remy| drop(remy.publish("CREATE TABLE", &kept, progress).unwrap_err())),
+        ("preview", &|remy| drop(remy.stage(V2, &options(r#"{"preview": "p"}"#), progress).unwrap())),
+        ("preview again", &|remy| drop(remy.stage(V3, &options(r#"{"preview": "p"}"#), progress).unwrap())),
+        ("promote", &|remy| drop(remy.promote(Some(5), &kept, progress).unwrap())),
+        ("rollback", &|remy| drop(remy.rollback(None, &kept, progress).unwrap())),
+        ("clone", &|remy| drop(remy.clone_to(app.dir.path().join("copy.db")).unwrap())),
+        ("dev_start", &|remy| drop(remy.dev_start("d").unwrap())),
+        ("dev_reset", &|remy| drop(remy.dev_reset("d").unwrap())),
+        ("dev_truncate", &|remy| drop(remy.dev_truncate("d").unwrap())),
+        ("dev_stop", &|remy| drop(remy.dev_stop("d").unwrap())),
+        ("diff", &|remy| drop(remy.diff(V2, &Options::default()).unwrap())),
+        ("verify", &|remy| drop(remy.verify_with(&Options::default(), progress).unwrap())),
+        ("prune", &|remy| drop(remy.prune(Some(0), &Options::default()).unwrap())),
+        ("releases", &|remy| drop(remy.releases().unwrap())),
+        ("debug", &|remy| drop(remy.debug().unwrap())),
+        ("detach", &|remy| drop(remy.detach().unwrap())),
+    ];
+    for (name, verb) in verbs {
+        verb(&app.remy());
+        assert_eq!(descriptors(&folder), [], "{name}");
+    }
+    assert!(seen.into_inner() > 2, "a verb at work has files open");
+}
+
+/// A small disk. Unmounted when dropped.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
+    /// In memory.
     fn new(bytes: &str) -> Self {
         let disk = Self(tempfile::tempdir().unwrap());
         stdout(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(disk.0.path()));
         disk
+    }
+
+    /// With the file system that most disks have, on which a folder takes room, too.
+    fn ext4(megabytes: u64) -> Option<Self> {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(megabytes << 20).unwrap();
+        let disk = Self(tempfile::tempdir().unwrap());
+        for command in [
+            Command::new("mkfs.ext4")
+                .args(["-q", "-F", "-m", "0", "-b", "4096", "-O", "^has_journal"])
+                .arg(image.path()),
+            Command::new("mount").args(["-o", "loop"]).arg(image.path()).arg(disk.0.path()),
+        ] {
+            let out = output(command);
+            if !out.status.success() {
+                not_covered("a full ext4", &String::from_utf8_lossy(&out.stderr));
+                return None;
+            }
+        }
+        Some(disk)
     }
 
     /// Writes until nothing more goes in.
@@ -600,6 +848,42 @@ fn a_full_disk_is_said_so_and_prune_frees_it() {
         disk.empty();
         app.publish(V2, options).unwrap();
         drop(application);
+    }
+}
+
+#[test]
+fn prune_frees_a_full_disk_whatever_remy_made_the_store() {
+    if !is_root("a full disk") {
+        return;
+    }
+    for (format, aside, journal) in
+        [(2, true, "wal"), (1, true, "wal"), (2, true, "delete"), (3, false, "wal"), (2, false, "wal")]
+    {
+        let what = format!("format {format}, aside: {aside}, {journal}");
+        let Some(disk) = Disk::ext4(16) else { return };
+        let dir = tempfile::tempdir_in(disk.0.path()).unwrap();
+        let app = App { live: dir.path().join("app.db"), dir };
+        app.ask("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(1000000))");
+        let options = r#"{"margin_bytes": 0, "allow": ["drop"]}"#;
+        for schema in [V2, V3, V2, V3] {
+            app.publish(schema, options).unwrap();
+        }
+        if format < 3 {
+            older_catalog(&app.store("catalog.db"), format);
+        }
+        shell(&app.store("catalog.db"), &format!("PRAGMA journal_mode = {journal}"));
+        if !aside {
+            fs::remove_dir(app.store("aside")).unwrap();
+        }
+        disk.fill();
+        let e = app.remy().releases().map(drop).or_else(|_| app.publish(V2, options).map(drop)).unwrap_err();
+        assert!(e.code() == "io" && e.to_string().contains("the disk is full ("), "{what}: {e}");
+        let done = app.remy().prune(Some(0), &Options::default()).unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert_eq!(done.pruned.len(), 3, "{what}: all but what a rollback goes to");
+        assert_eq!(fs::read_dir(app.store("snapshots")).unwrap().count(), 1, "{what}");
+        assert!(app.remy().verify().unwrap().ok, "{what}");
+        disk.empty();
+        app.publish(V2, options).unwrap_or_else(|e| panic!("{what}: {e}"));
     }
 }
 

@@ -1,10 +1,15 @@
 //! Who may do what with live, found out before SQLite touches it: a `-shm` that somebody else made keeps its owner from writing.
 use crate::{
     copy,
-    error::{Error, Result},
+    error::{Context, Error, Result},
     live::Live,
     owner,
 };
+use std::{ffi::CString, fs, io::ErrorKind, os::unix::ffi::OsStrExt, os::unix::fs::MetadataExt, path::Path};
+
+/// What SQLite keeps beside a database, and believes: it plays a journal back into the database, and removes the file that the journal
+/// names as that of a transaction with other databases.
+const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// Who makes files beside live.
 const WRITERS: &str = "only its owner, and root, who acts as that owner, may run a verb that writes";
@@ -62,6 +67,82 @@ impl Live {
         Error::io(what).object(shown.to_string()).state("Nothing was done").hint(hint)
     }
 
+    /// Refuses what lies beside live and is not of somebody who may write live, and for root a folder in which somebody else can put
+    /// such a thing at any time.
+    pub(crate) fn is_among_its_own(&self) -> Result<()> {
+        if owner::user() == 0 {
+            self.is_in_a_folder_of_root()?;
+        }
+        for end in BESIDE {
+            let mut path = self.path.as_os_str().to_owned();
+            path.push(end);
+            let path = Path::new(&path);
+            let found = match path.symlink_metadata() {
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                found => found.context(|| format!("looking at {}", path.display()))?,
+            };
+            let what = if !found.is_file() {
+                "is no plain file".to_owned()
+            } else if found.nlink() > 1 {
+                format!("has {} hard links", found.nlink())
+            } else if self.may_be_written_by(&found)? {
+                continue;
+            } else {
+                format!("belongs to {}, who may not write {}", owner::name(found.uid()), self.shown())
+            };
+            return Err(Error::io(format!("{} {what}: SQLite would believe what it says", path.display()))
+                .object(path.display().to_string())
+                .state("Nothing was done")
+                .hint("Find out where it comes from, and move it away while nobody has the database open"));
+        }
+        Ok(())
+    }
+
+    /// Whether who owns a file may write live.
+    fn may_be_written_by(&self, file: &fs::Metadata) -> Result<bool> {
+        let uid = file.uid();
+        if uid == 0 || uid == self.owner.uid {
+            return Ok(true);
+        }
+        let live = self.path.symlink_metadata().context(|| format!("looking at {}", self.shown()))?;
+        // Whom a list of rights lets in is not known here.
+        let group = || owner::is_of(uid, live.gid()).unwrap_or(file.gid() == live.gid());
+        Ok(live.mode() & 0o002 != 0 || (live.mode() & 0o020 != 0 && (group() || has_list(&self.path))))
+    }
+
+    /// Refuses, for root, a folder of somebody else's: what they put there between a look and SQLite's would be done as root.
+    fn is_in_a_folder_of_root(&self) -> Result<()> {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let found = fs::metadata(folder).context(|| format!("looking at {}", folder.display()))?;
+        // In a sticky folder nobody replaces what is there.
+        let (mode, sticky) = (found.mode(), found.mode() & 0o1000 != 0);
+        let its = owner::name(found.uid());
+        let (what, hint) = if found.uid() != 0 {
+            (format!("belongs to {its}"), format!("Give the database to {its}, as whom root then acts; or move it"))
+        } else if sticky {
+            return Ok(());
+        } else if mode & 0o002 != 0 {
+            ("may be written by anybody".to_owned(), "Run chmod o-w on the folder; or move the database".to_owned())
+        } else if mode & 0o020 != 0 && found.gid() != 0 {
+            (
+                format!("may be written by the group {}", found.gid()),
+                "Run chmod g-w on the folder, or give the database to who uses it, as whom root then acts; or move it"
+                    .to_owned(),
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::io(format!(
+            "{} belongs to root, and {}, where it is, {what}: SQLite believes what lies beside a database, and would do as root what they \
+             write there",
+            self.shown(),
+            folder.display()
+        ))
+        .object(self.shown().to_string())
+        .state("Nothing was done")
+        .hint(hint + " into a folder that root alone may write to"))
+    }
+
     /// Refuses who may not run a verb that writes: what it makes is live's owner's.
     pub(crate) fn may_be_changed(&self) -> Result<()> {
         if self.owner.acts() {
@@ -77,4 +158,12 @@ impl Live {
         .state("Nothing was done")
         .hint(format!("Run it as {its}")))
     }
+}
+
+/// Whether a file has a list of rights besides its mode.
+fn has_list(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    let name = c"system.posix_acl_access".as_ptr();
+    // SAFETY: both texts end in NUL; a size of 0 asks for the length alone.
+    unsafe { libc::lgetxattr(path.as_ptr(), name, std::ptr::null_mut(), 0) > 0 }
 }

@@ -18,7 +18,7 @@ use crate::{
     store::{self, Store},
     switch::{Ended, Failure, exceeded, lock_timeout, within},
 };
-use rusqlite::{Connection, config::DbConfig, ffi};
+use rusqlite::{Connection, OpenFlags, config::DbConfig, ffi};
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -39,7 +39,7 @@ struct Backup<'a> {
 }
 
 /// Asked between steps: an error ends a copy.
-type GoOn<'a> = &'a dyn Fn() -> Result<()>;
+pub(crate) type GoOn<'a> = &'a dyn Fn() -> Result<()>;
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,9 +117,9 @@ pub(crate) struct Copy<'a> {
 
 impl<'a> Copy<'a> {
     /// Copies live into a new file, which ends as a pair's main file: one file, in WAL mode.
-    pub(crate) fn take(live: &'a Live, store: &Store, path: &Path) -> Result<Self> {
+    pub(crate) fn take(live: &'a Live, store: &Store, path: &Path, go_on: GoOn<'_>) -> Result<Self> {
         drop(store.create(path)?);
-        let copied = Self::into_file(live, path);
+        let copied = Self::into_file(live, path, go_on);
         if copied.is_err() {
             store.remove_database(path)?;
         }
@@ -131,20 +131,31 @@ impl<'a> Copy<'a> {
     }
 
     /// Copies live into an empty file, byte for byte.
-    pub(crate) fn into_file(live: &'a Live, path: &Path) -> Result<Self> {
+    fn into_file(live: &'a Live, path: &Path, go_on: GoOn<'_>) -> Result<Self> {
+        let doing = || format!("opening {}", path.display());
+        // Who may write to the folder could have put a link in its place.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let whole = folder.canonicalize().context(doing)?.join(path.file_name().unwrap_or_default());
+        let to =
+            Connection::open_with_flags(&whole, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW)
+                .context(doing)?;
+        // A copy that fails is removed: it needs no journal, which would be made as who owns live, where the caller's folder is.
+        to.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF").context(doing)?;
+        // The copy is the caller's, live its owner's: what lies beside live may have SQLite remove a file that it names.
+        let acting = live.owner.act()?;
         let conn = live.connect()?;
         let mut copy = Self { live, conn, path: path.to_owned(), version: 0, bytes: 0, took: Duration::ZERO };
-        let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
-        to.execute_batch("PRAGMA synchronous = OFF")?;
-        copy.fill(&to, &|| Ok(()))?;
+        let cookie = copy.fill(&to, go_on)?;
+        drop(acting);
+        set_cookie(&to, cookie)?;
         to.close().map_err(|(_, e)| e).context(|| format!("closing {}", path.display()))?;
         copy.bytes = std::fs::metadata(path).context(|| format!("looking at {}", path.display()))?.len();
         Ok(copy)
     }
 
-    /// Copies live, as of now, into `to`. The read transaction holds the backup to one point in time: without it every
+    /// Copies live, as of now, into `to`, and gives the schema cookie that it is to have. The read transaction holds the backup to one point in time: without it every
     /// commit of another connection would make it start again.
-    fn fill(&mut self, to: &Connection, go_on: GoOn<'_>) -> Result<()> {
+    fn fill(&mut self, to: &Connection, go_on: GoOn<'_>) -> Result<i64> {
         let doing = || format!("reading {}", self.live.shown());
         self.conn.execute_batch("BEGIN").context(doing)?;
         let filled = (|| {
@@ -154,19 +165,21 @@ impl<'a> Copy<'a> {
             }
             let version = data_version(&self.conn)?;
             let start = Moment::now();
-            copy(&self.conn, to, go_on)?;
+            let cookie = copy_pages(&self.conn, to, go_on)?;
             self.took = start.elapsed();
-            Ok::<_, Error>(version)
+            Ok::<_, Error>((version, cookie))
         })();
         let _ = self.conn.execute_batch("ROLLBACK");
-        self.version = filled?;
-        Ok(())
+        let cookie;
+        (self.version, cookie) = filled?;
+        Ok(cookie)
     }
 
     /// Brings the clone up to date, whoever has its connection open.
     fn refill(&mut self, clone: &mut Pair, go_on: GoOn<'_>) -> Result<()> {
         let to = clone.open(self.live)?;
-        self.fill(to, go_on)?;
+        let cookie = self.fill(to, go_on)?;
+        set_cookie(to, cookie)?;
         fold(to)?;
         self.sync()
     }
@@ -356,8 +369,18 @@ fn image<'p>(clone: &'p mut Pair, other: Option<&'p mut Pair>, live: &Live) -> R
 /// Copies one database into another, schema cookie and all: a backup gives its destination a cookie of its own, and the
 /// clone's is what tells whether somebody else changed live's schema.
 fn copy(from: &Connection, to: &Connection, go_on: GoOn<'_>) -> Result<()> {
-    let cookie: i64 = sqlite::pragma(from, "schema_version")?;
+    let cookie = copy_pages(from, to, go_on)?;
+    set_cookie(to, cookie)
+}
+
+/// Copies one database into another, and gives the schema cookie that it is to have.
+fn copy_pages(from: &Connection, to: &Connection, go_on: GoOn<'_>) -> Result<i64> {
+    let cookie = sqlite::pragma(from, "schema_version")?;
     Backup::new(from, to)?.run(go_on)?;
+    Ok(cookie)
+}
+
+fn set_cookie(to: &Connection, cookie: i64) -> Result<()> {
     to.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?; // with it, the pragma does nothing
     to.execute_batch(&format!("PRAGMA schema_version = {cookie}"))
         .context(|| format!("writing the schema cookie of {}", sqlite::name(to)))
@@ -517,8 +540,11 @@ pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> R
 }
 
 /// Copies live into a file that was made for it, and that somebody else is to have: byte for byte.
-pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<u64> {
-    let copy = Copy::into_file(live, path)?;
-    copy.sync()?;
-    Ok(copy.bytes())
+pub(crate) fn clone_to(live: &Live, path: &Path, go_on: GoOn<'_>) -> Result<u64> {
+    let copy = Copy::into_file(live, path, go_on)?;
+    let bytes = copy.sync().map(|()| copy.bytes());
+    // What closing live does is its owner's, too.
+    let _acting = live.owner.act()?;
+    drop(copy);
+    bytes
 }

@@ -6,6 +6,7 @@ use crate::{
     live::{Access, Live},
     marker,
     part::{self, Part},
+    progress::Progress,
     recover, sqlite,
     store::{self, Store},
 };
@@ -21,7 +22,7 @@ const COMPANIONS: &[&str] = &["-wal", "-journal", "-shm"];
 
 /// Copies live to a file of the caller's. It is written under another name and synced before it has its own: a copy that was cut off is
 /// none that somebody takes for whole.
-pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<Cloned> {
+pub(crate) fn clone_to(live: &Live, path: &Path, progress: Progress<'_>) -> Result<Cloned> {
     let start = clock::Moment::now();
     free(path)?;
     let (id, marker) = {
@@ -31,7 +32,7 @@ pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<Cloned> {
     };
     part::remove_dead(&folder_of(path)?);
     let part = Part::make(&live.path, path, &id)?;
-    let (bytes, method) = fill(live, &part.path, part.file()?)?;
+    let (bytes, method) = fill(live, &part.path, part.file()?, progress)?;
     part.finish(path)?;
     store::sync_name(path)?;
     Ok(Cloned {
@@ -45,15 +46,16 @@ pub(crate) fn clone_to(live: &Live, path: &Path) -> Result<Cloned> {
 }
 
 /// Copies live to `path`, which must not be there, and syncs the copy.
-pub(crate) fn copy(live: &Live, path: &Path) -> Result<()> {
-    let copied = fill(live, path, store::create_like(&live.path, path)?);
+pub(crate) fn copy(live: &Live, path: &Path, progress: Progress<'_>) -> Result<()> {
+    let copied = fill(live, path, store::create_like(&live.path, path)?, progress);
     copied.map(drop).inspect_err(|_| {
         let _ = store::remove(path);
     })
 }
 
 /// Copies live into a file that was made for it, and syncs it and its name. Gives how many bytes it has, and how it was made.
-fn fill(live: &Live, path: &Path, file: File) -> Result<(u64, &'static str)> {
+fn fill(live: &Live, path: &Path, file: File, progress: Progress<'_>) -> Result<(u64, &'static str)> {
+    progress.check()?;
     match live.access {
         Access::Pages => {
             // The copy is the caller's, live its owner's: what lies beside live may have SQLite remove a file that it names.
@@ -63,9 +65,10 @@ fn fill(live: &Live, path: &Path, file: File) -> Result<(u64, &'static str)> {
                 Clone::fill(live, &pin, at, path, file)
             })?;
             store::sync_name(path)?;
+            progress.check()?;
             Ok((clone.bytes(), clone.method))
         }
-        Access::Backup => Ok((backup::clone_to(live, path)?, "backup")),
+        Access::Backup => Ok((backup::clone_to(live, path, &|| progress.check())?, "backup")),
     }
 }
 

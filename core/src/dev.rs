@@ -9,21 +9,21 @@ use crate::{
     options::Options,
     place,
     progress::Progress,
-    quote,
-    recover::{self, Begun},
-    removals,
-    schema::{VirtualTable, introspect},
+    quote, recover, rehearse, removals,
+    schema::introspect,
     sqlite,
     stops::NoStops,
     store::{self, Store},
+    strangers::{Kind, Stranger},
     switch,
 };
 use rusqlite::{Connection, config::DbConfig};
+use std::path::PathBuf;
 
 /// Clones live for a session.
-pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
+pub(crate) fn start(live: &Live, name: &str, progress: Progress<'_>) -> Result<Dev> {
     check_name("dev session", name)?;
-    let begun = begin(live)?;
+    let begun = recover::begin(live, &Options::default(), progress)?;
     let store = &begun.store;
     if store.catalog.dev_open(name)?.is_some() {
         return Err(Error::invalid_argument(format!("the dev session {name} is running"))
@@ -34,7 +34,7 @@ pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
     let path = store.path(&place::dev(name));
     // Whole, or not there: nobody is to find half a database under the session's name.
     let work = store.path(&place::work(&store.catalog.unique()?));
-    clone_to::copy(live, &work)?;
+    clone_to::copy(live, &work, progress)?;
     store.catalog.will_remove("dev", name)?;
     store::rename_new(&work, &path)?;
     store::sync_name(&path)?;
@@ -43,14 +43,15 @@ pub(crate) fn start(live: &Live, name: &str) -> Result<Dev> {
 }
 
 /// Makes a session's database equal to live as it is now.
-pub(crate) fn reset(live: &Live, name: &str) -> Result<Dev> {
-    let begun = begin(live)?;
+pub(crate) fn reset(live: &Live, name: &str, progress: Progress<'_>) -> Result<Dev> {
+    let begun = recover::begin(live, &Options::default(), progress)?;
     let store = &begun.store;
     open(store, name)?;
     let dev = live.sibling(&store.path(&place::dev(name)))?;
     let work = store.path(&place::work(&store.catalog.unique()?));
-    let mut taken = Taken::take(live, store, &work)?;
+    let mut taken = Taken::take(live, store, &work, progress)?;
     let result = (|| {
+        progress.check()?;
         let conn = dev.connect()?;
         let (theirs, ours) = (dev.shape(&conn)?, live.shape(taken.pair.open(live)?)?);
         drop(conn);
@@ -80,19 +81,21 @@ pub(crate) fn reset(live: &Live, name: &str) -> Result<Dev> {
 }
 
 /// Empties every table of a session's database in one transaction.
-pub(crate) fn truncate(live: &Live, name: &str) -> Result<Dev> {
-    let begun = begin(live)?;
+pub(crate) fn truncate(live: &Live, name: &str, options: &Options, progress: Progress<'_>) -> Result<Dev> {
+    let libraries = live.libraries(options)?;
+    let begun = recover::begin(live, options, progress)?;
     let store = &begun.store;
     let session = open(store, name)?;
     let dev = live.sibling(&store.path(&place::dev(name)))?;
     let _no_stops = NoStops::new();
     let conn = dev.connect()?;
+    rehearse::load_extensions(&conn, libraries).map_err(|e| e.state("The session is as it was"))?;
     let doing = || format!("emptying {}", dev.shown());
     // No trigger fires and nothing cascades: everything goes anyway.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).context(doing)?;
     // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
     conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").context(doing)?;
-    if let Err(e) = empty(&conn) {
+    if let Err(e) = empty(&conn, libraries).and_then(|()| progress.check()) {
         let _ = conn.execute_batch("ROLLBACK");
         return Err(e.state("The session is as it was"));
     }
@@ -101,10 +104,13 @@ pub(crate) fn truncate(live: &Live, name: &str) -> Result<Dev> {
     show(store, &session)
 }
 
-fn empty(conn: &Connection) -> Result<()> {
-    let schema = introspect::read(conn, &[])?;
+fn empty(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {
+    let schema = introspect::read_with(conn, &[], libraries)?;
     let run = |name: &str, sql: String| {
-        conn.execute_batch(&sql).context(|| format!("emptying {name} in {}", sqlite::name(conn)))
+        conn.execute_batch(&sql).or_else(|e| match Stranger::behind(&e) {
+            Some(stranger) => Err(cannot_be_emptied(name, &sql, &stranger)),
+            None => Err(e).context(|| format!("emptying {name} in {}", sqlite::name(conn))),
+        })
     };
     let mut indexes = Vec::new();
     for table in &schema.virtual_tables {
@@ -113,7 +119,10 @@ fn empty(conn: &Connection) -> Result<()> {
             // What it shows is another table's, or not of this database at all: a file, say, that live's has as well.
             Some(own) if own.is_empty() => continue,
             None if !claimed => continue,
-            None => return Err(cannot_be_emptied(table)),
+            None => {
+                let module = Stranger { kind: Kind::Module, name: table.module.clone() };
+                return Err(cannot_be_emptied(&table.name, &table.sql, &module));
+            }
             Some(own) => own,
         };
         let name = quote::ident(&table.name);
@@ -151,19 +160,16 @@ fn empty(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn cannot_be_emptied(table: &VirtualTable) -> Error {
-    let (name, module) = (&table.name, &table.module);
-    Error::unsupported_change(format!("the virtual table {name} cannot be emptied: its module {module} is not here"))
-        .object(name)
-        .sql(&table.sql)
-        .hint(
-            "Empty it where its library is loaded, and the other tables with it; or reset the session to what live has",
-        )
+fn cannot_be_emptied(table: &str, sql: &str, stranger: &Stranger) -> Error {
+    Error::unsupported_change(format!("{table} cannot be emptied: {} is not here", stranger.name))
+        .object(table)
+        .sql(sql)
+        .hint(format!("{}; or reset the session to what live has", stranger.hint()))
 }
 
 /// Ends a session and removes its database.
 pub(crate) fn stop(live: &Live, name: &str) -> Result<Dev> {
-    let begun = begin(live)?;
+    let begun = recover::begin(live, &Options::default(), Progress::none())?;
     let store = &begun.store;
     let session = open(store, name)?;
     store.catalog.dev_stopped(name)?;
@@ -178,10 +184,6 @@ pub(crate) fn list(live: &Live) -> Result<Vec<Dev>> {
         Some(store) => store.catalog.dev_sessions()?.iter().map(|session| show(&store, session)).collect(),
         None => Ok(Vec::new()),
     }
-}
-
-fn begin(live: &Live) -> Result<Begun> {
-    recover::begin(live, &Options::default(), Progress::none())
 }
 
 fn open(store: &Store, name: &str) -> Result<Session> {

@@ -240,8 +240,19 @@ fn from_sqlite(e: &rusqlite::Error, doing: &str) -> Error {
             Error::io(what).hint("Give this user write permission on the file and its folder")
         }
         Some(C::SystemIoFailure | C::CannotOpen) => Error::io(what),
+        // A value of a kind that remy never writes there: somebody else has.
+        None if is_of_another_kind(e) => Error::corrupt(what),
         _ => Error::internal(what),
     }
+}
+
+/// Whether a value that was read is not of the kind that it should be.
+fn is_of_another_kind(e: &rusqlite::Error) -> bool {
+    use rusqlite::Error as E;
+    matches!(
+        e,
+        E::InvalidColumnType(..) | E::IntegralValueOutOfRange(..) | E::FromSqlConversionFailure(..) | E::Utf8Error(..)
+    )
 }
 
 impl From<rusqlite::Error> for Error {

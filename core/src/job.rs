@@ -12,6 +12,7 @@ use crate::{
     options::Options,
     pair::Pair,
     place,
+    progress::Progress,
     recover::{self, Begun, Decided},
     settle, sqlite,
     store::{Store, human},
@@ -153,7 +154,7 @@ impl<'a> Job<'a> {
                     std::fs::metadata(&self.live.path).context(|| format!("looking at {}", self.live.shown()))?.len();
                 self.room_for(&format!("a clone of {}", self.live.shown()), bytes)
                     .map_err(|e| e.state("Nothing was started"))?;
-                Taken::take(self.live, &self.begun.store, &path)
+                Taken::take(self.live, &self.begun.store, &path, self.log.progress())
             },
             |taken| format!("Cloned live database [{}, {}]", human(taken.bytes()), taken.method()),
         )
@@ -309,7 +310,7 @@ impl Drop for Job<'_> {
 }
 
 impl<'a> Taken<'a> {
-    pub(crate) fn take(live: &'a Live, store: &Store, path: &std::path::Path) -> Result<Self> {
+    pub(crate) fn take(live: &'a Live, store: &Store, path: &std::path::Path, progress: Progress<'_>) -> Result<Self> {
         let by = match live.access {
             Access::Pages => {
                 let pin = Pin::new(live)?;
@@ -318,7 +319,7 @@ impl<'a> Taken<'a> {
                 clone.put_into_wal_mode()?;
                 By::Pages(clone)
             }
-            Access::Backup => By::Backup(crate::backup::Copy::take(live, store, path)?),
+            Access::Backup => By::Backup(crate::backup::Copy::take(live, store, path, &|| progress.check())?),
         };
         Ok(Self { pair: Pair::new(path), by })
     }

@@ -363,7 +363,12 @@ impl Remy {
 
     /// Copies live, as of one committed transaction, to `path`, which must not be there.
     pub fn clone_to(&self, path: impl AsRef<Path>) -> Result<Cloned> {
-        clone_to::clone_to(&self.live, path.as_ref())
+        self.clone_to_with(path, Progress::none())
+    }
+
+    /// As [`Remy::clone_to`]; `progress` calls it off.
+    pub fn clone_to_with(&self, path: impl AsRef<Path>, progress: Progress<'_>) -> Result<Cloned> {
+        unchanged(clone_to::clone_to(&self.live, path.as_ref(), progress))
     }
 
     /// Publishes up to the switch, and leaves the release `compiled`.
@@ -416,17 +421,32 @@ impl Remy {
 
     /// Takes a copy of live for a dev session.
     pub fn dev_start(&self, name: &str) -> Result<Dev> {
-        unchanged(dev::start(&self.live, name))
+        self.dev_start_with(name, Progress::none())
+    }
+
+    /// As [`Remy::dev_start`]; `progress` calls it off.
+    pub fn dev_start_with(&self, name: &str, progress: Progress<'_>) -> Result<Dev> {
+        unchanged(dev::start(&self.live, name, progress))
     }
 
     /// Makes a dev session's database equal to live, under open connections.
     pub fn dev_reset(&self, name: &str) -> Result<Dev> {
-        unchanged(dev::reset(&self.live, name))
+        self.dev_reset_with(name, Progress::none())
+    }
+
+    /// As [`Remy::dev_reset`]; `progress` calls it off.
+    pub fn dev_reset_with(&self, name: &str, progress: Progress<'_>) -> Result<Dev> {
+        unchanged(dev::reset(&self.live, name, progress))
     }
 
     /// Empties every table of a dev session's database, under open connections.
     pub fn dev_truncate(&self, name: &str) -> Result<Dev> {
-        unchanged(dev::truncate(&self.live, name))
+        self.dev_truncate_with(name, &Options::default(), Progress::none())
+    }
+
+    /// As [`Remy::dev_truncate`], with the libraries of `options.extensions`; `progress` calls it off.
+    pub fn dev_truncate_with(&self, name: &str, options: &Options, progress: Progress<'_>) -> Result<Dev> {
+        unchanged(dev::truncate(&self.live, name, options, progress))
     }
 
     /// Ends a dev session and removes its database.
@@ -441,7 +461,12 @@ impl Remy {
 
     /// Drops old snapshots. `days` goes before `options.retention_days`.
     pub fn prune(&self, days: Option<u32>, options: &Options) -> Result<Pruned> {
-        unchanged(retention::prune(&self.live, days, options))
+        self.prune_with(days, options, Progress::none())
+    }
+
+    /// As [`Remy::prune`]; `progress` calls it off between two of them.
+    pub fn prune_with(&self, days: Option<u32>, options: &Options, progress: Progress<'_>) -> Result<Pruned> {
+        unchanged(retention::prune(&self.live, days, options, progress))
     }
 
     /// Reads everything again, and says what is not as it should be.

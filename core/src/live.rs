@@ -260,6 +260,7 @@ impl Live {
     fn connect_by(&self, vfs: Option<&CStr>) -> Result<LiveConnection<'_>> {
         self.same_process()?;
         self.same_file()?;
+        self.is_among_its_own()?;
         if let Some(e) = &self.full {
             return Err(e.clone());
         }

@@ -4,6 +4,7 @@
 //! takes the owner's place for as long as a verb is at work: the system then refuses whatever it would refuse the owner.
 use crate::error::{Context, Error, Result};
 use std::{
+    cell::RefCell,
     ffi::{CStr, CString, c_int},
     fs::{self, File, Permissions},
     io,
@@ -35,28 +36,41 @@ impl Owner {
     /// Lets root act as the owner, on this thread and on those that it starts, until the result is dropped. Anybody else stays who
     /// they are.
     pub(crate) fn act(self) -> Result<Acting> {
-        let mut acting = Acting { before: None, _of_this_thread: PhantomData };
+        let mut acting = Acting { counted: false, _of_this_thread: PhantomData };
+        let again = PLACE.with_borrow_mut(|place| {
+            let place = place.as_mut().filter(|place| place.owner.uid == self.uid);
+            place.map(|place| place.depth += 1).is_some()
+        });
+        if again {
+            acting.counted = true;
+            return Ok(acting);
+        }
         if user() != 0 || self.uid == 0 {
             return Ok(acting);
         }
         let doing = || format!("taking the place of {}, whose database this is", name(self.uid));
         let groups = groups().context(doing)?;
         // From here on what fails puts it all back.
-        acting.before = Some(Before { gid: group(), groups, _dumpable: Dumpable::kept() });
-        let taken = set_groups(&all_groups(self.uid, self.gid)).map(|()| {
-            // SAFETY: these set the user and group by which this thread reaches files, and touch no memory.
-            unsafe {
-                libc::setfsgid(self.gid);
-                libc::setfsuid(self.uid);
-            }
-            user() == self.uid && group() == self.gid
-        });
-        match taken {
+        acting.counted = true;
+        let place = Place { owner: self, depth: 1, gid: group(), groups, _dumpable: Dumpable::kept() };
+        PLACE.replace(Some(place));
+        match self.take_place() {
             Ok(true) => Ok(acting),
             Ok(false) => Err(Error::io(format!("{}: the system does not allow it", doing()))),
             Err(e) => Err(e).context(doing),
         }
         .map_err(|e| e.state("Nothing was done").hint(format!("Run it as {}", name(self.uid))))
+    }
+
+    /// Makes this thread reach files as the owner. Gives whether it does.
+    fn take_place(self) -> io::Result<bool> {
+        set_groups(&all_groups(self.uid, self.gid))?;
+        // SAFETY: these set the user and group by which this thread reaches files, and touch no memory.
+        unsafe {
+            libc::setfsgid(self.gid);
+            libc::setfsuid(self.uid);
+        }
+        Ok(user() == self.uid && group() == self.gid)
     }
 
     /// Whether it is the owner who acts, or root in their place.
@@ -84,19 +98,65 @@ impl Owner {
     }
 }
 
-/// Root in an owner's place. What it was is put back when this is dropped, on the thread that it was made on.
+/// Root in an owner's place. What it was is put back when the last of these is dropped, on the thread that they were made on: in which order
+/// they end does not matter.
 #[derive(Debug)]
 pub(crate) struct Acting {
-    before: Option<Before>,
+    /// Whether it is one of a [`Place`]'s.
+    counted: bool,
     _of_this_thread: PhantomData<*const ()>,
 }
 
+/// In whose place a thread of root's is, and what it was before.
 #[derive(Debug)]
-struct Before {
+struct Place {
+    owner: Owner,
+    /// How many take it.
+    depth: usize,
     gid: u32,
     groups: Vec<libc::gid_t>,
     /// Last: it is put back once all else is.
     _dumpable: Dumpable,
+}
+
+thread_local! {
+    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
+}
+
+/// Does what is the caller's own in the middle of a verb, as who the caller is: root again, where root acts for an owner.
+///
+/// # Panics
+/// Where the system does not let root take the owner's place again: the verb must not go on as root.
+pub(crate) fn as_the_caller<T>(work: impl FnOnce() -> T) -> T {
+    /// Takes the owner's place again, also where `work` panics.
+    struct Back(Option<Place>);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            let Some(place) = self.0.take() else { return };
+            let taken = place.owner.take_place();
+            PLACE.replace(Some(place));
+            if !matches!(taken, Ok(true)) && !std::thread::panicking() {
+                panic!("the system does not let root take the place of live's owner again: {taken:?}");
+            }
+        }
+    }
+    let back = Back(PLACE.take());
+    if let Some(place) = &back.0 {
+        place.leave();
+    }
+    work()
+}
+
+impl Place {
+    /// Makes this thread reach files as root again.
+    fn leave(&self) {
+        // SAFETY: as in Owner::take_place. The process is still root's, which may be root again.
+        unsafe {
+            libc::setfsuid(0);
+            libc::setfsgid(self.gid);
+        }
+        let _ = set_groups(&self.groups);
+    }
 }
 
 /// Keeps the right to a core dump, which a process loses where one of its threads changes who it is. It is the process's: the last of the
@@ -132,13 +192,19 @@ impl Drop for Dumpable {
 
 impl Drop for Acting {
     fn drop(&mut self) {
-        let Some(before) = self.before.take() else { return };
-        // SAFETY: as in Owner::act. The process is still root's, which may be root again.
-        unsafe {
-            libc::setfsuid(0);
-            libc::setfsgid(before.gid);
+        if !self.counted {
+            return;
         }
-        let _ = set_groups(&before.groups);
+        let ended = PLACE.with_borrow_mut(|place| {
+            let depth = place.as_mut().map(|place| {
+                place.depth -= 1;
+                place.depth
+            });
+            if depth == Some(0) { place.take() } else { None }
+        });
+        if let Some(place) = ended {
+            place.leave();
+        }
     }
 }
 
@@ -171,9 +237,14 @@ fn set_groups(all: &[libc::gid_t]) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether a user is of a group, as far as the system knows them by name.
+pub(crate) fn is_of(uid: u32, group: u32) -> Option<bool> {
+    account(uid).map(|(_, gid)| all_groups(uid, gid).contains(&group))
+}
+
 /// Every group of a user, with `gid`. Of one that the system does not know by name, that alone.
 fn all_groups(uid: u32, gid: u32) -> Vec<libc::gid_t> {
-    let Some(name) = account(uid) else { return vec![gid] };
+    let Some((name, _)) = account(uid) else { return vec![gid] };
     let mut room: c_int = 64;
     loop {
         let mut all = vec![0; usize::try_from(room).unwrap_or(0)];
@@ -190,8 +261,8 @@ fn all_groups(uid: u32, gid: u32) -> Vec<libc::gid_t> {
     }
 }
 
-/// The name of a user, as the system has it.
-fn account(uid: u32) -> Option<CString> {
+/// The name of a user and their first group, as the system has them.
+fn account(uid: u32) -> Option<(CString, u32)> {
     let mut text = vec![0; 1 << 10];
     loop {
         let mut found = ptr::null_mut();
@@ -201,7 +272,7 @@ fn account(uid: u32) -> Option<CString> {
             let mut entry: libc::passwd = std::mem::zeroed();
             let code = libc::getpwuid_r(uid, &raw mut entry, text.as_mut_ptr(), text.len(), &raw mut found);
             if code == 0 {
-                return (!found.is_null()).then(|| CStr::from_ptr(entry.pw_name).to_owned());
+                return (!found.is_null()).then(|| (CStr::from_ptr(entry.pw_name).to_owned(), entry.pw_gid));
             }
             if code != libc::ERANGE || text.len() >= 1 << 20 {
                 return None;
@@ -214,7 +285,7 @@ fn account(uid: u32) -> Option<CString> {
 /// A user as messages have them: "the user `alice` (uid 1000)". Somebody's name may be a word, as `nobody` is.
 pub(crate) fn name(uid: u32) -> String {
     match account(uid) {
-        Some(name) => format!("the user `{}` (uid {uid})", name.to_string_lossy()),
+        Some((name, _)) => format!("the user `{}` (uid {uid})", name.to_string_lossy()),
         None => format!("the user {uid}"),
     }
 }
@@ -224,11 +295,33 @@ mod tests {
     use super::*;
     use std::sync::Barrier;
 
+    /// Who acts sets a flag of the process: one test at a time looks at it.
+    static ALONE: Mutex<()> = Mutex::new(());
+
     /// Some user who is not root.
     const OTHER: Owner = Owner { mode: 0o600, uid: 12_345, gid: 12_345, has_group: true };
 
     #[test]
+    fn who_acts_twice_does_so_until_both_have_ended() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        if user() != 0 {
+            return; // only root acts as somebody
+        }
+        let outer = OTHER.act().unwrap();
+        let inner = OTHER.act().unwrap();
+        drop(outer);
+        assert_eq!((user(), group()), (OTHER.uid, OTHER.gid));
+        assert_eq!(as_the_caller(|| (user(), group())), (0, 0));
+        let panicked = std::panic::catch_unwind(|| as_the_caller(|| panic!("of the caller's")));
+        assert!(panicked.is_err());
+        assert_eq!((user(), group()), (OTHER.uid, OTHER.gid));
+        drop(inner);
+        assert_eq!((user(), group()), (0, 0));
+    }
+
+    #[test]
     fn two_threads_that_act_leave_the_process_as_it_was() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         if user() != 0 {
             return; // only root acts as somebody
         }

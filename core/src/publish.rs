@@ -75,8 +75,8 @@ struct Staged {
 #[serde(untagged)]
 enum Kept {
     Files(Vec<Migration>),
-    /// Their folder: releases that were staged by an early remy have no more of them.
-    Folder(PathBuf),
+    /// An early remy kept the path of their folder: read in a store, it is no path that is followed.
+    Path(serde_json::Value),
 }
 
 impl Staged {
@@ -102,7 +102,10 @@ impl Staged {
         let migrations = match &self.migrations {
             None => Vec::new(),
             Some(Kept::Files(files)) => files.clone(),
-            Some(Kept::Folder(folder)) => migration::read(folder)?.files,
+            Some(Kept::Path(_)) => {
+                return Err(Error::not_promotable("an early remy staged it, and kept only the path of its migrations")
+                    .hint("Stage it again"));
+            }
         };
         Ok(Declaration { declared, effects: declared_effects(options)?, migrations })
     }
@@ -235,10 +238,13 @@ pub(crate) fn promote_compiled(
     progress: Progress<'_>,
     start: Moment,
 ) -> Result<Outcome> {
-    let text =
-        entry.declared.as_deref().ok_or_else(|| Error::internal("a compiled release without its declaration"))?;
-    let staged: Staged = serde_json::from_str(text)
-        .map_err(|e| Error::internal(format!("the declaration of a compiled release: {e}")))?;
+    let staged: Staged = serde_json::from_str(entry.declared.as_deref().unwrap_or_default()).map_err(|e| {
+        Error::not_promotable(format!(
+            "what release {} was staged with cannot be read in the catalog ({e}): somebody has written into it",
+            entry.release
+        ))
+        .hint("Stage it again")
+    })?;
     named_by_root(live, &staged, entry, options)?;
     let options = staged.options(entry, options);
     live.libraries(&options)?;

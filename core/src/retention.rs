@@ -19,20 +19,20 @@ use crate::{
 use std::collections::BTreeSet;
 
 /// Drops old snapshots.
-pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options) -> Result<Pruned> {
+pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options, progress: Progress<'_>) -> Result<Pruned> {
     // Looking makes no store.
     if !store::has_catalog(&live.path) {
         return Ok(Pruned { pruned: Vec::new(), kept: 0, kept_bytes: 0, freed_bytes: 0, warnings: Vec::new() });
     }
     let days = days.unwrap_or(options.retention_days);
-    let begun = match recover::begin(live, options, Progress::none()) {
+    let begun = match recover::begin(live, options, progress) {
         Err(e) if e.is_disk_full() && !options.dry_run && make_room(live, days, options).is_ok_and(|made| made) => {
-            recover::begin(&live.again()?, options, Progress::none())?
+            recover::begin(&live.again()?, options, progress)?
         }
         begun => begun?,
     };
     let keep = Vec::from_iter(rollback::target(&begun.store.catalog, begun.release)?);
-    run(&begun, days, options, &keep)
+    run(&begun, days, options, &keep, progress)
 }
 
 /// Removes the snapshots that are to be pruned before anything is written down: a full disk has no room to open live or the catalog
@@ -77,7 +77,7 @@ pub(crate) fn after_switch(job: &Job<'_>) {
     // The release that was live a moment ago, and what a rollback would go to now: after a rollback, one further back.
     let pruned = rollback::target(&job.begun.store.catalog, job.marker.release).and_then(|target| {
         let keep: Vec<_> = target.into_iter().chain([job.begun.release]).collect();
-        run(job.begun, job.options.retention_days, job.options, &keep)
+        run(job.begun, job.options.retention_days, job.options, &keep, Progress::none())
     });
     for warning in pruned.iter().flat_map(|pruned| &pruned.warnings) {
         job.log.warn("prune", warning.as_str());
@@ -92,7 +92,7 @@ pub(crate) fn after_switch(job: &Job<'_>) {
     }
 }
 
-fn run(begun: &Begun, days: u32, options: &Options, keep: &[i64]) -> Result<Pruned> {
+fn run(begun: &Begun, days: u32, options: &Options, keep: &[i64], progress: Progress<'_>) -> Result<Pruned> {
     let catalog = &begun.store.catalog;
     let snapshots = catalog.kept_snapshots()?;
     let previews = catalog.previews()?;
@@ -114,6 +114,10 @@ fn run(begun: &Begun, days: u32, options: &Options, keep: &[i64]) -> Result<Prun
         warnings,
     };
     for snapshot in old {
+        progress.check().map_err(|e| match result.pruned.len() {
+            0 => e,
+            dropped => e.more(format!("{dropped} snapshots are dropped by then")),
+        })?;
         if !options.dry_run {
             remove(&begun.store, &snapshot)?;
         }

@@ -85,7 +85,7 @@ impl Store {
             e.state("Live is unchanged").hint("Give this user write permission on the folder of the database")
         };
         let made = make(&root).map_err(writable)?;
-        let filled = Self::fill(live, &root, owner, Catalog::open).inspect_err(|_| {
+        let filled = Self::fill(live, &root, make_folder, Catalog::open).inspect_err(|_| {
             if made {
                 // Nothing of it is to be in the way of who comes next. A folder that is not empty is another process's, too.
                 FOLDERS.iter().for_each(|folder| drop(fs::remove_dir(root.join(folder))));
@@ -102,22 +102,25 @@ impl Store {
         live.may_be_changed()?;
         live.is_understood()?;
         let (root, owner) = (beside(&live.path), live.owner);
-        let (folder, catalog) = Self::fill(live, &root, owner, Catalog::open_alone)?;
+        let (folder, catalog) = Self::fill(live, &root, |_| Ok(()), Catalog::open_alone)?;
         Ok(Self { root, folder, live: live.path.clone(), owner, catalog, _acting: acting })
     }
 
-    /// Makes what a store has, and opens its catalog. Who acts does so until all of that is over, and what is left of it removed.
+    /// Looks at the folders of a store, which `ready` makes where they are to be made, and opens its catalog. Who acts does so until
+    /// all of that is over, and what is left of it removed.
     fn fill(
         live: &Live,
         root: &Path,
-        owner: Owner,
+        ready: impl Fn(&Path) -> Result<()>,
         open: impl FnOnce(&Path, &Live) -> Result<Catalog>,
     ) -> Result<(Folder, Catalog)> {
+        let owner = live.owner;
         let folder = Folder::open(root)?.ok_or_else(|| gone(root))?;
         trusted(&folder, owner)?;
         for name in FOLDERS {
-            make(&root.join(name)).map_err(|e| e.state("Live is unchanged"))?;
-            trusted(&folder.folder(name)?.ok_or_else(|| gone(&root.join(name)))?, owner)?;
+            ready(&root.join(name))?;
+            // What is not there is missed by who needs it.
+            folder.folder(name)?.map_or(Ok(()), |folder| trusted(&folder, owner))?;
         }
         let path = root.join(CATALOG);
         if folder.look(CATALOG)?.is_none() {
@@ -288,6 +291,11 @@ impl Store {
         ))
         .hint("Free some space, prune old releases, or set margin_bytes lower"))
     }
+}
+
+/// Makes a folder of a store, if it is not there.
+fn make_folder(path: &Path) -> Result<()> {
+    make(path).map(drop).map_err(|e| e.state("Live is unchanged"))
 }
 
 /// Makes a folder for this user alone. Gives whether it was not there.
@@ -462,7 +470,7 @@ mod tests {
             fs::rename(beside(&theirs), &root).unwrap();
             Catalog::open(at, live)
         };
-        let opened = Store::fill(&live, &root, live.owner, swap);
+        let opened = Store::fill(&live, &root, make_folder, swap);
         assert_eq!(opened.err().map(|e| e.code()), Some("busy"));
     }
 

@@ -5,7 +5,7 @@ use crate::{
     place,
     store::{self, Store},
 };
-use std::{cell::RefCell, ffi::OsString};
+use std::{cell::RefCell, collections::BTreeSet, ffi::OsString};
 
 /// The folder of what was set aside.
 pub(crate) const ASIDE: &str = "aside";
@@ -88,7 +88,7 @@ pub(crate) fn warnings(store: &Store) -> Result<Vec<String>> {
         names.sort();
         Ok::<_, Error>(names)
     };
-    let known: Vec<_> = store.catalog.kept_snapshots()?.into_iter().map(|snapshot| snapshot.path).collect();
+    let known: BTreeSet<_> = store.catalog.kept_snapshots()?.into_iter().map(|snapshot| snapshot.path).collect();
     let unknown = names("snapshots")?.into_iter().filter(|name| !known.contains(name));
     let unknown = unknown.map(|name| format!("{name} is of no release that the catalog knows: no verb touches it"));
     let aside = names(ASIDE)?

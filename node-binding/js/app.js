@@ -158,7 +158,7 @@ export class App extends EventEmitter {
 
   /** @param {import('./index.js').VerifyOptions} [options] */
   async verify(options) {
-    return this.#onLive(false, (remy) => remy.verify(options));
+    return this.#onLive(false, (remy) => remy.verify(this.#settled(read('verify', options))));
   }
 
   /** @param {import('./index.js').Cancellable} [options] */
@@ -189,10 +189,10 @@ export class App extends EventEmitter {
 
   /**
    * @param {string} name
-   * @param {import('./index.js').Cancellable} [options]
+   * @param {import('./index.js').TruncateOptions} [options]
    */
   async devTruncate(name, options) {
-    return this.#onLive(false, (remy) => remy.devTruncate(name, options));
+    return this.#onLive(false, (remy) => remy.devTruncate(name, this.#settled(read('devTruncate', options))));
   }
 
   /**

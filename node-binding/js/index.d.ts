@@ -48,8 +48,9 @@ export class RemyError extends Error {
 }
 
 /**
- * `publish`, `stage`, `promote` and `rollback` can be called off, up to the commit of the switch, and `verify`; they then reject with the signal's reason. So can
- * what `openApp` builds, and every verb before it has started. Another that is at work goes on to its end.
+ * `publish`, `stage`, `promote` and `rollback` can be called off, up to the commit of the switch; `clone`, `devStart`, `devReset` and `devTruncate`, up to
+ * where the copy has its name or the database is written; `prune`, between two databases; and `verify`. They then reject with the signal's reason. So can
+ * what `openApp` builds, and every verb before it has started. Another that is at work goes on to its end, which is near.
  */
 export interface Cancellable {
   signal?: AbortSignal;
@@ -63,6 +64,12 @@ export interface Followed extends Cancellable {
 /** Libraries that bring what the database needs of an application. A verify is called off at once. */
 export interface VerifyOptions extends Followed {
   extensions?: string[];
+}
+
+/** Libraries that bring what the tables need of an application. */
+export interface TruncateOptions extends Cancellable {
+  extensions?: string[];
+  lock_timeout_ms?: number;
 }
 
 /** `docs/contract.md` says what each of them does. An unknown key is `invalid_argument`. */
@@ -316,7 +323,7 @@ export class Remy {
   /** Makes a dev session's database equal to live, under open connections. */
   devReset(name: string, options?: Cancellable): Promise<Dev>;
   /** Empties every table of a dev session's database, under open connections. */
-  devTruncate(name: string, options?: Cancellable): Promise<Dev>;
+  devTruncate(name: string, options?: TruncateOptions): Promise<Dev>;
   /** Ends a dev session and removes its database. */
   devStop(name: string, options?: Cancellable): Promise<Dev>;
   /** The dev sessions, newest first. */
@@ -429,7 +436,7 @@ export class App extends EventEmitter<{ line: [ProgressLine]; live: [Outcome]; f
   debug(options?: Cancellable): Promise<Debug>;
   devStart(name: string, options?: Cancellable): Promise<Dev>;
   devReset(name: string, options?: Cancellable): Promise<Dev>;
-  devTruncate(name: string, options?: Cancellable): Promise<Dev>;
+  devTruncate(name: string, options?: TruncateOptions): Promise<Dev>;
   devStop(name: string, options?: Cancellable): Promise<Dev>;
   devList(options?: Cancellable): Promise<Dev[]>;
 }

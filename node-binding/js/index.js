@@ -136,10 +136,10 @@ export class Remy {
 
   /**
    * @param {string} name
-   * @param {Cancellable} [options]
+   * @param {import('./index.js').TruncateOptions} [options]
    */
   async devTruncate(name, options) {
-    return this.#run('devTruncate', [text(name, 'name')], options);
+    return this.#run('devTruncate', [text(name, 'name')], options, { takes: true });
   }
 
   /**

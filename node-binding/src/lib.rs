@@ -104,7 +104,7 @@ impl Remy {
     /// Copies live to `path`.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn clone(&self, path: String) -> AsyncTask<Verb> {
-        self.verb(None, move |open, _| json(&open()?.clone_to(path)?))
+        self.verb(None, move |open, progress| json(&open()?.clone_to_with(path, progress)?))
     }
 
     /// Publishes up to the switch.
@@ -168,19 +168,22 @@ impl Remy {
     /// Takes a copy of live for a dev session.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn dev_start(&self, name: String) -> AsyncTask<Verb> {
-        self.verb(None, move |open, _| json(&open()?.dev_start(&name)?))
+        self.verb(None, move |open, progress| json(&open()?.dev_start_with(&name, progress)?))
     }
 
     /// Makes a dev session's database equal to live.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn dev_reset(&self, name: String) -> AsyncTask<Verb> {
-        self.verb(None, move |open, _| json(&open()?.dev_reset(&name)?))
+        self.verb(None, move |open, progress| json(&open()?.dev_reset_with(&name, progress)?))
     }
 
     /// Empties every table of a dev session's database.
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn dev_truncate(&self, name: String) -> AsyncTask<Verb> {
-        self.verb(None, move |open, _| json(&open()?.dev_truncate(&name)?))
+    pub fn dev_truncate(&self, name: String, options: String) -> AsyncTask<Verb> {
+        self.verb(None, move |open, progress| {
+            let options = Options::from_json(&options)?;
+            json(&open()?.dev_truncate_with(&name, &options, progress)?)
+        })
     }
 
     /// Ends a dev session.
@@ -198,12 +201,12 @@ impl Remy {
     /// Drops old snapshots.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn prune(&self, days: Option<i64>, options: String) -> AsyncTask<Verb> {
-        self.verb(None, move |open, _| {
+        self.verb(None, move |open, progress| {
             let wrong =
                 |days| Error::invalid_argument(format!("{days} is no number of days")).state("Nothing was done");
             let days = days.map(|days| u32::try_from(days).map_err(|_| wrong(days))).transpose()?;
             let options = Options::from_json(&options)?;
-            json(&open()?.prune(days, &options)?)
+            json(&open()?.prune_with(days, &options, progress)?)
         })
     }
 

@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
+import { originOf } from '../js/app/files.js';
 import { nameOf } from '../js/cli/name.js';
 import { openApp, Remy } from '../js/index.js';
 import { workshop } from './support.mjs';
@@ -208,4 +209,22 @@ test('a bundle that lacks worker.js says so', async (t) => {
   assert(message.startsWith(`${path('dist/worker.js')} is not there`), message);
   assert.match(hint, /bundle/);
   assert(Remy);
+});
+
+test('what a catalog says that releases bring back has an end', () => {
+  const release = (/** @type {number} */ number, /** @type {number | null} */ from) => /** @type {any} */ ({ release: number, restored_from: from });
+  const releases = [release(5, 3), release(4, 5), release(3, 1), release(2, 2), release(1, 4)];
+  const origins = releases.map((of) => originOf(releases, of).release);
+  assert.deepEqual(origins, [1, 4, 1, 2, 1]);
+});
+
+test('a dev database is emptied with the libraries that it needs', async (t) => {
+  const { remy, path, write, sql } = workshop(t);
+  write('schema.sql', SCHEMA);
+  await sql(`${SCHEMA} INSERT INTO users VALUES (1, 'Ann')`);
+  const of = new Remy(path('app.db'));
+  await of.devStart('me');
+  await assert.rejects(of.devTruncate('me', { extensions: [path('none.so')] }), { code: 'invalid_argument', message: /none\.so/ });
+  assert.match((await remy(['dev', 'truncate', 'me', '--db', 'app.db', '--extension', 'none.so'])).stderr, /invalid_argument: [^]*none\.so/);
+  await of.devTruncate('me', { extensions: [] });
 });

@@ -17,6 +17,7 @@ use std::{
     ffi::{CStr, CString, c_char, c_int},
     ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
     sync::{Mutex, PoisonError},
 };
 
@@ -230,6 +231,29 @@ impl Call {
     pub fn remy_to_read(&self) -> Result<Remy> {
         // SAFETY: what `new` was promised.
         unsafe { Remy::on_host_to_read(self.db) }
+    }
+
+    /// Whether somebody has interrupted the statement that makes the call, by `sqlite3_interrupt`: SQLite then lets nothing else run on its
+    /// connection, and says so. (The call that asks for no more than that came with 3.41.) To be asked on the thread of the call.
+    pub fn interrupted(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        /// A connection, on its way through core to this thread again.
+        struct OfThisThread(*mut ffi::sqlite3);
+        // SAFETY: core asks on the thread that runs the verb, which is that of the call.
+        unsafe impl Send for OfThisThread {}
+        // SAFETY: as above.
+        unsafe impl Sync for OfThisThread {}
+        impl OfThisThread {
+            fn is_interrupted(&self) -> bool {
+                // SAFETY: the connection is open while it makes the call, which is longer than the verb runs; the statement is one of
+                // nothing, whose end leaves the connection as it was.
+                unsafe {
+                    ffi::sqlite3_exec(self.0, c"SELECT 1".as_ptr(), None, ptr::null_mut(), ptr::null_mut())
+                        == ffi::SQLITE_INTERRUPT
+                }
+            }
+        }
+        let host = OfThisThread(self.db);
+        move || host.is_interrupted()
     }
 
     /// The argument at `at`.

@@ -40,7 +40,7 @@ pub unsafe extern "C" fn sqlite3_remy_init(
             host.function("remy_rollback", 0..=2, f::rollback)?;
             host.function("remy_dev_start", 1..=1, f::dev_start)?;
             host.function("remy_dev_reset", 1..=1, f::dev_reset)?;
-            host.function("remy_dev_truncate", 1..=1, f::dev_truncate)?;
+            host.function("remy_dev_truncate", 1..=2, f::dev_truncate)?;
             host.function("remy_dev_stop", 1..=1, f::dev_stop)?;
             host.function("remy_prune", 0..=2, f::prune)?;
             host.function("remy_verify", 0..=1, f::verify)?;

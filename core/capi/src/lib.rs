@@ -301,7 +301,7 @@ pub unsafe extern "C" fn remy_diff(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_clone(handle: *mut remy, path: *const c_char, json: *mut *mut c_char) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.clone_to(text(path, "path")?)) }
+    unsafe { run(handle, json, |remy, progress| remy.clone_to_with(text(path, "path")?, progress)) }
 }
 
 /// Publishes up to the switch, and leaves the release `compiled`: `*json` is *outcome*.
@@ -391,7 +391,7 @@ pub unsafe extern "C" fn remy_build_log(handle: *mut remy, release: i64, json: *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_dev_start(handle: *mut remy, name: *const c_char, json: *mut *mut c_char) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.dev_start(text(name, "name")?)) }
+    unsafe { run(handle, json, |remy, progress| remy.dev_start_with(text(name, "name")?, progress)) }
 }
 
 /// Makes a dev session's database equal to live, under open connections: `*json` is *dev*.
@@ -401,21 +401,25 @@ pub unsafe extern "C" fn remy_dev_start(handle: *mut remy, name: *const c_char, 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_dev_reset(handle: *mut remy, name: *const c_char, json: *mut *mut c_char) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.dev_reset(text(name, "name")?)) }
+    unsafe { run(handle, json, |remy, progress| remy.dev_reset_with(text(name, "name")?, progress)) }
 }
 
-/// Empties every table of a dev session's database, under open connections: `*json` is *dev*.
+/// Empties every table of a dev session's database, under open connections: `*json` is *dev*. Of the options it takes
+/// `extensions` and `lock_timeout_ms`.
 ///
 /// # Safety
-/// As `remy_debug`.
+/// As `remy_debug`. `options` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_dev_truncate(
     handle: *mut remy,
     name: *const c_char,
+    options: *const c_char,
     json: *mut *mut c_char,
 ) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.dev_truncate(text(name, "name")?)) }
+    unsafe {
+        run(handle, json, |remy, progress| remy.dev_truncate_with(text(name, "name")?, &parse(options)?, progress))
+    }
 }
 
 /// Ends a dev session and removes its database: `*json` is *dev*.
@@ -451,12 +455,12 @@ pub unsafe extern "C" fn remy_prune(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, _| {
+        run(handle, json, |remy, progress| {
             let days = match days {
                 -1 => None,
                 days => Some(u32::try_from(days).map_err(|_| wrong(format!("{days} is no number of days")))?),
             };
-            remy.prune(days, &parse(options)?)
+            remy.prune_with(days, &parse(options)?, progress)
         })
     }
 }

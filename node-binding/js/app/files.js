@@ -29,7 +29,9 @@ export async function folderOf(store, releases, number) {
  * @returns {import('../index.js').Release}
  */
 export function originOf(releases, release) {
-  const from = releases.find(({ release: number }) => number === release.restored_from);
+  const at = release.release;
+  // What is brought back is older than what brings it back: otherwise there need be no end to it.
+  const from = releases.find(({ release: number }) => number === release.restored_from && number < at);
   return from ? originOf(releases, from) : release;
 }
 

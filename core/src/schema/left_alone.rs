@@ -129,7 +129,7 @@ mod tests {
         {
             assert!(is_of_books(name), "{name}");
         }
-        for name in ["my_migrations", "migrations_old", "kysely", "schema_migration", "é"] {
+        for name in ["my_migrations", "migrations_old", "kysely", "schema_migrated", "é"] {
             assert!(!is_of_books(name), "{name}");
         }
         let options = Options::from_json(r#"{"ignore": ["tmp_*", "x?[0-9]"]}"#).unwrap();

@@ -60,7 +60,7 @@ fn an_empty_database_that_is_filled_meanwhile() {
     let other = live.clone();
     // The first line of the log comes when the database has been looked at, and before the clone.
     let once = std::sync::Once::new();
-    let fill = move |_: &remy_core::Line| {
+    let fill = move |_: &Line| {
         once.call_once(|| {
             shell(&other, "CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1);");
         });

@@ -83,11 +83,11 @@ fn a_publish_that_was_killed_shows_as_failed_before_anything_is_written() {
     let mut publisher = driver.spawn().unwrap();
     while app.statuses() != "3 building, 2 live, 1 superseded" {
         assert!(publisher.try_wait().unwrap().is_none(), "it ended: {}", app.statuses());
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let log = || shell(&app.store("catalog.db"), "SELECT count(*) FROM build_log WHERE release = 3");
     while app.remy().build_log(Some(3)).unwrap().iter().all(|line| line.step != "check") {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     publisher.kill().unwrap();
     publisher.wait().unwrap();

@@ -31,7 +31,7 @@ impl Live {
         }
         let mut shm = self.path.as_os_str().to_owned();
         shm.push("-shm");
-        if found.wal && !self.owner.acts() && std::path::Path::new(&shm).symlink_metadata().is_err() {
+        if found.wal && !self.owner.acts() && Path::new(&shm).symlink_metadata().is_err() {
             return refuse(
                 format!(
                     "no process has {shown} open, and it belongs to {its}: opened by {me} it would get files beside it that keep its owner out"

@@ -81,7 +81,7 @@ impl Live {
     /// Finds the file at `path` and checks that remy can work with it.
     #[cfg(feature = "engine")]
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        crate::engine::init();
+        engine::init();
         if path.as_os_str().is_empty() || path == Path::new(":memory:") {
             return Err(Error::invalid_argument("a database in memory has no file to publish")
                 .state("Nothing was done")

@@ -103,7 +103,7 @@ pub struct Options {
     pub renames: Vec<String>,
     /// The declared effects, as one JSON object: `roles`, `cron_jobs`, `webhooks`, `email_routes`, `bot_commands`.
     /// Absent: those of the live release stay.
-    pub effects: Option<serde_json::Value>,
+    pub effects: Option<Value>,
     /// A folder or file that is kept with the release.
     pub artifacts: Option<PathBuf>,
     /// What was done before, to stand at the top of the release's log.

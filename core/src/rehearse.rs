@@ -645,7 +645,7 @@ fn failed(statement: &Statement, object: &str, e: &rusqlite::Error) -> Error {
     let error = match e.sqlite_error_code() {
         Some(C::DiskFull | C::SystemIoFailure | C::DatabaseBusy | C::OperationInterrupted | C::DatabaseCorrupt) => {
             return Err::<(), _>(rusqlite::Error::SqliteFailure(
-                e.sqlite_error().copied().unwrap_or(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR)),
+                e.sqlite_error().copied().unwrap_or(ffi::Error::new(ffi::SQLITE_ERROR)),
                 Some(why),
             ))
             .context(|| format!("{} of {object}", statement.kind))

@@ -1,7 +1,7 @@
 // @ts-check
 // What the tests of a build share: an app in a temporary folder, staged as a build stages it.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { install, packageFolder } from '../js/pipeline/dependencies.js';
@@ -34,7 +34,7 @@ export function write(root, files) {
     if (content === null) continue;
     mkdirSync(dirname(at), { recursive: true });
     if (content.symlink) symlinkSync(content.symlink, at);
-    else if (content.run) writeFileSync(at, content.run), chmodSync(at, 0o755);
+    else if (content.run) writeFileSync(at, content.run, { mode: 0o755 });
     else writeFileSync(at, content);
   }
 }

@@ -2,12 +2,12 @@
 // Packages are installed in the staged copy when what asks for them changed, and one that cannot be had is named.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { install, packageFolder } from '../js/pipeline/dependencies.js';
-import { app, folder, tarball, write } from './builds.mjs';
+import { app, folder, tarball } from './builds.mjs';
 
 const json = (/** @type {unknown} */ value) => `${JSON.stringify(value, null, 2)}\n`;
 

@@ -195,7 +195,7 @@ test('a package without its engine says which package that is', async (t) => {
 });
 
 test('a bundle that lacks worker.js says so', async (t) => {
-  const { path, run, write, sql } = workshop(t);
+  const { path, run, sql } = workshop(t);
   const esbuild = createRequire(import.meta.url)('esbuild');
   await sql(SCHEMA);
   // Beside a bundle there is no package.json, or another one's.

@@ -25,7 +25,10 @@ for (const repository of [true, false]) {
       'src/.gitignore': '!b.log\nprivate/\n', 'src/b.log': 'x', 'src/private/x': 'x', 'deep/this': 'x', 'deep/that': 'x',
       'bin/tool': { run: '#!/bin/sh\n' }, 'empty': '', 'link': { symlink: 'src/b.log' }, 'folder-link': { symlink: './src/out' }, 'dangling': { symlink: 'nothing' },
     });
-    if (repository) git(it.root, 'init', '-q'), write(it.root, { '.git/info/exclude': '' });
+    if (repository) {
+      git(it.root, 'init', '-q');
+      write(it.root, { '.git/info/exclude': '' });
+    }
     const staged = await it.stage();
     const expected = ['mindstudio.json', ...Object.keys(ODD), '.gitignore', 'keep.log', 'src/out/x', 'src/.gitignore', 'src/b.log', 'deep/this', 'bin/tool', 'empty', 'link', 'folder-link', 'dangling'];
     assert.deepEqual(names(staged), expected.sort());

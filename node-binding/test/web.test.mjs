@@ -2,7 +2,7 @@
 // A web project is built by its own build, in the staged copy, when anything that it may read changed.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { install } from '../js/pipeline/dependencies.js';

@@ -93,7 +93,7 @@ test('a member\'s own version of a package that cannot be bundled is the one tha
   });
   tarball(it.root, 'vendor/native-1.tgz', native('1.0.0'));
   tarball(it.root, 'vendor/native-2.tgz', native('2.0.0'));
-  for (const _ of ['compiled', 'reused']) assert.deepEqual(call((await it.compile({ a: 'a/run.ts#run' })).out, 'a', 'run'), ['2.0.0', 'i.js']);
+  for (const how of ['compiled', 'reused']) assert.deepEqual(call((await it.compile({ a: 'a/run.ts#run' })).out, 'a', 'run'), ['2.0.0', 'i.js'], how);
   await assert.rejects(it.compile({ a: 'a/run.ts#run', b: 'b/run.ts#run' }), /(a\/)?package\.json: two packages that cannot be bundled want the same place: native@\d\.0\.0 and native@\d\.0\.0\. Ask for one version/);
   // Found beside the one file, and not beside the other.
   it.write({ 'package.json': null });

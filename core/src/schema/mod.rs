@@ -58,7 +58,7 @@ pub struct Schema {
     pub(crate) sound: BTreeSet<String>,
     /// Tables that may belong to a virtual table.
     #[serde(skip)]
-    pub(crate) claims: Vec<shadow::Claim>,
+    pub(crate) claims: Vec<Claim>,
 }
 
 /// A table.
@@ -311,7 +311,7 @@ impl Schema {
 
     /// Leaves out the tables that may belong to a virtual table that stays, and that nobody declares or renames, with their indexes
     /// and triggers: they are left alone. Gives what they were claimed by.
-    pub(crate) fn leave_claimed(&mut self, declared: &Schema, renames: &[Rename]) -> Vec<shadow::Claim> {
+    pub(crate) fn leave_claimed(&mut self, declared: &Schema, renames: &[Rename]) -> Vec<Claim> {
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
         let told = |name: &str| renames.iter().any(|r| r.table.is_none() && same(&r.from, name));
         let stays = |name: &str| told(name) || declared.virtual_tables.iter().any(|table| same(&table.name, name));

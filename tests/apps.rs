@@ -1,4 +1,5 @@
-//! An app's tables, published from its mindstudio.json: what comes of them in the database, and what does not.
+//! An app's tables, published from its mindstudio.json: what comes of them in the database, and
+//! what does not.
 use remy_core::{Options, Outcome, Progress, Remy, Statement};
 use remy_tests::{built, shell};
 use serde_json::json;
@@ -32,11 +33,15 @@ impl App {
         fs::write(path, text).unwrap();
     }
 
-    /// Declares these tables, each by its name and what stands between `<` and the end of the call, and nothing else.
+    /// Declares these tables, each by its name and what stands between `<` and the end of the call,
+    /// and nothing else.
     fn declares(&self, tables: &[(&str, &str)]) -> &Self {
         let mut entries = Vec::new();
         for (i, (name, define)) in tables.iter().enumerate() {
-            let (tags, define) = define.split_once('\n').filter(|(t, _)| t.starts_with("/**")).unwrap_or(("", define));
+            let (tags, define) = define
+                .split_once('\n')
+                .filter(|(t, _)| t.starts_with("/**"))
+                .unwrap_or(("", define));
             let path = format!("dist/methods/src/tables/t{i}.ts");
             let text = format!(
                 "import {{ db }} from '@mindstudio-ai/agent';\n{tags}\nexport const T = db.defineTable<{define};\n"
@@ -44,12 +49,19 @@ impl App {
             self.file(&path, &text);
             entries.push(json!({"name": name, "path": path, "export": "T"}));
         }
-        self.file("mindstudio.json", &json!({"name": "test", "methods": [], "tables": entries}).to_string());
+        self.file(
+            "mindstudio.json",
+            &json!({"name": "test", "methods": [], "tables": entries}).to_string(),
+        );
         self
     }
 
     fn manifest(&self) -> String {
-        self.dir.path().join("mindstudio.json").display().to_string()
+        self.dir
+            .path()
+            .join("mindstudio.json")
+            .display()
+            .to_string()
     }
 
     fn remy(&self) -> Remy {
@@ -58,7 +70,8 @@ impl App {
 
     fn try_publish(&self, options: &str) -> remy_core::Result<Outcome> {
         let options = Options::from_json(options).unwrap();
-        self.remy().publish(&self.manifest(), &options, Progress::none())
+        self.remy()
+            .publish(&self.manifest(), &options, Progress::none())
     }
 
     fn publish(&self) -> Outcome {
@@ -66,38 +79,51 @@ impl App {
     }
 
     fn diff(&self) -> Vec<Statement> {
-        self.remy().diff(&self.manifest(), &Options::default()).unwrap_or_else(|e| panic!("{e}"))
+        self.remy()
+            .diff(&self.manifest(), &Options::default())
+            .unwrap_or_else(|e| panic!("{e}"))
     }
 
     fn ask(&self, sql: &str) -> String {
         shell(&self.live, sql).trim_end().to_owned()
     }
 
-    /// A publish and a diff of what is live already have nothing to do, and rows of every table can be written.
+    /// A publish and a diff of what is live already have nothing to do, and rows of every table can
+    /// be written.
     fn is_settled(&self) {
         let again = self.publish();
-        assert!(again.statements.is_empty(), "{:?}", kinds(&again.statements));
+        assert!(
+            again.statements.is_empty(),
+            "{:?}",
+            kinds(&again.statements)
+        );
         assert!(self.diff().is_empty());
         assert!(self.remy().verify().unwrap().ok);
     }
 }
 
 fn kinds(statements: &[Statement]) -> Vec<String> {
-    statements.iter().map(|s| format!("{} {}", s.kind, s.object)).collect()
+    statements
+        .iter()
+        .map(|s| format!("{} {}", s.kind, s.object))
+        .collect()
 }
 
 fn refused(app: &App, code: &str) -> String {
     let before = app.ask("SELECT group_concat(sql) FROM sqlite_schema");
     let e = app.try_publish("{}").expect_err("it was published");
     assert_eq!(e.code(), code, "{e}");
-    assert_eq!(app.ask("SELECT group_concat(sql) FROM sqlite_schema"), before, "live was changed");
+    assert_eq!(
+        app.ask("SELECT group_concat(sql) FROM sqlite_schema"),
+        before,
+        "live was changed"
+    );
     e.to_string()
 }
 
 const VENDORS: &str = "{ name: string; contactEmail: string; paymentTerms?: string; active: boolean; tags: string[] }>('vendors', { unique: [['contactEmail']], defaults: { active: true } })";
 const OTHERS: &str = "{ a: string }>('others')";
-const UUID: &str =
-    "id GLOB '????????-????-4???-[89ab]???-????????????' AND replace(id, '-', '') NOT GLOB '*[^0-9a-f]*'";
+const UUID: &str = "id GLOB '????????-????-4???-[89ab]???-????????????' AND replace(id, '-', '') NOT GLOB '*[^0-9a-f]*'";
 
 #[test]
 fn the_life_of_an_app() {
@@ -122,24 +148,44 @@ fn the_life_of_an_app() {
     );
 
     // DEFAULTs fill a row in, so that RETURNING shows it whole.
-    let now = i128::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let now = i128::try_from(
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_millis(),
+    )
+    .unwrap();
     let row = app.ask(&format!(
         "INSERT INTO vendors (name, contactEmail, paymentTerms) VALUES ('Ann', 'a@x', '30 days')
          RETURNING {UUID}, created_at = updated_at, typeof(created_at), created_at, last_updated_by IS NULL"
     ));
     let parts: Vec<&str> = row.split('|').collect();
-    assert_eq!((parts[0], parts[1], parts[2], parts[4]), ("1", "1", "integer", "1"), "{row}");
+    assert_eq!(
+        (parts[0], parts[1], parts[2], parts[4]),
+        ("1", "1", "integer", "1"),
+        "{row}"
+    );
     let written: i128 = parts[3].parse().unwrap();
-    assert!((written - now).abs() < 600_000, "{written} is not the time {now}, in milliseconds");
+    assert!(
+        (written - now).abs() < 600_000,
+        "{written} is not the time {now}, in milliseconds"
+    );
     app.ask("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO vendors (name) SELECT i FROM n");
-    let ids =
-        app.ask(&format!("SELECT count(DISTINCT id), min({UUID}), count(DISTINCT substr(id, 20, 1)) FROM vendors"));
-    assert_eq!(ids, "501|1|4", "ids differ, are version 4, and of all four variants");
+    let ids = app.ask(&format!(
+        "SELECT count(DISTINCT id), min({UUID}), count(DISTINCT substr(id, 20, 1)) FROM vendors"
+    ));
+    assert_eq!(
+        ids, "501|1|4",
+        "ids differ, are version 4, and of all four variants"
+    );
     let clash = remy_tests::output(
-        std::process::Command::new("sqlite3").arg(&app.live).arg("INSERT INTO vendors (contactEmail) VALUES ('a@x')"),
+        std::process::Command::new("sqlite3")
+            .arg(&app.live)
+            .arg("INSERT INTO vendors (contactEmail) VALUES ('a@x')"),
     );
     assert!(
-        String::from_utf8_lossy(&clash.stderr).contains("UNIQUE constraint failed: vendors.contactEmail"),
+        String::from_utf8_lossy(&clash.stderr)
+            .contains("UNIQUE constraint failed: vendors.contactEmail"),
         "{clash:?}"
     );
 
@@ -167,7 +213,8 @@ fn the_life_of_an_app() {
         "other rows are as they were"
     );
     app.is_settled();
-    app.declares(&[("vendors", VENDORS), ("others", OTHERS)]).publish();
+    app.declares(&[("vendors", VENDORS), ("others", OTHERS)])
+        .publish();
 
     // A column comes with its default, one goes, a table comes, another group is unique.
     app.declares(&[
@@ -178,23 +225,51 @@ fn the_life_of_an_app() {
     let planned = kinds(&app.diff());
     let second = app.publish();
     assert_eq!(kinds(&second.statements), planned);
-    assert!(!planned.iter().any(|did| did.contains("others")), "what does not change stays where it is: {planned:?}");
+    assert!(
+        !planned.iter().any(|did| did.contains("others")),
+        "what does not change stays where it is: {planned:?}"
+    );
     assert!(
         second
             .statements
             .iter()
-            .any(|s| s.sql == "ALTER TABLE \"vendors\" ADD COLUMN \"notes\" TEXT DEFAULT 'it''s new'"),
+            .any(|s| s.sql
+                == "ALTER TABLE \"vendors\" ADD COLUMN \"notes\" TEXT DEFAULT 'it''s new'"),
         "{planned:?}"
     );
-    let dropped = second.statements.iter().find(|s| s.kind == "drop_column").unwrap();
+    let dropped = second
+        .statements
+        .iter()
+        .find(|s| s.kind == "drop_column")
+        .unwrap();
     assert_eq!(
-        (dropped.object.as_str(), dropped.needs, dropped.loses.as_deref()),
-        ("vendors.paymentTerms", None, Some("501 rows, 1 with a value in paymentTerms"))
+        (
+            dropped.object.as_str(),
+            dropped.needs,
+            dropped.loses.as_deref()
+        ),
+        (
+            "vendors.paymentTerms",
+            None,
+            Some("501 rows, 1 with a value in paymentTerms")
+        )
     );
-    assert!(second.statements.iter().all(|s| s.kind != "rebuild_table"), "{planned:?}");
+    assert!(
+        second.statements.iter().all(|s| s.kind != "rebuild_table"),
+        "{planned:?}"
+    );
     let meant = "vendors loses paymentTerms and gains notes: taken as meant. If one is another under a new name, write /** @renamed from=paymentTerms */ above it";
-    assert!(second.warnings.iter().any(|w| w == meant), "{:?}", second.warnings);
-    assert!(second.log.iter().any(|line| line.outcome == "warning" && line.message == meant));
+    assert!(
+        second.warnings.iter().any(|w| w == meant),
+        "{:?}",
+        second.warnings
+    );
+    assert!(
+        second
+            .log
+            .iter()
+            .any(|line| line.outcome == "warning" && line.message == meant)
+    );
     assert_eq!(
         app.ask("SELECT count(*), min(notes), max(notes) FROM vendors"),
         "501|it's new|it's new",
@@ -210,16 +285,27 @@ fn the_life_of_an_app() {
         ("others", OTHERS),
     ]);
     app.is_settled();
-    assert_eq!(app.ask("SELECT required FROM _remy_columns WHERE column_name = 'notes'"), "0");
+    assert_eq!(
+        app.ask("SELECT required FROM _remy_columns WHERE column_name = 'notes'"),
+        "0"
+    );
 
     // Back to the first, with the types that it had.
-    app.remy().rollback(Some(first.release), &Options::default(), Progress::none()).unwrap();
-    assert_eq!(app.ask("SELECT paymentTerms FROM vendors WHERE name = 'Ann'"), "30 days");
+    app.remy()
+        .rollback(Some(first.release), &Options::default(), Progress::none())
+        .unwrap();
+    assert_eq!(
+        app.ask("SELECT paymentTerms FROM vendors WHERE name = 'Ann'"),
+        "30 days"
+    );
     assert_eq!(
         app.ask("SELECT count(*) FROM _remy_columns WHERE table_name = 'invoices' OR column_name = 'notes'"),
         "0"
     );
-    assert_eq!(app.ask("SELECT count(*) FROM sqlite_schema WHERE name = 'invoices'"), "0");
+    assert_eq!(
+        app.ask("SELECT count(*) FROM sqlite_schema WHERE name = 'invoices'"),
+        "0"
+    );
     app.ask("UPDATE vendors SET name = 'Anna' WHERE name = 'Ann'");
     assert!(app.remy().verify().unwrap().ok);
 }
@@ -244,29 +330,55 @@ fn through_the_extension_of_another_sqlite() {
         .to_owned()
     };
     let m = app.manifest();
-    assert_eq!(run(&format!("SELECT kind || ' ' || object FROM remy_diff('{m}') LIMIT 1;")), "create_table vendors");
-    assert_eq!(run(&format!("SELECT remy_publish('{m}') ->> '$.status';")), "live");
+    assert_eq!(
+        run(&format!(
+            "SELECT kind || ' ' || object FROM remy_diff('{m}') LIMIT 1;"
+        )),
+        "create_table vendors"
+    );
+    assert_eq!(
+        run(&format!("SELECT remy_publish('{m}') ->> '$.status';")),
+        "live"
+    );
     assert_eq!(run(&format!("SELECT count(*) FROM remy_diff('{m}');")), "0");
-    assert_eq!(app.ask(&format!("INSERT INTO vendors (name) VALUES ('Ann') RETURNING {UUID}")), "1");
-    app.declares(&[("vendors", &VENDORS.replace("paymentTerms?: string", "notes?: string"))]);
+    assert_eq!(
+        app.ask(&format!(
+            "INSERT INTO vendors (name) VALUES ('Ann') RETURNING {UUID}"
+        )),
+        "1"
+    );
+    app.declares(&[(
+        "vendors",
+        &VENDORS.replace("paymentTerms?: string", "notes?: string"),
+    )]);
     let warnings = run(&format!("SELECT remy_publish('{m}') ->> '$.warnings';"));
-    assert!(warnings.contains("@renamed from=paymentTerms") && warnings.contains("mine: left alone"), "{warnings}");
+    assert!(
+        warnings.contains("@renamed from=paymentTerms") && warnings.contains("mine: left alone"),
+        "{warnings}"
+    );
     assert_eq!(run("SELECT remy_rollback() ->> '$.status';"), "live");
     assert_eq!(
         app.ask("SELECT count(paymentTerms), (SELECT count(*) FROM vendors), (SELECT x FROM mine) FROM vendors"),
         "0|1|1"
     );
-    assert_eq!(app.ask("UPDATE vendors SET name = 'Bea' RETURNING name"), "Bea");
+    assert_eq!(
+        app.ask("UPDATE vendors SET name = 'Bea' RETURNING name"),
+        "Bea"
+    );
 }
 
 #[test]
 fn a_type_change_is_refused_until_it_is_asked_for() {
     let app = App::on("");
-    app.declares(&[("t", "{ tags: string; amount: string; flag: number }>('t')")]).publish();
+    app.declares(&[("t", "{ tags: string; amount: string; flag: number }>('t')")])
+        .publish();
     app.ask("INSERT INTO t (tags, amount, flag) VALUES ('[1]', '12.5', 1), ('plain', '007', 0), (NULL, NULL, NULL)");
 
     // Both are TEXT: the change shows in the logical types alone.
-    app.declares(&[("t", "{ tags: string[]; amount: string; flag: number }>('t')")]);
+    app.declares(&[(
+        "t",
+        "{ tags: string[]; amount: string; flag: number }>('t')",
+    )]);
     let why = refused(&app, "lossy_change");
     for part in [
         "t.tags from text to json",
@@ -277,23 +389,46 @@ fn a_type_change_is_refused_until_it_is_asked_for() {
     ] {
         assert!(why.contains(part), "{part}: {why}");
     }
-    assert_eq!(app.remy().diff(&app.manifest(), &Options::default()).unwrap_err().code(), "lossy_change");
-    let allowed = app.try_publish(r#"{"allow": ["type_change", "lossy"]}"#).unwrap_err();
+    assert_eq!(
+        app.remy()
+            .diff(&app.manifest(), &Options::default())
+            .unwrap_err()
+            .code(),
+        "lossy_change"
+    );
+    let allowed = app
+        .try_publish(r#"{"allow": ["type_change", "lossy"]}"#)
+        .unwrap_err();
     assert!(
-        allowed.code() == "lossy_change" && allowed.to_string().contains("\"allow\" does not stand for it"),
+        allowed.code() == "lossy_change"
+            && allowed
+                .to_string()
+                .contains("\"allow\" does not stand for it"),
         "{allowed}"
     );
-    app.declares(&[("t", "{ tags: string[]; amount: number; flag: boolean }>('t')")]);
+    app.declares(&[(
+        "t",
+        "{ tags: string[]; amount: number; flag: boolean }>('t')",
+    )]);
     let why = refused(&app, "lossy_change");
     assert!(
-        why.contains("t.tags from text to json; t.amount from text to number; t.flag from number to boolean"),
+        why.contains(
+            "t.tags from text to json; t.amount from text to number; t.flag from number to boolean"
+        ),
         "{why}"
     );
 
     let cast = "{ /** @cast */ tags: string[]; /** @cast */ amount: number; /** @cast */ flag: boolean }>('t')";
     app.declares(&[("t", cast)]);
     let outcome = app.publish();
-    assert!(outcome.warnings.iter().any(|w| w.contains("t.tags was text and is json")), "{:?}", outcome.warnings);
+    assert!(
+        outcome
+            .warnings
+            .iter()
+            .any(|w| w.contains("t.tags was text and is json")),
+        "{:?}",
+        outcome.warnings
+    );
     assert_eq!(
         app.ask("SELECT tags, amount, typeof(amount), flag, typeof(flag) FROM t"),
         "[1]|12.5|real|1|integer\nplain|7.0|real|0|integer\n||null||null"
@@ -304,16 +439,32 @@ fn a_type_change_is_refused_until_it_is_asked_for() {
     );
     // Done already, the tags mean nothing; and ids and times came along.
     app.is_settled();
-    assert_eq!(app.ask(&format!("SELECT min({UUID}), count(created_at) FROM t")), "1|3");
-    assert_eq!(app.ask("UPDATE t SET tags = 'x' WHERE amount = 7 RETURNING tags"), "x");
+    assert_eq!(
+        app.ask(&format!("SELECT min({UUID}), count(created_at) FROM t")),
+        "1|3"
+    );
+    assert_eq!(
+        app.ask("UPDATE t SET tags = 'x' WHERE amount = 7 RETURNING tags"),
+        "x"
+    );
 
     // A value that cannot be converted is no reason to guess.
-    app.declares(&[("t", "{ tags: string[]; amount: number; /** @cast */ flag: string }>('t')")]).publish();
+    app.declares(&[(
+        "t",
+        "{ tags: string[]; amount: number; /** @cast */ flag: string }>('t')",
+    )])
+    .publish();
     app.ask("INSERT INTO t (flag) VALUES ('maybe')");
-    assert_eq!(app.ask("SELECT group_concat(flag) FROM t"), "true,false,maybe");
+    assert_eq!(
+        app.ask("SELECT group_concat(flag) FROM t"),
+        "true,false,maybe"
+    );
     app.declares(&[("t", cast)]);
     let why = refused(&app, "check_failed");
-    assert!(why.contains("t.flag would become boolean from text, and 1 value cannot be converted"), "{why}");
+    assert!(
+        why.contains("t.flag would become boolean from text, and 1 value cannot be converted"),
+        "{why}"
+    );
     app.ask("UPDATE t SET flag = 'true' WHERE flag = 'maybe'");
     app.publish();
     app.is_settled();
@@ -322,23 +473,33 @@ fn a_type_change_is_refused_until_it_is_asked_for() {
 #[test]
 fn users_are_cast_to_text_and_to_nothing_else() {
     let app = App::on("");
-    let user = |of: &str| format!("{{ {of} }}>('t') as never; import type {{ User }} from '@mindstudio-ai/agent'");
+    let user = |of: &str| {
+        format!("{{ {of} }}>('t') as never; import type {{ User }} from '@mindstudio-ai/agent'")
+    };
     app.declares(&[("t", &user("by: User"))]).publish();
-    assert_eq!(app.ask("SELECT type FROM _remy_columns WHERE column_name = 'by'"), "user");
+    assert_eq!(
+        app.ask("SELECT type FROM _remy_columns WHERE column_name = 'by'"),
+        "user"
+    );
     app.declares(&[("t", "{ /** @cast */ by: number }>('t')")]);
     assert!(refused(&app, "lossy_change").contains("@cast */ cannot make number of user"));
-    app.declares(&[("t", "{ /** @cast */ by: string }>('t')")]).publish();
+    app.declares(&[("t", "{ /** @cast */ by: string }>('t')")])
+        .publish();
     app.is_settled();
 }
 
 #[test]
 fn a_migration_answers_for_the_columns_that_it_names() {
     let app = App::on("");
-    app.declares(&[("t", "{ tags: string; amount: string }>('t')")]).publish();
+    app.declares(&[("t", "{ tags: string; amount: string }>('t')")])
+        .publish();
     app.ask("INSERT INTO t (tags, amount) VALUES ('a,b', '5 apples')");
     app.declares(&[("t", "{ tags: string[]; amount: number }>('t')")]);
     // One that is about something else does not.
-    app.file("dist/methods/migrations/0001_other.sql", "UPDATE t SET amount = amount;");
+    app.file(
+        "dist/methods/migrations/0001_other.sql",
+        "UPDATE t SET amount = amount;",
+    );
     assert!(refused(&app, "lossy_change").contains("t.tags from text to json"));
     app.file(
         "dist/methods/migrations/0002_tags.sql",
@@ -346,9 +507,18 @@ fn a_migration_answers_for_the_columns_that_it_names() {
          ALTER TABLE t ADD COLUMN number REAL; UPDATE t SET number = CAST(amount AS REAL);
          ALTER TABLE t DROP COLUMN amount; ALTER TABLE t RENAME COLUMN number TO amount;",
     );
-    assert!(app.remy().diff(&app.manifest(), &Options::default()).unwrap().iter().all(|s| s.kind == "migration"));
+    assert!(
+        app.remy()
+            .diff(&app.manifest(), &Options::default())
+            .unwrap()
+            .iter()
+            .all(|s| s.kind == "migration")
+    );
     let outcome = app.publish();
-    assert_eq!(kinds(&outcome.statements), ["migration 0001_other.sql", "migration 0002_tags.sql"]);
+    assert_eq!(
+        kinds(&outcome.statements),
+        ["migration 0001_other.sql", "migration 0002_tags.sql"]
+    );
     assert_eq!(app.ask("SELECT tags, amount FROM t"), "[\"a\",\"b\"]|5.0");
     app.is_settled();
     // It ran, and a file that ran may not change.
@@ -360,18 +530,30 @@ fn a_migration_answers_for_the_columns_that_it_names() {
 fn renames_are_told() {
     let app = App::on("");
     app.declares(&[("vendors", VENDORS)]).publish();
-    app.ask("INSERT INTO vendors (name, contactEmail, paymentTerms) VALUES ('Ann', 'a@x', '30 days')");
+    app.ask(
+        "INSERT INTO vendors (name, contactEmail, paymentTerms) VALUES ('Ann', 'a@x', '30 days')",
+    );
     let id = app.ask("SELECT id FROM vendors");
     let renamed = "/** @renamed from=vendors */\n{ name: string; /** @renamed from=contactEmail */ email: string; /** @renamed from=paymentTerms */ terms?: string; active: boolean; tags: string[] }>('suppliers', { unique: [['email']] })";
     app.declares(&[("suppliers", renamed)]);
     let outcome = app.publish();
     let did = kinds(&outcome.statements);
-    for kind in ["rename_table vendors", "rename_column suppliers.contactEmail", "rename_column suppliers.paymentTerms"]
-    {
+    for kind in [
+        "rename_table vendors",
+        "rename_column suppliers.contactEmail",
+        "rename_column suppliers.paymentTerms",
+    ] {
         assert!(did.iter().any(|did| did == kind), "{kind}: {did:?}");
     }
-    assert!(did.iter().all(|did| !did.starts_with("rebuild") && !did.contains("index")), "{did:?}");
-    assert_eq!(app.ask("SELECT id, name, email, terms FROM suppliers"), format!("{id}|Ann|a@x|30 days"));
+    assert!(
+        did.iter()
+            .all(|did| !did.starts_with("rebuild") && !did.contains("index")),
+        "{did:?}"
+    );
+    assert_eq!(
+        app.ask("SELECT id, name, email, terms FROM suppliers"),
+        format!("{id}|Ann|a@x|30 days")
+    );
     // Both tags stay, and mean nothing any more; the trigger is the new table's.
     app.is_settled();
     assert_eq!(
@@ -381,8 +563,10 @@ fn renames_are_told() {
     // A rename with a change of the type is asked for twice.
     app.declares(&[(
         "suppliers",
-        &renamed
-            .replace("/** @renamed from=paymentTerms */ terms?: string", "/** @renamed from=terms */ days?: number"),
+        &renamed.replace(
+            "/** @renamed from=paymentTerms */ terms?: string",
+            "/** @renamed from=terms */ days?: number",
+        ),
     )]);
     assert!(refused(&app, "lossy_change").contains("suppliers.days from text to number"));
     app.declares(&[(
@@ -401,27 +585,46 @@ fn renames_are_told() {
 fn a_rename_of_a_column_that_is_not_there_is_no_leave_to_drop_another() {
     let app = App::on("");
     app.declares(&[("vendors", VENDORS)]).publish();
-    app.ask("INSERT INTO vendors (name, contactEmail, paymentTerms) VALUES ('Ann', 'a@x', '30 days')");
+    app.ask(
+        "INSERT INTO vendors (name, contactEmail, paymentTerms) VALUES ('Ann', 'a@x', '30 days')",
+    );
     let slip = VENDORS.replace("paymentTerms?", "/** @renamed from=payTerms */ terms?");
     app.declares(&[("vendors", &slip)]);
     let why = refused(&app, "ambiguous_rename");
-    assert!(why.contains("@renamed from=payTerms names no column of vendors, which loses paymentTerms"), "{why}");
-    app.declares(&[("vendors", &slip.replace("payTerms", "paymentTerms"))]).publish();
+    assert!(
+        why.contains("@renamed from=payTerms names no column of vendors, which loses paymentTerms"),
+        "{why}"
+    );
+    app.declares(&[("vendors", &slip.replace("payTerms", "paymentTerms"))])
+        .publish();
     assert_eq!(app.ask("SELECT terms FROM vendors"), "30 days");
     // One that stands beside a new column alone may be of a version that this database never had.
-    let old = slip
-        .replace("from=payTerms */ terms?", "from=paymentTerms */ terms?: string; /** @renamed from=never */ more?");
+    let old = slip.replace(
+        "from=payTerms */ terms?",
+        "from=paymentTerms */ terms?: string; /** @renamed from=never */ more?",
+    );
     let outcome = app.declares(&[("vendors", &old)]).publish();
-    assert!(outcome.warnings.iter().any(|warning| warning.contains("more is a new column")), "{:?}", outcome.warnings);
+    assert!(
+        outcome
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("more is a new column")),
+        "{:?}",
+        outcome.warnings
+    );
 }
 
 #[test]
 fn a_table_that_goes_beside_one_that_comes_has_to_be_told_of() {
     let app = App::on("");
-    let (vendors, others) = (("vendors", "{ name: string }>('vendors')"), ("others", "{ a: string }>('others')"));
+    let (vendors, others) = (
+        ("vendors", "{ name: string }>('vendors')"),
+        ("others", "{ a: string }>('others')"),
+    );
     app.declares(&[vendors, others]).publish();
     // Without rows there is nothing to lose.
-    app.declares(&[("vendor", "{ name: string }>('vendor')"), others]).publish();
+    app.declares(&[("vendor", "{ name: string }>('vendor')"), others])
+        .publish();
     app.ask("INSERT INTO vendor (name) VALUES ('Ann'), ('Bea')");
     app.declares(&[vendors, others]);
     let why = refused(&app, "ambiguous_rename");
@@ -434,17 +637,34 @@ fn a_table_that_goes_beside_one_that_comes_has_to_be_told_of() {
     ] {
         assert!(why.contains(part), "{part}: {why}");
     }
-    let drop = app.diff().into_iter().find(|s| s.kind == "drop_table").unwrap();
-    assert_eq!((drop.object.as_str(), drop.needs, drop.loses.as_deref()), ("vendor", Some("drop"), Some("2 rows")));
+    let drop = app
+        .diff()
+        .into_iter()
+        .find(|s| s.kind == "drop_table")
+        .unwrap();
+    assert_eq!(
+        (drop.object.as_str(), drop.needs, drop.loses.as_deref()),
+        ("vendor", Some("drop"), Some("2 rows"))
+    );
     // It is a rename, by an option or by a tag; or it is none.
-    app.try_publish(r#"{"renames": ["vendor=vendors"]}"#).unwrap();
+    app.try_publish(r#"{"renames": ["vendor=vendors"]}"#)
+        .unwrap();
     assert_eq!(app.ask("SELECT count(*) FROM vendors"), "2");
-    app.declares(&[("vendor", "/** @renamed from=vendors */\n{ name: string }>('vendor')"), others]).publish();
+    app.declares(&[
+        (
+            "vendor",
+            "/** @renamed from=vendors */\n{ name: string }>('vendor')",
+        ),
+        others,
+    ])
+    .publish();
     assert_eq!(app.ask("SELECT count(*) FROM vendor"), "2");
     app.declares(&[vendors, others]);
     app.try_publish(r#"{"allow": ["drop"]}"#).unwrap();
     assert_eq!(
-        app.ask("SELECT count(*) FROM vendors; SELECT count(*) FROM sqlite_schema WHERE name = 'vendor'"),
+        app.ask(
+            "SELECT count(*) FROM vendors; SELECT count(*) FROM sqlite_schema WHERE name = 'vendor'"
+        ),
         "0\n0"
     );
     app.is_settled();
@@ -462,16 +682,26 @@ fn what_no_release_declared_is_left_alone_and_reported() {
          CREATE TRIGGER logs AFTER INSERT ON log BEGIN UPDATE log SET what = what; END;
          CREATE VIRTUAL TABLE texts USING fts5(body); INSERT INTO log VALUES ('now', 'x');",
     );
-    app.declares(&[("vendors", "{ name: string }>('vendors')"), ("other", "{ a: string }>('other')")]);
+    app.declares(&[
+        ("vendors", "{ name: string }>('vendors')"),
+        ("other", "{ a: string }>('other')"),
+    ]);
     let outcome = app.publish();
     let left = "no release of this app declared log, texts: left alone";
-    assert!(outcome.warnings.iter().any(|w| w == left), "{:?}", outcome.warnings);
+    assert!(
+        outcome.warnings.iter().any(|w| w == left),
+        "{:?}",
+        outcome.warnings
+    );
     assert!(outcome.log.iter().any(|line| line.message == left));
     assert_eq!(
         app.ask("SELECT count(*) FROM sqlite_schema WHERE name IN ('log', 'log_at', 'logs', 'names', 'texts')"),
         "5"
     );
-    assert_eq!(app.ask("SELECT what FROM log; SELECT name FROM names"), "x\nAnn");
+    assert_eq!(
+        app.ask("SELECT what FROM log; SELECT name FROM names"),
+        "x\nAnn"
+    );
     app.is_settled();
     // A table that the app declared and does not any more goes; the others stay.
     app.declares(&[("vendors", "{ name: string }>('vendors')")]);
@@ -483,13 +713,20 @@ fn what_no_release_declared_is_left_alone_and_reported() {
     // No table at all is a mistake more often than a wish.
     app.declares(&[]);
     assert!(refused(&app, "schema_invalid").contains("declares nothing"));
-    app.try_publish(r#"{"allow": ["drop"]}"#).expect_err("the view needs the table");
+    app.try_publish(r#"{"allow": ["drop"]}"#)
+        .expect_err("the view needs the table");
     app.ask("DROP VIEW names");
     app.try_publish(r#"{"allow": ["drop"]}"#).unwrap();
     assert_eq!(app.ask("SELECT count(*) FROM log"), "1");
     // An SQL schema after it has no logical types, and says all there is.
     let sql = "CREATE TABLE log (at TEXT NOT NULL, what TEXT);";
-    app.remy().publish(sql, &Options::from_json(r#"{"allow": ["drop"]}"#).unwrap(), Progress::none()).unwrap();
+    app.remy()
+        .publish(
+            sql,
+            &Options::from_json(r#"{"allow": ["drop"]}"#).unwrap(),
+            Progress::none(),
+        )
+        .unwrap();
     assert_eq!(app.ask("SELECT count(*) FROM _remy_columns"), "0");
 }
 
@@ -509,18 +746,38 @@ fn a_database_of_the_hosted_platform_is_adopted_as_it_is() {
     let before = app.ask("SELECT group_concat(sql) FROM sqlite_schema");
     app.declares(&[("vendors", VENDORS)]);
     let adopted = app.publish();
-    assert!(adopted.statements.is_empty(), "{:?}", kinds(&adopted.statements));
-    assert_eq!(app.ask("SELECT group_concat(sql) FROM sqlite_schema WHERE name NOT GLOB '_remy_*'"), before);
+    assert!(
+        adopted.statements.is_empty(),
+        "{:?}",
+        kinds(&adopted.statements)
+    );
+    assert_eq!(
+        app.ask("SELECT group_concat(sql) FROM sqlite_schema WHERE name NOT GLOB '_remy_*'"),
+        before
+    );
     app.is_settled();
     // It is known now: its types count.
-    app.declares(&[("vendors", &VENDORS.replace("tags: string[]", "tags: string"))]);
+    app.declares(&[(
+        "vendors",
+        &VENDORS.replace("tags: string[]", "tags: string"),
+    )]);
     assert!(refused(&app, "lossy_change").contains("vendors.tags from json to text"));
     // What it brought stays when the table changes.
-    app.declares(&[("vendors", &VENDORS.replace("paymentTerms?: string", "notes?: string"))]);
+    app.declares(&[(
+        "vendors",
+        &VENDORS.replace("paymentTerms?: string", "notes?: string"),
+    )]);
     let changed = app.publish();
-    assert!(changed.statements.iter().all(|s| s.kind != "rebuild_table"), "{:?}", kinds(&changed.statements));
+    assert!(
+        changed.statements.iter().all(|s| s.kind != "rebuild_table"),
+        "{:?}",
+        kinds(&changed.statements)
+    );
     let names = "SELECT group_concat(name) FROM (SELECT name FROM sqlite_schema WHERE type IN ('index', 'trigger') AND name NOT GLOB 'sqlite_*' ORDER BY name)";
-    assert_eq!(app.ask(names), "by_name,idx_vendors_time,uq_vendors,vendors_ai,vendors_au");
+    assert_eq!(
+        app.ask(names),
+        "by_name,idx_vendors_time,uq_vendors,vendors_ai,vendors_au"
+    );
     app.is_settled();
     // So does what is rebuilt; what has to be unique is the app's to say.
     app.declares(&[(
@@ -531,12 +788,19 @@ fn a_database_of_the_hosted_platform_is_adopted_as_it_is() {
             .replace("active: true", ""),
     )]);
     app.publish();
-    assert_eq!(app.ask(names), "by_name,idx_vendors_time,vendors_ai,vendors_au");
-    assert_eq!(app.ask("SELECT id, name, updated_at, typeof(created_at) FROM vendors"), "v1|Ann|1|integer");
+    assert_eq!(
+        app.ask(names),
+        "by_name,idx_vendors_time,vendors_ai,vendors_au"
+    );
+    assert_eq!(
+        app.ask("SELECT id, name, updated_at, typeof(created_at) FROM vendors"),
+        "v1|Ann|1|integer"
+    );
     app.is_settled();
 }
 
-/// A default that is the same for every row is no time and no id; one that a trigger or a function makes of it stays.
+/// A default that is the same for every row is no time and no id; one that a trigger or a function
+/// makes of it stays.
 #[test]
 fn an_adopted_system_column_whose_default_is_a_constant_gets_the_one_that_fills_it() {
     let app = App::on(
@@ -550,11 +814,21 @@ fn an_adopted_system_column_whose_default_is_a_constant_gets_the_one_that_fills_
          CREATE TRIGGER filled_au AFTER UPDATE ON filled WHEN new.updated_at IS old.updated_at BEGIN UPDATE filled SET updated_at = old.updated_at + 1 WHERE id = new.id; END;",
     );
     let filled = app.ask("SELECT sql FROM sqlite_schema WHERE name = 'filled'");
-    app.declares(&[("zero", "{ name: string }>('zero')"), ("filled", "{ name: string }>('filled')")]).publish();
-    assert_eq!(app.ask("SELECT sql FROM sqlite_schema WHERE name = 'filled'"), filled);
+    app.declares(&[
+        ("zero", "{ name: string }>('zero')"),
+        ("filled", "{ name: string }>('filled')"),
+    ])
+    .publish();
+    assert_eq!(
+        app.ask("SELECT sql FROM sqlite_schema WHERE name = 'filled'"),
+        filled
+    );
     // Rows that are there keep what they have; new ones get an id and the time, in milliseconds.
     app.ask("INSERT INTO zero (name) VALUES ('Bea'), ('Cid')");
-    assert_eq!(app.ask("SELECT id, created_at, updated_at IS NULL FROM zero WHERE name = 'Ann'"), "old|0|1");
+    assert_eq!(
+        app.ask("SELECT id, created_at, updated_at IS NULL FROM zero WHERE name = 'Ann'"),
+        "old|0|1"
+    );
     let now = "(strftime('%s', 'now') * 1000)";
     let new = format!(
         "SELECT count(DISTINCT id), min({UUID}), min(abs(created_at - {now}) < 600000), min(abs(updated_at - {now}) < 600000) FROM zero WHERE name <> 'Ann'"
@@ -587,10 +861,21 @@ fn a_table_that_was_there_gets_what_every_table_has() {
         )),
         "2|1|1|integer"
     );
-    // A required column keeps NOT NULL, one that is optional loses it; what the app cannot say anything of stays.
+    // A required column keeps NOT NULL, one that is optional loses it; what the app cannot say
+    // anything of stays.
     let nulls = app.ask("SELECT group_concat(name || ' ' || \"notnull\", ', ') FROM pragma_table_xinfo('vendors') WHERE name IN ('name', 'kind', 'extra', 'boss')");
-    assert_eq!(nulls, "name 1, kind 0", "and columns that the app does not declare go");
-    assert!(adopted.warnings.iter().all(|w| !w.contains("taken as meant")), "{:?}", adopted.warnings);
+    assert_eq!(
+        nulls, "name 1, kind 0",
+        "and columns that the app does not declare go"
+    );
+    assert!(
+        adopted
+            .warnings
+            .iter()
+            .all(|w| !w.contains("taken as meant")),
+        "{:?}",
+        adopted.warnings
+    );
     assert_eq!(app.ask("SELECT sql LIKE '%CHECK (kind <> '''')%' AND sql LIKE '%COLLATE \"NOCASE\"%' FROM sqlite_schema WHERE name = 'vendors'"), "1");
     assert_eq!(
         app.ask("SELECT count(*) FROM pragma_index_list('vendors') WHERE \"unique\""),
@@ -605,8 +890,15 @@ fn a_table_that_was_there_gets_what_every_table_has() {
         "CREATE TABLE t (id TEXT PRIMARY KEY, n TEXT, m INTEGER, v VARCHAR(20)); INSERT INTO t VALUES ('x', '5', 7, 'v')",
     );
     app.declares(&[("t", "{ n: number; m: number; v: string }>('t')")]);
-    assert!(refused(&app, "lossy_change").contains("t.n from TEXT to number; t.m from INTEGER to number"));
-    app.declares(&[("t", "{ /** @cast */ n: number; /** @cast */ m: number; v: string }>('t')")]).publish();
+    assert!(
+        refused(&app, "lossy_change")
+            .contains("t.n from TEXT to number; t.m from INTEGER to number")
+    );
+    app.declares(&[(
+        "t",
+        "{ /** @cast */ n: number; /** @cast */ m: number; v: string }>('t')",
+    )])
+    .publish();
     assert_eq!(app.ask("SELECT id, n, m, v FROM t"), "x|5.0|7.0|v");
     app.is_settled();
 
@@ -619,7 +911,9 @@ fn a_table_that_was_there_gets_what_every_table_has() {
     app.declares(&[("t", "{ n: string }>('t')")]);
     assert!(refused(&app, "unsupported_change").contains("the database has a t already"));
     // Rows that a unique group does not allow.
-    let app = App::on("CREATE TABLE t (id TEXT PRIMARY KEY, n TEXT); INSERT INTO t VALUES ('a', 'x'), ('b', 'x')");
+    let app = App::on(
+        "CREATE TABLE t (id TEXT PRIMARY KEY, n TEXT); INSERT INTO t VALUES ('a', 'x'), ('b', 'x')",
+    );
     app.declares(&[("t", "{ n: string }>('t')")]).publish();
     app.declares(&[("t", "{ n: string }>('t', { unique: [['n']] })")]);
     assert!(refused(&app, "check_failed").contains("2 rows share 1 value"));
@@ -640,7 +934,10 @@ fn camel_case_twins_are_computed() {
         app.ask("SELECT createdAt = created_at, updatedAt = updated_at, updatedAt > createdAt, lastUpdatedBy FROM t"),
         "1|1|1|u"
     );
-    assert_eq!(app.ask("SELECT count(*) FROM pragma_table_xinfo('t') WHERE name LIKE 'id'"), "1");
+    assert_eq!(
+        app.ask("SELECT count(*) FROM pragma_table_xinfo('t') WHERE name LIKE 'id'"),
+        "1"
+    );
     app.is_settled();
     app.declares(&[("t", "{ a: string }>('t')")]).publish();
     app.is_settled();
@@ -673,7 +970,10 @@ fn names_that_sql_must_quote() {
     );
     app.is_settled();
     app.declares(&[
-        ("order-lines", &define.replace("'with space': boolean; ", "")),
+        (
+            "order-lines",
+            &define.replace("'with space': boolean; ", ""),
+        ),
         ("group", "{ order: string; more?: string }>('group')"),
         ("it's", "{ a: string }>(\"it's\")"),
     ])
@@ -690,18 +990,26 @@ fn updates_are_noted_whatever_columns_are_called() {
     app.ask("UPDATE t SET id = 'k' WHERE id = 'i'; UPDATE t SET a = 'y' WHERE id IS NULL");
     let noted = "SELECT ifnull(id, '-') FROM t WHERE updated_at > created_at ORDER BY 1";
     assert_eq!(app.ask(noted), "-\nk");
-    // A trigger that another build made, by the rowid, serves as well, until that is a column's name.
+    // A trigger that another build made, by the rowid, serves as well, until that is a column's
+    // name.
     let old = "CREATE TRIGGER t_updated_at AFTER UPDATE ON t WHEN new.updated_at IS old.updated_at BEGIN UPDATE t SET \
                updated_at = old.updated_at + 1 WHERE rowid = new.rowid; END";
     app.ask(&format!(
         "DROP TRIGGER t_updated_at; {old}; DELETE FROM t; INSERT INTO t (id, a) VALUES ('i', 'x'), ('j', 'x')"
     ));
     app.is_settled();
-    assert_eq!(app.ask("SELECT sql FROM sqlite_schema WHERE type = 'trigger'"), old);
+    assert_eq!(
+        app.ask("SELECT sql FROM sqlite_schema WHERE type = 'trigger'"),
+        old
+    );
     app.declares(&[("t", "{ a: string; RowId?: string }>('t')")]);
     assert_eq!(
         kinds(&app.publish().statements),
-        ["drop_trigger t_updated_at", "add_column t.RowId", "create_trigger t_updated_at"]
+        [
+            "drop_trigger t_updated_at",
+            "add_column t.RowId",
+            "create_trigger t_updated_at"
+        ]
     );
     app.ask("UPDATE t SET a = 'y' WHERE id = 'i'");
     assert_eq!(app.ask(noted), "i");
@@ -712,12 +1020,18 @@ fn updates_are_noted_whatever_columns_are_called() {
         "CREATE TABLE t (id TEXT PRIMARY KEY, created_at INTEGER, updated_at INTEGER, last_updated_by TEXT, a TEXT);
          CREATE TRIGGER ai AFTER INSERT ON t BEGIN UPDATE t SET id = 'made', created_at = 1, updated_at = 1 WHERE oid = new.oid; END;",
     );
-    app.declares(&[("t", "{ a: string; oid?: number }>('t')")]).publish();
+    app.declares(&[("t", "{ a: string; oid?: number }>('t')")])
+        .publish();
     assert_eq!(
-        app.ask(&format!("INSERT INTO t (a) VALUES ('x') RETURNING {UUID}, created_at > 1, updated_at > 1")),
+        app.ask(&format!(
+            "INSERT INTO t (a) VALUES ('x') RETURNING {UUID}, created_at > 1, updated_at > 1"
+        )),
         "1|1|1"
     );
-    assert_eq!(app.ask("SELECT group_concat(name) FROM sqlite_schema WHERE type = 'trigger'"), "t_updated_at");
+    assert_eq!(
+        app.ask("SELECT group_concat(name) FROM sqlite_schema WHERE type = 'trigger'"),
+        "t_updated_at"
+    );
     app.is_settled();
 }
 
@@ -726,12 +1040,21 @@ fn a_staged_app_is_published_later_as_it_was_declared() {
     let app = App::on("");
     app.declares(&[("t", "{ a: string }>('t')")]).publish();
     app.ask("INSERT INTO t (a) VALUES ('5')");
-    app.declares(&[("t", "{ /** @cast */ a: number; b: string[] }>('t', { defaults: { b: [] } })")]);
-    let staged = app.remy().stage(&app.manifest(), &Options::default(), Progress::none()).unwrap();
+    app.declares(&[(
+        "t",
+        "{ /** @cast */ a: number; b: string[] }>('t', { defaults: { b: [] } })",
+    )]);
+    let staged = app
+        .remy()
+        .stage(&app.manifest(), &Options::default(), Progress::none())
+        .unwrap();
     assert_eq!(staged.status, "compiled");
     fs::remove_dir_all(app.dir.path().join("dist")).unwrap();
     app.ask("INSERT INTO t (a) VALUES ('6')");
-    let promoted = app.remy().promote(None, &Options::default(), Progress::none()).unwrap();
+    let promoted = app
+        .remy()
+        .promote(None, &Options::default(), Progress::none())
+        .unwrap();
     assert_eq!(promoted.release, staged.release);
     assert_eq!(app.ask("SELECT a, b FROM t"), "5.0|[]\n6.0|[]");
     assert_eq!(
@@ -746,7 +1069,14 @@ fn after_a_detach_rows_can_still_be_updated() {
     app.declares(&[("t", "{ a: string }>('t')")]).publish();
     let detached = app.remy().detach().unwrap();
     assert!(detached.dropped.contains(&"_remy_columns".to_owned()));
-    assert!(detached.left.iter().any(|left| left.contains("_remy_session")), "{:?}", detached.left);
+    assert!(
+        detached
+            .left
+            .iter()
+            .any(|left| left.contains("_remy_session")),
+        "{:?}",
+        detached.left
+    );
     app.ask("INSERT INTO t (a) VALUES ('x'); UPDATE t SET a = 'y'");
     assert_eq!(app.ask("SELECT a, updated_at > created_at FROM t"), "y|1");
     app.is_settled();
@@ -755,7 +1085,11 @@ fn after_a_detach_rows_can_still_be_updated() {
 #[test]
 fn what_is_wrong_is_said_at_once_and_nothing_is_done() {
     let app = App::on("");
-    app.declares(&[("a", "{ x: bigint }>('a')"), ("b", "Missing>('b')"), ("c", "{ x: string }>('c')")]);
+    app.declares(&[
+        ("a", "{ x: bigint }>('a')"),
+        ("b", "Missing>('b')"),
+        ("c", "{ x: string }>('c')"),
+    ]);
     fs::remove_file(app.dir.path().join("dist/methods/src/tables/t2.ts")).unwrap();
     let e = app.try_publish("{}").unwrap_err();
     assert_eq!(e.code(), "schema_invalid");
@@ -769,14 +1103,19 @@ fn what_is_wrong_is_said_at_once_and_nothing_is_done() {
     ] {
         assert!(e.to_string().contains(part), "{part}: {e}");
     }
-    assert!(!Path::new(&format!("{}-remy", app.live.display())).exists(), "no store was made");
+    assert!(
+        !Path::new(&format!("{}-remy", app.live.display())).exists(),
+        "no store was made"
+    );
     fs::remove_file(app.dir.path().join("mindstudio.json")).unwrap();
     assert_eq!(app.try_publish("{}").unwrap_err().code(), "not_found");
     // Warnings of the reader go into the log.
     app.declares(&[("c", "{ x: WebSocket }>('c')")]);
     let outcome = app.publish();
     assert!(
-        outcome.log.iter().any(|line| line.outcome == "warning" && line.message.contains("c.x cannot be resolved"))
+        outcome.log.iter().any(
+            |line| line.outcome == "warning" && line.message.contains("c.x cannot be resolved")
+        )
     );
 }
 
@@ -788,12 +1127,19 @@ fn an_app_of_500_tables() {
         .iter()
         .map(|name| format!("{{ name: string; kind: 'a' | 'b'; total: number; tags?: string[]; owner?: Partial<{{ id: string }}>; createdAt: number }}>('{name}', {{ unique: [['name']] }})"))
         .collect();
-    let tables: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(defines.iter().map(String::as_str)).collect();
+    let tables: Vec<(&str, &str)> = names
+        .iter()
+        .map(String::as_str)
+        .zip(defines.iter().map(String::as_str))
+        .collect();
     app.declares(&tables);
     let start = Instant::now();
     let read = remy_core::typescript::tables(Path::new(&app.manifest()));
     let reading = start.elapsed();
-    assert_eq!((read.tables.len(), read.errors.len(), read.warnings.len()), (500, 0, 0));
+    assert_eq!(
+        (read.tables.len(), read.errors.len(), read.warnings.len()),
+        (500, 0, 0)
+    );
     let start = Instant::now();
     let outcome = app.publish();
     let publishing = start.elapsed();

@@ -1,5 +1,5 @@
-//! What users get wrong, and what goes wrong for them. Each time: the code, a message that helps, live unchanged as a fresh
-//! reader sees it, nothing left locked, and the next publish working.
+//! What users get wrong, and what goes wrong for them. Each time: the code, a message that helps,
+//! live unchanged as a fresh reader sees it, nothing left locked, and the next publish working.
 use remy_core::{Error, Line, Options, Outcome, Progress, Remy, Result};
 use remy_tests::{built_program, output, shell};
 use std::{
@@ -38,7 +38,8 @@ impl App {
     }
 
     fn publish(&self, schema: &str, options: &str) -> Result<Outcome> {
-        self.remy().publish(schema, &Options::from_json(options)?, Progress::none())
+        self.remy()
+            .publish(schema, &Options::from_json(options)?, Progress::none())
     }
 
     /// What a fresh reader sees.
@@ -50,15 +51,25 @@ impl App {
     }
 
     /// `verb` is refused with `code`, and its message holds every one of `words`.
-    fn refuses(&self, code: &str, words: &[&str], verb: impl FnOnce(&Self) -> Result<Outcome>) -> Error {
+    fn refuses(
+        &self,
+        code: &str,
+        words: &[&str],
+        verb: impl FnOnce(&Self) -> Result<Outcome>,
+    ) -> Error {
         let before = self.seen();
-        let e = verb(self).map(|outcome| panic!("it was done: {outcome:?}")).unwrap_err();
+        let e = verb(self)
+            .map(|outcome| panic!("it was done: {outcome:?}"))
+            .unwrap_err();
         assert_eq!(e.code(), code, "{e}");
         let message = e.to_string();
         for word in words {
             assert!(message.contains(word), "{word:?} is not in: {message}");
         }
-        assert!(e.detail().state.is_some(), "no word of the state that things are in: {message}");
+        assert!(
+            e.detail().state.is_some(),
+            "no word of the state that things are in: {message}"
+        );
         assert_eq!(self.seen(), before, "{message}");
         self.goes_on();
         e
@@ -67,9 +78,16 @@ impl App {
     /// Nothing is locked, nothing is left over, and the next publish works.
     fn goes_on(&self) {
         shell(&self.live, "BEGIN IMMEDIATE; ROLLBACK;");
-        let outcome = self.publish(&format!("{SCHEMA} CREATE TABLE next (a);"), r#"{"allow": ["drop"]}"#).unwrap();
+        let outcome = self
+            .publish(
+                &format!("{SCHEMA} CREATE TABLE next (a);"),
+                r#"{"allow": ["drop"]}"#,
+            )
+            .unwrap();
         assert_eq!(outcome.status, "live");
-        let work: Vec<_> = fs::read_dir(format!("{}-remy/work", self.live.display())).unwrap().collect();
+        let work: Vec<_> = fs::read_dir(format!("{}-remy/work", self.live.display()))
+            .unwrap()
+            .collect();
         assert!(work.is_empty(), "{work:?}");
         let verified = self.remy().verify().unwrap();
         assert!(verified.ok, "{verified:#?}");
@@ -84,36 +102,58 @@ fn changed(from: &str, to: &str) -> String {
 #[test]
 fn a_schema_that_does_not_parse() {
     let schema = changed("name TEXT, age", "name TEXT,, age");
-    App::new().refuses("schema_invalid", &["line 2", "column"], |app| app.publish(&schema, ""));
+    App::new().refuses("schema_invalid", &["line 2", "column"], |app| {
+        app.publish(&schema, "")
+    });
 }
 
 #[test]
 fn a_schema_file_that_is_not_there() {
-    App::new().refuses("not_found", &["nowhere.sql"], |app| app.publish("nowhere.sql", ""));
+    App::new().refuses("not_found", &["nowhere.sql"], |app| {
+        app.publish("nowhere.sql", "")
+    });
 }
 
 #[test]
 fn an_option_that_is_not_known() {
-    App::new().refuses("invalid_argument", &["lable", "label"], |app| app.publish(SCHEMA, r#"{"lable": "x"}"#));
+    App::new().refuses("invalid_argument", &["lable", "label"], |app| {
+        app.publish(SCHEMA, r#"{"lable": "x"}"#)
+    });
 }
 
 #[test]
 fn a_type_change_that_nobody_asked_for() {
     let schema = changed("age INTEGER", "age TEXT");
-    App::new()
-        .refuses("lossy_change", &["users", "age", "INTEGER", "TEXT", "type_change"], |app| app.publish(&schema, ""));
+    App::new().refuses(
+        "lossy_change",
+        &["users", "age", "INTEGER", "TEXT", "type_change"],
+        |app| app.publish(&schema, ""),
+    );
     let app = App::new();
-    app.publish(&schema, r#"{"allow": ["type_change"]}"#).unwrap();
-    assert_eq!(shell(&app.live, "SELECT DISTINCT typeof(age) FROM users"), "text\nnull\n");
+    app.publish(&schema, r#"{"allow": ["type_change"]}"#)
+        .unwrap();
+    assert_eq!(
+        shell(&app.live, "SELECT DISTINCT typeof(age) FROM users"),
+        "text\nnull\n"
+    );
 }
 
 #[test]
 fn a_column_that_may_be_renamed_or_dropped() {
-    let schema = changed("name TEXT", "full_name TEXT").replace("users (name)", "users (full_name)");
-    App::new().refuses("ambiguous_rename", &["name", "full_name", "renamed"], |app| app.publish(&schema, ""));
+    let schema =
+        changed("name TEXT", "full_name TEXT").replace("users (name)", "users (full_name)");
+    App::new().refuses(
+        "ambiguous_rename",
+        &["name", "full_name", "renamed"],
+        |app| app.publish(&schema, ""),
+    );
     let app = App::new();
-    app.publish(&schema, r#"{"renames": ["users.name=full_name"]}"#).unwrap();
-    assert_eq!(shell(&app.live, "SELECT full_name FROM users WHERE id = 3"), "z\n");
+    app.publish(&schema, r#"{"renames": ["users.name=full_name"]}"#)
+        .unwrap();
+    assert_eq!(
+        shell(&app.live, "SELECT full_name FROM users WHERE id = 3"),
+        "z\n"
+    );
 }
 
 #[test]
@@ -122,8 +162,14 @@ fn not_null_without_default_on_a_table_with_rows() {
     let app = App::new();
     let before = app.seen();
     let e = app.publish(&schema, "").unwrap_err();
-    assert!(["check_failed", "unsupported_change", "lossy_change"].contains(&e.code()), "{e}");
-    assert!(e.to_string().contains("email") && e.to_string().contains('3'), "{e}");
+    assert!(
+        ["check_failed", "unsupported_change", "lossy_change"].contains(&e.code()),
+        "{e}"
+    );
+    assert!(
+        e.to_string().contains("email") && e.to_string().contains('3'),
+        "{e}"
+    );
     assert_eq!(app.seen(), before);
     app.goes_on();
 }
@@ -133,7 +179,10 @@ fn not_null_over_values_that_are_null() {
     let schema = changed("age INTEGER", "age INTEGER NOT NULL");
     let app = App::new();
     let e = app.publish(&schema, "").unwrap_err();
-    assert!(e.to_string().contains("age") && e.to_string().contains('1'), "{e}");
+    assert!(
+        e.to_string().contains("age") && e.to_string().contains('1'),
+        "{e}"
+    );
     app.goes_on();
 }
 
@@ -144,7 +193,10 @@ fn duplicate_rows_under_a_new_unique() {
     let before = app.seen();
     let e = app.publish(&schema, "").unwrap_err();
     assert!(["check_failed", "ddl_failed"].contains(&e.code()), "{e}");
-    assert!(e.to_string().contains("by_name") || e.to_string().contains("name"), "{e}");
+    assert!(
+        e.to_string().contains("by_name") || e.to_string().contains("name"),
+        "{e}"
+    );
     assert_eq!(app.seen(), before);
     app.goes_on();
 }
@@ -152,42 +204,66 @@ fn duplicate_rows_under_a_new_unique() {
 #[test]
 fn a_foreign_key_that_rows_violate() {
     let schema = changed("team INTEGER", "team INTEGER REFERENCES teams (id)");
-    App::new().refuses("check_failed", &["users", "teams"], |app| app.publish(&schema, ""));
+    App::new().refuses("check_failed", &["users", "teams"], |app| {
+        app.publish(&schema, "")
+    });
 }
 
 #[test]
 fn a_migration_that_fails_at_any_position() {
-    for (position, good) in
-        ["", "CREATE TABLE m (a);", "CREATE TABLE m (a);\nINSERT INTO m VALUES (1);"].iter().enumerate()
+    for (position, good) in [
+        "",
+        "CREATE TABLE m (a);",
+        "CREATE TABLE m (a);\nINSERT INTO m VALUES (1);",
+    ]
+    .iter()
+    .enumerate()
     {
         let app = App::new();
         let folder = app.live.with_file_name("migrations");
         fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("0001_first.sql"), format!("{good}\nINSERT INTO nothing VALUES (1);")).unwrap();
+        fs::write(
+            folder.join("0001_first.sql"),
+            format!("{good}\nINSERT INTO nothing VALUES (1);"),
+        )
+        .unwrap();
         let options = format!(r#"{{"migrations": {:?}}}"#, folder.display().to_string());
-        let e = app.refuses("ddl_failed", &["0001_first.sql", "nothing"], |app| app.publish(SCHEMA, &options));
+        let e = app.refuses("ddl_failed", &["0001_first.sql", "nothing"], |app| {
+            app.publish(SCHEMA, &options)
+        });
         assert!(e.detail().sql.is_some(), "position {position}: {e:?}");
     }
 }
 
-/// What a migration may not do, and what it cannot do. Each time the clone is thrown away and live is what it was.
+/// What a migration may not do, and what it cannot do. Each time the clone is thrown away and live
+/// is what it was.
 #[test]
 fn a_migration_that_tries_to_leave() {
     let app = App::new();
-    app.publish(&format!("{SCHEMA} CREATE VIRTUAL TABLE search USING fts5 (words);"), "").unwrap();
+    app.publish(
+        &format!("{SCHEMA} CREATE VIRTUAL TABLE search USING fts5 (words);"),
+        "",
+    )
+    .unwrap();
     let folder = app.live.with_file_name("migrations");
     fs::create_dir(&folder).unwrap();
     let elsewhere = app.live.with_file_name("elsewhere.db");
     let host = rusqlite::Connection::open(&app.live).unwrap();
     let declared = format!("{SCHEMA} CREATE VIRTUAL TABLE search USING fts5 (words);");
     let refused = |by_host: bool, sql: &str| {
-        let sql =
-            sql.replace("ELSEWHERE", &elsewhere.display().to_string()).replace("LIVE", &app.live.display().to_string());
-        fs::write(folder.join("0001_leave.sql"), format!("CREATE TABLE planted (a);\n{sql}\n")).unwrap();
+        let sql = sql
+            .replace("ELSEWHERE", &elsewhere.display().to_string())
+            .replace("LIVE", &app.live.display().to_string());
+        fs::write(
+            folder.join("0001_leave.sql"),
+            format!("CREATE TABLE planted (a);\n{sql}\n"),
+        )
+        .unwrap();
         let options = Options::from_json(&format!(r#"{{"migrations": {folder:?}}}"#)).unwrap();
         let before = app.seen();
         let published = if by_host {
-            // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open during the call.
+            // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open
+            // during the call.
             let remy = unsafe { Remy::on_host(host.handle()) }.unwrap();
             remy.publish(&declared, &options, Progress::none())
         } else {
@@ -195,10 +271,15 @@ fn a_migration_that_tries_to_leave() {
         };
         let e = published.map(|_| panic!("it was done: {sql}")).unwrap_err();
         assert_eq!(e.code(), "ddl_failed", "{sql}: {e}");
-        assert!(e.to_string().contains("0001_leave.sql") && e.detail().state.is_some(), "{sql}: {e}");
+        assert!(
+            e.to_string().contains("0001_leave.sql") && e.detail().state.is_some(),
+            "{sql}: {e}"
+        );
         assert_eq!(app.seen(), before, "{sql}");
         assert!(!elsewhere.exists(), "{sql}");
-        let work: Vec<_> = fs::read_dir(format!("{}-remy/work", app.live.display())).unwrap().collect();
+        let work: Vec<_> = fs::read_dir(format!("{}-remy/work", app.live.display()))
+            .unwrap()
+            .collect();
         assert!(work.is_empty(), "{sql}: {work:?}");
         e.to_string()
     };
@@ -334,7 +415,10 @@ fn a_schema_that_tries_to_leave() {
     ] {
         let sql = sql.replace("ELSEWHERE", &elsewhere.display().to_string());
         let before = app.seen();
-        let e = app.publish(&format!("{SCHEMA} {sql}"), "").map(|_| panic!("it was done: {sql}")).unwrap_err();
+        let e = app
+            .publish(&format!("{SCHEMA} {sql}"), "")
+            .map(|_| panic!("it was done: {sql}"))
+            .unwrap_err();
         assert_eq!(e.code(), "schema_invalid", "{sql}: {e}");
         assert_eq!(app.seen(), before, "{sql}");
         assert!(!elsewhere.exists(), "{sql}");
@@ -345,7 +429,10 @@ fn a_schema_that_tries_to_leave() {
         "PRAGMA journal_mode = delete; PRAGMA user_version = 7; BEGIN TRANSACTION; {SCHEMA} INSERT INTO users (name) VALUES ('planted'); COMMIT;"
     );
     assert!(app.publish(&dump, "").unwrap().statements.is_empty());
-    assert_eq!(shell(&app.live, "PRAGMA journal_mode; PRAGMA user_version"), mode);
+    assert_eq!(
+        shell(&app.live, "PRAGMA journal_mode; PRAGMA user_version"),
+        mode
+    );
     app.goes_on();
 }
 
@@ -357,7 +444,11 @@ fn a_path_that_leads_nowhere_or_to_something_else() {
     assert_eq!(open(dir.path()).code(), "invalid_argument");
     assert_eq!(open(Path::new(":memory:")).code(), "invalid_argument");
     let text = dir.path().join("text.db");
-    fs::write(&text, "this is no database, however long one reads it\n".repeat(100)).unwrap();
+    fs::write(
+        &text,
+        "this is no database, however long one reads it\n".repeat(100),
+    )
+    .unwrap();
     let e = open(&text);
     assert_eq!(e.code(), "corrupt");
     assert!(e.to_string().contains("text.db"), "{e}");
@@ -390,7 +481,10 @@ fn a_file_that_this_user_may_not_write() {
     let out = output(&mut driver);
     let text = String::from_utf8_lossy(&out.stdout);
     assert_eq!(out.status.code(), Some(1), "{text}");
-    assert!(text.contains(r#""code":"io""#) && text.contains("app.db"), "{text}");
+    assert!(
+        text.contains(r#""code":"io""#) && text.contains("app.db"),
+        "{text}"
+    );
     fs::set_permissions(&app.live, fs::Permissions::from_mode(0o644)).unwrap();
     app.goes_on();
 }
@@ -398,13 +492,24 @@ fn a_file_that_this_user_may_not_write() {
 #[test]
 fn a_damaged_page() {
     let app = App::new();
-    shell(&app.live, "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = delete;");
-    let root: u64 = shell(&app.live, "SELECT rootpage FROM sqlite_schema WHERE name = 'users'").trim().parse().unwrap();
+    shell(
+        &app.live,
+        "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = delete;",
+    );
+    let root: u64 = shell(
+        &app.live,
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'users'",
+    )
+    .trim()
+    .parse()
+    .unwrap();
     let mut bytes = fs::read(&app.live).unwrap();
     let at = (usize::try_from(root).unwrap() - 1) * 4096;
     bytes[at..at + 64].fill(0xff);
     fs::write(&app.live, &bytes).unwrap();
-    let e = app.publish(&changed("age INTEGER", "age INTEGER DEFAULT 1"), "").unwrap_err();
+    let e = app
+        .publish(&changed("age INTEGER", "age INTEGER DEFAULT 1"), "")
+        .unwrap_err();
     assert_eq!(e.code(), "corrupt", "{e}");
     let verified = app.remy().verify().unwrap();
     assert!(!verified.ok);
@@ -415,9 +520,17 @@ fn a_writer_that_holds_the_lock() {
     let app = App::new();
     app.publish(SCHEMA, "").unwrap(); // adopted, in WAL mode
     let (mut holder, _input) = holding(&app.live, "BEGIN IMMEDIATE;");
-    let e = app.publish(&changed("age", "age INTEGER, b"), r#"{"lock_timeout_ms": 200}"#).unwrap_err();
+    let e = app
+        .publish(
+            &changed("age", "age INTEGER, b"),
+            r#"{"lock_timeout_ms": 200}"#,
+        )
+        .unwrap_err();
     assert_eq!(e.code(), "busy", "{e}");
-    assert!(e.to_string().contains("200 ms") && e.to_string().contains("app.db"), "{e}");
+    assert!(
+        e.to_string().contains("200 ms") && e.to_string().contains("app.db"),
+        "{e}"
+    );
     drop(_input);
     holder.wait().unwrap();
     app.goes_on();
@@ -426,7 +539,10 @@ fn a_writer_that_holds_the_lock() {
 #[test]
 fn somebody_with_locking_mode_exclusive() {
     let app = App::new();
-    let (mut holder, input) = holding(&app.live, "PRAGMA locking_mode = EXCLUSIVE; UPDATE users SET name = name;");
+    let (mut holder, input) = holding(
+        &app.live,
+        "PRAGMA locking_mode = EXCLUSIVE; UPDATE users SET name = name;",
+    );
     let e = Remy::open(&app.live).map(|_| ()).unwrap_err();
     assert_eq!(e.code(), "busy", "{e}");
     assert!(e.to_string().contains("EXCLUSIVE"), "{e}");
@@ -437,8 +553,13 @@ fn somebody_with_locking_mode_exclusive() {
 
 /// A shell that has run `sql`, and holds what that took until its input is dropped.
 fn holding(live: &Path, sql: &str) -> (std::process::Child, std::process::ChildStdin) {
-    let mut shell =
-        Command::new("sqlite3").arg("-batch").arg(live).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut shell = Command::new("sqlite3")
+        .arg("-batch")
+        .arg(live)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut input = shell.stdin.take().unwrap();
     writeln!(input, "{sql} SELECT 'holding';").unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(shell.stdout.take().unwrap()));
@@ -451,9 +572,14 @@ fn live_open_in_this_process_by_other_means() {
     let app = App::new();
     let remy = app.remy();
     let stranger = fs::File::open(&app.live).unwrap();
-    let e = remy.publish(SCHEMA, &Options::default(), Progress::none()).unwrap_err();
+    let e = remy
+        .publish(SCHEMA, &Options::default(), Progress::none())
+        .unwrap_err();
     assert_eq!(e.code(), "live_in_use", "{e}");
-    assert_eq!(Remy::open(&app.live).map(|_| ()).unwrap_err().code(), "live_in_use");
+    assert_eq!(
+        Remy::open(&app.live).map(|_| ()).unwrap_err().code(),
+        "live_in_use"
+    );
     drop(stranger);
     app.goes_on();
 }
@@ -466,7 +592,11 @@ fn meanwhile(app: &App, act: impl Fn() + Send + Sync) -> Result<Outcome> {
         }
     };
     let options = Options::from_json(r#"{"lock_timeout_ms": 1000}"#).unwrap();
-    app.remy().publish(&changed("age", "age INTEGER, b"), &options, Progress::none().on_line(&on_line))
+    app.remy().publish(
+        &changed("age", "age INTEGER, b"),
+        &options,
+        Progress::none().on_line(&on_line),
+    )
 }
 
 #[test]
@@ -475,7 +605,9 @@ fn live_opened_by_other_means_in_the_middle() {
     app.publish(SCHEMA, "").unwrap();
     let stranger = std::sync::Mutex::new(None);
     app.refuses("live_in_use", &["app.db"], |app| {
-        let result = meanwhile(app, || *stranger.lock().unwrap() = Some(fs::File::open(&app.live).unwrap()));
+        let result = meanwhile(app, || {
+            *stranger.lock().unwrap() = Some(fs::File::open(&app.live).unwrap())
+        });
         // Closed before anybody of this process opens live again.
         stranger.lock().unwrap().take();
         result
@@ -486,8 +618,14 @@ fn live_opened_by_other_means_in_the_middle() {
 fn live_replaced_in_the_middle() {
     let app = App::new();
     app.publish(SCHEMA, "").unwrap();
-    let (aside, other) = (app.live.with_file_name("aside.db"), app.live.with_file_name("other.db"));
-    shell(&other, "CREATE TABLE precious (a); INSERT INTO precious VALUES (1);");
+    let (aside, other) = (
+        app.live.with_file_name("aside.db"),
+        app.live.with_file_name("other.db"),
+    );
+    shell(
+        &other,
+        "CREATE TABLE precious (a); INSERT INTO precious VALUES (1);",
+    );
     let e = meanwhile(&app, || {
         fs::rename(&app.live, &aside).unwrap();
         fs::rename(&other, &app.live).unwrap();
@@ -506,10 +644,16 @@ fn somebody_else_changes_the_schema_in_the_middle() {
     let app = App::new();
     app.publish(SCHEMA, "").unwrap();
     // Once: remy starts over from the diff. The new table is not declared, so it goes.
-    let outcome = meanwhile(&app, || drop(shell(&app.live, "CREATE TABLE IF NOT EXISTS theirs (a);"))).unwrap();
+    let outcome = meanwhile(&app, || {
+        drop(shell(&app.live, "CREATE TABLE IF NOT EXISTS theirs (a);"))
+    })
+    .unwrap();
     assert_eq!(outcome.status, "live");
     assert!(
-        outcome.statements.iter().any(|s| s.kind == "drop_table" && s.object == "theirs"),
+        outcome
+            .statements
+            .iter()
+            .any(|s| s.kind == "drop_table" && s.object == "theirs"),
         "{:#?}",
         outcome.statements
     );
@@ -519,13 +663,23 @@ fn somebody_else_changes_the_schema_in_the_middle() {
 fn two_publishes_at_once() {
     let app = App::new();
     let publish = |options: &str| {
-        let out = output(Command::new(built_program("remy-driver")).arg(&app.live).args(["publish", SCHEMA, options]));
+        let out = output(
+            Command::new(built_program("remy-driver"))
+                .arg(&app.live)
+                .args(["publish", SCHEMA, options]),
+        );
         String::from_utf8_lossy(&out.stdout).into_owned()
     };
     let seen = std::sync::Mutex::new(String::new());
-    meanwhile(&app, || *seen.lock().unwrap() = publish(r#"{"lock_timeout_ms": 100}"#)).unwrap();
+    meanwhile(&app, || {
+        *seen.lock().unwrap() = publish(r#"{"lock_timeout_ms": 100}"#)
+    })
+    .unwrap();
     let seen = seen.into_inner().unwrap();
-    assert!(seen.contains(r#""code":"busy""#) && seen.contains("another remy"), "{seen}");
+    assert!(
+        seen.contains(r#""code":"busy""#) && seen.contains("another remy"),
+        "{seen}"
+    );
     // The second waits where it may.
     let second = std::thread::scope(|scope| {
         let waiting = std::sync::Mutex::new(None);
@@ -542,15 +696,38 @@ fn two_publishes_at_once() {
 #[test]
 fn releases_that_cannot_go_live() {
     let app = App::new();
-    let promote =
-        |release: i64| move |app: &App| app.remy().promote(Some(release), &Options::default(), Progress::none());
+    let promote = |release: i64| {
+        move |app: &App| {
+            app.remy()
+                .promote(Some(release), &Options::default(), Progress::none())
+        }
+    };
     app.refuses("not_found", &["release 99"], promote(99));
     assert!(app.publish("CREATE TABLE broken (;", "").is_err());
-    let e = app.publish(&changed("team INTEGER", "team INTEGER REFERENCES teams (id)"), "").unwrap_err();
+    let e = app
+        .publish(
+            &changed("team INTEGER", "team INTEGER REFERENCES teams (id)"),
+            "",
+        )
+        .unwrap_err();
     assert_eq!(e.code(), "check_failed");
-    let failed = app.remy().releases().unwrap().into_iter().find(|r| r.status == "failed").unwrap().release;
+    let failed = app
+        .remy()
+        .releases()
+        .unwrap()
+        .into_iter()
+        .find(|r| r.status == "failed")
+        .unwrap()
+        .release;
     app.refuses("not_promotable", &["failed", "build log"], promote(failed));
-    let live = app.remy().releases().unwrap().into_iter().find(|r| r.status == "live").unwrap().release;
+    let live = app
+        .remy()
+        .releases()
+        .unwrap()
+        .into_iter()
+        .find(|r| r.status == "live")
+        .unwrap()
+        .release;
     app.refuses("not_promotable", &["live already"], promote(live));
     // Every snapshot but the one that a rollback would go to.
     app.remy().prune(Some(0), &Options::default()).unwrap();
@@ -561,19 +738,35 @@ fn releases_that_cannot_go_live() {
 fn nothing_to_roll_back_to() {
     let app = App::new();
     shell(&app.live, "PRAGMA journal_mode = delete");
-    let roll_back = |app: &App| app.remy().rollback(None, &Options::default(), Progress::none());
+    let roll_back = |app: &App| {
+        app.remy()
+            .rollback(None, &Options::default(), Progress::none())
+    };
     assert_eq!(roll_back(&app).unwrap_err().code(), "no_previous_release");
-    assert_eq!(shell(&app.live, "PRAGMA journal_mode"), "delete\n", "a refusal adopts nothing");
+    assert_eq!(
+        shell(&app.live, "PRAGMA journal_mode"),
+        "delete\n",
+        "a refusal adopts nothing"
+    );
     app.refuses("no_previous_release", &["no release yet"], roll_back);
     // Three back: to what was adopted. Before that there is nothing.
-    app.remy().rollback(Some(1), &Options::default(), Progress::none()).unwrap();
-    assert!(roll_back(&app).unwrap_err().to_string().contains("none was before"));
+    app.remy()
+        .rollback(Some(1), &Options::default(), Progress::none())
+        .unwrap();
+    assert!(
+        roll_back(&app)
+            .unwrap_err()
+            .to_string()
+            .contains("none was before")
+    );
 }
 
 #[test]
 fn a_schema_that_declares_nothing() {
     for schema in [";", "-- nothing to see here;"] {
-        App::new().refuses("schema_invalid", &["declares nothing", "drop"], |app| app.publish(schema, ""));
+        App::new().refuses("schema_invalid", &["declares nothing", "drop"], |app| {
+            app.publish(schema, "")
+        });
     }
 }
 
@@ -581,7 +774,10 @@ fn a_schema_that_declares_nothing() {
 fn a_view_or_a_trigger_that_the_change_breaks() {
     let with = |more: &str| format!("{SCHEMA} {more}");
     for (object, what) in [
-        ("CREATE VIEW v AS SELECT name, age FROM users;", "the view v"),
+        (
+            "CREATE VIEW v AS SELECT name, age FROM users;",
+            "the view v",
+        ),
         (
             "CREATE TRIGGER t AFTER UPDATE OF name ON users BEGIN UPDATE teams SET title = new.age; END;",
             "an UPDATE of users",
@@ -591,9 +787,14 @@ fn a_view_or_a_trigger_that_the_change_breaks() {
         app.publish(&with(object), "").unwrap();
         let broken = with(object).replace("age INTEGER", "years INTEGER");
         let before = app.seen();
-        let e = app.publish(&broken, r#"{"renames": ["users.age=years"]}"#).unwrap_err();
+        let e = app
+            .publish(&broken, r#"{"renames": ["users.age=years"]}"#)
+            .unwrap_err();
         assert_eq!(e.code(), "check_failed", "{e}");
-        assert!(e.to_string().contains(what) && e.to_string().contains("age"), "{e}");
+        assert!(
+            e.to_string().contains(what) && e.to_string().contains("age"),
+            "{e}"
+        );
         assert_eq!(app.seen(), before);
     }
 }
@@ -602,44 +803,64 @@ fn a_view_or_a_trigger_that_the_change_breaks() {
 fn rows_that_a_new_check_does_not_allow() {
     let app = App::new();
     let schema = changed("age INTEGER", "age INTEGER CHECK (age > 30)");
-    app.refuses("ddl_failed", &["CHECK constraint failed: age > 30", "1 of 3 rows does not pass"], |app| {
-        app.publish(&schema, "{}")
-    });
+    app.refuses(
+        "ddl_failed",
+        &[
+            "CHECK constraint failed: age > 30",
+            "1 of 3 rows does not pass",
+        ],
+        |app| app.publish(&schema, "{}"),
+    );
     let schema = changed("age INTEGER", "age INTEGER CHECK (age > 100)");
-    app.refuses("ddl_failed", &["2 of 3 rows do not pass"], |app| app.publish(&schema, r#"{"allow": ["drop"]}"#));
+    app.refuses("ddl_failed", &["2 of 3 rows do not pass"], |app| {
+        app.publish(&schema, r#"{"allow": ["drop"]}"#)
+    });
 }
 
 #[test]
 fn a_drop_in_a_declared_schema() {
     let app = App::new();
     for change in ["DROP TABLE orders;", "ALTER TABLE orders ADD COLUMN a;"] {
-        app.refuses("schema_invalid", &["no such table: orders", "leave out what is to go"], |app| {
-            app.publish(&format!("{SCHEMA} {change}"), "{}")
-        });
+        app.refuses(
+            "schema_invalid",
+            &["no such table: orders", "leave out what is to go"],
+            |app| app.publish(&format!("{SCHEMA} {change}"), "{}"),
+        );
     }
 }
 
 #[test]
 fn several_things_that_go() {
     let app = App::new();
-    app.refuses("ambiguous_rename", &["the schema loses teams, users, which have rows, and gains people"], |app| {
-        app.publish("CREATE TABLE people (id INTEGER PRIMARY KEY);", "{}")
-    });
+    app.refuses(
+        "ambiguous_rename",
+        &["the schema loses teams, users, which have rows, and gains people"],
+        |app| app.publish("CREATE TABLE people (id INTEGER PRIMARY KEY);", "{}"),
+    );
     let schema = changed("name TEXT, age INTEGER", "nick TEXT").replace("(name)", "(nick)");
-    app.refuses("ambiguous_rename", &["users loses name, age, which have values, and gains nick"], |app| {
-        app.publish(&schema, r#"{"allow": []}"#)
-    });
+    app.refuses(
+        "ambiguous_rename",
+        &["users loses name, age, which have values, and gains nick"],
+        |app| app.publish(&schema, r#"{"allow": []}"#),
+    );
 }
 
 #[test]
 fn folders_that_are_not_there_and_names_that_are_empty() {
     let app = App::new();
-    app.refuses("not_found", &["reading the folder of migrations no/such", "Check the option migrations"], |app| {
-        app.publish(SCHEMA, r#"{"migrations": "no/such"}"#)
-    });
-    app.refuses("schema_invalid", &["the declared effects are wrong: the whole: has to be an object"], |app| {
-        app.publish(SCHEMA, r#"{"effects": []}"#)
-    });
+    app.refuses(
+        "not_found",
+        &[
+            "reading the folder of migrations no/such",
+            "Check the option migrations",
+        ],
+        |app| app.publish(SCHEMA, r#"{"migrations": "no/such"}"#),
+    );
+    app.refuses(
+        "schema_invalid",
+        &["the declared effects are wrong: the whole: has to be an object"],
+        |app| app.publish(SCHEMA, r#"{"effects": []}"#),
+    );
     for verb in [Remy::dev_start, Remy::dev_stop] {
         let e = verb(&app.remy(), "").unwrap_err();
         assert!(e.to_string().contains("dev session is empty"), "{e}");
@@ -649,21 +870,38 @@ fn folders_that_are_not_there_and_names_that_are_empty() {
 #[test]
 fn a_snapshot_taken_for_a_live_database() {
     let app = App::new();
-    app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "").unwrap();
-    let snapshot = app.remy().releases().unwrap().into_iter().find_map(|r| r.database).unwrap();
-    let e = Remy::open(format!("{}-remy/{snapshot}", app.live.display())).map(|_| ()).unwrap_err();
+    app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "")
+        .unwrap();
+    let snapshot = app
+        .remy()
+        .releases()
+        .unwrap()
+        .into_iter()
+        .find_map(|r| r.database)
+        .unwrap();
+    let e = Remy::open(format!("{}-remy/{snapshot}", app.live.display()))
+        .map(|_| ())
+        .unwrap_err();
     assert_eq!(e.code(), "invalid_argument");
     assert!(e.to_string().contains("belongs to a store"), "{e}");
-    app.remy().rollback(None, &Options::default(), Progress::none()).unwrap();
+    app.remy()
+        .rollback(None, &Options::default(), Progress::none())
+        .unwrap();
 }
 
 #[test]
 fn a_snapshot_whose_bytes_were_changed() {
     let app = App::new();
-    app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "").unwrap();
+    app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "")
+        .unwrap();
     app.publish(SCHEMA, "").unwrap();
-    let snapshots: Vec<_> =
-        app.remy().releases().unwrap().into_iter().filter_map(|r| Some((r.release, r.database?))).collect();
+    let snapshots: Vec<_> = app
+        .remy()
+        .releases()
+        .unwrap()
+        .into_iter()
+        .filter_map(|r| Some((r.release, r.database?)))
+        .collect();
     assert_eq!(snapshots.len(), 2);
     for (release, snapshot) in snapshots {
         let path = PathBuf::from(format!("{}-remy/{snapshot}", app.live.display()));
@@ -675,9 +913,15 @@ fn a_snapshot_whose_bytes_were_changed() {
                 Some(damaged) => fs::write(&path, damaged).unwrap(),
                 None => fs::remove_file(&path).unwrap(),
             }
-            let e = app.remy().promote(Some(release), &Options::default(), Progress::none()).unwrap_err();
+            let e = app
+                .remy()
+                .promote(Some(release), &Options::default(), Progress::none())
+                .unwrap_err();
             assert_eq!(e.code(), "not_promotable", "{e}");
-            assert!(e.to_string().contains(word) && e.to_string().contains("Live is unchanged"), "{e}");
+            assert!(
+                e.to_string().contains(word) && e.to_string().contains("Live is unchanged"),
+                "{e}"
+            );
             assert_eq!(app.seen(), before);
             assert!(!app.remy().verify().unwrap().ok);
             fs::write(&path, &bytes).unwrap();
@@ -692,27 +936,38 @@ fn a_snapshot_whose_bytes_were_changed() {
         refused(None, "gone");
         assert!(app.remy().verify().unwrap().ok);
     }
-    app.remy().rollback(None, &Options::default(), Progress::none()).unwrap();
+    app.remy()
+        .rollback(None, &Options::default(), Progress::none())
+        .unwrap();
 }
 
 #[test]
 fn a_page_size_or_an_encoding_that_differs() {
     let app = App::new();
-    app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "").unwrap();
-    shell(&app.live, "PRAGMA journal_mode = delete; PRAGMA page_size = 8192; VACUUM; PRAGMA journal_mode = wal;");
+    app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "")
+        .unwrap();
+    shell(
+        &app.live,
+        "PRAGMA journal_mode = delete; PRAGMA page_size = 8192; VACUUM; PRAGMA journal_mode = wal;",
+    );
     app.refuses("not_promotable", &["page size", "4096", "8192"], |app| {
-        app.remy().rollback(None, &Options::default(), Progress::none())
+        app.remy()
+            .rollback(None, &Options::default(), Progress::none())
     });
 }
 
-/// They belong to a checksum or an encryption, which would not be there in a page that is written by hand.
+/// They belong to a checksum or an encryption, which would not be there in a page that is written
+/// by hand.
 #[test]
 fn pages_with_reserved_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let live = dir.path().join("app.db");
     let mut shell = remy_tests::Shell::open(&live);
     shell.ask(".filectrl reserve_bytes 8\nVACUUM;");
-    assert_eq!(shell.ask(&format!("{SCHEMA} PRAGMA integrity_check;")), "ok\n");
+    assert_eq!(
+        shell.ask(&format!("{SCHEMA} PRAGMA integrity_check;")),
+        "ok\n"
+    );
     drop(shell);
     assert_eq!(fs::read(&live).unwrap()[20], 8);
     let e = Remy::open(&live).map(|_| ()).unwrap_err();
@@ -743,37 +998,60 @@ fn a_pause_that_would_be_too_long() {
         "CREATE TABLE big (a); WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 20000) INSERT INTO big SELECT randomblob(200) FROM c;",
     );
     let schema = format!("{SCHEMA} CREATE TABLE big (a DEFAULT 1 NOT NULL);"); // a rebuild
-    app.refuses("pause_exceeded", &["max_pause_ms", "app.db"], |app| app.publish(&schema, r#"{"max_pause_ms": 5}"#));
+    app.refuses("pause_exceeded", &["max_pause_ms", "app.db"], |app| {
+        app.publish(&schema, r#"{"max_pause_ms": 5}"#)
+    });
 }
 
 #[test]
 fn a_disk_too_small_for_a_clone() {
     let options = format!(r#"{{"margin_bytes": {}}}"#, u64::MAX / 2);
-    App::new().refuses("io", &["free", "margin_bytes"], |app| app.publish(SCHEMA, &options));
+    App::new().refuses("io", &["free", "margin_bytes"], |app| {
+        app.publish(SCHEMA, &options)
+    });
 }
 
 #[test]
 fn a_name_that_two_others_say_they_had() {
     let app = App::new();
-    let schema =
-        |columns: &str| SCHEMA.replace("name TEXT, age", &format!("{columns}, age")).replace("(name);", "(age);");
+    let schema = |columns: &str| {
+        SCHEMA
+            .replace("name TEXT, age", &format!("{columns}, age"))
+            .replace("(name);", "(age);")
+    };
     let drop = r#"{"allow": ["drop"]}"#;
     let both = schema("\n-- @renamed from=name\na TEXT,\n-- @renamed from=name\nb TEXT");
-    app.refuses("invalid_argument", &["users.name", "both a and b"], |app| app.publish(&both, drop));
+    app.refuses("invalid_argument", &["users.name", "both a and b"], |app| {
+        app.publish(&both, drop)
+    });
     let told = r#"{"allow": ["drop"], "renames": ["users.name=a", "users.name=b"]}"#;
     app.refuses("invalid_argument", &["users.name", "both a and b"], |app| {
         app.publish(&schema("a TEXT, b TEXT"), told)
     });
-    // The old name is declared, too: were it taken at its word, it would be empty, and nobody asked.
+    // The old name is declared, too: were it taken at its word, it would be empty, and nobody
+    // asked.
     let beside = schema("\n-- @renamed from=name\na TEXT,\nname TEXT");
-    app.refuses("ambiguous_rename", &["users.a", "users.name", "Take out the comment"], |app| {
-        app.publish(&beside, drop)
+    app.refuses(
+        "ambiguous_rename",
+        &["users.a", "users.name", "Take out the comment"],
+        |app| app.publish(&beside, drop),
+    );
+    let tables = format!(
+        "{SCHEMA}\n-- @renamed from=teams\nCREATE TABLE groups (id INTEGER PRIMARY KEY, title TEXT);"
+    );
+    app.refuses("ambiguous_rename", &["groups", "teams"], |app| {
+        app.publish(&tables, drop)
     });
-    let tables = format!("{SCHEMA}\n-- @renamed from=teams\nCREATE TABLE groups (id INTEGER PRIMARY KEY, title TEXT);");
-    app.refuses("ambiguous_rename", &["groups", "teams"], |app| app.publish(&tables, drop));
     // Said by an option it is meant; and names that change places are each other's.
-    app.publish(&schema("a TEXT, name TEXT"), r#"{"renames": ["users.name=a"]}"#).unwrap();
-    assert_eq!(shell(&app.live, "SELECT a, name IS NULL FROM users WHERE id = 1"), "x|1\n");
+    app.publish(
+        &schema("a TEXT, name TEXT"),
+        r#"{"renames": ["users.name=a"]}"#,
+    )
+    .unwrap();
+    assert_eq!(
+        shell(&app.live, "SELECT a, name IS NULL FROM users WHERE id = 1"),
+        "x|1\n"
+    );
     let swapped = schema("\n-- @renamed from=name\na TEXT,\n-- @renamed from=a\nname TEXT");
     app.publish(&swapped, drop).unwrap();
 }
@@ -782,27 +1060,60 @@ fn a_name_that_two_others_say_they_had() {
 fn a_pipe_and_an_empty_text_for_a_schema() {
     let app = App::new();
     let pipe = app.live.with_file_name("schema.sql");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    app.refuses("not_found", &["schema.sql", "not a file"], |app| app.publish(pipe.to_str().unwrap(), "{}"));
-    app.refuses("invalid_argument", &["empty text"], |app| app.publish("", "{}"));
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    app.refuses("not_found", &["schema.sql", "not a file"], |app| {
+        app.publish(pipe.to_str().unwrap(), "{}")
+    });
+    app.refuses("invalid_argument", &["empty text"], |app| {
+        app.publish("", "{}")
+    });
 }
 
-/// A dry run tells the number that the release would have: after those that failed, and after live's own, which is adopted.
+/// A dry run tells the number that the release would have: after those that failed, and after
+/// live's own, which is adopted.
 #[test]
 fn the_number_of_a_dry_run() {
     let app = App::new();
     let next = format!("{SCHEMA} CREATE TABLE next (a);");
     let dry = |options: &str| app.publish(&next, options).unwrap().release;
     assert_eq!(dry(r#"{"dry_run": true}"#), 2);
-    app.remy().stage(&next, &Options::default(), Progress::none()).unwrap();
-    assert_eq!(app.remy().debug().unwrap().release, Some(1), "adopted, and not switched yet");
+    app.remy()
+        .stage(&next, &Options::default(), Progress::none())
+        .unwrap();
+    assert_eq!(
+        app.remy().debug().unwrap().release,
+        Some(1),
+        "adopted, and not switched yet"
+    );
     assert_eq!(dry(r#"{"dry_run": true}"#), 3);
     assert_eq!(dry("{}"), 3);
-    app.publish("CREATE TABLE users (id INTEGER PRIMARY KEY, team TEXT);", "{}").unwrap_err();
+    app.publish(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, team TEXT);",
+        "{}",
+    )
+    .unwrap_err();
     assert_eq!(dry(r#"{"dry_run": true}"#), 5);
     let options = Options::from_json(r#"{"dry_run": true}"#).unwrap();
-    assert_eq!(app.remy().rollback(None, &options, Progress::none()).unwrap().release, 5);
-    assert_eq!(app.remy().rollback(None, &Options::default(), Progress::none()).unwrap().release, 5);
+    assert_eq!(
+        app.remy()
+            .rollback(None, &options, Progress::none())
+            .unwrap()
+            .release,
+        5
+    );
+    assert_eq!(
+        app.remy()
+            .rollback(None, &Options::default(), Progress::none())
+            .unwrap()
+            .release,
+        5
+    );
 }
 
 #[test]
@@ -811,13 +1122,27 @@ fn a_marker_that_is_gone_or_is_not_remys() {
     app.goes_on();
     shell(&app.live, "DELETE FROM _remy_release");
     let verified = app.remy().verify().unwrap();
-    let wrong: Vec<_> = verified.checked.iter().filter(|c| !c.ok).filter_map(|c| c.message.as_deref()).collect();
+    let wrong: Vec<_> = verified
+        .checked
+        .iter()
+        .filter(|c| !c.ok)
+        .filter_map(|c| c.message.as_deref())
+        .collect();
     assert_eq!(wrong.len(), 1, "{verified:#?}");
-    assert!(wrong[0].contains("Release 2 was live here, and live does not carry its marker"), "{wrong:?}");
-    shell(&app.live, "DROP TABLE _remy_release; CREATE TABLE _remy_release (theirs);");
+    assert!(
+        wrong[0].contains("Release 2 was live here, and live does not carry its marker"),
+        "{wrong:?}"
+    );
+    shell(
+        &app.live,
+        "DROP TABLE _remy_release; CREATE TABLE _remy_release (theirs);",
+    );
     let e = app.publish(SCHEMA, "{}").unwrap_err();
     assert_eq!(e.code(), "invalid_argument", "{e}");
-    assert!(e.to_string().contains("_remy_release") && e.to_string().contains("Rename it"), "{e}");
+    assert!(
+        e.to_string().contains("_remy_release") && e.to_string().contains("Rename it"),
+        "{e}"
+    );
 }
 
 #[test]
@@ -825,11 +1150,16 @@ fn a_store_that_is_a_file_and_one_that_is_not_there() {
     let app = App::new();
     let store = PathBuf::from(format!("{}-remy", app.live.display()));
     let pruned = app.remy().prune(Some(0), &Options::default()).unwrap();
-    assert!(pruned.pruned.is_empty() && !store.exists(), "a prune made a store");
+    assert!(
+        pruned.pruned.is_empty() && !store.exists(),
+        "a prune made a store"
+    );
     fs::write(&store, "").unwrap();
     let e = app.publish(SCHEMA, "{}").unwrap_err();
     assert!(
-        e.code() == "io" && e.to_string().contains("is not a folder") && e.to_string().contains("Move it away"),
+        e.code() == "io"
+            && e.to_string().contains("is not a folder")
+            && e.to_string().contains("Move it away"),
         "{e}"
     );
     fs::remove_file(&store).unwrap();
@@ -842,7 +1172,9 @@ fn a_library_that_is_none() {
     let library = app.live.with_file_name("none.so");
     fs::write(&library, "none").unwrap();
     let options = format!(r#"{{"extensions": [{library:?}]}}"#);
-    let e = app.refuses("invalid_argument", &["none.so", "file too short"], |app| app.publish(SCHEMA, &options));
+    let e = app.refuses("invalid_argument", &["none.so", "file too short"], |app| {
+        app.publish(SCHEMA, &options)
+    });
     assert!(!e.to_string().contains("none.so.so"), "{e}");
 }
 
@@ -851,14 +1183,19 @@ fn a_library_that_is_none() {
 fn a_rename_of_names_that_have_to_be_quoted() {
     let app = App::new();
     let schema = |columns: &str| format!("{SCHEMA} CREATE TABLE \"a b\" ({columns});");
-    app.publish(&schema("\"it's \"\"so\"\"\" TEXT"), "{}").unwrap();
+    app.publish(&schema("\"it's \"\"so\"\"\" TEXT"), "{}")
+        .unwrap();
     shell(&app.live, "INSERT INTO \"a b\" VALUES ('x')");
     let other = schema("\"now-so\" TEXT");
     let e = app.publish(&other, "{}").unwrap_err();
     let hint = e.detail().hint.clone().unwrap();
     let start = hint.find("\"renames\":").unwrap();
     let end = start + hint[start..].find(']').unwrap() + 1;
-    app.publish(&other, &format!("{{{}}}", &hint[start..end])).unwrap();
+    app.publish(&other, &format!("{{{}}}", &hint[start..end]))
+        .unwrap();
     assert_eq!(shell(&app.live, "SELECT \"now-so\" FROM \"a b\""), "x\n");
-    assert!(hint.contains("@renamed from=\"it's \"\"so\"\"\" beside"), "{hint}");
+    assert!(
+        hint.contains("@renamed from=\"it's \"\"so\"\"\" beside"),
+        "{hint}"
+    );
 }

@@ -22,9 +22,16 @@ fn rows(path: &Path, sql: &str) -> Json {
     let conn = Connection::open(path).unwrap();
     let mut statement = conn.prepare(sql).unwrap();
     let width = statement.column_count();
-    let rows =
-        statement.query_map([], |row| (0..width).map(|i| row.get(i).map(cell)).collect::<Result<Vec<_>, _>>()).unwrap();
-    rows.map(|row| Json::from(row.unwrap())).collect::<Vec<_>>().into()
+    let rows = statement
+        .query_map([], |row| {
+            (0..width)
+                .map(|i| row.get(i).map(cell))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .unwrap();
+    rows.map(|row| Json::from(row.unwrap()))
+        .collect::<Vec<_>>()
+        .into()
 }
 
 fn holds(case: &Json, path: &Path) -> Result<(), String> {
@@ -39,7 +46,10 @@ fn holds(case: &Json, path: &Path) -> Result<(), String> {
 
 /// The schema and the rows of every plain table.
 fn everything(path: &Path) -> Json {
-    let schema = rows(path, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2, 3");
+    let schema = rows(
+        path,
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2, 3",
+    );
     let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY 1";
     let mut all = vec![schema];
     for name in rows(path, tables).as_array().unwrap() {
@@ -67,14 +77,20 @@ fn run(case: &Json) -> Result<(), String> {
     let app = Remy::open(&path).map_err(|e| e.to_string())?;
     let outcome = app.publish(text(case, "desired"), &options, Progress::none());
     match (expect, &outcome) {
-        ("noop", Ok(outcome)) if !outcome.statements.is_empty() => return Err(format!("{:?}", outcome.statements)),
+        ("noop", Ok(outcome)) if !outcome.statements.is_empty() => {
+            return Err(format!("{:?}", outcome.statements));
+        }
         ("ok_but_data_loss", Ok(outcome)) if outcome.warnings.is_empty() => {
             return Err("the loss is not reported".into());
         }
         ("ok" | "ok_but_data_loss" | "noop" | "noop_or_ok", Ok(_)) => {}
         ("must_ask" | "must_fail_cleanly", Err(_)) => {
             holds(case, &path)?;
-            return if everything(&path) == before { Ok(()) } else { Err("a refusal changed live".into()) };
+            return if everything(&path) == before {
+                Ok(())
+            } else {
+                Err("a refusal changed live".into())
+            };
         }
         (_, Ok(_)) => return Err("it was done".into()),
         (_, Err(e)) => return Err(format!("{}: {e}", e.code())),
@@ -82,13 +98,20 @@ fn run(case: &Json) -> Result<(), String> {
     // The queries count tables, and know nothing of remy's.
     let copy = dir.path().join("copy.db");
     app.clone_to(&copy).map_err(|e| e.to_string())?;
-    Remy::open(&copy).and_then(|copy| copy.detach()).map_err(|e| e.to_string())?;
+    Remy::open(&copy)
+        .and_then(|copy| copy.detach())
+        .map_err(|e| e.to_string())?;
     holds(case, &copy)?;
 
-    app.rollback(None, &options, Progress::none()).map_err(|e| format!("rollback: {e}"))?;
+    app.rollback(None, &options, Progress::none())
+        .map_err(|e| format!("rollback: {e}"))?;
     app.detach().map_err(|e| e.to_string())?;
     let after = everything(&path);
-    if after != before { Err(format!("the rollback gave {after}, not {before}")) } else { Ok(()) }
+    if after != before {
+        Err(format!("the rollback gave {after}, not {before}"))
+    } else {
+        Ok(())
+    }
 }
 
 #[test]
@@ -96,9 +119,23 @@ fn all_cases_hold() {
     remy_core::engine::init();
     let file = remy_tests::repository("tests/fixtures/schema-cases.jsonl");
     let cases = std::fs::read_to_string(file).unwrap();
-    let cases: Vec<Json> = cases.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let cases: Vec<Json> = cases
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(cases.len(), 60);
-    let failed: Vec<String> =
-        cases.iter().filter_map(|case| run(case).err().map(|why| format!("{}: {why}", text(case, "name")))).collect();
-    assert!(failed.is_empty(), "{} of 60 cases do not hold:\n{}", failed.len(), failed.join("\n"));
+    let failed: Vec<String> = cases
+        .iter()
+        .filter_map(|case| {
+            run(case)
+                .err()
+                .map(|why| format!("{}: {why}", text(case, "name")))
+        })
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "{} of 60 cases do not hold:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
 }

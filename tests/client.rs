@@ -1,4 +1,5 @@
-//! Connections of other hosts that stay open, told line by line what to do: Python's `sqlite3`, and better-sqlite3.
+//! Connections of other hosts that stay open, told line by line what to do: Python's `sqlite3`, and
+//! better-sqlite3.
 use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
@@ -45,24 +46,42 @@ impl Client {
 
     /// One of better-sqlite3's. `None` where that cannot be built.
     pub fn node(db: &Path) -> Option<Self> {
-        let node =
-            || Self::start(Command::new("node").current_dir(crate::repository("tests")).args(["-e", NODE]).arg(db));
+        let node = || {
+            Self::start(
+                Command::new("node")
+                    .current_dir(crate::repository("tests"))
+                    .args(["-e", NODE])
+                    .arg(db),
+            )
+        };
         crate::better_sqlite3::is_there().then(node)
     }
 
     fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let command = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut process = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let input = process.stdin.take().expect("piped");
         let lines = BufReader::new(process.stdout.take().expect("piped"));
-        Self { process, input, lines }
+        Self {
+            process,
+            input,
+            lines,
+        }
     }
 
     /// What it answers to a line of its language.
     pub fn ask(&mut self, line: &str) -> String {
         writeln!(self.input, "{}", line.replace('\n', " ")).expect("the client reads");
         let mut text = String::new();
-        let read = self.lines.read_line(&mut text).expect("the client writes text");
+        let read = self
+            .lines
+            .read_line(&mut text)
+            .expect("the client writes text");
         assert!(read > 0, "the client ended at {line}");
         text.trim_end().to_owned()
     }

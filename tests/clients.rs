@@ -1,5 +1,6 @@
-//! What other connections have open across a switch: cursors half way, statements that are prepared, blob handles, temporary
-//! triggers and views. Each behaves as it does when an ordinary writer of another process makes the same change.
+//! What other connections have open across a switch: cursors half way, statements that are
+//! prepared, blob handles, temporary triggers and views. Each behaves as it does when an ordinary
+//! writer of another process makes the same change.
 use remy_core::{Options, Progress, Remy};
 use remy_tests::{Shell, client::Client, shell};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ const ROWS: &str = "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 F
 INSERT INTO kv SELECT name, id FROM t; INSERT INTO s SELECT id, id FROM t; INSERT INTO gone SELECT id FROM t;
 INSERT INTO five SELECT 'common ' || name FROM t; INSERT INTO four SELECT 'common ' || name FROM t; INSERT INTO box SELECT id, id, id + 1 FROM t;";
 
-/// A change, declared for remy and as an ordinary writer does it; what the writer does to take it back.
+/// A change, declared for remy and as an ordinary writer does it; what the writer does to take it
+/// back.
 struct Change {
     declared: String,
     there: String,
@@ -30,28 +32,50 @@ struct Change {
 fn changes() -> [Change; 2] {
     let direct = ONE
         .replace("CREATE TABLE gone (a);", "")
-        .replace("WITHOUT ROWID", "WITHOUT ROWID; CREATE INDEX by_v ON kv (v)")
+        .replace(
+            "WITHOUT ROWID",
+            "WITHOUT ROWID; CREATE INDEX by_v ON kv (v)",
+        )
         .replace("n INTEGER)", "n INTEGER, extra TEXT DEFAULT 'e')");
-    let rebuilt =
-        ONE.replace("v) WITHOUT", "v CHECK (v > 0)) WITHOUT").replace("body BLOB,", "body BLOB CHECK (id > 0),");
+    let rebuilt = ONE
+        .replace("v) WITHOUT", "v CHECK (v > 0)) WITHOUT")
+        .replace("body BLOB,", "body BLOB CHECK (id > 0),");
     // In the place of the old, in one transaction, as SQLite's documentation has it.
     let rebuild = |table: &str, to: &str, from: &str| {
         let create = |schema: &str| {
             let at = schema.find(&format!("CREATE TABLE {table} ")).unwrap();
-            schema[at..].split(";\n").next().unwrap().replacen(table, "fresh", 1)
+            schema[at..]
+                .split(";\n")
+                .next()
+                .unwrap()
+                .replacen(table, "fresh", 1)
         };
-        let columns = if table == "t" { "id, name, body" } else { "k, v" };
+        let columns = if table == "t" {
+            "id, name, body"
+        } else {
+            "k, v"
+        };
         let of_t =
             "DROP VIEW v; CREATE INDEX by_name ON t (name); CREATE VIEW v AS SELECT id, name FROM t WHERE id < 200;
             CREATE TRIGGER logged AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.name); END;";
-        let (first, last) = if table == "t" { of_t.split_at(of_t.find("CREATE").unwrap()) } else { ("", "") };
+        let (first, last) = if table == "t" {
+            of_t.split_at(of_t.find("CREATE").unwrap())
+        } else {
+            ("", "")
+        };
         assert_ne!(to, from);
         format!(
             "{first} {}; INSERT INTO fresh ({columns}) SELECT {columns} FROM {table}; DROP TABLE {table}; ALTER TABLE fresh RENAME TO {table}; {last}",
             create(to)
         )
     };
-    let both = |to: &str, from: &str| format!("BEGIN; {} {} COMMIT;", rebuild("t", to, from), rebuild("kv", to, from));
+    let both = |to: &str, from: &str| {
+        format!(
+            "BEGIN; {} {} COMMIT;",
+            rebuild("t", to, from),
+            rebuild("kv", to, from)
+        )
+    };
     [
         Change {
             there: "BEGIN; DROP TABLE gone; CREATE INDEX by_v ON kv (v); ALTER TABLE s ADD COLUMN extra TEXT DEFAULT 'e'; COMMIT;".into(),
@@ -74,7 +98,10 @@ struct App {
 fn app(mode: &str) -> App {
     let dir = tempfile::tempdir().unwrap();
     let live = dir.path().join("app.db");
-    shell(&live, &format!("PRAGMA journal_mode = {mode}; {ONE} {ROWS}"));
+    shell(
+        &live,
+        &format!("PRAGMA journal_mode = {mode}; {ONE} {ROWS}"),
+    );
     App { _dir: dir, live }
 }
 
@@ -100,7 +127,8 @@ const WRITES: &[&str] = &[
     "INSERT INTO four (four) VALUES ('integrity-check')",
 ];
 
-/// The lines of a client before the first change and after each, where `open`: with statements half way.
+/// The lines of a client before the first change and after each, where `open`: with statements half
+/// way.
 fn python(open: bool) -> [Vec<String>; 3] {
     let mut lines = [vec![], vec![], vec![]];
     for (i, sql) in READS.iter().enumerate() {
@@ -164,7 +192,11 @@ fn python(open: bool) -> [Vec<String>; 3] {
         "w.execute('CREATE TEMP VIEW tv AS SELECT count(*) FROM main.gone')".into(),
     ]);
     for at in &mut lines {
-        at.extend(WRITES.iter().map(|sql| format!("c.execute(\"{sql}\").rowcount")));
+        at.extend(
+            WRITES
+                .iter()
+                .map(|sql| format!("c.execute(\"{sql}\").rowcount")),
+        );
         at.extend(
             [
                 "INSERT INTO t (name) VALUES ('seen')",
@@ -197,20 +229,32 @@ fn node(open: bool) -> [Vec<String>; 3] {
         }
     }
     for at in &mut lines {
-        at.extend(WRITES.iter().map(|sql| format!("c.prepare(\"{sql}\").run().changes")));
+        at.extend(
+            WRITES
+                .iter()
+                .map(|sql| format!("c.prepare(\"{sql}\").run().changes")),
+        );
         at.push("c.pragma('integrity_check')".into());
     }
     lines
 }
 
 /// What a client answers to its lines, with `act` between one list and the next.
-fn answers(client: &mut Client, lines: &[Vec<String>; 3], mut act: impl FnMut(usize)) -> Vec<(String, String)> {
+fn answers(
+    client: &mut Client,
+    lines: &[Vec<String>; 3],
+    mut act: impl FnMut(usize),
+) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for (n, lines) in lines.iter().enumerate() {
         if n > 0 {
             act(n);
         }
-        all.extend(lines.iter().map(|line| (format!("{n}: {line}"), client.ask(line))));
+        all.extend(
+            lines
+                .iter()
+                .map(|line| (format!("{n}: {line}"), client.ask(line))),
+        );
     }
     all
 }
@@ -220,15 +264,23 @@ fn across(start: impl Fn(&Path) -> Option<Client>, lines: impl Fn(bool) -> [Vec<
         for (n, change) in changes().iter().enumerate() {
             let (ours, theirs) = (app(mode), app(mode));
             let lines = lines(open);
-            let Some(mut client) = start(&theirs.live) else { return };
+            let Some(mut client) = start(&theirs.live) else {
+                return;
+            };
             let want = answers(&mut client, &lines, |n| {
-                let sql = if n == 1 { change.there.clone() } else { format!("{} {UNDO}", change.back) };
+                let sql = if n == 1 {
+                    change.there.clone()
+                } else {
+                    format!("{} {UNDO}", change.back)
+                };
                 shell(&theirs.live, &sql);
             });
             let mut client = start(&ours.live).unwrap();
             let remy = Remy::open(&ours.live).unwrap();
-            let options =
-                Options::from_json(r#"{"journal_mode": "keep", "allow": ["drop"], "max_pause_ms": 60000}"#).unwrap();
+            let options = Options::from_json(
+                r#"{"journal_mode": "keep", "allow": ["drop"], "max_pause_ms": 60000}"#,
+            )
+            .unwrap();
             // Release 1, so that a rollback goes to what the lists before the change have written.
             let got = answers(&mut client, &lines, |n| {
                 let go = Progress::none();
@@ -249,7 +301,14 @@ fn across(start: impl Fn(&Path) -> Option<Client>, lines: impl Fn(bool) -> [Vec<
             }
             // Something was at stake.
             let all: String = want.iter().map(|(_, answer)| answer.as_str()).collect();
-            assert!(all.contains("n299") && want.iter().filter(|(_, answer)| answer.len() > 1000).count() > 20);
+            assert!(
+                all.contains("n299")
+                    && want
+                        .iter()
+                        .filter(|(_, answer)| answer.len() > 1000)
+                        .count()
+                        > 20
+            );
         }
     }
 }
@@ -269,24 +328,42 @@ fn better_sqlite3s_statements_and_iterators() {
 fn a_blob_that_is_open_for_writing() {
     let app = app("wal");
     let remy = Remy::open(&app.live).unwrap();
-    let publish =
-        |options: &str, schema: &str| remy.publish(schema, &Options::from_json(options).unwrap(), Progress::none());
+    let publish = |options: &str, schema: &str| {
+        remy.publish(
+            schema,
+            &Options::from_json(options).unwrap(),
+            Progress::none(),
+        )
+    };
     publish("", ONE).unwrap();
     let mut client = Client::python(&app.live);
     assert_eq!(client.ask("blob = c.blobopen('t', 'body', 7)"), "None");
     assert_eq!(client.ask("blob.write(b'abc')"), "None");
     let more = format!("{ONE} CREATE TABLE more (a);");
-    assert_eq!(publish(r#"{"lock_timeout_ms": 200}"#, &more).unwrap_err().code(), "busy");
+    assert_eq!(
+        publish(r#"{"lock_timeout_ms": 200}"#, &more)
+            .unwrap_err()
+            .code(),
+        "busy"
+    );
     assert_eq!(client.ask("blob.write(b'def')"), "None");
     client.ask("blob.close()");
     publish("", &more).unwrap();
-    assert_eq!(shell(&app.live, "SELECT substr(body, 1, 6) FROM t WHERE id = 7"), "abcdef\n");
+    assert_eq!(
+        shell(&app.live, "SELECT substr(body, 1, 6) FROM t WHERE id = 7"),
+        "abcdef\n"
+    );
 }
 
 /// A cookie that comes back would have an open connection read by a schema that is not the one.
 #[test]
 fn a_cookie_is_not_used_again() {
-    let cookie = |app: &App| shell(&app.live, "PRAGMA schema_version").trim().parse::<i64>().unwrap();
+    let cookie = |app: &App| {
+        shell(&app.live, "PRAGMA schema_version")
+            .trim()
+            .parse::<i64>()
+            .unwrap()
+    };
     // Live's and the image's, near the end of 32 bits too, where they become negative.
     for (first, then) in [
         (None, None),
@@ -308,13 +385,17 @@ fn a_cookie_is_not_used_again() {
             remy_core::engine::init();
             let conn = host.then(|| rusqlite::Connection::open(&app.live).unwrap());
             let remy = match &conn {
-                // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open during the call.
+                // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open
+                // during the call.
                 Some(conn) => unsafe { Remy::on_host(conn.handle()) }.unwrap(),
                 None => Remy::open(&app.live).unwrap(),
             };
             // Two schemas of as many statements each, that put another table at the same place.
-            let with =
-                |table: &str| format!("{ONE} CREATE TABLE {table} (a INTEGER PRIMARY KEY, b TEXT DEFAULT '{table}');");
+            let with = |table: &str| {
+                format!(
+                    "{ONE} CREATE TABLE {table} (a INTEGER PRIMARY KEY, b TEXT DEFAULT '{table}');"
+                )
+            };
             let options = Options::from_json(r#"{"allow": ["drop"]}"#).unwrap();
             let mut seen = vec![cookie(&app)];
             let mut clients: Vec<(Client, Shell)> = Vec::new();
@@ -324,7 +405,8 @@ fn a_cookie_is_not_used_again() {
                     set(then);
                     seen.push(cookie(&app));
                 }
-                // Each client has prepared its statement under another cookie, and sleeps until it is back.
+                // Each client has prepared its statement under another cookie, and sleeps until it
+                // is back.
                 for (step, verb) in ["publish", "rollback"].iter().enumerate() {
                     let what = format!("{first:?} {then:?} {host} {n} {verb}");
                     let go = Progress::none();
@@ -335,18 +417,27 @@ fn a_cookie_is_not_used_again() {
                     };
                     done.unwrap_or_else(|e| panic!("{what}: {e}"));
                     let now = cookie(&app);
-                    assert!(!seen[seen.len().saturating_sub(4)..].contains(&now), "{what}: {now} after {seen:?}");
+                    assert!(
+                        !seen[seen.len().saturating_sub(4)..].contains(&now),
+                        "{what}: {now} after {seen:?}"
+                    );
                     seen.push(now);
                     if step == 0 {
                         shell(&app.live, &format!("INSERT INTO {table} (a) VALUES ({n})"));
                         for (python, open) in &mut clients {
-                            let missing =
-                                python.ask("c.execute('SELECT * FROM x0').fetchall()") + &open.ask("SELECT * FROM x0;");
-                            let there = python.ask(&format!("c.execute('SELECT * FROM {table}').fetchall()"));
-                            assert_eq!(missing.contains("no such table: x0"), n != 0, "{what}: {missing}");
+                            let missing = python.ask("c.execute('SELECT * FROM x0').fetchall()")
+                                + &open.ask("SELECT * FROM x0;");
+                            let there = python
+                                .ask(&format!("c.execute('SELECT * FROM {table}').fetchall()"));
+                            assert_eq!(
+                                missing.contains("no such table: x0"),
+                                n != 0,
+                                "{what}: {missing}"
+                            );
                             assert_eq!(there, format!("[({n}, '{table}')]"), "{what}");
                         }
-                        let (mut python, mut open) = (Client::python(&app.live), Shell::open(&app.live));
+                        let (mut python, mut open) =
+                            (Client::python(&app.live), Shell::open(&app.live));
                         assert_eq!(
                             python.ask(&format!("c.execute('SELECT * FROM {table}').fetchall()")),
                             format!("[({n}, '{table}')]")

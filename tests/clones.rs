@@ -1,5 +1,6 @@
-//! Clones taken while others write and checkpoint: each is one committed state, whole, no older than the last commit that was
-//! acknowledged when it was begun, and without a commit that never was.
+//! Clones taken while others write and checkpoint: each is one committed state, whole, no older
+//! than the last commit that was acknowledged when it was begun, and without a commit that never
+//! was.
 use remy_core::{Options, Progress, Remy};
 use remy_tests::{
     Shell, built, faults, repository,
@@ -21,7 +22,8 @@ const CELLS: i64 = 1200;
 
 /// A database that one number tells: how often it was committed to.
 ///
-/// Commit `n` sets every row of `marks`, far apart, to `n`, the cell `n % CELLS` to `n`, and lets `bulk` grow and shrink.
+/// Commit `n` sets every row of `marks`, far apart, to `n`, the cell `n % CELLS` to `n`, and lets
+/// `bulk` grow and shrink.
 fn make(live: &Path, random: &mut Random) {
     let page_size = random.one_of(&["512", "1024", "4096", "4096", "16384"]);
     let vacuum = random.one_of(&["none", "none", "full"]);
@@ -35,9 +37,14 @@ fn make(live: &Path, random: &mut Random) {
     ))
     .unwrap();
     for key in 0..CELLS {
-        conn.execute("INSERT INTO cells VALUES (?1, 0, randomblob(1500))", [key]).unwrap();
+        conn.execute("INSERT INTO cells VALUES (?1, 0, randomblob(1500))", [key])
+            .unwrap();
         if key % (CELLS / 20) == 0 {
-            conn.execute("INSERT INTO marks (n, pad) VALUES (0, randomblob(3000))", []).unwrap();
+            conn.execute(
+                "INSERT INTO marks (n, pad) VALUES (0, randomblob(3000))",
+                [],
+            )
+            .unwrap();
         }
     }
     conn.execute_batch("COMMIT").unwrap();
@@ -48,7 +55,10 @@ fn commit_of(clone: &Path) -> Result<i64, String> {
     let uri = format!("file:{}?immutable=1", clone.display());
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let conn = Connection::open_with_flags(uri, flags).unwrap();
-    let ask = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|e| format!("{sql}: {e}"));
+    let ask = |sql: &str| {
+        conn.query_row(sql, [], |row| row.get::<_, i64>(0))
+            .map_err(|e| format!("{sql}: {e}"))
+    };
     let n = ask("SELECT n FROM head")?;
     for (what, sql, expected) in [
         ("rows of marks at its number", format!("SELECT count(*) FROM marks WHERE n = {n}"), 20),
@@ -67,8 +77,14 @@ fn commit_of(clone: &Path) -> Result<i64, String> {
             return Err(format!("a mixture: commit {n} has {expected} {what}, and {found} are there"));
         }
     }
-    let check: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(|e| e.to_string())?;
-    if check == "ok" { Ok(n) } else { Err(format!("commit {n}: {check}")) }
+    let check: String = conn
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .map_err(|e| e.to_string())?;
+    if check == "ok" {
+        Ok(n)
+    } else {
+        Err(format!("commit {n}: {check}"))
+    }
 }
 
 /// Ends a writer that has no end of its own.
@@ -78,12 +94,19 @@ impl Writer {
     fn start(live: &Path, number: u64, seed: u64) -> Self {
         let acknowledged = live.with_file_name(format!("acknowledged-{number}"));
         let mut python = Command::new("python3");
-        python.arg(repository("tests/clients/counter.py")).arg(live).arg(&acknowledged).arg(seed.to_string());
+        python
+            .arg(repository("tests/clients/counter.py"))
+            .arg(live)
+            .arg(&acknowledged)
+            .arg(seed.to_string());
         Self(python.stderr(Stdio::piped()).spawn().unwrap(), acknowledged)
     }
 
     fn acknowledged(&self) -> i64 {
-        fs::read_to_string(&self.1).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+        fs::read_to_string(&self.1)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0)
     }
 
     /// What it died of.
@@ -118,7 +141,13 @@ impl Face {
             2 => Self::Pages(None),
             _ => {
                 let mut shell = Shell::open(live);
-                assert_eq!(shell.run(&format!(".load {}", built("libremy0.so").with_extension("").display())), "");
+                assert_eq!(
+                    shell.run(&format!(
+                        ".load {}",
+                        built("libremy0.so").with_extension("").display()
+                    )),
+                    ""
+                );
                 Self::Shell(shell)
             }
         }
@@ -129,9 +158,14 @@ impl Face {
             Self::Pages(Some(app)) => app.clone_to(to),
             Self::Pages(None) => Remy::open(live).and_then(|app| app.clone_to(to)),
             // SAFETY: the connection is open, and of the SQLite that rusqlite is bound to.
-            Self::Host(conn) => unsafe { Remy::on_host(conn.handle()) }.and_then(|app| app.clone_to(to)),
+            Self::Host(conn) => {
+                unsafe { Remy::on_host(conn.handle()) }.and_then(|app| app.clone_to(to))
+            }
             Self::Shell(shell) => {
-                let said = shell.run(&format!("SELECT remy_clone('{}') ->> 'method';", to.display()));
+                let said = shell.run(&format!(
+                    "SELECT remy_clone('{}') ->> 'method';",
+                    to.display()
+                ));
                 return if said == "backup" { Ok(()) } else { Err(said) };
             }
         };
@@ -147,13 +181,23 @@ fn under_writers_that_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
         let live = dir.path().join("app.db");
         make(&live, random);
-        let journal = if seed % 5 == 4 { random.one_of(&["delete", "truncate", "persist"]) } else { "wal" };
+        let journal = if seed % 5 == 4 {
+            random.one_of(&["delete", "truncate", "persist"])
+        } else {
+            "wal"
+        };
         shell(&live, &format!("PRAGMA journal_mode = {journal};"));
-        let mut writers: Vec<_> = (0..3).map(|number| Writer::start(&live, number, seed * 3 + number)).collect();
-        let acknowledged = |writers: &[Writer]| writers.iter().map(Writer::acknowledged).max().unwrap_or(0);
+        let mut writers: Vec<_> = (0..3)
+            .map(|number| Writer::start(&live, number, seed * 3 + number))
+            .collect();
+        let acknowledged =
+            |writers: &[Writer]| writers.iter().map(Writer::acknowledged).max().unwrap_or(0);
         let waiting = Instant::now();
         while acknowledged(&writers) == 0 {
-            assert!(waiting.elapsed() < Duration::from_secs(60), "round {seed}: no writer has begun");
+            assert!(
+                waiting.elapsed() < Duration::from_secs(60),
+                "round {seed}: no writer has begun"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         let mut face = Face::of(seed, &live);
@@ -161,10 +205,13 @@ fn under_writers_that_checkpoint() {
         for n in 0..CLONES {
             let what = || format!("round {seed}, clone {n} ({journal})");
             let before = acknowledged(&writers);
-            face.clone(&live, &to).unwrap_or_else(|e| panic!("{}: {e}", what()));
+            face.clone(&live, &to)
+                .unwrap_or_else(|e| panic!("{}: {e}", what()));
             let live = Connection::open(&live).unwrap();
             live.busy_timeout(Duration::from_secs(20)).unwrap();
-            let after: i64 = live.query_row("SELECT n FROM head", [], |row| row.get(0)).unwrap();
+            let after: i64 = live
+                .query_row("SELECT n FROM head", [], |row| row.get(0))
+                .unwrap();
             let held = commit_of(&to).unwrap_or_else(|e| panic!("{}: {e}", what()));
             assert!(
                 (before..=after).contains(&held),
@@ -178,9 +225,16 @@ fn under_writers_that_checkpoint() {
         for writer in &mut writers {
             assert_eq!(writer.error(), None, "round {seed}");
         }
-        assert!(acknowledged(&writers) > 20, "round {seed}: the writers hardly wrote");
+        assert!(
+            acknowledged(&writers) > 20,
+            "round {seed}: the writers hardly wrote"
+        );
         drop(writers);
-        assert_eq!(shell(&live, "PRAGMA integrity_check;"), "ok\n", "round {seed}");
+        assert_eq!(
+            shell(&live, "PRAGMA integrity_check;"),
+            "ok\n",
+            "round {seed}"
+        );
     }
 }
 
@@ -191,8 +245,14 @@ fn frames_written(live: &Path) -> usize {
         return 0;
     }
     let page_size = u32::from_be_bytes(wal[8..12].try_into().unwrap()) as usize;
-    let frames = wal[32..].chunks_exact(24 + page_size).take_while(|frame| frame[8..16] == wal[16..24]);
-    frames.enumerate().filter(|(_, frame)| frame[4..8] != [0; 4]).last().map_or(0, |(n, _)| n + 1)
+    let frames = wal[32..]
+        .chunks_exact(24 + page_size)
+        .take_while(|frame| frame[8..16] == wal[16..24]);
+    frames
+        .enumerate()
+        .filter(|(_, frame)| frame[4..8] != [0; 4])
+        .last()
+        .map_or(0, |(n, _)| n + 1)
 }
 
 #[test]
@@ -205,9 +265,13 @@ fn after_a_writer_that_died_in_the_sync_of_its_commit() {
         let dir = dir.path().canonicalize().unwrap();
         let live = dir.join("app.db");
         make(&live, random);
-        // Somebody has it open all the while: else the next one to open it would take the dead writer's commit for a commit.
+        // Somebody has it open all the while: else the next one to open it would take the dead
+        // writer's commit for a commit.
         let mut other = Shell::open(&live);
-        assert_eq!(other.run("PRAGMA journal_mode = wal; SELECT n FROM head;"), "wal\n0");
+        assert_eq!(
+            other.run("PRAGMA journal_mode = wal; SELECT n FROM head;"),
+            "wal\n0"
+        );
         for death in 0..3 {
             let (acknowledged, flag) = (dir.join("acknowledged"), dir.join("die"));
             let status = Command::new("python3")
@@ -220,18 +284,32 @@ fn after_a_writer_that_died_in_the_sync_of_its_commit() {
                 .env("DIE_WHEN", &flag)
                 .status()
                 .unwrap();
-            assert_eq!(status.code(), None, "round {seed}: the writer was to be killed");
+            assert_eq!(
+                status.code(),
+                None,
+                "round {seed}: the writer was to be killed"
+            );
             fs::remove_file(&flag).unwrap();
-            let acknowledged: i64 = fs::read_to_string(&acknowledged).unwrap().trim().parse().unwrap();
+            let acknowledged: i64 = fs::read_to_string(&acknowledged)
+                .unwrap()
+                .trim()
+                .parse()
+                .unwrap();
             // In the WAL alone; then in both files; then in the main file.
             if death > 0 {
                 let kind = random.one_of(&["passive", "full", "restart"]);
                 other.run(&format!("PRAGMA wal_checkpoint({kind});"));
             }
             let to = dir.join("clone.db");
-            Face::of(seed + death, &live).clone(&live, &to).unwrap_or_else(|e| panic!("round {seed}: {e}"));
-            let held = commit_of(&to).unwrap_or_else(|e| panic!("round {seed}, death {death}: {e}"));
-            assert_eq!(held, acknowledged, "round {seed}, death {death}: the last one was never acknowledged");
+            Face::of(seed + death, &live)
+                .clone(&live, &to)
+                .unwrap_or_else(|e| panic!("round {seed}: {e}"));
+            let held =
+                commit_of(&to).unwrap_or_else(|e| panic!("round {seed}, death {death}: {e}"));
+            assert_eq!(
+                held, acknowledged,
+                "round {seed}, death {death}: the last one was never acknowledged"
+            );
             fs::remove_file(&to).unwrap();
             assert_eq!(other.run("SELECT n FROM head;"), acknowledged.to_string());
             let read = other.run("PRAGMA wal_checkpoint(passive);"); // busy|frames that count|frames in the main file
@@ -239,7 +317,10 @@ fn after_a_writer_that_died_in_the_sync_of_its_commit() {
             ghosts += usize::from(frames_written(&live) > counted);
         }
     }
-    assert!(ghosts > 0, "no writer left a commit behind the last one that counts");
+    assert!(
+        ghosts > 0,
+        "no writer left a commit behind the last one that counts"
+    );
 }
 
 /// Puts a database into one of the states that a WAL can be in, and gives whoever has it open.
@@ -255,14 +336,20 @@ const STATES: &[(&str, State)] = &[
         write_wal(live, &[]);
         Some(reader(live))
     }),
-    ("the header of the WAL is zeroed, and nobody has it open", |live| {
-        write_wal(live, &damaged_wal(live, 0..32));
-        None
-    }),
-    ("the header of the WAL is zeroed, and somebody has it open", |live| {
-        write_wal(live, &damaged_wal(live, 0..32));
-        Some(reader(live))
-    }),
+    (
+        "the header of the WAL is zeroed, and nobody has it open",
+        |live| {
+            write_wal(live, &damaged_wal(live, 0..32));
+            None
+        },
+    ),
+    (
+        "the header of the WAL is zeroed, and somebody has it open",
+        |live| {
+            write_wal(live, &damaged_wal(live, 0..32));
+            Some(reader(live))
+        },
+    ),
     ("the WAL is a header", |live| {
         write_wal(live, &damaged_wal(live, 0..0)[..32]);
         Some(reader(live))
@@ -279,12 +366,23 @@ const STATES: &[(&str, State)] = &[
         write_wal(live, &damaged_wal(live, 60..90));
         Some(reader(live))
     }),
-    ("frames that are in the WAL alone", |live| Some(changed(live, ""))),
-    ("all frames are in the main file", |live| Some(changed(live, "PRAGMA wal_checkpoint(passive);"))),
-    ("the WAL is about to be restarted", |live| Some(changed(live, "PRAGMA wal_checkpoint(restart);"))),
-    ("the WAL was truncated", |live| Some(changed(live, "PRAGMA wal_checkpoint(truncate);"))),
+    ("frames that are in the WAL alone", |live| {
+        Some(changed(live, ""))
+    }),
+    ("all frames are in the main file", |live| {
+        Some(changed(live, "PRAGMA wal_checkpoint(passive);"))
+    }),
+    ("the WAL is about to be restarted", |live| {
+        Some(changed(live, "PRAGMA wal_checkpoint(restart);"))
+    }),
+    ("the WAL was truncated", |live| {
+        Some(changed(live, "PRAGMA wal_checkpoint(truncate);"))
+    }),
     ("the WAL was restarted", |live| {
-        Some(changed(live, "PRAGMA wal_checkpoint(restart); INSERT INTO t VALUES (randomblob(99));"))
+        Some(changed(
+            live,
+            "PRAGMA wal_checkpoint(restart); INSERT INTO t VALUES (randomblob(99));",
+        ))
     }),
     ("a rollback journal", |live| {
         shell(live, "PRAGMA journal_mode = delete;");
@@ -292,7 +390,10 @@ const STATES: &[(&str, State)] = &[
     }),
     ("a journal that is kept, and somebody has it open", |live| {
         shell(live, "PRAGMA journal_mode = delete;");
-        Some(changed(live, "PRAGMA journal_mode = persist; INSERT INTO t VALUES (3);"))
+        Some(changed(
+            live,
+            "PRAGMA journal_mode = persist; INSERT INTO t VALUES (3);",
+        ))
     }),
     ("a file of 0 bytes", |live| {
         fs::write(live, []).unwrap();
@@ -313,7 +414,9 @@ fn reader(live: &Path) -> Shell {
 /// Somebody who has changed it, and then something more.
 fn changed(live: &Path, then: &str) -> Shell {
     let mut shell = Shell::open(live);
-    shell.run(&format!("INSERT INTO t SELECT randomblob(2000) FROM t; UPDATE t SET a = 7 WHERE rowid = 1; {then}"));
+    shell.run(&format!(
+        "INSERT INTO t SELECT randomblob(2000) FROM t; UPDATE t SET a = 7 WHERE rowid = 1; {then}"
+    ));
     shell
 }
 
@@ -350,7 +453,8 @@ fn in_every_state_of_the_wal() {
                 shell(&live, &format!("PRAGMA busy_timeout = 20000; {change}"));
             }
             let to = dir.path().join("clone.db");
-            face.clone(&live, &to).unwrap_or_else(|e| panic!("{what}, {change:?}: {e}"));
+            face.clone(&live, &to)
+                .unwrap_or_else(|e| panic!("{what}, {change:?}: {e}"));
             if change == TRUNCATE && matches!(face, Face::Pages(_)) {
                 // All of live is in its main file now.
                 let same = Command::new("cmp").args([&live, &to]).output().unwrap();
@@ -370,8 +474,8 @@ fn contents(db: &Path) -> String {
     shell(db, "PRAGMA integrity_check; SELECT * FROM sqlite_schema;") + &shell(db, ".dump")
 }
 
-/// A plan that takes longer than a reader may be held, on a database where no mark says whether somebody has written: it is
-/// looked at page by page, and the statements need not run again.
+/// A plan that takes longer than a reader may be held, on a database where no mark says whether
+/// somebody has written: it is looked at page by page, and the statements need not run again.
 #[test]
 fn a_slow_publish_where_nobody_writes() {
     remy_core::engine::init();
@@ -388,7 +492,11 @@ fn a_slow_publish_where_nobody_writes() {
     let app = Remy::open(&live).unwrap();
     for check in [", CHECK (a <> 'x'));", ", CHECK (a <> 'y'));"] {
         let published = app
-            .publish(&format!("{schema}{check}"), &Options::default(), Progress::none())
+            .publish(
+                &format!("{schema}{check}"),
+                &Options::default(),
+                Progress::none(),
+            )
             .expect("nobody is in the way");
         assert_eq!(published.switch.expect("it went live").attempts, 1);
     }

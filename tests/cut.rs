@@ -1,5 +1,6 @@
-//! A verb that is cut off, by whatever, and what has to hold after it: live is exactly as it was or exactly as it was to
-//! be, the store mends itself, every snapshot is whole, and the next verbs work.
+//! A verb that is cut off, by whatever, and what has to hold after it: live is exactly as it was or
+//! exactly as it was to be, the store mends itself, every snapshot is whole, and the next verbs
+//! work.
 use crate::{Shell, built_program, fault_library, output, shell};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use serde_json::Value;
@@ -22,12 +23,19 @@ pub const V2: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, 
     CREATE INDEX by_name ON users (name); CREATE TABLE teams (id INTEGER PRIMARY KEY, title TEXT NOT NULL);";
 /// Options of a publish that keeps files with its release.
 pub const WITH_FILES: &str = r#"{"allow":["drop"],"artifacts":"work/build"}"#;
-const NEXT: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, after TEXT);";
+const NEXT: &str =
+    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, after TEXT);";
 
-/// A folder on a disk that is memory, where there is one: what a disk loses is made up by the tests.
+/// A folder on a disk that is memory, where there is one: what a disk loses is made up by the
+/// tests.
 pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder")
+    if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    }
+    .expect("a folder")
 }
 
 /// A database, its store, and a verb that is going to be cut off.
@@ -103,26 +111,45 @@ impl Case {
         Self::with("wal", false, before, verb)
     }
 
-    /// A case of a database with a rollback journal, or of one that is worked on as by a host's SQLite.
+    /// A case of a database with a rollback journal, or of one that is worked on as by a host's
+    /// SQLite.
     pub fn with(journal_mode: &str, host: bool, before: &[&[&str]], verb: &[&str]) -> Self {
         let template = scratch();
         let db = template.path().join("app.db");
         let rows = "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 500)
                     INSERT INTO users (name) SELECT 'user ' || i FROM c; INSERT INTO gone VALUES (1);";
-        shell(&db, &format!("PRAGMA journal_mode = {journal_mode}; {V1} {rows}"));
+        shell(
+            &db,
+            &format!("PRAGMA journal_mode = {journal_mode}; {V1} {rows}"),
+        );
         fs::create_dir_all(template.path().join("build/lib")).expect("a folder");
-        for (name, text) in [("app.js", "of the app"), ("lib/a.js", "of a library"), ("lib/b.js", "of a library")] {
+        for (name, text) in [
+            ("app.js", "of the app"),
+            ("lib/a.js", "of a library"),
+            ("lib/b.js", "of a library"),
+        ] {
             fs::write(template.path().join("build").join(name), text).expect("a file");
         }
-        let options =
-            if journal_mode == "wal" { r#"{"allow":["drop"]}"# } else { r#"{"allow":["drop"],"journal_mode":"keep"}"# };
+        let options = if journal_mode == "wal" {
+            r#"{"allow":["drop"]}"#
+        } else {
+            r#"{"allow":["drop"],"journal_mode":"keep"}"#
+        };
         let mut case = Self {
             template,
             verb: verb.iter().map(|&word| word.to_owned()).collect(),
             options,
             host,
-            before: World { live: String::new(), marker: String::new(), dev: String::new() },
-            after: World { live: String::new(), marker: String::new(), dev: String::new() },
+            before: World {
+                live: String::new(),
+                marker: String::new(),
+                dev: String::new(),
+            },
+            after: World {
+                live: String::new(),
+                marker: String::new(),
+                dev: String::new(),
+            },
             history: Default::default(),
             kept: BTreeMap::new(),
         };
@@ -142,13 +169,25 @@ impl Case {
         let releases = case.releases(&db, "before");
         case.history[0] = history(&releases);
         for database in databases(&releases) {
-            case.kept.insert(database.clone(), fs::read(store(&db).join(&database)).expect("a snapshot"));
+            case.kept.insert(
+                database.clone(),
+                fs::read(store(&db).join(&database)).expect("a snapshot"),
+            );
         }
         let whole = case.run(&[]);
-        assert!(whole.out.status.success(), "{:?}: {:?}", case.verb, whole.out);
+        assert!(
+            whole.out.status.success(),
+            "{:?}: {:?}",
+            case.verb,
+            whole.out
+        );
         case.after = World::of(&whole.db);
         case.history[1] = history(&case.releases(&whole.db, "after"));
-        assert!(case.before != case.after || case.history[0] != case.history[1], "{:?} changes nothing", case.verb);
+        assert!(
+            case.before != case.after || case.history[0] != case.history[1],
+            "{:?} changes nothing",
+            case.verb
+        );
         case
     }
 
@@ -157,15 +196,20 @@ impl Case {
         &self.verb[0]
     }
 
-    /// Whether the verb changes live: the others leave it as it is, and say so, whatever else they did.
+    /// Whether the verb changes live: the others leave it as it is, and say so, whatever else they
+    /// did.
     pub fn changes_live(&self) -> bool {
         self.before.live != self.after.live || self.before.marker != self.after.marker
     }
 
     fn driver(&self, db: &Path) -> Command {
         let mut command = Command::new(built_program("remy-driver"));
-        // Without faults, the library only takes root's privileges: permissions bind those who mend a store, too.
-        command.arg(db).env("LD_PRELOAD", fault_library()).env("FAULT_DIR", db.parent().expect("a folder"));
+        // Without faults, the library only takes root's privileges: permissions bind those who mend
+        // a store, too.
+        command
+            .arg(db)
+            .env("LD_PRELOAD", fault_library())
+            .env("FAULT_DIR", db.parent().expect("a folder"));
         if self.host {
             command.env("REMY_HOST", "1");
         }
@@ -178,35 +222,72 @@ impl Case {
     }
 
     /// As [`Case::run`], while `beside` has the copy open.
-    pub fn run_beside(&self, faults: &[(&str, &str)], beside: impl FnOnce(&Path) -> Shell) -> (Run, Shell) {
+    pub fn run_beside(
+        &self,
+        faults: &[(&str, &str)],
+        beside: impl FnOnce(&Path) -> Shell,
+    ) -> (Run, Shell) {
         let mut shell = None;
-        let run = self.run_on(self.template.path(), &self.verb, faults, |db| shell = Some(beside(db)));
+        let run = self.run_on(self.template.path(), &self.verb, faults, |db| {
+            shell = Some(beside(db))
+        });
         (run, shell.expect("it was opened"))
     }
 
-    /// Runs the verb, or another one, on a copy, or on a copy of another folder, and has what it does to it written into
-    /// [`Run::log`]. `begin` is given the copy before.
-    pub fn run_recorded(&self, folder: Option<&Path>, verb: Option<&[String]>, begin: impl FnOnce(&Path)) -> Run {
+    /// Runs the verb, or another one, on a copy, or on a copy of another folder, and has what it
+    /// does to it written into [`Run::log`]. `begin` is given the copy before.
+    pub fn run_recorded(
+        &self,
+        folder: Option<&Path>,
+        verb: Option<&[String]>,
+        begin: impl FnOnce(&Path),
+    ) -> Run {
         let folder = folder.unwrap_or(self.template.path());
-        self.run_on(folder, verb.unwrap_or(&self.verb), &[("FAULT_LOG", "log")], |db| {
-            begin(db.parent().expect("a database is in a folder"));
-        })
+        self.run_on(
+            folder,
+            verb.unwrap_or(&self.verb),
+            &[("FAULT_LOG", "log")],
+            |db| {
+                begin(db.parent().expect("a database is in a folder"));
+            },
+        )
     }
 
-    /// As [`Case::run_recorded`], while shells insert users at the first lines of `steps` of the log, or of a verb with other
-    /// options.
-    pub fn run_recorded_beside(&self, steps: &str, options: Option<&str>, begin: impl FnOnce(&Path)) -> Run {
+    /// As [`Case::run_recorded`], while shells insert users at the first lines of `steps` of the
+    /// log, or of a verb with other options.
+    pub fn run_recorded_beside(
+        &self,
+        steps: &str,
+        options: Option<&str>,
+        begin: impl FnOnce(&Path),
+    ) -> Run {
         let mut verb = self.verb.clone();
         verb[2] = options.map_or(verb[2].clone(), str::to_owned);
-        self.run_on(self.template.path(), &verb, &[("FAULT_LOG", "log"), ("REMY_BESIDE", steps)], |db| {
-            begin(db.parent().expect("a database is in a folder"));
-        })
+        self.run_on(
+            self.template.path(),
+            &verb,
+            &[("FAULT_LOG", "log"), ("REMY_BESIDE", steps)],
+            |db| {
+                begin(db.parent().expect("a database is in a folder"));
+            },
+        )
     }
 
-    fn run_on(&self, folder: &Path, verb: &[String], faults: &[(&str, &str)], beside: impl FnOnce(&Path)) -> Run {
+    fn run_on(
+        &self,
+        folder: &Path,
+        verb: &[String],
+        faults: &[(&str, &str)],
+        beside: impl FnOnce(&Path),
+    ) -> Run {
         let dir = scratch();
         let work = dir.path().join("work");
-        let status = Command::new("cp").arg("-a").arg(folder).arg(&work).status().expect("cp");
+        let status = Command::new("cp")
+            .arg("-a")
+            .arg(folder)
+            .arg(&work)
+            .status()
+            .expect("cp");
         assert!(status.success());
         let (db, count) = (work.join("app.db"), dir.path().join("count"));
         beside(&db);
@@ -218,8 +299,16 @@ impl Case {
             .env("FAULT_DIR", &work)
             .env("FAULT_COUNT", &count);
         let out = output(driver.envs(faults.iter().copied()));
-        let calls = fs::read_to_string(&count).ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-        Run { dir, db, out, calls }
+        let calls = fs::read_to_string(&count)
+            .ok()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(0);
+        Run {
+            dir,
+            db,
+            out,
+            calls,
+        }
     }
 
     /// Runs the recovery that every verb begins with, and no more.
@@ -235,7 +324,11 @@ impl Case {
     fn must(&self, db: &Path, verb: &[&str], what: &str) -> Value {
         let out = output(self.driver(db).args(verb));
         let text = String::from_utf8_lossy(&out.stdout);
-        assert!(out.status.success(), "{what}; then {verb:?}: {text}{}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "{what}; then {verb:?}: {text}{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{what}; then {verb:?}: {e}: {text}"))
     }
 
@@ -243,7 +336,8 @@ impl Case {
         self.must(db, &["releases"], what)
     }
 
-    /// Whether what is found is what the verb was to make of it; it panics where it is neither that nor what was there.
+    /// Whether what is found is what the verb was to make of it; it panics where it is neither that
+    /// nor what was there.
     fn is_new(&self, found: &World, what: &str) -> bool {
         let (old, new) = (&self.before, &self.after);
         let part = |found: &str, old: &str, new: &str| match found {
@@ -252,12 +346,25 @@ impl Case {
             found => panic!("{what}: neither old nor new:\n{found}\nold:\n{old}\nnew:\n{new}"),
         };
         let live = [
-            (part(&found.live, &old.live, &new.live), old.live != new.live),
-            (part(&found.marker, &old.marker, &new.marker), old.marker != new.marker),
+            (
+                part(&found.live, &old.live, &new.live),
+                old.live != new.live,
+            ),
+            (
+                part(&found.marker, &old.marker, &new.marker),
+                old.marker != new.marker,
+            ),
         ];
         // Both or neither: one transaction.
-        let live: Vec<_> = live.into_iter().filter(|(_, differ)| *differ).map(|(new, _)| new).collect();
-        assert!(live.windows(2).all(|pair| pair[0] == pair[1]), "{what}: live is half new:\n{found:?}");
+        let live: Vec<_> = live
+            .into_iter()
+            .filter(|(_, differ)| *differ)
+            .map(|(new, _)| new)
+            .collect();
+        assert!(
+            live.windows(2).all(|pair| pair[0] == pair[1]),
+            "{what}: live is half new:\n{found:?}"
+        );
         let dev = part(&found.dev, &old.dev, &new.dev);
         live.contains(&true) || dev
     }
@@ -267,7 +374,8 @@ impl Case {
         self.is_new(&World::of(db), what)
     }
 
-    /// Checks everything that has to hold after a cut. Gives whether the verb has done what it was to do.
+    /// Checks everything that has to hold after a cut. Gives whether the verb has done what it was
+    /// to do.
     pub fn holds(&self, db: &Path, look: Look, what: &str) -> bool {
         let what = &format!("{what}, looked at: {look:?}");
         let folder = db.parent().expect("a database is in a folder");
@@ -286,13 +394,21 @@ impl Case {
         let mut new = found.as_ref().map(|found| self.is_new(found, what));
         // The next verb mends the store. What it took out of live is what live was.
         let releases = self.must(db, &["publish", NEXT, self.options], what);
-        let previous = releases["previous"].as_i64().unwrap_or_else(|| panic!("{what}: {releases}"));
+        let previous = releases["previous"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{what}: {releases}"));
         let releases = self.releases(db, what);
         self.copies_are_who_they_are(db, what);
         let taken = self.snapshot(db, &releases, previous, what);
-        let now = World { dev: dev_state(db), ..taken };
+        let now = World {
+            dev: dev_state(db),
+            ..taken
+        };
         match &found {
-            Some(found) => assert_eq!(now.live, found.live, "{what}: the snapshot is not what live was"),
+            Some(found) => assert_eq!(
+                now.live, found.live,
+                "{what}: the snapshot is not what live was"
+            ),
             None => new = Some(self.is_new(&now, what)),
         }
         let found = found.get_or_insert(now);
@@ -301,20 +417,32 @@ impl Case {
         if found.live == self.after.live && self.after.live != self.before.live {
             let outgoing = live_release(&self.history[0]).map_or(1, |release| release);
             let kept = self.snapshot(db, &releases, outgoing, what);
-            assert_eq!(kept.live, self.before.live, "{what}: the snapshot of release {outgoing}\n{history_now}");
+            assert_eq!(
+                kept.live, self.before.live,
+                "{what}: the snapshot of release {outgoing}\n{history_now}"
+            );
         }
-        // A catalog that went before live would have a release that was never live, or is not any more. (Detached, live has
-        // no history: what was live is superseded by live as it stands.)
-        for entry in releases.as_array().into_iter().flatten().filter(|_| self.name() != "detach") {
+        // A catalog that went before live would have a release that was never live, or is not any
+        // more. (Detached, live has no history: what was live is superseded by live as it stands.)
+        for entry in releases
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|_| self.name() != "detach")
+        {
             let was_a_preview = entry["live_at"].is_null() && !entry["preview"].is_null();
             let kept = entry["status"] != "superseded"
                 || !entry["database"].is_null()
                 || !entry["pruned_at"].is_null()
                 || was_a_preview;
-            assert!(kept, "{what}: a release that was live has no database: {entry}");
+            assert!(
+                kept,
+                "{what}: a release that was live has no database: {entry}"
+            );
         }
         for database in databases(&releases) {
-            let bytes = fs::read(store(db).join(&database)).unwrap_or_else(|e| panic!("{what}: {database}: {e}"));
+            let bytes = fs::read(store(db).join(&database))
+                .unwrap_or_else(|e| panic!("{what}: {database}: {e}"));
             if let Some(kept) = self.kept.get(&database) {
                 assert!(bytes == *kept, "{what}: {database} was changed");
             }
@@ -327,8 +455,14 @@ impl Case {
         if self.verb[0].starts_with("dev") {
             // A session that is there is reset, one that is not is started.
             let sessions = self.must(db, &["dev_list"], what);
-            let runs = sessions.as_array().is_some_and(|all| all.iter().any(|dev| dev["status"] == "dev"));
-            self.must(db, &[if runs { "dev_reset" } else { "dev_start" }, "d"], what);
+            let runs = sessions
+                .as_array()
+                .is_some_and(|all| all.iter().any(|dev| dev["status"] == "dev"));
+            self.must(
+                db,
+                &[if runs { "dev_reset" } else { "dev_start" }, "d"],
+                what,
+            );
             assert_eq!(dev_state(db), state(db), "{what}: the dev session");
         }
         let verified = self.must(db, &["verify"], what);
@@ -338,7 +472,9 @@ impl Case {
     }
 
     fn history_is_new(&self, now: &str) -> bool {
-        self.history[1].lines().any(|line| !self.history[0].contains(line) && now.contains(line))
+        self.history[1]
+            .lines()
+            .any(|line| !self.history[0].contains(line) && now.contains(line))
     }
 
     /// No file is left that no release has, and every release that has one has it write-protected.
@@ -347,7 +483,9 @@ impl Case {
         let list = |folder: &str| -> Vec<String> {
             let entries = fs::read_dir(store.join(folder)).expect("a folder of the store");
             let names = entries.map(|entry| entry.expect("an entry").file_name());
-            let mut names: Vec<_> = names.map(|name| format!("{folder}/{}", name.to_string_lossy())).collect();
+            let mut names: Vec<_> = names
+                .map(|name| format!("{folder}/{}", name.to_string_lossy()))
+                .collect();
             names.sort();
             names
         };
@@ -355,30 +493,46 @@ impl Case {
         let mut named = databases(&self.releases(db, what));
         named.sort();
         assert_eq!(list("snapshots"), named, "{what}: files for releases");
-        let kept =
-            "SELECT DISTINCT artifacts FROM releases WHERE artifacts IS NOT NULL AND status <> 'failed' ORDER BY 1";
+        let kept = "SELECT DISTINCT artifacts FROM releases WHERE artifacts IS NOT NULL AND status <> 'failed' ORDER BY 1";
         let kept = shell(&store.join("catalog.db"), kept);
-        assert_eq!(list("releases"), Vec::from_iter(kept.lines()), "{what}: files that are kept with releases");
+        assert_eq!(
+            list("releases"),
+            Vec::from_iter(kept.lines()),
+            "{what}: files that are kept with releases"
+        );
         for object in list("objects").iter().flat_map(|folder| list(folder)) {
-            let names = fs::metadata(store.join(&object)).expect("an object").nlink();
+            let names = fs::metadata(store.join(&object))
+                .expect("an object")
+                .nlink();
             assert!(names > 1, "{what}: {object} is of no release");
         }
         for database in named {
             let path = store.join(&database);
             assert!(
-                fs::metadata(&path).expect("a snapshot").permissions().readonly(),
+                fs::metadata(&path)
+                    .expect("a snapshot")
+                    .permissions()
+                    .readonly(),
                 "{what}: {database} is writable"
             );
             let header = fs::read(&path).expect("a snapshot");
-            assert_eq!(header[18..20], [1, 1], "{what}: the journal mode of {database}");
+            assert_eq!(
+                header[18..20],
+                [1, 1],
+                "{what}: the journal mode of {database}"
+            );
         }
     }
 
-    /// Every preview's database is of the release that it is said to be of, and none of them, and no dev session's, is nobody's.
+    /// Every preview's database is of the release that it is said to be of, and none of them, and
+    /// no dev session's, is nobody's.
     fn copies_are_who_they_are(&self, db: &Path, what: &str) {
         let (store, catalog) = (store(db), store(db).join("catalog.db"));
         for (folder, named) in [
-            ("previews", "SELECT preview, release FROM releases WHERE status = 'preview'"),
+            (
+                "previews",
+                "SELECT preview, release FROM releases WHERE status = 'preview'",
+            ),
             ("dev", "SELECT name, '' FROM dev WHERE status = 'dev'"),
         ] {
             let named = shell(&catalog, named);
@@ -386,9 +540,16 @@ impl Case {
             for entry in fs::read_dir(store.join(folder)).expect("a folder of the store") {
                 let path = entry.expect("an entry").path();
                 if path.extension().is_some_and(|extension| extension == "db") {
-                    let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-                    let release =
-                        if folder == "dev" { "\n".into() } else { shell(&path, "SELECT release FROM _remy_release") };
+                    let name = path
+                        .file_stem()
+                        .expect("a name")
+                        .to_string_lossy()
+                        .into_owned();
+                    let release = if folder == "dev" {
+                        "\n".into()
+                    } else {
+                        shell(&path, "SELECT release FROM _remy_release")
+                    };
                     found.push(format!("{name}|{release}"));
                 }
             }
@@ -398,22 +559,33 @@ impl Case {
     }
 
     fn snapshot(&self, db: &Path, releases: &Value, release: i64, what: &str) -> World {
-        let found = releases.as_array().into_iter().flatten().find(|entry| entry["release"] == release);
+        let found = releases
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|entry| entry["release"] == release);
         let database = found.and_then(|entry| entry["database"].as_str());
-        let database = database.unwrap_or_else(|| panic!("{what}: release {release} has no database: {releases}"));
+        let database = database
+            .unwrap_or_else(|| panic!("{what}: release {release} has no database: {releases}"));
         World::of_file(&store(db).join(database))
     }
 }
 
 impl World {
     fn of(db: &Path) -> Self {
-        Self { dev: dev_state(db), ..Self::of_file(db) }
+        Self {
+            dev: dev_state(db),
+            ..Self::of_file(db)
+        }
     }
 
     fn of_file(db: &Path) -> Self {
-        let marker =
-            "SELECT group_concat(name) FROM (SELECT name FROM sqlite_schema WHERE name GLOB '_remy_*' ORDER BY 1)";
-        Self { live: state(db), marker: rows(&open(db), marker), dev: String::new() }
+        let marker = "SELECT group_concat(name) FROM (SELECT name FROM sqlite_schema WHERE name GLOB '_remy_*' ORDER BY 1)";
+        Self {
+            live: state(db),
+            marker: rows(&open(db), marker),
+            dev: String::new(),
+        }
     }
 }
 
@@ -423,21 +595,38 @@ fn store(db: &Path) -> PathBuf {
 
 fn dev_state(db: &Path) -> String {
     let dev = store(db).join("dev/d.db");
-    if dev.exists() { state(&dev) } else { "none".into() }
+    if dev.exists() {
+        state(&dev)
+    } else {
+        "none".into()
+    }
 }
 
 /// What a database holds, remy's own tables apart.
 fn state(db: &Path) -> String {
     let conn = open(db);
     let mut text = rows(&conn, "PRAGMA integrity_check");
-    text += &rows(&conn, "SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB '_remy_*' ORDER BY 1, 2");
-    let tables =
-        rows(&conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_remy_*' ORDER BY 1");
+    text += &rows(
+        &conn,
+        "SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB '_remy_*' ORDER BY 1, 2",
+    );
+    let tables = rows(
+        &conn,
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_remy_*' ORDER BY 1",
+    );
     for table in tables.lines() {
-        let content = rows(&conn, &format!("SELECT rowid, * FROM \"{table}\" ORDER BY rowid"));
+        let content = rows(
+            &conn,
+            &format!("SELECT rowid, * FROM \"{table}\" ORDER BY rowid"),
+        );
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);
-        let _ = writeln!(text, "{table}: {} rows, {:x}", content.lines().count(), hasher.finish());
+        let _ = writeln!(
+            text,
+            "{table}: {} rows, {:x}",
+            content.lines().count(),
+            hasher.finish()
+        );
     }
     text
 }
@@ -445,7 +634,10 @@ fn state(db: &Path) -> String {
 /// Opens a database as an application does; a snapshot only to read.
 fn open(db: &Path) -> Connection {
     remy_core::engine::init();
-    let flags = if db.parent().is_some_and(|folder| folder.ends_with("snapshots")) {
+    let flags = if db
+        .parent()
+        .is_some_and(|folder| folder.ends_with("snapshots"))
+    {
         OpenFlags::SQLITE_OPEN_READ_ONLY
     } else {
         OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -486,28 +678,47 @@ fn history(releases: &Value) -> String {
         if !matches!(status, "failed" | "building") {
             // A cut verb may be followed by others: live is superseded then.
             let (release, pruned) = (&entry["release"], !entry["pruned_at"].is_null());
-            let _ = writeln!(text, "{release} {status}{}", if pruned { " pruned" } else { "" });
+            let _ = writeln!(
+                text,
+                "{release} {status}{}",
+                if pruned { " pruned" } else { "" }
+            );
         }
     }
     text
 }
 
 fn live_release(history: &str) -> Option<i64> {
-    history.lines().find_map(|line| line.strip_suffix(" live")).and_then(|number| number.parse().ok())
+    history
+        .lines()
+        .find_map(|line| line.strip_suffix(" live"))
+        .and_then(|number| number.parse().ok())
 }
 
 /// The snapshots.
 fn databases(releases: &Value) -> Vec<String> {
-    let all = releases.as_array().into_iter().flatten().filter_map(|entry| entry["database"].as_str());
-    all.filter(|database| database.starts_with("snapshots/")).map(str::to_owned).collect()
+    let all = releases
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry["database"].as_str());
+    all.filter(|database| database.starts_with("snapshots/"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn look_at(db: &Path) {
-    output(Command::new("sqlite3").arg(db).arg("SELECT count(*) FROM sqlite_schema; PRAGMA quick_check;"));
+    output(
+        Command::new("sqlite3")
+            .arg(db)
+            .arg("SELECT count(*) FROM sqlite_schema; PRAGMA quick_check;"),
+    );
 }
 
 fn look_at_everything(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries {
         let path = entry.expect("an entry").path();
         if path.is_dir() {

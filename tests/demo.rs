@@ -1,7 +1,9 @@
-//! `cargo demo`: publishes the example app, changes it, publishes it again and rolls it back, with the command `remy`. Then the
-//! same for a database under busy writers. `cargo demo DATABASE` does the second with a copy of yours.
+//! `cargo demo`: publishes the example app, changes it, publishes it again and rolls it back, with
+//! the command `remy`. Then the same for a database under busy writers. `cargo demo DATABASE` does
+//! the second with a copy of yours.
 //!
-//! The writers are `sqlite3` shells: another SQLite, in other processes, that knows nothing of remy.
+//! The writers are `sqlite3` shells: another SQLite, in other processes, that knows nothing of
+//! remy.
 use remy_core::{Line, Options, Outcome, Progress, Remy};
 use remy_tests::{repository, shell, writer::Writer};
 use rusqlite::Connection;
@@ -39,15 +41,25 @@ fn demo() -> Done {
         Some(path) => copy(Path::new(&path), &dir)?,
         None => make(&dir)?,
     };
-    let writers: Vec<Writer> =
-        (1..=3).map(|number| Writer::start_paced(&live, number, Duration::from_millis(2))).collect();
+    let writers: Vec<Writer> = (1..=3)
+        .map(|number| Writer::start_paced(&live, number, Duration::from_millis(2)))
+        .collect();
     std::thread::sleep(Duration::from_millis(500));
     let ((), usual) = under(&writers, || {
         std::thread::sleep(Duration::from_secs(1));
         Ok(())
     })?;
-    say("3 writers", "sqlite3 shells, an INSERT every 2 ms, each its own transaction");
-    say("as usual", &format!("the slowest INSERT of a second took {:.1} ms: they wait for each other", millis(usual)));
+    say(
+        "3 writers",
+        "sqlite3 shells, an INSERT every 2 ms, each its own transaction",
+    );
+    say(
+        "as usual",
+        &format!(
+            "the slowest INSERT of a second took {:.1} ms: they wait for each other",
+            millis(usual)
+        ),
+    );
 
     title("What would change");
     let declared = dir.join("schema.sql");
@@ -55,19 +67,28 @@ fn demo() -> Done {
     let app = Remy::open(&live)?;
     let path = near(&declared);
     for row in app.diff(&path, &Options::default())? {
-        let loses = row.loses.map_or(String::new(), |loses| format!("   loses {loses}"));
-        say(&format!("{} {}", row.ord, row.strategy), &format!("{}{loses}", one_line(&row.sql)));
+        let loses = row
+            .loses
+            .map_or(String::new(), |loses| format!("   loses {loses}"));
+        say(
+            &format!("{} {}", row.ord, row.strategy),
+            &format!("{}{loses}", one_line(&row.sql)),
+        );
     }
 
     title("Publish");
     let options = Options::from_json(r#"{"label": "notes", "allow": ["drop"]}"#)?;
-    let (published, waited) = under(&writers, || app.publish(&path, &options, Progress::none().on_line(&show)))?;
+    let (published, waited) = under(&writers, || {
+        app.publish(&path, &options, Progress::none().on_line(&show))
+    })?;
     pause("publish", &published, waited);
     facts(&live)?;
     std::thread::sleep(Duration::from_millis(500));
 
     title("Roll back");
-    let (back, waited) = under(&writers, || app.rollback(None, &Options::default(), Progress::none().on_line(&show)))?;
+    let (back, waited) = under(&writers, || {
+        app.rollback(None, &Options::default(), Progress::none().on_line(&show))
+    })?;
     pause("rollback", &back, waited);
     facts(&live)?;
     std::thread::sleep(Duration::from_millis(500));
@@ -89,19 +110,32 @@ fn app(dir: &Path) -> Done {
     copy_tree(&repository("tests/app"), dir)?;
     let package = repository("node-binding");
     if !package.join("node_modules/esbuild").exists() {
-        run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(&package))?;
+        run(Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund", "--silent"])
+            .current_dir(&package))?;
     }
     // Built as a dependency of this example: target/<profile>/deps.
-    let addon = std::env::current_exe()?.ancestors().nth(2).ok_or("no target folder")?.join("deps/libremy_node.so");
+    let addon = std::env::current_exe()?
+        .ancestors()
+        .nth(2)
+        .ok_or("no target folder")?
+        .join("deps/libremy_node.so");
     let remy = |arguments: &[&str]| -> Done {
         println!("\n$ remy {}", arguments.join(" "));
         let mut node = Command::new("node");
-        node.arg(package.join("js/cli/main.js")).args(arguments).current_dir(dir);
+        node.arg(package.join("js/cli/main.js"))
+            .args(arguments)
+            .current_dir(dir);
         node.env("REMY_ADDON", &addon).env_remove("REMY_DB");
         run(&mut node)
     };
     let live = dir.join(".remy/live.db");
-    let ask = |sql: &str| println!("\n$ sqlite3 .remy/live.db {sql:?}\n{}", shell(&live, sql).trim_end());
+    let ask = |sql: &str| {
+        println!(
+            "\n$ sqlite3 .remy/live.db {sql:?}\n{}",
+            shell(&live, sql).trim_end()
+        )
+    };
 
     remy(&["publish", "-m", "first"])?;
     ask(
@@ -122,7 +156,11 @@ fn app(dir: &Path) -> Done {
 /// Runs a command that has to succeed; what it prints is seen.
 fn run(command: &mut Command) -> Done {
     let status = command.status()?;
-    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}").into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?}: {status}").into())
+    }
 }
 
 /// Copies what is in a folder into another, over what is there.
@@ -186,7 +224,8 @@ fn copy(from: &Path, dir: &Path) -> Done<PathBuf> {
     Ok(path)
 }
 
-/// Writes the schema that is to go live: the present one with a column more, a table more and a column less.
+/// Writes the schema that is to go live: the present one with a column more, a table more and a
+/// column less.
 fn declare(live: &Path, to: &Path) -> Done {
     let present = Connection::open(live)?;
     let next = Connection::open_in_memory()?;
@@ -201,28 +240,45 @@ fn declare(live: &Path, to: &Path) -> Done {
     let mut tables = present.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'create virtual%' AND name NOT GLOB 'sqlite_*'")?;
     for name in tables.query_map([], |row| row.get::<_, String>(0))? {
         let name = name?;
-        let rows: i64 = present.query_row(&format!("SELECT count(*) FROM {}", quoted(&name)), [], |row| row.get(0))?;
+        let rows: i64 = present.query_row(
+            &format!("SELECT count(*) FROM {}", quoted(&name)),
+            [],
+            |row| row.get(0),
+        )?;
         if rows > largest.1 && name != "app_writes" {
             largest = (name, rows);
         }
     }
-    next.execute_batch(&format!("ALTER TABLE {} ADD COLUMN notes TEXT", quoted(&largest.0)))?;
+    next.execute_batch(&format!(
+        "ALTER TABLE {} ADD COLUMN notes TEXT",
+        quoted(&largest.0)
+    ))?;
     next.execute_batch(
         "CREATE TABLE invoices (id INTEGER PRIMARY KEY, number TEXT NOT NULL UNIQUE, total REAL NOT NULL DEFAULT 0)",
     )?;
     // The last column that SQLite lets go.
     let mut columns = next.prepare("SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT IN ('invoices', 'app_writes', ?1) AND c.pk = 0 ORDER BY m.rowid, c.cid DESC")?;
-    let columns: Vec<(String, String)> =
-        columns.query_map([&largest.0], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let columns: Vec<(String, String)> = columns
+        .query_map([&largest.0], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
     for (table, column) in columns {
-        if next.execute_batch(&format!("ALTER TABLE {} DROP COLUMN {}", quoted(&table), quoted(&column))).is_ok() {
+        if next
+            .execute_batch(&format!(
+                "ALTER TABLE {} DROP COLUMN {}",
+                quoted(&table),
+                quoted(&column)
+            ))
+            .is_ok()
+        {
             break;
         }
     }
     let mut query = next.prepare(
         "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' ORDER BY type <> 'table'",
     )?;
-    let statements: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let statements: Vec<String> = query
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     std::fs::write(to, statements.join(";\n") + ";\n")?;
     say("declared", &near(to));
     Ok(())
@@ -233,17 +289,29 @@ fn quoted(name: &str) -> String {
 }
 
 /// Runs a verb, and gives the longest that a writer waited meanwhile.
-fn under<T>(writers: &[Writer], verb: impl FnOnce() -> remy_core::Result<T>) -> Done<(T, Duration)> {
+fn under<T>(
+    writers: &[Writer],
+    verb: impl FnOnce() -> remy_core::Result<T>,
+) -> Done<(T, Duration)> {
     for writer in writers {
         writer.reset_longest();
     }
     let outcome = verb()?;
     std::thread::sleep(Duration::from_millis(100));
-    Ok((outcome, writers.iter().map(Writer::longest).max().unwrap_or_default()))
+    Ok((
+        outcome,
+        writers
+            .iter()
+            .map(Writer::longest)
+            .max()
+            .unwrap_or_default(),
+    ))
 }
 
 fn pause(what: &str, outcome: &Outcome, waited: Duration) {
-    let Some(switch) = &outcome.switch else { return };
+    let Some(switch) = &outcome.switch else {
+        return;
+    };
     println!();
     say(
         "pause",
@@ -252,16 +320,27 @@ fn pause(what: &str, outcome: &Outcome, waited: Duration) {
             switch.pause_ms, switch.pages_written, switch.pages_total
         ),
     );
-    say("as seen", &format!("the slowest INSERT of the three writers meanwhile took {:.1} ms", millis(waited)));
+    say(
+        "as seen",
+        &format!(
+            "the slowest INSERT of the three writers meanwhile took {:.1} ms",
+            millis(waited)
+        ),
+    );
 }
 
 /// What a connection that knows nothing of remy sees.
 fn facts(live: &Path) -> Done {
     let conn = Connection::open(live)?;
     let (release, label): (i64, Option<String>) =
-        conn.query_row("SELECT release, label FROM _remy_release", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let invoices: bool =
-        conn.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'invoices')", [], |row| row.get(0))?;
+        conn.query_row("SELECT release, label FROM _remy_release", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let invoices: bool = conn.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'invoices')",
+        [],
+        |row| row.get(0),
+    )?;
     let writes: i64 = conn.query_row("SELECT count(*) FROM app_writes", [], |row| row.get(0))?;
     let check: String = conn.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
     say(
@@ -275,7 +354,8 @@ fn facts(live: &Path) -> Done {
     Ok(())
 }
 
-/// Every acknowledged write is in live, or in the snapshot of the release that was live when it was made.
+/// Every acknowledged write is in live, or in the snapshot of the release that was live when it was
+/// made.
 fn account(app: &Remy, live: &Path, writers: Vec<Writer>) -> Done {
     let mut acknowledged = Vec::new();
     let mut errors = Vec::new();
@@ -287,22 +367,38 @@ fn account(app: &Remy, live: &Path, writers: Vec<Writer>) -> Done {
     let keys = |path: &Path| -> Done<std::collections::HashSet<String>> {
         let conn = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let mut query = conn.prepare("SELECT key FROM app_writes")?;
-        Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        Ok(query
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?)
     };
     let in_live = keys(live)?;
     let mut kept = std::collections::HashSet::new();
     for release in app.releases()? {
         if let Some(database) = release.database {
-            kept.extend(keys(&PathBuf::from(format!("{}-remy/{database}", live.display())))?);
+            kept.extend(keys(&PathBuf::from(format!(
+                "{}-remy/{database}",
+                live.display()
+            )))?);
         }
     }
-    let (there, aside): (Vec<_>, Vec<_>) = acknowledged.iter().partition(|key| in_live.contains(*key));
+    let (there, aside): (Vec<_>, Vec<_>) =
+        acknowledged.iter().partition(|key| in_live.contains(*key));
     let lost = aside.iter().filter(|key| !kept.contains(**key)).count();
-    say("acknowledged", &format!("{} writes, {} errors at any writer", acknowledged.len(), errors.len()));
+    say(
+        "acknowledged",
+        &format!(
+            "{} writes, {} errors at any writer",
+            acknowledged.len(),
+            errors.len()
+        ),
+    );
     say("in live", &there.len().to_string());
     say(
         "set aside",
-        &format!("{} by the rollback, kept in the snapshot of the release that took them", aside.len() - lost),
+        &format!(
+            "{} by the rollback, kept in the snapshot of the release that took them",
+            aside.len() - lost
+        ),
     );
     say("lost", &lost.to_string());
     if lost > 0 || !errors.is_empty() {
@@ -317,7 +413,11 @@ fn show(line: &Line) {
         "warning" => "!",
         _ => "✗",
     };
-    let took = if line.duration_ms > 0.0 { format!("{:.1} ms", line.duration_ms) } else { String::new() };
+    let took = if line.duration_ms > 0.0 {
+        format!("{:.1} ms", line.duration_ms)
+    } else {
+        String::new()
+    };
     println!("  {mark} {:<92} {took:>9}", cut(&line.message, 92));
 }
 
@@ -328,7 +428,10 @@ fn millis(duration: Duration) -> f64 {
 /// A path as short as it can be said from here.
 fn near(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    path.strip_prefix(&here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 fn one_line(text: &str) -> String {

@@ -1,4 +1,5 @@
-//! What depends on a table: that a change of it is refused where something else would break, and made where nothing would.
+//! What depends on a table: that a change of it is refused where something else would break, and
+//! made where nothing would.
 use remy_core::{Options, Progress};
 use remy_tests::{built, built_program, live::App, repository, shell, stdout};
 use std::{path::PathBuf, process::Command};
@@ -31,12 +32,20 @@ impl Engine {
     fn refuses(self, app: &App, schema: &str, options: &str, code: &str, words: &str) {
         let before = app.ask("PRAGMA integrity_check; SELECT * FROM sqlite_schema");
         let message = self.publish(app, schema, options).expect_err(schema);
-        assert!(message.contains(&format!("{code}: ")) && message.contains(words), "{self:?} {schema}: {message}");
-        assert_eq!(app.ask("PRAGMA integrity_check; SELECT * FROM sqlite_schema"), before, "{self:?} {schema}");
+        assert!(
+            message.contains(&format!("{code}: ")) && message.contains(words),
+            "{self:?} {schema}: {message}"
+        );
+        assert_eq!(
+            app.ask("PRAGMA integrity_check; SELECT * FROM sqlite_schema"),
+            before,
+            "{self:?} {schema}"
+        );
     }
 
     fn takes(self, app: &App, schema: &str, options: &str) -> String {
-        self.publish(app, schema, options).unwrap_or_else(|e| panic!("{self:?} {schema}: {e}"))
+        self.publish(app, schema, options)
+            .unwrap_or_else(|e| panic!("{self:?} {schema}: {e}"))
     }
 }
 
@@ -44,10 +53,19 @@ impl Engine {
 fn host(app: &App, statements: &[&str]) -> Result<String, String> {
     let library = built("libremy0.so");
     let load = format!(".load {}", library.with_extension("").display());
-    let out =
-        remy_tests::output(Command::new("sqlite3").args(["-batch", "-bail"]).arg(&app.live).arg(load).args(statements));
+    let out = remy_tests::output(
+        Command::new("sqlite3")
+            .args(["-batch", "-bail"])
+            .arg(&app.live)
+            .arg(load)
+            .args(statements),
+    );
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
+    if out.status.success() {
+        Ok(text(&out.stdout))
+    } else {
+        Err(text(&out.stderr))
+    }
 }
 
 const TABLE: &str = r#"CREATE TABLE "t"("id" INTEGER PRIMARY KEY, "a", "b");"#;
@@ -76,9 +94,21 @@ fn a_name_in_double_quotes_does_not_become_a_text() {
     for engine in ENGINES {
         for naming in NAMING_B {
             let app = App::on(&format!("{TABLE}{ROWS}{naming}"));
-            engine.refuses(&app, &format!("{WITHOUT_B}{naming}"), "{}", "check_failed", "no such column");
+            engine.refuses(
+                &app,
+                &format!("{WITHOUT_B}{naming}"),
+                "{}",
+                "check_failed",
+                "no such column",
+            );
             let renames = r#"{"renames":["t.b=c"]}"#;
-            engine.refuses(&app, &format!("{WITH_C}{naming}"), renames, "check_failed", "no such column");
+            engine.refuses(
+                &app,
+                &format!("{WITH_C}{naming}"),
+                renames,
+                "check_failed",
+                "no such column",
+            );
             // As it is to be, it is published.
             let renamed = naming.replace("\"b\"", "\"c\"");
             engine.takes(&app, &format!("{WITH_C}{renamed}"), renames);
@@ -96,19 +126,39 @@ fn nor_does_one_inside_the_table_itself() {
             r#", "g" AS ("b" || 'x')"#,
             r#", "d" TEXT DEFAULT 'b', CONSTRAINT "named" CHECK (length("b") > 0 OR "a" = 'b')"#,
         ] {
-            let table = |columns: &str| format!("CREATE TABLE \"t\"(\"id\" INTEGER PRIMARY KEY, {columns}{within});");
+            let table = |columns: &str| {
+                format!("CREATE TABLE \"t\"(\"id\" INTEGER PRIMARY KEY, {columns}{within});")
+            };
             let app = App::on(&format!("{}{ROWS}", table(r#""a", "b""#)));
             let (without, renamed) = (table("\"a\""), table("\"a\", \"c\""));
             engine.refuses(&app, &without, "{}", "check_failed", "\"b\"");
-            engine.refuses(&app, &renamed, r#"{"renames":["t.b=c"]}"#, "check_failed", "\"b\"");
-            engine.takes(&app, &renamed.replace("\"b\"", "\"c\""), r#"{"renames":["t.b=c"]}"#);
+            engine.refuses(
+                &app,
+                &renamed,
+                r#"{"renames":["t.b=c"]}"#,
+                "check_failed",
+                "\"b\"",
+            );
+            engine.takes(
+                &app,
+                &renamed.replace("\"b\"", "\"c\""),
+                r#"{"renames":["t.b=c"]}"#,
+            );
         }
         // The table gets another name with it.
         let named = |name: &str, columns: &str| {
-            format!("CREATE TABLE \"{name}\"(\"id\" INTEGER PRIMARY KEY, {columns}, CHECK (\"b\" <> ''));")
+            format!(
+                "CREATE TABLE \"{name}\"(\"id\" INTEGER PRIMARY KEY, {columns}, CHECK (\"b\" <> ''));"
+            )
         };
         let app = App::on(&format!("{}{ROWS}", named("t", r#""a", "b""#)));
-        engine.refuses(&app, &named("u", "\"a\""), r#"{"renames":["t=u"]}"#, "check_failed", "the table u");
+        engine.refuses(
+            &app,
+            &named("u", "\"a\""),
+            r#"{"renames":["t=u"]}"#,
+            "check_failed",
+            "the table u",
+        );
     }
 }
 
@@ -127,18 +177,40 @@ fn a_string_in_double_quotes_stays_one() {
         let app = App::on(&format!("{}{ROWS}", with(TABLE, "")));
         let out = engine.takes(&app, &with(WITHOUT_B, ""), "{}");
         assert!(!out.contains("for the text"), "{out}");
-        assert_eq!(app.ask("INSERT INTO t (id) VALUES (3); SELECT a, k FROM v WHERE a = 'a text'"), "a text|a text");
+        assert_eq!(
+            app.ask("INSERT INTO t (id) VALUES (3); SELECT a, k FROM v WHERE a = 'a text'"),
+            "a text|a text"
+        );
 
         let app = App::on(&format!("{}{ROWS}", with(TABLE, r#", "b""#)));
-        engine.refuses(&app, &with(WITHOUT_B, r#", "b""#), "{}", "check_failed", "\"b\"");
+        engine.refuses(
+            &app,
+            &with(WITHOUT_B, r#", "b""#),
+            "{}",
+            "check_failed",
+            "\"b\"",
+        );
         // Beside a trigger that has a string, on the same event.
         let other = r#"CREATE TRIGGER s AFTER INSERT ON t BEGIN UPDATE t SET "b" = "a" WHERE "b" = 'q'; END;"#;
         let app = App::on(&format!("{}{ROWS}{other}", with(TABLE, "")));
-        engine.refuses(&app, &format!("{}{other}", with(WITHOUT_B, "")), "{}", "check_failed", "an INSERT into t");
+        engine.refuses(
+            &app,
+            &format!("{}{other}", with(WITHOUT_B, "")),
+            "{}",
+            "check_failed",
+            "an INSERT into t",
+        );
         // A new one is told of.
         let app = App::on(&format!("{TABLE}{ROWS}"));
-        let out = engine.takes(&app, &format!(r#"{TABLE} CREATE VIEW v AS SELECT "nope" FROM t;"#), "{}");
-        assert!(out.contains("the view v takes") && out.contains("for the text 'nope'"), "{out}");
+        let out = engine.takes(
+            &app,
+            &format!(r#"{TABLE} CREATE VIEW v AS SELECT "nope" FROM t;"#),
+            "{}",
+        );
+        assert!(
+            out.contains("the view v takes") && out.contains("for the text 'nope'"),
+            "{out}"
+        );
     }
 }
 
@@ -151,7 +223,10 @@ fn a_text_in_double_quotes_does_not_become_a_name() {
     let with_open = OPEN.replace(", a)", ", a, open)");
     for engine in ENGINES {
         for (object, mended) in [
-            (r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#, "'open'"),
+            (
+                r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#,
+                "'open'",
+            ),
             (
                 r#"CREATE VIEW w AS SELECT * FROM t; CREATE VIEW v AS SELECT id FROM w WHERE s IN ('x', "open");"#,
                 "'open'",
@@ -161,28 +236,58 @@ fn a_text_in_double_quotes_does_not_become_a_name() {
                 r#"CREATE TABLE u (x); CREATE VIEW v AS SELECT x FROM u WHERE x = "open" UNION SELECT s FROM t WHERE s = "open";"#,
                 "'open'",
             ),
-            (r#"CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = "open" WHERE a IS NULL; END;"#, "'open'"),
+            (
+                r#"CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = "open" WHERE a IS NULL; END;"#,
+                "'open'",
+            ),
             (r#"CREATE INDEX i ON t (a) WHERE s <> "open";"#, "'open'"),
             (r#"CREATE INDEX i ON t (ifnull(a, "open"));"#, "'open'"),
             // The column is meant.
-            (r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#, "t.\"open\""),
+            (
+                r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#,
+                "t.\"open\"",
+            ),
         ] {
             let app = App::on(&format!("{OPEN}{OPEN_ROWS}{object}"));
             for columns in [&with_open, &OPEN.replace(", a)", ", a, \"open\")")] {
-                engine.refuses(&app, &format!("{columns}{object}"), "{}", "check_failed", "\"open\"");
+                engine.refuses(
+                    &app,
+                    &format!("{columns}{object}"),
+                    "{}",
+                    "check_failed",
+                    "\"open\"",
+                );
             }
             // A column is renamed to that name; another word comes beside it.
             let renamed = OPEN.replace(", a)", ", open)");
             let renames = r#"{"renames":["t.a=open"]}"#;
             if !object.contains(" a ") && !object.contains("(a") {
-                engine.refuses(&app, &format!("{renamed}{object}"), renames, "check_failed", "Write 'open' there");
+                engine.refuses(
+                    &app,
+                    &format!("{renamed}{object}"),
+                    renames,
+                    "check_failed",
+                    "Write 'open' there",
+                );
             }
-            engine.takes(&app, &format!("{with_open}{}", object.replace("\"open\"", mended)), "{}");
+            engine.takes(
+                &app,
+                &format!("{with_open}{}", object.replace("\"open\"", mended)),
+                "{}",
+            );
         }
-        for within in [r#", CHECK (s <> "open")"#, r#", g AS (s || "open")"#, r#", g AS (s || "open") STORED"#] {
-            let table =
-                |columns: &str, within: &str| format!("CREATE TABLE t (id INTEGER PRIMARY KEY, s{columns}{within});");
-            let app = App::on(&format!("{} INSERT INTO t (s) VALUES ('x');", table("", within)));
+        for within in [
+            r#", CHECK (s <> "open")"#,
+            r#", g AS (s || "open")"#,
+            r#", g AS (s || "open") STORED"#,
+        ] {
+            let table = |columns: &str, within: &str| {
+                format!("CREATE TABLE t (id INTEGER PRIMARY KEY, s{columns}{within});")
+            };
+            let app = App::on(&format!(
+                "{} INSERT INTO t (s) VALUES ('x');",
+                table("", within)
+            ));
             for columns in [", open", ", \"open\""] {
                 engine.refuses(
                     &app,
@@ -193,10 +298,16 @@ fn a_text_in_double_quotes_does_not_become_a_name() {
                 );
             }
             // Only the text is mended: the column's own name stays in its quotes.
-            engine.takes(&app, &table(", \"open\"", &within.replace("\"open\"", "'open'")), "{}");
+            engine.takes(
+                &app,
+                &table(", \"open\"", &within.replace("\"open\"", "'open'")),
+                "{}",
+            );
         }
         // It is written anew, with both.
-        let app = App::on(&format!(r#"{OPEN}{OPEN_ROWS}CREATE VIEW v AS SELECT * FROM t WHERE s = "open";"#));
+        let app = App::on(&format!(
+            r#"{OPEN}{OPEN_ROWS}CREATE VIEW v AS SELECT * FROM t WHERE s = "open";"#
+        ));
         engine.takes(
             &app,
             &format!(r#"{with_open}CREATE VIEW v AS SELECT "id", "open" FROM t WHERE s = 'open';"#),
@@ -215,7 +326,13 @@ fn the_trigger_that_would_fail_is_named() {
     for engine in ENGINES {
         let app = App::on(&format!("{TABLE}{ROWS}{naming}"));
         let words = "an INSERT into t (trigger broken) would fail";
-        engine.refuses(&app, &format!("{WITHOUT_B}{naming}"), "{}", "check_failed", words);
+        engine.refuses(
+            &app,
+            &format!("{WITHOUT_B}{naming}"),
+            "{}",
+            "check_failed",
+            words,
+        );
     }
 }
 
@@ -224,13 +341,22 @@ fn the_trigger_that_would_fail_is_named() {
 fn a_foreign_key_to_a_table_that_is_not_there_is_told_of() {
     let told = |app: &App, schema: &str, options: &str| -> Vec<String> {
         let done = app.publish(schema, options).unwrap();
-        done.warnings.into_iter().filter(|warning| warning.contains("foreign key of")).collect()
+        done.warnings
+            .into_iter()
+            .filter(|warning| warning.contains("foreign key of"))
+            .collect()
     };
-    let child = "CREATE TABLE child (id INTEGER PRIMARY KEY, a REFERENCES Parent, b REFERENCES child);";
+    let child =
+        "CREATE TABLE child (id INTEGER PRIMARY KEY, a REFERENCES Parent, b REFERENCES child);";
     let parent = "CREATE TABLE parent (id INTEGER PRIMARY KEY);";
     let app = App::on("CREATE TABLE left (id INTEGER PRIMARY KEY)");
-    let [warning] = &*told(&app, child, "{}") else { panic!("one") };
-    assert!(warning.contains("a foreign key of child refers to Parent"), "{warning}");
+    let [warning] = &*told(&app, child, "{}") else {
+        panic!("one")
+    };
+    assert!(
+        warning.contains("a foreign key of child refers to Parent"),
+        "{warning}"
+    );
     assert_eq!(told(&app, &format!("{child}{parent}"), "{}"), [""; 0]);
     // The parent goes.
     assert_eq!(told(&app, child, "{}").len(), 1);
@@ -245,9 +371,14 @@ fn a_migration_does_not_make_a_text_of_a_name() {
     let migration =
         "CREATE TABLE t2(id INTEGER PRIMARY KEY, a, CHECK (\"b\" <> '')); INSERT INTO t2 SELECT id, a FROM t;
                      DROP TABLE t; ALTER TABLE t2 RENAME TO t;";
-    let app = App::on(&format!("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, CHECK (\"b\" <> '')); {ROWS}"));
+    let app = App::on(&format!(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, CHECK (\"b\" <> '')); {ROWS}"
+    ));
     app.file("migrations/0001_init.sql", migration);
-    let options = format!(r#"{{"migrations":"{}"}}"#, app.dir.path().join("migrations").display());
+    let options = format!(
+        r#"{{"migrations":"{}"}}"#,
+        app.dir.path().join("migrations").display()
+    );
     let declared = "CREATE TABLE t(id INTEGER PRIMARY KEY, a, CHECK (\"b\" <> ''));";
     Engine::Embedded.refuses(&app, declared, &options, "check_failed", "\"b\"");
 }
@@ -261,15 +392,37 @@ fn an_application_s_function_hides_nothing() {
                 "CREATE TRIGGER z AFTER INSERT ON t BEGIN UPDATE t SET a = new.b WHERE id = new.id; END;",
                 "an INSERT into t",
             ),
-            ("CREATE VIEW v AS SELECT my_fn(a) AS f, t.b FROM t;", "the view v"),
-            ("CREATE VIEW v AS SELECT a FROM t WHERE a REGEXP 'x' AND t.b;", "the view v"),
-            ("CREATE VIEW v AS SELECT a FROM t WHERE a MATCH 'x' ORDER BY a COLLATE my_order, t.b;", "the view v"),
-            ("CREATE VIEW v AS SELECT my_sum(a) OVER (ORDER BY id), t.b FROM t;", "the view v"),
+            (
+                "CREATE VIEW v AS SELECT my_fn(a) AS f, t.b FROM t;",
+                "the view v",
+            ),
+            (
+                "CREATE VIEW v AS SELECT a FROM t WHERE a REGEXP 'x' AND t.b;",
+                "the view v",
+            ),
+            (
+                "CREATE VIEW v AS SELECT a FROM t WHERE a MATCH 'x' ORDER BY a COLLATE my_order, t.b;",
+                "the view v",
+            ),
+            (
+                "CREATE VIEW v AS SELECT my_sum(a) OVER (ORDER BY id), t.b FROM t;",
+                "the view v",
+            ),
         ] {
             let app = App::on(&format!("{TABLE}{ROWS}{x}{naming}"));
-            engine.refuses(&app, &format!("{WITHOUT_B}{x}{naming}"), "{}", "check_failed", words);
+            engine.refuses(
+                &app,
+                &format!("{WITHOUT_B}{x}{naming}"),
+                "{}",
+                "check_failed",
+                words,
+            );
             // What needs the function and not the column is no reason to refuse.
-            engine.takes(&app, &format!("{WITH_C}{x}{}", naming.replace(".b", ".c")), r#"{"renames":["t.b=c"]}"#);
+            engine.takes(
+                &app,
+                &format!("{WITH_C}{x}{}", naming.replace(".b", ".c")),
+                r#"{"renames":["t.b=c"]}"#,
+            );
         }
     }
 }
@@ -278,9 +431,11 @@ fn an_application_s_function_hides_nothing() {
 #[test]
 fn a_table_whose_trigger_needs_the_application_is_renamed() {
     for engine in ENGINES {
-        for body in
-            ["UPDATE t SET a = my_fn(new.a)", "INSERT INTO gone VALUES (new.a)", "SELECT 1 WHERE new.a REGEXP 'x'"]
-        {
+        for body in [
+            "UPDATE t SET a = my_fn(new.a)",
+            "INSERT INTO gone VALUES (new.a)",
+            "SELECT 1 WHERE new.a REGEXP 'x'",
+        ] {
             let trigger = |table: &str| {
                 format!(
                     "CREATE TRIGGER x AFTER INSERT ON {table} BEGIN {}; END;",
@@ -290,7 +445,12 @@ fn a_table_whose_trigger_needs_the_application_is_renamed() {
             let app = App::on(&format!("{TABLE}{ROWS}{}", trigger("t")));
             let declared = format!("{}{}", TABLE.replace("\"t\"", "u"), trigger("u"));
             engine.takes(&app, &declared, r#"{"renames":["t=u"]}"#);
-            assert_eq!(app.ask("SELECT count(*) FROM u; SELECT tbl_name FROM sqlite_schema WHERE name = 'x'"), "2\nu");
+            assert_eq!(
+                app.ask(
+                    "SELECT count(*) FROM u; SELECT tbl_name FROM sqlite_schema WHERE name = 'x'"
+                ),
+                "2\nu"
+            );
         }
     }
 }
@@ -314,10 +474,19 @@ fn full_text_over_another_table_is_not_left_without_it() {
                 let schema = format!("{schema}{full_text}");
                 engine.refuses(&app, &schema, options, "check_failed", "f would fail");
             };
-            refused(&doc("doc", "id", "text"), r#"{"renames":["doc.body=text"]}"#);
-            refused(&doc("documents", "id", "body"), r#"{"renames":["doc=documents"]}"#);
+            refused(
+                &doc("doc", "id", "text"),
+                r#"{"renames":["doc.body=text"]}"#,
+            );
+            refused(
+                &doc("documents", "id", "body"),
+                r#"{"renames":["doc=documents"]}"#,
+            );
             refused("CREATE TABLE doc(id INTEGER PRIMARY KEY, n);", "{}");
-            refused("CREATE TABLE other(id INTEGER PRIMARY KEY);", r#"{"allow":["drop"]}"#);
+            refused(
+                "CREATE TABLE other(id INTEGER PRIMARY KEY);",
+                r#"{"allow":["drop"]}"#,
+            );
             if full_text.contains("content_rowid") {
                 refused(&doc("doc", "key", "body"), r#"{"renames":["doc.id=key"]}"#);
             }
@@ -327,26 +496,46 @@ fn full_text_over_another_table_is_not_left_without_it() {
                 &format!("CREATE TABLE doc(id INTEGER PRIMARY KEY, body TEXT, m);{full_text}"),
                 r#"{"renames":["doc.n=m"]}"#,
             );
-            assert_eq!(app.ask("SELECT body FROM f WHERE f MATCH 'world'"), "hello world");
+            assert_eq!(
+                app.ask("SELECT body FROM f WHERE f MATCH 'world'"),
+                "hello world"
+            );
         }
         // Content is not kept, and nothing is read.
         let contentless = "CREATE VIRTUAL TABLE f USING fts5(body, content='');";
-        let app = App::on(&format!("CREATE TABLE doc(id INTEGER PRIMARY KEY, body TEXT);{contentless}"));
-        engine.takes(&app, &format!("CREATE TABLE doc(id INTEGER PRIMARY KEY);{contentless}"), "{}");
+        let app = App::on(&format!(
+            "CREATE TABLE doc(id INTEGER PRIMARY KEY, body TEXT);{contentless}"
+        ));
+        engine.takes(
+            &app,
+            &format!("CREATE TABLE doc(id INTEGER PRIMARY KEY);{contentless}"),
+            "{}",
+        );
         // The words of an index that goes.
         let vocabulary = "CREATE VIRTUAL TABLE words USING fts5vocab('f', 'row');";
-        let app = App::on(&format!("{TABLE} CREATE VIRTUAL TABLE f USING fts5(body); {vocabulary}"));
-        engine.refuses(&app, &format!("{TABLE}{vocabulary}"), "{}", "check_failed", "words would fail");
+        let app = App::on(&format!(
+            "{TABLE} CREATE VIRTUAL TABLE f USING fts5(body); {vocabulary}"
+        ));
+        engine.refuses(
+            &app,
+            &format!("{TABLE}{vocabulary}"),
+            "{}",
+            "check_failed",
+            "words would fail",
+        );
     }
 }
 
-/// Pages that were corrupt before, of a table that nothing is done to: what was checked is said, and verify finds them.
+/// Pages that were corrupt before, of a table that nothing is done to: what was checked is said,
+/// and verify finds them.
 #[test]
 fn what_was_not_checked_is_said_and_verify_finds_it() {
     let app = App::on("PRAGMA page_size = 4096; VACUUM; CREATE TABLE t (id INTEGER PRIMARY KEY, a); CREATE TABLE u (id INTEGER PRIMARY KEY, a);
                        INSERT INTO u SELECT value, hex(randomblob(900)) FROM json_each(json_array(1,2,3,4,5,6,7,8,9,10)); PRAGMA wal_checkpoint(TRUNCATE);");
-    let page: u64 =
-        app.ask("SELECT max(pageno) FROM dbstat WHERE name = 'u' AND pagetype = 'leaf'").parse().unwrap_or(5);
+    let page: u64 = app
+        .ask("SELECT max(pageno) FROM dbstat WHERE name = 'u' AND pagetype = 'leaf'")
+        .parse()
+        .unwrap_or(5);
     let mut bytes = std::fs::read(&app.live).unwrap();
     let at = usize::try_from((page - 1) * 4096).unwrap();
     bytes[at..at + 64].fill(0xff);
@@ -354,20 +543,45 @@ fn what_was_not_checked_is_said_and_verify_finds_it() {
     let outcome = app
         .publish("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); CREATE TABLE u (id INTEGER PRIMARY KEY, a);", "{}")
         .unwrap();
-    let checked = outcome.log.iter().find(|line| line.step == "check").unwrap();
-    assert!(checked.message.contains("not the pages of other tables, which verify reads"), "{}", checked.message);
+    let checked = outcome
+        .log
+        .iter()
+        .find(|line| line.step == "check")
+        .unwrap();
+    assert!(
+        checked
+            .message
+            .contains("not the pages of other tables, which verify reads"),
+        "{}",
+        checked.message
+    );
     let verified = app.remy().verify().unwrap();
-    let wrong: Vec<_> = verified.checked.iter().filter(|check| !check.ok).map(|check| check.what.as_str()).collect();
-    assert_eq!(wrong, ["integrity_check", "integrity_check"], "{verified:?}");
+    let wrong: Vec<_> = verified
+        .checked
+        .iter()
+        .filter(|check| !check.ok)
+        .map(|check| check.what.as_str())
+        .collect();
+    assert_eq!(
+        wrong,
+        ["integrity_check", "integrity_check"],
+        "{verified:?}"
+    );
 }
 
 /// A library for both engines, with a function, a collation and a tokenizer of its own.
 fn library() -> PathBuf {
     static ONCE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     ONCE.get_or_init(|| {
-        let out = built_program("remy-driver").with_file_name(format!("app-functions-{}.so", std::process::id()));
+        let out = built_program("remy-driver")
+            .with_file_name(format!("app-functions-{}.so", std::process::id()));
         let source = repository("tests/fixtures/app_functions.c");
-        stdout(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&out).arg(source));
+        stdout(
+            Command::new("cc")
+                .args(["-shared", "-fPIC", "-O1", "-o"])
+                .arg(&out)
+                .arg(source),
+        );
         out
     })
     .clone()
@@ -393,7 +607,13 @@ fn needing() -> App {
 /// What an application does that has the library.
 fn with_library(app: &App, sql: &str) {
     let load = format!(".load {}", library().display());
-    stdout(Command::new("sqlite3").args(["-batch", "-bail"]).arg(&app.live).arg(load).arg(sql));
+    stdout(
+        Command::new("sqlite3")
+            .args(["-batch", "-bail"])
+            .arg(&app.live)
+            .arg(load)
+            .arg(sql),
+    );
 }
 
 #[test]
@@ -409,7 +629,14 @@ fn verify_calls_nothing_broken_that_needs_the_application() {
     );
     let verified = app.remy().verify().unwrap();
     assert!(!verified.ok);
-    assert!(verified.checked[0].message.as_deref().unwrap().contains("NULL value in n.a"), "{verified:?}");
+    assert!(
+        verified.checked[0]
+            .message
+            .as_deref()
+            .unwrap()
+            .contains("NULL value in n.a"),
+        "{verified:?}"
+    );
 }
 
 fn engine_checks(app: &App, extensions: &str) {
@@ -417,14 +644,32 @@ fn engine_checks(app: &App, extensions: &str) {
     assert!(verified.ok, "{verified:?}");
     let warned = verified.warnings.join("\n");
     for (table, name) in [("p", "slug"), ("g", "slug"), ("f", "app_words")] {
-        assert!(warned.contains(&format!("the pages of {table} were checked, for {name} is not here")), "{warned}");
+        assert!(
+            warned.contains(&format!(
+                "the pages of {table} were checked, for {name} is not here"
+            )),
+            "{warned}"
+        );
     }
-    let verified = app.remy().verify_with(&Options::from_json(extensions).unwrap(), Progress::none()).unwrap();
-    assert!(verified.ok && !verified.warnings.iter().any(|w| w.contains("not here")), "{verified:?}");
+    let verified = app
+        .remy()
+        .verify_with(&Options::from_json(extensions).unwrap(), Progress::none())
+        .unwrap();
+    assert!(
+        verified.ok && !verified.warnings.iter().any(|w| w.contains("not here")),
+        "{verified:?}"
+    );
     let out = host(app, &["SELECT remy_verify()"]).unwrap();
-    assert!(out.contains("\"ok\":true") && out.contains("the pages of p were checked, for slug is not here"), "{out}");
+    assert!(
+        out.contains("\"ok\":true")
+            && out.contains("the pages of p were checked, for slug is not here"),
+        "{out}"
+    );
     let out = host(app, &[&format!("SELECT remy_verify('{extensions}')")]).unwrap();
-    assert!(out.contains("\"ok\":true") && !out.contains("not here"), "{out}");
+    assert!(
+        out.contains("\"ok\":true") && !out.contains("not here"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -443,11 +688,22 @@ fn verify_says_what_it_does_and_can_be_called_off() {
         cancel.store(lines.lock().unwrap().len() > 100, Ordering::Relaxed);
     };
     let progress = Progress::none().on_line(&on_line);
-    assert!(app.remy().verify_with(&Options::default(), progress).unwrap().ok);
+    assert!(
+        app.remy()
+            .verify_with(&Options::default(), progress)
+            .unwrap()
+            .ok
+    );
     let said = lines.lock().unwrap().join("\n");
-    assert!(said.contains("integrity_check holds") && said.contains("size and hash holds"), "{said}");
+    assert!(
+        said.contains("integrity_check holds") && said.contains("size and hash holds"),
+        "{said}"
+    );
     cancel.store(true, Ordering::Relaxed);
-    let e = app.remy().verify_with(&Options::default(), Progress::none().cancel(&cancel)).unwrap_err();
+    let e = app
+        .remy()
+        .verify_with(&Options::default(), Progress::none().cancel(&cancel))
+        .unwrap_err();
     assert_eq!(e.code(), "busy", "{e}");
 }
 
@@ -459,13 +715,26 @@ fn what_needs_the_application_is_declared_and_changed_beside_it() {
         for options in [String::new(), format!(",{extensions}")] {
             let app = needing();
             // SQLite itself moves nothing in a table whose index has a collation that is not there.
-            let without = if options.is_empty() { "CREATE INDEX by_order ON p (title COLLATE app_order);" } else { "" };
+            let without = if options.is_empty() {
+                "CREATE INDEX by_order ON p (title COLLATE app_order);"
+            } else {
+                ""
+            };
             let needing = NEEDING.replace(without, "");
-            app.ask(if options.is_empty() { "DROP INDEX by_order" } else { "" });
-            let add = format!("{needing} CREATE TABLE other (a);").replace("y INT)", "y INT, z INT)");
+            app.ask(if options.is_empty() {
+                "DROP INDEX by_order"
+            } else {
+                ""
+            });
+            let add =
+                format!("{needing} CREATE TABLE other (a);").replace("y INT)", "y INT, z INT)");
             engine.takes(&app, &add, &format!("{{\"dry_run\":false{options}}}"));
             let rename = add.replace("x INT, y INT, z", "w INT, y INT, z");
-            engine.takes(&app, &rename, &format!("{{\"renames\":[\"p.x=w\"]{options}}}"));
+            engine.takes(
+                &app,
+                &rename,
+                &format!("{{\"renames\":[\"p.x=w\"]{options}}}"),
+            );
             let drop = rename.replace("w INT, y INT, z INT", "w INT, z INT");
             engine.takes(&app, &drop, &format!("{{\"dry_run\":false{options}}}"));
             assert_eq!(app.ask("SELECT w FROM p NOT INDEXED ORDER BY id"), "3\n5");
@@ -498,11 +767,18 @@ fn a_false_alarm_of_the_host_s_is_none() {
     );
     let declared = "CREATE TABLE t (x TEXT, a TEXT NOT NULL, k INTEGER PRIMARY KEY) WITHOUT ROWID;";
     Engine::Host.takes(&app, declared, "{}");
-    assert!(app.ask("PRAGMA quick_check").contains("NULL value in t.a"), "this host has no such alarm");
+    assert!(
+        app.ask("PRAGMA quick_check").contains("NULL value in t.a"),
+        "this host has no such alarm"
+    );
     Engine::Host.takes(&app, &declared.replace("x TEXT", "x TEXT, y TEXT"), "{}");
     let out = host(&app, &["SELECT remy_verify()"]).unwrap();
     assert!(out.contains("\"ok\":true"), "{out}");
-    Engine::Host.takes(&app, &declared.replace("x TEXT", "x TEXT, y TEXT, z TEXT"), "{}");
+    Engine::Host.takes(
+        &app,
+        &declared.replace("x TEXT", "x TEXT, y TEXT, z TEXT"),
+        "{}",
+    );
     assert!(host(&app, &["SELECT remy_rollback()"]).is_ok());
 }
 
@@ -514,22 +790,34 @@ fn rows_that_did_not_pass_before_are_not_the_change_s() {
             "CREATE TABLE t (a CHECK (a > 0), b); PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES (-1, 2)",
         );
         engine.takes(&app, "CREATE TABLE t (a CHECK (a > 0), b, c);", "{}");
-        engine.takes(&app, "CREATE TABLE u (a CHECK (a > 0), b, c, d);", r#"{"renames":["t=u"]}"#);
+        engine.takes(
+            &app,
+            "CREATE TABLE u (a CHECK (a > 0), b, c, d);",
+            r#"{"renames":["t=u"]}"#,
+        );
         assert_eq!(app.ask("SELECT a, b, c FROM u"), "-1|2|");
     }
 }
 
-/// An application's database goes through every verb without its library, where nothing of it is changed.
+/// An application's database goes through every verb without its library, where nothing of it is
+/// changed.
 #[test]
 fn a_database_that_needs_the_application_goes_through_the_verbs_without_it() {
     let keys = "CREATE TABLE parents (k TEXT COLLATE app_order UNIQUE); CREATE TABLE children (k TEXT COLLATE app_order REFERENCES parents (k));
         CREATE TABLE computed (k TEXT, s AS (slug(k)) REFERENCES parents (k));";
     for engine in ENGINES {
         let app = needing();
-        with_library(&app, &format!("{keys} INSERT INTO children VALUES ('x'); INSERT INTO parents VALUES ('x')"));
+        with_library(
+            &app,
+            &format!("{keys} INSERT INTO children VALUES ('x'); INSERT INTO parents VALUES ('x')"),
+        );
         let declared = format!("{NEEDING}{keys} CREATE TABLE other (a, b);");
         engine.takes(&app, &declared, "{}");
-        engine.takes(&app, &declared.replace("(a, b)", "(a TEXT NOT NULL, b)"), "{}");
+        engine.takes(
+            &app,
+            &declared.replace("(a, b)", "(a TEXT NOT NULL, b)"),
+            "{}",
+        );
         let run = |call: &str| host(&app, &[call]).unwrap_or_else(|e| panic!("{call}: {e}"));
         run("SELECT remy_rollback(NULL, '{\"dry_run\":true}')");
         run("SELECT remy_dev_start('d')");
@@ -538,7 +826,10 @@ fn a_database_that_needs_the_application_goes_through_the_verbs_without_it() {
             Engine::Embedded => drop(app.rollback(None).unwrap()),
             Engine::Host => drop(run("SELECT remy_rollback()")),
         }
-        assert_eq!(app.ask("SELECT count(*) FROM p; SELECT count(*) FROM children"), "2\n1");
+        assert_eq!(
+            app.ask("SELECT count(*) FROM p; SELECT count(*) FROM children"),
+            "2\n1"
+        );
     }
 }
 
@@ -550,13 +841,29 @@ fn a_dev_database_that_needs_the_application_is_emptied_with_its_library() {
     app.remy().dev_start("me").unwrap();
     let e = app.remy().dev_truncate("me").unwrap_err();
     assert_eq!(e.code(), "unsupported_change", "{e}");
-    assert!(e.to_string().contains("is not here") && e.to_string().contains("`extensions`"), "{e}");
+    assert!(
+        e.to_string().contains("is not here") && e.to_string().contains("`extensions`"),
+        "{e}"
+    );
     let said = host(&app, &["SELECT remy_dev_truncate('me')"]).unwrap_err();
-    assert!(said.contains("unsupported_change") && said.contains("`extensions`"), "{said}");
+    assert!(
+        said.contains("unsupported_change") && said.contains("`extensions`"),
+        "{said}"
+    );
     assert_ne!(shell(&app.store("dev/me.db"), counts), "0\n");
-    app.remy().dev_truncate_with("me", &Options::from_json(&extensions).unwrap(), Progress::none()).unwrap();
+    app.remy()
+        .dev_truncate_with(
+            "me",
+            &Options::from_json(&extensions).unwrap(),
+            Progress::none(),
+        )
+        .unwrap();
     assert_eq!(shell(&app.store("dev/me.db"), counts), "0\n");
     app.remy().dev_reset("me").unwrap();
-    host(&app, &[&format!("SELECT remy_dev_truncate('me', '{extensions}')")]).unwrap();
+    host(
+        &app,
+        &[&format!("SELECT remy_dev_truncate('me', '{extensions}')")],
+    )
+    .unwrap();
     assert_eq!(shell(&app.store("dev/me.db"), counts), "0\n");
 }

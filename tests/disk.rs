@@ -1,10 +1,11 @@
-//! A disk that loses power: what a verb did to a folder is written down change by change, and the folder is made again as
-//! a disk may have it that lost what was not synced.
+//! A disk that loses power: what a verb did to a folder is written down change by change, and the
+//! folder is made again as a disk may have it that lost what was not synced.
 //!
-//! A file holds what was written up to its last sync, and of what came after it nothing, all, some writes, or parts of
-//! writes, of 512 bytes each. A folder has the names of its last sync, and the first so many of the changes after it: a
-//! journal keeps their order within a folder, and promises nothing between two, nor of the bytes of a file that has its
-//! new name. Of a rename between two folders one side may be on the disk without the other, but the file is never gone.
+//! A file holds what was written up to its last sync, and of what came after it nothing, all, some
+//! writes, or parts of writes, of 512 bytes each. A folder has the names of its last sync, and the
+//! first so many of the changes after it: a journal keeps their order within a folder, and promises
+//! nothing between two, nor of the bytes of a file that has its new name. Of a rename between two
+//! folders one side may be on the disk without the other, but the file is never gone.
 use crate::rounds::Random;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -35,7 +36,14 @@ pub enum Loss {
 
 impl Loss {
     /// Every one of them.
-    pub const ALL: [Self; 6] = [Self::Nothing, Self::Everything, Self::Bytes, Self::Names, Self::Some, Self::Torn];
+    pub const ALL: [Self; 6] = [
+        Self::Nothing,
+        Self::Everything,
+        Self::Bytes,
+        Self::Names,
+        Self::Some,
+        Self::Torn,
+    ];
 }
 
 /// A file, a link or a folder, whatever its names are.
@@ -126,7 +134,10 @@ impl Recording {
             } else if metadata.is_symlink() {
                 Object::Symlink(fs::read_link(&path).expect("a link"))
             } else {
-                Object::File { bytes: fs::read(&path).expect("a file"), mode }
+                Object::File {
+                    bytes: fs::read(&path).expect("a file"),
+                    mode,
+                }
             };
             let number = match self.inodes.get(&metadata.ino()) {
                 Some(&number) => number, // another name of it
@@ -146,7 +157,9 @@ impl Recording {
     }
 
     fn below(&self, path: &Path) -> PathBuf {
-        path.strip_prefix(&self.root).unwrap_or_else(|_| panic!("{} is elsewhere", path.display())).to_owned()
+        path.strip_prefix(&self.root)
+            .unwrap_or_else(|_| panic!("{} is elsewhere", path.display()))
+            .to_owned()
     }
 
     /// Adds what the fault library wrote down (`struct record` in `faults/fault.c`).
@@ -164,34 +177,73 @@ impl Recording {
             let mode = u32::from_ne_bytes(take(4).try_into().expect("4 bytes")) & 0o7777;
             let mut number = || u64::from_ne_bytes(take(8).try_into().expect("8 bytes"));
             let (inode, offset) = (number(), number());
-            let lengths = [number(), number(), number()].map(|n| usize::try_from(n).expect("a length"));
-            let mut path = |n: usize| PathBuf::from(String::from_utf8(take(n).to_vec()).expect("a path"));
+            let lengths =
+                [number(), number(), number()].map(|n| usize::try_from(n).expect("a length"));
+            let mut path =
+                |n: usize| PathBuf::from(String::from_utf8(take(n).to_vec()).expect("a path"));
             let (first, second) = (path(lengths[0]), path(lengths[1]));
             let data = take(lengths[2]).to_vec();
-            let known = |inodes: &HashMap<u64, usize>| *inodes.get(&inode).expect("a file whose making was seen");
+            let known = |inodes: &HashMap<u64, usize>| {
+                *inodes.get(&inode).expect("a file whose making was seen")
+            };
             let change = match kind {
-                1 => Change::Write { object: known(&self.inodes), at: offset, bytes: data },
-                2 => Change::Length { object: known(&self.inodes), to: offset },
-                3 => Change::Grow { object: known(&self.inodes), to: offset },
-                4 => Change::Sync { object: known(&self.inodes) },
-                5 => Change::SyncFolder { path: self.below(&first) },
+                1 => Change::Write {
+                    object: known(&self.inodes),
+                    at: offset,
+                    bytes: data,
+                },
+                2 => Change::Length {
+                    object: known(&self.inodes),
+                    to: offset,
+                },
+                3 => Change::Grow {
+                    object: known(&self.inodes),
+                    to: offset,
+                },
+                4 => Change::Sync {
+                    object: known(&self.inodes),
+                },
+                5 => Change::SyncFolder {
+                    path: self.below(&first),
+                },
                 6 | 10 | 11 => {
                     let (path, object) = match kind {
-                        6 => (first, Object::File { bytes: Vec::new(), mode }),
+                        6 => (
+                            first,
+                            Object::File {
+                                bytes: Vec::new(),
+                                mode,
+                            },
+                        ),
                         10 => (second, Object::Symlink(first)),
                         _ => (first, Object::Folder { mode }),
                     };
                     let object = self.add(object);
                     self.inodes.insert(inode, object);
-                    Change::Add { path: self.below(&path), object }
+                    Change::Add {
+                        path: self.below(&path),
+                        object,
+                    }
                 }
-                7 | 12 => Change::Remove { path: self.below(&first) },
+                7 | 12 => Change::Remove {
+                    path: self.below(&first),
+                },
                 8 => {
                     let from = self.below(&first);
-                    Change::Rename { object: names[&from], from, to: self.below(&second) }
+                    Change::Rename {
+                        object: names[&from],
+                        from,
+                        to: self.below(&second),
+                    }
                 }
-                9 => Change::Add { object: names[&self.below(&first)], path: self.below(&second) },
-                13 => Change::Mode { object: known(&self.inodes), mode },
+                9 => Change::Add {
+                    object: names[&self.below(&first)],
+                    path: self.below(&second),
+                },
+                13 => Change::Mode {
+                    object: known(&self.inodes),
+                    mode,
+                },
                 kind => panic!("a change of kind {kind}, which this disk does not know"),
             };
             apply_name(&mut names, &change, |_| true);
@@ -212,20 +264,32 @@ impl Recording {
 
     /// The moments around which something becomes durable, or a name changes.
     pub fn moments(&self) -> Vec<usize> {
-        let heavy =
-            |change: &Change| !matches!(change, Change::Write { .. } | Change::Length { .. } | Change::Grow { .. });
+        let heavy = |change: &Change| {
+            !matches!(
+                change,
+                Change::Write { .. } | Change::Length { .. } | Change::Grow { .. }
+            )
+        };
         let around = |n: usize| [n, n + 1];
-        (0..self.len()).filter(|&n| heavy(&self.changes[n])).flat_map(around).collect()
+        (0..self.len())
+            .filter(|&n| heavy(&self.changes[n]))
+            .flat_map(around)
+            .collect()
     }
 
     /// The moments around which a file, by the end of its path, is synced.
     pub fn syncs_of(&self, file: &str) -> Vec<usize> {
         let is_sync = |change: &Change| match change {
-            Change::Sync { object } => self.name(*object).is_some_and(|path| path.to_string_lossy().ends_with(file)),
+            Change::Sync { object } => self
+                .name(*object)
+                .is_some_and(|path| path.to_string_lossy().ends_with(file)),
             _ => false,
         };
         let around = |n: usize| n..(n + 12).min(self.len());
-        (0..self.len()).filter(|&n| is_sync(&self.changes[n])).flat_map(around).collect()
+        (0..self.len())
+            .filter(|&n| is_sync(&self.changes[n]))
+            .flat_map(around)
+            .collect()
     }
 
     /// What the `n`-th change was, for messages.
@@ -233,7 +297,11 @@ impl Recording {
         match self.changes.get(n) {
             None => "the end".into(),
             Some(Change::Write { object, at, bytes }) => {
-                format!("a write of {} bytes at {at} of {:?}", bytes.len(), self.name(*object))
+                format!(
+                    "a write of {} bytes at {at} of {:?}",
+                    bytes.len(),
+                    self.name(*object)
+                )
             }
             Some(
                 Change::Sync { object }
@@ -247,10 +315,18 @@ impl Recording {
 
     fn name(&self, object: usize) -> Option<&PathBuf> {
         let added = self.changes.iter().find_map(|change| match change {
-            Change::Add { path, object: added } if *added == object => Some(path),
+            Change::Add {
+                path,
+                object: added,
+            } if *added == object => Some(path),
             _ => None,
         });
-        added.or_else(|| self.names.iter().find(|(_, named)| **named == object).map(|(path, _)| path))
+        added.or_else(|| {
+            self.names
+                .iter()
+                .find(|(_, named)| **named == object)
+                .map(|(path, _)| path)
+        })
     }
 
     /// Makes the folder `to` as the disk has it when the power is cut after `changes` changes.
@@ -258,7 +334,8 @@ impl Recording {
         let (names, objects) = self.on_disk(changes, loss, random);
         let mut made = HashMap::<usize, PathBuf>::new();
         fs::create_dir_all(to).expect("a folder");
-        // Ascending, so that a folder comes before what is in it; one that is gone takes everything with it.
+        // Ascending, so that a folder comes before what is in it; one that is gone takes everything
+        // with it.
         for (name, &object) in &names {
             let path = to.join(name);
             if !path.parent().is_some_and(Path::exists) {
@@ -271,12 +348,14 @@ impl Recording {
             match &objects[object] {
                 Object::Folder { mode } => {
                     fs::create_dir(&path).expect("a folder");
-                    fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).expect("its mode");
+                    fs::set_permissions(&path, fs::Permissions::from_mode(*mode))
+                        .expect("its mode");
                 }
                 Object::Symlink(aim) => std::os::unix::fs::symlink(aim, &path).expect("a link"),
                 Object::File { bytes, mode } => {
                     fs::write(&path, bytes).expect("a file");
-                    fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).expect("its mode");
+                    fs::set_permissions(&path, fs::Permissions::from_mode(*mode))
+                        .expect("its mode");
                     made.insert(object, path);
                 }
             }
@@ -298,13 +377,17 @@ impl Recording {
         let mut arrived = |path: &Path, n: usize, random: &mut Random| {
             let folder = path.parent().expect("a name is in a folder");
             let synced = folders.get(folder).map_or(0, |n| n + 1);
-            let until = *until.entry(folder.to_owned()).or_insert_with(|| match loss {
-                Loss::Nothing | Loss::Bytes => cut,
-                Loss::Everything => synced,
-                Loss::Names | Loss::Some | Loss::Torn => {
-                    synced + usize::try_from(random.below((cut - synced) as u64 + 1)).expect("small")
-                }
-            });
+            let until = *until
+                .entry(folder.to_owned())
+                .or_insert_with(|| match loss {
+                    Loss::Nothing | Loss::Bytes => cut,
+                    Loss::Everything => synced,
+                    Loss::Names | Loss::Some | Loss::Torn => {
+                        synced
+                            + usize::try_from(random.below((cut - synced) as u64 + 1))
+                                .expect("small")
+                    }
+                });
             n < until
         };
         let (mut names, mut objects) = (self.names.clone(), self.objects.clone());
@@ -327,7 +410,9 @@ impl Recording {
                     Loss::Some => !random.once_in(2),
                     Loss::Torn => random.once_in(4),
                 };
-            apply_bytes(&mut objects, change, |_| whole || (loss == Loss::Torn && random.once_in(2)));
+            apply_bytes(&mut objects, change, |_| {
+                whole || (loss == Loss::Torn && random.once_in(2))
+            });
         }
         (names, objects)
     }
@@ -336,12 +421,28 @@ impl Recording {
     fn witnessed(&self) {
         let (names, objects) = self.on_disk(self.len(), Loss::Nothing, &mut Random::new(0));
         let now = Self::begin(&self.root);
-        let seen: BTreeMap<_, _> = names.iter().map(|(path, &object)| (path, &objects[object])).collect();
-        let real: BTreeMap<_, _> = now.names.iter().map(|(path, &object)| (path, &now.objects[object])).collect();
+        let seen: BTreeMap<_, _> = names
+            .iter()
+            .map(|(path, &object)| (path, &objects[object]))
+            .collect();
+        let real: BTreeMap<_, _> = now
+            .names
+            .iter()
+            .map(|(path, &object)| (path, &now.objects[object]))
+            .collect();
         for (path, object) in &real {
-            assert!(seen.get(path) == Some(object), "{}: a change was not seen by the fault library", path.display());
+            assert!(
+                seen.get(path) == Some(object),
+                "{}: a change was not seen by the fault library",
+                path.display()
+            );
         }
-        assert!(seen.keys().eq(real.keys()), "a removal was not seen: {:?} for {:?}", seen.keys(), real.keys());
+        assert!(
+            seen.keys().eq(real.keys()),
+            "a removal was not seen: {:?} for {:?}",
+            seen.keys(),
+            real.keys()
+        );
     }
 }
 
@@ -374,13 +475,17 @@ fn apply_bytes(objects: &mut [Object], change: &Change, mut arrived: impl FnMut(
         return;
     };
     if let Change::Mode { mode: to, .. } = change {
-        let (Object::File { mode, .. } | Object::Folder { mode }) = &mut objects[*object] else { return };
+        let (Object::File { mode, .. } | Object::Folder { mode }) = &mut objects[*object] else {
+            return;
+        };
         if arrived(0) {
             *mode = *to;
         }
         return;
     }
-    let Object::File { bytes: file, .. } = &mut objects[*object] else { panic!("{change:?} of what is no file") };
+    let Object::File { bytes: file, .. } = &mut objects[*object] else {
+        panic!("{change:?} of what is no file")
+    };
     let index = |n: u64| usize::try_from(n).expect("a small file");
     match change {
         Change::Write { at, bytes, .. } => {
@@ -391,13 +496,16 @@ fn apply_bytes(objects: &mut [Object], change: &Change, mut arrived: impl FnMut(
                     if file.len() < index(to) {
                         file.resize(index(to), 0);
                     }
-                    file[index(from)..index(to)].copy_from_slice(&bytes[index(from - at)..index(to - at)]);
+                    file[index(from)..index(to)]
+                        .copy_from_slice(&bytes[index(from - at)..index(to - at)]);
                 }
                 from = to;
             }
         }
         Change::Length { to, .. } if arrived(0) => file.resize(index(*to), 0),
-        Change::Grow { to, .. } if arrived(0) && file.len() < index(*to) => file.resize(index(*to), 0),
+        Change::Grow { to, .. } if arrived(0) && file.len() < index(*to) => {
+            file.resize(index(*to), 0)
+        }
         _ => {}
     }
 }

@@ -1,6 +1,8 @@
-//! Runs one verb on a database, and prints its JSON or its error: the process that tests kill, and whose disk they fill.
+//! Runs one verb on a database, and prints its JSON or its error: the process that tests kill, and
+//! whose disk they fill.
 //!
-//! `remy-driver DATABASE VERB [ARGUMENT [OPTIONS]]`; with `REMY_HOST` set, as on a host's SQLite, by the backup API; with `REMY_PEAK` set, the most memory that it had, in KiB, on stderr; with
+//! `remy-driver DATABASE VERB [ARGUMENT [OPTIONS]]`; with `REMY_HOST` set, as on a host's SQLite,
+//! by the backup API; with `REMY_PEAK` set, the most memory that it had, in KiB, on stderr; with
 //! `REMY_BESIDE` set to steps of the log, a shell inserts a user at the first line of each.
 use remy_core::{Line, Options, Progress, Remy, Result};
 use serde_json::{Value, json};
@@ -27,8 +29,12 @@ fn run(arguments: &[String]) -> Result<Value> {
     let host; // stays open as long as the application works on it
     let app = if std::env::var_os("REMY_HOST").is_some() {
         remy_core::engine::init();
-        host = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // SAFETY: the connection is open, of the SQLite that rusqlite is bound to, and outlives the application.
+        host = rusqlite::Connection::open_with_flags(
+            path,
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE,
+        )?;
+        // SAFETY: the connection is open, of the SQLite that rusqlite is bound to, and outlives the
+        // application.
         unsafe { Remy::on_host(host.handle()) }?
     } else {
         Remy::open(path)?
@@ -43,7 +49,10 @@ fn run(arguments: &[String]) -> Result<Value> {
         if let Some(at) = steps.iter().position(|step| *step == line.step) {
             steps.remove(at);
             let sql = format!("INSERT INTO users (name) VALUES ('beside {}')", line.step);
-            let done = std::process::Command::new("sqlite3").arg(path).arg(sql).status();
+            let done = std::process::Command::new("sqlite3")
+                .arg(path)
+                .arg(sql)
+                .status();
             assert!(done.is_ok_and(|status| status.success()));
         }
     };
@@ -63,11 +72,21 @@ fn run(arguments: &[String]) -> Result<Value> {
         "dev_list" => json!(app.dev_list()?),
         "detach" => json!(app.detach()?),
         "dev_stop" => json!(app.dev_stop(text)?),
-        verb => return Err(remy_core::Error::invalid_argument(format!("no verb {verb:?}"))),
+        verb => {
+            return Err(remy_core::Error::invalid_argument(format!(
+                "no verb {verb:?}"
+            )));
+        }
     })
 }
 
 fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.parse().ok()
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .trim()
+        .strip_suffix(" kB")?
+        .parse()
+        .ok()
 }

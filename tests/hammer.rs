@@ -1,6 +1,7 @@
-//! Eight writers and two readers of other SQLites, each in a process of its own, through publishes and rollbacks that grow and
-//! shrink live: no write is lost, none is there twice or unasked for, nobody sees an error, and a transaction that reads keeps
-//! its view. And a disk that takes its time, beside an application that checkpoints: no writer waits for the disk.
+//! Eight writers and two readers of other SQLites, each in a process of its own, through publishes
+//! and rollbacks that grow and shrink live: no write is lost, none is there twice or unasked for,
+//! nobody sees an error, and a transaction that reads keeps its view. And a disk that takes its
+//! time, beside an application that checkpoints: no writer waits for the disk.
 use remy_core::{Error, Line, Options, Progress, Release, Remy};
 use remy_tests::{
     Shell, better_sqlite3, built_program, faults, repository,
@@ -25,18 +26,29 @@ use std::{
 /// One after the other: what they find is about time, too.
 static ALONE: Mutex<()> = Mutex::new(());
 
-const SEARCH: &str =
-    "CREATE VIRTUAL TABLE search USING fts5 (body); CREATE VIRTUAL TABLE places USING rtree (id, x0, x1, y0, y1);";
+const SEARCH: &str = "CREATE VIRTUAL TABLE search USING fts5 (body); CREATE VIRTUAL TABLE places USING rtree (id, x0, x1, y0, y1);";
 
 /// The schema of step `n`: tables and columns that come and go around what the writers write to.
 fn schema(n: u64) -> String {
     let column = ["", ", note TEXT", ", note TEXT, score REAL DEFAULT 1.5"][(n % 3) as usize];
     let tables: String = (0..n % 5)
-        .map(|i| format!("CREATE TABLE t{i} (id INTEGER PRIMARY KEY, a TEXT); CREATE INDEX i{i} ON t{i} (a);"))
+        .map(|i| {
+            format!(
+                "CREATE TABLE t{i} (id INTEGER PRIMARY KEY, a TEXT); CREATE INDEX i{i} ON t{i} (a);"
+            )
+        })
         .collect();
-    let more = if n.is_multiple_of(2) { "CREATE VIRTUAL TABLE more USING fts5 (body);" } else { "" };
+    let more = if n.is_multiple_of(2) {
+        "CREATE VIRTUAL TABLE more USING fts5 (body);"
+    } else {
+        ""
+    };
     // A rebuild each time that the CHECK comes or goes.
-    let check = if n.is_multiple_of(4) { ", CHECK (a <> 'x')" } else { "" };
+    let check = if n.is_multiple_of(4) {
+        ", CHECK (a <> 'x')"
+    } else {
+        ""
+    };
     format!(
         "CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, release INTEGER NOT NULL{column});
          CREATE TABLE pad (id INTEGER PRIMARY KEY, a BLOB{check}); {SEARCH} {tables} {more}"
@@ -49,14 +61,25 @@ type Ledger = BTreeMap<String, i64>;
 /// A client at work, until its stdin is closed.
 enum Client {
     /// Any program that prints what was acknowledged.
-    Program { name: String, program: Child, printed: PathBuf, errors: PathBuf },
+    Program {
+        name: String,
+        program: Child,
+        printed: PathBuf,
+        errors: PathBuf,
+    },
     /// A `sqlite3` shell that a thread of this process talks to.
-    Shell { stop: Arc<AtomicBool>, thread: JoinHandle<Result<Ledger, String>> },
+    Shell {
+        stop: Arc<AtomicBool>,
+        thread: JoinHandle<Result<Ledger, String>>,
+    },
 }
 
 impl Client {
     fn start(dir: &Path, name: &str, runtime: &str, script: &str, arguments: &[&str]) -> Self {
-        let (printed, errors) = (dir.join(format!("{name}.out")), dir.join(format!("{name}.err")));
+        let (printed, errors) = (
+            dir.join(format!("{name}.out")),
+            dir.join(format!("{name}.err")),
+        );
         let program = Command::new(runtime)
             .arg(repository("tests/clients").join(script))
             .arg(dir.join("app.db"))
@@ -66,18 +89,36 @@ impl Client {
             .stderr(File::create(&errors).unwrap())
             .spawn()
             .unwrap();
-        Self::Program { name: name.into(), program, printed, errors }
+        Self::Program {
+            name: name.into(),
+            program,
+            printed,
+            errors,
+        }
     }
 
     fn python(dir: &Path, name: &str, arguments: &[&str]) -> Self {
-        Self::start(dir, name, "python3", "hammer.py", &[&[name], arguments].concat())
+        Self::start(
+            dir,
+            name,
+            "python3",
+            "hammer.py",
+            &[&[name], arguments].concat(),
+        )
     }
 
     fn node(dir: &Path, name: &str, arguments: &[&str]) -> Self {
-        Self::start(dir, name, "node", "hammer.mjs", &[&[name], arguments].concat())
+        Self::start(
+            dir,
+            name,
+            "node",
+            "hammer.mjs",
+            &[&[name], arguments].concat(),
+        )
     }
 
-    /// A shell that writes one row a statement, or `rows` in a transaction, and runs `then` now and then.
+    /// A shell that writes one row a statement, or `rows` in a transaction, and runs `then` now and
+    /// then.
     fn shell(dir: &Path, name: &str, first: &str, rows: u64, then: &'static str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut shell = Shell::open(&dir.join("app.db"));
@@ -102,7 +143,8 @@ impl Client {
                         1 => shell.run(&inserts),
                         _ => shell.run(&format!("BEGIN IMMEDIATE; {inserts} COMMIT;")),
                     };
-                    let releases: Vec<i64> = said.lines().map_while(|line| line.parse().ok()).collect();
+                    let releases: Vec<i64> =
+                        said.lines().map_while(|line| line.parse().ok()).collect();
                     if releases.len() != keys.len() || releases.len() != said.lines().count() {
                         return Err(format!("{name}: {said}"));
                     }
@@ -129,7 +171,12 @@ impl Client {
     /// Ends it, and gives the lines that it printed.
     fn stop(self) -> Result<Vec<(String, String)>, String> {
         match self {
-            Self::Program { name, mut program, printed, errors } => {
+            Self::Program {
+                name,
+                mut program,
+                printed,
+                errors,
+            } => {
                 drop(program.stdin.take());
                 let status = program.wait().unwrap();
                 let said = fs::read_to_string(errors).unwrap();
@@ -137,13 +184,21 @@ impl Client {
                     return Err(format!("{name}: {status}: {said}"));
                 }
                 let text = fs::read_to_string(printed).unwrap();
-                let pair = |line: &str| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
-                text.lines().map(|line| pair(line).ok_or_else(|| format!("{name}: {line}"))).collect()
+                let pair = |line: &str| {
+                    line.split_once(' ')
+                        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                };
+                text.lines()
+                    .map(|line| pair(line).ok_or_else(|| format!("{name}: {line}")))
+                    .collect()
             }
             Self::Shell { stop, thread } => {
                 stop.store(true, Ordering::Relaxed);
                 let ledger = thread.join().expect("a client does not panic")?;
-                Ok(ledger.into_iter().map(|(key, release)| (key, release.to_string())).collect())
+                Ok(ledger
+                    .into_iter()
+                    .map(|(key, release)| (key, release.to_string()))
+                    .collect())
             }
         }
     }
@@ -152,7 +207,8 @@ impl Client {
 /// Eight writers. `checkpoint`: some run RESTART and TRUNCATE checkpoints all the while.
 fn writers(dir: &Path, checkpoint: bool) -> Vec<Client> {
     let kind = |kind: &'static str| if checkpoint { kind } else { "PASSIVE" };
-    // What drivers wait by default. A checkpoint that waits for readers is a long writer, and takes more patience.
+    // What drivers wait by default. A checkpoint that waits for readers is a long writer, and takes
+    // more patience.
     let short = if checkpoint { "20" } else { "5" };
     let mut clients = vec![
         Client::shell(dir, "shell", "", 1, ""),
@@ -161,7 +217,11 @@ fn writers(dir: &Path, checkpoint: bool) -> Vec<Client> {
             "shell-mapped",
             "PRAGMA mmap_size = 268435456;",
             3,
-            if checkpoint { "PRAGMA wal_checkpoint(TRUNCATE);" } else { "" },
+            if checkpoint {
+                "PRAGMA wal_checkpoint(TRUNCATE);"
+            } else {
+                ""
+            },
         ),
         Client::python(dir, "python", &["plain", short, kind("RESTART")]),
         Client::python(dir, "python-mapped", &["mapped", "20", kind("TRUNCATE")]),
@@ -195,42 +255,86 @@ impl Database {
         };
         let what = format!("release {} ({})", release.release, path.display());
         let conn = Connection::open(path).unwrap();
-        // The embedded engine's looks into FTS5 and R-Tree, too. UNIQUE says that no key is there twice.
-        let ask = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        // The embedded engine's looks into FTS5 and R-Tree, too. UNIQUE says that no key is there
+        // twice.
+        let ask = |sql: &str| {
+            conn.query_row(sql, [], |row| row.get::<_, String>(0))
+                .unwrap()
+        };
         assert_eq!(ask("PRAGMA integrity_check"), "ok", "{what}");
         let out_of_step = "SELECT count(*) || '' FROM (
              SELECT id, 'the text of ' || key AS body FROM app_writes WHERE key GLOB 'python-search-*'
              EXCEPT SELECT s.rowid, s.body FROM search s JOIN places p ON p.id = s.rowid)";
-        assert_eq!(ask(out_of_step), "0", "{what}: rows without their text or place");
-        let searched = "SELECT (SELECT count(*) FROM search) || ' ' || (SELECT count(*) FROM places)";
-        let written = "SELECT count(*) || ' ' || count(*) FROM app_writes WHERE key GLOB 'python-search-*'";
-        assert_eq!(ask(searched), ask(written), "{what}: texts or places without their row");
+        assert_eq!(
+            ask(out_of_step),
+            "0",
+            "{what}: rows without their text or place"
+        );
+        let searched =
+            "SELECT (SELECT count(*) FROM search) || ' ' || (SELECT count(*) FROM places)";
+        let written =
+            "SELECT count(*) || ' ' || count(*) FROM app_writes WHERE key GLOB 'python-search-*'";
+        assert_eq!(
+            ask(searched),
+            ask(written),
+            "{what}: texts or places without their row"
+        );
         let mut query = conn.prepare("SELECT key, release FROM app_writes").unwrap();
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let rows = query
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
         Self {
             release: release.release,
             restored_from: release.restored_from,
             rows: rows.collect::<Result<_, _>>().unwrap(),
-            schema: ask("SELECT hex(group_concat(sql, char(10))) FROM (SELECT sql FROM sqlite_schema ORDER BY name)"),
+            schema: ask(
+                "SELECT hex(group_concat(sql, char(10))) FROM (SELECT sql FROM sqlite_schema ORDER BY name)",
+            ),
         }
     }
 }
 
-/// Every acknowledged row is in the database of the release that took it, and every row of every database was acknowledged
-/// or was in what that release was made of.
+/// Every acknowledged row is in the database of the release that took it, and every row of every
+/// database was acknowledged or was in what that release was made of.
 fn account(databases: &BTreeMap<i64, Database>, ledger: &Ledger) {
-    let missing: Vec<_> =
-        ledger.iter().filter(|(key, release)| databases[*release].rows.get(*key) != Some(*release)).collect();
-    assert!(missing.is_empty(), "{} of {} writes lost: {missing:?}", missing.len(), ledger.len());
+    let missing: Vec<_> = ledger
+        .iter()
+        .filter(|(key, release)| databases[*release].rows.get(*key) != Some(*release))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "{} of {} writes lost: {missing:?}",
+        missing.len(),
+        ledger.len()
+    );
     for database in databases.values() {
-        let unknown: Vec<_> = database.rows.iter().filter(|(key, release)| ledger.get(*key) != Some(release)).collect();
-        assert!(unknown.is_empty(), "release {} has what nobody was told: {unknown:?}", database.release);
+        let unknown: Vec<_> = database
+            .rows
+            .iter()
+            .filter(|(key, release)| ledger.get(*key) != Some(release))
+            .collect();
+        assert!(
+            unknown.is_empty(),
+            "release {} has what nobody was told: {unknown:?}",
+            database.release
+        );
         let of = database.restored_from.unwrap_or(database.release - 1);
-        let Some(of) = databases.get(&of) else { continue };
-        let taken_over: BTreeSet<_> = database.rows.iter().filter(|(_, at)| **at < database.release).collect();
+        let Some(of) = databases.get(&of) else {
+            continue;
+        };
+        let taken_over: BTreeSet<_> = database
+            .rows
+            .iter()
+            .filter(|(_, at)| **at < database.release)
+            .collect();
         let should: BTreeSet<_> = of.rows.iter().collect();
         let wrong: Vec<_> = taken_over.symmetric_difference(&should).collect();
-        assert!(wrong.is_empty(), "release {} is not what {} was: {wrong:?}", database.release, of.release);
+        assert!(
+            wrong.is_empty(),
+            "release {} is not what {} was: {wrong:?}",
+            database.release,
+            of.release
+        );
     }
 }
 
@@ -239,7 +343,11 @@ fn eight_writers_and_two_readers() {
     remy_core::engine::init();
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
     // In the long run each round goes on for longer as well.
-    let switches = if std::env::var_os("REMY_MINUTES").is_some() { 200 } else { 40 };
+    let switches = if std::env::var_os("REMY_MINUTES").is_some() {
+        200
+    } else {
+        40
+    };
     // By pages; with an application that checkpoints; on a host, by the backup API.
     for seed in rounds(3) {
         let random = &mut Random::new(seed);
@@ -255,19 +363,38 @@ fn eight_writers_and_two_readers() {
             ),
         );
         let host = Connection::open(&live).unwrap();
-        // SAFETY: the connection is open for as long as the round goes on, and of the SQLite that rusqlite is bound to.
-        let app = if on_host { unsafe { Remy::on_host(host.handle()) } } else { Remy::open(&live) }.unwrap();
-        // Waits as long as the clients do: a checkpoint of theirs holds the write lock until the readers have left.
-        let options = Options::from_json(r#"{"allow": ["drop"], "lock_timeout_ms": 20000}"#).unwrap();
+        // SAFETY: the connection is open for as long as the round goes on, and of the SQLite that
+        // rusqlite is bound to.
+        let app = if on_host {
+            unsafe { Remy::on_host(host.handle()) }
+        } else {
+            Remy::open(&live)
+        }
+        .unwrap();
+        // Waits as long as the clients do: a checkpoint of theirs holds the write lock until the
+        // readers have left.
+        let options =
+            Options::from_json(r#"{"allow": ["drop"], "lock_timeout_ms": 20000}"#).unwrap();
         // So that there is a release to write to.
         app.publish(&schema(0), &options, Progress::none()).unwrap();
         let mut writers = writers(dir.path(), checkpoint);
         assert_eq!(writers.len(), 8);
-        // Where clients checkpoint, readers leave at times: in turns, two of them would keep a checkpoint waiting for good.
-        let (wait, rest) = if checkpoint { ("0.2", "0.3") } else { ("5", "0") };
+        // Where clients checkpoint, readers leave at times: in turns, two of them would keep a
+        // checkpoint waiting for good.
+        let (wait, rest) = if checkpoint {
+            ("0.2", "0.3")
+        } else {
+            ("5", "0")
+        };
         let mut readers: Vec<_> = ["0", "268435456"]
             .map(|mapped| {
-                Client::start(dir.path(), &format!("reader-{mapped}"), "python3", "reader.py", &[mapped, wait, rest])
+                Client::start(
+                    dir.path(),
+                    &format!("reader-{mapped}"),
+                    "python3",
+                    "reader.py",
+                    &[mapped, wait, rest],
+                )
             })
             .into();
         std::thread::sleep(Duration::from_millis(500));
@@ -297,14 +424,19 @@ fn eight_writers_and_two_readers() {
             pauses.push(switch.pause_ms);
             waits.push(switch.lock_wait_ms);
             if random.once_in(4) {
-                // Grows live, so that a rollback shrinks it; and shrinks it by itself where it has grown enough.
+                // Grows live, so that a rollback shrinks it; and shrinks it by itself where it has
+                // grown enough.
                 shell(
                     &live,
                     "PRAGMA busy_timeout = 20000; DELETE FROM pad WHERE id > 2000 AND (SELECT count(*) FROM pad) > 7000;
                      WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 3000) INSERT INTO pad (a) SELECT randomblob(400) FROM c;",
                 );
             }
-            if !writers.iter_mut().chain(&mut readers).all(Client::is_at_work) {
+            if !writers
+                .iter_mut()
+                .chain(&mut readers)
+                .all(Client::is_at_work)
+            {
                 break; // what it says stands below
             }
         }
@@ -313,7 +445,10 @@ fn eight_writers_and_two_readers() {
         for client in writers {
             match client.stop() {
                 Ok(lines) => {
-                    assert!(lines.len() > 20, "round {seed}: a client hardly wrote: {lines:?}");
+                    assert!(
+                        lines.len() > 20,
+                        "round {seed}: a client hardly wrote: {lines:?}"
+                    );
                     for (key, number) in lines {
                         let number = number.parse().unwrap();
                         if key == "longest" {
@@ -328,22 +463,35 @@ fn eight_writers_and_two_readers() {
         }
         let mut views = Vec::new();
         for reader in readers {
-            reader.stop().map_or_else(|e| errors.push(e), |lines| views.extend(lines));
+            reader
+                .stop()
+                .map_or_else(|e| errors.push(e), |lines| views.extend(lines));
         }
         assert!(errors.is_empty(), "round {seed}: {errors:#?}");
         let verified = app.verify().unwrap();
         assert!(verified.ok, "round {seed}: {verified:#?}");
-        let databases: BTreeMap<i64, Database> =
-            app.releases().unwrap().iter().map(|release| (release.release, Database::read(&live, release))).collect();
+        let databases: BTreeMap<i64, Database> = app
+            .releases()
+            .unwrap()
+            .iter()
+            .map(|release| (release.release, Database::read(&live, release)))
+            .collect();
         account(&databases, &ledger);
         let mut kept = 0;
         for (release, schema) in &views {
             match release.as_str() {
                 "kept" => kept += schema.parse::<u64>().unwrap(),
-                release => assert_eq!(databases[&release.parse::<i64>().unwrap()].schema, *schema, "release {release}"),
+                release => assert_eq!(
+                    databases[&release.parse::<i64>().unwrap()].schema,
+                    *schema,
+                    "release {release}"
+                ),
             }
         }
-        assert!(kept > 3, "round {seed}: readers kept a view across {kept} switches only");
+        assert!(
+            kept > 3,
+            "round {seed}: readers kept a view across {kept} switches only"
+        );
         pauses.sort_by(f64::total_cmp);
         waits.sort_by(f64::total_cmp);
         println!(
@@ -357,13 +505,17 @@ fn eight_writers_and_two_readers() {
             waits[waits.len() - 1],
             views.len()
         );
-        // It tries often: one that sleeps as SQLite's busy handler does stands behind everybody. (A checkpoint holds the lock
-        // for as long as its readers stay.)
-        assert!(checkpoint || waits[waits.len() * 3 / 4] < 20.0, "round {seed}: the lock was waited for: {waits:?}");
+        // It tries often: one that sleeps as SQLite's busy handler does stands behind everybody. (A
+        // checkpoint holds the lock for as long as its readers stay.)
+        assert!(
+            checkpoint || waits[waits.len() * 3 / 4] < 20.0,
+            "round {seed}: the lock was waited for: {waits:?}"
+        );
     }
 }
 
-/// While a transaction reads live, another's RESTART or TRUNCATE checkpoint waits for it, and every writer for the checkpoint.
+/// While a transaction reads live, another's RESTART or TRUNCATE checkpoint waits for it, and every
+/// writer for the checkpoint.
 #[test]
 fn no_writer_waits_for_the_clones_disk() {
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
@@ -384,7 +536,13 @@ fn no_writer_waits_for_the_clones_disk() {
     let schema = "CREATE TABLE app_writes (id INTEGER PRIMARY KEY, key TEXT NOT NULL, note TEXT); CREATE TABLE pad (a)";
     stdout(driver().args(["publish", &format!("{schema};"), "{}"]));
     let checkpoint = |kind: &'static str| {
-        move |n: u64| if n.is_multiple_of(10) { format!("PRAGMA wal_checkpoint({kind});") } else { String::new() }
+        move |n: u64| {
+            if n.is_multiple_of(10) {
+                format!("PRAGMA wal_checkpoint({kind});")
+            } else {
+                String::new()
+            }
+        }
     };
     let writers = [
         Writer::start(&live, 1),
@@ -402,11 +560,17 @@ fn no_writer_waits_for_the_clones_disk() {
             .env("SLOW_MS", SLOW.as_millis().to_string()),
     );
     let took = start.elapsed();
-    assert!(staged.contains(r#""status":"compiled""#) && took > SLOW, "the disk was not slow: {took:?}, {staged}");
+    assert!(
+        staged.contains(r#""status":"compiled""#) && took > SLOW,
+        "the disk was not slow: {took:?}, {staged}"
+    );
     std::thread::sleep(Duration::from_millis(500));
     let longest = writers.iter().map(Writer::longest).max().unwrap();
     println!("the slowest write took {longest:?}, while a clone took {took:?}");
-    assert!(longest < SLOW, "a writer waited for {longest:?}, while a clone took {took:?}");
+    assert!(
+        longest < SLOW,
+        "a writer waited for {longest:?}, while a clone took {took:?}"
+    );
     for writer in writers {
         assert_eq!(writer.stop().errors, Vec::<String>::new());
     }
@@ -419,20 +583,40 @@ fn somebody_changes_the_schema_just_before_the_lock() {
     let dir = tempfile::tempdir().unwrap();
     let live = dir.path().join("app.db");
     let schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT";
-    shell(&live, &format!("PRAGMA journal_mode = wal; {schema}); INSERT INTO t (a) VALUES ('one');"));
+    shell(
+        &live,
+        &format!("PRAGMA journal_mode = wal; {schema}); INSERT INTO t (a) VALUES ('one');"),
+    );
     let app = Remy::open(&live).unwrap();
     let theirs = AtomicBool::new(false);
     let act = |line: &Line| match line.step.as_str() {
         // So that there is something to catch up with.
         "check" => drop(shell(&live, "INSERT INTO t (a) VALUES ('two');")),
-        "catch_up" if !theirs.swap(true, Ordering::Relaxed) => drop(shell(&live, "CREATE TABLE theirs (a);")),
+        "catch_up" if !theirs.swap(true, Ordering::Relaxed) => {
+            drop(shell(&live, "CREATE TABLE theirs (a);"))
+        }
         _ => {}
     };
-    let published =
-        app.publish(&format!("{schema}, b);"), &Options::default(), Progress::none().on_line(&act)).unwrap();
-    assert!(theirs.load(Ordering::Relaxed), "nothing was caught up with: {:#?}", published.log);
+    let published = app
+        .publish(
+            &format!("{schema}, b);"),
+            &Options::default(),
+            Progress::none().on_line(&act),
+        )
+        .unwrap();
+    assert!(
+        theirs.load(Ordering::Relaxed),
+        "nothing was caught up with: {:#?}",
+        published.log
+    );
     // Started over from the diff: what is not declared goes.
-    assert!(published.statements.iter().any(|s| s.kind == "drop_table" && s.object == "theirs"), "{published:#?}");
+    assert!(
+        published
+            .statements
+            .iter()
+            .any(|s| s.kind == "drop_table" && s.object == "theirs"),
+        "{published:#?}"
+    );
     assert_eq!(
         shell(
             &live,

@@ -1,4 +1,5 @@
-//! What the history says where live went its own way: detached, replaced or restored by hand, or its publisher killed.
+//! What the history says where live went its own way: detached, replaced or restored by hand, or
+//! its publisher killed.
 use remy_core::{Options, Outcome, Progress, Remy};
 use remy_tests::{Shell, built_program, shell};
 use std::{
@@ -20,7 +21,10 @@ impl App {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let live = dir.path().join("app.db");
-        shell(&live, &format!("PRAGMA journal_mode = wal; {V1} INSERT INTO users (name) VALUES ('Ann')"));
+        shell(
+            &live,
+            &format!("PRAGMA journal_mode = wal; {V1} INSERT INTO users (name) VALUES ('Ann')"),
+        );
         Self { _dir: dir, live }
     }
 
@@ -29,7 +33,9 @@ impl App {
     }
 
     fn publish(&self, schema: &str) -> Outcome {
-        self.remy().publish(schema, &Options::default(), Progress::none()).unwrap()
+        self.remy()
+            .publish(schema, &Options::default(), Progress::none())
+            .unwrap()
     }
 
     fn store(&self, path: &str) -> PathBuf {
@@ -48,13 +54,20 @@ impl App {
     /// `release status` of each, newest first.
     fn statuses(&self) -> String {
         let releases = self.remy().releases().unwrap();
-        releases.iter().map(|r| format!("{} {}", r.release, r.status)).collect::<Vec<_>>().join(", ")
+        releases
+            .iter()
+            .map(|r| format!("{} {}", r.release, r.status))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// The warnings in a release's log.
     fn warnings(&self, release: i64) -> String {
         let log = self.remy().build_log(Some(release)).unwrap();
-        log.into_iter().filter(|line| line.outcome == "warning").map(|line| line.message + "\n").collect()
+        log.into_iter()
+            .filter(|line| line.outcome == "warning")
+            .map(|line| line.message + "\n")
+            .collect()
     }
 }
 
@@ -65,7 +78,14 @@ fn a_publish_that_changes_nothing_is_a_release_and_says_so() {
     let again = app.publish(V2);
     assert_eq!((again.release, again.status.as_str()), (3, "live"));
     assert!(again.statements.is_empty() && again.effects.is_empty());
-    assert!(again.log.iter().any(|line| line.message == "Nothing to change in the schema"), "{:#?}", again.log);
+    assert!(
+        again
+            .log
+            .iter()
+            .any(|line| line.message == "Nothing to change in the schema"),
+        "{:#?}",
+        again.log
+    );
     assert_eq!(app.statuses(), "3 live, 2 superseded, 1 superseded");
 }
 
@@ -78,28 +98,58 @@ fn a_publish_that_was_killed_shows_as_failed_before_anything_is_written() {
     let mut driver = Command::new(built_program("remy-driver"));
     driver
         .arg(&app.live)
-        .args(["publish", V1, r#"{"allow": ["drop"], "lock_timeout_ms": 600000}"#])
+        .args([
+            "publish",
+            V1,
+            r#"{"allow": ["drop"], "lock_timeout_ms": 600000}"#,
+        ])
         .stdout(Stdio::null());
     let mut publisher = driver.spawn().unwrap();
     while app.statuses() != "3 building, 2 live, 1 superseded" {
-        assert!(publisher.try_wait().unwrap().is_none(), "it ended: {}", app.statuses());
+        assert!(
+            publisher.try_wait().unwrap().is_none(),
+            "it ended: {}",
+            app.statuses()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
-    let log = || shell(&app.store("catalog.db"), "SELECT count(*) FROM build_log WHERE release = 3");
-    while app.remy().build_log(Some(3)).unwrap().iter().all(|line| line.step != "check") {
+    let log = || {
+        shell(
+            &app.store("catalog.db"),
+            "SELECT count(*) FROM build_log WHERE release = 3",
+        )
+    };
+    while app
+        .remy()
+        .build_log(Some(3))
+        .unwrap()
+        .iter()
+        .all(|line| line.step != "check")
+    {
         std::thread::sleep(Duration::from_millis(20));
     }
     publisher.kill().unwrap();
     publisher.wait().unwrap();
     let before = log();
-    // Either it had not come to its switch: then it has failed, and is shown so; or it had, which only a verb that writes decides.
-    let intended = shell(&app.store("catalog.db"), "SELECT count(*) FROM switches WHERE state = 'intended'");
-    let shown = if intended.trim() == "0" { "failed" } else { "building" };
+    // Either it had not come to its switch: then it has failed, and is shown so; or it had, which
+    // only a verb that writes decides.
+    let intended = shell(
+        &app.store("catalog.db"),
+        "SELECT count(*) FROM switches WHERE state = 'intended'",
+    );
+    let shown = if intended.trim() == "0" {
+        "failed"
+    } else {
+        "building"
+    };
     assert_eq!(app.statuses(), format!("3 {shown}, 2 live, 1 superseded"));
     assert_eq!(log(), before, "looking writes nothing");
     blocker.run("COMMIT;");
     app.publish(V2);
-    assert_eq!(app.statuses(), "4 live, 3 failed, 2 superseded, 1 superseded");
+    assert_eq!(
+        app.statuses(),
+        "4 live, 3 failed, 2 superseded, 1 superseded"
+    );
 }
 
 #[test]
@@ -119,7 +169,10 @@ fn a_wait_for_another_verb_can_be_called_off() {
             _ => remy.promote(None, &waits_long, progress),
         };
         let e = e.unwrap_err();
-        assert!(e.code() == "busy" && e.to_string().contains("called it off"), "{verb}: {e}");
+        assert!(
+            e.code() == "busy" && e.to_string().contains("called it off"),
+            "{verb}: {e}"
+        );
     }
     drop(lock);
     assert_eq!(app.statuses(), "2 live, 1 superseded");
@@ -131,29 +184,70 @@ fn after_a_detach_nothing_is_live_until_the_next_publish() {
     app.publish(V2);
     app.remy().detach().unwrap();
     assert_eq!(app.statuses(), "2 superseded, 1 superseded");
-    let e = app.remy().rollback(None, &Options::default(), Progress::none()).unwrap_err();
+    let e = app
+        .remy()
+        .rollback(None, &Options::default(), Progress::none())
+        .unwrap_err();
     assert_eq!(e.code(), "no_previous_release");
-    assert!(e.to_string().contains("has no release yet, or was detached"), "{e}");
-    let e = app.remy().rollback(Some(2), &Options::default(), Progress::none()).unwrap_err();
-    assert!(e.to_string().contains("release 2 has no database: it stopped being live by a detach"), "{e}");
+    assert!(
+        e.to_string()
+            .contains("has no release yet, or was detached"),
+        "{e}"
+    );
+    let e = app
+        .remy()
+        .rollback(Some(2), &Options::default(), Progress::none())
+        .unwrap_err();
+    assert!(
+        e.to_string()
+            .contains("release 2 has no database: it stopped being live by a detach"),
+        "{e}"
+    );
     assert_eq!(app.statuses(), "2 superseded, 1 superseded");
 
     // To a release that has its database it goes: live as it stands is recorded before.
-    let back = app.remy().rollback(Some(1), &Options::default(), Progress::none()).unwrap();
-    assert_eq!((back.release, back.restored_from, back.previous), (4, Some(1), Some(3)));
-    assert!(back.log[0].message.starts_with("Adopted "), "{:#?}", back.log);
+    let back = app
+        .remy()
+        .rollback(Some(1), &Options::default(), Progress::none())
+        .unwrap();
+    assert_eq!(
+        (back.release, back.restored_from, back.previous),
+        (4, Some(1), Some(3))
+    );
+    assert!(
+        back.log[0].message.starts_with("Adopted "),
+        "{:#?}",
+        back.log
+    );
     assert_eq!(app.warnings(3), "");
-    assert_eq!(app.statuses(), "4 live, 3 superseded, 2 superseded, 1 superseded");
+    assert_eq!(
+        app.statuses(),
+        "4 live, 3 superseded, 2 superseded, 1 superseded"
+    );
 }
 
 #[test]
 fn a_staged_release_that_adopts_says_so() {
     let app = App::new();
-    let staged = app.remy().stage(V2, &Options::default(), Progress::none()).unwrap();
-    assert!(staged.log[0].message.starts_with("Adopted "), "{:#?}", staged.log);
+    let staged = app
+        .remy()
+        .stage(V2, &Options::default(), Progress::none())
+        .unwrap();
+    assert!(
+        staged.log[0].message.starts_with("Adopted "),
+        "{:#?}",
+        staged.log
+    );
     app.remy().detach().unwrap();
-    let promoted = app.remy().promote(None, &Options::default(), Progress::none()).unwrap();
-    assert!(promoted.log[0].message.starts_with("Adopted "), "{:#?}", promoted.log);
+    let promoted = app
+        .remy()
+        .promote(None, &Options::default(), Progress::none())
+        .unwrap();
+    assert!(
+        promoted.log[0].message.starts_with("Adopted "),
+        "{:#?}",
+        promoted.log
+    );
     assert_eq!(promoted.status, "live");
 }
 
@@ -162,44 +256,77 @@ fn another_database_in_lives_place_is_warned_of() {
     let app = App::new();
     app.publish(V2);
     let other = App::new();
-    shell(&other.live, "UPDATE users SET name = 'Somebody else'; PRAGMA wal_checkpoint(TRUNCATE)");
+    shell(
+        &other.live,
+        "UPDATE users SET name = 'Somebody else'; PRAGMA wal_checkpoint(TRUNCATE)",
+    );
     app.replace_with(&other.live);
     let published = app.publish(V2);
     assert_eq!((published.release, published.previous), (4, Some(3)));
     let warning = "Release 2 was live here, and live does not carry its marker: another database was put in its place";
-    assert!(published.log.iter().any(|line| line.outcome == "warning" && line.message.starts_with(warning)));
+    assert!(
+        published
+            .log
+            .iter()
+            .any(|line| line.outcome == "warning" && line.message.starts_with(warning))
+    );
     assert!(app.warnings(3).starts_with(warning), "{}", app.warnings(3));
-    assert_eq!(app.statuses(), "4 live, 3 superseded, 2 superseded, 1 superseded");
+    assert_eq!(
+        app.statuses(),
+        "4 live, 3 superseded, 2 superseded, 1 superseded"
+    );
 }
 
 #[test]
 fn live_restored_by_hand_is_warned_of_and_no_snapshot_goes() {
     let app = App::new();
     app.publish(V2);
-    app.publish(&format!("{V2} CREATE TABLE teams (id INTEGER PRIMARY KEY);"));
+    app.publish(&format!(
+        "{V2} CREATE TABLE teams (id INTEGER PRIMARY KEY);"
+    ));
     let snapshot = app.remy().releases().unwrap()[1].database.clone().unwrap();
     app.replace_with(&app.store(&snapshot));
-    shell(&app.live, "PRAGMA journal_mode = wal; INSERT INTO users (name) VALUES ('after the restore')");
+    shell(
+        &app.live,
+        "PRAGMA journal_mode = wal; INSERT INTO users (name) VALUES ('after the restore')",
+    );
     // Looking at it is enough to see it.
     assert_eq!(app.statuses(), "3 superseded, 2 live, 1 superseded");
-    let warning =
-        "Live carries the marker of release 2, and release 3 was live here: live was restored or replaced by hand";
+    let warning = "Live carries the marker of release 2, and release 3 was live here: live was restored or replaced by hand";
     assert!(app.warnings(2).starts_with(warning), "{}", app.warnings(2));
 
-    let published = app.publish(&format!("{V2} CREATE TABLE teams (id INTEGER PRIMARY KEY);"));
+    let published = app.publish(&format!(
+        "{V2} CREATE TABLE teams (id INTEGER PRIMARY KEY);"
+    ));
     assert_eq!((published.release, published.previous), (4, Some(2)));
     let warnings = app.warnings(4);
-    assert!(warnings.contains(&format!("{snapshot} stays where it is")), "{warnings}");
-    let names = |file: &str| shell(&app.store(file), "SELECT group_concat(name) FROM users").trim().to_owned();
+    assert!(
+        warnings.contains(&format!("{snapshot} stays where it is")),
+        "{warnings}"
+    );
+    let names = |file: &str| {
+        shell(&app.store(file), "SELECT group_concat(name) FROM users")
+            .trim()
+            .to_owned()
+    };
     let newer = app.remy().releases().unwrap()[2].database.clone().unwrap();
-    assert_eq!((names(&snapshot).as_str(), names(&newer).as_str()), ("Ann", "Ann,after the restore"));
+    assert_eq!(
+        (names(&snapshot).as_str(), names(&newer).as_str()),
+        ("Ann", "Ann,after the restore")
+    );
     assert!(app.remy().verify().unwrap().ok);
-    app.remy().rollback(None, &Options::default(), Progress::none()).unwrap();
+    app.remy()
+        .rollback(None, &Options::default(), Progress::none())
+        .unwrap();
     // To the release as it was when it stopped being live for the last time.
-    assert_eq!(shell(&app.live, "SELECT group_concat(name) FROM users").trim(), "Ann,after the restore");
+    assert_eq!(
+        shell(&app.live, "SELECT group_concat(name) FROM users").trim(),
+        "Ann,after the restore"
+    );
 }
 
-/// What a snapshot is, is recorded when it is made: whoever changes it after that, and were it at once, is found out.
+/// What a snapshot is, is recorded when it is made: whoever changes it after that, and were it at
+/// once, is found out.
 #[test]
 fn a_snapshot_that_was_changed_does_not_go_live() {
     let app = App::new();
@@ -215,14 +342,33 @@ fn a_snapshot_that_was_changed_does_not_go_live() {
     let changed = [&whole[..at], b"Eve", &whole[at + 3..]].concat();
     for other in [&changed, &whole[..whole.len() - 1]] {
         change(other);
-        let e = app.remy().rollback(None, &Options::default(), Progress::none()).unwrap_err();
-        assert!(e.code() == "not_promotable" && e.to_string().contains("was changed since it was taken"), "{e}");
-        let wrong = app.remy().verify().unwrap().checked.into_iter().find(|check| !check.ok).unwrap();
-        assert_eq!((&wrong.object, wrong.what.as_str()), (&snapshot, "size and hash"));
+        let e = app
+            .remy()
+            .rollback(None, &Options::default(), Progress::none())
+            .unwrap_err();
+        assert!(
+            e.code() == "not_promotable"
+                && e.to_string().contains("was changed since it was taken"),
+            "{e}"
+        );
+        let wrong = app
+            .remy()
+            .verify()
+            .unwrap()
+            .checked
+            .into_iter()
+            .find(|check| !check.ok)
+            .unwrap();
+        assert_eq!(
+            (&wrong.object, wrong.what.as_str()),
+            (&snapshot, "size and hash")
+        );
     }
     assert_eq!(app.statuses(), "2 live, 1 superseded");
     change(&whole);
-    app.remy().rollback(None, &Options::default(), Progress::none()).unwrap();
+    app.remy()
+        .rollback(None, &Options::default(), Progress::none())
+        .unwrap();
     assert_eq!(shell(&app.live, "SELECT name FROM users"), "Ann\n");
 }
 
@@ -231,7 +377,10 @@ fn a_dev_session_takes_its_own_store_with_it() {
     let app = App::new();
     app.publish(V2);
     let dev = app.remy().dev_start("ann").unwrap();
-    Remy::open(&dev.path).unwrap().publish(V1, &Options::default(), Progress::none()).unwrap();
+    Remy::open(&dev.path)
+        .unwrap()
+        .publish(V1, &Options::default(), Progress::none())
+        .unwrap();
     let own = format!("{}-remy", dev.path);
     assert!(fs::exists(&own).unwrap());
     app.remy().dev_stop("ann").unwrap();
@@ -263,8 +412,17 @@ fn a_live_database_that_is_gone() {
     fs::remove_file(&app.live).unwrap();
     let e = Remy::open(&app.live).err().unwrap();
     assert_eq!(e.code(), "not_found");
-    assert!(e.to_string().contains("app.db is gone, and ") && e.to_string().contains("app.db-remy/snapshots"), "{e}");
-    let snapshot = fs::read_dir(app.store("snapshots")).unwrap().next().unwrap().unwrap().path();
+    assert!(
+        e.to_string().contains("app.db is gone, and ")
+            && e.to_string().contains("app.db-remy/snapshots"),
+        "{e}"
+    );
+    let snapshot = fs::read_dir(app.store("snapshots"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     fs::write(&app.live, fs::read(snapshot).unwrap()).unwrap();
     assert_eq!(shell(&app.live, "SELECT name FROM users"), "Ann\n");
     assert_eq!(app.publish(V2).status, "live");

@@ -1,4 +1,5 @@
-//! Which release live is: by its switch, never by its number or a clock, and what the catalog does not know is set aside.
+//! Which release live is: by its switch, never by its number or a clock, and what the catalog does
+//! not know is set aside.
 use remy_core::{Debug, Options, Outcome, Progress, Release};
 use remy_tests::{
     Shell, built_program, faults,
@@ -26,7 +27,13 @@ fn published() -> App {
 }
 
 fn now() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+    i64::try_from(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_millis(),
+    )
+    .unwrap()
 }
 
 fn releases(app: &App) -> Vec<Release> {
@@ -34,7 +41,10 @@ fn releases(app: &App) -> Vec<Release> {
 }
 
 fn release(app: &App, release: i64) -> Release {
-    releases(app).into_iter().find(|found| found.release == release).unwrap_or_else(|| panic!("no release {release}"))
+    releases(app)
+        .into_iter()
+        .find(|found| found.release == release)
+        .unwrap_or_else(|| panic!("no release {release}"))
 }
 
 fn debug(app: &App) -> Debug {
@@ -42,7 +52,12 @@ fn debug(app: &App) -> Debug {
 }
 
 fn statuses(app: &App) -> String {
-    releases(app).iter().rev().map(|r| format!("{} {}", r.release, r.status)).collect::<Vec<_>>().join(", ")
+    releases(app)
+        .iter()
+        .rev()
+        .map(|r| format!("{} {}", r.release, r.status))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Everything of a WAL is in its database, and the WAL is gone: it may be copied.
@@ -63,18 +78,27 @@ fn copy(app: &App) -> App {
     close(&app.live);
     close(&app.store("catalog.db"));
     let dir = tempfile::tempdir().unwrap();
-    stdout(Command::new("cp").arg("-a").arg(format!("{}/.", app.dir.path().display())).arg(dir.path()));
+    stdout(
+        Command::new("cp")
+            .arg("-a")
+            .arg(format!("{}/.", app.dir.path().display()))
+            .arg(dir.path()),
+    );
     let live = dir.path().join("app.db");
     App { dir, live }
 }
 
-/// Two histories that have releases 1 and 2 in common, and a release 3 each. Of each the live database, as a file.
+/// Two histories that have releases 1 and 2 in common, and a release 3 each. Of each the live
+/// database, as a file.
 fn forked() -> (App, App, [PathBuf; 2]) {
     let ours = published();
     let theirs = copy(&ours);
-    ours.publish(V3, r#"{"label":"ours","commit":"o3"}"#).unwrap();
+    ours.publish(V3, r#"{"label":"ours","commit":"o3"}"#)
+        .unwrap();
     shell(&ours.live, "INSERT INTO users (name) VALUES ('ours')");
-    theirs.publish(V1, r#"{"label":"theirs","commit":"t3","allow":["drop"]}"#).unwrap();
+    theirs
+        .publish(V1, r#"{"label":"theirs","commit":"t3","allow":["drop"]}"#)
+        .unwrap();
     shell(&theirs.live, "INSERT INTO users (name) VALUES ('theirs')");
     let kept = [&ours, &theirs].map(|app| {
         close(&app.live);
@@ -93,23 +117,43 @@ fn a_release_of_another_history_is_known_by_its_switch_and_gets_a_number_of_its_
     assert!(!verified.ok, "{verified:?}");
 
     // Theirs says that it is release 3, and so is one of ours, which it is not.
-    assert_eq!(statuses(&ours), "1 superseded, 2 superseded, 3 superseded, 4 live");
+    assert_eq!(
+        statuses(&ours),
+        "1 superseded, 2 superseded, 3 superseded, 4 live"
+    );
     let live = release(&ours, 4);
     assert_eq!(
-        (debug(&ours).release, live.label.as_deref(), live.commit.as_deref()),
+        (
+            debug(&ours).release,
+            live.label.as_deref(),
+            live.commit.as_deref()
+        ),
         (Some(4), Some("theirs"), Some("t3"))
     );
     assert_eq!(release(&ours, 3).label.as_deref(), Some("ours"));
     assert!(ours.remy().verify().unwrap().ok);
-    assert_eq!(ours.remy().clone_to(ours.dir.path().join("clone.db")).unwrap().release, Some(4));
+    assert_eq!(
+        ours.remy()
+            .clone_to(ours.dir.path().join("clone.db"))
+            .unwrap()
+            .release,
+        Some(4)
+    );
 
     // What was live here and is not any more has no database, and no other one is taken for it.
-    ours.refuses("not_promotable", &["release 3 has no database"], |app| app.rollback(Some(3)));
-    ours.refuses("no_previous_release", &["release 4 is live"], |app| app.rollback(None));
+    ours.refuses("not_promotable", &["release 3 has no database"], |app| {
+        app.rollback(Some(3))
+    });
+    ours.refuses("no_previous_release", &["release 4 is live"], |app| {
+        app.rollback(None)
+    });
     let back = ours.rollback(Some(1)).unwrap();
     assert_eq!((back.release, back.previous), (5, Some(4)));
     let snapshot = ours.store(&release(&ours, 4).database.unwrap());
-    assert_eq!(shell(&snapshot, "SELECT name FROM users ORDER BY id"), "Ann\ntheirs\n");
+    assert_eq!(
+        shell(&snapshot, "SELECT name FROM users ORDER BY id"),
+        "Ann\ntheirs\n"
+    );
 }
 
 #[test]
@@ -119,7 +163,10 @@ fn a_release_that_is_put_back_is_the_one_that_it_was() {
     assert_eq!(debug(&ours).release, Some(4));
     put(&live_of_ours, &ours.live);
     assert_eq!(debug(&ours).release, Some(3));
-    assert_eq!(statuses(&ours), "1 superseded, 2 superseded, 3 live, 4 superseded");
+    assert_eq!(
+        statuses(&ours),
+        "1 superseded, 2 superseded, 3 live, 4 superseded"
+    );
     let next = ours.publish(V2, r#"{"allow":["drop"]}"#).unwrap();
     assert_eq!((next.release, next.previous), (5, Some(3)));
     // And theirs once more: it is known by now.
@@ -133,12 +180,23 @@ fn a_store_of_another_history_is_not_mixed_with_live() {
     let (ours, theirs, _) = forked();
     let (our_store, their_store) = (ours.store(""), theirs.store(""));
     fs::rename(&our_store, ours.dir.path().join("away")).unwrap();
-    stdout(Command::new("cp").arg("-a").arg(their_store).arg(&our_store));
+    stdout(
+        Command::new("cp")
+            .arg("-a")
+            .arg(their_store)
+            .arg(&our_store),
+    );
     assert_eq!(debug(&ours).release, Some(4));
     let live = release(&ours, 4);
-    assert_eq!((live.label.as_deref(), live.commit.as_deref()), (Some("ours"), Some("o3")));
+    assert_eq!(
+        (live.label.as_deref(), live.commit.as_deref()),
+        (Some("ours"), Some("o3"))
+    );
     assert_eq!(release(&ours, 3).label.as_deref(), Some("theirs"));
-    assert_eq!(ours.publish(V2, r#"{"allow":["drop"]}"#).unwrap().previous, Some(4));
+    assert_eq!(
+        ours.publish(V2, r#"{"allow":["drop"]}"#).unwrap().previous,
+        Some(4)
+    );
 }
 
 #[test]
@@ -149,17 +207,30 @@ fn a_number_that_a_marker_says_is_taken_over_only_where_it_comes_next() {
     let says = |said: i64| {
         let app = published();
         fs::remove_dir_all(app.store("")).unwrap();
-        shell(&app.live, &format!("UPDATE _remy_release SET release = {said}"));
+        shell(
+            &app.live,
+            &format!("UPDATE _remy_release SET release = {said}"),
+        );
         app
     };
     for said in [i64::MAX, 1_000_000_000_000_000, 0, -7] {
-        says(said).refuses("invalid_argument", &["no release has that number"], |app| app.publish(V3, "{}"));
+        says(said).refuses("invalid_argument", &["no release has that number"], |app| {
+            app.publish(V3, "{}")
+        });
     }
     for (said, adopted) in [(999_999_999_999_999, 1), (1 << 40, 1 << 40)] {
         let app = says(said);
         let done = app.publish(V3, "{}").unwrap();
-        assert_eq!((done.previous, done.release), (Some(adopted), adopted + 1), "{said}");
-        assert_eq!(app.rollback(None).unwrap().restored_from, Some(adopted), "{said}");
+        assert_eq!(
+            (done.previous, done.release),
+            (Some(adopted), adopted + 1),
+            "{said}"
+        );
+        assert_eq!(
+            app.rollback(None).unwrap().restored_from,
+            Some(adopted),
+            "{said}"
+        );
     }
 }
 
@@ -173,7 +244,13 @@ fn a_catalog_of_format_2_is_brought_up_to_date() {
     let before = statuses(&app);
     assert_eq!(before, "1 superseded, 2 superseded, 3 live");
     assert_eq!(debug(&app).drift, None);
-    assert_eq!(shell(&app.store("catalog.db"), "PRAGMA user_version; SELECT count(switch_id) FROM releases"), "3\n2\n");
+    assert_eq!(
+        shell(
+            &app.store("catalog.db"),
+            "PRAGMA user_version; SELECT count(switch_id) FROM releases"
+        ),
+        "3\n2\n"
+    );
     assert_eq!(app.rollback(None).unwrap().restored_from, Some(2));
     assert!(app.remy().verify().unwrap().ok);
 }
@@ -188,18 +265,30 @@ fn a_switch_that_two_releases_claim_is_that_of_one() {
             Some(2),
         ),
         // Nobody's.
-        ("UPDATE snapshots SET switch_id = '0123456789abcdef'; DELETE FROM switches WHERE release < 3", None),
-        ("DELETE FROM switches; UPDATE snapshots SET switch_id = '0123456789abcdef'", None),
+        (
+            "UPDATE snapshots SET switch_id = '0123456789abcdef'; DELETE FROM switches WHERE release < 3",
+            None,
+        ),
+        (
+            "DELETE FROM switches; UPDATE snapshots SET switch_id = '0123456789abcdef'",
+            None,
+        ),
     ] {
         let app = published();
         app.publish(V3, "{}").unwrap();
-        let its = shell(&app.store("catalog.db"), "SELECT switch_id FROM releases WHERE release = 2");
+        let its = shell(
+            &app.store("catalog.db"),
+            "SELECT switch_id FROM releases WHERE release = 2",
+        );
         older_catalog(&app.store("catalog.db"), 2);
         shell(&app.store("catalog.db"), forged);
         assert!(releases(&app).len() >= 3, "{forged}");
         let kept = shell(
             &app.store("catalog.db"),
-            &format!("SELECT release FROM releases WHERE switch_id = '{}'", its.trim()),
+            &format!(
+                "SELECT release FROM releases WHERE switch_id = '{}'",
+                its.trim()
+            ),
         );
         assert_eq!(kept.trim().parse().ok(), of_2, "{forged}");
         app.publish(V2, r#"{"allow": ["drop"]}"#).unwrap();
@@ -211,14 +300,23 @@ fn a_switch_that_two_releases_claim_is_that_of_one() {
 fn a_catalog_that_is_no_catalog_is_named_with_the_way_out() {
     for (forged, words) in [
         ("PRAGMA user_version = 1", "Move the catalog aside"),
-        ("DROP TABLE switches; PRAGMA user_version = 2", "Move the catalog aside"),
+        (
+            "DROP TABLE switches; PRAGMA user_version = 2",
+            "Move the catalog aside",
+        ),
         ("UPDATE releases SET created_at = 'yesterday'", "catalog.db"),
-        ("UPDATE releases SET status = x'00' WHERE release = 1", "catalog.db"),
+        (
+            "UPDATE releases SET status = x'00' WHERE release = 1",
+            "catalog.db",
+        ),
     ] {
         let app = published();
         shell(&app.store("catalog.db"), forged);
         let e = app.remy().releases().unwrap_err();
-        assert!(e.code() == "corrupt" && e.to_string().contains(words), "{forged}: {e}");
+        assert!(
+            e.code() == "corrupt" && e.to_string().contains(words),
+            "{forged}: {e}"
+        );
     }
 }
 
@@ -230,7 +328,10 @@ fn files(app: &App) -> BTreeMap<String, Vec<u8>> {
             let name = path.strip_prefix(root).unwrap().display().to_string();
             if entry.file_type().unwrap().is_dir() {
                 walk(root, &path, found);
-            } else if entry.file_type().unwrap().is_file() && !name.starts_with("catalog") && name != "lock" {
+            } else if entry.file_type().unwrap().is_file()
+                && !name.starts_with("catalog")
+                && name != "lock"
+            {
                 found.insert(name, fs::read(&path).unwrap());
             }
         }
@@ -245,27 +346,49 @@ fn nothing_is_gone(app: &App, before: &BTreeMap<String, Vec<u8>>) {
     let after = files(app);
     for (name, bytes) in before {
         let end = name.split_once('/').map_or(name.as_str(), |(_, end)| end);
-        let there = after.iter().any(|(now, found)| now.ends_with(end) && found == bytes);
-        assert!(there, "{name} is gone; there is {:?}", after.keys().collect::<Vec<_>>());
+        let there = after
+            .iter()
+            .any(|(now, found)| now.ends_with(end) && found == bytes);
+        assert!(
+            there,
+            "{name} is gone; there is {:?}",
+            after.keys().collect::<Vec<_>>()
+        );
     }
 }
 
-/// Dev sessions, a preview, a snapshot, files of releases and a clone at work that a catalog of before does not know.
+/// Dev sessions, a preview, a snapshot, files of releases and a clone at work that a catalog of
+/// before does not know.
 fn more_than_the_catalog_knows(app: &App) -> BTreeMap<String, Vec<u8>> {
     let remy = app.remy();
     remy.dev_stop("again").unwrap();
     remy.dev_start("again").unwrap();
     remy.dev_start("new").unwrap();
-    shell(&app.store("dev/again.db"), "INSERT INTO users (name) VALUES ('dev')");
+    shell(
+        &app.store("dev/again.db"),
+        "INSERT INTO users (name) VALUES ('dev')",
+    );
     app.file("build/code.mjs", "export default 3");
-    let kept = format!(r#"{{"artifacts":{:?},"label":"three"}}"#, app.dir.path().join("build"));
+    let kept = format!(
+        r#"{{"artifacts":{:?},"label":"three"}}"#,
+        app.dir.path().join("build")
+    );
     app.publish(V3, &kept).unwrap();
-    remy.stage(V2, &Options::from_json(r#"{"preview":"try","allow":["drop"]}"#).unwrap(), Progress::none()).unwrap();
+    remy.stage(
+        V2,
+        &Options::from_json(r#"{"preview":"try","allow":["drop"]}"#).unwrap(),
+        Progress::none(),
+    )
+    .unwrap();
     for db in ["dev/again.db", "dev/new.db", "previews/try.db"] {
         close(&app.store(db));
     }
     close(&app.live);
-    fs::write(app.store("work/0123456789abcdef.db"), "a clone that was live").unwrap();
+    fs::write(
+        app.store("work/0123456789abcdef.db"),
+        "a clone that was live",
+    )
+    .unwrap();
     files(app)
 }
 
@@ -290,13 +413,21 @@ fn what_an_older_catalog_does_not_know_is_set_aside() {
         // Live's release is the same one, with its number; what was set aside is told.
         let log = app.remy().build_log(Some(3)).unwrap();
         assert!(
-            log.iter().any(|line| line.message.contains("set aside as") && line.message.contains("dev/new.db")),
+            log.iter()
+                .any(|line| line.message.contains("set aside as")
+                    && line.message.contains("dev/new.db")),
             "{log:?}"
         );
         assert_eq!(release(&app, 3).label.as_deref(), Some("three"));
         let verified = app.remy().verify().unwrap();
         assert!(verified.ok, "{verified:?}");
-        assert!(verified.warnings.iter().any(|warning| warning.contains("aside/1")), "{verified:?}");
+        assert!(
+            verified
+                .warnings
+                .iter()
+                .any(|warning| warning.contains("aside/1")),
+            "{verified:?}"
+        );
     }
 }
 
@@ -310,7 +441,13 @@ fn what_a_lost_catalog_does_not_know_is_set_aside() {
     }
     let done = app.publish(V2, r#"{"allow":["drop"]}"#).unwrap();
     assert_eq!((done.release, done.previous), (4, Some(3)));
-    assert!(done.warnings.iter().any(|warning| warning.contains("set aside as")), "{:?}", done.warnings);
+    assert!(
+        done.warnings
+            .iter()
+            .any(|warning| warning.contains("set aside as")),
+        "{:?}",
+        done.warnings
+    );
     nothing_is_gone(&app, &before);
     // Nothing is set aside twice, and what is known goes as ever.
     app.remy().dev_start("again").unwrap();
@@ -326,24 +463,43 @@ fn the_files_of_a_number_that_the_catalog_does_not_know_make_way() {
     app.file("build/code.mjs", "ours");
     let kept = format!(r#"{{"artifacts":{:?}}}"#, app.dir.path().join("build"));
     assert_eq!(app.publish(V3, &kept).unwrap().release, 3);
-    assert_eq!(fs::read_to_string(app.store("releases/3/code.mjs")).unwrap(), "ours");
-    assert_eq!(fs::read_to_string(app.store("aside/1/releases/3/code.mjs")).unwrap(), "whose?");
+    assert_eq!(
+        fs::read_to_string(app.store("releases/3/code.mjs")).unwrap(),
+        "ours"
+    );
+    assert_eq!(
+        fs::read_to_string(app.store("aside/1/releases/3/code.mjs")).unwrap(),
+        "whose?"
+    );
 }
 
 /// A verb of a process whose clock is `days` ahead.
 fn on_day(app: &App, days: i64, arguments: &[&str]) -> Value {
     let mut driver = Command::new(built_program("remy-driver"));
-    driver.arg(&app.live).args(arguments).env("LD_PRELOAD", faults("clock")).env("CLOCK_DAYS", days.to_string());
+    driver
+        .arg(&app.live)
+        .args(arguments)
+        .env("LD_PRELOAD", faults("clock"))
+        .env("CLOCK_DAYS", days.to_string());
     serde_json::from_str(&stdout(&mut driver)).unwrap()
 }
 
 /// The releases whose databases are kept.
 fn kept(app: &App) -> Vec<i64> {
-    releases(app).iter().rev().filter(|r| r.database.is_some()).map(|r| r.release).collect()
+    releases(app)
+        .iter()
+        .rev()
+        .filter(|r| r.database.is_some())
+        .map(|r| r.release)
+        .collect()
 }
 
 fn says(done: &Value, words: &str) -> bool {
-    done["log"].as_array().unwrap().iter().any(|line| line["message"].as_str().unwrap().contains(words))
+    done["log"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|line| line["message"].as_str().unwrap().contains(words))
 }
 
 const JUMPED: &str = "nothing of then is pruned by age";
@@ -363,7 +519,10 @@ fn a_publish_under_the_year_2090_prunes_nothing_and_says_so() {
     app.publish(V2, r#"{"allow":["drop"]}"#).unwrap();
     assert_eq!(kept(&app), [1, 2, 3, 4, 5, 6, 7]);
     let pruned = on_day(&app, 23_300, &["prune", "30"]);
-    assert!(pruned["warnings"][0].as_str().unwrap().contains(JUMPED), "{pruned}");
+    assert!(
+        pruned["warnings"][0].as_str().unwrap().contains(JUMPED),
+        "{pruned}"
+    );
     // A clock that goes on from there for so many days is believed.
     on_day(&app, 10, &["publish", V3, r#"{"allow":["drop"]}"#]);
     let done = on_day(&app, 45, &["publish", V2, r#"{"allow":["drop"]}"#]);
@@ -380,8 +539,14 @@ fn a_clock_that_went_back_drops_no_snapshot_that_another_one_is_older_than() {
     // Right again: the last two look as old as ten years.
     let done = app.publish(V3, "{}").unwrap();
     assert_eq!(kept(&app), [1, 2, 3, 4]);
-    assert!(done.log.iter().any(|line| line.message.contains(JUMPED)), "{:?}", done.log);
-    app.remy().prune(None, &Options::from_json(r#"{"keep_releases":2}"#).unwrap()).unwrap();
+    assert!(
+        done.log.iter().any(|line| line.message.contains(JUMPED)),
+        "{:?}",
+        done.log
+    );
+    app.remy()
+        .prune(None, &Options::from_json(r#"{"keep_releases":2}"#).unwrap())
+        .unwrap();
     assert_eq!(kept(&app), [3, 4]);
 }
 
@@ -402,11 +567,18 @@ fn slowly(app: &App, arguments: &[&str], ms: u32) -> Child {
 fn until_locked(app: &App) {
     let start = Instant::now();
     loop {
-        let tried = output(Command::new("sqlite3").arg(&app.live).arg("BEGIN IMMEDIATE; ROLLBACK"));
+        let tried = output(
+            Command::new("sqlite3")
+                .arg(&app.live)
+                .arg("BEGIN IMMEDIATE; ROLLBACK"),
+        );
         if !tried.status.success() {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(60), "nobody takes the lock");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "nobody takes the lock"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -418,12 +590,19 @@ fn state(process: &Child) -> char {
 
 fn send(process: &Child, signal: i32) {
     // SAFETY: a child of ours that was not waited for.
-    assert_eq!(unsafe { libc::kill(i32::try_from(process.id()).unwrap(), signal) }, 0);
+    assert_eq!(
+        unsafe { libc::kill(i32::try_from(process.id()).unwrap(), signal) },
+        0
+    );
 }
 
 #[test]
 fn who_holds_the_write_lock_is_not_stopped_by_a_terminal() {
-    for (mode, verb) in [("wal", &["publish", V3] as &[&str]), ("wal", &["detach"]), ("delete", &["publish", V3])] {
+    for (mode, verb) in [
+        ("wal", &["publish", V3] as &[&str]),
+        ("wal", &["detach"]),
+        ("delete", &["publish", V3]),
+    ] {
         for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
             let app = App::on(&format!("PRAGMA journal_mode = {mode}; {V1}"));
             app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
@@ -470,28 +649,60 @@ fn what_was_changed_outside_remy_is_said() {
     assert!(debug(&app).notes.iter().any(|note| note == said));
     let verified = remy.verify().unwrap();
     assert!(verified.ok && verified.warnings == [said], "{verified:?}");
-    let dry = app.publish(V3, r#"{"dry_run":true,"allow":["drop"]}"#).unwrap();
-    assert!(dry.warnings.iter().any(|warning| warning == said), "{:?}", dry.warnings);
+    let dry = app
+        .publish(V3, r#"{"dry_run":true,"allow":["drop"]}"#)
+        .unwrap();
+    assert!(
+        dry.warnings.iter().any(|warning| warning == said),
+        "{:?}",
+        dry.warnings
+    );
     let done = app.publish(V3, r#"{"allow":["drop"]}"#).unwrap();
-    assert!(done.warnings.iter().any(|warning| warning == said), "{:?}", done.warnings);
-    assert!(done.log.iter().any(|line| line.outcome == "warning" && line.message == said), "{:?}", done.log);
+    assert!(
+        done.warnings.iter().any(|warning| warning == said),
+        "{:?}",
+        done.warnings
+    );
+    assert!(
+        done.log
+            .iter()
+            .any(|line| line.outcome == "warning" && line.message == said),
+        "{:?}",
+        done.log
+    );
     // What is live now is what was published.
     assert_eq!(debug(&app).drift, None);
-    assert!(!app.publish(V3, "{}").unwrap().warnings.iter().any(|warning| warning.contains("changed outside")));
+    assert!(
+        !app.publish(V3, "{}")
+            .unwrap()
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("changed outside"))
+    );
 
-    shell(&app.live, "ALTER TABLE users DROP COLUMN age; ALTER TABLE users RENAME COLUMN email TO mail");
+    shell(
+        &app.live,
+        "ALTER TABLE users DROP COLUMN age; ALTER TABLE users RENAME COLUMN email TO mail",
+    );
     let said = "changed outside remy since release 4: column users.age was dropped, column users.email was dropped, \
                 column users.mail was added";
     assert_eq!(debug(&app).drift.as_deref(), Some(said));
     let back = app.rollback(None).unwrap();
-    assert!(back.warnings.iter().any(|warning| warning == said), "{:?}", back.warnings);
+    assert!(
+        back.warnings.iter().any(|warning| warning == said),
+        "{:?}",
+        back.warnings
+    );
     assert_eq!(debug(&app).drift, None);
 }
 
 #[test]
 fn an_adopted_database_is_compared_with_what_it_was_then() {
     let app = App::on(V1);
-    let staged = app.remy().stage(V2, &Options::default(), Progress::none()).unwrap();
+    let staged = app
+        .remy()
+        .stage(V2, &Options::default(), Progress::none())
+        .unwrap();
     assert_eq!((staged.previous, debug(&app).drift), (Some(1), None));
     shell(&app.live, "CREATE TABLE more (a)");
     let said = "changed outside remy since release 1: table more was made";
@@ -503,10 +714,25 @@ fn an_adopted_database_is_compared_with_what_it_was_then() {
 /// All of a verb's time is in a line of its log.
 fn all_is_told(done: &Outcome, what: &str) {
     let told: f64 = done.log.iter().map(|line| line.duration_ms).sum();
-    assert!(told <= done.total_ms + 2.0 && told > done.total_ms * 0.9 - 20.0, "{what}: {told} of {} ms", done.total_ms);
-    let switch = done.log.iter().find(|line| line.message.starts_with("Switched live")).unwrap();
-    assert!(switch.duration_ms >= done.switch.as_ref().unwrap().pause_ms, "{what}: {switch:?}");
-    let lines: Vec<_> = done.log.iter().filter(|line| line.duration_ms > 0.0).collect();
+    assert!(
+        told <= done.total_ms + 2.0 && told > done.total_ms * 0.9 - 20.0,
+        "{what}: {told} of {} ms",
+        done.total_ms
+    );
+    let switch = done
+        .log
+        .iter()
+        .find(|line| line.message.starts_with("Switched live"))
+        .unwrap();
+    assert!(
+        switch.duration_ms >= done.switch.as_ref().unwrap().pause_ms,
+        "{what}: {switch:?}"
+    );
+    let lines: Vec<_> = done
+        .log
+        .iter()
+        .filter(|line| line.duration_ms > 0.0)
+        .collect();
     for pair in lines.windows(2) {
         #[expect(clippy::cast_possible_truncation, reason = "milliseconds")]
         let end = pair[0].at + pair[0].duration_ms as i64;
@@ -517,7 +743,9 @@ fn all_is_told(done: &Outcome, what: &str) {
 #[test]
 fn a_release_is_live_from_its_commit_on() {
     for mode in ["wal", "delete"] {
-        let app = App::on(&format!("PRAGMA journal_mode = {mode}; {V1} INSERT INTO users VALUES (1, 'Ann')"));
+        let app = App::on(&format!(
+            "PRAGMA journal_mode = {mode}; {V1} INSERT INTO users VALUES (1, 'Ann')"
+        ));
         app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
         let mut writer = Shell::open(&app.live);
         writer.run("BEGIN IMMEDIATE; INSERT INTO users (name) VALUES ('Bob');");
@@ -531,19 +759,29 @@ fn a_release_is_live_from_its_commit_on() {
                 at
             }),
         );
-        let done = remy.publish(V3, &Options::default(), Progress::none()).unwrap();
+        let done = remy
+            .publish(V3, &Options::default(), Progress::none())
+            .unwrap();
         let (let_go, ended) = (let_go.join().unwrap(), now());
         assert!(let_go - begun >= 1400);
         let live = release(&app, 3);
         let at = live.live_at.unwrap();
-        assert!((let_go..=ended).contains(&at), "{mode}: begun {begun}, let go {let_go}, live {at}, ended {ended}");
+        assert!(
+            (let_go..=ended).contains(&at),
+            "{mode}: begun {begun}, let go {let_go}, live {at}, ended {ended}"
+        );
         assert_eq!(release(&app, 2).superseded_at, Some(at));
         assert_eq!(
-            app.ask("SELECT live_at, release, (SELECT count(*) FROM _remy_release) FROM _remy_release"),
+            app.ask(
+                "SELECT live_at, release, (SELECT count(*) FROM _remy_release) FROM _remy_release"
+            ),
             format!("{at}|3|1")
         );
         all_is_told(&done, mode);
-        assert_eq!(app.ask("PRAGMA integrity_check; SELECT count(*) FROM users"), "ok\n2");
+        assert_eq!(
+            app.ask("PRAGMA integrity_check; SELECT count(*) FROM users"),
+            "ok\n2"
+        );
         let back = app.rollback(None).unwrap();
         let at = release(&app, 4).live_at.unwrap();
         assert_eq!(app.ask("SELECT live_at FROM _remy_release"), at.to_string());
@@ -554,16 +792,23 @@ fn a_release_is_live_from_its_commit_on() {
 #[test]
 fn a_release_is_live_from_its_commit_on_by_the_backup_api() {
     for mode in ["wal", "delete"] {
-        let app = App::on(&format!("PRAGMA journal_mode = {mode}; {V1} INSERT INTO users VALUES (1, 'Ann')"));
+        let app = App::on(&format!(
+            "PRAGMA journal_mode = {mode}; {V1} INSERT INTO users VALUES (1, 'Ann')"
+        ));
         let begun = now();
         let mut driver = Command::new(built_program("remy-driver"));
-        driver.arg(&app.live).args(["publish", V2, r#"{"journal_mode":"keep"}"#]).env("REMY_HOST", "1");
+        driver
+            .arg(&app.live)
+            .args(["publish", V2, r#"{"journal_mode":"keep"}"#])
+            .env("REMY_HOST", "1");
         let done: Value = serde_json::from_str(&stdout(&mut driver)).unwrap();
         assert_eq!(done["switch"]["by"], "backup");
         let at = release(&app, 2).live_at.unwrap();
         assert!((begun..=now()).contains(&at));
         assert_eq!(
-            app.ask("SELECT live_at FROM _remy_release; PRAGMA integrity_check; SELECT name FROM users"),
+            app.ask(
+                "SELECT live_at FROM _remy_release; PRAGMA integrity_check; SELECT name FROM users"
+            ),
             format!("{at}\nok\nAnn")
         );
         assert_eq!(release(&app, 1).superseded_at, Some(at));
@@ -587,14 +832,19 @@ fn a_detach_that_was_cut_off_is_mended() {
     // Not yet: live carries its marker, and stays what it is.
     app.remy().prune(None, &Options::default()).unwrap();
     assert_eq!(statuses(&app), "1 superseded, 2 live");
-    shell(&app.store("catalog.db"), "UPDATE switches SET state = 'intended' WHERE work = ''");
+    shell(
+        &app.store("catalog.db"),
+        "UPDATE switches SET state = 'intended' WHERE work = ''",
+    );
     shell(&app.live, &tables);
     app.remy().prune(None, &Options::default()).unwrap();
     assert_eq!(statuses(&app), "1 superseded, 2 superseded");
     let next = app.publish(V2, "{}").unwrap();
     assert_eq!((next.release, next.previous), (4, Some(3)));
     assert!(
-        !next.log.iter().any(|line| line.message.contains("another database was put in its place")),
+        !next.log.iter().any(|line| line
+            .message
+            .contains("another database was put in its place")),
         "{:?}",
         next.log
     );
@@ -603,30 +853,57 @@ fn a_detach_that_was_cut_off_is_mended() {
 /// What a rollback journal holds must be gone for good before a verb says that it is done.
 #[test]
 fn every_verb_that_commits_with_a_rollback_journal_syncs_its_folder_after_it() {
-    for verb in [&["detach"] as &[&str], &["dev_truncate", "d"], &["dev_reset", "d"]] {
+    for verb in [
+        &["detach"] as &[&str],
+        &["dev_truncate", "d"],
+        &["dev_reset", "d"],
+    ] {
         let app = App::on(&format!("PRAGMA journal_mode = delete; {V1}"));
         app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
         app.remy().dev_start("d").unwrap();
         shell(&app.live, "INSERT INTO users (name) VALUES ('new')");
         let log = app.dir.path().join("strace");
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-y", "-e", "trace=unlink,unlinkat,fsync,fdatasync,ftruncate,close", "-o"]).arg(&log);
-        let run = strace.arg(built_program("remy-driver")).arg(&app.live).args(verb).output();
+        strace
+            .args([
+                "-f",
+                "-y",
+                "-e",
+                "trace=unlink,unlinkat,fsync,fdatasync,ftruncate,close",
+                "-o",
+            ])
+            .arg(&log);
+        let run = strace
+            .arg(built_program("remy-driver"))
+            .arg(&app.live)
+            .args(verb)
+            .output();
         if !run.is_ok_and(|run| run.status.success()) {
             remy_tests::not_covered("the order of syncs", "strace does not run here");
             return;
         }
         let text = fs::read_to_string(&log).unwrap();
         let lines: Vec<_> = text.lines().collect();
-        let db = if verb[0] == "detach" { "app.db-journal" } else { "dev/d.db-journal" };
-        let gone = lines.iter().rposition(|line| line.contains("unlink") && line.contains(db)).expect(db);
+        let db = if verb[0] == "detach" {
+            "app.db-journal"
+        } else {
+            "dev/d.db-journal"
+        };
+        let gone = lines
+            .iter()
+            .rposition(|line| line.contains("unlink") && line.contains(db))
+            .expect(db);
         let folder = if verb[0] == "detach" {
             app.dir.path().display().to_string()
         } else {
             app.store("dev").display().to_string()
         };
         let synced = |line: &&str| line.contains("sync(") && line.contains(&format!("<{folder}>"));
-        assert!(lines[gone..].iter().any(synced), "{verb:?}: {folder} is not synced after {}", lines[gone]);
+        assert!(
+            lines[gone..].iter().any(synced),
+            "{verb:?}: {folder} is not synced after {}",
+            lines[gone]
+        );
     }
 }
 
@@ -663,7 +940,10 @@ fn a_trigger_on_the_marker_spoils_no_switch() {
     app.publish(&format!("{V3} {audit}"), "{}").unwrap();
     assert_eq!(app.ask("PRAGMA integrity_check"), "ok");
     app.rollback(None).unwrap();
-    assert_eq!(app.ask("PRAGMA integrity_check; SELECT count(*) FROM audit"), "ok\n0");
+    assert_eq!(
+        app.ask("PRAGMA integrity_check; SELECT count(*) FROM audit"),
+        "ok\n0"
+    );
 }
 
 #[test]
@@ -686,7 +966,9 @@ fn looking_first_keeps_what_an_older_catalog_does_not_know() {
     app.publish(V2, r#"{"allow": ["drop"]}"#).unwrap();
     let found: Vec<_> = ["releases/3/index.js", "dev/mine.db"]
         .into_iter()
-        .filter(|place| app.store(place).exists() || app.store(&format!("aside/1/{place}")).exists())
+        .filter(|place| {
+            app.store(place).exists() || app.store(&format!("aside/1/{place}")).exists()
+        })
         .collect();
     assert_eq!(found, ["releases/3/index.js", "dev/mine.db"]);
 }
@@ -698,20 +980,31 @@ fn what_a_newer_remy_has_published_is_refused_before_anything_is_written() {
         if !store {
             fs::remove_dir_all(app.store("")).unwrap();
         }
-        shell(&app.live, "ALTER TABLE _remy_release ADD COLUMN more; UPDATE _remy_release SET format = 2");
+        shell(
+            &app.live,
+            "ALTER TABLE _remy_release ADD COLUMN more; UPDATE _remy_release SET format = 2",
+        );
         let words = ["newer remy", "format", "Nothing was done"];
         let before = store.then(|| fs::read(app.store("catalog.db")).unwrap());
         app.refuses("invalid_argument", &words, |app| app.publish(V3, "{}"));
-        app.refuses("invalid_argument", &words, |app| app.publish(V3, r#"{"dry_run": true}"#));
+        app.refuses("invalid_argument", &words, |app| {
+            app.publish(V3, r#"{"dry_run": true}"#)
+        });
         app.refuses("invalid_argument", &words, |app| app.rollback(Some(1)));
         app.refuses("invalid_argument", &words, |app| app.remy().detach());
         app.refuses("invalid_argument", &words, |app| app.remy().dev_start("d"));
         assert_eq!(app.store("").exists(), store);
-        assert_eq!(before, store.then(|| fs::read(app.store("catalog.db")).unwrap()));
+        assert_eq!(
+            before,
+            store.then(|| fs::read(app.store("catalog.db")).unwrap())
+        );
         if store {
             app.refuses("invalid_argument", &words, |app| app.remy().releases());
             let verified = app.remy().verify().unwrap();
-            assert!(!verified.ok && format!("{verified:?}").contains("newer remy"), "{verified:?}");
+            assert!(
+                !verified.ok && format!("{verified:?}").contains("newer remy"),
+                "{verified:?}"
+            );
         }
     }
 }
@@ -720,14 +1013,32 @@ fn what_a_newer_remy_has_published_is_refused_before_anything_is_written() {
 fn what_has_a_name_of_remys_and_is_no_table_of_its_is_refused_by_name() {
     let (view, fts, columns) = ("CREATE VIEW", "CREATE VIRTUAL TABLE", "CREATE TABLE");
     for (name, made) in [
-        ("_remy_release", format!("{view} _remy_release AS SELECT 1 AS format")),
-        ("_remy_release", format!("{view} _remy_release AS SELECT * FROM not_there")),
-        ("_REMY_RELEASE", format!("{view} _REMY_RELEASE AS SELECT 1 AS format")),
-        ("_remy_release", format!("{fts} _remy_release USING fts5(format, switch_id)")),
-        ("_remy_release", format!("{columns} _remy_release (a); INSERT INTO _remy_release VALUES (1)")),
+        (
+            "_remy_release",
+            format!("{view} _remy_release AS SELECT 1 AS format"),
+        ),
+        (
+            "_remy_release",
+            format!("{view} _remy_release AS SELECT * FROM not_there"),
+        ),
+        (
+            "_REMY_RELEASE",
+            format!("{view} _REMY_RELEASE AS SELECT 1 AS format"),
+        ),
+        (
+            "_remy_release",
+            format!("{fts} _remy_release USING fts5(format, switch_id)"),
+        ),
+        (
+            "_remy_release",
+            format!("{columns} _remy_release (a); INSERT INTO _remy_release VALUES (1)"),
+        ),
         ("_remy_release", format!("{columns} _remy_release (a)")),
         ("_remy_release", format!("{columns} _REMY_Release (a)")),
-        ("_remy_migrations", format!("{view} _remy_migrations AS SELECT 1 AS name")),
+        (
+            "_remy_migrations",
+            format!("{view} _remy_migrations AS SELECT 1 AS name"),
+        ),
         ("_remy_roles", format!("{fts} _remy_roles USING fts5(id)")),
     ] {
         let app = App::on(&format!("{V1} {made}"));
@@ -736,12 +1047,18 @@ fn what_has_a_name_of_remys_and_is_no_table_of_its_is_refused_by_name() {
     }
     // Of other columns, where there is a marker or none.
     for name in ["_remy_roles", "_remy_webhooks", "_remy_migrations"] {
-        let app = App::on(&format!("{V1} CREATE TABLE {name} (x); INSERT INTO {name} VALUES (1)"));
+        let app = App::on(&format!(
+            "{V1} CREATE TABLE {name} (x); INSERT INTO {name} VALUES (1)"
+        ));
         app.file("m/1.sql", "UPDATE users SET name = 'x'");
         let options = format!(r#"{{"migrations": {:?}}}"#, app.dir.path().join("m"));
-        let e = app.refuses("invalid_argument", &[name, "not as remy makes it"], |app| app.publish(V2, &options));
+        let e = app.refuses("invalid_argument", &[name, "not as remy makes it"], |app| {
+            app.publish(V2, &options)
+        });
         assert!(e.detail().hint.is_some() && !app.store("").exists(), "{e}");
-        app.refuses("invalid_argument", &[name], |app| app.remy().diff(V2, &Options::default()));
+        app.refuses("invalid_argument", &[name], |app| {
+            app.remy().diff(V2, &Options::default())
+        });
     }
 }
 
@@ -761,44 +1078,95 @@ fn emptied(app: &App, how: &str) {
     }
     fs::write(&app.live, "").unwrap();
     if how == "made anew" {
-        shell(&app.live, "PRAGMA journal_mode = wal; CREATE TABLE t (a); DROP TABLE t");
+        shell(
+            &app.live,
+            "PRAGMA journal_mode = wal; CREATE TABLE t (a); DROP TABLE t",
+        );
     }
 }
 
 #[test]
 fn a_live_that_is_empty_beside_its_store_is_lost_and_a_release_brings_it_back() {
-    for (how, page_size) in [("0 bytes", 4096), ("0 bytes", 1024), ("made anew", 4096), ("dropped", 4096)] {
+    for (how, page_size) in [
+        ("0 bytes", 4096),
+        ("0 bytes", 1024),
+        ("made anew", 4096),
+        ("dropped", 4096),
+    ] {
         let app = App::on(&format!(
             "PRAGMA journal_mode = delete; PRAGMA page_size = {page_size}; VACUUM; PRAGMA journal_mode = wal; {V1} INSERT INTO users VALUES (1, 'Ann')"
         ));
         app.publish(V2, "{}").unwrap();
         app.publish(V3, "{}").unwrap();
-        app.remy().stage(V1, &Options::from_json(r#"{"allow": ["drop"]}"#).unwrap(), Progress::none()).unwrap();
+        app.remy()
+            .stage(
+                V1,
+                &Options::from_json(r#"{"allow": ["drop"]}"#).unwrap(),
+                Progress::none(),
+            )
+            .unwrap();
         let before = files(&app);
         emptied(&app, how);
-        let words = ["is empty, and release 3 was live", "roll back to release 2", "away, to begin anew"];
+        let words = [
+            "is empty, and release 3 was live",
+            "roll back to release 2",
+            "away, to begin anew",
+        ];
         app.refuses("not_found", &words, |app| app.publish(V3, "{}"));
-        app.refuses("not_found", &words, |app| app.publish(V3, r#"{"dry_run": true}"#));
-        app.refuses("not_found", &words, |app| app.remy().promote(None, &Options::default(), Progress::none()));
+        app.refuses("not_found", &words, |app| {
+            app.publish(V3, r#"{"dry_run": true}"#)
+        });
+        app.refuses("not_found", &words, |app| {
+            app.remy()
+                .promote(None, &Options::default(), Progress::none())
+        });
         app.refuses("not_found", &words, |app| app.rollback(None));
-        app.refuses("not_found", &words, |app| app.remy().prune(Some(0), &Options::default()));
+        app.refuses("not_found", &words, |app| {
+            app.remy().prune(Some(0), &Options::default())
+        });
         app.refuses("not_found", &words, |app| app.remy().dev_start("d"));
         let warnings = debug(&app).warnings;
-        assert!(warnings.len() == 1 && warnings[0].contains(words[0]), "{how}: {warnings:?}");
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(words[0]),
+            "{how}: {warnings:?}"
+        );
         let verified = app.remy().verify().unwrap();
-        assert!(!verified.ok && format!("{verified:?}").contains(words[0]), "{verified:?}");
+        assert!(
+            !verified.ok && format!("{verified:?}").contains(words[0]),
+            "{verified:?}"
+        );
         assert_eq!(files(&app), before, "{how}");
-        let back = app.rollback(Some(2)).unwrap_or_else(|e| panic!("{how}, {page_size}: {e}"));
-        assert_eq!((back.restored_from, app.ask("SELECT name FROM users").as_str()), (Some(2), "Ann"), "{how}");
+        let back = app
+            .rollback(Some(2))
+            .unwrap_or_else(|e| panic!("{how}, {page_size}: {e}"));
+        assert_eq!(
+            (
+                back.restored_from,
+                app.ask("SELECT name FROM users").as_str()
+            ),
+            (Some(2), "Ann"),
+            "{how}"
+        );
         assert!(app.remy().verify().unwrap().ok, "{how}");
-        assert!(debug(&app).warnings.is_empty(), "{:?}", debug(&app).warnings);
+        assert!(
+            debug(&app).warnings.is_empty(),
+            "{:?}",
+            debug(&app).warnings
+        );
     }
     // On the SQLite of a host as well.
     let app = published();
     emptied(&app, "0 bytes");
-    let done =
-        output(Command::new(built_program("remy-driver")).env("REMY_HOST", "1").arg(&app.live).args(["publish", V3]));
-    assert!(String::from_utf8_lossy(&done.stdout).contains("release 2 was live"), "{done:?}");
+    let done = output(
+        Command::new(built_program("remy-driver"))
+            .env("REMY_HOST", "1")
+            .arg(&app.live)
+            .args(["publish", V3]),
+    );
+    assert!(
+        String::from_utf8_lossy(&done.stdout).contains("release 2 was live"),
+        "{done:?}"
+    );
 }
 
 #[test]
@@ -812,8 +1180,15 @@ fn a_database_that_was_emptied_by_a_detach_begins_anew() {
 #[test]
 fn what_was_put_in_lives_place_is_said_by_every_verb_that_tells_of_it() {
     let says = |app: &App, words: &[&str]| {
-        let (debug, verified) = (debug(app).warnings.join("; "), app.remy().verify().unwrap().warnings.join("; "));
-        let dry = app.publish(V2, r#"{"allow": ["drop"], "dry_run": true}"#).unwrap().warnings.join("; ");
+        let (debug, verified) = (
+            debug(app).warnings.join("; "),
+            app.remy().verify().unwrap().warnings.join("; "),
+        );
+        let dry = app
+            .publish(V2, r#"{"allow": ["drop"], "dry_run": true}"#)
+            .unwrap()
+            .warnings
+            .join("; ");
         for word in words {
             for said in [&debug, &verified, &dry] {
                 assert!(said.contains(word), "{word:?} is not in {said:?}");
@@ -835,12 +1210,33 @@ fn what_was_put_in_lives_place_is_said_by_every_verb_that_tells_of_it() {
     // Also where a verb that tells nothing has looked at it first.
     put(&live_of_ours, &ours.live);
     releases(&ours);
-    says(&ours, &["marker of release 3", "release 4 (\"theirs\", commit t3) was live here"]);
+    says(
+        &ours,
+        &[
+            "marker of release 3",
+            "release 4 (\"theirs\", commit t3) was live here",
+        ],
+    );
     // An older copy, by the release's own snapshot.
-    put(&ours.store(&release(&ours, 2).database.unwrap()), &ours.live);
-    says(&ours, &["marker of release 2", "release 3 (\"ours\", commit o3) was live here"]);
+    put(
+        &ours.store(&release(&ours, 2).database.unwrap()),
+        &ours.live,
+    );
+    says(
+        &ours,
+        &[
+            "marker of release 2",
+            "release 3 (\"ours\", commit o3) was live here",
+        ],
+    );
     let done = ours.publish(V3, "{}").unwrap();
-    assert!(done.warnings.iter().any(|warning| warning.contains("marker of release 2")), "{:?}", done.warnings);
+    assert!(
+        done.warnings
+            .iter()
+            .any(|warning| warning.contains("marker of release 2")),
+        "{:?}",
+        done.warnings
+    );
     // From then on all is as it should be.
     assert_eq!(debug(&ours).warnings, Vec::<String>::new());
     assert!(ours.publish(V3, "{}").unwrap().warnings.is_empty());
@@ -854,7 +1250,13 @@ fn what_was_put_in_lives_place_is_said_by_every_verb_that_tells_of_it() {
         debug(&ours)
     );
     let done = ours.publish(V2, "{}").unwrap();
-    assert!(done.warnings.iter().any(|warning| warning.contains("does not carry its marker")), "{:?}", done.warnings);
+    assert!(
+        done.warnings
+            .iter()
+            .any(|warning| warning.contains("does not carry its marker")),
+        "{:?}",
+        done.warnings
+    );
 }
 
 #[test]
@@ -872,10 +1274,17 @@ fn a_catalog_that_is_gone_is_said_with_what_stands_in_the_store() {
     let warnings = debug(&app).warnings;
     assert!(warnings.len() == 1 && has(&warnings[0]), "{warnings:?}");
     let verified = app.remy().verify().unwrap();
-    assert!(!verified.ok && has(&format!("{verified:?}")), "{verified:?}");
+    assert!(
+        !verified.ok && has(&format!("{verified:?}")),
+        "{verified:?}"
+    );
     assert!(!app.store("catalog.db").exists(), "looking makes none");
     let done = app.publish(V3, "{}").unwrap();
-    assert!(done.warnings.iter().any(|warning| has(warning)), "{:?}", done.warnings);
+    assert!(
+        done.warnings.iter().any(|warning| has(warning)),
+        "{:?}",
+        done.warnings
+    );
     nothing_is_gone(&app, &before);
     // Live that is gone as well is no reason to begin anew.
     let lost = published();
@@ -885,5 +1294,8 @@ fn a_catalog_that_is_gone_is_said_with_what_stands_in_the_store() {
         }
     }
     let e = lost.publish(V3, "{}").unwrap_err();
-    assert!(e.code() == "not_found" && e.to_string().contains("keeps its releases"), "{e}");
+    assert!(
+        e.code() == "not_found" && e.to_string().contains("keeps its releases"),
+        "{e}"
+    );
 }

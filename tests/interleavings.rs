@@ -1,7 +1,8 @@
 //! Random changes, and random commits of others between the rehearsal and the lock.
 //!
-//! Where others have written to what a change has read or written, it runs again; where not, it stays as it was rehearsed. Either way
-//! live has to end as if others had come first and the change after them, all of it; that is worked out by the `sqlite3` shell on a copy.
+//! Where others have written to what a change has read or written, it runs again; where not, it
+//! stays as it was rehearsed. Either way live has to end as if others had come first and the change
+//! after them, all of it; that is worked out by the `sqlite3` shell on a copy.
 use remy_core::{Line, Options, Progress, Remy};
 use remy_tests::{
     Shell,
@@ -39,17 +40,23 @@ impl Database {
     fn schema(&self, more: Option<(usize, &str)>) -> String {
         let mut sql = String::new();
         for (n, (key, end)) in self.tables.iter().enumerate() {
-            let more = more.filter(|(table, _)| *table == n).map_or("", |(_, more)| more);
+            let more = more
+                .filter(|(table, _)| *table == n)
+                .map_or("", |(_, more)| more);
             writeln!(sql, "CREATE TABLE t{n} (id {key}, k TEXT, v INTEGER, body BLOB{more}){end}; CREATE INDEX k{n} ON t{n} (k, v);").unwrap();
         }
         sql
     }
 
-    /// Few rows in small tables, so that others often meet the change, and many in others, so that they often do not.
+    /// Few rows in small tables, so that others often meet the change, and many in others, so that
+    /// they often do not.
     fn rows(&self, random: &mut Random) -> String {
         let mut sql = String::new();
         for n in 0..self.tables.len() {
-            let (rows, size) = (random.one_of(&["3", "40", "400"]), random.one_of(&["10", "700", "6000"]));
+            let (rows, size) = (
+                random.one_of(&["3", "40", "400"]),
+                random.one_of(&["10", "700", "6000"]),
+            );
             writeln!(
                 sql,
                 "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < {rows})
@@ -64,8 +71,11 @@ impl Database {
     }
 
     fn dump(&self) -> String {
-        let each = (0..self.tables.len())
-            .map(|n| format!("SELECT {n}, id, k, v, length(body), hex(substr(body, -20)) FROM t{n} ORDER BY id;"));
+        let each = (0..self.tables.len()).map(|n| {
+            format!(
+                "SELECT {n}, id, k, v, length(body), hex(substr(body, -20)) FROM t{n} ORDER BY id;"
+            )
+        });
         each.collect()
     }
 }
@@ -80,12 +90,21 @@ fn statement(database: &Database, random: &mut Random, whole: bool) -> String {
     let (id, next) = if counted(t) {
         ("", String::new())
     } else {
-        ("id, ", format!("id + (SELECT ifnull(max(id), 0) FROM t{t}), "))
+        (
+            "id, ",
+            format!("id + (SELECT ifnull(max(id), 0) FROM t{t}), "),
+        )
     };
-    let rows = if whole { format!("id % {m} = {r}") } else { format!("id = {n}") };
+    let rows = if whole {
+        format!("id % {m} = {r}")
+    } else {
+        format!("id = {n}")
+    };
     match random.below(7) {
         0 => format!("UPDATE t{t} SET v = v + 1 WHERE {rows};"),
-        1 => format!("UPDATE t{t} SET body = zeroblob(length(body) + {n} * 20), k = k || 'x' WHERE {rows};"),
+        1 => format!(
+            "UPDATE t{t} SET body = zeroblob(length(body) + {n} * 20), k = k || 'x' WHERE {rows};"
+        ),
         2 => format!("DELETE FROM t{t} WHERE {rows};"),
         3 => format!(
             "INSERT INTO t{t} ({id}k, v, body) SELECT {next}'new', {n}, zeroblob({n} * 100) FROM (SELECT 1 AS id);"
@@ -94,14 +113,18 @@ fn statement(database: &Database, random: &mut Random, whole: bool) -> String {
             "UPDATE t{t} SET v = (SELECT count(*) + ifnull(max(v), 0) FROM t{other} WHERE k <> 'k{n}') WHERE {rows};"
         ),
         5 => {
-            format!("INSERT INTO t{t} ({id}k, v, body) SELECT {next}k, v, body FROM t{other} WHERE {rows} ORDER BY id;")
+            format!(
+                "INSERT INTO t{t} ({id}k, v, body) SELECT {next}k, v, body FROM t{other} WHERE {rows} ORDER BY id;"
+            )
         }
         _ => format!("UPDATE t{t} SET v = 1 WHERE k = 'not there' OR v < 0 OR ({rows});"),
     }
 }
 
 fn statements(database: &Database, random: &mut Random, most: u64, whole: bool) -> String {
-    (0..=random.below(most)).map(|_| statement(database, random, whole)).collect()
+    (0..=random.below(most))
+        .map(|_| statement(database, random, whole))
+        .collect()
 }
 
 /// One change beside the others' commits. Gives whether it ran again under the lock.
@@ -109,7 +132,12 @@ fn round(seed: u64) -> bool {
     let mut random = Random::new(seed);
     // Nothing here is about what reaches a disk: in memory, where there is such a folder.
     let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let folder = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    }
+    .unwrap();
     let (live, copy) = (folder.path().join("app.db"), folder.path().join("copy.db"));
     let database = Database::random(&mut random);
     let (schema, rows) = (database.schema(None), database.rows(&mut random));
@@ -121,7 +149,8 @@ fn round(seed: u64) -> bool {
         ),
     );
     let remy = Remy::open(&live).unwrap();
-    remy.publish(&schema, &Options::default(), Progress::none()).unwrap();
+    remy.publish(&schema, &Options::default(), Progress::none())
+        .unwrap();
 
     let migration = statements(&database, &mut random, 3, true);
     let migrations = folder.path().join("migrations");
@@ -131,7 +160,8 @@ fn round(seed: u64) -> bool {
     let more = random.one_of(&["", ", note TEXT", ", CHECK (k <> '')"]);
     let declared = database.schema((!more.is_empty()).then_some((table, more)));
 
-    // Twice: after the rehearsal, and after the last catching up, with nothing but the lock to come.
+    // Twice: after the rehearsal, and after the last catching up, with nothing but the lock to
+    // come.
     let moments = [
         ("check", statements(&database, &mut random, 2, false)),
         ("catch_up", statements(&database, &mut random, 1, false)),
@@ -148,7 +178,10 @@ fn round(seed: u64) -> bool {
             }
         }
     };
-    let options = Options { migrations: Some(migrations), ..Options::from_json(r#"{"allow": ["drop"]}"#).unwrap() };
+    let options = Options {
+        migrations: Some(migrations),
+        ..Options::from_json(r#"{"allow": ["drop"]}"#).unwrap()
+    };
     let story = format!("round {seed}: change {migration} {more} on t{table}; others {moments:?}");
     let published = remy
         .publish(&declared, &options, Progress::none().on_line(&on_line))
@@ -162,15 +195,26 @@ fn round(seed: u64) -> bool {
     let before = shell(&copy, &database.dump());
     let expected = shell(&copy, &format!("{migration} {}", database.dump()));
     assert_eq!(
-        shell(&live, &format!("PRAGMA integrity_check; {}", database.dump())),
+        shell(
+            &live,
+            &format!("PRAGMA integrity_check; {}", database.dump())
+        ),
         format!("ok\n{expected}"),
         "{story}"
     );
-    assert_eq!(snapshot(&remy, &live, &database), format!("ok\n{before}"), "{story}");
-    // Back and forth: nothing of a page is left behind.
-    remy.rollback(None, &Options::default(), Progress::none()).unwrap();
     assert_eq!(
-        application.lock().unwrap().ask(&format!("PRAGMA integrity_check; {}", database.dump())),
+        snapshot(&remy, &live, &database),
+        format!("ok\n{before}"),
+        "{story}"
+    );
+    // Back and forth: nothing of a page is left behind.
+    remy.rollback(None, &Options::default(), Progress::none())
+        .unwrap();
+    assert_eq!(
+        application
+            .lock()
+            .unwrap()
+            .ask(&format!("PRAGMA integrity_check; {}", database.dump())),
         format!("ok\n{before}"),
         "{story}"
     );
@@ -179,9 +223,17 @@ fn round(seed: u64) -> bool {
 
 /// What the release holds that was live before.
 fn snapshot(remy: &Remy, live: &Path, database: &Database) -> String {
-    let release = remy.releases().unwrap().into_iter().find(|release| release.status == "superseded").unwrap();
+    let release = remy
+        .releases()
+        .unwrap()
+        .into_iter()
+        .find(|release| release.status == "superseded")
+        .unwrap();
     let path = format!("{}-remy/{}", live.display(), release.database.unwrap());
-    shell(Path::new(&path), &format!("PRAGMA integrity_check; {}", database.dump()))
+    shell(
+        Path::new(&path),
+        &format!("PRAGMA integrity_check; {}", database.dump()),
+    )
 }
 
 #[test]
@@ -190,7 +242,10 @@ fn random_changes_beside_random_commits() {
     for seed in rounds(LEAST) {
         ran_again[usize::from(round(seed))] += 1;
     }
-    println!("stayed: {}, ran again under the lock: {}", ran_again[0], ran_again[1]);
+    println!(
+        "stayed: {}, ran again under the lock: {}",
+        ran_again[0], ran_again[1]
+    );
     if std::env::var_os("REMY_ROUND").is_none() {
         assert!(ran_again.iter().all(|&n| n > LEAST / 10), "{ran_again:?}");
     }

@@ -10,7 +10,11 @@ use std::{
 pub fn older_catalog(catalog: &Path, format: u32) {
     let columns = "release, kind, status, label, commit_id, created_at, live_at, superseded_at, restored_from, follows, artifacts,
                    artifacts_hash, declared, plan";
-    let columns = if format == 1 { columns.to_owned() } else { format!("{columns}, preview") };
+    let columns = if format == 1 {
+        columns.to_owned()
+    } else {
+        format!("{columns}, preview")
+    };
     let first = columns.replacen("release", "release INTEGER PRIMARY KEY", 1);
     shell(
         catalog,
@@ -78,7 +82,8 @@ impl App {
         shell(&self.live, "PRAGMA integrity_check") + &shell(&self.live, ".dump")
     }
 
-    /// `verb` is refused with `code`, its message holds every one of `words`, and live is as it was.
+    /// `verb` is refused with `code`, its message holds every one of `words`, and live is as it
+    /// was.
     pub fn refuses<T: std::fmt::Debug>(
         &self,
         code: &str,
@@ -86,7 +91,9 @@ impl App {
         verb: impl FnOnce(&Self) -> Result<T>,
     ) -> Error {
         let before = self.seen();
-        let e = verb(self).map(|done| panic!("it was done: {done:?}")).unwrap_err();
+        let e = verb(self)
+            .map(|done| panic!("it was done: {done:?}"))
+            .unwrap_err();
         assert_eq!(e.code(), code, "{e}");
         let message = e.to_string();
         for word in words {

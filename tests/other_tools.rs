@@ -6,21 +6,44 @@ use std::{path::Path, process::Command};
 
 /// Publishes `schema` with the migrations in `folder`.
 fn migrate(app: &App, schema: &str, folder: &str) -> Result<Outcome> {
-    app.publish(schema, &json!({"migrations": app.dir.path().join(folder)}).to_string())
+    app.publish(
+        schema,
+        &json!({"migrations": app.dir.path().join(folder)}).to_string(),
+    )
 }
 
 /// The names of the migrations that ran.
 fn ran(outcome: &Outcome) -> Vec<&str> {
-    let migrations = outcome.statements.iter().filter(|statement| statement.kind == "migration");
-    migrations.map(|statement| statement.object.as_str()).collect()
+    let migrations = outcome
+        .statements
+        .iter()
+        .filter(|statement| statement.kind == "migration");
+    migrations
+        .map(|statement| statement.object.as_str())
+        .collect()
 }
 
 /// The same by the `sqlite3` shell, on its own SQLite.
 fn migrate_in_the_shell(app: &App, schema: &str, folder: &str) -> String {
     let options = json!({"migrations": app.dir.path().join(folder)}).to_string();
-    let sql = format!("SELECT remy_publish({}, {}) ->> '$.status'", quoted(schema), quoted(&options));
-    let load = format!(".load {}", built("libremy0.so").with_extension("").display());
-    stdout(Command::new("sqlite3").args(["-batch", "-bail"]).arg(&app.live).arg(load).arg(sql)).trim_end().to_owned()
+    let sql = format!(
+        "SELECT remy_publish({}, {}) ->> '$.status'",
+        quoted(schema),
+        quoted(&options)
+    );
+    let load = format!(
+        ".load {}",
+        built("libremy0.so").with_extension("").display()
+    );
+    stdout(
+        Command::new("sqlite3")
+            .args(["-batch", "-bail"])
+            .arg(&app.live)
+            .arg(load)
+            .arg(sql),
+    )
+    .trim_end()
+    .to_owned()
 }
 
 fn quoted(text: &str) -> String {
@@ -40,26 +63,58 @@ fn app_with_rows() -> App {
 fn the_part_of_a_file_that_undoes_it_does_not_run() {
     for (tool, text) in [
         ("goose", "-- +goose Up\n{up}\n-- +goose Down\n{down}\n"),
-        ("goose, no transaction", "-- +goose NO TRANSACTION\n-- +goose Up\n{up}\n\n-- +goose Down\n{down}\n"),
+        (
+            "goose, no transaction",
+            "-- +goose NO TRANSACTION\n-- +goose Up\n{up}\n\n-- +goose Down\n{down}\n",
+        ),
         (
             "goose, a statement of several",
             "-- +goose Up\n-- +goose StatementBegin\nCREATE TRIGGER r AFTER DELETE ON t BEGIN SELECT 1; END;\n-- +goose StatementEnd\n\
              DROP TRIGGER r; {up}\n-- +goose Down\n-- +goose StatementBegin\n{down}\n-- +goose StatementEnd\n",
         ),
-        ("sql-migrate", "\u{feff}-- +migrate Up\r\n{up}\r\n-- +migrate Down\r\n{down}\r\n"),
-        ("dbmate", "-- migrate:up transaction:false\n{up}\n\n-- migrate:down\n{down}"),
-        ("node-sqlite", "--------\n-- Up\n--------\n{up}\n--------\n-- Down\n--------\n{down}"),
-        ("node-pg-migrate", "-- Up Migration\n{up}\n-- Down Migration\n{down}"),
+        (
+            "sql-migrate",
+            "\u{feff}-- +migrate Up\r\n{up}\r\n-- +migrate Down\r\n{down}\r\n",
+        ),
+        (
+            "dbmate",
+            "-- migrate:up transaction:false\n{up}\n\n-- migrate:down\n{down}",
+        ),
+        (
+            "node-sqlite",
+            "--------\n-- Up\n--------\n{up}\n--------\n-- Down\n--------\n{down}",
+        ),
+        (
+            "node-pg-migrate",
+            "-- Up Migration\n{up}\n-- Down Migration\n{down}",
+        ),
         ("tern", "{up}\n---- create above / drop below ----\n{down}"),
-        ("by hand, the other way around", "-- DOWN\n{down}\n-- UP\n{up}"),
-        ("a transaction in a part", "-- +goose Up\nBEGIN;\n{up}\nCOMMIT;\n-- +goose Down\nBEGIN;\n{down}\nCOMMIT;"),
+        (
+            "by hand, the other way around",
+            "-- DOWN\n{down}\n-- UP\n{up}",
+        ),
+        (
+            "a transaction in a part",
+            "-- +goose Up\nBEGIN;\n{up}\nCOMMIT;\n-- +goose Down\nBEGIN;\n{down}\nCOMMIT;",
+        ),
     ] {
         let app = app_with_rows();
-        app.file("m/0001_x.sql", &text.replace("{up}", UP).replace("{down}", DOWN));
+        app.file(
+            "m/0001_x.sql",
+            &text.replace("{up}", UP).replace("{down}", DOWN),
+        );
         let outcome = migrate(&app, T, "m").unwrap_or_else(|e| panic!("{tool}: {e}"));
         let left = app.ask("SELECT count(*), sum(n) FROM t");
-        assert_eq!((ran(&outcome), left), (vec!["0001_x.sql"], "2|2".into()), "{tool}");
-        assert!(outcome.warnings.is_empty(), "{tool}: {:?}", outcome.warnings);
+        assert_eq!(
+            (ran(&outcome), left),
+            (vec!["0001_x.sql"], "2|2".into()),
+            "{tool}"
+        );
+        assert!(
+            outcome.warnings.is_empty(),
+            "{tool}: {:?}",
+            outcome.warnings
+        );
     }
 }
 
@@ -68,12 +123,20 @@ fn a_file_that_does_not_tell_what_is_to_run_is_refused_by_name() {
     for (text, word) in [
         (format!("{UP}\n-- Down\n{DOWN}"), "line 2"),
         (format!("-- +goose Down\n{DOWN}"), "line 1"),
-        (format!("{UP}\n-- migrate:up\n{UP}\n-- migrate:down\n{DOWN}"), "line 2"),
-        ("-- +goose Up\n-- +goose ENVSUB ON\nINSERT INTO t VALUES ('${HOME}', 1);\n".to_owned(), "line 2"),
+        (
+            format!("{UP}\n-- migrate:up\n{UP}\n-- migrate:down\n{DOWN}"),
+            "line 2",
+        ),
+        (
+            "-- +goose Up\n-- +goose ENVSUB ON\nINSERT INTO t VALUES ('${HOME}', 1);\n".to_owned(),
+            "line 2",
+        ),
     ] {
         let app = app_with_rows();
         app.file("m/0001_x.sql", &text);
-        app.refuses("invalid_argument", &["0001_x.sql", word], |app| migrate(app, T, "m"));
+        app.refuses("invalid_argument", &["0001_x.sql", word], |app| {
+            migrate(app, T, "m")
+        });
     }
 }
 
@@ -101,7 +164,10 @@ fn files_and_folders_run_as_their_tool_names_them() {
                 ("20240101000000_a/down.sql", DOWN),
                 ("migration_lock.toml", "provider = \"sqlite\""),
             ],
-            &["20240101000000_a/migration.sql", "20240201000000_b/migration.sql"],
+            &[
+                "20240101000000_a/migration.sql",
+                "20240201000000_b/migration.sql",
+            ],
         ),
         (
             "diesel",
@@ -114,7 +180,13 @@ fn files_and_folders_run_as_their_tool_names_them() {
         ),
         (
             "Flyway",
-            &[("V10__c.sql", UP), ("V2__a.sql", UP), ("V2_1__b.sql", UP), ("U2__a.sql", DOWN), ("U10__c.sql", DOWN)],
+            &[
+                ("V10__c.sql", UP),
+                ("V2__a.sql", UP),
+                ("V2_1__b.sql", UP),
+                ("U2__a.sql", DOWN),
+                ("U10__c.sql", DOWN),
+            ],
             &["V2__a.sql", "V2_1__b.sql", "V10__c.sql"],
         ),
         (
@@ -123,14 +195,20 @@ fn files_and_folders_run_as_their_tool_names_them() {
                 ("meta/_journal.json", journal),
                 ("meta/0000_snapshot.json", "{}"),
                 ("0001_a.sql", UP),
-                ("0000_b.sql", "UPDATE t SET n = n;--> statement-breakpoint\nUPDATE t SET n = n + 1;"),
+                (
+                    "0000_b.sql",
+                    "UPDATE t SET n = n;--> statement-breakpoint\nUPDATE t SET n = n + 1;",
+                ),
             ],
             &["0000_b.sql", "0001_a.sql"],
         ),
         (
             "drizzle, a name that looks like another's, and one number twice after a merge",
             &[
-                ("meta/_journal.json", r#"{"entries":[{"tag":"0001_slow_down"},{"tag":"0001_a"}]}"#),
+                (
+                    "meta/_journal.json",
+                    r#"{"entries":[{"tag":"0001_slow_down"},{"tag":"0001_a"}]}"#,
+                ),
                 ("0001_a.sql", UP),
                 ("0001_slow_down.sql", UP),
             ],
@@ -138,24 +216,59 @@ fn files_and_folders_run_as_their_tool_names_them() {
         ),
         (
             "Prisma, twice in a second",
-            &[("20240101000000_b/migration.sql", UP), ("20240101000000_a/migration.sql", UP)],
-            &["20240101000000_a/migration.sql", "20240101000000_b/migration.sql"],
+            &[
+                ("20240101000000_b/migration.sql", UP),
+                ("20240101000000_a/migration.sql", UP),
+            ],
+            &[
+                "20240101000000_a/migration.sql",
+                "20240101000000_b/migration.sql",
+            ],
         ),
         (
             "by days",
-            &[("20240101_b.sql", UP), ("20240101_a.sql", UP), ("2024-01-02_d.sql", UP), ("2024-01-02_c.sql", UP)],
-            &["2024-01-02_c.sql", "2024-01-02_d.sql", "20240101_a.sql", "20240101_b.sql"],
+            &[
+                ("20240101_b.sql", UP),
+                ("20240101_a.sql", UP),
+                ("2024-01-02_d.sql", UP),
+                ("2024-01-02_c.sql", UP),
+            ],
+            &[
+                "2024-01-02_c.sql",
+                "2024-01-02_d.sql",
+                "20240101_a.sql",
+                "20240101_b.sql",
+            ],
         ),
-        ("postgrator", &[("001.do.first.sql", UP), ("001.undo.first.sql", DOWN)], &["001.do.first.sql"]),
-        ("yoyo", &[("0001.a.sql", UP), ("0001.a.rollback.sql", DOWN)], &["0001.a.sql"]),
+        (
+            "postgrator",
+            &[("001.do.first.sql", UP), ("001.undo.first.sql", DOWN)],
+            &["001.do.first.sql"],
+        ),
+        (
+            "yoyo",
+            &[("0001.a.sql", UP), ("0001.a.rollback.sql", DOWN)],
+            &["0001.a.sql"],
+        ),
         (
             "by hand",
-            &[("1.sql", UP), ("2-b.sql", UP), ("2-b-down.sql", DOWN), ("3_cool_down.up.sql", UP), ("down.sql", DOWN)],
+            &[
+                ("1.sql", UP),
+                ("2-b.sql", UP),
+                ("2-b-down.sql", DOWN),
+                ("3_cool_down.up.sql", UP),
+                ("down.sql", DOWN),
+            ],
             &["1.sql", "2-b.sql", "3_cool_down.up.sql"],
         ),
         (
             "what editors and systems leave",
-            &[("001_a.SQL", UP), ("._001_a.sql", "\0"), (".DS_Store", ""), ("README.md", "")],
+            &[
+                ("001_a.SQL", UP),
+                ("._001_a.sql", "\0"),
+                (".DS_Store", ""),
+                ("README.md", ""),
+            ],
             &["001_a.SQL"],
         ),
     ];
@@ -166,9 +279,20 @@ fn files_and_folders_run_as_their_tool_names_them() {
         }
         let outcome = migrate(&app, T, "m").unwrap_or_else(|e| panic!("{tool}: {e}"));
         assert_eq!(ran(&outcome), *expected, "{tool}");
-        assert_eq!(app.ask("SELECT count(*), sum(n) FROM t"), format!("2|{}", 2 * expected.len()), "{tool}");
-        assert!(outcome.warnings.is_empty(), "{tool}: {:?}", outcome.warnings);
-        assert!(ran(&migrate(&app, T, "m").unwrap()).is_empty(), "{tool}: once");
+        assert_eq!(
+            app.ask("SELECT count(*), sum(n) FROM t"),
+            format!("2|{}", 2 * expected.len()),
+            "{tool}"
+        );
+        assert!(
+            outcome.warnings.is_empty(),
+            "{tool}: {:?}",
+            outcome.warnings
+        );
+        assert!(
+            ran(&migrate(&app, T, "m").unwrap()).is_empty(),
+            "{tool}: once"
+        );
     }
 }
 
@@ -184,13 +308,32 @@ fn what_cannot_run_among_migrations_is_refused_by_name() {
         &[("init.sql", UP)],
         &[("create_users/up.sql", UP)],
         &[("20240101_empty/readme.txt", ""), ("0001_a.sql", UP)],
-        &[("0001_drop_users_down.sql", DOWN), ("0001_create_users.sql", UP)],
+        &[
+            ("0001_drop_users_down.sql", DOWN),
+            ("0001_create_users.sql", UP),
+        ],
         &[("0001_b.sql", UP), ("0001_a.sql", UP)],
-        &[("1_b.up.sql", UP), ("1_b.down.sql", DOWN), ("0001_a.sql", UP)],
+        &[
+            ("1_b.up.sql", UP),
+            ("1_b.down.sql", DOWN),
+            ("0001_a.sql", UP),
+        ],
         &[("V1_1__b.sql", UP), ("V1.1__a.sql", UP)],
-        &[("2024-01-31-000000_b/up.sql", UP), ("2024-01-31-000000_a/up.sql", UP)],
-        &[("meta/_journal.json", r#"{"entries":[{"tag":"../../0000_a"}]}"#), ("0000_a.sql", UP)],
-        &[("meta/_journal.json", r#"{"entries":[]}"#), ("0000_a.sql", UP)],
+        &[
+            ("2024-01-31-000000_b/up.sql", UP),
+            ("2024-01-31-000000_a/up.sql", UP),
+        ],
+        &[
+            (
+                "meta/_journal.json",
+                r#"{"entries":[{"tag":"../../0000_a"}]}"#,
+            ),
+            ("0000_a.sql", UP),
+        ],
+        &[
+            ("meta/_journal.json", r#"{"entries":[]}"#),
+            ("0000_a.sql", UP),
+        ],
     ] {
         let app = app_with_rows();
         for (name, text) in files {
@@ -203,15 +346,24 @@ fn what_cannot_run_among_migrations_is_refused_by_name() {
 
 #[test]
 fn a_folder_without_migrations_is_a_warning() {
-    for files in [&[][..], &["schema.prisma", "seed.ts"], &["sqlite/0001_a.sql"]] {
+    for files in [
+        &[][..],
+        &["schema.prisma", "seed.ts"],
+        &["sqlite/0001_a.sql"],
+    ] {
         let app = app_with_rows();
         std::fs::create_dir(app.dir.path().join("m")).unwrap();
         for name in files {
             app.file(&format!("m/{name}"), UP);
         }
         let outcome = migrate(&app, T, "m").unwrap();
-        let [warning] = outcome.warnings.as_slice() else { panic!("{files:?}: {:?}", outcome.warnings) };
-        assert!(warning.contains("/m ") && warning.contains("nothing of it was run"), "{warning}");
+        let [warning] = outcome.warnings.as_slice() else {
+            panic!("{files:?}: {:?}", outcome.warnings)
+        };
+        assert!(
+            warning.contains("/m ") && warning.contains("nothing of it was run"),
+            "{warning}"
+        );
     }
 }
 
@@ -223,7 +375,11 @@ fn what_undoes_a_migration_by_its_name_never_runs() {
         &["0001_init.down.sql"],
         &["0001_down.sql"],
         &["down.sql"],
-        &["0001_init.undo.sql", "0002_more_rollback.sql", "0003_more-REVERT.SQL"],
+        &[
+            "0001_init.undo.sql",
+            "0002_more_rollback.sql",
+            "0003_more-REVERT.SQL",
+        ],
         &["0001_init/down.sql"],
         &["V1__init.down.sql"],
     ] {
@@ -239,8 +395,13 @@ fn what_undoes_a_migration_by_its_name_never_runs() {
             assert_eq!(ran(&outcome), Vec::from_iter(up), "{names:?}");
             assert_eq!(app.ask("SELECT count(*) FROM t"), "2", "{names:?}");
             if up.is_none() {
-                let [warning] = outcome.warnings.as_slice() else { panic!("{names:?}: {:?}", outcome.warnings) };
-                assert!(warning.contains("only what undoes") && warning.contains(names[0]), "{warning}");
+                let [warning] = outcome.warnings.as_slice() else {
+                    panic!("{names:?}: {:?}", outcome.warnings)
+                };
+                assert!(
+                    warning.contains("only what undoes") && warning.contains(names[0]),
+                    "{warning}"
+                );
             }
         }
     }
@@ -249,9 +410,12 @@ fn what_undoes_a_migration_by_its_name_never_runs() {
     app.file("m/0001_a.sql", UP);
     app.file("m/0002_cool_down.sql", UP);
     let outcome = migrate(&app, T, "m").unwrap();
-    let [warning] = outcome.warnings.as_slice() else { panic!("{:?}", outcome.warnings) };
+    let [warning] = outcome.warnings.as_slice() else {
+        panic!("{:?}", outcome.warnings)
+    };
     assert!(
-        warning.contains("0002_cool_down.sql was not run") && warning.contains("0002_cool_down.up.sql"),
+        warning.contains("0002_cool_down.sql was not run")
+            && warning.contains("0002_cool_down.up.sql"),
         "{warning}"
     );
 }
@@ -261,7 +425,10 @@ fn a_migration_that_was_renamed_does_not_run_again() {
     let names = [
         ("0001_a.sql", "0004_a.sql"),
         ("1_a.sql", "1_a.up.sql"),
-        ("20240101000000_a/migration.sql", "20240102000000_b/migration.sql"),
+        (
+            "20240101000000_a/migration.sql",
+            "20240102000000_b/migration.sql",
+        ),
     ];
     for (before, after) in names {
         let app = app_with_rows();
@@ -274,14 +441,25 @@ fn a_migration_that_was_renamed_does_not_run_again() {
         app.file(&format!("m/{after}"), UP);
         let outcome = migrate(&app, T, "m").unwrap();
         assert_eq!(ran(&outcome), Vec::<&str>::new(), "{after}");
-        let [warning] = outcome.warnings.as_slice() else { panic!("{after}: {:?}", outcome.warnings) };
-        assert!(warning.contains(before) && warning.contains(after), "{warning}");
+        let [warning] = outcome.warnings.as_slice() else {
+            panic!("{after}: {:?}", outcome.warnings)
+        };
+        assert!(
+            warning.contains(before) && warning.contains(after),
+            "{warning}"
+        );
         // Said once; and what has the text now under one more name is another migration.
         app.file("m/0007_c.sql", UP);
         let outcome = migrate(&app, T, "m").unwrap();
-        assert_eq!((ran(&outcome), outcome.warnings.len()), (vec!["0007_c.sql"], 0), "{after}: {:?}", outcome.warnings);
+        assert_eq!(
+            (ran(&outcome), outcome.warnings.len()),
+            (vec!["0007_c.sql"], 0),
+            "{after}: {:?}",
+            outcome.warnings
+        );
         assert_eq!(app.ask("SELECT count(*), sum(n) FROM t"), "2|6", "{after}");
-        // A release that knew it under the name of before comes back, with that name. Of one text, it is the same which of them runs.
+        // A release that knew it under the name of before comes back, with that name. Of one text,
+        // it is the same which of them runs.
         app.rollback(Some(2)).unwrap();
         assert_eq!(ran(&migrate(&app, T, "m").unwrap()).len(), 1, "{after}");
         assert_eq!(app.ask("SELECT count(*), sum(n) FROM t"), "2|6", "{after}");
@@ -291,7 +469,9 @@ fn a_migration_that_was_renamed_does_not_run_again() {
     migrate(&app, T, "m").unwrap();
     std::fs::remove_file(path).unwrap();
     app.file("m/0001_b.sql", &format!("{UP} {UP}"));
-    app.refuses("invalid_argument", &["0001_a.sql", "0001_b.sql"], |app| migrate(app, T, "m"));
+    app.refuses("invalid_argument", &["0001_a.sql", "0001_b.sql"], |app| {
+        migrate(app, T, "m")
+    });
 }
 
 #[test]
@@ -300,9 +480,15 @@ fn migrations_of_one_number_that_ran_before_it_was_refused_stay_where_they_are()
     app.file("m/0001_a.sql", UP);
     migrate(&app, T, "m").unwrap();
     app.file("m/0001_b.sql", DOWN);
-    app.refuses("invalid_argument", &["0001_a.sql", "0001_b.sql", "one number"], |app| migrate(app, T, "m"));
+    app.refuses(
+        "invalid_argument",
+        &["0001_a.sql", "0001_b.sql", "one number"],
+        |app| migrate(app, T, "m"),
+    );
     let hash = blake3::hash(DOWN.as_bytes()).to_hex();
-    app.ask(&format!("INSERT INTO _remy_migrations VALUES ('0001_b.sql', '{hash}', 1)"));
+    app.ask(&format!(
+        "INSERT INTO _remy_migrations VALUES ('0001_b.sql', '{hash}', 1)"
+    ));
     app.file("m/0002_c.sql", UP);
     assert_eq!(ran(&migrate(&app, T, "m").unwrap()), ["0002_c.sql"]);
 }
@@ -333,20 +519,29 @@ fn a_transaction_around_a_whole_file_is_passed_over_and_any_other_refused() {
     ] {
         let app = app_with_rows();
         app.file("m/0001_x.sql", &text.replace("{}", UP));
-        app.refuses("ddl_failed", &["0001_x.sql", "is not allowed in a migration"], |app| migrate(app, T, "m"));
+        app.refuses(
+            "ddl_failed",
+            &["0001_x.sql", "is not allowed in a migration"],
+            |app| migrate(app, T, "m"),
+        );
     }
 }
 
 #[test]
 fn what_a_module_was_refused_is_not_blamed_for_a_later_error() {
-    let app =
-        App::on(&format!("{T} CREATE VIRTUAL TABLE f USING fts4(a); CREATE VIRTUAL TABLE r USING rtree(id, x, y);"));
+    let app = App::on(&format!(
+        "{T} CREATE VIRTUAL TABLE f USING fts4(a); CREATE VIRTUAL TABLE r USING rtree(id, x, y);"
+    ));
     app.file(
         "m/0001_x.sql",
         "INSERT INTO f VALUES ('a'); INSERT INTO r VALUES (1, 2, 3);\nINSERT INTO nowhere VALUES (1);",
     );
-    let schema = format!("{T} CREATE VIRTUAL TABLE f USING fts4(a); CREATE VIRTUAL TABLE r USING rtree(id, x, y);");
-    let e = app.refuses("ddl_failed", &["line 2", "no such table: nowhere"], |app| migrate(app, &schema, "m"));
+    let schema = format!(
+        "{T} CREATE VIRTUAL TABLE f USING fts4(a); CREATE VIRTUAL TABLE r USING rtree(id, x, y);"
+    );
+    let e = app.refuses("ddl_failed", &["line 2", "no such table: nowhere"], |app| {
+        migrate(app, &schema, "m")
+    });
     assert!(!e.to_string().contains("PRAGMA"), "{e}");
 }
 
@@ -402,19 +597,29 @@ fn every_module_works_in_a_migration() {
     app.file("m/0002_geopoly.sql", GEOPOLY);
     migrate(&app, T, "m").unwrap_or_else(|e| panic!("{e}"));
     // Whoever writes meanwhile has the statements run again, under the lock.
-    assert_eq!(app.ask("SELECT count(*), sum(n) FROM t; PRAGMA integrity_check"), "2|2\nok");
+    assert_eq!(
+        app.ask("SELECT count(*), sum(n) FROM t; PRAGMA integrity_check"),
+        "2|2\nok"
+    );
 }
 
 #[test]
 fn every_module_works_in_a_migration_of_another_sqlite() {
     let app = app_with_rows();
-    let has = |option: &str| app.ask("PRAGMA compile_options").lines().any(|line| line == option);
+    let has = |option: &str| {
+        app.ask("PRAGMA compile_options")
+            .lines()
+            .any(|line| line == option)
+    };
     app.file("m/0001_modules.sql", MODULES);
     if has("ENABLE_GEOPOLY") {
         app.file("m/0002_geopoly.sql", GEOPOLY);
     }
     assert_eq!(migrate_in_the_shell(&app, T, "m"), "live");
-    assert_eq!(app.ask("SELECT count(*), sum(n) FROM t; PRAGMA integrity_check"), "2|2\nok");
+    assert_eq!(
+        app.ask("SELECT count(*), sum(n) FROM t; PRAGMA integrity_check"),
+        "2|2\nok"
+    );
 }
 
 const BEFORE: &str =
@@ -426,8 +631,13 @@ CREATE TRIGGER l AFTER DELETE ON log BEGIN DELETE FROM old WHERE id = old.x; END
 #[test]
 fn what_names_a_table_follows_its_rename_in_a_migration() {
     for by_shell in [false, true] {
-        let app = App::on(&format!("{BEFORE} INSERT INTO old VALUES (1, 'x'); INSERT INTO child VALUES (1);"));
-        app.file("m/0001_rename.sql", "ALTER TABLE old RENAME TO people; ALTER TABLE people RENAME COLUMN a TO name;");
+        let app = App::on(&format!(
+            "{BEFORE} INSERT INTO old VALUES (1, 'x'); INSERT INTO child VALUES (1);"
+        ));
+        app.file(
+            "m/0001_rename.sql",
+            "ALTER TABLE old RENAME TO people; ALTER TABLE people RENAME COLUMN a TO name;",
+        );
         let schema = "CREATE TABLE people (id INTEGER PRIMARY KEY, name); CREATE TABLE log (x);
             CREATE TABLE child (o REFERENCES people (id)); CREATE VIEW v AS SELECT name FROM people; CREATE INDEX i ON people (name);
             CREATE TRIGGER r AFTER INSERT ON people BEGIN INSERT INTO log SELECT max(id) FROM people; END;
@@ -437,20 +647,28 @@ fn what_names_a_table_follows_its_rename_in_a_migration() {
         } else {
             let outcome = migrate(&app, schema, "m").unwrap_or_else(|e| panic!("{e}"));
             assert!(
-                outcome.statements.iter().all(|s| ["migration", "drop_view", "create_view"].contains(&s.kind)),
+                outcome
+                    .statements
+                    .iter()
+                    .all(|s| ["migration", "drop_view", "create_view"].contains(&s.kind)),
                 "{:?}",
                 outcome.statements
             );
         }
         app.ask("DELETE FROM log WHERE x = 99; INSERT INTO people VALUES (2, 'y'); DELETE FROM log WHERE x = 2");
-        assert_eq!(app.ask("SELECT * FROM people; SELECT * FROM child; PRAGMA foreign_key_check"), "1|x\n1");
+        assert_eq!(
+            app.ask("SELECT * FROM people; SELECT * FROM child; PRAGMA foreign_key_check"),
+            "1|x\n1"
+        );
     }
 }
 
 /// A table that is made anew under a view, as SQLite's own page on ALTER TABLE has it for such.
 #[test]
 fn a_migration_says_itself_that_names_stay() {
-    let app = App::on(&format!("{BEFORE} INSERT INTO old VALUES (1, 'x'); INSERT INTO child VALUES (1);"));
+    let app = App::on(&format!(
+        "{BEFORE} INSERT INTO old VALUES (1, 'x'); INSERT INTO child VALUES (1);"
+    ));
     let rebuild = "CREATE TABLE new_old (id INTEGER PRIMARY KEY, a, b); INSERT INTO new_old SELECT id, a, 1 FROM old; DROP TABLE old;
         ALTER TABLE new_old RENAME TO old; CREATE INDEX i ON old (a);
         CREATE TRIGGER r AFTER INSERT ON old BEGIN INSERT INTO log SELECT max(id) FROM old; END;";
@@ -460,11 +678,21 @@ fn a_migration_says_itself_that_names_stay() {
     );
     let schema = BEFORE.replace("PRIMARY KEY, a)", "PRIMARY KEY, a, b)");
     migrate(&app, &schema, "m").unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(app.ask("SELECT * FROM v; SELECT * FROM old; PRAGMA foreign_key_check"), "x\n1|x|1");
+    assert_eq!(
+        app.ask("SELECT * FROM v; SELECT * FROM old; PRAGMA foreign_key_check"),
+        "x\n1|x|1"
+    );
     // It is for that file only.
-    app.file("m/0002_rename.sql", "ALTER TABLE old RENAME TO people; ALTER TABLE people RENAME TO old;");
+    app.file(
+        "m/0002_rename.sql",
+        "ALTER TABLE old RENAME TO people; ALTER TABLE people RENAME TO old;",
+    );
     migrate(&app, &schema, "m").unwrap_or_else(|e| panic!("{e}"));
-    assert!(app.ask("SELECT sql FROM sqlite_schema WHERE name = 'child'").contains("\"old\""), "it followed");
+    assert!(
+        app.ask("SELECT sql FROM sqlite_schema WHERE name = 'child'")
+            .contains("\"old\""),
+        "it followed"
+    );
 }
 
 #[test]
@@ -476,17 +704,28 @@ fn a_migration_renames_a_table_of_an_app() {
         );
         app.file("dist/methods/src/tables/t.ts", &text);
         let tables = json!([{"name": name, "path": "dist/methods/src/tables/t.ts", "export": "T"}]);
-        app.file("mindstudio.json", &json!({"name": "test", "methods": [], "tables": tables}).to_string())
+        app.file(
+            "mindstudio.json",
+            &json!({"name": "test", "methods": [], "tables": tables}).to_string(),
+        )
     };
-    let publish =
-        |manifest: &Path| app.publish(&manifest.display().to_string(), "{}").unwrap_or_else(|e| panic!("{e}"));
+    let publish = |manifest: &Path| {
+        app.publish(&manifest.display().to_string(), "{}")
+            .unwrap_or_else(|e| panic!("{e}"))
+    };
     publish(&declare("vendors"));
     app.ask("INSERT INTO vendors (name) VALUES ('Ann')");
-    app.file("dist/methods/migrations/0001_suppliers.sql", "ALTER TABLE vendors RENAME TO suppliers;");
+    app.file(
+        "dist/methods/migrations/0001_suppliers.sql",
+        "ALTER TABLE vendors RENAME TO suppliers;",
+    );
     let manifest = declare("suppliers");
     assert_eq!(ran(&publish(&manifest)), ["0001_suppliers.sql"]);
     app.ask("UPDATE suppliers SET name = 'Bob'");
-    assert_eq!(app.ask("SELECT name, updated_at > created_at OR updated_at = created_at FROM suppliers"), "Bob|1");
+    assert_eq!(
+        app.ask("SELECT name, updated_at > created_at OR updated_at = created_at FROM suppliers"),
+        "Bob|1"
+    );
     assert_eq!(publish(&manifest).statements.len(), 0, "it is settled");
 }
 
@@ -496,11 +735,23 @@ fn the_line_of_a_migration_is_its_name() {
     let rows = format!("INSERT INTO t VALUES ('{}', 1);", "secret ".repeat(2000));
     app.file("m/0001_rows.sql", &rows);
     let outcome = migrate(&app, T, "m").unwrap();
-    let line = outcome.log.iter().find(|line| line.object.as_deref() == Some("0001_rows.sql")).unwrap();
-    assert_eq!((line.message.as_str(), line.sql.as_deref()), ("0001_rows.sql", Some(rows.as_str())));
+    let line = outcome
+        .log
+        .iter()
+        .find(|line| line.object.as_deref() == Some("0001_rows.sql"))
+        .unwrap();
+    assert_eq!(
+        (line.message.as_str(), line.sql.as_deref()),
+        ("0001_rows.sql", Some(rows.as_str()))
+    );
     app.file("m/0002_fails.sql", &rows.replace("INTO t", "INTO nowhere"));
-    let e: Error = app.refuses("ddl_failed", &["0002_fails.sql failed in line 1"], |app| migrate(app, T, "m"));
-    assert!(e.to_string().len() < 600 && e.detail().sql.as_ref().unwrap().len() > 10_000, "{e}");
+    let e: Error = app.refuses("ddl_failed", &["0002_fails.sql failed in line 1"], |app| {
+        migrate(app, T, "m")
+    });
+    assert!(
+        e.to_string().len() < 600 && e.detail().sql.as_ref().unwrap().len() > 10_000,
+        "{e}"
+    );
 }
 
 const BOOKS: &[&str] = &[
@@ -544,49 +795,97 @@ const BOOKS: &[&str] = &[
 
 #[test]
 fn tables_in_which_other_tools_keep_their_books_stay() {
-    let book = |name: &&str| format!("CREATE TABLE \"{name}\" (id UNIQUE, b); INSERT INTO \"{name}\" VALUES (1, 'b');");
+    let book = |name: &&str| {
+        format!("CREATE TABLE \"{name}\" (id UNIQUE, b); INSERT INTO \"{name}\" VALUES (1, 'b');")
+    };
     let made: String = BOOKS.iter().map(book).collect();
-    let hanging =
-        "CREATE INDEX by_b ON migrations (b); CREATE TRIGGER noted AFTER INSERT ON migrations BEGIN SELECT 1; END;";
-    let app = App::on(&format!("{T} {made} {hanging} CREATE TABLE scratch_a (a); CREATE TABLE goes (a);"));
+    let hanging = "CREATE INDEX by_b ON migrations (b); CREATE TRIGGER noted AFTER INSERT ON migrations BEGIN SELECT 1; END;";
+    let app = App::on(&format!(
+        "{T} {made} {hanging} CREATE TABLE scratch_a (a); CREATE TABLE goes (a);"
+    ));
     let before = app.ask("SELECT count(*) FROM sqlite_schema WHERE name NOT GLOB '_remy_*'");
     // What `ignore` names comes on top of them.
-    let outcome = app.publish(T, r#"{"ignore": ["scratch*"]}"#).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(outcome.statements.iter().map(|s| s.object.as_str()).collect::<Vec<_>>(), ["goes"]);
+    let outcome = app
+        .publish(T, r#"{"ignore": ["scratch*"]}"#)
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(
+        outcome
+            .statements
+            .iter()
+            .map(|s| s.object.as_str())
+            .collect::<Vec<_>>(),
+        ["goes"]
+    );
     assert!(outcome.warnings.is_empty(), "{:?}", outcome.warnings);
-    assert_eq!(app.ask("SELECT count(*) + 1 FROM sqlite_schema WHERE name NOT GLOB '*_remy_*'"), before);
+    assert_eq!(
+        app.ask("SELECT count(*) + 1 FROM sqlite_schema WHERE name NOT GLOB '*_remy_*'"),
+        before
+    );
     for name in BOOKS {
-        assert_eq!(app.ask(&format!("SELECT * FROM \"{name}\"")), "1|b", "{name}");
+        assert_eq!(
+            app.ask(&format!("SELECT * FROM \"{name}\"")),
+            "1|b",
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn what_the_schema_declares_is_ignored_only_where_somebody_says_so() {
-    let now =
-        "CREATE TABLE migrations (id, name); CREATE TABLE _migrations (id); CREATE INDEX by_name ON migrations (name);";
-    let declared = "CREATE TABLE migrations (id, name, whose); CREATE INDEX by_name ON migrations (name);";
-    let app = App::on(&format!("{now} INSERT INTO migrations VALUES (1, 'birds');"));
-    let kinds =
-        |outcome: &Outcome| outcome.statements.iter().map(|s| format!("{} {}", s.kind, s.object)).collect::<Vec<_>>();
+    let now = "CREATE TABLE migrations (id, name); CREATE TABLE _migrations (id); CREATE INDEX by_name ON migrations (name);";
+    let declared =
+        "CREATE TABLE migrations (id, name, whose); CREATE INDEX by_name ON migrations (name);";
+    let app = App::on(&format!(
+        "{now} INSERT INTO migrations VALUES (1, 'birds');"
+    ));
+    let kinds = |outcome: &Outcome| {
+        outcome
+            .statements
+            .iter()
+            .map(|s| format!("{} {}", s.kind, s.object))
+            .collect::<Vec<_>>()
+    };
     let other = app.dir.path().join("other.db");
     remy_tests::shell(&other, declared);
     for schema in [declared, &other.display().to_string()] {
         let ignoring = app.publish(schema, r#"{"ignore": ["migr*"]}"#).unwrap();
-        assert_eq!((kinds(&ignoring), ignoring.warnings.len()), (vec![], 1), "{:?}", ignoring.warnings);
-        assert!(ignoring.warnings[0].contains("`ignore` names migrations, which the"), "{:?}", ignoring.warnings);
+        assert_eq!(
+            (kinds(&ignoring), ignoring.warnings.len()),
+            (vec![], 1),
+            "{:?}",
+            ignoring.warnings
+        );
+        assert!(
+            ignoring.warnings[0].contains("`ignore` names migrations, which the"),
+            "{:?}",
+            ignoring.warnings
+        );
     }
-    let outcome = app.publish(declared, "{}").unwrap_or_else(|e| panic!("{e}"));
+    let outcome = app
+        .publish(declared, "{}")
+        .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(kinds(&outcome), ["add_column migrations.whose"]);
     // Told of in a rename it is the schema's own, too.
-    let renamed = "CREATE TABLE journeys (id, name, whose); CREATE INDEX by_name ON journeys (name);";
-    let outcome = app.publish(renamed, r#"{"renames": ["migrations=journeys"]}"#).unwrap_or_else(|e| panic!("{e}"));
-    assert!(kinds(&outcome).contains(&"rename_table migrations".to_owned()), "{:?}", kinds(&outcome));
-    assert_eq!(app.ask("SELECT * FROM journeys; SELECT count(*) FROM _migrations"), "1|birds|\n0");
+    let renamed =
+        "CREATE TABLE journeys (id, name, whose); CREATE INDEX by_name ON journeys (name);";
+    let outcome = app
+        .publish(renamed, r#"{"renames": ["migrations=journeys"]}"#)
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert!(
+        kinds(&outcome).contains(&"rename_table migrations".to_owned()),
+        "{:?}",
+        kinds(&outcome)
+    );
+    assert_eq!(
+        app.ask("SELECT * FROM journeys; SELECT count(*) FROM _migrations"),
+        "1|birds|\n0"
+    );
 }
 
 #[test]
 fn a_table_that_an_app_declares_is_hidden_by_ignore_with_a_warning() {
-    let app = App::on("CREATE TABLE vendors (id TEXT PRIMARY KEY, other); CREATE TABLE migrations (a);");
+    let app =
+        App::on("CREATE TABLE vendors (id TEXT PRIMARY KEY, other); CREATE TABLE migrations (a);");
     let define = |name: &str| {
         let text = format!(
             "import {{ db }} from '@mindstudio-ai/agent';\nexport const T = db.defineTable<{{ name: string }}>('{name}');\n"
@@ -595,16 +894,32 @@ fn a_table_that_an_app_declares_is_hidden_by_ignore_with_a_warning() {
         json!({"name": name, "path": format!("dist/methods/src/tables/{name}.ts"), "export": "T"})
     };
     let tables = [define("vendors"), define("orders")];
-    let manifest = app.file("mindstudio.json", &json!({"name": "test", "methods": [], "tables": tables}).to_string());
+    let manifest = app.file(
+        "mindstudio.json",
+        &json!({"name": "test", "methods": [], "tables": tables}).to_string(),
+    );
     for round in 0..2 {
         let outcome = app
-            .publish(&manifest.display().to_string(), r#"{"ignore": ["vendors"]}"#)
+            .publish(
+                &manifest.display().to_string(),
+                r#"{"ignore": ["vendors"]}"#,
+            )
             .unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(outcome.statements.iter().any(|s| s.object == "orders"), round == 0);
+        assert_eq!(
+            outcome.statements.iter().any(|s| s.object == "orders"),
+            round == 0
+        );
         assert_eq!(outcome.warnings.len(), 1, "{:?}", outcome.warnings);
-        assert!(outcome.warnings[0].contains("`ignore` names vendors"), "{:?}", outcome.warnings);
+        assert!(
+            outcome.warnings[0].contains("`ignore` names vendors"),
+            "{:?}",
+            outcome.warnings
+        );
     }
-    assert_eq!(app.ask("SELECT group_concat(name) FROM pragma_table_info('vendors')"), "id,other");
+    assert_eq!(
+        app.ask("SELECT group_concat(name) FROM pragma_table_info('vendors')"),
+        "id,other"
+    );
 }
 
 #[test]
@@ -618,13 +933,26 @@ fn a_dump_is_a_declared_schema_and_its_rows_are_counted() {
          CREATE INDEX i ON users (note); ANALYZE;",
     );
     let dump = app.file("dump.sql", &remy_tests::shell(&app.live, ".dump"));
-    assert!(std::fs::read_to_string(&dump).unwrap().contains("PRAGMA writable_schema=ON"));
-    let outcome = app.publish(&dump.display().to_string(), "{}").unwrap_or_else(|e| panic!("{e}"));
+    assert!(
+        std::fs::read_to_string(&dump)
+            .unwrap()
+            .contains("PRAGMA writable_schema=ON")
+    );
+    let outcome = app
+        .publish(&dump.display().to_string(), "{}")
+        .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(outcome.statements.len(), 0, "{:?}", outcome.statements);
-    let [warning] = outcome.warnings.as_slice() else { panic!("{:?}", outcome.warnings) };
-    assert!(warning.contains("(2 into odd; name, 2 into users)") && warning.starts_with("4 INSERTs"), "{warning}");
+    let [warning] = outcome.warnings.as_slice() else {
+        panic!("{:?}", outcome.warnings)
+    };
+    assert!(
+        warning.contains("(2 into odd; name, 2 into users)") && warning.starts_with("4 INSERTs"),
+        "{warning}"
+    );
     let empty = App::on("");
-    empty.publish(&dump.display().to_string(), "{}").unwrap_or_else(|e| panic!("{e}"));
+    empty
+        .publish(&dump.display().to_string(), "{}")
+        .unwrap_or_else(|e| panic!("{e}"));
     let schema = "SELECT type, name FROM sqlite_schema WHERE name NOT GLOB '*_remy_*' AND name NOT GLOB 'sqlite_stat*' ORDER BY 1, 2";
     assert_eq!(empty.ask(schema), app.ask(schema));
     assert_eq!(empty.ask("SELECT count(*) FROM users"), "0");
@@ -665,13 +993,15 @@ fn schemas_as_other_tools_write_them_are_understood() {
         assert_eq!(app.ask("SELECT count(*) FROM t"), "0", "{tool}");
         assert!(app.publish(&file.display().to_string(), "{}").unwrap().statements.is_empty(), "{tool}: it is settled");
     }
-    let row =
-        "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','u','u',2,'CREATE TABLE u(a)');";
+    let row = "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','u','u',2,'CREATE TABLE u(a)');";
     for (text, line) in [
         ("CREATE TABLE t (a);\nROLLBACK; -- due to errors", "line 2"),
         ("CREATE TABLE t (a);\nUPDATE t SET a = 1;", "line 2"),
         ("CREATE TABLE t (a);\nDELETE FROM t;", "line 2"),
-        (&format!("CREATE TABLE t (a); PRAGMA writable_schema=ON;\n{row}"), "line 2"),
+        (
+            &format!("CREATE TABLE t (a); PRAGMA writable_schema=ON;\n{row}"),
+            "line 2",
+        ),
     ] {
         App::on(T).refuses("schema_invalid", &[line], |app| app.publish(text, "{}"));
     }

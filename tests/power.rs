@@ -1,6 +1,6 @@
-//! Cuts the power at any change of a file that a verb makes, with all, nothing or parts of what was not synced on the disk:
-//! live is exactly old or exactly new and never malformed, what a verb has said to be done is done, every snapshot is
-//! whole, the store mends itself.
+//! Cuts the power at any change of a file that a verb makes, with all, nothing or parts of what was
+//! not synced on the disk: live is exactly old or exactly new and never malformed, what a verb has
+//! said to be done is done, every snapshot is whole, the store mends itself.
 use remy_tests::{
     cut::{Case, Look, Run, V2, WITH_FILES, scratch},
     disk::{Loss, Recording},
@@ -14,7 +14,9 @@ const PUBLISHED: &[&[&str]] = &[&["publish", V2]];
 fn record(case: &Case, folder: Option<&Path>, verb: Option<&[String]>) -> (Run, Recording) {
     let mut recording = None;
     // The path of the log is known when the copy is made: it lies beside it.
-    let run = case.run_recorded(folder, verb, |copy| recording = Some(Recording::begin(copy)));
+    let run = case.run_recorded(folder, verb, |copy| {
+        recording = Some(Recording::begin(copy))
+    });
     let mut recording = recording.expect("the folder was copied");
     // A recovery that finds no store yet has nothing to do.
     if verb.is_none() || run.log().exists() {
@@ -27,12 +29,20 @@ fn record(case: &Case, folder: Option<&Path>, verb: Option<&[String]>) -> (Run, 
 fn cut(case: &Case, least: u64) {
     let (run, recording) = record(case, None, None);
     assert!(run.out.status.success(), "{:?}", run.out);
-    let moments = [recording.moments(), recording.syncs_of("app.db-wal"), recording.syncs_of("app.db")];
-    let moments: Vec<_> = moments.into_iter().filter(|moments| !moments.is_empty()).collect();
+    let moments = [
+        recording.moments(),
+        recording.syncs_of("app.db-wal"),
+        recording.syncs_of("app.db"),
+    ];
+    let moments: Vec<_> = moments
+        .into_iter()
+        .filter(|moments| !moments.is_empty())
+        .collect();
     let (mut olds, mut news) = (0, 0);
     for seed in rounds(least) {
         let mut random = Random::new(seed);
-        let below = |random: &mut Random, n: usize| usize::try_from(random.below(n as u64)).expect("small");
+        let below =
+            |random: &mut Random, n: usize| usize::try_from(random.below(n as u64)).expect("small");
         // When the verb has ended, what it said to be done has to be there, whatever was lost.
         let ended = seed < Loss::ALL.len() as u64;
         let mut at = if ended {
@@ -44,7 +54,11 @@ fn cut(case: &Case, least: u64) {
             moments[below(&mut random, moments.len())]
         };
         at = at.min(recording.len());
-        let loss = Loss::ALL[if ended { usize::try_from(seed).unwrap() } else { below(&mut random, Loss::ALL.len()) }];
+        let loss = Loss::ALL[if ended {
+            usize::try_from(seed).unwrap()
+        } else {
+            below(&mut random, Loss::ALL.len())
+        }];
         let mut what = format!(
             "round {seed}: {} cut after {at} of {} changes, before {}, lost: {loss:?}",
             case.name(),
@@ -67,19 +81,35 @@ fn cut(case: &Case, least: u64) {
             work = dir.path().join("again");
             recovery.after_power_cut(at, loss, &mut random, &work);
         }
-        let look = if ended { Look::Live } else { Look::by(below(&mut random, 4)) };
+        let look = if ended {
+            Look::Live
+        } else {
+            Look::by(below(&mut random, 4))
+        };
         let new = case.holds(&work.join("app.db"), look, &what);
-        assert!(new || !ended, "{what}: it said that it was done, and it is gone");
+        assert!(
+            new || !ended,
+            "{what}: it said that it was done, and it is gone"
+        );
         *(if new { &mut news } else { &mut olds }) += 1;
     }
-    assert!(olds > 0 && news > 0 || std::env::var_os("REMY_ROUND").is_some(), "{olds} old, {news} new");
+    assert!(
+        olds > 0 && news > 0 || std::env::var_os("REMY_ROUND").is_some(),
+        "{olds} old, {news} new"
+    );
 }
 
 #[test]
 fn a_publish() {
     cut(&Case::new(&[], &["publish", V2]), 60);
     cut(
-        &Case::new(PUBLISHED, &["publish", "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);"]),
+        &Case::new(
+            PUBLISHED,
+            &[
+                "publish",
+                "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);",
+            ],
+        ),
         40,
     );
 }
@@ -109,7 +139,10 @@ fn a_rollback() {
 #[test]
 fn a_promote() {
     cut(&Case::new(&[&["stage", V2]], &["promote"]), 30);
-    cut(&Case::new(&[&["publish", V2], &["rollback"]], &["promote", "2"]), 30);
+    cut(
+        &Case::new(&[&["publish", V2], &["rollback"]], &["promote", "2"]),
+        30,
+    );
 }
 
 #[test]
@@ -120,8 +153,17 @@ fn a_stage() {
 
 #[test]
 fn a_prune() {
-    let published: &[&[&str]] = &[&["publish", V2], &["rollback"], &["promote", "2"], &["rollback"], &["promote", "2"]];
-    cut(&Case::new(published, &["prune", "30", r#"{"keep_releases":1}"#]), 30);
+    let published: &[&[&str]] = &[
+        &["publish", V2],
+        &["rollback"],
+        &["promote", "2"],
+        &["rollback"],
+        &["promote", "2"],
+    ];
+    cut(
+        &Case::new(published, &["prune", "30", r#"{"keep_releases":1}"#]),
+        30,
+    );
 }
 
 #[test]

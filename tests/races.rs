@@ -1,5 +1,5 @@
-//! What others do to live between the clone and the lock, and between the last catching up and the lock: each at its very
-//! moment, from the callback that follows the log.
+//! What others do to live between the clone and the lock, and between the last catching up and the
+//! lock: each at its very moment, from the callback that follows the log.
 use remy_core::{Line, Options, Outcome, Progress, Remy, Result};
 use remy_tests::{Shell, client::Client, shell};
 use rusqlite::Connection;
@@ -13,17 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SCHEMA: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, body BLOB);
+const SCHEMA: &str =
+    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, body BLOB);
 CREATE INDEX by_name ON users (name);";
 /// A rebuild, and a table more.
 const CHANGED: &str =
     "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT DEFAULT 'x' CHECK (name <> ''), body BLOB);
 CREATE INDEX by_name ON users (name); CREATE TABLE more (a);";
-const CONTENT: &str =
-    "SELECT count(*), sum(id), sum(length(body)), hex(sha3(group_concat(id || name || hex(body)))) FROM users;";
+const CONTENT: &str = "SELECT count(*), sum(id), sum(length(body)), hex(sha3(group_concat(id || name || hex(body)))) FROM users;";
 const KEEP: &str = r#"{"journal_mode": "keep", "max_pause_ms": 60000, "lock_timeout_ms": 20000}"#;
 
-/// An application's database, its connection, and the same one to a host's SQLite where that is what is tested.
+/// An application's database, its connection, and the same one to a host's SQLite where that is
+/// what is tested.
 struct App {
     _dir: tempfile::TempDir,
     live: PathBuf,
@@ -46,37 +47,70 @@ impl App {
         );
         let open = Shell::open(&live);
         let host = by_host.then(|| Connection::open(&live).unwrap());
-        Self { _dir: dir, live, open, host }
+        Self {
+            _dir: dir,
+            live,
+            open,
+            host,
+        }
     }
 
     fn remy(&self) -> Remy {
         match &self.host {
-            // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open during the call.
+            // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open
+            // during the call.
             Some(host) => unsafe { Remy::on_host(host.handle()) }.unwrap(),
             None => Remy::open(&self.live).unwrap(),
         }
     }
 
-    fn publish(&self, schema: &str, options: &str, on_line: &(dyn Fn(&Line) + Send + Sync)) -> Result<Outcome> {
-        self.remy().publish(schema, &Options::from_json(options)?, Progress::none().on_line(on_line))
+    fn publish(
+        &self,
+        schema: &str,
+        options: &str,
+        on_line: &(dyn Fn(&Line) + Send + Sync),
+    ) -> Result<Outcome> {
+        self.remy().publish(
+            schema,
+            &Options::from_json(options)?,
+            Progress::none().on_line(on_line),
+        )
     }
 
     fn rollback(&self, release: i64, on_line: &(dyn Fn(&Line) + Send + Sync)) -> Result<Outcome> {
-        self.remy().rollback(Some(release), &Options::from_json(KEEP)?, Progress::none().on_line(on_line))
+        self.remy().rollback(
+            Some(release),
+            &Options::from_json(KEEP)?,
+            Progress::none().on_line(on_line),
+        )
     }
 
     /// What a snapshot holds. Its file is as long as it says, and not longer.
     fn snapshot(&self, release: i64) -> String {
-        let place = self.remy().releases().unwrap().into_iter().find(|r| r.release == release).unwrap().database;
+        let place = self
+            .remy()
+            .releases()
+            .unwrap()
+            .into_iter()
+            .find(|r| r.release == release)
+            .unwrap()
+            .database;
         let path = PathBuf::from(format!("{}-remy/{}", self.live.display(), place.unwrap()));
-        let bytes = shell(&path, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
-        assert_eq!(bytes, format!("{}\n", fs::metadata(&path).unwrap().len()), "release {release}");
+        let bytes = shell(
+            &path,
+            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+        );
+        assert_eq!(
+            bytes,
+            format!("{}\n", fs::metadata(&path).unwrap().len()),
+            "release {release}"
+        );
         shell(&path, &format!("PRAGMA integrity_check; {CONTENT}"))
     }
 }
 
-/// Runs `act` once, when the log has come to where nothing but the lock is left: after a write that has to be caught up with,
-/// or, on a host's SQLite, where the rehearsal is over.
+/// Runs `act` once, when the log has come to where nothing but the lock is left: after a write that
+/// has to be caught up with, or, on a host's SQLite, where the rehearsal is over.
 fn before_the_lock<'a>(
     live: &'a Path,
     by_host: bool,
@@ -86,9 +120,17 @@ fn before_the_lock<'a>(
     move |line: &Line| {
         let rehearsed = line.step == "check" || line.message.contains("pages differ");
         if rehearsed && !by_host && done[0].fetch_add(1, Ordering::Relaxed) == 0 {
-            shell(live, "INSERT INTO users (name, body) VALUES ('to catch up with', x'00');");
+            shell(
+                live,
+                "INSERT INTO users (name, body) VALUES ('to catch up with', x'00');",
+            );
         }
-        if (if by_host { rehearsed } else { line.step == "catch_up" }) && done[1].fetch_add(1, Ordering::Relaxed) == 0 {
+        if (if by_host {
+            rehearsed
+        } else {
+            line.step == "catch_up"
+        }) && done[1].fetch_add(1, Ordering::Relaxed) == 0
+        {
             act();
         }
     }
@@ -98,7 +140,8 @@ fn by(by_host: bool) -> &'static str {
     if by_host { "backup" } else { "pages" }
 }
 
-/// Live shrinks and grows after the comparison: the image has pages that live has not any more, and the other way round.
+/// Live shrinks and grows after the comparison: the image has pages that live has not any more, and
+/// the other way round.
 #[test]
 fn live_shrinks_or_grows_before_the_lock() {
     let grow = "INSERT INTO users (name, body) VALUES ('grown', randomblob(900000));";
@@ -107,16 +150,28 @@ fn live_shrinks_or_grows_before_the_lock() {
             (0, grow),
             (1, grow),
             (1, "DELETE FROM users WHERE id > 20;"),
-            (2, "DELETE FROM users WHERE id > 20; PRAGMA incremental_vacuum;"),
-            (2, "DELETE FROM users WHERE id > 20; PRAGMA incremental_vacuum(7);"),
-            // A truncated main file under a restarted WAL: nothing but a comparison tells what changed.
-            (1, "DELETE FROM users WHERE id > 20; PRAGMA wal_checkpoint(TRUNCATE);"),
+            (
+                2,
+                "DELETE FROM users WHERE id > 20; PRAGMA incremental_vacuum;",
+            ),
+            (
+                2,
+                "DELETE FROM users WHERE id > 20; PRAGMA incremental_vacuum(7);",
+            ),
+            // A truncated main file under a restarted WAL: nothing but a comparison tells what
+            // changed.
+            (
+                1,
+                "DELETE FROM users WHERE id > 20; PRAGMA wal_checkpoint(TRUNCATE);",
+            ),
             (1, "DELETE FROM users; DELETE FROM users;"),
         ] {
             for by_host in [false, true] {
                 let what = format!("{mode} {auto_vacuum} {act} {by_host}");
-                let mut app =
-                    App::new(&format!("PRAGMA auto_vacuum = {auto_vacuum}; PRAGMA journal_mode = {mode};"), by_host);
+                let mut app = App::new(
+                    &format!("PRAGMA auto_vacuum = {auto_vacuum}; PRAGMA journal_mode = {mode};"),
+                    by_host,
+                );
                 app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
                 let (live, last) = (app.live.clone(), Mutex::new(String::new()));
                 let run = || {
@@ -128,14 +183,27 @@ fn live_shrinks_or_grows_before_the_lock() {
                     .unwrap_or_else(|e| panic!("{what}: {e}"));
                 assert_eq!(published.switch.unwrap().by, by(by_host));
                 let now = last.lock().unwrap().clone();
-                assert_eq!(app.open.ask(&format!("PRAGMA integrity_check; {CONTENT}")), now, "{what}");
+                assert_eq!(
+                    app.open.ask(&format!("PRAGMA integrity_check; {CONTENT}")),
+                    now,
+                    "{what}"
+                );
                 assert_eq!(app.snapshot(2), now, "{what}");
                 // Back, while it shrinks: pages of the image beyond live's end.
                 let goal = app.snapshot(1);
-                let back =
-                    app.rollback(1, &before_the_lock(&live, by_host, run)).unwrap_or_else(|e| panic!("{what}: {e}"));
-                assert_eq!(app.open.ask(&format!("PRAGMA integrity_check; {CONTENT}")), goal, "{what}");
-                assert_eq!(app.snapshot(back.previous.unwrap()), *last.lock().unwrap(), "{what}");
+                let back = app
+                    .rollback(1, &before_the_lock(&live, by_host, run))
+                    .unwrap_or_else(|e| panic!("{what}: {e}"));
+                assert_eq!(
+                    app.open.ask(&format!("PRAGMA integrity_check; {CONTENT}")),
+                    goal,
+                    "{what}"
+                );
+                assert_eq!(
+                    app.snapshot(back.previous.unwrap()),
+                    *last.lock().unwrap(),
+                    "{what}"
+                );
                 app.open.ask("INSERT INTO users (name, body) VALUES ('after', randomblob(90000)); DELETE FROM users WHERE id % 2;");
                 assert_eq!(app.open.ask("PRAGMA integrity_check;"), "ok\n", "{what}");
             }
@@ -143,7 +211,8 @@ fn live_shrinks_or_grows_before_the_lock() {
     }
 }
 
-/// Three times somebody else changes the schema: after that it is given up, and nothing of it is lost.
+/// Three times somebody else changes the schema: after that it is given up, and nothing of it is
+/// lost.
 #[test]
 fn ddl_of_others_before_the_lock() {
     for by_host in [false, true] {
@@ -156,29 +225,52 @@ fn ddl_of_others_before_the_lock() {
                 let alter = |line: &Line| {
                     if line.step == "check" && n.load(Ordering::Relaxed) < times {
                         let n = n.fetch_add(1, Ordering::Relaxed);
-                        shell(&live, &format!("CREATE TABLE theirs{n} (a); INSERT INTO theirs{n} VALUES ({n});"));
+                        shell(
+                            &live,
+                            &format!(
+                                "CREATE TABLE theirs{n} (a); INSERT INTO theirs{n} VALUES ({n});"
+                            ),
+                        );
                     }
                 };
-                let options = r#"{"journal_mode": "keep", "ignore": ["theirs*"], "max_pause_ms": 60000}"#;
+                let options =
+                    r#"{"journal_mode": "keep", "ignore": ["theirs*"], "max_pause_ms": 60000}"#;
                 let published = app.publish(CHANGED, options, &alter);
                 if times < 3 {
                     let lines = published.unwrap_or_else(|e| panic!("{what}: {e}")).log;
-                    let fresh = lines.iter().filter(|line| line.message.contains("starting over")).count();
+                    let fresh = lines
+                        .iter()
+                        .filter(|line| line.message.contains("starting over"))
+                        .count();
                     assert_eq!(fresh, times as usize, "{what}: {lines:#?}");
                 } else {
                     let e = published.unwrap_err();
                     assert_eq!(e.code(), "busy", "{what}: {e}");
                     assert!(
-                        e.to_string().contains("3 times") && e.to_string().contains("Live is unchanged"),
+                        e.to_string().contains("3 times")
+                            && e.to_string().contains("Live is unchanged"),
                         "{what}: {e}"
                     );
-                    assert_eq!(app.open.ask("SELECT count(*) FROM more;").lines().count(), 1, "{what}");
+                    assert_eq!(
+                        app.open.ask("SELECT count(*) FROM more;").lines().count(),
+                        1,
+                        "{what}"
+                    );
                     app.publish(CHANGED, options, &|_| {}).unwrap();
                 }
                 for n in 0..times {
-                    assert_eq!(app.open.ask(&format!("SELECT a FROM theirs{n};")), format!("{n}\n"), "{what}");
+                    assert_eq!(
+                        app.open.ask(&format!("SELECT a FROM theirs{n};")),
+                        format!("{n}\n"),
+                        "{what}"
+                    );
                 }
-                assert_eq!(app.open.ask("SELECT count(*) FROM more; PRAGMA integrity_check;"), "0\nok\n", "{what}");
+                assert_eq!(
+                    app.open
+                        .ask("SELECT count(*) FROM more; PRAGMA integrity_check;"),
+                    "0\nok\n",
+                    "{what}"
+                );
                 // A rollback starts over, too.
                 let n = AtomicU32::new(0);
                 let alter = |line: &Line| {
@@ -188,13 +280,18 @@ fn ddl_of_others_before_the_lock() {
                     }
                 };
                 let back = app.rollback(2, &alter);
-                assert_eq!(back.as_ref().err().map(|e| e.code()), (times == 3).then_some("busy"), "{what}");
+                assert_eq!(
+                    back.as_ref().err().map(|e| e.code()),
+                    (times == 3).then_some("busy"),
+                    "{what}"
+                );
             }
         }
     }
 }
 
-/// What others write after the rehearsal is asked what the rehearsal asked of what there was: for leave, and for foreign keys.
+/// What others write after the rehearsal is asked what the rehearsal asked of what there was: for
+/// leave, and for foreign keys.
 #[test]
 fn rows_of_others_are_asked_what_the_rehearsal_asked() {
     let parents = "CREATE TABLE parents (id INTEGER PRIMARY KEY, archived INT);
@@ -242,25 +339,38 @@ fn rows_of_others_are_asked_what_the_rehearsal_asked() {
                     "INSERT INTO children (parent) VALUES (1);",
                     "",
                     "check_failed",
-                    ("SELECT * FROM parents; SELECT parent FROM children;", "1|1\n2|0\n1\n"),
+                    (
+                        "SELECT * FROM parents; SELECT parent FROM children;",
+                        "1|1\n2|0\n1\n",
+                    ),
                 ),
             ] {
                 let what = format!("{by_host} {mode} {act} {allow}");
                 let mut app = App::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
-                app.publish(&format!("{SCHEMA} {before}"), KEEP, &|_| {}).unwrap();
+                app.publish(&format!("{SCHEMA} {before}"), KEEP, &|_| {})
+                    .unwrap();
                 app.open.ask(rows);
                 let folder = tempfile::tempdir().unwrap();
                 if !migration.is_empty() {
                     fs::write(folder.path().join("0001_archived.sql"), migration).unwrap();
                 }
-                let options = KEEP.replace('}', &format!(r#"{allow}, "migrations": {:?}}}"#, folder.path()));
+                let options = KEEP.replace(
+                    '}',
+                    &format!(r#"{allow}, "migrations": {:?}}}"#, folder.path()),
+                );
                 let live = app.live.clone();
                 let run = || drop(shell(&live, act));
-                let published =
-                    app.publish(&format!("{SCHEMA} {wanted}"), &options, &before_the_lock(&live, by_host, run));
+                let published = app.publish(
+                    &format!("{SCHEMA} {wanted}"),
+                    &options,
+                    &before_the_lock(&live, by_host, run),
+                );
                 let e = published.expect_err(&what);
                 assert_eq!(e.code(), code, "{what}: {e}");
-                assert!(e.detail().state.is_some() && e.detail().hint.is_some(), "{what}: {e}");
+                assert!(
+                    e.detail().state.is_some() && e.detail().hint.is_some(),
+                    "{what}: {e}"
+                );
                 // What they wrote is there, and nothing else has happened.
                 let (select, rows) = left;
                 assert_eq!(app.open.ask(select), rows, "{what}");
@@ -269,14 +379,18 @@ fn rows_of_others_are_asked_what_the_rehearsal_asked() {
     }
 }
 
-/// Another database in live's place, by its own connections: what is kept would not be the release that it is kept as.
+/// Another database in live's place, by its own connections: what is kept would not be the release
+/// that it is kept as.
 #[test]
 fn live_restored_between_the_clone_and_the_lock() {
     for by_host in [false, true] {
         let mut app = App::new("PRAGMA journal_mode = wal;", by_host);
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
         let other = app.live.with_file_name("other.db");
-        shell(&other, "CREATE TABLE theirs (a); INSERT INTO theirs VALUES (7);");
+        shell(
+            &other,
+            "CREATE TABLE theirs (a); INSERT INTO theirs VALUES (7);",
+        );
         let (live, n) = (app.live.clone(), AtomicU32::new(0));
         let restore = |line: &Line| {
             if line.step == "check" && n.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -284,9 +398,18 @@ fn live_restored_between_the_clone_and_the_lock() {
             }
         };
         let e = app.publish(CHANGED, KEEP, &restore).unwrap_err();
-        assert!(e.code() == "busy" && e.to_string().contains("restored or replaced"), "{e}");
+        assert!(
+            e.code() == "busy" && e.to_string().contains("restored or replaced"),
+            "{e}"
+        );
         assert_eq!(app.open.ask("SELECT a FROM theirs;"), "7\n");
-        let kept = app.remy().releases().unwrap().into_iter().filter(|release| release.database.is_some()).count();
+        let kept = app
+            .remy()
+            .releases()
+            .unwrap()
+            .into_iter()
+            .filter(|release| release.database.is_some())
+            .count();
         assert_eq!(kept, 1, "release 1 alone");
     }
 }
@@ -307,46 +430,80 @@ fn ddl_after_the_last_catching_up() {
                 let live = app.live.clone();
                 let run = || drop(shell(&live, act));
                 let options = KEEP.replace('{', r#"{"allow": ["drop"], "#);
-                let published = app.publish(CHANGED, &options, &before_the_lock(&live, by_host, run)).unwrap();
+                let published = app
+                    .publish(CHANGED, &options, &before_the_lock(&live, by_host, run))
+                    .unwrap();
                 assert!(
-                    published.log.iter().any(|line| line.message.contains("starting over")),
+                    published
+                        .log
+                        .iter()
+                        .any(|line| line.message.contains("starting over")),
                     "{act} {mode} {by_host}: {:#?}",
                     published.log
                 );
                 let told = app.open.ask("PRAGMA integrity_check; SELECT count(*) FROM more; SELECT count(*) FROM sqlite_schema WHERE name = 'by_name';");
                 assert_eq!(told, "ok\n0\n1\n", "{act} {mode} {by_host}");
                 // What they did is in the snapshot of the release that they did it to.
-                let path =
-                    app.remy().releases().unwrap().into_iter().find(|r| r.release == 2).unwrap().database.unwrap();
+                let path = app
+                    .remy()
+                    .releases()
+                    .unwrap()
+                    .into_iter()
+                    .find(|r| r.release == 2)
+                    .unwrap()
+                    .database
+                    .unwrap();
                 let path = format!("{}-remy/{path}", app.live.display());
-                let theirs =
-                    if act.starts_with("ALTER") { "SELECT DISTINCT theirs FROM users" } else { "SELECT * FROM theirs" };
-                assert_eq!(shell(Path::new(&path), theirs), "7\n", "{act} {mode} {by_host}");
+                let theirs = if act.starts_with("ALTER") {
+                    "SELECT DISTINCT theirs FROM users"
+                } else {
+                    "SELECT * FROM theirs"
+                };
+                assert_eq!(
+                    shell(Path::new(&path), theirs),
+                    "7\n",
+                    "{act} {mode} {by_host}"
+                );
             }
         }
     }
 }
 
-/// Live is another file when COMMIT is due: what has its name now is left alone, and so is what had it.
+/// Live is another file when COMMIT is due: what has its name now is left alone, and so is what had
+/// it.
 #[test]
 fn live_replaced_at_the_last_moment() {
     for by_host in [false, true] {
         for mode in ["wal", "delete"] {
             let app = App::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
             app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
-            let (aside, other) = (app.live.with_file_name("aside.db"), app.live.with_file_name("other.db"));
-            shell(&other, "CREATE TABLE precious (a); INSERT INTO precious VALUES (1);");
+            let (aside, other) = (
+                app.live.with_file_name("aside.db"),
+                app.live.with_file_name("other.db"),
+            );
+            shell(
+                &other,
+                "CREATE TABLE precious (a); INSERT INTO precious VALUES (1);",
+            );
             let replace = || {
                 fs::rename(&app.live, &aside).unwrap();
                 fs::rename(&other, &app.live).unwrap();
             };
-            let e = app.publish(CHANGED, KEEP, &before_the_lock(&app.live, by_host, replace)).unwrap_err();
+            let e = app
+                .publish(CHANGED, KEEP, &before_the_lock(&app.live, by_host, replace))
+                .unwrap_err();
             assert!(e.to_string().contains("replaced"), "{e}");
-            assert_eq!(shell(&app.live, "SELECT a FROM precious; PRAGMA integrity_check"), "1\nok\n");
+            assert_eq!(
+                shell(&app.live, "SELECT a FROM precious; PRAGMA integrity_check"),
+                "1\nok\n"
+            );
             fs::rename(&app.live, &other).unwrap();
             fs::rename(&aside, &app.live).unwrap();
             assert_eq!(
-                shell(&app.live, "PRAGMA integrity_check; SELECT count(*) FROM sqlite_schema WHERE name = 'more'"),
+                shell(
+                    &app.live,
+                    "PRAGMA integrity_check; SELECT count(*) FROM sqlite_schema WHERE name = 'more'"
+                ),
                 "ok\n0\n",
                 "{by_host} {mode}"
             );
@@ -355,20 +512,48 @@ fn live_replaced_at_the_last_moment() {
     }
 }
 
-/// What another process makes of the file itself: its page size, its auto_vacuum, its journal mode. Each time live ends as the
-/// release, or as it was with an error that says so, and never as something between.
+/// What another process makes of the file itself: its page size, its auto_vacuum, its journal mode.
+/// Each time live ends as the release, or as it was with an error that says so, and never as
+/// something between.
 #[test]
 fn the_file_changes_its_shape() {
     for (first, act) in [
-        ("PRAGMA journal_mode = delete;", "PRAGMA page_size = 8192; VACUUM;"),
-        ("PRAGMA journal_mode = delete;", "PRAGMA page_size = 512; VACUUM;"),
-        ("PRAGMA journal_mode = delete;", "PRAGMA auto_vacuum = 1; VACUUM;"),
-        ("PRAGMA journal_mode = delete; PRAGMA auto_vacuum = 1;", "PRAGMA auto_vacuum = 0; VACUUM;"),
-        ("PRAGMA journal_mode = delete; PRAGMA auto_vacuum = 1;", "PRAGMA auto_vacuum = 2;"),
-        ("PRAGMA journal_mode = delete;", "PRAGMA journal_mode = wal; INSERT INTO users (name) VALUES ('after');"),
-        ("PRAGMA journal_mode = delete;", "PRAGMA journal_mode = wal;"),
-        ("PRAGMA journal_mode = wal;", "PRAGMA auto_vacuum = 2; VACUUM;"),
-        ("PRAGMA journal_mode = wal;", "PRAGMA journal_mode = delete; INSERT INTO users (name) VALUES ('after');"),
+        (
+            "PRAGMA journal_mode = delete;",
+            "PRAGMA page_size = 8192; VACUUM;",
+        ),
+        (
+            "PRAGMA journal_mode = delete;",
+            "PRAGMA page_size = 512; VACUUM;",
+        ),
+        (
+            "PRAGMA journal_mode = delete;",
+            "PRAGMA auto_vacuum = 1; VACUUM;",
+        ),
+        (
+            "PRAGMA journal_mode = delete; PRAGMA auto_vacuum = 1;",
+            "PRAGMA auto_vacuum = 0; VACUUM;",
+        ),
+        (
+            "PRAGMA journal_mode = delete; PRAGMA auto_vacuum = 1;",
+            "PRAGMA auto_vacuum = 2;",
+        ),
+        (
+            "PRAGMA journal_mode = delete;",
+            "PRAGMA journal_mode = wal; INSERT INTO users (name) VALUES ('after');",
+        ),
+        (
+            "PRAGMA journal_mode = delete;",
+            "PRAGMA journal_mode = wal;",
+        ),
+        (
+            "PRAGMA journal_mode = wal;",
+            "PRAGMA auto_vacuum = 2; VACUUM;",
+        ),
+        (
+            "PRAGMA journal_mode = wal;",
+            "PRAGMA journal_mode = delete; INSERT INTO users (name) VALUES ('after');",
+        ),
         (
             "PRAGMA journal_mode = wal;",
             "PRAGMA journal_mode = delete; PRAGMA page_size = 8192; VACUUM; PRAGMA journal_mode = wal;",
@@ -382,16 +567,26 @@ fn the_file_changes_its_shape() {
                 // A connection that is open keeps a WAL from being turned off.
                 app.open.ask(".open :memory:");
                 app.host = None;
-                let (live, n, said) = (app.live.clone(), AtomicU32::new(0), Mutex::new(String::new()));
+                let (live, n, said) = (
+                    app.live.clone(),
+                    AtomicU32::new(0),
+                    Mutex::new(String::new()),
+                );
                 if by_host {
                     app.host = Some(Connection::open(&live).unwrap());
                 }
                 let run = |line: &Line| {
                     if line.step == at && n.fetch_add(1, Ordering::Relaxed) == 0 {
-                        *said.lock().unwrap() = Shell::open(&live).ask(&format!(".timeout 300\n{act}"));
+                        *said.lock().unwrap() =
+                            Shell::open(&live).ask(&format!(".timeout 300\n{act}"));
                     }
                 };
-                let mode = |live: &Path| shell(live, "PRAGMA journal_mode; PRAGMA page_size; PRAGMA auto_vacuum;");
+                let mode = |live: &Path| {
+                    shell(
+                        live,
+                        "PRAGMA journal_mode; PRAGMA page_size; PRAGMA auto_vacuum;",
+                    )
+                };
                 let seen = Mutex::new(String::new());
                 let both = |line: &Line| {
                     run(line);
@@ -402,16 +597,28 @@ fn the_file_changes_its_shape() {
                 let published = app.publish(CHANGED, KEEP, &both);
                 let after = mode(&live) + &shell(&live, CONTENT);
                 assert_eq!(shell(&live, "PRAGMA integrity_check"), "ok\n", "{what}");
-                assert_eq!(after, seen.into_inner().unwrap(), "{what}: {published:?} {said:?}");
-                let more = shell(&live, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'");
+                assert_eq!(
+                    after,
+                    seen.into_inner().unwrap(),
+                    "{what}: {published:?} {said:?}"
+                );
+                let more = shell(
+                    &live,
+                    "SELECT count(*) FROM sqlite_schema WHERE name = 'more'",
+                );
                 match published {
                     Ok(_) => assert_eq!(more, "1\n", "{what}"),
                     Err(e) => {
                         assert_eq!(more, "0\n", "{what}: {e}");
-                        // Nobody waits for anything here, so that `busy` can only be what says what happened.
-                        assert!(e.detail().state.is_some() && e.to_string().contains("page size"), "{what}: {e}");
+                        // Nobody waits for anything here, so that `busy` can only be what says what
+                        // happened.
+                        assert!(
+                            e.detail().state.is_some() && e.to_string().contains("page size"),
+                            "{what}: {e}"
+                        );
                         // It goes on as soon as it is started again.
-                        app.publish(CHANGED, KEEP, &|_| {}).unwrap_or_else(|again| panic!("{what}: {e}; {again}"));
+                        app.publish(CHANGED, KEEP, &|_| {})
+                            .unwrap_or_else(|again| panic!("{what}: {e}; {again}"));
                     }
                 }
             }
@@ -429,45 +636,82 @@ fn an_empty_file_that_gets_another_encoding() {
         remy_core::engine::init();
         let host = by_host.then(|| Connection::open(&live).unwrap());
         // SAFETY: as above.
-        let remy =
-            host.as_ref().map_or_else(|| Remy::open(&live), |host| unsafe { Remy::on_host(host.handle()) }).unwrap();
+        let remy = host
+            .as_ref()
+            .map_or_else(
+                || Remy::open(&live),
+                |host| unsafe { Remy::on_host(host.handle()) },
+            )
+            .unwrap();
         let n = AtomicU32::new(0);
         let on_line = |line: &Line| {
             if line.step == "clone" && n.fetch_add(1, Ordering::Relaxed) == 0 {
-                shell(&live, "PRAGMA encoding = 'UTF-16le'; CREATE TABLE theirs (a); INSERT INTO theirs VALUES ('ä');");
+                shell(
+                    &live,
+                    "PRAGMA encoding = 'UTF-16le'; CREATE TABLE theirs (a); INSERT INTO theirs VALUES ('ä');",
+                );
             }
         };
-        let options = Options::from_json(r#"{"journal_mode": "keep", "ignore": ["theirs"]}"#).unwrap();
+        let options =
+            Options::from_json(r#"{"journal_mode": "keep", "ignore": ["theirs"]}"#).unwrap();
         let published = remy.publish(SCHEMA, &options, Progress::none().on_line(&on_line));
-        assert_eq!(shell(&live, "PRAGMA integrity_check; SELECT a FROM theirs"), "ok\nä\n", "{by_host}: {published:?}");
-        let again = remy.publish(CHANGED, &options, Progress::none()).unwrap_or_else(|e| panic!("{by_host}: {e}"));
+        assert_eq!(
+            shell(&live, "PRAGMA integrity_check; SELECT a FROM theirs"),
+            "ok\nä\n",
+            "{by_host}: {published:?}"
+        );
+        let again = remy
+            .publish(CHANGED, &options, Progress::none())
+            .unwrap_or_else(|e| panic!("{by_host}: {e}"));
         assert_eq!(again.status, "live");
-        assert_eq!(shell(&live, "PRAGMA integrity_check; SELECT a FROM theirs"), "ok\nä\n", "{by_host}");
+        assert_eq!(
+            shell(&live, "PRAGMA integrity_check; SELECT a FROM theirs"),
+            "ok\nä\n",
+            "{by_host}"
+        );
     }
 }
 
-/// A change of more pages than a cache holds, on a rollback journal, with a reader in: nothing is spilled into the file, so that
-/// the reader goes on reading, and COMMIT is tried until it leaves.
+/// A change of more pages than a cache holds, on a rollback journal, with a reader in: nothing is
+/// spilled into the file, so that the reader goes on reading, and COMMIT is tried until it leaves.
 #[test]
 fn many_pages_and_a_reader_of_a_rollback_journal() {
-    let mut app = App::new("PRAGMA journal_mode = delete; PRAGMA default_cache_size = 20;", false);
+    let mut app = App::new(
+        "PRAGMA journal_mode = delete; PRAGMA default_cache_size = 20;",
+        false,
+    );
     app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
     let mut writer = Shell::open(&app.live);
     writer.ask("UPDATE users SET body = randomblob(9000);");
     let before = app.open.ask(&format!("BEGIN; {CONTENT}"));
-    let e = app.publish(CHANGED, r#"{"max_pause_ms": 700, "journal_mode": "keep"}"#, &|_| {}).unwrap_err();
-    assert!(e.code() == "busy" && e.to_string().contains("readers"), "{e}");
+    let e = app
+        .publish(
+            CHANGED,
+            r#"{"max_pause_ms": 700, "journal_mode": "keep"}"#,
+            &|_| {},
+        )
+        .unwrap_err();
+    assert!(
+        e.code() == "busy" && e.to_string().contains("readers"),
+        "{e}"
+    );
     assert_eq!(app.open.ask(CONTENT), before);
     let published = std::thread::scope(|scope| {
         let live = app.live.clone();
         let publishing = scope.spawn(move || {
             let options = Options::from_json(KEEP).unwrap();
-            Remy::open(&live).unwrap().publish(CHANGED, &options, Progress::none())
+            Remy::open(&live)
+                .unwrap()
+                .publish(CHANGED, &options, Progress::none())
         });
         // Until it has held the lock for a while.
         let mut locked = 0;
         while locked < 20 && !publishing.is_finished() {
-            locked += u32::from(writer.ask(".timeout 0\nBEGIN IMMEDIATE;\nROLLBACK;").contains("locked"));
+            locked += u32::from(
+                writer
+                    .ask(".timeout 0\nBEGIN IMMEDIATE;\nROLLBACK;")
+                    .contains("locked"),
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(app.open.ask(CONTENT), before);
@@ -475,10 +719,15 @@ fn many_pages_and_a_reader_of_a_rollback_journal() {
         publishing.join().unwrap()
     });
     assert_eq!(published.unwrap().status, "live");
-    assert_eq!(app.open.ask(&format!("SELECT count(*) FROM more; {CONTENT}")), format!("0\n{before}"));
+    assert_eq!(
+        app.open
+            .ask(&format!("SELECT count(*) FROM more; {CONTENT}")),
+        format!("0\n{before}")
+    );
 }
 
-/// A migration that is quick when it is rehearsed, and slow under the lock: it counts on when the row `slow` is there.
+/// A migration that is quick when it is rehearsed, and slow under the lock: it counts on when the
+/// row `slow` is there.
 fn slow_under_the_lock(live: &Path, steps: u64) -> PathBuf {
     let folder = live.with_file_name("migrations");
     fs::create_dir(&folder).unwrap();
@@ -496,55 +745,91 @@ fn slow_under_the_lock(live: &Path, steps: u64) -> PathBuf {
 /// How far it counts in so many milliseconds, on this machine and in this build.
 fn steps_of(ms: u64) -> u64 {
     let (conn, start) = (Connection::open_in_memory().unwrap(), Instant::now());
-    let sql =
-        "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 1000000) SELECT max(i) FROM c";
+    let sql = "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 1000000) SELECT max(i) FROM c";
     conn.query_row(sql, [], |_| Ok(())).unwrap();
     1_000_000_000 * ms / u64::try_from(start.elapsed().as_micros()).unwrap()
 }
 
-/// Statements that run on beyond `max_pause_ms` under the lock are ended there, and live's writers go on.
+/// Statements that run on beyond `max_pause_ms` under the lock are ended there, and live's writers
+/// go on.
 #[test]
 fn a_plan_that_is_too_slow_under_the_lock() {
     let app = App::new("PRAGMA journal_mode = wal;", false);
     app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
     // A quarter of a minute and more, were it not ended.
     let folder = slow_under_the_lock(&app.live, 100_000_000);
-    let options = format!(r#"{{"journal_mode": "keep", "max_pause_ms": 500, "migrations": {folder:?}}}"#);
-    let slow = || drop(shell(&app.live, "INSERT INTO users (name) VALUES ('slow');"));
-    let (before, start) = (shell(&app.live, "SELECT * FROM sqlite_schema"), Instant::now());
-    let e = app.publish(CHANGED, &options, &before_the_lock(&app.live, false, slow)).unwrap_err();
+    let options =
+        format!(r#"{{"journal_mode": "keep", "max_pause_ms": 500, "migrations": {folder:?}}}"#);
+    let slow = || {
+        drop(shell(
+            &app.live,
+            "INSERT INTO users (name) VALUES ('slow');",
+        ))
+    };
+    let (before, start) = (
+        shell(&app.live, "SELECT * FROM sqlite_schema"),
+        Instant::now(),
+    );
+    let e = app
+        .publish(CHANGED, &options, &before_the_lock(&app.live, false, slow))
+        .unwrap_err();
     assert_eq!(e.code(), "pause_exceeded", "{e}");
     assert!(e.to_string().contains("500 ms"), "{e}");
-    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
-    assert_eq!(shell(&app.live, "BEGIN IMMEDIATE; ROLLBACK; SELECT * FROM sqlite_schema"), before);
+    assert!(
+        start.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(
+        shell(
+            &app.live,
+            "BEGIN IMMEDIATE; ROLLBACK; SELECT * FROM sqlite_schema"
+        ),
+        before
+    );
 }
 
-/// A change that takes longer than writers may wait, beside somebody who writes elsewhere at the last moment: it stays as it was
-/// rehearsed, and nobody waits for it. (What is read is another matter: the tests above.)
+/// A change that takes longer than writers may wait, beside somebody who writes elsewhere at the
+/// last moment: it stays as it was rehearsed, and nobody waits for it. (What is read is another
+/// matter: the tests above.)
 #[test]
 fn a_slow_plan_beside_writes_elsewhere() {
     let other = "CREATE TABLE other (id INTEGER PRIMARY KEY, a);";
-    let app = App::new(&format!("PRAGMA journal_mode = wal; {other} INSERT INTO other VALUES (1, 1);"), false);
-    app.publish(&format!("{SCHEMA} {other}"), KEEP, &|_| {}).unwrap();
+    let app = App::new(
+        &format!("PRAGMA journal_mode = wal; {other} INSERT INTO other VALUES (1, 1);"),
+        false,
+    );
+    app.publish(&format!("{SCHEMA} {other}"), KEEP, &|_| {})
+        .unwrap();
     shell(&app.live, "INSERT INTO users (name) VALUES ('slow');");
     let folder = slow_under_the_lock(&app.live, steps_of(3000));
-    let options = format!(r#"{{"journal_mode": "keep", "max_pause_ms": 800, "migrations": {folder:?}}}"#);
+    let options =
+        format!(r#"{{"journal_mode": "keep", "max_pause_ms": 800, "migrations": {folder:?}}}"#);
     let elsewhere = |line: &Line| {
         if ["check", "catch_up"].contains(&line.step.as_str()) {
             shell(&app.live, "UPDATE other SET a = a + 1;");
         }
     };
-    let published = app.publish(&format!("{CHANGED} {other}"), &options, &elsewhere).unwrap();
+    let published = app
+        .publish(&format!("{CHANGED} {other}"), &options, &elsewhere)
+        .unwrap();
     let rehearsed = published.statements[0].clone();
     assert_eq!(rehearsed.kind, "migration");
-    let took = published.log.iter().map(|line| line.duration_ms).fold(0.0, f64::max);
+    let took = published
+        .log
+        .iter()
+        .map(|line| line.duration_ms)
+        .fold(0.0, f64::max);
     assert!(took > 800.0, "the plan was to be slow: {took} ms");
     assert!(!published.switch.unwrap().ran_again);
-    assert_eq!(shell(&app.live, "SELECT a FROM other; PRAGMA integrity_check;"), "3\nok\n");
+    assert_eq!(
+        shell(&app.live, "SELECT a FROM other; PRAGMA integrity_check;"),
+        "3\nok\n"
+    );
 }
 
-/// On a host, what would run too long under the lock is made up to date before the next attempt: without that, one write after
-/// the rehearsal would make every attempt be in vain.
+/// On a host, what would run too long under the lock is made up to date before the next attempt:
+/// without that, one write after the rehearsal would make every attempt be in vain.
 #[test]
 fn a_hosts_slow_plan_and_one_write() {
     for mode in ["wal", "delete"] {
@@ -552,15 +837,38 @@ fn a_hosts_slow_plan_and_one_write() {
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
         shell(&app.live, "INSERT INTO users (name) VALUES ('slow');");
         let folder = slow_under_the_lock(&app.live, steps_of(3000));
-        let options = format!(r#"{{"journal_mode": "keep", "max_pause_ms": 800, "migrations": {folder:?}}}"#);
-        let write = || drop(shell(&app.live, "INSERT INTO users (name) VALUES ('late');"));
-        let published = app.publish(CHANGED, &options, &before_the_lock(&app.live, true, write)).unwrap();
-        let took = published.log.iter().map(|line| line.duration_ms).fold(0.0, f64::max);
+        let options =
+            format!(r#"{{"journal_mode": "keep", "max_pause_ms": 800, "migrations": {folder:?}}}"#);
+        let write = || {
+            drop(shell(
+                &app.live,
+                "INSERT INTO users (name) VALUES ('late');",
+            ))
+        };
+        let published = app
+            .publish(CHANGED, &options, &before_the_lock(&app.live, true, write))
+            .unwrap();
+        let took = published
+            .log
+            .iter()
+            .map(|line| line.duration_ms)
+            .fold(0.0, f64::max);
         assert!(took > 800.0, "the plan was to be slow: {took} ms");
         let (switch, previous) = (published.switch.unwrap(), published.previous.unwrap());
-        assert_eq!((switch.by, switch.attempts, switch.ran_again), ("backup", 2, false), "{mode}");
-        assert_eq!(shell(&app.live, "SELECT count(*) FROM users WHERE name = 'late';"), "1\n");
-        assert_eq!(app.snapshot(previous), shell(&app.live, &format!("PRAGMA integrity_check; {CONTENT}")), "{mode}");
+        assert_eq!(
+            (switch.by, switch.attempts, switch.ran_again),
+            ("backup", 2, false),
+            "{mode}"
+        );
+        assert_eq!(
+            shell(&app.live, "SELECT count(*) FROM users WHERE name = 'late';"),
+            "1\n"
+        );
+        assert_eq!(
+            app.snapshot(previous),
+            shell(&app.live, &format!("PRAGMA integrity_check; {CONTENT}")),
+            "{mode}"
+        );
     }
 }
 
@@ -568,16 +876,31 @@ fn a_hosts_slow_plan_and_one_write() {
 #[test]
 fn pages_that_take_too_long_to_write() {
     for (by_host, mode) in [(false, "wal"), (true, "wal"), (true, "delete")] {
-        let app = App::new(&format!("PRAGMA page_size = 512; PRAGMA journal_mode = {mode};"), by_host);
+        let app = App::new(
+            &format!("PRAGMA page_size = 512; PRAGMA journal_mode = {mode};"),
+            by_host,
+        );
         shell(&app.live, "UPDATE users SET body = zeroblob(2400);");
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
-        let before = shell(&app.live, "SELECT * FROM sqlite_schema; SELECT * FROM users");
+        let before = shell(
+            &app.live,
+            "SELECT * FROM sqlite_schema; SELECT * FROM users",
+        );
         // Under a MiB, so that nothing is foreseen.
-        let e = app.publish(CHANGED, r#"{"max_pause_ms": 1, "journal_mode": "keep"}"#, &|_| {}).unwrap_err();
+        let e = app
+            .publish(
+                CHANGED,
+                r#"{"max_pause_ms": 1, "journal_mode": "keep"}"#,
+                &|_| {},
+            )
+            .unwrap_err();
         assert_eq!(e.code(), "pause_exceeded", "{e}");
         assert!(e.to_string().contains("not done within"), "{e}");
         assert_eq!(
-            shell(&app.live, "BEGIN IMMEDIATE; ROLLBACK; SELECT * FROM sqlite_schema; SELECT * FROM users"),
+            shell(
+                &app.live,
+                "BEGIN IMMEDIATE; ROLLBACK; SELECT * FROM sqlite_schema; SELECT * FROM users"
+            ),
             before
         );
     }
@@ -589,8 +912,14 @@ fn live_replaced_under_the_lock() {
     for by_host in [false, true] {
         let app = App::new("PRAGMA journal_mode = wal;", by_host);
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
-        let (aside, other) = (app.live.with_file_name("aside.db"), app.live.with_file_name("other.db"));
-        shell(&other, "CREATE TABLE precious (a); INSERT INTO precious VALUES (1);");
+        let (aside, other) = (
+            app.live.with_file_name("aside.db"),
+            app.live.with_file_name("other.db"),
+        );
+        shell(
+            &other,
+            "CREATE TABLE precious (a); INSERT INTO precious VALUES (1);",
+        );
         let folder = slow_under_the_lock(&app.live, 3_000_000);
         let options = KEEP.replace('{', &format!(r#"{{"migrations": {folder:?}, "#));
         let (slow, done) = (AtomicU32::new(0), AtomicU32::new(0));
@@ -605,7 +934,9 @@ fn live_replaced_under_the_lock() {
                 while slow.load(Ordering::Relaxed) == 0 && done.load(Ordering::Relaxed) == 0 {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                while !writer.ask(".timeout 0\nBEGIN IMMEDIATE;\nROLLBACK;").contains("locked")
+                while !writer
+                    .ask(".timeout 0\nBEGIN IMMEDIATE;\nROLLBACK;")
+                    .contains("locked")
                     && done.load(Ordering::Relaxed) == 0
                 {}
                 fs::rename(&app.live, &aside).unwrap();
@@ -627,35 +958,58 @@ fn live_replaced_under_the_lock() {
     }
 }
 
-/// A connection that sleeps through a rollback and another publish wakes up with a schema that was live once. A cookie that was used
-/// before would let it read the table of now by that.
+/// A connection that sleeps through a rollback and another publish wakes up with a schema that was
+/// live once. A cookie that was used before would let it read the table of now by that.
 #[test]
 fn a_connection_that_slept_reads_by_the_schema_of_now() {
     let mut app = App::new("PRAGMA journal_mode = wal;", false);
     app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
-    app.publish(&format!("{SCHEMA} CREATE TABLE late (x, y);"), KEEP, &|_| {}).unwrap();
-    assert_eq!(app.open.ask("INSERT INTO late VALUES (1, 2); SELECT x FROM late;"), "1\n");
+    app.publish(
+        &format!("{SCHEMA} CREATE TABLE late (x, y);"),
+        KEEP,
+        &|_| {},
+    )
+    .unwrap();
+    assert_eq!(
+        app.open
+            .ask("INSERT INTO late VALUES (1, 2); SELECT x FROM late;"),
+        "1\n"
+    );
     app.rollback(2, &|_| {}).unwrap();
-    app.publish(&format!("{SCHEMA} CREATE TABLE late (y, x);"), KEEP, &|_| {}).unwrap();
+    app.publish(
+        &format!("{SCHEMA} CREATE TABLE late (y, x);"),
+        KEEP,
+        &|_| {},
+    )
+    .unwrap();
     shell(&app.live, "INSERT INTO late (x, y) VALUES (1, 2);");
     assert_eq!(app.open.ask("SELECT x FROM late;"), "1\n");
 }
 
-/// Live is replaced while a switch of many pages holds the lock of a rollback journal: neither file is written to.
+/// Live is replaced while a switch of many pages holds the lock of a rollback journal: neither file
+/// is written to.
 #[test]
 fn a_rollback_journals_database_that_is_replaced_under_the_lock() {
-    // Where that comes just before the first page, SQLite itself refuses to write; then it is tried again.
-    let tries: Vec<_> =
-        (0..5).map_while(|_| Some(replaced_under_the_lock()).filter(|e| !e.contains("replaced"))).collect();
+    // Where that comes just before the first page, SQLite itself refuses to write; then it is tried
+    // again.
+    let tries: Vec<_> = (0..5)
+        .map_while(|_| Some(replaced_under_the_lock()).filter(|e| !e.contains("replaced")))
+        .collect();
     assert!(tries.len() < 5, "{tries:#?}");
 }
 
 /// The error of a switch whose database was replaced while it held the lock.
 fn replaced_under_the_lock() -> String {
-    let app = App::new("PRAGMA journal_mode = delete; PRAGMA default_cache_size = 20;", false);
+    let app = App::new(
+        "PRAGMA journal_mode = delete; PRAGMA default_cache_size = 20;",
+        false,
+    );
     app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
     shell(&app.live, "UPDATE users SET body = randomblob(9000);");
-    let (aside, other) = (app.live.with_file_name("aside.db"), app.live.with_file_name("other.db"));
+    let (aside, other) = (
+        app.live.with_file_name("aside.db"),
+        app.live.with_file_name("other.db"),
+    );
     shell(&other, "CREATE TABLE precious (a);");
     let folder = slow_under_the_lock(&app.live, 3_000_000);
     let options = KEEP.replace('{', &format!(r#"{{"migrations": {folder:?}, "#));
@@ -671,29 +1025,43 @@ fn replaced_under_the_lock() -> String {
             while slow.load(Ordering::Relaxed) == 0 {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            while !writer.ask(".timeout 0\nBEGIN IMMEDIATE;\nROLLBACK;").contains("locked") {}
+            while !writer
+                .ask(".timeout 0\nBEGIN IMMEDIATE;\nROLLBACK;")
+                .contains("locked")
+            {}
             fs::rename(&app.live, &aside).unwrap();
             fs::rename(&other, &app.live).unwrap();
         });
-        app.publish(CHANGED, &options, &before_the_lock(&app.live, false, set)).unwrap_err()
+        app.publish(CHANGED, &options, &before_the_lock(&app.live, false, set))
+            .unwrap_err()
     });
-    assert_eq!(fs::metadata(&aside).unwrap().modified().unwrap(), written.into_inner().unwrap().unwrap());
     assert_eq!(
-        shell(&aside, "PRAGMA integrity_check; SELECT count(*) FROM sqlite_schema WHERE name = 'more'"),
+        fs::metadata(&aside).unwrap().modified().unwrap(),
+        written.into_inner().unwrap().unwrap()
+    );
+    assert_eq!(
+        shell(
+            &aside,
+            "PRAGMA integrity_check; SELECT count(*) FROM sqlite_schema WHERE name = 'more'"
+        ),
         "ok\n0\n"
     );
     e.to_string()
 }
 
-/// On a rollback journal a host's SQLite needs the write lock for the last update, and shuts readers out only after it. When that
-/// was a second lock, a busy writer slipped in between the two, so that no switch came about while it was at work.
+/// On a rollback journal a host's SQLite needs the write lock for the last update, and shuts
+/// readers out only after it. When that was a second lock, a busy writer slipped in between the
+/// two, so that no switch came about while it was at work.
 #[test]
 fn a_busy_writer_and_a_hosts_rollback_journal() {
     let app = App::new("PRAGMA journal_mode = delete;", true);
     app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
     let mut python = Client::python(&app.live);
     let spin = r#"def spin():\n  import time\n  n, end = 0, time.time() + 4\n  while time.time() < end:\n    try:\n      c.execute("INSERT INTO users (name) VALUES ('spun')")\n      n += 1\n      time.sleep(.001)\n    except sqlite3.OperationalError: pass\n  return n"#;
-    assert_eq!(python.ask(&format!("exec('''{spin}''', globals())")), "None");
+    assert_eq!(
+        python.ask(&format!("exec('''{spin}''', globals())")),
+        "None"
+    );
     python.ask("c.execute('PRAGMA busy_timeout = 0')");
     let written = std::thread::scope(|scope| {
         let spinning = scope.spawn(|| python.ask("spin()"));
@@ -706,14 +1074,21 @@ fn a_busy_writer_and_a_hosts_rollback_journal() {
         }
         spinning.join().unwrap()
     });
-    assert_eq!(shell(&app.live, "SELECT count(*) FROM users WHERE name = 'spun'"), format!("{written}\n"));
+    assert_eq!(
+        shell(&app.live, "SELECT count(*) FROM users WHERE name = 'spun'"),
+        format!("{written}\n")
+    );
     assert!(written.parse::<u32>().unwrap() > 10, "{written}");
-    let left: Vec<_> = fs::read_dir(app.live.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(app.live.parent().unwrap())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(left.len(), 2, "no journal stays: {left:?}");
 }
 
-/// A writer that leaves a rollback journal alone for 3 ms at a time. SQLite's own waiting, in steps of up to 100 ms, finds such a
-/// moment by luck only: on a slow disk, verbs failed after 5 s in vain, or took the waiting for work.
+/// A writer that leaves a rollback journal alone for 3 ms at a time. SQLite's own waiting, in steps
+/// of up to 100 ms, finds such a moment by luck only: on a slow disk, verbs failed after 5 s in
+/// vain, or took the waiting for work.
 #[test]
 fn a_rollback_journal_that_is_nearly_always_locked() {
     for by_host in [false, true] {
@@ -746,7 +1121,10 @@ fn holding(live: &Path, how: &str) -> Client {
     let mut python = Client::python(live);
     let hold = r#"def hold():\n  import time\n  global stop, held\n  stop, held, own = False, 0, connect()\n  while not stop:\n    own.execute("BEGIN EXCLUSIVE")\n    time.sleep(.15)\n    own.execute("COMMIT")\n    held += 1\n    time.sleep(.003)"#;
     let hold = hold.replace("EXCLUSIVE", how);
-    assert_eq!(python.ask(&format!("exec('''{hold}''', globals())")), "None");
+    assert_eq!(
+        python.ask(&format!("exec('''{hold}''', globals())")),
+        "None"
+    );
     python.ask("__import__('threading').Thread(target=hold, daemon=True).start()");
     std::thread::sleep(Duration::from_millis(100));
     python

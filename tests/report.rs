@@ -1,4 +1,5 @@
-//! What the benchmarks share: measurements, the table of Markdown that they print, and where it was measured.
+//! What the benchmarks share: measurements, the table of Markdown that they print, and where it was
+//! measured.
 use std::{
     error::Error,
     fmt,
@@ -42,7 +43,10 @@ impl Sample {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let rank = (sorted.len() as f64 * part).ceil() as usize;
-        Value { amount: sorted.get(rank.max(1) - 1).copied().unwrap_or(f64::NAN), unit: "ms" }
+        Value {
+            amount: sorted.get(rank.max(1) - 1).copied().unwrap_or(f64::NAN),
+            unit: "ms",
+        }
     }
 }
 
@@ -76,43 +80,79 @@ pub struct Row {
 impl Row {
     /// What remy takes for something.
     pub fn new(what: impl Into<String>, remy: Value) -> Self {
-        Self { what: what.into(), size: None, remy, least: None, alternative: None, target: None }
+        Self {
+            what: what.into(),
+            size: None,
+            remy,
+            least: None,
+            alternative: None,
+            target: None,
+        }
     }
 
     /// Of a database of so many MB.
     pub fn of_size(self, size: u64) -> Self {
-        Self { size: Some(size), ..self }
+        Self {
+            size: Some(size),
+            ..self
+        }
     }
 
     /// The shortest that it took.
     pub fn with_least(self, least: Value) -> Self {
-        Self { least: Some(least), ..self }
+        Self {
+            least: Some(least),
+            ..self
+        }
     }
 
     /// What it takes without remy.
     pub fn against(self, what: &str, value: Value) -> Self {
-        Self { alternative: Some((what.to_owned(), value)), ..self }
+        Self {
+            alternative: Some((what.to_owned(), value)),
+            ..self
+        }
     }
 
     /// It is to be no more than this.
     pub fn at_most(self, limit: f64) -> Self {
-        Self { target: Some((format!("≤ {limit} {}", self.remy.unit), self.remy.amount <= limit)), ..self }
+        Self {
+            target: Some((
+                format!("≤ {limit} {}", self.remy.unit),
+                self.remy.amount <= limit,
+            )),
+            ..self
+        }
     }
 
     /// It is to be no more than this part of the alternative.
     pub fn ratio_at_most(self, limit: f64) -> Self {
-        Self { target: Some((format!("≤ {limit}"), self.ratio().is_some_and(|ratio| ratio <= limit))), ..self }
+        Self {
+            target: Some((
+                format!("≤ {limit}"),
+                self.ratio().is_some_and(|ratio| ratio <= limit),
+            )),
+            ..self
+        }
     }
 
     /// It is to be no more than this above the alternative.
     pub fn over_at_most(self, limit: f64) -> Self {
-        let over = self.alternative.as_ref().map(|(_, value)| self.remy.amount - value.amount);
+        let over = self
+            .alternative
+            .as_ref()
+            .map(|(_, value)| self.remy.amount - value.amount);
         let target = format!("≤ {limit} {} over it", self.remy.unit);
-        Self { target: Some((target, over.is_some_and(|over| over <= limit))), ..self }
+        Self {
+            target: Some((target, over.is_some_and(|over| over <= limit))),
+            ..self
+        }
     }
 
     fn ratio(&self) -> Option<f64> {
-        self.alternative.as_ref().map(|(_, value)| self.remy.amount / value.amount)
+        self.alternative
+            .as_ref()
+            .map(|(_, value)| self.remy.amount / value.amount)
     }
 
     fn cells(&self) -> [String; COLUMNS.len()] {
@@ -125,8 +165,11 @@ impl Row {
             self.size.map_or(String::new(), |size| format!("{size} MB")),
             self.remy.to_string(),
             self.least.map_or(String::new(), |least| least.to_string()),
-            self.alternative.as_ref().map_or(String::new(), |(what, value)| format!("{what}: {value}")),
-            self.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}")),
+            self.alternative
+                .as_ref()
+                .map_or(String::new(), |(what, value)| format!("{what}: {value}")),
+            self.ratio()
+                .map_or(String::new(), |ratio| format!("{ratio:.2}")),
             target,
             met.into(),
         ]
@@ -160,18 +203,37 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = COLUMNS.map(|(name, _)| name.to_owned());
         let shown = |&i: &usize| self.0.iter().any(|cells| !cells[i].is_empty());
-        let width = |i: usize| self.0.iter().chain([&header]).map(|cells| cells[i].chars().count()).max().unwrap_or(0);
-        let columns: Vec<_> = (0..COLUMNS.len()).filter(shown).map(|i| (i, width(i), COLUMNS[i].1)).collect();
+        let width = |i: usize| {
+            self.0
+                .iter()
+                .chain([&header])
+                .map(|cells| cells[i].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
+        let columns: Vec<_> = (0..COLUMNS.len())
+            .filter(shown)
+            .map(|i| (i, width(i), COLUMNS[i].1))
+            .collect();
         let line = |f: &mut fmt::Formatter<'_>, cells: &[String; COLUMNS.len()]| {
             for &(i, width, right) in &columns {
                 let cell = &cells[i];
-                if right { write!(f, "| {cell:>width$} ")? } else { write!(f, "| {cell:<width$} ")? }
+                if right {
+                    write!(f, "| {cell:>width$} ")?
+                } else {
+                    write!(f, "| {cell:<width$} ")?
+                }
             }
             writeln!(f, "|")
         };
         line(f, &header)?;
         for &(_, width, right) in &columns {
-            write!(f, "|{}{}", "-".repeat(width + 1), if right { ":" } else { "-" })?;
+            write!(
+                f,
+                "|{}{}",
+                "-".repeat(width + 1),
+                if right { ":" } else { "-" }
+            )?;
         }
         writeln!(f, "|")?;
         self.0.iter().try_for_each(|cells| line(f, cells))
@@ -180,17 +242,29 @@ impl fmt::Display for Table {
 
 /// How busy the machine is: to be asked before there is work of one's own.
 pub fn load() -> Done<String> {
-    Ok(fs::read_to_string("/proc/loadavg")?.split(' ').next().unwrap_or("?").to_owned())
+    Ok(fs::read_to_string("/proc/loadavg")?
+        .split(' ')
+        .next()
+        .unwrap_or("?")
+        .to_owned())
 }
 
 /// One line about where this runs, with the `versions` of what was measured.
 pub fn machine(dir: &Path, versions: &str, load: &str) -> Done<String> {
     let value = |path: &str, key: &str| -> Done<String> {
         let text = fs::read_to_string(path)?;
-        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
-        Ok(line.split_once(':').map_or("?", |(_, value)| value.trim()).to_owned())
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(key))
+            .unwrap_or_default();
+        Ok(line
+            .split_once(':')
+            .map_or("?", |(_, value)| value.trim())
+            .to_owned())
     };
-    let memory: u64 = value("/proc/meminfo", "MemTotal")?.trim_end_matches(" kB").parse()?;
+    let memory: u64 = value("/proc/meminfo", "MemTotal")?
+        .trim_end_matches(" kB")
+        .parse()?;
     let mounts = fs::read_to_string("/proc/mounts")?;
     let file_system = mounts
         .lines()
@@ -219,7 +293,10 @@ impl Folder {
         let mounted = path.join("xfs");
         if mounted.exists() {
             // A run that was killed left it; where it is not mounted, this fails and does no harm.
-            let _ = Command::new("umount").arg(&mounted).stderr(Stdio::null()).status();
+            let _ = Command::new("umount")
+                .arg(&mounted)
+                .stderr(Stdio::null())
+                .status();
         }
         let _ = fs::remove_dir_all(path);
         fs::create_dir_all(path)?;

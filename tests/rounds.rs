@@ -1,10 +1,13 @@
-//! How long a suite goes on: as many rounds as catch what it is there to catch, or for as long as it is told.
+//! How long a suite goes on: as many rounds as catch what it is there to catch, or for as long as
+//! it is told.
 //!
-//! `REMY_MINUTES=30 cargo test --release -p remy-tests` gives every suite half an hour. A round is numbered, and its number
-//! is the seed of all that is random in it: `REMY_ROUND=1234` runs that one alone.
+//! `REMY_MINUTES=30 cargo test --release -p remy-tests` gives every suite half an hour. A round is
+//! numbered, and its number is the seed of all that is random in it: `REMY_ROUND=1234` runs that
+//! one alone.
 use std::time::{Duration, Instant};
 
-/// The numbers of the rounds to run: `0..least`, and then on until the time is over that `REMY_MINUTES` gives.
+/// The numbers of the rounds to run: `0..least`, and then on until the time is over that
+/// `REMY_MINUTES` gives.
 ///
 /// ```no_run
 /// for seed in remy_tests::rounds::rounds(50) {
@@ -24,7 +27,10 @@ pub fn rounds(least: u64) -> impl Iterator<Item = u64> {
 /// What an environment variable says, where it is set: a number, or the suite stops.
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")),
+    )
 }
 
 /// Numbers that look random, the same ones for the same seed (SplitMix64).

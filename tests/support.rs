@@ -1,4 +1,5 @@
-//! What the tests share: the libraries that were built with them, how to run programs, and how long a suite goes on.
+//! What the tests share: the libraries that were built with them, how to run programs, and how long
+//! a suite goes on.
 pub mod better_sqlite3;
 pub mod client;
 pub mod cut;
@@ -14,28 +15,43 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
 };
 
-/// A library that cargo built as a dependency of this test, `libremy0.so` say: it lies beside the test itself.
+/// A library that cargo built as a dependency of this test, `libremy0.so` say: it lies beside the
+/// test itself.
 pub fn built(name: &str) -> PathBuf {
-    let path = std::env::current_exe().expect("a test has a path").with_file_name(name);
+    let path = std::env::current_exe()
+        .expect("a test has a path")
+        .with_file_name(name);
     assert!(path.exists(), "{} is not built", path.display());
     path
 }
 
 /// A file of the repository.
 pub fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ has a parent").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ has a parent")
+        .join(path)
 }
 
 /// Runs `command` and gives all that it wrote, without the backtraces of panics.
 pub fn output(command: &mut Command) -> Output {
-    command.env("RUST_BACKTRACE", "0").output().unwrap_or_else(|e| panic!("{command:?}: {e}"))
+    command
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"))
 }
 
 /// What `command` wrote to stdout. It has to succeed.
 pub fn stdout(command: &mut Command) -> String {
     let out = output(command);
-    let [written, complaints] = [&out.stdout, &out.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    assert!(out.status.success(), "{command:?}: {}\n{}\n{complaints}", out.status, failures(&written));
+    let [written, complaints] =
+        [&out.stdout, &out.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(
+        out.status.success(),
+        "{command:?}: {}\n{}\n{complaints}",
+        out.status,
+        failures(&written)
+    );
     String::from_utf8(out.stdout).expect("text")
 }
 
@@ -44,13 +60,15 @@ fn failures(written: &str) -> String {
     if !written.starts_with("TAP version") {
         return written.to_owned();
     }
-    let tests =
-        written.split("# Subtest: ").filter(|test| test.lines().any(|line| line.trim_start().starts_with("not ok")));
+    let tests = written.split("# Subtest: ").filter(|test| {
+        test.lines()
+            .any(|line| line.trim_start().starts_with("not ok"))
+    });
     tests.collect()
 }
 
-/// Says that this machine does not allow a check, past the test runner, which swallows what a passing test prints. The line
-/// begins with `NOT COVERED`, which is what `.ci/run` looks for.
+/// Says that this machine does not allow a check, past the test runner, which swallows what a
+/// passing test prints. The line begins with `NOT COVERED`, which is what `.ci/run` looks for.
 pub fn not_covered(what: &str, why: &str) {
     let why = why.replace('\n', " ");
     let _ = writeln!(std::io::stderr(), "\nNOT COVERED: {what}: {why}");
@@ -67,7 +85,12 @@ pub fn built_program(name: &str) -> PathBuf {
 
 /// Runs SQL in the `sqlite3` shell, another SQLite than the one under test. It has to succeed.
 pub fn shell(db: &Path, sql: &str) -> String {
-    stdout(Command::new("sqlite3").args(["-batch", "-bail", "-cmd", ".timeout 20000"]).arg(db).arg(sql))
+    stdout(
+        Command::new("sqlite3")
+            .args(["-batch", "-bail", "-cmd", ".timeout 20000"])
+            .arg(db)
+            .arg(sql),
+    )
 }
 
 /// The library that fails the disk or kills the process, compiled once.
@@ -78,9 +101,16 @@ pub fn fault_library() -> PathBuf {
 
 /// Compiles a file of `tests/faults/` into a library for LD_PRELOAD.
 pub fn faults(name: &str) -> PathBuf {
-    let out = built_program("remy-driver").with_file_name(format!("{name}-{}.so", std::process::id()));
+    let out =
+        built_program("remy-driver").with_file_name(format!("{name}-{}.so", std::process::id()));
     let source = repository("tests/faults").join(name).with_extension("c");
-    stdout(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&out).arg(source).arg("-ldl"));
+    stdout(
+        Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&out)
+            .arg(source)
+            .arg("-ldl"),
+    );
     out
 }
 
@@ -95,7 +125,10 @@ impl Shell {
     /// Opens a database.
     pub fn open(db: &Path) -> Self {
         let mut shell = Command::new("sh")
-            .args(["-c", r#"exec sqlite3 -batch -cmd ".timeout 20000" "$0" 2>&1"#])
+            .args([
+                "-c",
+                r#"exec sqlite3 -batch -cmd ".timeout 20000" "$0" 2>&1"#,
+            ])
             .arg(db)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -103,7 +136,11 @@ impl Shell {
             .expect("there is a shell");
         let input = shell.stdin.take().expect("piped");
         let lines = BufReader::new(shell.stdout.take().expect("piped"));
-        Self { shell, input, lines }
+        Self {
+            shell,
+            input,
+            lines,
+        }
     }
 
     /// What it answers to SQL, line by line, errors as well.
@@ -112,7 +149,10 @@ impl Shell {
         let mut text = String::new();
         loop {
             let mut line = String::new();
-            let read = self.lines.read_line(&mut line).expect("the shell writes text");
+            let read = self
+                .lines
+                .read_line(&mut line)
+                .expect("the shell writes text");
             assert!(read > 0, "the shell ended: {text}");
             if line == "the end\n" {
                 return text;

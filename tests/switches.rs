@@ -1,9 +1,10 @@
-//! Random databases through random switches: schemas that grow and shrink, published, rolled back and promoted, by pages and
-//! by a host's SQLite, with writes of other processes between and during.
+//! Random databases through random switches: schemas that grow and shrink, published, rolled back
+//! and promoted, by pages and by a host's SQLite, with writes of other processes between and
+//! during.
 //!
-//! What has to be there is worked out from what the `sqlite3` shell read before each switch, never by the code under test: a
-//! publish keeps the rows of common columns, a rollback gives what the snapshot held, the outgoing release's snapshot is what
-//! live was at the last moment before.
+//! What has to be there is worked out from what the `sqlite3` shell read before each switch, never
+//! by the code under test: a publish keeps the rows of common columns, a rollback gives what the
+//! snapshot held, the outgoing release's snapshot is what live was at the last moment before.
 use remy_core::{Line, Options, Outcome, Progress, Remy, Result};
 use remy_tests::{
     Shell,
@@ -23,7 +24,9 @@ use std::{
 const LEAST: u64 = 24;
 const SWITCHES: usize = 5;
 
-const TABLES: &[&str] = &["t", "we\"ird", "Order", "it's", "sqlite1", "таб", "a-b", "select"];
+const TABLES: &[&str] = &[
+    "t", "we\"ird", "Order", "it's", "sqlite1", "таб", "a-b", "select",
+];
 const COLUMNS: &[&str] = &["a", "b c", "group", "q\"é", "it's", "oid"];
 
 fn q(name: &str) -> String {
@@ -123,29 +126,49 @@ impl Table {
                     return format!("{name} INTEGER GENERATED ALWAYS AS (length({key}) + 1) {how}");
                 }
                 let (kind, default, _) = KINDS[c.kind];
-                let default = if c.default { format!(" DEFAULT {default}") } else { String::new() };
+                let default = if c.default {
+                    format!(" DEFAULT {default}")
+                } else {
+                    String::new()
+                };
                 let not_null = if c.not_null { " NOT NULL" } else { "" };
-                let check = if c.check { format!(" CHECK (typeof({name}) <> 'CREATE TABLE')") } else { String::new() };
+                let check = if c.check {
+                    format!(" CHECK (typeof({name}) <> 'CREATE TABLE')")
+                } else {
+                    String::new()
+                };
                 format!("{name} {kind}{not_null}{default}{check}")
             })
             .collect();
         if let Some(parent) = &self.refers {
-            parts.push(format!("of INTEGER REFERENCES {} (id) ON DELETE CASCADE", q(parent)));
+            parts.push(format!(
+                "of INTEGER REFERENCES {} (id) ON DELETE CASCADE",
+                q(parent)
+            ));
         }
         if self.backwards {
             parts.reverse();
         }
         match self.key {
-            Key::Id { auto: true } => parts.insert(0, "id INTEGER PRIMARY KEY AUTOINCREMENT".into()),
+            Key::Id { auto: true } => {
+                parts.insert(0, "id INTEGER PRIMARY KEY AUTOINCREMENT".into())
+            }
             Key::Id { auto: false } => parts.insert(0, "id INTEGER PRIMARY KEY".into()),
             Key::Text { .. } => parts.insert(0, "k TEXT NOT NULL PRIMARY KEY".into()),
             Key::None | Key::Module(..) => {}
         }
-        let options: Vec<_> = [("WITHOUT ROWID", !self.has_rowid()), ("STRICT", self.strict)]
-            .iter()
-            .filter_map(|&(option, on)| on.then_some(option))
-            .collect();
-        let mut sql = format!("CREATE TABLE {t} ({}) {};\n", parts.join(", "), options.join(", "));
+        let options: Vec<_> = [
+            ("WITHOUT ROWID", !self.has_rowid()),
+            ("STRICT", self.strict),
+        ]
+        .iter()
+        .filter_map(|&(option, on)| on.then_some(option))
+        .collect();
+        let mut sql = format!(
+            "CREATE TABLE {t} ({}) {};\n",
+            parts.join(", "),
+            options.join(", ")
+        );
         if let Some((kind, column)) = &self.index {
             let (name, c) = (q(&format!("i {}", self.name)), q(column));
             sql += &match *kind {
@@ -155,11 +178,16 @@ impl Table {
             };
         }
         if self.view {
-            sql += &format!("CREATE VIEW {} AS SELECT count(*) AS n FROM {t};\n", q(&format!("v {}", self.name)));
+            sql += &format!(
+                "CREATE VIEW {} AS SELECT count(*) AS n FROM {t};\n",
+                q(&format!("v {}", self.name))
+            );
         }
         if self.trigger {
             let (name, what) = (q(&format!("tr {}", self.name)), text(&self.name));
-            sql += &format!("CREATE TRIGGER {name} AFTER INSERT ON {t} BEGIN INSERT INTO log VALUES ({what}); END;\n");
+            sql += &format!(
+                "CREATE TRIGGER {name} AFTER INSERT ON {t} BEGIN INSERT INTO log VALUES ({what}); END;\n"
+            );
         }
         sql
     }
@@ -167,8 +195,14 @@ impl Table {
     /// Some rows more, some changed, some gone.
     fn write(&self, r: &mut Random, page_size: u64) -> String {
         let t = q(&self.name);
-        let n = if r.once_in(8) { 1 + r.below(400) } else { 1 + r.below(30) };
-        let c = format!("WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < {n})");
+        let n = if r.once_in(8) {
+            1 + r.below(400)
+        } else {
+            1 + r.below(30)
+        };
+        let c = format!(
+            "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < {n})"
+        );
         let gone = [40, 2, 7][usize::try_from(r.below(3)).unwrap()];
         match self.key {
             Key::Module("rtree", _) => {
@@ -190,28 +224,50 @@ impl Table {
             values.push("'k' || hex(randomblob(6))".to_owned());
         }
         // Over several pages each.
-        let large = if r.once_in(3) { page_size.min(8192) * 3 } else { 90 };
-        for column in self.columns.iter().filter(|column| column.generated.is_none()) {
+        let large = if r.once_in(3) {
+            page_size.min(8192) * 3
+        } else {
+            90
+        };
+        for column in self
+            .columns
+            .iter()
+            .filter(|column| column.generated.is_none())
+        {
             names.push(q(&column.name));
             values.push(match KINDS[column.kind].0 {
                 "INTEGER" => "random() % 100000".to_owned(),
                 "REAL" => "i / 4.0".to_owned(),
                 "TEXT" => {
-                    format!("substr(hex(zeroblob(150)), 1, abs(random() % 300)) || 'näme ' || i || {}", r.below(10))
+                    format!(
+                        "substr(hex(zeroblob(150)), 1, abs(random() % 300)) || 'näme ' || i || {}",
+                        r.below(10)
+                    )
                 }
                 _ => format!("randomblob(1 + abs(random() % {large}))"),
             });
         }
         if let Some(parent) = &self.refers {
             names.push("of".to_owned());
-            values.push(format!("(SELECT id FROM {} WHERE id % 5 = i % 5 LIMIT 1)", q(parent)));
+            values.push(format!(
+                "(SELECT id FROM {} WHERE id % 5 = i % 5 LIMIT 1)",
+                q(parent)
+            ));
         }
         let insert = if names.is_empty() {
             format!("INSERT INTO {t} DEFAULT VALUES;")
         } else {
-            format!("INSERT INTO {t} ({}) {c} SELECT {} FROM c;", names.join(", "), values.join(", "))
+            format!(
+                "INSERT INTO {t} ({}) {c} SELECT {} FROM c;",
+                names.join(", "),
+                values.join(", ")
+            )
         };
-        let update = match self.columns.iter().find(|column| column.generated.is_none()) {
+        let update = match self
+            .columns
+            .iter()
+            .find(|column| column.generated.is_none())
+        {
             Some(column) => format!(
                 "UPDATE {t} SET {0} = {0} WHERE abs(random() % 3) = 1; UPDATE {t} SET {0} = {1} WHERE abs(random() % 20) = 1;",
                 q(&column.name),
@@ -251,7 +307,9 @@ impl Model {
         *serial += 1;
         let key = match r.below(10) {
             0 => Key::None,
-            1 | 2 => Key::Text { rowid: r.once_in(2) },
+            1 | 2 => Key::Text {
+                rowid: r.once_in(2),
+            },
             3 => Key::Module(if r.once_in(2) { "fts5" } else { "fts4" }, "body"),
             4 => Key::Module("rtree", "id, x0, x1"),
             n => Key::Id { auto: n > 7 },
@@ -273,8 +331,12 @@ impl Model {
         for _ in 0..=r.below(4) {
             self.add_column(&mut table, r, serial);
         }
-        let parents: Vec<_> =
-            self.tables.iter().filter(|t| matches!(t.key, Key::Id { .. })).map(|t| t.name.as_str()).collect();
+        let parents: Vec<_> = self
+            .tables
+            .iter()
+            .filter(|t| matches!(t.key, Key::Id { .. }))
+            .map(|t| t.name.as_str())
+            .collect();
         if !parents.is_empty() && r.once_in(3) {
             table.refers = Some(r.one_of(&parents).to_owned());
         }
@@ -305,7 +367,11 @@ impl Model {
         let at = usize::try_from(r.below(self.tables.len() as u64)).unwrap();
         if r.once_in(9) {
             let gone = self.tables.remove(at);
-            for table in self.tables.iter_mut().filter(|table| table.refers.as_ref() == Some(&gone.name)) {
+            for table in self
+                .tables
+                .iter_mut()
+                .filter(|table| table.refers.as_ref() == Some(&gone.name))
+            {
                 table.refers = None;
             }
             return;
@@ -313,8 +379,15 @@ impl Model {
         let module = matches!(self.tables[at].key, Key::Module(..));
         if r.once_in(9) && renamed.table.is_none() && renamed.column.is_none() && !module {
             *serial += 1;
-            let (old, new) = (self.tables[at].name.clone(), format!("{} {serial}", r.one_of(TABLES)));
-            for table in self.tables.iter_mut().filter(|table| table.refers.as_ref() == Some(&old)) {
+            let (old, new) = (
+                self.tables[at].name.clone(),
+                format!("{} {serial}", r.one_of(TABLES)),
+            );
+            for table in self
+                .tables
+                .iter_mut()
+                .filter(|table| table.refers.as_ref() == Some(&old))
+            {
                 table.refers = Some(new.clone());
             }
             self.tables[at].name.clone_from(&new);
@@ -325,7 +398,9 @@ impl Model {
             return;
         }
         let mut table = self.tables[at].clone();
-        let plain: Vec<usize> = (0..table.columns.len()).filter(|&i| table.columns[i].generated.is_none()).collect();
+        let plain: Vec<usize> = (0..table.columns.len())
+            .filter(|&i| table.columns[i].generated.is_none())
+            .collect();
         let one = plain[usize::try_from(r.below(plain.len() as u64)).unwrap()];
         match r.below(12) {
             0 | 1 => self.add_column(&mut table, r, serial),
@@ -335,9 +410,13 @@ impl Model {
             }
             3 if renamed.table.is_none() && renamed.column.is_none() => {
                 *serial += 1;
-                let (old, new) = (table.columns[one].name.clone(), format!("{} {serial}", r.one_of(COLUMNS)));
+                let (old, new) = (
+                    table.columns[one].name.clone(),
+                    format!("{} {serial}", r.one_of(COLUMNS)),
+                );
                 table.columns[one].name.clone_from(&new);
-                if let Some((_, column)) = table.index.as_mut().filter(|(_, column)| *column == old) {
+                if let Some((_, column)) = table.index.as_mut().filter(|(_, column)| *column == old)
+                {
                     column.clone_from(&new);
                 }
                 renamed.column = Some((table.name.clone(), old, new));
@@ -396,7 +475,11 @@ impl Content {
             let rowid = if table.has_rowid() { "rowid" } else { "NULL" };
             let cells: Vec<_> = columns.iter().map(|column| cell(column)).collect();
             // A scan of the table itself: integrity_check says whether the indexes agree.
-            let sql = format!("SELECT quote({key}), {rowid}, {} FROM {};", cells.join(", "), q(&table.name));
+            let sql = format!(
+                "SELECT quote({key}), {rowid}, {} FROM {};",
+                cells.join(", "),
+                q(&table.name)
+            );
             let text = shell.ask(&sql);
             let rows = content.tables.entry(table.name.clone()).or_default();
             for line in text.lines() {
@@ -408,52 +491,84 @@ impl Content {
                 }
                 let width = columns.len();
                 row.extend(columns.iter().cloned().zip(parts));
-                assert_eq!(row.len(), width + usize::from(table.has_rowid()), "{sql}\n{line}");
+                assert_eq!(
+                    row.len(),
+                    width + usize::from(table.has_rowid()),
+                    "{sql}\n{line}"
+                );
                 assert!(rows.insert(key, row).is_none(), "twice: {line}");
             }
         }
-        content.log = shell.ask("SELECT rowid, what FROM log;").lines().map(str::to_owned).collect();
+        content.log = shell
+            .ask("SELECT rowid, what FROM log;")
+            .lines()
+            .map(str::to_owned)
+            .collect();
         if shell.run("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence';") == "1" {
             for line in shell.ask("SELECT name, seq FROM sqlite_sequence;").lines() {
                 let (name, seq) = line.split_once('\u{1f}').unwrap();
-                content.sequences.insert(name.to_owned(), seq.parse().unwrap());
+                content
+                    .sequences
+                    .insert(name.to_owned(), seq.parse().unwrap());
             }
         }
         content
     }
 
-    /// What of this is not as `want` says. What that leaves open: rowids where there were none before, and the sequence of
-    /// a table that has become AUTOINCREMENT.
+    /// What of this is not as `want` says. What that leaves open: rowids where there were none
+    /// before, and the sequence of a table that has become AUTOINCREMENT.
     fn differs(&self, want: &Self) -> Option<String> {
         for (name, rows) in &want.tables {
-            let Some(others) = self.tables.get(name) else { return Some(format!("no table {name}")) };
+            let Some(others) = self.tables.get(name) else {
+                return Some(format!("no table {name}"));
+            };
             for (key, row) in rows {
                 let other = others.get(key);
                 let equal = |other: &BTreeMap<_, _>| {
                     let open = usize::from(other.contains_key(ROWID) && !row.contains_key(ROWID));
                     other.len() == row.len() + open
-                        && row.iter().all(|(column, value)| other.get(column) == Some(value))
+                        && row
+                            .iter()
+                            .all(|(column, value)| other.get(column) == Some(value))
                 };
                 if !other.is_some_and(equal) {
                     return Some(format!("{name} {key}: {other:?}, not {row:?}"));
                 }
             }
             if others.len() != rows.len() {
-                return Some(format!("{name} has {} rows, not {}", others.len(), rows.len()));
+                return Some(format!(
+                    "{name} has {} rows, not {}",
+                    others.len(),
+                    rows.len()
+                ));
             }
         }
         if self.log != want.log {
-            return Some(format!("{} rows in log, not {}: a trigger fired?", self.log.len(), want.log.len()));
+            return Some(format!(
+                "{} rows in log, not {}: a trigger fired?",
+                self.log.len(),
+                want.log.len()
+            ));
         }
-        let sequence = want.sequences.iter().find(|(name, seq)| self.sequences.get(*name) != Some(seq));
-        sequence.map(|(name, seq)| format!("the sequence of {name} is {:?}, not {seq}", self.sequences.get(name)))
+        let sequence = want
+            .sequences
+            .iter()
+            .find(|(name, seq)| self.sequences.get(*name) != Some(seq));
+        sequence.map(|(name, seq)| {
+            format!(
+                "the sequence of {name} is {:?}, not {seq}",
+                self.sequences.get(name)
+            )
+        })
     }
 }
 
 fn opened(path: &Path, setup: &str) -> Shell {
     let mut shell = Shell::open(path);
     // .mode and the separators hold for the life of the shell.
-    let said = shell.ask(&format!(".mode list\n.separator \"\\037\" \"\\n\"\nPRAGMA foreign_keys = ON; {setup}"));
+    let said = shell.ask(&format!(
+        ".mode list\n.separator \"\\037\" \"\\n\"\nPRAGMA foreign_keys = ON; {setup}"
+    ));
     assert_eq!(said, "");
     shell
 }
@@ -475,7 +590,10 @@ fn told(shell: &mut Shell) -> BTreeSet<String> {
 
 /// What a publish has to leave of `before`.
 fn published(before: &Content, old: &Model, new: &Model, renamed: &Renamed) -> Content {
-    let mut after = Content { log: before.log.clone(), ..Content::default() };
+    let mut after = Content {
+        log: before.log.clone(),
+        ..Content::default()
+    };
     for table in &new.tables {
         let was = match &renamed.table {
             Some((from, to)) if *to == table.name => from,
@@ -495,15 +613,16 @@ fn published(before: &Content, old: &Model, new: &Model, renamed: &Renamed) -> C
                     Some((of, from, to)) if *of == table.name && *to == name => from,
                     _ => &name,
                 };
-                let value =
-                    cells.get(from).cloned().unwrap_or_else(|| match table.columns.iter().find(|c| c.name == name) {
+                let value = cells.get(from).cloned().unwrap_or_else(|| {
+                    match table.columns.iter().find(|c| c.name == name) {
                         Some(c) if c.generated.is_some() => {
                             let key = &cells[table.key_column().unwrap()];
                             (key.trim_matches('\'').chars().count() + 1).to_string()
                         }
                         Some(c) if c.default => KINDS[c.kind].2.to_owned(),
                         _ => "NULL".to_owned(),
-                    });
+                    }
+                });
                 row.insert(name, value);
             }
             (key.clone(), row)
@@ -555,9 +674,15 @@ impl Round {
             let table = model.fresh(&mut r, &mut serial);
             model.tables.push(table);
         }
-        let encoding = r.one_of(&["UTF-8", "UTF-8", "UTF-16le", "UTF-16be"]).to_owned();
+        let encoding = r
+            .one_of(&["UTF-8", "UTF-8", "UTF-16le", "UTF-16be"])
+            .to_owned();
         // The size of the cache is kept in the file: every connection gets it, remy's too.
-        let cache = if r.once_in(2) { "PRAGMA default_cache_size = 20;" } else { "" };
+        let cache = if r.once_in(2) {
+            "PRAGMA default_cache_size = 20;"
+        } else {
+            ""
+        };
         shell(
             &live,
             &format!(
@@ -569,22 +694,51 @@ impl Round {
                 1 + r.below(100) * page_size,
             ),
         );
-        let mapped = if r.once_in(3) { "PRAGMA mmap_size = 1048576;" } else { "" };
+        let mapped = if r.once_in(3) {
+            "PRAGMA mmap_size = 1048576;"
+        } else {
+            ""
+        };
         let mut shell = opened(&live, "PRAGMA cache_size = 20; PRAGMA synchronous = OFF;");
         shell.run(mapped);
         let mut python = Client::python(&live);
-        assert!(python.ask("c.executescript('PRAGMA foreign_keys = ON; PRAGMA synchronous = OFF')").contains("Cursor"));
+        assert!(
+            python
+                .ask("c.executescript('PRAGMA foreign_keys = ON; PRAGMA synchronous = OFF')")
+                .contains("Cursor")
+        );
         let host = r.once_in(3).then(|| {
             remy_core::engine::init();
             Connection::open(&live).unwrap()
         });
         let reader = Client::python(&live);
-        Self { seed, live, page_size, wal, host, serial, model, shell, python, reader, kept: Vec::new(), dir, r }
+        Self {
+            seed,
+            live,
+            page_size,
+            wal,
+            host,
+            serial,
+            model,
+            shell,
+            python,
+            reader,
+            kept: Vec::new(),
+            dir,
+            r,
+        }
     }
 
     fn what(&self) -> String {
-        let host = if self.host.is_some() { "by a host" } else { "by pages" };
-        format!("REMY_ROUND={} ({host}, {} bytes a page, wal {})", self.seed, self.page_size, self.wal)
+        let host = if self.host.is_some() {
+            "by a host"
+        } else {
+            "by pages"
+        };
+        format!(
+            "REMY_ROUND={} ({host}, {} bytes a page, wal {})",
+            self.seed, self.page_size, self.wal
+        )
     }
 
     /// A program's writes, by one of the connections that are open all the while.
@@ -593,7 +747,8 @@ impl Round {
         let mut sql = String::new();
         for _ in 0..1 + r.below(3) {
             let tables = &self.model.tables;
-            sql += &tables[usize::try_from(r.below(tables.len() as u64)).unwrap()].write(r, self.page_size);
+            sql += &tables[usize::try_from(r.below(tables.len() as u64)).unwrap()]
+                .write(r, self.page_size);
         }
         let sql = format!("BEGIN IMMEDIATE; {sql} COMMIT;");
         if r.once_in(2) {
@@ -603,7 +758,9 @@ impl Round {
             // Statement by statement, as a program does it that prepares them.
             for statement in sql.split_inclusive(';') {
                 let statement = serde_json::to_string(statement.trim()).unwrap();
-                let said = self.python.ask(&format!("c.execute({statement}).fetchall()"));
+                let said = self
+                    .python
+                    .ask(&format!("c.execute({statement}).fetchall()"));
                 assert_eq!(said, "[]", "{}: {statement}", self.what());
             }
         }
@@ -627,8 +784,12 @@ impl Round {
         content
     }
 
-    /// Runs a verb, and writes at some of its steps. Gives what live was at the last moment before the switch, too.
-    fn switch(&mut self, verb: impl FnOnce(&Remy, Progress<'_>) -> Result<Outcome>) -> (Result<Outcome>, Content) {
+    /// Runs a verb, and writes at some of its steps. Gives what live was at the last moment before
+    /// the switch, too.
+    fn switch(
+        &mut self,
+        verb: impl FnOnce(&Remy, Progress<'_>) -> Result<Outcome>,
+    ) -> (Result<Outcome>, Content) {
         let what = self.what();
         if self.r.once_in(2) {
             self.write(false);
@@ -636,7 +797,8 @@ impl Round {
         let before = self.read();
         let host = self.host.take();
         let remy = match &host {
-            // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open during the call.
+            // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open
+            // during the call.
             Some(host) => unsafe { Remy::on_host(host.handle()) },
             None => Remy::open(&self.live),
         }
@@ -662,24 +824,39 @@ impl Round {
         drop(remy);
         self.host = host;
         if let Some(rest) = half_way {
-            assert_eq!(self.reader.ask("cursor.fetchall()"), rest, "{what}: a cursor lost its view");
-            assert!(self.reader.ask("c.execute('COMMIT')").contains("Cursor"), "{what}");
+            assert_eq!(
+                self.reader.ask("cursor.fetchall()"),
+                rest,
+                "{what}: a cursor lost its view"
+            );
+            assert!(
+                self.reader.ask("c.execute('COMMIT')").contains("Cursor"),
+                "{what}"
+            );
         }
         (outcome, before)
     }
 
-    /// A reader in a transaction, half way through a statement. Gives what it is to read yet. It would keep a rollback
-    /// journal from being committed.
+    /// A reader in a transaction, half way through a statement. Gives what it is to read yet. It
+    /// would keep a rollback journal from being committed.
     fn reader_half_way(&mut self) -> Option<String> {
         if !self.wal || self.r.once_in(2) {
             return None;
         }
         let table = &self.model.tables[0];
         let key = if table.has_rowid() { "rowid" } else { "k" };
-        let sql = serde_json::to_string(&format!("SELECT {key}, * FROM {} ORDER BY 1", q(&table.name))).unwrap();
+        let sql = serde_json::to_string(&format!(
+            "SELECT {key}, * FROM {} ORDER BY 1",
+            q(&table.name)
+        ))
+        .unwrap();
         self.reader.ask("c.execute('BEGIN')");
         let rest = self.reader.ask(&format!("c.execute({sql}).fetchall()[1:]"));
-        assert_eq!(self.reader.ask(&format!("(cursor := c.execute({sql})).fetchone() and None")), "None");
+        assert_eq!(
+            self.reader
+                .ask(&format!("(cursor := c.execute({sql})).fetchone() and None")),
+            "None"
+        );
         Some(rest)
     }
 
@@ -695,19 +872,34 @@ impl Round {
         for table in &self.model.tables {
             let t = q(&table.name);
             let count = serde_json::to_string(&format!("SELECT count(*) FROM {t}")).unwrap();
-            let said = self.python.ask(&format!("c.execute({count}).fetchone()[0]"));
-            assert_eq!(said, after.tables[&table.name].len().to_string(), "{what}: {t}");
+            let said = self
+                .python
+                .ask(&format!("c.execute({count}).fetchone()[0]"));
+            assert_eq!(
+                said,
+                after.tables[&table.name].len().to_string(),
+                "{what}: {t}"
+            );
             match table.key {
                 Key::Module("rtree", _) => {
-                    assert_eq!(self.shell.run(&format!("SELECT rtreecheck({});", text(&table.name))), "ok", "{what}");
+                    assert_eq!(
+                        self.shell
+                            .run(&format!("SELECT rtreecheck({});", text(&table.name))),
+                        "ok",
+                        "{what}"
+                    );
                 }
                 Key::Module(..) => {
                     assert_eq!(
-                        self.shell.run(&format!("INSERT INTO {t} ({t}) VALUES ('integrity-check');")),
+                        self.shell.run(&format!(
+                            "INSERT INTO {t} ({t}) VALUES ('integrity-check');"
+                        )),
                         "",
                         "{what}"
                     );
-                    let common = self.shell.run(&format!("SELECT count(*) FROM {t} WHERE {t} MATCH 'common';"));
+                    let common = self.shell.run(&format!(
+                        "SELECT count(*) FROM {t} WHERE {t} MATCH 'common';"
+                    ));
                     assert_eq!(common, said, "{what}: {t}");
                 }
                 _ => {}
@@ -720,23 +912,39 @@ impl Round {
         let differs: Vec<_> = is.symmetric_difference(&wanted).collect();
         assert!(differs.is_empty(), "{what}: {differs:#?}");
 
-        // The outgoing release has all that was there at the last moment, in a file that any SQLite reads.
+        // The outgoing release has all that was there at the last moment, in a file that any SQLite
+        // reads.
         let remy = Remy::open(&self.live).unwrap();
         let releases = remy.releases().unwrap();
-        let database = releases.into_iter().find(|entry| entry.release == release).and_then(|entry| entry.database);
-        let snapshot =
-            format!("{}-remy/{}", self.live.display(), database.unwrap_or_else(|| panic!("{what}: no snapshot")));
+        let database = releases
+            .into_iter()
+            .find(|entry| entry.release == release)
+            .and_then(|entry| entry.database);
+        let snapshot = format!(
+            "{}-remy/{}",
+            self.live.display(),
+            database.unwrap_or_else(|| panic!("{what}: no snapshot"))
+        );
         let mut reader = opened(Path::new(&format!("file:{snapshot}?mode=ro")), "");
         let kept = Content::read(&mut reader, old);
-        assert_eq!(kept.differs(before), None, "{what}: the snapshot of release {release}");
+        assert_eq!(
+            kept.differs(before),
+            None,
+            "{what}: the snapshot of release {release}"
+        );
         let bytes = fs::metadata(&snapshot).unwrap().len();
         let whole = reader.run("PRAGMA integrity_check; PRAGMA page_count;");
-        assert_eq!(whole, format!("ok\n{}", bytes / self.page_size), "{what}: the snapshot of release {release}");
+        assert_eq!(
+            whole,
+            format!("ok\n{}", bytes / self.page_size),
+            "{what}: the snapshot of release {release}"
+        );
     }
 
     /// Publishes a random change.
     fn publish(&mut self) {
-        let (old, mut new, mut renamed) = (self.model.clone(), self.model.clone(), Renamed::default());
+        let (old, mut new, mut renamed) =
+            (self.model.clone(), self.model.clone(), Renamed::default());
         for _ in 0..1 + self.r.below(3) {
             new.change(&mut self.r, &mut self.serial, &mut renamed);
         }
@@ -745,19 +953,41 @@ impl Round {
             let table = model.tables.iter().find(|t| t.name == table);
             table.is_some_and(|table| column.is_none_or(|column| table.dumped().contains(column)))
         };
-        renamed.table.take_if(|(from, to)| !has(&old, from, None) || !has(&new, to, None));
-        renamed.column.take_if(|(of, from, to)| !has(&old, of, Some(from)) || !has(&new, of, Some(to)));
+        renamed
+            .table
+            .take_if(|(from, to)| !has(&old, from, None) || !has(&new, to, None));
+        renamed
+            .column
+            .take_if(|(of, from, to)| !has(&old, of, Some(from)) || !has(&new, of, Some(to)));
         let mut renames = Vec::new();
-        renames.extend(renamed.table.iter().map(|(from, to)| format!("{}={}", q(from), q(to))));
-        renames.extend(renamed.column.iter().map(|(of, from, to)| format!("{}.{}={}", q(of), q(from), q(to))));
-        let options = Options { renames, ..options() };
+        renames.extend(
+            renamed
+                .table
+                .iter()
+                .map(|(from, to)| format!("{}={}", q(from), q(to))),
+        );
+        renames.extend(
+            renamed
+                .column
+                .iter()
+                .map(|(of, from, to)| format!("{}.{}={}", q(of), q(from), q(to))),
+        );
+        let options = Options {
+            renames,
+            ..options()
+        };
         let (outcome, before) = self.switch(|remy, go| remy.publish(&new.sql(), &options, go));
-        let outcome = outcome.unwrap_or_else(|e| panic!("{}: {e}\n{}\n{}", self.what(), old.sql(), new.sql()));
+        let outcome = outcome
+            .unwrap_or_else(|e| panic!("{}: {e}\n{}\n{}", self.what(), old.sql(), new.sql()));
         let want = published(&before, &old, &new, &renamed);
         self.model = new;
         let previous = outcome.previous.unwrap();
         self.check(previous, &before, &old, &want);
-        self.kept.push(Kept { release: previous, model: old, content: before });
+        self.kept.push(Kept {
+            release: previous,
+            model: old,
+            content: before,
+        });
     }
 
     /// Makes a release live again that was live before: back, or forward.
@@ -767,7 +997,10 @@ impl Round {
         let how = self.r.below(3);
         if self.r.once_in(3) {
             // Another kind of database than the one that comes back.
-            let said = self.shell.ask(&format!("PRAGMA auto_vacuum = {}; VACUUM;", self.r.below(3)));
+            let said = self.shell.ask(&format!(
+                "PRAGMA auto_vacuum = {}; VACUUM;",
+                self.r.below(3)
+            ));
             assert_eq!(said, "", "{}", self.what());
         }
         let (outcome, before) = self.switch(|remy, go| match how {
@@ -780,10 +1013,19 @@ impl Round {
             Err(e) if how == 0 && e.code() == "no_previous_release" => return,
             outcome => outcome.unwrap_or_else(|e| panic!("{}: {e}", self.what())),
         };
-        let restored = self.kept.iter().find(|kept| Some(kept.release) == outcome.restored_from).unwrap();
+        let restored = self
+            .kept
+            .iter()
+            .find(|kept| Some(kept.release) == outcome.restored_from)
+            .unwrap();
         let mut want = restored.content.clone();
         // Ids are not used again.
-        for table in restored.model.tables.iter().filter(|table| table.key == Key::Id { auto: true }) {
+        for table in restored
+            .model
+            .tables
+            .iter()
+            .filter(|table| table.key == Key::Id { auto: true })
+        {
             if let Some(&seq) = before.sequences.get(&table.name) {
                 let raised = want.sequences.entry(table.name.clone()).or_insert(seq);
                 *raised = seq.max(*raised);
@@ -792,7 +1034,11 @@ impl Round {
         self.model = restored.model.clone();
         let previous = outcome.previous.unwrap();
         self.check(previous, &before, &old, &want);
-        self.kept.push(Kept { release: previous, model: old, content: before });
+        self.kept.push(Kept {
+            release: previous,
+            model: old,
+            content: before,
+        });
     }
 }
 

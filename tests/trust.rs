@@ -1,4 +1,5 @@
-//! What is read from a database or a store is data: never a path, and never a reason to trust who wrote it.
+//! What is read from a database or a store is data: never a path, and never a reason to trust who
+//! wrote it.
 use remy_core::{Options, Progress, Remy};
 use remy_tests::{
     Shell,
@@ -45,42 +46,68 @@ fn sent(artifacts: &str) -> App {
 
 #[test]
 fn no_path_of_the_marker_is_removed_or_pointed_at() {
-    for artifacts in ["{photos}", "../photos", "releases/../../photos", "current", "releases/7/../../../photos", "/etc"]
-    {
+    for artifacts in [
+        "{photos}",
+        "../photos",
+        "releases/../../photos",
+        "current",
+        "releases/7/../../../photos",
+        "/etc",
+    ] {
         let place = tempfile::tempdir().unwrap();
-        let artifacts = artifacts.replace("{photos}", &place.path().join("photos").display().to_string());
+        let artifacts = artifacts.replace(
+            "{photos}",
+            &place.path().join("photos").display().to_string(),
+        );
         let app = sent(&artifacts);
         let away = place.path().join("photos");
         fs::create_dir_all(away.join("1999")).unwrap();
         fs::write(away.join("1999/beach.jpg"), "sand").unwrap();
         let photos = photos(&app);
         app.publish(V2, "{}").unwrap();
-        assert!(!app.store("current").is_symlink(), "{artifacts}: a release without files has no place");
+        assert!(
+            !app.store("current").is_symlink(),
+            "{artifacts}: a release without files has no place"
+        );
         app.publish(V3, "{}").unwrap();
-        app.rollback(Some(7)).or_else(|_| app.rollback(None)).unwrap();
-        assert_ne!(app.ask("SELECT coalesce(artifacts, '') FROM _remy_release"), artifacts);
+        app.rollback(Some(7))
+            .or_else(|_| app.rollback(None))
+            .unwrap();
+        assert_ne!(
+            app.ask("SELECT coalesce(artifacts, '') FROM _remy_release"),
+            artifacts
+        );
         assert!(!app.store("current").is_symlink(), "{artifacts}");
         app.publish(V2, "{}").unwrap();
         let pruned = app.remy().prune(Some(0), &Options::default()).unwrap();
         assert!(!pruned.pruned.is_empty());
-        assert!(whole(&photos) && whole(&away) && Path::new("/etc/passwd").exists(), "{artifacts}");
+        assert!(
+            whole(&photos) && whole(&away) && Path::new("/etc/passwd").exists(),
+            "{artifacts}"
+        );
     }
 }
 
 #[test]
 fn no_path_of_the_catalog_is_removed_overwritten_or_shown() {
-    for place in
-        ["{away}", "../../{name}", "snapshots/../../../{name}", "snapshots/1-0123456789abcdef.db/../../../{name}"]
-    {
+    for place in [
+        "{away}",
+        "../../{name}",
+        "snapshots/../../../{name}",
+        "snapshots/1-0123456789abcdef.db/../../../{name}",
+    ] {
         let app = App::on("CREATE TABLE t (a)");
         let photos = photos(&app);
         let files = app.file("files/index.js", "1").parent().unwrap().to_owned();
-        app.publish(V2, &format!(r#"{{"artifacts": {files:?}}}"#)).unwrap();
+        app.publish(V2, &format!(r#"{{"artifacts": {files:?}}}"#))
+            .unwrap();
         app.publish(V3, "{}").unwrap();
         app.remy().dev_start("mine").unwrap();
         let victim = app.file("victim.db", "");
         shell(&victim, "CREATE TABLE v (x); INSERT INTO v VALUES (1)");
-        let place = place.replace("{away}", &victim.display().to_string()).replace("{name}", "victim.db");
+        let place = place
+            .replace("{away}", &victim.display().to_string())
+            .replace("{name}", "victim.db");
         let folder = photos.display();
         let before = fs::read(&victim).unwrap();
         forge(
@@ -93,9 +120,16 @@ fn no_path_of_the_catalog_is_removed_overwritten_or_shown() {
                  INSERT INTO dev (name, path, status, created_at) VALUES ('../../victim', '{place}', 'dev', 1)"
             ),
         );
-        let shown = serde_json::to_string(&(app.remy().releases().unwrap(), app.remy().dev_list().unwrap())).unwrap();
+        let shown = serde_json::to_string(&(
+            app.remy().releases().unwrap(),
+            app.remy().dev_list().unwrap(),
+        ))
+        .unwrap();
         assert!(!shown.contains("victim.db"), "{shown}");
-        assert!(!app.remy().verify().unwrap().ok, "a snapshot that cannot be there is said so");
+        assert!(
+            !app.remy().verify().unwrap().ok,
+            "a snapshot that cannot be there is said so"
+        );
         app.rollback(Some(1)).unwrap_err();
         app.remy().dev_reset("mine").unwrap();
         app.remy().dev_truncate("mine").unwrap();
@@ -127,7 +161,10 @@ fn what_brings_itself_back_has_an_end() {
     let app = App::on("CREATE TABLE t (a)");
     app.publish(V2, "{}").unwrap();
     app.publish(V3, "{}").unwrap();
-    forge(&app, "UPDATE releases SET restored_from = 3, artifacts = 'x' WHERE release IN (2, 3)");
+    forge(
+        &app,
+        "UPDATE releases SET restored_from = 3, artifacts = 'x' WHERE release IN (2, 3)",
+    );
     app.rollback(None).unwrap();
     app.remy().prune(Some(0), &Options::default()).unwrap();
 }
@@ -142,7 +179,11 @@ fn what_a_release_links_to_outlives_it() {
     app.publish(V2, &kept).unwrap();
     app.publish(V3, "{}").unwrap();
     app.remy()
-        .stage(V2, &Options::from_json(r#"{"allow": ["drop"], "preview": "p"}"#).unwrap(), Progress::none())
+        .stage(
+            V2,
+            &Options::from_json(r#"{"allow": ["drop"], "preview": "p"}"#).unwrap(),
+            Progress::none(),
+        )
         .unwrap();
     app.publish(V3, "{}").unwrap();
     app.publish(V3, "{}").unwrap();
@@ -150,7 +191,10 @@ fn what_a_release_links_to_outlives_it() {
     symlink(&photos, app.store("previews/left.db")).unwrap();
     fs::create_dir_all(app.store("work/folder/deep")).unwrap();
     app.remy().prune(Some(0), &Options::default()).unwrap();
-    assert!(!app.store("releases/2").exists(), "its database was pruned, and its files with it");
+    assert!(
+        !app.store("releases/2").exists(),
+        "its database was pruned, and its files with it"
+    );
     assert!(!app.store("work/folder").exists() && !app.store("work/left").is_symlink());
     assert!(whole(&photos));
 }
@@ -185,7 +229,8 @@ fn as_user<T: Send>(uid: u32, work: impl FnOnce() -> T + Send) -> T {
         };
         assert_eq!(codes, [0; 3], "root can be anybody");
     };
-    std::thread::scope(|scope| scope.spawn(|| (become_user(), work()).1).join()).unwrap_or_else(|e| resume_unwind(e))
+    std::thread::scope(|scope| scope.spawn(|| (become_user(), work()).1).join())
+        .unwrap_or_else(|e| resume_unwind(e))
 }
 
 fn give(path: &Path, uid: u32, mode: u32) {
@@ -230,16 +275,29 @@ fn what_root_makes_is_of_lives_owner() {
     app.rollback(None).unwrap();
     app.remy().dev_start("mine").unwrap();
     app.remy().dev_reset("mine").unwrap();
-    app.remy().stage(V3, &Options::from_json(r#"{"preview": "p"}"#).unwrap(), Progress::none()).unwrap();
+    app.remy()
+        .stage(
+            V3,
+            &Options::from_json(r#"{"preview": "p"}"#).unwrap(),
+            Progress::none(),
+        )
+        .unwrap();
     assert!(app.remy().verify().unwrap().ok);
     app.remy().prune(Some(0), &Options::default()).unwrap();
     app.remy().releases().unwrap();
     for path in all(app.dir.path()) {
         let found = fs::symlink_metadata(&path).unwrap();
-        assert_eq!((found.uid(), found.gid()), (OWNER, GROUP), "{}", path.display());
+        assert_eq!(
+            (found.uid(), found.gid()),
+            (OWNER, GROUP),
+            "{}",
+            path.display()
+        );
     }
     let backup = tempfile::tempdir().unwrap();
-    app.remy().clone_to(backup.path().join("backup.db")).unwrap();
+    app.remy()
+        .clone_to(backup.path().join("backup.db"))
+        .unwrap();
     let mine = app.file("mine", "of root");
     assert_eq!(fs::metadata(mine).unwrap().uid(), 0, "root is root again");
     as_user(OWNER, || app.publish(V3, "{}").unwrap());
@@ -268,13 +326,23 @@ fn root_gives_nothing_away_by_a_link() {
             Remy::open(&app.live).and_then(|remy| remy.releases().map(drop)),
             app.publish(V2, r#"{"allow": ["drop"]}"#).map(drop),
             Remy::open(&app.live).and_then(|remy| remy.dev_start("d").map(drop)),
-            Remy::open(&app.live).and_then(|remy| remy.prune(Some(0), &Options::default()).map(drop)),
+            Remy::open(&app.live)
+                .and_then(|remy| remy.prune(Some(0), &Options::default()).map(drop)),
         ] {
             let e = made.expect_err("a link is refused");
             assert_eq!(e.code(), "io", "{e}");
         }
     };
-    for name in ["lock", "catalog.db", "work", "dev", "previews", "snapshots", "releases", "objects"] {
+    for name in [
+        "lock",
+        "catalog.db",
+        "work",
+        "dev",
+        "previews",
+        "snapshots",
+        "releases",
+        "objects",
+    ] {
         let (place, away) = (app.store(name), app.store(&format!("{name}.away")));
         fs::rename(&place, &away).unwrap();
         symlink(if away.is_dir() { &folder } else { &secret }, &place).unwrap();
@@ -308,18 +376,32 @@ fn root_gives_nothing_away_by_a_link() {
     app.publish(V3, "{}").unwrap();
 }
 
-/// A journal that a crash could have left, of a transaction with other databases: SQLite removes the file at `of_all`, where that
-/// names no journal that is there.
+/// A journal that a crash could have left, of a transaction with other databases: SQLite removes
+/// the file at `of_all`, where that names no journal that is there.
 fn hot_journal(of_all: &Path) -> Vec<u8> {
     const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
     let name = of_all.as_os_str().as_encoded_bytes();
-    let sum = name.iter().fold(0_u32, |sum, &byte| sum.wrapping_add(u32::from(byte)));
-    let numbers = |all: &[u32]| all.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
-    // Records, nonce, pages, size of a sector, size of a page; then, in the place of a record, the name.
+    let sum = name
+        .iter()
+        .fold(0_u32, |sum, &byte| sum.wrapping_add(u32::from(byte)));
+    let numbers = |all: &[u32]| {
+        all.iter()
+            .flat_map(|n| n.to_be_bytes())
+            .collect::<Vec<u8>>()
+    };
+    // Records, nonce, pages, size of a sector, size of a page; then, in the place of a record, the
+    // name.
     let mut journal = [MAGIC.to_vec(), numbers(&[0, 0, 2, 512, 4096])].concat();
     journal.resize(512, 0);
     let length = u32::try_from(name.len()).unwrap();
-    [journal, numbers(&[(1 << 30) / 4096 + 1]), name.to_vec(), numbers(&[length, sum]), MAGIC.to_vec()].concat()
+    [
+        journal,
+        numbers(&[(1 << 30) / 4096 + 1]),
+        name.to_vec(),
+        numbers(&[length, sum]),
+        MAGIC.to_vec(),
+    ]
+    .concat()
 }
 
 #[test]
@@ -341,8 +423,13 @@ fn root_copies_as_live_s_owner() {
     assert!(secret.exists(), "{copied:?}");
     let _ = fs::remove_file(&journal);
     fs::set_permissions(secrets.path(), Permissions::from_mode(0o700)).unwrap();
-    app.remy().clone_to(secrets.path().join("copy2.db")).unwrap();
-    assert_eq!(shell(&secrets.path().join("copy2.db"), "PRAGMA integrity_check").trim(), "ok");
+    app.remy()
+        .clone_to(secrets.path().join("copy2.db"))
+        .unwrap();
+    assert_eq!(
+        shell(&secrets.path().join("copy2.db"), "PRAGMA integrity_check").trim(),
+        "ok"
+    );
 }
 
 #[test]
@@ -351,15 +438,35 @@ fn root_loads_no_library_that_only_the_store_names() {
         return;
     }
     let app = owned(0o640);
-    app.remy().stage(V2, &Options::default(), Progress::none()).unwrap();
+    app.remy()
+        .stage(V2, &Options::default(), Progress::none())
+        .unwrap();
     let library = app.file("theirs.so", "");
-    forge(&app, &format!("UPDATE releases SET declared = json_set(declared, '$.extensions', json_array({library:?}))"));
-    let promote =
-        |options: &str| app.remy().promote(None, &Options::from_json(options).unwrap(), Progress::none()).unwrap_err();
+    forge(
+        &app,
+        &format!(
+            "UPDATE releases SET declared = json_set(declared, '$.extensions', json_array({library:?}))"
+        ),
+    );
+    let promote = |options: &str| {
+        app.remy()
+            .promote(
+                None,
+                &Options::from_json(options).unwrap(),
+                Progress::none(),
+            )
+            .unwrap_err()
+    };
     let e = promote("{}");
-    assert!(e.code() == "invalid_argument" && e.to_string().contains("root would load it"), "{e}");
+    assert!(
+        e.code() == "invalid_argument" && e.to_string().contains("root would load it"),
+        "{e}"
+    );
     let e = promote(&format!(r#"{{"extensions": [{library:?}]}}"#));
-    assert!(!e.to_string().contains("root would load it"), "root has named it: {e}");
+    assert!(
+        !e.to_string().contains("root would load it"),
+        "root has named it: {e}"
+    );
 }
 
 #[test]
@@ -371,7 +478,9 @@ fn live_that_becomes_a_link_is_not_followed() {
     app.ask("PRAGMA wal_checkpoint(TRUNCATE)");
     fs::rename(&app.live, &away).unwrap();
     symlink(&away, &app.live).unwrap();
-    let e = remy.publish(V3, &Options::default(), Progress::none()).unwrap_err();
+    let e = remy
+        .publish(V3, &Options::default(), Progress::none())
+        .unwrap_err();
     assert_eq!(e.code(), "busy", "{e}");
     assert!(shell(&away, "SELECT sql FROM sqlite_schema WHERE name = 't'").contains("(a, b)"));
 }
@@ -409,13 +518,24 @@ fn a_store_that_somebody_else_made_or_can_write_is_refused() {
     assert_eq!(fs::read_dir(&store).unwrap().count(), 0);
     fs::remove_dir(&store).unwrap();
     app.publish(V2, "{}").unwrap();
-    for place in ["", "work", "snapshots", "releases", "objects", "dev", "previews"] {
+    for place in [
+        "",
+        "work",
+        "snapshots",
+        "releases",
+        "objects",
+        "dev",
+        "previews",
+    ] {
         let path = app.store(place);
         for mode in [0o770, 0o707] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             for user in [0, OWNER] {
                 let e = as_user_or_root(user, || app.publish(V3, "{}").unwrap_err());
-                assert!(e.code() == "io" && e.to_string().contains("chmod go-w"), "{place}: {e}");
+                assert!(
+                    e.code() == "io" && e.to_string().contains("chmod go-w"),
+                    "{place}: {e}"
+                );
             }
         }
         fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
@@ -424,7 +544,11 @@ fn a_store_that_somebody_else_made_or_can_write_is_refused() {
     app.publish(V3, "{}").unwrap();
     fs::set_permissions(app.store(""), Permissions::from_mode(0o750)).unwrap();
     let e = app.remy().releases().unwrap_err();
-    assert!(e.to_string().contains("catalog.db may be written by others"), "{e}");
+    assert!(
+        e.to_string()
+            .contains("catalog.db may be written by others"),
+        "{e}"
+    );
     fs::set_permissions(app.store("catalog.db"), Permissions::from_mode(0o640)).unwrap();
     assert_eq!(app.remy().releases().unwrap().len(), 3);
 }
@@ -433,7 +557,8 @@ fn as_user_or_root<T: Send>(uid: u32, work: impl FnOnce() -> T + Send) -> T {
     if uid == 0 { work() } else { as_user(uid, work) }
 }
 
-const SENTENCE: &str = "only its owner, and root, who acts as that owner, may run a verb that writes";
+const SENTENCE: &str =
+    "only its owner, and root, who acts as that owner, may run a verb that writes";
 
 #[test]
 fn a_member_of_the_group_writes_nothing_and_leaves_nothing() {
@@ -446,7 +571,9 @@ fn a_member_of_the_group_writes_nothing_and_leaves_nothing() {
     // Nobody has it open: a connection would make a -shm of theirs.
     let e = as_user(MEMBER, || app.publish(V2, "{}").unwrap_err());
     assert!(
-        e.code() == "io" && e.to_string().contains("keep its owner out") && e.to_string().contains(SENTENCE),
+        e.code() == "io"
+            && e.to_string().contains("keep its owner out")
+            && e.to_string().contains(SENTENCE),
         "{e}"
     );
     assert_eq!(names(), before);
@@ -462,7 +589,11 @@ fn a_member_of_the_group_writes_nothing_and_leaves_nothing() {
     assert!(e.code() == "io" && e.to_string().contains(SENTENCE), "{e}");
     let e = as_user(MEMBER, || app.remy().detach().unwrap_err());
     assert!(e.to_string().contains(SENTENCE), "{e}");
-    assert_eq!(as_user(MEMBER, || app.remy().releases().unwrap().len()), 0, "nothing was published");
+    assert_eq!(
+        as_user(MEMBER, || app.remy().releases().unwrap().len()),
+        0,
+        "nothing was published"
+    );
     assert_eq!(names(), before);
     let clone = app.dir.path().join("clone.db");
     as_user(MEMBER, || app.remy().clone_to(&clone).unwrap());
@@ -473,15 +604,26 @@ fn a_member_of_the_group_writes_nothing_and_leaves_nothing() {
         as_user(MEMBER, || app.remy().releases().map(drop)),
         as_user(MEMBER, || app.remy().build_log(None).map(drop)),
         as_user(MEMBER, || app.remy().dev_list().map(drop)),
-        as_user(MEMBER, || app.remy().prune(Some(0), &Options::default()).map(drop)),
+        as_user(MEMBER, || {
+            app.remy().prune(Some(0), &Options::default()).map(drop)
+        }),
     ] {
         let e = denied.unwrap_err();
-        assert!(e.code() == "io" && e.to_string().contains("belongs to the user 4321"), "{e}");
+        assert!(
+            e.code() == "io" && e.to_string().contains("belongs to the user 4321"),
+            "{e}"
+        );
     }
     let verified = as_user(MEMBER, || app.remy().verify().unwrap());
-    assert!(!verified.ok && format!("{verified:?}").contains("may not be read"), "{verified:?}");
+    assert!(
+        !verified.ok && format!("{verified:?}").contains("may not be read"),
+        "{verified:?}"
+    );
     assert!(as_user(MEMBER, || app.remy().diff(V3, &Options::default()).unwrap()).len() == 1);
-    assert_eq!(application.run("INSERT INTO t (a) VALUES (1); SELECT count(*) FROM t;"), "1");
+    assert_eq!(
+        application.run("INSERT INTO t (a) VALUES (1); SELECT count(*) FROM t;"),
+        "1"
+    );
     drop(application);
     as_user(OWNER, || app.publish(V3, "{}").unwrap());
 }
@@ -493,9 +635,10 @@ fn who_may_only_read_leaves_nothing_either() {
     }
     let app = owned(0o640);
     let before = all(app.dir.path());
-    for (user, words) in
-        [(MEMBER, "may be read and not written by the user 4323"), (STRANGER, "may not be read by the user 4324")]
-    {
+    for (user, words) in [
+        (MEMBER, "may be read and not written by the user 4323"),
+        (STRANGER, "may not be read by the user 4324"),
+    ] {
         if user == STRANGER {
             fs::set_permissions(&app.live, Permissions::from_mode(0o600)).unwrap();
         }
@@ -510,11 +653,18 @@ fn who_may_only_read_leaves_nothing_either() {
     let nobody = 65_534;
     fs::set_permissions(&app.live, Permissions::from_mode(0o666)).unwrap();
     let e = as_user(nobody, || Remy::open(&app.live).map(drop).unwrap_err());
-    assert!(e.to_string().contains("no process has ") && e.to_string().contains("opened by the user `nobody`"), "{e}");
+    assert!(
+        e.to_string().contains("no process has ")
+            && e.to_string().contains("opened by the user `nobody`"),
+        "{e}"
+    );
     // Its owner is told how.
     fs::set_permissions(&app.live, Permissions::from_mode(0o444)).unwrap();
     let e = as_user(OWNER, || Remy::open(&app.live).map(drop).unwrap_err());
-    assert!(e.to_string().contains("its owner") && e.to_string().contains("chmod u+w"), "{e}");
+    assert!(
+        e.to_string().contains("its owner") && e.to_string().contains("chmod u+w"),
+        "{e}"
+    );
 }
 
 #[test]
@@ -525,9 +675,16 @@ fn a_file_system_that_is_mounted_read_only_is_said() {
     let disk = Disk::new("4m");
     let live = disk.0.path().join("app.db");
     shell(&live, "PRAGMA journal_mode = wal; CREATE TABLE t (a)");
-    stdout(Command::new("mount").args(["-o", "remount,ro"]).arg(disk.0.path()));
+    stdout(
+        Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(disk.0.path()),
+    );
     let e = Remy::open(&live).map(drop).unwrap_err();
-    assert!(e.code() == "io" && e.to_string().contains("mounted read-only"), "{e}");
+    assert!(
+        e.code() == "io" && e.to_string().contains("mounted read-only"),
+        "{e}"
+    );
     assert!(!e.to_string().contains("permission"), "{e}");
 }
 
@@ -543,8 +700,12 @@ fn what_somebody_else_puts_beside_live_is_refused() {
         for user in [0, OWNER] {
             for made in [
                 as_user_or_root(user, || app.publish(V3, "{}").map(drop)),
-                as_user_or_root(user, || Remy::open(&app.live).and_then(|remy| remy.verify().map(drop))),
-                as_user_or_root(user, || Remy::open(&app.live).and_then(|remy| remy.releases().map(drop))),
+                as_user_or_root(user, || {
+                    Remy::open(&app.live).and_then(|remy| remy.verify().map(drop))
+                }),
+                as_user_or_root(user, || {
+                    Remy::open(&app.live).and_then(|remy| remy.releases().map(drop))
+                }),
             ] {
                 let e = made.expect_err(words);
                 assert!(e.code() == "io" && e.to_string().contains(words), "{e}");
@@ -586,7 +747,12 @@ fn who_may_write_live_may_have_it_open() {
         application.run("INSERT INTO t (a) VALUES (1);");
         application
     });
-    assert_eq!(fs::metadata(app.dir.path().join("app.db-wal")).unwrap().uid(), MEMBER);
+    assert_eq!(
+        fs::metadata(app.dir.path().join("app.db-wal"))
+            .unwrap()
+            .uid(),
+        MEMBER
+    );
     app.publish(V3, "{}").unwrap();
     as_user(OWNER, || app.rollback(None).unwrap());
     assert_eq!(application.run("SELECT count(*) FROM t;"), "1");
@@ -635,7 +801,12 @@ fn root_does_not_work_on_a_database_of_root_in_a_folder_of_somebody_else() {
     give(app.dir.path(), 0, 0o1777);
     let journal = plant(&app);
     let e = app.publish(V2, "{}").unwrap_err();
-    assert!(e.code() == "io" && e.to_string().contains("app.db-journal belongs to the user 4324"), "{e}");
+    assert!(
+        e.code() == "io"
+            && e.to_string()
+                .contains("app.db-journal belongs to the user 4324"),
+        "{e}"
+    );
     assert!(secret.exists());
     fs::remove_file(journal).unwrap();
     app.publish(V2, "{}").unwrap();
@@ -663,11 +834,18 @@ fn root_copies_as_live_s_owner_on_a_hosts_connection() {
     fs::set_permissions(secrets.path(), Permissions::from_mode(0o700)).unwrap();
     remy.clone_to(secrets.path().join("copy2.db")).unwrap();
     assert_eq!(
-        shell(&secrets.path().join("copy2.db"), "PRAGMA integrity_check; SELECT count(*) FROM t").trim(),
+        shell(
+            &secrets.path().join("copy2.db"),
+            "PRAGMA integrity_check; SELECT count(*) FROM t"
+        )
+        .trim(),
         "ok\n0"
     );
     assert_eq!(
-        fs::read_dir(secrets.path()).unwrap().filter(|e| e.as_ref().unwrap().file_name() != "copy.db").count(),
+        fs::read_dir(secrets.path())
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().file_name() != "copy.db")
+            .count(),
         2
     );
 }
@@ -688,24 +866,46 @@ fn what_follows_a_verb_of_root_s_is_called_as_root() {
         assert_eq!(fs::metadata(path).unwrap().uid(), 0);
     };
     let progress = Progress::none().on_line(&on_line);
-    app.remy().publish(V2, &Options::default(), progress).unwrap();
-    app.remy().publish(V3, &Options::default(), progress).unwrap();
-    app.remy().rollback(None, &Options::default(), progress).unwrap();
-    app.remy().verify_with(&Options::default(), progress).unwrap();
+    app.remy()
+        .publish(V2, &Options::default(), progress)
+        .unwrap();
+    app.remy()
+        .publish(V3, &Options::default(), progress)
+        .unwrap();
+    app.remy()
+        .rollback(None, &Options::default(), progress)
+        .unwrap();
+    app.remy()
+        .verify_with(&Options::default(), progress)
+        .unwrap();
     assert!(lines.into_inner() > 10);
     for path in all(app.dir.path()) {
-        assert_eq!(fs::symlink_metadata(&path).unwrap().uid(), OWNER, "{}", path.display());
+        assert_eq!(
+            fs::symlink_metadata(&path).unwrap().uid(),
+            OWNER,
+            "{}",
+            path.display()
+        );
     }
 }
 
-/// The descriptors of this process on what is in a folder, with whether a program that is started has them.
+/// The descriptors of this process on what is in a folder, with whether a program that is started
+/// has them.
 fn descriptors(folder: &Path) -> Vec<(PathBuf, bool)> {
     const O_CLOEXEC: u32 = 0o2_000_000;
     let all = fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| {
         let entry = entry.unwrap();
-        let of = fs::read_link(entry.path()).ok().filter(|of| of.starts_with(folder))?;
-        let info = fs::read_to_string(Path::new("/proc/self/fdinfo").join(entry.file_name())).ok()?;
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim().to_owned();
+        let of = fs::read_link(entry.path())
+            .ok()
+            .filter(|of| of.starts_with(folder))?;
+        let info =
+            fs::read_to_string(Path::new("/proc/self/fdinfo").join(entry.file_name())).ok()?;
+        let flags = info
+            .lines()
+            .find_map(|line| line.strip_prefix("flags:"))
+            .unwrap()
+            .trim()
+            .to_owned();
         Some((of, u32::from_str_radix(&flags, 8).unwrap() & O_CLOEXEC == 0))
     });
     all.collect()
@@ -720,7 +920,10 @@ fn no_descriptor_outlives_its_verb_or_goes_to_a_program_that_is_started() {
     let on_line = |_: &remy_core::Line| {
         let open = descriptors(&folder);
         seen.fetch_max(open.len(), std::sync::atomic::Ordering::Relaxed);
-        let inherited: Vec<_> = open.into_iter().filter(|(_, inherited)| *inherited).collect();
+        let inherited: Vec<_> = open
+            .into_iter()
+            .filter(|(_, inherited)| *inherited)
+            .collect();
         assert!(inherited.is_empty(), "{inherited:?}");
     };
     let progress = Progress::none().on_line(&on_line);
@@ -728,21 +931,51 @@ fn no_descriptor_outlives_its_verb_or_goes_to_a_program_that_is_started() {
     let kept = options(&format!(r#"{{"artifacts": {files:?}}}"#));
     type Verb<'a> = (&'a str, &'a dyn Fn(&Remy));
     let verbs: &[Verb<'_>] = &[
-        ("publish", &|remy| drop(remy.publish(V2, &kept, progress).unwrap())),
-        ("again", &|remy| drop(remy.publish(V3, &kept, progress).unwrap())),
-        ("refused", &|remy| drop(remy.publish("CREATE TABLE", &kept, progress).unwrap_err())),
-        ("preview", &|remy| drop(remy.stage(V2, &options(r#"{"preview": "p"}"#), progress).unwrap())),
-        ("preview again", &|remy| drop(remy.stage(V3, &options(r#"{"preview": "p"}"#), progress).unwrap())),
-        ("promote", &|remy| drop(remy.promote(Some(5), &kept, progress).unwrap())),
-        ("rollback", &|remy| drop(remy.rollback(None, &kept, progress).unwrap())),
-        ("clone", &|remy| drop(remy.clone_to(app.dir.path().join("copy.db")).unwrap())),
+        ("publish", &|remy| {
+            drop(remy.publish(V2, &kept, progress).unwrap())
+        }),
+        ("again", &|remy| {
+            drop(remy.publish(V3, &kept, progress).unwrap())
+        }),
+        ("refused", &|remy| {
+            drop(remy.publish("CREATE TABLE", &kept, progress).unwrap_err())
+        }),
+        ("preview", &|remy| {
+            drop(
+                remy.stage(V2, &options(r#"{"preview": "p"}"#), progress)
+                    .unwrap(),
+            )
+        }),
+        ("preview again", &|remy| {
+            drop(
+                remy.stage(V3, &options(r#"{"preview": "p"}"#), progress)
+                    .unwrap(),
+            )
+        }),
+        ("promote", &|remy| {
+            drop(remy.promote(Some(5), &kept, progress).unwrap())
+        }),
+        ("rollback", &|remy| {
+            drop(remy.rollback(None, &kept, progress).unwrap())
+        }),
+        ("clone", &|remy| {
+            drop(remy.clone_to(app.dir.path().join("copy.db")).unwrap())
+        }),
         ("dev_start", &|remy| drop(remy.dev_start("d").unwrap())),
         ("dev_reset", &|remy| drop(remy.dev_reset("d").unwrap())),
-        ("dev_truncate", &|remy| drop(remy.dev_truncate("d").unwrap())),
+        ("dev_truncate", &|remy| {
+            drop(remy.dev_truncate("d").unwrap())
+        }),
         ("dev_stop", &|remy| drop(remy.dev_stop("d").unwrap())),
-        ("diff", &|remy| drop(remy.diff(V2, &Options::default()).unwrap())),
-        ("verify", &|remy| drop(remy.verify_with(&Options::default(), progress).unwrap())),
-        ("prune", &|remy| drop(remy.prune(Some(0), &Options::default()).unwrap())),
+        ("diff", &|remy| {
+            drop(remy.diff(V2, &Options::default()).unwrap())
+        }),
+        ("verify", &|remy| {
+            drop(remy.verify_with(&Options::default(), progress).unwrap())
+        }),
+        ("prune", &|remy| {
+            drop(remy.prune(Some(0), &Options::default()).unwrap())
+        }),
         ("releases", &|remy| drop(remy.releases().unwrap())),
         ("debug", &|remy| drop(remy.debug().unwrap())),
         ("detach", &|remy| drop(remy.detach().unwrap())),
@@ -761,7 +994,11 @@ impl Disk {
     /// In memory.
     fn new(bytes: &str) -> Self {
         let disk = Self(tempfile::tempdir().unwrap());
-        stdout(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(disk.0.path()));
+        stdout(
+            Command::new("mount")
+                .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+                .arg(disk.0.path()),
+        );
         disk
     }
 
@@ -774,7 +1011,10 @@ impl Disk {
             Command::new("mkfs.ext4")
                 .args(["-q", "-F", "-m", "0", "-b", "4096", "-O", "^has_journal"])
                 .arg(image.path()),
-            Command::new("mount").args(["-o", "loop"]).arg(image.path()).arg(disk.0.path()),
+            Command::new("mount")
+                .args(["-o", "loop"])
+                .arg(image.path())
+                .arg(disk.0.path()),
         ] {
             let out = output(command);
             if !out.status.success() {
@@ -787,7 +1027,11 @@ impl Disk {
 
     /// Writes until nothing more goes in.
     fn fill(&self) {
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(self.0.path().join("ballast")).unwrap();
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.0.path().join("ballast"))
+            .unwrap();
         let e = loop {
             if let Err(e) = file.write_all(&[1; 4096]) {
                 break e;
@@ -815,7 +1059,10 @@ fn a_full_disk_is_said_so_and_prune_frees_it() {
     for is_open in [false, true] {
         let disk = Disk::new("8m");
         let dir = tempfile::tempdir_in(disk.0.path()).unwrap();
-        let app = App { live: dir.path().join("app.db"), dir };
+        let app = App {
+            live: dir.path().join("app.db"),
+            dir,
+        };
         app.ask("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(300000))");
         let options = r#"{"margin_bytes": 0, "allow": ["drop"]}"#;
         for schema in [V2, V3, V2, V3] {
@@ -832,15 +1079,23 @@ fn a_full_disk_is_said_so_and_prune_frees_it() {
             app.publish(V2, options).map(drop).unwrap_err(),
             app.remy().dev_start("mine").map(drop).unwrap_err(),
             app.remy().releases().map(drop).unwrap_err(),
-            app.remy().prune(Some(0), &Options::from_json(&pruned(true)).unwrap()).map(drop).unwrap_err(),
+            app.remy()
+                .prune(Some(0), &Options::from_json(&pruned(true)).unwrap())
+                .map(drop)
+                .unwrap_err(),
         ] {
             let message = e.to_string();
             assert!(
-                e.code() == "io" && message.contains("the disk is full (") && message.contains("prune"),
+                e.code() == "io"
+                    && message.contains("the disk is full (")
+                    && message.contains("prune"),
                 "{message}"
             );
         }
-        let done = app.remy().prune(Some(0), &Options::from_json(&pruned(false)).unwrap()).unwrap();
+        let done = app
+            .remy()
+            .prune(Some(0), &Options::from_json(&pruned(false)).unwrap())
+            .unwrap();
         assert_eq!(done.pruned.len(), 3, "all but what a rollback goes to");
         assert!(done.freed_bytes >= 900_000);
         assert_eq!(fs::read_dir(app.store("snapshots")).unwrap().count(), 1);
@@ -856,13 +1111,20 @@ fn prune_frees_a_full_disk_whatever_remy_made_the_store() {
     if !is_root("a full disk") {
         return;
     }
-    for (format, aside, journal) in
-        [(2, true, "wal"), (1, true, "wal"), (2, true, "delete"), (3, false, "wal"), (2, false, "wal")]
-    {
+    for (format, aside, journal) in [
+        (2, true, "wal"),
+        (1, true, "wal"),
+        (2, true, "delete"),
+        (3, false, "wal"),
+        (2, false, "wal"),
+    ] {
         let what = format!("format {format}, aside: {aside}, {journal}");
         let Some(disk) = Disk::ext4(16) else { return };
         let dir = tempfile::tempdir_in(disk.0.path()).unwrap();
-        let app = App { live: dir.path().join("app.db"), dir };
+        let app = App {
+            live: dir.path().join("app.db"),
+            dir,
+        };
         app.ask("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(1000000))");
         let options = r#"{"margin_bytes": 0, "allow": ["drop"]}"#;
         for schema in [V2, V3, V2, V3] {
@@ -871,19 +1133,42 @@ fn prune_frees_a_full_disk_whatever_remy_made_the_store() {
         if format < 3 {
             older_catalog(&app.store("catalog.db"), format);
         }
-        shell(&app.store("catalog.db"), &format!("PRAGMA journal_mode = {journal}"));
+        shell(
+            &app.store("catalog.db"),
+            &format!("PRAGMA journal_mode = {journal}"),
+        );
         if !aside {
             fs::remove_dir(app.store("aside")).unwrap();
         }
         disk.fill();
-        let e = app.remy().releases().map(drop).or_else(|_| app.publish(V2, options).map(drop)).unwrap_err();
-        assert!(e.code() == "io" && e.to_string().contains("the disk is full ("), "{what}: {e}");
-        let done = app.remy().prune(Some(0), &Options::default()).unwrap_or_else(|e| panic!("{what}: {e}"));
-        assert_eq!(done.pruned.len(), 3, "{what}: all but what a rollback goes to");
-        assert_eq!(fs::read_dir(app.store("snapshots")).unwrap().count(), 1, "{what}");
+        let e = app
+            .remy()
+            .releases()
+            .map(drop)
+            .or_else(|_| app.publish(V2, options).map(drop))
+            .unwrap_err();
+        assert!(
+            e.code() == "io" && e.to_string().contains("the disk is full ("),
+            "{what}: {e}"
+        );
+        let done = app
+            .remy()
+            .prune(Some(0), &Options::default())
+            .unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert_eq!(
+            done.pruned.len(),
+            3,
+            "{what}: all but what a rollback goes to"
+        );
+        assert_eq!(
+            fs::read_dir(app.store("snapshots")).unwrap().count(),
+            1,
+            "{what}"
+        );
         assert!(app.remy().verify().unwrap().ok, "{what}");
         disk.empty();
-        app.publish(V2, options).unwrap_or_else(|e| panic!("{what}: {e}"));
+        app.publish(V2, options)
+            .unwrap_or_else(|e| panic!("{what}: {e}"));
     }
 }
 
@@ -894,8 +1179,13 @@ fn a_full_disk_with_nothing_to_prune_stays_as_it_is() {
     }
     let disk = Disk::new("4m");
     let dir = tempfile::tempdir_in(disk.0.path()).unwrap();
-    let app = App { live: dir.path().join("app.db"), dir };
-    app.ask("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(300000))");
+    let app = App {
+        live: dir.path().join("app.db"),
+        dir,
+    };
+    app.ask(
+        "PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(300000))",
+    );
     app.publish(V2, r#"{"margin_bytes": 0}"#).unwrap();
     disk.fill();
     let e = app.remy().prune(Some(0), &Options::default()).unwrap_err();

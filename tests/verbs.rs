@@ -8,7 +8,8 @@ use std::{
 };
 
 const V1: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);";
-const V2: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT);";
+const V2: &str =
+    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT);";
 const V3: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT); CREATE TABLE teams (id INTEGER PRIMARY KEY);";
 
 struct App {
@@ -20,7 +21,12 @@ impl App {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let live = dir.path().join("app.db");
-        shell(&live, &format!("PRAGMA journal_mode = wal; {V1} INSERT INTO users (name) VALUES ('Ann'), ('Bob');"));
+        shell(
+            &live,
+            &format!(
+                "PRAGMA journal_mode = wal; {V1} INSERT INTO users (name) VALUES ('Ann'), ('Bob');"
+            ),
+        );
         Self { dir, live }
     }
 
@@ -30,27 +36,45 @@ impl App {
 
     fn publish(&self, schema: &str, options: serde_json::Value) -> Outcome {
         let options = Options::from_json(&options.to_string()).unwrap();
-        self.remy().publish(schema, &options, Progress::none()).unwrap()
+        self.remy()
+            .publish(schema, &options, Progress::none())
+            .unwrap()
     }
 
     fn rollback(&self) -> Outcome {
-        self.remy().rollback(None, &Options::default(), Progress::none()).unwrap()
+        self.remy()
+            .rollback(None, &Options::default(), Progress::none())
+            .unwrap()
     }
 
     fn promote(&self, release: i64) -> Outcome {
-        self.remy().promote(Some(release), &Options::default(), Progress::none()).unwrap()
+        self.remy()
+            .promote(Some(release), &Options::default(), Progress::none())
+            .unwrap()
     }
 
     fn columns(&self) -> String {
-        shell(&self.live, "SELECT group_concat(name) FROM pragma_table_info('users')").trim().to_owned()
+        shell(
+            &self.live,
+            "SELECT group_concat(name) FROM pragma_table_info('users')",
+        )
+        .trim()
+        .to_owned()
     }
 
     fn names(&self) -> String {
-        shell(&self.live, "SELECT group_concat(name) FROM users").trim().to_owned()
+        shell(&self.live, "SELECT group_concat(name) FROM users")
+            .trim()
+            .to_owned()
     }
 
     fn statuses(&self) -> Vec<(i64, String, Option<i64>)> {
-        self.remy().releases().unwrap().into_iter().map(|r| (r.release, r.status, r.restored_from)).collect()
+        self.remy()
+            .releases()
+            .unwrap()
+            .into_iter()
+            .map(|r| (r.release, r.status, r.restored_from))
+            .collect()
     }
 }
 
@@ -58,18 +82,36 @@ impl App {
 fn publish_roll_back_and_forward() {
     let app = App::new();
     let two = app.publish(V2, json!({"label": "two", "commit": "a1b2c3d"}));
-    assert_eq!((two.release, two.previous, two.status.as_str()), (2, Some(1), "live"));
-    shell(&app.live, "INSERT INTO users (name, email) VALUES ('Cid', 'c@example.com')");
+    assert_eq!(
+        (two.release, two.previous, two.status.as_str()),
+        (2, Some(1), "live")
+    );
+    shell(
+        &app.live,
+        "INSERT INTO users (name, email) VALUES ('Cid', 'c@example.com')",
+    );
     app.publish(V3, json!({}));
     shell(&app.live, "INSERT INTO users (name) VALUES ('Dee')");
 
     // One back, then two back: a re-promotion counts as what it brought back.
     let back = app.rollback();
-    assert_eq!((back.release, back.restored_from, back.previous), (4, Some(2), Some(3)));
-    assert_eq!((back.label.as_deref(), back.commit.as_deref()), (Some("two"), Some("a1b2c3d")));
-    assert_eq!((app.names().as_str(), app.columns().as_str()), ("Ann,Bob,Cid", "id,name,email"));
+    assert_eq!(
+        (back.release, back.restored_from, back.previous),
+        (4, Some(2), Some(3))
+    );
+    assert_eq!(
+        (back.label.as_deref(), back.commit.as_deref()),
+        (Some("two"), Some("a1b2c3d"))
+    );
+    assert_eq!(
+        (app.names().as_str(), app.columns().as_str()),
+        ("Ann,Bob,Cid", "id,name,email")
+    );
     assert_eq!(app.rollback().restored_from, Some(1));
-    assert_eq!((app.names().as_str(), app.columns().as_str()), ("Ann,Bob", "id,name"));
+    assert_eq!(
+        (app.names().as_str(), app.columns().as_str()),
+        ("Ann,Bob", "id,name")
+    );
 
     // Forward again, with what was written while it was live.
     assert_eq!(app.promote(3).restored_from, Some(3));
@@ -82,7 +124,10 @@ fn publish_roll_back_and_forward() {
         (2, "superseded", None),
         (1, "superseded", None),
     ];
-    assert_eq!(app.statuses(), expected.map(|(release, status, from)| (release, status.to_owned(), from)));
+    assert_eq!(
+        app.statuses(),
+        expected.map(|(release, status, from)| (release, status.to_owned(), from))
+    );
     assert!(app.remy().verify().unwrap().ok);
 }
 
@@ -90,10 +135,19 @@ fn publish_roll_back_and_forward() {
 fn ids_are_not_used_again() {
     let app = App::new();
     app.publish(V2, json!({}));
-    shell(&app.live, "INSERT INTO users (name) VALUES ('Cid'), ('Dee'), ('Eve')");
+    shell(
+        &app.live,
+        "INSERT INTO users (name) VALUES ('Cid'), ('Dee'), ('Eve')",
+    );
     app.rollback();
-    let id = shell(&app.live, "INSERT INTO users (name) VALUES ('Fay') RETURNING id");
-    assert_eq!(id, "6\n", "3 to 5 were given to rows that the rollback set aside");
+    let id = shell(
+        &app.live,
+        "INSERT INTO users (name) VALUES ('Fay') RETURNING id",
+    );
+    assert_eq!(
+        id, "6\n",
+        "3 to 5 were given to rows that the rollback set aside"
+    );
 }
 
 #[test]
@@ -116,13 +170,30 @@ fn a_diff_shows_effects_behind_its_statements() {
         let ords = rows.iter().map(|row| row.ord as usize);
         assert!(ords.eq(1..=rows.len()), "{rows:?}");
         let (statements, effects) = rows.split_at(from);
-        assert!(statements.iter().all(|row| row.strategy != "effect" && !row.sql.is_empty()), "{statements:?}");
-        let nothing = |row: &Statement| row.sql.is_empty() && row.needs.is_none() && row.loses.is_none();
-        assert!(effects.iter().all(|row| row.strategy == "effect" && nothing(row)), "{effects:?}");
-        effects.iter().map(|row| format!("{} {}", row.kind, row.object)).collect()
+        assert!(
+            statements
+                .iter()
+                .all(|row| row.strategy != "effect" && !row.sql.is_empty()),
+            "{statements:?}"
+        );
+        let nothing =
+            |row: &Statement| row.sql.is_empty() && row.needs.is_none() && row.loses.is_none();
+        assert!(
+            effects
+                .iter()
+                .all(|row| row.strategy == "effect" && nothing(row)),
+            "{effects:?}"
+        );
+        effects
+            .iter()
+            .map(|row| format!("{} {}", row.kind, row.object))
+            .collect()
     };
     let without = rows(json!({})).len();
-    assert!(without > 0 && shown(without, json!({})).is_empty(), "without the option they stay");
+    assert!(
+        without > 0 && shown(without, json!({})).is_empty(),
+        "without the option they stay"
+    );
     let expected = [
         "update_role buyer",
         "remove_role admin",
@@ -134,12 +205,31 @@ fn a_diff_shows_effects_behind_its_statements() {
     assert_eq!(shown(without, json!({"effects": two})), expected);
     assert!(shown(without, json!({"effects": one})).is_empty());
     // So it does where a migration has to run first.
-    fs::write(migrations.join("0001_x.sql"), "CREATE INDEX by_name ON users (name); DROP INDEX by_name;").unwrap();
-    assert_eq!(shown(without + 1, json!({"effects": two, "migrations": migrations})), expected);
+    fs::write(
+        migrations.join("0001_x.sql"),
+        "CREATE INDEX by_name ON users (name); DROP INDEX by_name;",
+    )
+    .unwrap();
+    assert_eq!(
+        shown(
+            without + 1,
+            json!({"effects": two, "migrations": migrations})
+        ),
+        expected
+    );
     // A publish tells them apart, as before.
     let outcome = app.publish(V2, json!({"effects": two, "dry_run": true}));
-    assert_eq!((outcome.statements.len(), outcome.effects.len()), (without, expected.len()));
-    let e = app.remy().diff(V2, &Options::from_json(r#"{"effects": {"rolls": []}}"#).unwrap()).unwrap_err();
+    assert_eq!(
+        (outcome.statements.len(), outcome.effects.len()),
+        (without, expected.len())
+    );
+    let e = app
+        .remy()
+        .diff(
+            V2,
+            &Options::from_json(r#"{"effects": {"rolls": []}}"#).unwrap(),
+        )
+        .unwrap_err();
     assert_eq!(e.code(), "schema_invalid", "{e}");
 }
 
@@ -151,7 +241,11 @@ fn effects_travel_with_the_release() {
                      "cron_jobs": [{"method": "nightly", "schedule": "0 3 * * *"}]});
     app.publish(V2, json!({"effects": one}));
     let outcome = app.publish(V3, json!({"effects": two}));
-    let changes: Vec<_> = outcome.effects.iter().map(|c| (c.kind, c.id.as_str(), c.change)).collect();
+    let changes: Vec<_> = outcome
+        .effects
+        .iter()
+        .map(|c| (c.kind, c.id.as_str(), c.change))
+        .collect();
     assert_eq!(
         changes,
         [
@@ -167,23 +261,49 @@ fn effects_travel_with_the_release() {
         "{changes:?}"
     );
     assert_eq!(changes.len(), 4);
-    assert_eq!(shell(&app.live, "SELECT secret FROM _remy_webhooks"), "s-new\n");
+    assert_eq!(
+        shell(&app.live, "SELECT secret FROM _remy_webhooks"),
+        "s-new\n"
+    );
     // Without `effects` they stay.
-    assert!(app.publish(V2, json!({"allow": ["drop"]})).effects.is_empty());
-    assert_eq!(shell(&app.live, "SELECT method FROM _remy_cron_jobs"), "nightly\n");
+    assert!(
+        app.publish(V2, json!({"allow": ["drop"]}))
+            .effects
+            .is_empty()
+    );
+    assert_eq!(
+        shell(&app.live, "SELECT method FROM _remy_cron_jobs"),
+        "nightly\n"
+    );
     app.rollback();
     let back = app.rollback();
     assert_eq!(
-        shell(&app.live, "SELECT secret FROM _remy_webhooks; SELECT count(*) FROM _remy_cron_jobs"),
+        shell(
+            &app.live,
+            "SELECT secret FROM _remy_webhooks; SELECT count(*) FROM _remy_cron_jobs"
+        ),
         "s-old\n0\n"
     );
     assert!(
-        back.warnings.iter().any(|w| w.contains("admin")) && back.warnings.iter().any(|w| w.contains("paid")),
+        back.warnings.iter().any(|w| w.contains("admin"))
+            && back.warnings.iter().any(|w| w.contains("paid")),
         "{back:?}"
     );
-    assert!(!format!("{back:?}").contains("s-old"), "a secret in a result");
-    let log: String = app.remy().build_log(None).unwrap().iter().map(|line| line.message.clone()).collect();
-    assert!(!log.contains("s-old") && !log.contains("s-new"), "a secret in a log: {log}");
+    assert!(
+        !format!("{back:?}").contains("s-old"),
+        "a secret in a result"
+    );
+    let log: String = app
+        .remy()
+        .build_log(None)
+        .unwrap()
+        .iter()
+        .map(|line| line.message.clone())
+        .collect();
+    assert!(
+        !log.contains("s-old") && !log.contains("s-new"),
+        "a secret in a log: {log}"
+    );
 }
 
 #[test]
@@ -191,13 +311,31 @@ fn a_staged_release_goes_live_with_what_was_written_since() {
     let app = App::new();
     let options = Options::from_json(r#"{"label": "staged"}"#).unwrap();
     let staged = app.remy().stage(V2, &options, Progress::none()).unwrap();
-    assert_eq!((staged.status.as_str(), staged.switch.is_none()), ("compiled", true));
+    assert_eq!(
+        (staged.status.as_str(), staged.switch.is_none()),
+        ("compiled", true)
+    );
     assert_eq!(app.columns(), "id,name");
     shell(&app.live, "INSERT INTO users (name) VALUES ('Cid')");
-    let outcome = app.remy().promote(None, &Options::default(), Progress::none()).unwrap();
-    assert_eq!((outcome.release, outcome.label.as_deref()), (staged.release, Some("staged")));
-    assert_eq!((app.names().as_str(), app.columns().as_str()), ("Ann,Bob,Cid", "id,name,email"));
-    assert_eq!(app.remy().promote(None, &Options::default(), Progress::none()).unwrap_err().code(), "not_found");
+    let outcome = app
+        .remy()
+        .promote(None, &Options::default(), Progress::none())
+        .unwrap();
+    assert_eq!(
+        (outcome.release, outcome.label.as_deref()),
+        (staged.release, Some("staged"))
+    );
+    assert_eq!(
+        (app.names().as_str(), app.columns().as_str()),
+        ("Ann,Bob,Cid", "id,name,email")
+    );
+    assert_eq!(
+        app.remy()
+            .promote(None, &Options::default(), Progress::none())
+            .unwrap_err()
+            .code(),
+        "not_found"
+    );
 }
 
 #[test]
@@ -205,18 +343,40 @@ fn a_dry_run_leaves_nothing() {
     let app = App::new();
     shell(&app.live, "PRAGMA journal_mode = delete");
     let outcome = app.publish(V3, json!({"dry_run": true}));
-    assert_eq!((outcome.status.as_str(), outcome.switch.is_none(), outcome.statements.len()), ("dry_run", true, 2));
+    assert_eq!(
+        (
+            outcome.status.as_str(),
+            outcome.switch.is_none(),
+            outcome.statements.len()
+        ),
+        ("dry_run", true, 2)
+    );
     assert_eq!(app.columns(), "id,name");
     assert_eq!(app.statuses(), []);
     assert_eq!(
-        shell(&app.live, "PRAGMA journal_mode; SELECT count(*) FROM sqlite_schema WHERE name GLOB '_remy_*'"),
+        shell(
+            &app.live,
+            "PRAGMA journal_mode; SELECT count(*) FROM sqlite_schema WHERE name GLOB '_remy_*'"
+        ),
         "delete\n0\n"
     );
     app.publish(V2, json!({}));
-    let dry =
-        app.remy().rollback(None, &Options::from_json(r#"{"dry_run": true}"#).unwrap(), Progress::none()).unwrap();
-    assert_eq!((dry.status.as_str(), dry.restored_from), ("dry_run", Some(1)));
-    assert_eq!((app.columns().as_str(), app.statuses().len()), ("id,name,email", 2));
+    let dry = app
+        .remy()
+        .rollback(
+            None,
+            &Options::from_json(r#"{"dry_run": true}"#).unwrap(),
+            Progress::none(),
+        )
+        .unwrap();
+    assert_eq!(
+        (dry.status.as_str(), dry.restored_from),
+        ("dry_run", Some(1))
+    );
+    assert_eq!(
+        (app.columns().as_str(), app.statuses().len()),
+        ("id,name,email", 2)
+    );
 }
 
 #[test]
@@ -226,10 +386,16 @@ fn the_journal_mode_may_be_kept() {
     app.publish(V2, json!({"journal_mode": "keep"}));
     assert_eq!(shell(&app.live, "PRAGMA journal_mode"), "delete\n");
     app.rollback();
-    assert_eq!((app.names().as_str(), app.columns().as_str()), ("Ann,Bob", "id,name"));
+    assert_eq!(
+        (app.names().as_str(), app.columns().as_str()),
+        ("Ann,Bob", "id,name")
+    );
     // Adoption is over: the mode stays what it is.
     app.publish(V2, json!({}));
-    assert_eq!(shell(&app.live, "PRAGMA journal_mode; PRAGMA integrity_check"), "delete\nok\n");
+    assert_eq!(
+        shell(&app.live, "PRAGMA journal_mode; PRAGMA integrity_check"),
+        "delete\nok\n"
+    );
 }
 
 #[test]
@@ -237,7 +403,11 @@ fn migrations_run_once() {
     let app = App::new();
     let folder = app.dir.path().join("migrations");
     fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("0001_greet.sql"), "UPDATE users SET name = 'Hi ' || name;\n").unwrap();
+    fs::write(
+        folder.join("0001_greet.sql"),
+        "UPDATE users SET name = 'Hi ' || name;\n",
+    )
+    .unwrap();
     let options = json!({"migrations": folder});
     let outcome = app.publish(V2, options.clone());
     assert_eq!(outcome.statements[0].kind, "migration");
@@ -250,9 +420,16 @@ fn migrations_run_once() {
     assert_eq!(app.names(), "Ann,Bob");
     app.publish(V2, options.clone());
     assert_eq!(app.names(), "Hi Ann,Hi Bob");
-    fs::write(folder.join("0001_greet.sql"), "UPDATE users SET name = 'Yo';\n").unwrap();
+    fs::write(
+        folder.join("0001_greet.sql"),
+        "UPDATE users SET name = 'Yo';\n",
+    )
+    .unwrap();
     let options = Options::from_json(&options.to_string()).unwrap();
-    let e = app.remy().publish(V3, &options, Progress::none()).unwrap_err();
+    let e = app
+        .remy()
+        .publish(V3, &options, Progress::none())
+        .unwrap_err();
     assert!(e.to_string().contains("0001_greet.sql"), "{e}");
     assert_eq!(app.names(), "Hi Ann,Hi Bob");
 }
@@ -266,14 +443,25 @@ fn artifacts_are_kept_and_come_back() {
     app.publish(V2, json!({"artifacts": build}));
     fs::write(build.join("methods/a.js"), "two").unwrap();
     app.publish(V3, json!({"artifacts": build}));
-    let current = || fs::read_to_string(format!("{}-remy/current/methods/a.js", app.live.display())).unwrap();
+    let current =
+        || fs::read_to_string(format!("{}-remy/current/methods/a.js", app.live.display())).unwrap();
     let marked = || shell(&app.live, "SELECT artifacts FROM _remy_release");
-    assert_eq!((current().as_str(), marked().as_str()), ("two", "releases/3\n"));
+    assert_eq!(
+        (current().as_str(), marked().as_str()),
+        ("two", "releases/3\n")
+    );
     app.rollback();
-    assert_eq!((current().as_str(), marked().as_str()), ("one", "releases/2\n"));
+    assert_eq!(
+        (current().as_str(), marked().as_str()),
+        ("one", "releases/2\n")
+    );
     let verified = app.remy().verify().unwrap();
     assert!(verified.ok, "{verified:#?}");
-    fs::write(format!("{}-remy/releases/2/methods/a.js", app.live.display()), "three").unwrap();
+    fs::write(
+        format!("{}-remy/releases/2/methods/a.js", app.live.display()),
+        "three",
+    )
+    .unwrap();
     assert!(!app.remy().verify().unwrap().ok);
 }
 
@@ -285,32 +473,54 @@ fn dev_databases_follow_live_under_open_connections() {
     assert_eq!((dev.status.as_str(), dev.release), ("dev", Some(2)));
     let mut server = Shell::open(Path::new(&dev.path));
     assert_eq!(
-        server.run("INSERT INTO users (name) VALUES ('Dev'); SELECT group_concat(name) FROM users;"),
+        server
+            .run("INSERT INTO users (name) VALUES ('Dev'); SELECT group_concat(name) FROM users;"),
         "Ann,Bob,Dev"
     );
-    assert_eq!(app.remy().dev_start("feature").unwrap_err().code(), "invalid_argument");
+    assert_eq!(
+        app.remy().dev_start("feature").unwrap_err().code(),
+        "invalid_argument"
+    );
 
     shell(&app.live, "INSERT INTO users (name) VALUES ('Cid')");
     app.publish(V3, json!({}));
     let reset = app.remy().dev_reset("feature").unwrap();
     assert_eq!((reset.release, reset.reset_at.is_some()), (Some(3), true));
-    assert_eq!(server.run("SELECT group_concat(name) FROM users; SELECT count(*) FROM teams;"), "Ann,Bob,Cid\n0");
-    assert_eq!(server.run("INSERT INTO users (name) VALUES ('Dev'); PRAGMA integrity_check;"), "ok");
+    assert_eq!(
+        server.run("SELECT group_concat(name) FROM users; SELECT count(*) FROM teams;"),
+        "Ann,Bob,Cid\n0"
+    );
+    assert_eq!(
+        server.run("INSERT INTO users (name) VALUES ('Dev'); PRAGMA integrity_check;"),
+        "ok"
+    );
 
     app.remy().dev_truncate("feature").unwrap();
     assert_eq!(
-        server.run("SELECT count(*) FROM users; INSERT INTO users (name) VALUES ('First') RETURNING id;"),
+        server.run(
+            "SELECT count(*) FROM users; INSERT INTO users (name) VALUES ('First') RETURNING id;"
+        ),
         "0\n1"
     );
     assert_eq!(app.names(), "Ann,Bob,Cid", "live is not touched");
 
     let stopped = app.remy().dev_stop("feature").unwrap();
-    assert_eq!((stopped.status.as_str(), stopped.stopped_at.is_some()), ("superseded", true));
+    assert_eq!(
+        (stopped.status.as_str(), stopped.stopped_at.is_some()),
+        ("superseded", true)
+    );
     assert!(!Path::new(&dev.path).exists());
-    assert_eq!(app.remy().dev_stop("feature").unwrap_err().code(), "not_found");
+    assert_eq!(
+        app.remy().dev_stop("feature").unwrap_err().code(),
+        "not_found"
+    );
     assert_eq!(app.remy().dev_list().unwrap().len(), 1);
     for name in ["", "../x", ".hidden", "a b", "-x"] {
-        assert_eq!(app.remy().dev_start(name).unwrap_err().code(), "invalid_argument", "{name:?}");
+        assert_eq!(
+            app.remy().dev_start(name).unwrap_err().code(),
+            "invalid_argument",
+            "{name:?}"
+        );
     }
 }
 
@@ -348,13 +558,39 @@ fn prune_keeps_what_a_rollback_needs() {
     for schema in [V2, V3, V2, V3] {
         app.publish(schema, json!({"allow": ["drop"]}));
     }
-    let pruned = app.remy().prune(None, &Options::from_json(r#"{"keep_releases": 2}"#).unwrap()).unwrap();
-    assert_eq!((pruned.pruned.iter().map(|p| p.release).collect::<Vec<_>>(), pruned.kept), (vec![2, 1], 2));
+    let pruned = app
+        .remy()
+        .prune(
+            None,
+            &Options::from_json(r#"{"keep_releases": 2}"#).unwrap(),
+        )
+        .unwrap();
+    assert_eq!(
+        (
+            pruned.pruned.iter().map(|p| p.release).collect::<Vec<_>>(),
+            pruned.kept
+        ),
+        (vec![2, 1], 2)
+    );
     let pruned = app.remy().prune(Some(0), &Options::default()).unwrap();
-    assert_eq!((pruned.pruned.iter().map(|p| p.release).collect::<Vec<_>>(), pruned.kept), (vec![3], 1));
+    assert_eq!(
+        (
+            pruned.pruned.iter().map(|p| p.release).collect::<Vec<_>>(),
+            pruned.kept
+        ),
+        (vec![3], 1)
+    );
     let releases = app.remy().releases().unwrap();
-    assert!(releases.iter().find(|r| r.release == 2).is_some_and(|r| r.pruned_at.is_some() && r.database.is_none()));
-    assert!(!app.remy().build_log(Some(2)).unwrap().is_empty(), "a pruned release keeps its log");
+    assert!(
+        releases
+            .iter()
+            .find(|r| r.release == 2)
+            .is_some_and(|r| r.pruned_at.is_some() && r.database.is_none())
+    );
+    assert!(
+        !app.remy().build_log(Some(2)).unwrap().is_empty(),
+        "a pruned release keeps its log"
+    );
     assert_eq!(app.rollback().restored_from, Some(4));
 }
 
@@ -364,8 +600,13 @@ fn a_publish_prunes_by_its_options() {
     for schema in [V2, V3, V2] {
         app.publish(schema, json!({"allow": ["drop"], "keep_releases": 1}));
     }
-    let kept: Vec<_> =
-        app.remy().releases().unwrap().into_iter().filter_map(|r| r.database.map(|_| r.release)).collect();
+    let kept: Vec<_> = app
+        .remy()
+        .releases()
+        .unwrap()
+        .into_iter()
+        .filter_map(|r| r.database.map(|_| r.release))
+        .collect();
     assert_eq!(kept, [3]);
 }
 
@@ -377,10 +618,20 @@ fn live_and_store_move_together() {
     fs::create_dir(&place).unwrap();
     shell(&app.live, "PRAGMA wal_checkpoint(TRUNCATE)");
     fs::rename(&app.live, place.join("new.db")).unwrap();
-    fs::rename(format!("{}-remy", app.live.display()), place.join("new.db-remy")).unwrap();
+    fs::rename(
+        format!("{}-remy", app.live.display()),
+        place.join("new.db-remy"),
+    )
+    .unwrap();
     let moved = Remy::open(place.join("new.db")).unwrap();
     assert!(moved.verify().unwrap().ok);
-    assert_eq!(moved.rollback(None, &Options::default(), Progress::none()).unwrap().restored_from, Some(1));
+    assert_eq!(
+        moved
+            .rollback(None, &Options::default(), Progress::none())
+            .unwrap()
+            .restored_from,
+        Some(1)
+    );
 }
 
 #[test]
@@ -390,11 +641,30 @@ fn a_database_without_its_store_keeps_its_numbering() {
     let copy = app.dir.path().join("copy.db");
     app.remy().clone_to(&copy).unwrap();
     let copied = Remy::open(&copy).unwrap();
-    let outcome = copied.publish(V3, &Options::default(), Progress::none()).unwrap();
+    let outcome = copied
+        .publish(V3, &Options::default(), Progress::none())
+        .unwrap();
     assert_eq!((outcome.release, outcome.previous), (3, Some(2)));
-    let releases: Vec<_> = copied.releases().unwrap().into_iter().map(|r| (r.release, r.label, r.status)).collect();
-    assert_eq!(releases, [(3, None, "live".to_owned()), (2, Some("two".into()), "superseded".to_owned())]);
-    assert_eq!(copied.rollback(None, &Options::default(), Progress::none()).unwrap().restored_from, Some(2));
+    let releases: Vec<_> = copied
+        .releases()
+        .unwrap()
+        .into_iter()
+        .map(|r| (r.release, r.label, r.status))
+        .collect();
+    assert_eq!(
+        releases,
+        [
+            (3, None, "live".to_owned()),
+            (2, Some("two".into()), "superseded".to_owned())
+        ]
+    );
+    assert_eq!(
+        copied
+            .rollback(None, &Options::default(), Progress::none())
+            .unwrap()
+            .restored_from,
+        Some(2)
+    );
 }
 
 #[test]
@@ -403,16 +673,24 @@ fn detach_takes_remy_out_and_a_publish_brings_it_back() {
     app.publish(V2, json!({}));
     let detached = app.remy().detach().unwrap();
     assert!(
-        detached.dropped.contains(&"_remy_release".to_owned()) && detached.left[0].contains("-remy"),
+        detached.dropped.contains(&"_remy_release".to_owned())
+            && detached.left[0].contains("-remy"),
         "{detached:?}"
     );
     assert_eq!(
-        shell(&app.live, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'"),
+        shell(
+            &app.live,
+            "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'"
+        ),
         "users,sqlite_sequence\n"
     );
     assert_eq!(app.names(), "Ann,Bob");
     let outcome = app.publish(V3, json!({}));
-    assert_eq!(outcome.previous, Some(3), "live as it stood was adopted as a release of its own");
+    assert_eq!(
+        outcome.previous,
+        Some(3),
+        "live as it stood was adopted as a release of its own"
+    );
     assert_eq!(app.rollback().restored_from, Some(3));
     assert_eq!(app.columns(), "id,name,email");
 }
@@ -422,7 +700,10 @@ fn a_link_to_live_is_live() {
     let app = App::new();
     let link = app.dir.path().join("link.db");
     std::os::unix::fs::symlink(&app.live, &link).unwrap();
-    Remy::open(&link).unwrap().publish(V2, &Options::default(), Progress::none()).unwrap();
+    Remy::open(&link)
+        .unwrap()
+        .publish(V2, &Options::default(), Progress::none())
+        .unwrap();
     assert!(Path::new(&format!("{}-remy/catalog.db", app.live.display())).exists());
     assert!(!Path::new(&format!("{}-remy", link.display())).exists());
 }
@@ -436,11 +717,17 @@ fn an_empty_file_is_a_database() {
         let options = Options::from_json(&json!({"journal_mode": mode}).to_string()).unwrap();
         let app = Remy::open(&live).unwrap();
         let outcome = app.publish(V1, &options, Progress::none()).unwrap();
-        assert_eq!((outcome.release, outcome.previous, outcome.status.as_str()), (1, None, "live"));
+        assert_eq!(
+            (outcome.release, outcome.previous, outcome.status.as_str()),
+            (1, None, "live")
+        );
         shell(&live, "INSERT INTO users (name) VALUES ('Ann')");
         app.publish(V2, &options, Progress::none()).unwrap();
         app.rollback(None, &options, Progress::none()).unwrap();
-        assert_eq!(shell(&live, "SELECT * FROM users; PRAGMA integrity_check"), "1|Ann\nok\n");
+        assert_eq!(
+            shell(&live, "SELECT * FROM users; PRAGMA integrity_check"),
+            "1|Ann\nok\n"
+        );
     }
 }
 
@@ -454,9 +741,20 @@ fn the_files_of_the_store_are_lives() {
     let store = PathBuf::from(format!("{}-remy", app.live.display()));
     assert_eq!(mode(&store), 0o700);
     assert_eq!(mode(&store.join("catalog.db")), 0o640);
-    let snapshot = fs::read_dir(store.join("snapshots")).unwrap().next().unwrap().unwrap().path();
+    let snapshot = fs::read_dir(store.join("snapshots"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     assert_eq!(mode(&snapshot), 0o440);
-    assert_eq!(shell(&snapshot, "PRAGMA journal_mode; SELECT group_concat(name) FROM users"), "delete\nAnn,Bob\n");
+    assert_eq!(
+        shell(
+            &snapshot,
+            "PRAGMA journal_mode; SELECT group_concat(name) FROM users"
+        ),
+        "delete\nAnn,Bob\n"
+    );
 }
 
 /// Any SQLite tool opens a snapshot where it lies, as a user that may not write there.
@@ -469,17 +767,35 @@ fn a_snapshot_in_a_folder_that_may_not_be_written() {
     app.publish(V3, json!({}));
     let store = PathBuf::from(format!("{}-remy", app.live.display()));
     let folder = store.join("snapshots");
-    for (path, mode) in [(app.dir.path(), 0o755), (store.as_path(), 0o755), (folder.as_path(), 0o555)] {
+    for (path, mode) in [
+        (app.dir.path(), 0o755),
+        (store.as_path(), 0o755),
+        (folder.as_path(), 0o555),
+    ] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
-    let files = || -> Vec<_> { fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
+    let files = || -> Vec<_> {
+        fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect()
+    };
     let before = files();
     for (release, names) in [(1, "Ann,Bob"), (2, "Ann,Bob,Cid")] {
-        let entry = app.remy().releases().unwrap().into_iter().find(|entry| entry.release == release).unwrap();
+        let entry = app
+            .remy()
+            .releases()
+            .unwrap()
+            .into_iter()
+            .find(|entry| entry.release == release)
+            .unwrap();
         let snapshot = store.join(entry.database.unwrap());
         for flags in [&["-batch", "-readonly"][..], &["-batch"]] {
             let mut shell = std::process::Command::new("sqlite3");
-            shell.args(flags).arg(&snapshot).arg("PRAGMA integrity_check; SELECT group_concat(name) FROM users;");
+            shell
+                .args(flags)
+                .arg(&snapshot)
+                .arg("PRAGMA integrity_check; SELECT group_concat(name) FROM users;");
             let mut write = std::process::Command::new("sqlite3");
             write.args(flags).arg(&snapshot).arg("DELETE FROM users;");
             // SAFETY: geteuid takes nothing and cannot fail.
@@ -488,8 +804,15 @@ fn a_snapshot_in_a_folder_that_may_not_be_written() {
                 shell.uid(65534).gid(65534);
                 write.uid(65534).gid(65534);
             }
-            assert_eq!(remy_tests::stdout(&mut shell), format!("ok\n{names}\n"), "{flags:?}");
-            assert!(!remy_tests::output(&mut write).status.success(), "{flags:?}");
+            assert_eq!(
+                remy_tests::stdout(&mut shell),
+                format!("ok\n{names}\n"),
+                "{flags:?}"
+            );
+            assert!(
+                !remy_tests::output(&mut write).status.success(),
+                "{flags:?}"
+            );
         }
     }
     assert_eq!(files(), before);
@@ -506,9 +829,19 @@ fn what_comes_after_the_commit_is_not_called_off() {
             cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         }
     };
-    let outcome =
-        app.remy().publish(V2, &Options::default(), Progress::none().on_line(&on_line).cancel(&cancel)).unwrap();
-    assert!(outcome.log.iter().all(|line| line.outcome == "ok"), "{:#?}", outcome.log);
+    let outcome = app
+        .remy()
+        .publish(
+            V2,
+            &Options::default(),
+            Progress::none().on_line(&on_line).cancel(&cancel),
+        )
+        .unwrap();
+    assert!(
+        outcome.log.iter().all(|line| line.outcome == "ok"),
+        "{:#?}",
+        outcome.log
+    );
     assert_eq!(app.statuses()[0], (2, "live".to_owned(), None));
 }
 
@@ -516,8 +849,10 @@ fn what_comes_after_the_commit_is_not_called_off() {
 fn a_dump_of_live_is_a_schema() {
     let app = App::new();
     app.publish(V2, json!({}));
-    let dump =
-        shell(&app.live, "SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'");
+    let dump = shell(
+        &app.live,
+        "SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'",
+    );
     assert!(dump.contains("_remy_release"));
     assert!(app.publish(&dump, json!({})).statements.is_empty());
 }
@@ -525,10 +860,16 @@ fn a_dump_of_live_is_a_schema() {
 #[test]
 fn a_comment_that_renames_nothing_is_warned_of() {
     let app = App::new();
-    let schema =
-        "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT -- @renamed from=mial\n);";
+    let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT -- @renamed from=mial\n);";
     let outcome = app.publish(schema, json!({}));
-    assert!(outcome.warnings.iter().any(|w| w.contains("mial") && w.contains("email")), "{:?}", outcome.warnings);
+    assert!(
+        outcome
+            .warnings
+            .iter()
+            .any(|w| w.contains("mial") && w.contains("email")),
+        "{:?}",
+        outcome.warnings
+    );
 }
 
 #[test]
@@ -537,17 +878,25 @@ fn the_log_is_followed_as_it_is_written() {
     let seen = std::sync::Mutex::new(Vec::new());
     let on_line = |line: &remy_core::Line| seen.lock().unwrap().push(line.clone());
     let options = Options::default();
-    let outcome = app.remy().publish(V2, &options, Progress::none().on_line(&on_line)).unwrap();
+    let outcome = app
+        .remy()
+        .publish(V2, &options, Progress::none().on_line(&on_line))
+        .unwrap();
     let seen = seen.into_inner().unwrap();
     assert_eq!(seen, outcome.log);
     assert_eq!(seen, app.remy().build_log(Some(outcome.release)).unwrap());
     let steps: Vec<_> = seen.iter().map(|line| line.step.as_str()).collect();
     assert!(
-        ["build", "clone", "rehearse", "check", "switch", "settle"].iter().all(|step| steps.contains(step)),
+        ["build", "clone", "rehearse", "check", "switch", "settle"]
+            .iter()
+            .all(|step| steps.contains(step)),
         "{steps:?}"
     );
     let cancelled = std::sync::atomic::AtomicBool::new(true);
-    let e = app.remy().publish(V3, &options, Progress::none().cancel(&cancelled)).unwrap_err();
+    let e = app
+        .remy()
+        .publish(V3, &options, Progress::none().cancel(&cancelled))
+        .unwrap_err();
     assert_eq!(e.code(), "busy");
     assert_eq!(app.columns(), "id,name,email");
 }
@@ -556,8 +905,9 @@ fn the_log_is_followed_as_it_is_written() {
 #[test]
 fn the_contract_names_every_key() {
     let contract = fs::read_to_string(remy_tests::repository("docs/contract.md")).unwrap();
-    let words: std::collections::BTreeSet<&str> =
-        contract.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let words: std::collections::BTreeSet<&str> = contract
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .collect();
     let app = App::new();
     let outcome = app.publish(V3, json!({"effects": {"roles": [{"id": "buyer"}]}}));
     let remy = app.remy();
@@ -581,7 +931,10 @@ fn the_contract_names_every_key() {
             serde_json::Value::Array(values) => left.extend(values),
             serde_json::Value::Object(fields) => {
                 for (key, value) in fields {
-                    assert!(words.contains(key.as_str()), "{key} is not in docs/contract.md");
+                    assert!(
+                        words.contains(key.as_str()),
+                        "{key} is not in docs/contract.md"
+                    );
                     keys += 1;
                     left.push(value);
                 }

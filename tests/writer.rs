@@ -1,4 +1,5 @@
-//! A writer that knows nothing of remy: a `sqlite3` shell in a process of its own, one INSERT after the other.
+//! A writer that knows nothing of remy: a `sqlite3` shell in a process of its own, one INSERT after
+//! the other.
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Write},
@@ -19,8 +20,9 @@ pub struct Writer {
     thread: JoinHandle<Written>,
 }
 
-/// Ends the writers, and checks that none met an error and that every acknowledged key is in one of `files`: live, or the
-/// snapshot of the release that took it. Gives how many writes were acknowledged.
+/// Ends the writers, and checks that none met an error and that every acknowledged key is in one of
+/// `files`: live, or the snapshot of the release that took it. Gives how many writes were
+/// acknowledged.
 pub fn account(files: impl Iterator<Item = PathBuf>, writers: Vec<Writer>) -> usize {
     let mut acknowledged = Vec::new();
     for writer in writers {
@@ -36,8 +38,16 @@ pub fn account(files: impl Iterator<Item = PathBuf>, writers: Vec<Writer>) -> us
         assert_eq!(lines.next(), Some("ok"), "{}", file.display());
         found.extend(lines.map(str::to_owned));
     }
-    let lost: Vec<_> = acknowledged.iter().filter(|key| !found.contains(*key)).collect();
-    assert!(lost.is_empty(), "{} of {} writes lost: {lost:?}", lost.len(), acknowledged.len());
+    let lost: Vec<_> = acknowledged
+        .iter()
+        .filter(|key| !found.contains(*key))
+        .collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} writes lost: {lost:?}",
+        lost.len(),
+        acknowledged.len()
+    );
     acknowledged.len()
 }
 
@@ -61,8 +71,14 @@ impl Writer {
         Self::run(live, number, rest, "", |_| String::new())
     }
 
-    /// Starts one with SQL to run first, and SQL to run after the n-th write; neither may print anything.
-    pub fn start_with(live: &Path, number: usize, first: &str, after: impl Fn(u64) -> String + Send + 'static) -> Self {
+    /// Starts one with SQL to run first, and SQL to run after the n-th write; neither may print
+    /// anything.
+    pub fn start_with(
+        live: &Path,
+        number: usize,
+        first: &str,
+        after: impl Fn(u64) -> String + Send + 'static,
+    ) -> Self {
         Self::run(live, number, Duration::ZERO, first, after)
     }
 
@@ -73,7 +89,10 @@ impl Writer {
         first: &str,
         after: impl Fn(u64) -> String + Send + 'static,
     ) -> Self {
-        let (stop, longest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stop, longest) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
         let mut shell = Command::new("sqlite3")
             .args(["-batch", "-cmd", ".timeout 20000"])
             .arg(live)
@@ -95,7 +114,8 @@ impl Writer {
                         break;
                     }
                     let (key, start) = (format!("w{number}-{n}"), Instant::now());
-                    // The end comes whether the INSERT worked or not: an error skips no more than its line.
+                    // The end comes whether the INSERT worked or not: an error skips no more than
+                    // its line.
                     writeln!(
                         input,
                         "INSERT INTO app_writes (key) VALUES ('{key}') RETURNING key;\nSELECT 'end'; {}",
@@ -115,19 +135,29 @@ impl Writer {
                         break; // stderr says why
                     }
                     written.acknowledged.push(key);
-                    longest
-                        .fetch_max(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+                    longest.fetch_max(
+                        u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+                        Ordering::Relaxed,
+                    );
                     if !rest.is_zero() {
                         std::thread::sleep(rest);
                     }
                 }
                 drop(input);
                 let out = shell.wait_with_output().expect("the shell ends");
-                written.errors.extend(String::from_utf8_lossy(&out.stderr).lines().map(str::to_owned));
+                written.errors.extend(
+                    String::from_utf8_lossy(&out.stderr)
+                        .lines()
+                        .map(str::to_owned),
+                );
                 written
             }
         });
-        Self { stop, longest, thread }
+        Self {
+            stop,
+            longest,
+            thread,
+        }
     }
 
     /// The longest that a write took since the last reset.

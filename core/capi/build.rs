@@ -15,7 +15,8 @@ fn main() {
         // Source that does not parse: rustc says so better.
         Err(_) => return,
     };
-    // The unit tests compare the two. In CI the committed one stays as it is, so that they fail where it is stale.
+    // The unit tests compare the two. In CI the committed one stays as it is, so that they fail
+    // where it is stale.
     let committed = Path::new(&here).join("../../include/remy.h");
     let stale = fs::read(&out).ok() != fs::read(&committed).ok();
     if stale && env::var_os("CI").is_none() && fs::copy(&out, &committed).is_err() {

@@ -17,14 +17,22 @@ use std::{
 pub(crate) fn are_there(from: &Path) -> Result<()> {
     if let Err(e) = fs::metadata(from) {
         let refusal = match e.kind() {
-            std::io::ErrorKind::NotFound => Error::not_found(format!("there are no artifacts at {}", from.display()))
-                .hint("Check the option artifacts; it is relative to the process"),
-            _ => Error::io(format!("the artifacts at {} may not be looked at: {e}", from.display())).hint(format!(
+            std::io::ErrorKind::NotFound => {
+                Error::not_found(format!("there are no artifacts at {}", from.display()))
+                    .hint("Check the option artifacts; it is relative to the process")
+            }
+            _ => Error::io(format!(
+                "the artifacts at {} may not be looked at: {e}",
+                from.display()
+            ))
+            .hint(format!(
                 "{} has to be able to read them: it is live's owner, as whom remy acts here",
                 owner::name(owner::user())
             )),
         };
-        return Err(refusal.object(from.display().to_string()).state("Live is unchanged"));
+        return Err(refusal
+            .object(from.display().to_string())
+            .state("Live is unchanged"));
     }
     Ok(())
 }
@@ -33,14 +41,19 @@ pub(crate) fn are_there(from: &Path) -> Result<()> {
 pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<String> {
     are_there(from)?;
     let to = store.path(&place::files(release));
-    // Copying live would close a descriptor of it, and with that drop every lock that this process holds on it; copying
-    // the store would not end.
-    let whole = from.canonicalize().context(|| format!("looking at {}", from.display()))?;
+    // Copying live would close a descriptor of it, and with that drop every lock that this process
+    // holds on it; copying the store would not end.
+    let whole = from
+        .canonicalize()
+        .context(|| format!("looking at {}", from.display()))?;
     if store.live_path().starts_with(&whole) || to.starts_with(&whole) {
-        return Err(Error::invalid_argument(format!("{} holds the live database or its store", from.display()))
-            .object(from.display().to_string())
-            .state("Live is unchanged")
-            .hint("Give a folder without them as artifacts"));
+        return Err(Error::invalid_argument(format!(
+            "{} holds the live database or its store",
+            from.display()
+        ))
+        .object(from.display().to_string())
+        .state("Live is unchanged")
+        .hint("Give a folder without them as artifacts"));
     }
     // Written down before it is there: what a kill leaves of it is found by that.
     store.catalog.set_files(release, Some(release), None)?;
@@ -49,14 +62,18 @@ pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<String> {
     let kept = if from.is_dir() {
         keeping.folder(from, &to, Path::new(""))
     } else {
-        let name =
-            from.file_name().ok_or_else(|| Error::invalid_argument(format!("{} has no name", from.display())))?;
+        let name = from
+            .file_name()
+            .ok_or_else(|| Error::invalid_argument(format!("{} has no name", from.display())))?;
         keeping.file(from, &to.join(name), name.into())
     }
     .and_then(|()| keeping.finish());
     if let Err(e) = kept {
         // The disk may be full of them.
-        keeping.waiting.values().for_each(|(new, _)| drop(store::remove(new)));
+        keeping
+            .waiting
+            .values()
+            .for_each(|(new, _)| drop(store::remove(new)));
         return Err(e);
     }
     Ok(whole_hash(keeping.entries))
@@ -68,7 +85,8 @@ const OBJECTS: &str = "objects";
 /// How many objects are written before they are synced.
 const AT_ONCE: usize = 64;
 
-/// A release that is being kept. A file that an earlier one has, too, costs a name, and no second copy.
+/// A release that is being kept. A file that an earlier one has, too, costs a name, and no second
+/// copy.
 struct Keeping<'a> {
     store: &'a Store,
     /// Objects that are written, each under another name for now.
@@ -97,15 +115,22 @@ impl<'a> Keeping<'a> {
     fn folder(&mut self, from: &Path, to: &Path, below: &Path) -> Result<()> {
         for entry in fs::read_dir(from).context(|| format!("reading {}", from.display()))? {
             let entry = entry.context(|| format!("reading {}", from.display()))?;
-            let (path, target, name) = (entry.path(), to.join(entry.file_name()), below.join(entry.file_name()));
-            let kind = entry.file_type().context(|| format!("looking at {}", path.display()))?;
+            let (path, target, name) = (
+                entry.path(),
+                to.join(entry.file_name()),
+                below.join(entry.file_name()),
+            );
+            let kind = entry
+                .file_type()
+                .context(|| format!("looking at {}", path.display()))?;
             if kind.is_dir() {
                 self.store.create_folder(&target)?;
                 self.folders.push(target.clone());
                 self.folder(&path, &target, &name)?;
             } else if kind.is_symlink() {
                 let aim = fs::read_link(&path).context(|| format!("reading {}", path.display()))?;
-                std::os::unix::fs::symlink(&aim, &target).context(|| format!("making {}", target.display()))?;
+                std::os::unix::fs::symlink(&aim, &target)
+                    .context(|| format!("making {}", target.display()))?;
                 self.entries.push((name, pointing_at(&aim)));
             } else if kind.is_file() {
                 self.file(&path, &target, name)?;
@@ -117,36 +142,49 @@ impl<'a> Keeping<'a> {
     fn file(&mut self, from: &Path, to: &Path, name: PathBuf) -> Result<()> {
         let doing = || format!("keeping {}", from.display());
         let runs = fs::metadata(from).context(doing)?.mode() & 0o100 != 0;
-        let mut content = copy::reading(from, |mut source| settle::hash_of(&mut source, &mut std::io::sink()))?;
+        let mut content = copy::reading(from, |mut source| {
+            settle::hash_of(&mut source, &mut std::io::sink())
+        })?;
         if !self.has(&self.object(&content, runs), &content) {
             content = self.add_object(from, runs)?;
         }
-        self.files.push((to.to_owned(), self.object(&content, runs)));
+        self.files
+            .push((to.to_owned(), self.object(&content, runs)));
         self.entries.push((name, content.hash));
         Ok(())
     }
 
-    /// Whether an object is there, or will be. Its content is what `verify` reads: an object is whole before it has its name, is
-    /// never written to after that, and is write-protected.
+    /// Whether an object is there, or will be. Its content is what `verify` reads: an object is
+    /// whole before it has its name, is never written to after that, and is write-protected.
     fn has(&self, object: &Path, content: &Content) -> bool {
-        self.waiting.contains_key(object) || fs::metadata(object).is_ok_and(|found| found.len() == content.bytes)
+        self.waiting.contains_key(object)
+            || fs::metadata(object).is_ok_and(|found| found.len() == content.bytes)
     }
 
-    /// Where a content is kept. A file that can be run and one that cannot are two, though their content is one.
+    /// Where a content is kept. A file that can be run and one that cannot are two, though their
+    /// content is one.
     fn object(&self, content: &Content, runs: bool) -> PathBuf {
         let (folder, name) = content.hash.split_at(2);
-        self.store.path(&format!("{OBJECTS}/{folder}/{name}{}", if runs { "x" } else { "" }))
+        self.store.path(&format!(
+            "{OBJECTS}/{folder}/{name}{}",
+            if runs { "x" } else { "" }
+        ))
     }
 
-    /// Copies a file to where it waits to become an object, and gives what it copied: the file may have changed since anybody
-    /// looked at it, and what is written is what the name has to be of.
+    /// Copies a file to where it waits to become an object, and gives what it copied: the file may
+    /// have changed since anybody looked at it, and what is written is what the name has to be of.
     fn add_object(&mut self, from: &Path, runs: bool) -> Result<Content> {
         // Recovery empties this folder of what a process leaves that is killed.
-        let new = self.store.path(&format!("work/object-{}", self.waiting.len()));
+        let new = self
+            .store
+            .path(&format!("work/object-{}", self.waiting.len()));
         store::remove(&new)?;
         let file = self.store.create(&new)?;
         let copied = copy::reading(from, |mut source| {
-            settle::hash_of(&mut source, &mut fs::OpenOptions::new().write(true).open(&new)?)
+            settle::hash_of(
+                &mut source,
+                &mut fs::OpenOptions::new().write(true).open(&new)?,
+            )
         })
         .and_then(|content| self.store.protect_object(&new, runs).map(|()| content));
         let content = match copied {
@@ -162,10 +200,11 @@ impl<'a> Keeping<'a> {
             store::remove(&new)?;
             return Ok(content);
         }
-        // The disk begins with it now: when one of many is synced, the others are there as good as already. Otherwise each would
-        // cost a journalling file system a commit of its own.
-        // SAFETY: the descriptor is open. A file system that does not do this has more to do when it syncs.
-        let _ = unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+        // The disk begins with it now: when one of many is synced, the others are there as good as
+        // already. Otherwise each would cost a journalling file system a commit of its own. SAFETY:
+        // the descriptor is open. A file system that does not do this has more to do when it syncs.
+        let _ =
+            unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
         self.waiting.insert(object, (new, file));
         if self.waiting.len() == AT_ONCE {
             self.name_objects()?;
@@ -177,13 +216,15 @@ impl<'a> Keeping<'a> {
     fn name_objects(&mut self) -> Result<()> {
         for (object, (new, file)) in &self.waiting {
             // Before it has its name: no power cut leaves half an object.
-            file.sync_all().context(|| format!("syncing {}", new.display()))?;
+            file.sync_all()
+                .context(|| format!("syncing {}", new.display()))?;
             let folder = object.parent().unwrap_or(object);
             if !folder.exists() {
                 self.store.create_folder(folder)?;
             }
             // Over one that is not whole, too: nobody's release can be made of that.
-            fs::rename(new, object).context(|| format!("renaming {} to {}", new.display(), object.display()))?;
+            fs::rename(new, object)
+                .context(|| format!("renaming {} to {}", new.display(), object.display()))?;
             self.objects.insert(folder.to_owned());
         }
         self.waiting.clear();
@@ -194,7 +235,8 @@ impl<'a> Keeping<'a> {
     fn finish(&mut self) -> Result<()> {
         self.name_objects()?;
         for (to, object) in &self.files {
-            // A file system without links, or an object that has all the links it may have: a copy does as well.
+            // A file system without links, or an object that has all the links it may have: a copy
+            // does as well.
             if fs::hard_link(object, to).is_err() {
                 fs::copy(object, to)
                     .and_then(|_| fs::File::open(to)?.sync_all())
@@ -221,22 +263,35 @@ fn whole_hash(mut entries: Vec<(PathBuf, String)>) -> String {
     entries.sort();
     let mut hasher = blake3::Hasher::new();
     for (name, content) in entries {
-        hasher.update(name.as_os_str().as_encoded_bytes()).update(b"\0").update(content.as_bytes()).update(b"\0");
+        hasher
+            .update(name.as_os_str().as_encoded_bytes())
+            .update(b"\0")
+            .update(content.as_bytes())
+            .update(b"\0");
     }
     hasher.finalize().to_hex().to_string()
 }
 
-/// Removes what is kept for a release, and the objects that nothing names any more. Only for who holds the store's lock.
+/// Removes what is kept for a release, and the objects that nothing names any more. Only for who
+/// holds the store's lock.
 pub(crate) fn remove(store: &Store, release: i64) -> Result<()> {
     store.remove(&place::files(release))?;
     let objects = store.folder(OBJECTS)?;
     for name in objects.names()? {
-        if objects.look(&name)?.is_none_or(|found| !folder::is_folder(&found)) {
+        if objects
+            .look(&name)?
+            .is_none_or(|found| !folder::is_folder(&found))
+        {
             continue; // nothing of remy's
         }
-        let Some(folder) = objects.folder(name)? else { continue };
+        let Some(folder) = objects.folder(name)? else {
+            continue;
+        };
         for object in folder.names()? {
-            if folder.look(&object)?.is_some_and(|found| folder::is_file(&found) && found.st_nlink == 1) {
+            if folder
+                .look(&object)?
+                .is_some_and(|found| folder::is_file(&found) && found.st_nlink == 1)
+            {
                 folder.remove(&object)?;
             }
         }
@@ -246,12 +301,14 @@ pub(crate) fn remove(store: &Store, release: i64) -> Result<()> {
 
 /// Removes what was kept for a release that failed.
 pub(crate) fn forget(store: &Store, release: i64) -> Result<()> {
-    // Its own, whatever is written down: a rollback that failed has those of the release that it was to bring back.
+    // Its own, whatever is written down: a rollback that failed has those of the release that it
+    // was to bring back.
     remove(store, release)?;
     store.catalog.set_files(release, None, None)
 }
 
-/// Removes what is kept for releases that never went live and never will. A process may have died before it did.
+/// Removes what is kept for releases that never went live and never will. A process may have died
+/// before it did.
 pub(crate) fn forget_fruitless(store: &Store) -> Result<()> {
     for (release, written_down) in store.catalog.fruitless()? {
         // A power cut may have kept either without the other.
@@ -287,7 +344,11 @@ pub(crate) fn changed_objects(store: &Store) -> Result<Vec<String>> {
     list(&root, Path::new(""), &mut names)?;
     let mut changed = Vec::new();
     for name in names {
-        let said: String = name.to_string_lossy().chars().filter(|&c| c != '/' && c != 'x').collect();
+        let said: String = name
+            .to_string_lossy()
+            .chars()
+            .filter(|&c| c != '/' && c != 'x')
+            .collect();
         if settle::hash(&root.join(&name))? != said {
             changed.push(format!("{OBJECTS}/{}", name.display()));
         }
@@ -306,7 +367,11 @@ fn list(root: &Path, below: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(&folder).context(|| format!("reading {}", folder.display()))? {
         let entry = entry.context(|| format!("reading {}", folder.display()))?;
         let name = below.join(entry.file_name());
-        if entry.file_type().context(|| format!("looking at {}", entry.path().display()))?.is_dir() {
+        if entry
+            .file_type()
+            .context(|| format!("looking at {}", entry.path().display()))?
+            .is_dir()
+        {
             list(root, &name, names)?;
         } else {
             names.push(name);

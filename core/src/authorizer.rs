@@ -10,7 +10,8 @@ use std::{
     ptr,
 };
 
-/// Pragmas that do something though they carry no value. Any other reads then: modules ask for `data_version` and `page_size`.
+/// Pragmas that do something though they carry no value. Any other reads then: modules ask for
+/// `data_version` and `page_size`.
 const ACTS: &[&str] = &["incremental_vacuum", "wal_checkpoint"];
 
 /// Pragmas that may carry a value: it says what to read, or is one that a clone is to keep.
@@ -32,20 +33,24 @@ const TAKES_A_VALUE: &[&str] = &[
     "user_version",
 ];
 
-/// Pragmas that the files of other tools have, and that change nothing here: `foreign_keys` does nothing inside a transaction, and
-/// `optimize` is for a connection that has run queries.
+/// Pragmas that the files of other tools have, and that change nothing here: `foreign_keys` does
+/// nothing inside a transaction, and `optimize` is for a connection that has run queries.
 const PASSED_OVER: &[&str] = &["foreign_keys", "optimize"];
 
-/// Functions that reach into the process, beyond any database: one runs a library, the other calls an address.
+/// Functions that reach into the process, beyond any database: one runs a library, the other calls
+/// an address.
 const FUNCTIONS: &[&str] = &["load_extension", "fts3_tokenizer"];
 
 /// Whether it is one of those functions.
 pub(crate) fn reaches_out(function: &str) -> bool {
-    FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(function))
+    FUNCTIONS
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(function))
 }
 
-/// While it lives, its connection refuses what a migration may not do. Raw pages (`sqlite_dbpage`, under whatever name) and the
-/// tables behind virtual ones are what SQLite's own defensive mode keeps from it.
+/// While it lives, its connection refuses what a migration may not do. Raw pages (`sqlite_dbpage`,
+/// under whatever name) and the tables behind virtual ones are what SQLite's own defensive mode
+/// keeps from it.
 pub(crate) struct Authorizer<'c> {
     conn: &'c Connection,
     seen: Box<Seen>,
@@ -56,7 +61,8 @@ pub(crate) struct Authorizer<'c> {
 struct Seen {
     /// What was refused last.
     denied: RefCell<Option<String>>,
-    /// A statement runs, and did compile: what is asked for now are statements of modules, or the same one compiled again.
+    /// A statement runs, and did compile: what is asked for now are statements of modules, or the
+    /// same one compiled again.
     running: Cell<bool>,
 }
 
@@ -65,17 +71,23 @@ impl<'c> Authorizer<'c> {
     pub fn new(conn: &'c Connection) -> error::Result<Self> {
         let seen = Box::<Seen>::default();
         let data = ptr::from_ref(&*seen).cast_mut().cast::<c_void>();
-        // SAFETY: the handle is open; `seen` has a place of its own that outlives the registration, which drop ends.
+        // SAFETY: the handle is open; `seen` has a place of its own that outlives the registration,
+        // which drop ends.
         let code = unsafe { ffi::sqlite3_set_authorizer(conn.handle(), Some(judge), data) };
         let guard = Self { conn, seen };
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
             .context(|| "setting the authorizer".to_owned())?;
-        if code == ffi::SQLITE_OK { Ok(()) } else { Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)) }
-            .context(|| "setting the authorizer".to_owned())?;
+        if code == ffi::SQLITE_OK {
+            Ok(())
+        } else {
+            Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+        }
+        .context(|| "setting the authorizer".to_owned())?;
         Ok(guard)
     }
 
-    /// Runs a statement that has compiled. What a module was refused, and could do without, is no reason for a later failure.
+    /// Runs a statement that has compiled. What a module was refused, and could do without, is no
+    /// reason for a later failure.
     pub fn run(&self, statement: &mut Prepared<'_>) -> Result<(), String> {
         self.denied();
         self.seen.running.set(true);
@@ -98,7 +110,9 @@ impl Drop for Authorizer<'_> {
         // SAFETY: the handle is open for as long as the connection is borrowed.
         unsafe { ffi::sqlite3_set_authorizer(self.conn.handle(), None, ptr::null_mut()) };
         // As `rehearse::prepare` has it. It can fail only where setting it has.
-        let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false);
+        let _ = self
+            .conn
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false);
     }
 }
 
@@ -111,15 +125,24 @@ unsafe extern "C" fn judge(
     _trigger: *const c_char,
 ) -> c_int {
     // SAFETY: SQLite gives NULL or a text that lives during the call.
-    let text = |at: *const c_char| unsafe { (!at.is_null()).then(|| CStr::from_ptr(at).to_string_lossy()) };
+    let text = |at: *const c_char| unsafe {
+        (!at.is_null()).then(|| CStr::from_ptr(at).to_string_lossy())
+    };
     let (first, second) = (text(first).unwrap_or_default(), text(second));
-    if action == ffi::SQLITE_PRAGMA && PASSED_OVER.iter().any(|name| name.eq_ignore_ascii_case(&first)) {
+    if action == ffi::SQLITE_PRAGMA
+        && PASSED_OVER
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(&first))
+    {
         // It compiles to nothing.
         return ffi::SQLITE_IGNORE;
     }
-    // SAFETY: `data` is what `Authorizer` keeps for as long as this is registered; this runs on its thread.
+    // SAFETY: `data` is what `Authorizer` keeps for as long as this is registered; this runs on its
+    // thread.
     let seen = unsafe { &*data.cast::<Seen>() };
-    let Some(why) = refusal(action, &first, second.as_deref(), seen.running.get()) else { return ffi::SQLITE_OK };
+    let Some(why) = refusal(action, &first, second.as_deref(), seen.running.get()) else {
+        return ffi::SQLITE_OK;
+    };
     if let Ok(mut denied) = seen.denied.try_borrow_mut() {
         *denied = Some(why);
     }
@@ -127,27 +150,41 @@ unsafe extern "C" fn judge(
 }
 
 fn refusal(action: c_int, first: &str, second: Option<&str>, running: bool) -> Option<String> {
-    let own = |name: &str| name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("_remy_"));
+    let own = |name: &str| {
+        name.get(..6)
+            .is_some_and(|start| start.eq_ignore_ascii_case("_remy_"))
+    };
     let is_in = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(first));
-    let pragma = || if second.is_some() { is_in(TAKES_A_VALUE) } else { !is_in(ACTS) };
+    let pragma = || {
+        if second.is_some() {
+            is_in(TAKES_A_VALUE)
+        } else {
+            !is_in(ACTS)
+        }
+    };
     let second = second.unwrap_or_default();
     match action {
         ffi::SQLITE_ATTACH => Some("ATTACH, or VACUUM, which does it,".to_owned()),
         ffi::SQLITE_DETACH => Some("DETACH".to_owned()),
         ffi::SQLITE_TRANSACTION => Some(first.to_owned()),
-        // FTS3 and FTS4 optimize inside one of their own. Whoever wrote a migration cannot: theirs does not compile.
+        // FTS3 and FTS4 optimize inside one of their own. Whoever wrote a migration cannot: theirs
+        // does not compile.
         ffi::SQLITE_SAVEPOINT if !running => Some("SAVEPOINT".to_owned()),
         ffi::SQLITE_PRAGMA if !pragma() => Some(format!("PRAGMA {first}")),
         ffi::SQLITE_FUNCTION if reaches_out(second) => Some(format!("{second}()")),
-        ffi::SQLITE_READ | ffi::SQLITE_SELECT | ffi::SQLITE_FUNCTION | ffi::SQLITE_RECURSIVE | ffi::SQLITE_PRAGMA => {
-            None
-        }
+        ffi::SQLITE_READ
+        | ffi::SQLITE_SELECT
+        | ffi::SQLITE_FUNCTION
+        | ffi::SQLITE_RECURSIVE
+        | ffi::SQLITE_PRAGMA => None,
         // Without a name it counts the rows of every table, and changes none.
         ffi::SQLITE_ANALYZE => None,
-        // Whatever else names one of remy's tables would change it; ALTER TABLE and those on indexes name it second.
-        _ if own(first) || own(second) => {
-            Some(format!("writing to {}, which is remy's own,", if own(first) { first } else { second }))
-        }
+        // Whatever else names one of remy's tables would change it; ALTER TABLE and those on
+        // indexes name it second.
+        _ if own(first) || own(second) => Some(format!(
+            "writing to {}, which is remy's own,",
+            if own(first) { first } else { second }
+        )),
         _ => None,
     }
 }
@@ -188,7 +225,11 @@ mod tests {
             assert!(conn.execute_batch(sql).is_err(), "{sql}");
             assert!(guard.denied().is_some(), "{sql}");
         }
-        for sql in ["DELETE FROM sqlite_schema", "UPDATE sqlite_dbpage SET data = data", "DELETE FROM f_data"] {
+        for sql in [
+            "DELETE FROM sqlite_schema",
+            "UPDATE sqlite_dbpage SET data = data",
+            "DELETE FROM f_data",
+        ] {
             assert!(conn.execute_batch(sql).is_err(), "{sql}");
         }
         conn.execute_batch(

@@ -1,8 +1,10 @@
-//! Clone and switch on a host's SQLite, which has no page access: by the backup API, whole databases at a time.
+//! Clone and switch on a host's SQLite, which has no page access: by the backup API, whole
+//! databases at a time.
 //!
-//! `step(0)` takes live's write lock without copying; the image is brought up to date under it, and the rest is copied in
-//! steps, looking at the clock. The step that copies the last page commits; ending a backup before it rolls back. It costs
-//! the size of the database in the pause: 4 to 5 s for 1 GB.
+//! `step(0)` takes live's write lock without copying; the image is brought up to date under it, and
+//! the rest is copied in steps, looking at the clock. The step that copies the last page commits;
+//! ending a backup before it rolls back. It costs the size of the database in the pause: 4 to 5 s
+//! for 1 GB.
 use crate::{
     Switched,
     clock::{self, Moment},
@@ -51,14 +53,23 @@ enum Step {
 
 impl<'a> Backup<'a> {
     fn new(from: &'a Connection, to: &'a Connection) -> Result<Self> {
-        // SAFETY: both handles are open and borrowed for as long as the backup lives; it is finished in Drop.
-        let handle =
-            unsafe { ffi::sqlite3_backup_init(to.handle(), c"main".as_ptr(), from.handle(), c"main".as_ptr()) };
+        // SAFETY: both handles are open and borrowed for as long as the backup lives; it is
+        // finished in Drop.
+        let handle = unsafe {
+            ffi::sqlite3_backup_init(
+                to.handle(),
+                c"main".as_ptr(),
+                from.handle(),
+                c"main".as_ptr(),
+            )
+        };
         match NonNull::new(handle) {
             Some(handle) => Ok(Self { handle, from, to }),
             // SAFETY: the handle is open.
-            None => Err(sqlite::failure(to, unsafe { ffi::sqlite3_errcode(to.handle()) }))
-                .context(|| format!("starting a backup to {}", sqlite::name(to))),
+            None => Err(sqlite::failure(to, unsafe {
+                ffi::sqlite3_errcode(to.handle())
+            }))
+            .context(|| format!("starting a backup to {}", sqlite::name(to))),
         }
     }
 
@@ -69,8 +80,14 @@ impl<'a> Backup<'a> {
             ffi::SQLITE_DONE => Ok(Step::Done),
             code if matches!(code & 0xff, ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => Ok(Step::Busy),
             // The destination's own message may be of something else, and there may be none.
-            code => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
-                .context(|| format!("copying pages to {} by the backup API", sqlite::name(self.to))),
+            code => {
+                Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).context(|| {
+                    format!(
+                        "copying pages to {} by the backup API",
+                        sqlite::name(self.to)
+                    )
+                })
+            }
         }
     }
 
@@ -90,7 +107,9 @@ impl<'a> Backup<'a> {
             match self.step(STEP)? {
                 Step::Done => return Ok(()),
                 Step::More => go_on()?,
-                Step::Busy => return Err(Error::busy("a backup found its source locked").hint("Try again")),
+                Step::Busy => {
+                    return Err(Error::busy("a backup found its source locked").hint("Try again"));
+                }
             }
         }
     }
@@ -108,7 +127,8 @@ pub(crate) struct Copy<'a> {
     live: &'a Live,
     conn: LiveConnection<'a>,
     path: PathBuf,
-    /// `PRAGMA data_version` of `conn` in the transaction that was copied: another one says that somebody has committed.
+    /// `PRAGMA data_version` of `conn` in the transaction that was copied: another one says that
+    /// somebody has committed.
     version: i64,
     bytes: u64,
     /// How long it took.
@@ -117,7 +137,12 @@ pub(crate) struct Copy<'a> {
 
 impl<'a> Copy<'a> {
     /// Copies live into a new file, which ends as a pair's main file: one file, in WAL mode.
-    pub(crate) fn take(live: &'a Live, store: &Store, path: &Path, go_on: GoOn<'_>) -> Result<Self> {
+    pub(crate) fn take(
+        live: &'a Live,
+        store: &Store,
+        path: &Path,
+        go_on: GoOn<'_>,
+    ) -> Result<Self> {
         drop(store.create(path)?);
         let copied = Self::into_file(live, path, go_on);
         if copied.is_err() {
@@ -134,34 +159,60 @@ impl<'a> Copy<'a> {
     fn into_file(live: &'a Live, path: &Path, go_on: GoOn<'_>) -> Result<Self> {
         let doing = || format!("opening {}", path.display());
         // Who may write to the folder could have put a link in its place.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let whole = folder.canonicalize().context(doing)?.join(path.file_name().unwrap_or_default());
-        let to =
-            Connection::open_with_flags(&whole, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW)
-                .context(doing)?;
-        // A copy that fails is removed: it needs no journal, which would be made as who owns live, where the caller's folder is.
-        to.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF").context(doing)?;
-        // The copy is the caller's, live its owner's: what lies beside live may have SQLite remove a file that it names.
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let whole = folder
+            .canonicalize()
+            .context(doing)?
+            .join(path.file_name().unwrap_or_default());
+        let to = Connection::open_with_flags(
+            &whole,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW,
+        )
+        .context(doing)?;
+        // A copy that fails is removed: it needs no journal, which would be made as who owns live,
+        // where the caller's folder is.
+        to.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF")
+            .context(doing)?;
+        // The copy is the caller's, live its owner's: what lies beside live may have SQLite remove
+        // a file that it names.
         let acting = live.owner.act()?;
         let conn = live.connect()?;
-        let mut copy = Self { live, conn, path: path.to_owned(), version: 0, bytes: 0, took: Duration::ZERO };
+        let mut copy = Self {
+            live,
+            conn,
+            path: path.to_owned(),
+            version: 0,
+            bytes: 0,
+            took: Duration::ZERO,
+        };
         let cookie = copy.fill(&to, go_on)?;
         drop(acting);
         set_cookie(&to, cookie)?;
-        to.close().map_err(|(_, e)| e).context(|| format!("closing {}", path.display()))?;
-        copy.bytes = std::fs::metadata(path).context(|| format!("looking at {}", path.display()))?.len();
+        to.close()
+            .map_err(|(_, e)| e)
+            .context(|| format!("closing {}", path.display()))?;
+        copy.bytes = std::fs::metadata(path)
+            .context(|| format!("looking at {}", path.display()))?
+            .len();
         Ok(copy)
     }
 
-    /// Copies live, as of now, into `to`, and gives the schema cookie that it is to have. The read transaction holds the backup to one point in time: without it every
-    /// commit of another connection would make it start again.
+    /// Copies live, as of now, into `to`, and gives the schema cookie that it is to have. The read
+    /// transaction holds the backup to one point in time: without it every commit of another
+    /// connection would make it start again.
     fn fill(&mut self, to: &Connection, go_on: GoOn<'_>) -> Result<i64> {
         let doing = || format!("reading {}", self.live.shown());
         self.conn.execute_batch("BEGIN").context(doing)?;
         let filled = (|| {
-            self.conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
+            self.conn
+                .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+                .context(doing)?;
             if self.bytes > 0 {
-                self.live.same_page_size(&self.conn, sqlite::pragma(to, "page_size")?)?;
+                self.live
+                    .same_page_size(&self.conn, sqlite::pragma(to, "page_size")?)?;
             }
             let version = data_version(&self.conn)?;
             let start = Moment::now();
@@ -192,7 +243,9 @@ impl<'a> Copy<'a> {
     }
 
     fn sync(&self) -> Result<()> {
-        File::open(&self.path).and_then(|file| file.sync_all()).context(|| format!("syncing {}", self.path.display()))
+        File::open(&self.path)
+            .and_then(|file| file.sync_all())
+            .context(|| format!("syncing {}", self.path.display()))
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -213,7 +266,8 @@ impl<'a> Copy<'a> {
     ) -> Result<Ended, Failure> {
         let live = self.live;
         let max_pause = options.max_pause();
-        // The name that the pair's WAL has lost must not come back when the power is cut after live's COMMIT.
+        // The name that the pair's WAL has lost must not come back when the power is cut after
+        // live's COMMIT.
         store::sync_name(&self.path)?;
         intend()?;
         let (start, mut behind) = (Moment::now(), false);
@@ -232,20 +286,32 @@ impl<'a> Copy<'a> {
             let writer = live.connect()?;
             // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
             let doing = || format!("preparing to write {}", live.shown());
-            writer.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0").context(doing)?;
-            writer.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
+            writer
+                .execute_batch("PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0")
+                .context(doing)?;
+            writer
+                .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+                .context(doing)?;
             writer.busy_timeout(Duration::ZERO)?;
             let waiting = Moment::now();
-            // A rollback journal: step(0) shuts readers out, so the last update comes before it, under a lock that only
-            // writers wait for, and that is held on until then. Asked of this very connection: somebody may have turned on
-            // WAL since the clone was taken; while this one reads through a WAL, nobody can turn it off.
+            // A rollback journal: step(0) shuts readers out, so the last update comes before it,
+            // under a lock that only writers wait for, and that is held on until then. Asked of
+            // this very connection: somebody may have turned on WAL since the clone was taken;
+            // while this one reads through a WAL, nobody can turn it off.
             if live.shape(&writer)?.journal_mode != "wal" {
                 if !shut_writers_out(&writer, options.lock_timeout(), live)? {
                     continue;
                 }
                 let pause = Moment::now();
                 let counter = change_counter(&writer)?;
-                let ran_again = match self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change)? {
+                let ran_again = match self.update(
+                    clone,
+                    other.as_deref_mut(),
+                    terms,
+                    max_pause,
+                    pause,
+                    change,
+                )? {
                     Updated::Ready { ran_again } => ran_again,
                     Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
                     Updated::TooLong => {
@@ -254,8 +320,12 @@ impl<'a> Copy<'a> {
                     }
                 };
                 let path = clone.path().with_extension("plain.db");
-                let image =
-                    plain(image(clone, other.as_deref_mut(), live)?, live, &path, &|| within(pause, max_pause))?;
+                let image = plain(
+                    image(clone, other.as_deref_mut(), live)?,
+                    live,
+                    &path,
+                    &|| within(pause, max_pause),
+                )?;
                 let backup = Backup::new(&image, &writer)?;
                 // Waits for readers, and new ones for it: no longer than a switch may take.
                 let timeout = max_pause.saturating_sub(pause.elapsed());
@@ -270,27 +340,53 @@ impl<'a> Copy<'a> {
                     e => e,
                 })?;
                 if change_counter(&writer)? != counter {
-                    return Err(
-                        Error::internal(format!("somebody wrote to {} under its write lock", live.shown())).into()
-                    );
+                    return Err(Error::internal(format!(
+                        "somebody wrote to {} under its write lock",
+                        live.shown()
+                    ))
+                    .into());
                 }
-                return finish(live, &backup, log, max_pause, &Held { waiting, pause, attempt, ran_again });
+                return finish(
+                    live,
+                    &backup,
+                    log,
+                    max_pause,
+                    &Held {
+                        waiting,
+                        pause,
+                        attempt,
+                        ran_again,
+                    },
+                );
             }
             let source: *const Connection = image(clone, other.as_deref_mut(), live)?;
-            // SAFETY: the connection stays open until the backup is dropped: below, `clone` and `other` are only written
-            // through it, never closed. The borrow checker cannot see that an open pair keeps its connection.
+            // SAFETY: the connection stays open until the backup is dropped: below, `clone` and
+            // `other` are only written through it, never closed. The borrow checker cannot see that
+            // an open pair keeps its connection.
             let backup = Backup::new(unsafe { &*source }, &writer)?;
             lock(&backup, options.lock_timeout(), live)?;
             let pause = Moment::now();
-            let ran_again = match self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change)? {
-                Updated::Ready { ran_again } => ran_again,
-                Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
-                Updated::TooLong => {
-                    behind = true;
-                    continue;
-                }
-            };
-            return finish(live, &backup, log, max_pause, &Held { waiting, pause, attempt, ran_again });
+            let ran_again =
+                match self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change)? {
+                    Updated::Ready { ran_again } => ran_again,
+                    Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
+                    Updated::TooLong => {
+                        behind = true;
+                        continue;
+                    }
+                };
+            return finish(
+                live,
+                &backup,
+                log,
+                max_pause,
+                &Held {
+                    waiting,
+                    pause,
+                    attempt,
+                    ran_again,
+                },
+            );
         }
         Err(Error::pause_exceeded(format!(
             "somebody wrote to {} each time before the image could be switched in",
@@ -332,7 +428,8 @@ impl<'a> Copy<'a> {
         }
     }
 
-    /// Brings the image up to date while writers go on, for another attempt. `false`: live's schema is another one.
+    /// Brings the image up to date while writers go on, for another attempt. `false`: live's schema
+    /// is another one.
     fn rehearse_again(
         &mut self,
         clone: &mut Pair,
@@ -359,15 +456,19 @@ enum Updated {
     TooLong,
 }
 
-fn image<'p>(clone: &'p mut Pair, other: Option<&'p mut Pair>, live: &Live) -> Result<&'p Connection> {
+fn image<'p>(
+    clone: &'p mut Pair,
+    other: Option<&'p mut Pair>,
+    live: &Live,
+) -> Result<&'p Connection> {
     match other {
         Some(pair) => pair.open(live),
         None => clone.open(live),
     }
 }
 
-/// Copies one database into another, schema cookie and all: a backup gives its destination a cookie of its own, and the
-/// clone's is what tells whether somebody else changed live's schema.
+/// Copies one database into another, schema cookie and all: a backup gives its destination a cookie
+/// of its own, and the clone's is what tells whether somebody else changed live's schema.
 fn copy(from: &Connection, to: &Connection, go_on: GoOn<'_>) -> Result<()> {
     let cookie = copy_pages(from, to, go_on)?;
     set_cookie(to, cookie)
@@ -386,16 +487,19 @@ fn set_cookie(to: &Connection, cookie: i64) -> Result<()> {
         .context(|| format!("writing the schema cookie of {}", sqlite::name(to)))
 }
 
-/// Copies an image to where it is no pair: a backup takes over the bytes of page 1 that say how a database is journaled, and
-/// would turn a live database with a rollback journal into one with a WAL.
+/// Copies an image to where it is no pair: a backup takes over the bytes of page 1 that say how a
+/// database is journaled, and would turn a live database with a rollback journal into one with a
+/// WAL.
 fn plain(image: &Connection, live: &Live, path: &Path, go_on: GoOn<'_>) -> Result<Connection> {
     store::remove(path)?;
     drop(store::create_like(&live.path, path)?);
     let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
     let doing = || format!("writing {}", path.display());
-    to.execute_batch("PRAGMA synchronous = OFF").context(doing)?;
+    to.execute_batch("PRAGMA synchronous = OFF")
+        .context(doing)?;
     copy(image, &to, go_on)?;
-    to.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).context(doing)?;
+    to.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))
+        .context(doing)?;
     Ok(to)
 }
 
@@ -404,7 +508,11 @@ fn fold(conn: &Connection) -> Result<()> {
     let left: i64 = conn
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         .context(|| format!("bringing {} up to date", sqlite::name(conn)))?;
-    if left == 0 { Ok(()) } else { Err(Error::internal("a clone's WAL stayed busy")) }
+    if left == 0 {
+        Ok(())
+    } else {
+        Err(Error::internal("a clone's WAL stayed busy"))
+    }
 }
 
 fn data_version(conn: &Connection) -> Result<i64> {
@@ -412,16 +520,16 @@ fn data_version(conn: &Connection) -> Result<i64> {
         .context(|| format!("reading data_version of {}", sqlite::name(conn)))
 }
 
-/// The change counter of a database with a rollback journal, as it stands in the file: also under a lock, in which SQLite does
-/// not look for it.
+/// The change counter of a database with a rollback journal, as it stands in the file: also under a
+/// lock, in which SQLite does not look for it.
 fn change_counter(conn: &Connection) -> Result<[u8; 4]> {
     let mut counter = [0; 4];
     sqlite::read_main_file(conn, 24, &mut counter)?;
     Ok(counter)
 }
 
-/// Tries often, until it is done or `timeout` has passed: SQLite's busy handler sleeps too long to get in between busy
-/// writers.
+/// Tries often, until it is done or `timeout` has passed: SQLite's busy handler sleeps too long to
+/// get in between busy writers.
 fn poll(timeout: Duration, live: &Live, mut attempt: impl FnMut() -> Result<Step>) -> Result<()> {
     let start = Moment::now();
     while attempt()? == Step::Busy {
@@ -433,21 +541,27 @@ fn poll(timeout: Duration, live: &Live, mut attempt: impl FnMut() -> Result<Step
     Ok(())
 }
 
-/// Takes the write lock of a database with a rollback journal, and keeps it outside of a transaction, as a backup wants its
-/// destination: in EXCLUSIVE locking mode a ROLLBACK lets go of no lock. (A COMMIT would first shut readers out, too.) Between
-/// two locks, a busy writer would slip in each time.
-/// `false`, and no lock: somebody has turned on WAL.
+/// Takes the write lock of a database with a rollback journal, and keeps it outside of a
+/// transaction, as a backup wants its destination: in EXCLUSIVE locking mode a ROLLBACK lets go of
+/// no lock. (A COMMIT would first shut readers out, too.) Between two locks, a busy writer would
+/// slip in each time. `false`, and no lock: somebody has turned on WAL.
 fn shut_writers_out(writer: &Connection, timeout: Duration, live: &Live) -> Result<bool> {
-    poll(timeout, live, || match writer.execute_batch("BEGIN IMMEDIATE") {
-        Err(e) if is_busy(&e) => Ok(Step::Busy),
-        outcome => outcome.context(|| format!("taking the write lock of {}", live.shown())).map(|()| Step::Done),
+    poll(timeout, live, || {
+        match writer.execute_batch("BEGIN IMMEDIATE") {
+            Err(e) if is_busy(&e) => Ok(Step::Busy),
+            outcome => outcome
+                .context(|| format!("taking the write lock of {}", live.shown()))
+                .map(|()| Step::Done),
+        }
     })?;
     let doing = || format!("keeping the write lock of {}", live.shown());
     if live.shape(writer)?.journal_mode == "wal" {
         writer.execute_batch("ROLLBACK").context(doing)?;
         return Ok(false);
     }
-    writer.execute_batch("PRAGMA locking_mode = EXCLUSIVE; ROLLBACK").context(doing)?;
+    writer
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; ROLLBACK")
+        .context(doing)?;
     Ok(true)
 }
 
@@ -466,10 +580,17 @@ struct Held {
     ran_again: bool,
 }
 
-fn finish(live: &Live, backup: &Backup<'_>, log: &Log<'_>, max_pause: Duration, held: &Held) -> Result<Ended, Failure> {
+fn finish(
+    live: &Live,
+    backup: &Backup<'_>,
+    log: &Log<'_>,
+    max_pause: Duration,
+    held: &Held,
+) -> Result<Ended, Failure> {
     let pause = held.pause;
     let lock_wait = held.waiting.elapsed().saturating_sub(pause.elapsed());
-    // Nothing is committed before the last page is copied, and a step of 0 does not know how many there are.
+    // Nothing is committed before the last page is copied, and a step of 0 does not know how many
+    // there are.
     let mut copied = 0;
     loop {
         if copied > 0 && backup.remaining() <= STEP {
@@ -497,7 +618,12 @@ fn finish(live: &Live, backup: &Backup<'_>, log: &Log<'_>, max_pause: Duration, 
                 std::thread::sleep(Duration::from_micros(200))
             }
             Ok(Step::More | Step::Busy) => return Err(exceeded(max_pause).into()),
-            Err(error) => return Err(Failure { error, undecided: true }),
+            Err(error) => {
+                return Err(Failure {
+                    error,
+                    undecided: true,
+                });
+            }
         }
     }
 }
@@ -516,7 +642,8 @@ fn done(backup: &Backup<'_>, held: &Held, lock_wait: Duration, live_at: i64) -> 
     Ended::Done { switched, live_at }
 }
 
-/// Makes `target`, a database that nobody's release is, equal to `image`, under its open connections.
+/// Makes `target`, a database that nobody's release is, equal to `image`, under its open
+/// connections.
 pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> Result<()> {
     let _no_stops = NoStops::new();
     let writer = target.connect()?;
@@ -528,11 +655,16 @@ pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> R
         "wal" => None,
         _ => Some(plain(image.open(target)?, target, &path, &|| Ok(()))?),
     };
-    let backup = Backup::new(plain.as_ref().map_or_else(|| image.open(target), Ok)?, &writer)?;
+    let backup = Backup::new(
+        plain.as_ref().map_or_else(|| image.open(target), Ok)?,
+        &writer,
+    )?;
     lock(&backup, options.lock_timeout(), target)?;
     // The last of them commits.
-    while backup.step(STEP).map_err(|e| e.state("Whether it was reset is not known").hint("Reset it again"))?
-        != Step::Done
+    while backup.step(STEP).map_err(|e| {
+        e.state("Whether it was reset is not known")
+            .hint("Reset it again")
+    })? != Step::Done
     {
         std::thread::yield_now();
     }

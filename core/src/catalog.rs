@@ -16,19 +16,25 @@ const FORMAT: i64 = 3;
 /// The number of the next release: one above every one that the catalog has.
 const NEXT: &str = "(SELECT coalesce(max(release), 0) + 1 FROM releases)";
 
-/// The highest number that is taken over from a marker that this catalog does not know: as many may follow it.
+/// The highest number that is taken over from a marker that this catalog does not know: as many may
+/// follow it.
 const MOST: i64 = marker::HIGHEST / 2;
 
-/// The order of snapshots: that of the switches that made them. Intents are written one after the other, while clocks go back.
+/// The order of snapshots: that of the switches that made them. Intents are written one after the
+/// other, while clocks go back.
 ///
-/// By the id that a snapshot's name ends in, which has an index: 2,000 snapshots take as many steps, and not their square.
+/// By the id that a snapshot's name ends in, which has an index: 2,000 snapshots take as many
+/// steps, and not their square.
 const ORDER: &str = "(SELECT switches.rowid FROM switches WHERE switches.switch_id = substr(snapshots.path, -19, 16))";
 
 /// How long another process may be at work on the catalog.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// What brings a catalog of format n to n + 1, from format 1 on.
-const UPGRADES: &[&str] = &["ALTER TABLE releases ADD COLUMN preview TEXT", include_str!("catalog-2-to-3.sql")];
+const UPGRADES: &[&str] = &[
+    "ALTER TABLE releases ADD COLUMN preview TEXT",
+    include_str!("catalog-2-to-3.sql"),
+];
 
 /// A release, as `remy_releases` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,7 +74,8 @@ pub struct Line {
     pub seq: i64,
     /// When the step began.
     pub at: i64,
-    /// `adopt`, `build`, `clone`, `rehearse`, `check`, `catch_up`, `switch`, `settle`, `prune` or `recover`.
+    /// `adopt`, `build`, `clone`, `rehearse`, `check`, `catch_up`, `switch`, `settle`, `prune` or
+    /// `recover`.
     pub step: String,
     /// `ok`, `warning` or `failed`.
     pub outcome: String,
@@ -103,7 +110,8 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) release: i64,
-    /// Relative to the store, as [`place::snapshot`] has it. A row that says anything else is nobody's snapshot.
+    /// Relative to the store, as [`place::snapshot`] has it. A row that says anything else is
+    /// nobody's snapshot.
     pub(crate) path: String,
     pub(crate) switch_id: Option<String>,
     pub(crate) bytes: u64,
@@ -151,7 +159,8 @@ pub(crate) struct Catalog {
     conn: Connection,
 }
 
-/// Keeps a catalog of an older format beside it. Only for who holds its write lock, so that no two are at it.
+/// Keeps a catalog of an older format beside it. Only for who holds its write lock, so that no two
+/// are at it.
 fn keep_copy(path: &Path, live: &Live, version: i64) -> Result<()> {
     let copy = path.with_file_name(format!("catalog.{version}.db"));
     if copy.exists() {
@@ -162,10 +171,14 @@ fn keep_copy(path: &Path, live: &Live, version: i64) -> Result<()> {
     let doing = || format!("keeping the catalog as {}", copy.display());
     store::remove(&new)?;
     let file = store::create_like(&live.path, &new)?;
-    // A connection of its own: VACUUM works in no transaction. It reads what was committed before the lock was taken.
+    // A connection of its own: VACUUM works in no transaction. It reads what was committed before
+    // the lock was taken.
     let conn = store::open_catalog(path, live).context(doing)?;
-    conn.execute("VACUUM INTO ?1", [new.to_string_lossy()]).context(doing)?;
-    file.sync_all().and_then(|()| std::fs::rename(&new, &copy)).context(doing)?;
+    conn.execute("VACUUM INTO ?1", [new.to_string_lossy()])
+        .context(doing)?;
+    file.sync_all()
+        .and_then(|()| std::fs::rename(&new, &copy))
+        .context(doing)?;
     store::sync_name(path)
 }
 
@@ -180,7 +193,8 @@ fn bring_up_to_date(conn: &Connection, path: &Path, live: &Live) -> Result<()> {
             keep_copy(path, live, version)?;
         }
         upgrade(conn, path, version)?;
-        conn.execute_batch(&format!("PRAGMA user_version = {FORMAT}; COMMIT")).context(doing)
+        conn.execute_batch(&format!("PRAGMA user_version = {FORMAT}; COMMIT"))
+            .context(doing)
     })();
     if done.is_err() {
         let _ = conn.execute_batch("ROLLBACK");
@@ -196,15 +210,22 @@ fn upgrade(conn: &Connection, path: &Path, version: i64) -> Result<()> {
         Ok(at) if version < FORMAT => &UPGRADES[at - 1..],
         _ => &[],
     };
-    steps.iter().try_for_each(|sql| conn.execute_batch(sql)).context(doing).map_err(|e| match e {
-        // What stands in it is not what any remy has written.
-        Error::Internal(_) => Error::corrupt(e.detail().what.clone()).state("Live is unchanged").hint(ANEW),
-        e => e,
-    })
+    steps
+        .iter()
+        .try_for_each(|sql| conn.execute_batch(sql))
+        .context(doing)
+        .map_err(|e| match e {
+            // What stands in it is not what any remy has written.
+            Error::Internal(_) => Error::corrupt(e.detail().what.clone())
+                .state("Live is unchanged")
+                .hint(ANEW),
+            e => e,
+        })
 }
 
 /// The way out of a catalog that cannot be read.
-const ANEW: &str = "Move the catalog aside: the next publish begins a new one; the snapshots stay where they are";
+const ANEW: &str =
+    "Move the catalog aside: the next publish begins a new one; the snapshots stay where they are";
 
 /// The format of a catalog. Refuses a newer one.
 fn format_of(conn: &Connection, path: &Path) -> Result<i64> {
@@ -235,28 +256,36 @@ impl Catalog {
         let version = format_of(&conn, path)?;
         // WAL, so that a line of a log costs no fsync; what must be durable says so itself.
         sqlite::to_wal(&conn, WAIT).context(shown)?;
-        conn.execute_batch("PRAGMA synchronous = NORMAL").context(shown)?;
+        conn.execute_batch("PRAGMA synchronous = NORMAL")
+            .context(shown)?;
         if version < FORMAT {
             bring_up_to_date(&conn, path, live)?;
         }
         Ok(Self { conn })
     }
 
-    /// Opens the catalog to read it, while nobody else does: without the shared memory that a WAL has otherwise, as a full disk has no
-    /// room for it. One of an older format is brought up to date in a transaction that is never committed.
+    /// Opens the catalog to read it, while nobody else does: without the shared memory that a WAL
+    /// has otherwise, as a full disk has no room for it. One of an older format is brought up to
+    /// date in a transaction that is never committed.
     pub(crate) fn open_alone(path: &Path, live: &Live) -> Result<Self> {
         let shown = || format!("opening the catalog {}", path.display());
         let conn = store::open_catalog(path, live).context(shown)?;
         conn.busy_timeout(WAIT).context(shown)?;
         // Before the first read: the wal-index is in memory then.
-        conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE").context(shown)?;
+        conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE")
+            .context(shown)?;
         let version = format_of(&conn, path)?;
         if version < FORMAT {
-            // Nothing of it goes to the disk: not what is changed, and without a WAL not what was there before.
-            conn.execute_batch("PRAGMA cache_spill = OFF; PRAGMA temp_store = MEMORY").context(shown)?;
-            let journal: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0)).context(shown)?;
+            // Nothing of it goes to the disk: not what is changed, and without a WAL not what was
+            // there before.
+            conn.execute_batch("PRAGMA cache_spill = OFF; PRAGMA temp_store = MEMORY")
+                .context(shown)?;
+            let journal: String = conn
+                .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+                .context(shown)?;
             if journal != "wal" {
-                conn.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(())).context(shown)?;
+                conn.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))
+                    .context(shown)?;
             }
             conn.execute_batch("BEGIN IMMEDIATE").context(shown)?;
             upgrade(&conn, path, version)?;
@@ -269,10 +298,16 @@ impl Catalog {
     }
 
     /// What `f` writes is on the disk when this returns.
-    fn durably<T>(&self, what: &str, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    fn durably<T>(
+        &self,
+        what: &str,
+        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
         let run = || {
-            self.conn.execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")?;
-            let done = f(&self.conn).and_then(|value| self.conn.execute_batch("COMMIT").map(|()| value));
+            self.conn
+                .execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")?;
+            let done =
+                f(&self.conn).and_then(|value| self.conn.execute_batch("COMMIT").map(|()| value));
             if done.is_err() {
                 let _ = self.conn.execute_batch("ROLLBACK");
             }
@@ -284,7 +319,13 @@ impl Catalog {
     }
 
     /// Records a new release and gives its number, one above every number that the catalog has.
-    pub(crate) fn begin(&self, kind: &str, status: &str, label: Option<&str>, commit: Option<&str>) -> Result<i64> {
+    pub(crate) fn begin(
+        &self,
+        kind: &str,
+        status: &str,
+        label: Option<&str>,
+        commit: Option<&str>,
+    ) -> Result<i64> {
         self.conn
             .execute(
                 &format!(
@@ -304,12 +345,18 @@ impl Catalog {
             .context(|| self.doing("numbering a release"))
     }
 
-    /// Records a release that is live already, and that this catalog does not know, with the schema that it has. Its marker's number
-    /// is taken over where it comes after every number here; else that is another release, of another history.
+    /// Records a release that is live already, and that this catalog does not know, with the schema
+    /// that it has. Its marker's number is taken over where it comes after every number here; else
+    /// that is another release, of another history.
     pub(crate) fn adopt(&self, marker: Option<&Marker>, schema: Option<&str>) -> Result<i64> {
         let next = self.next()?;
-        let release =
-            marker.map_or(next, |marker| if marker.release <= MOST { marker.release.max(next) } else { next });
+        let release = marker.map_or(next, |marker| {
+            if marker.release <= MOST {
+                marker.release.max(next)
+            } else {
+                next
+            }
+        });
         self.durably("recording the live release", |conn| {
             conn.execute(
                 "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'live' AND release <> ?1",
@@ -335,15 +382,23 @@ impl Catalog {
     /// The release that a switch made live.
     pub(crate) fn release_of(&self, switch_id: &str) -> Result<Option<i64>> {
         self.conn
-            .query_row("SELECT release FROM releases WHERE switch_id = ?1", [switch_id], |row| row.get(0))
+            .query_row(
+                "SELECT release FROM releases WHERE switch_id = ?1",
+                [switch_id],
+                |row| row.get(0),
+            )
             .optional()
             .context(|| self.doing("looking for a switch"))
     }
 
-    /// Records the switch of a release that was adopted by its marker under a format that kept only the number.
+    /// Records the switch of a release that was adopted by its marker under a format that kept only
+    /// the number.
     pub(crate) fn set_switch(&self, release: i64, switch_id: &str) -> Result<()> {
         self.durably("recording a switch", |conn| {
-            conn.execute("UPDATE releases SET switch_id = ?2 WHERE release = ?1", params![release, switch_id])
+            conn.execute(
+                "UPDATE releases SET switch_id = ?2 WHERE release = ?1",
+                params![release, switch_id],
+            )
         })?;
         Ok(())
     }
@@ -378,7 +433,10 @@ impl Catalog {
     /// Live's schema as a release went live, or is going to: the JSON model.
     pub(crate) fn set_schema(&self, release: i64, schema: &str) -> Result<()> {
         self.conn
-            .execute("UPDATE releases SET schema = ?2 WHERE release = ?1", params![release, schema])
+            .execute(
+                "UPDATE releases SET schema = ?2 WHERE release = ?1",
+                params![release, schema],
+            )
             .context(|| self.doing("recording a schema"))?;
         Ok(())
     }
@@ -387,14 +445,23 @@ impl Catalog {
     pub(crate) fn schema(&self, release: i64) -> Result<Option<String>> {
         let schema = self
             .conn
-            .query_row("SELECT schema FROM releases WHERE release = ?1", [release], |row| row.get(0))
+            .query_row(
+                "SELECT schema FROM releases WHERE release = ?1",
+                [release],
+                |row| row.get(0),
+            )
             .optional();
-        schema.map(Option::flatten).context(|| self.doing("reading a schema"))
+        schema
+            .map(Option::flatten)
+            .context(|| self.doing("reading a schema"))
     }
 
     pub(crate) fn set_status(&self, release: i64, status: &str) -> Result<()> {
         self.durably("writing a status", |conn| {
-            conn.execute("UPDATE releases SET status = ?2 WHERE release = ?1", params![release, status])
+            conn.execute(
+                "UPDATE releases SET status = ?2 WHERE release = ?1",
+                params![release, status],
+            )
         })?;
         Ok(())
     }
@@ -416,7 +483,12 @@ impl Catalog {
     }
 
     /// Records what a release is made of.
-    pub(crate) fn describe(&self, release: i64, declared: Option<&str>, plan: Option<&str>) -> Result<()> {
+    pub(crate) fn describe(
+        &self,
+        release: i64,
+        declared: Option<&str>,
+        plan: Option<&str>,
+    ) -> Result<()> {
         self.conn
             .execute(
                 "UPDATE releases SET declared = coalesce(?2, declared), plan = coalesce(?3, plan) WHERE release = ?1",
@@ -427,7 +499,12 @@ impl Catalog {
     }
 
     /// Records whose files a release has: its own, or those of one that it brings back.
-    pub(crate) fn set_files(&self, release: i64, of: Option<i64>, hash: Option<&str>) -> Result<()> {
+    pub(crate) fn set_files(
+        &self,
+        release: i64,
+        of: Option<i64>,
+        hash: Option<&str>,
+    ) -> Result<()> {
         self.conn
             .execute(
                 "UPDATE releases SET artifacts = ?2, artifacts_hash = ?3 WHERE release = ?1",
@@ -439,15 +516,18 @@ impl Catalog {
 
     pub(crate) fn set_restored_from(&self, release: i64, from: i64) -> Result<()> {
         self.conn
-            .execute("UPDATE releases SET restored_from = ?2 WHERE release = ?1", params![release, from])
+            .execute(
+                "UPDATE releases SET restored_from = ?2 WHERE release = ?1",
+                params![release, from],
+            )
             .context(|| self.doing("recording a rollback"))?;
         Ok(())
     }
 
     /// Whose files a release has: its own, or those of the one that it brought back.
     pub(crate) fn files_of(&self, release: i64) -> Result<Option<i64>> {
-        // The number counts, and not what is written under `artifacts`. What is brought back is older than what brings it back:
-        // otherwise there need be no end to it.
+        // The number counts, and not what is written under `artifacts`. What is brought back is
+        // older than what brings it back: otherwise there need be no end to it.
         let origin = self
             .conn
             .query_row(
@@ -474,7 +554,10 @@ impl Catalog {
 
     /// The newest release that waits to be promoted.
     pub(crate) fn newest_compiled(&self) -> Result<Option<Entry>> {
-        self.entry("WHERE status = 'compiled' ORDER BY release DESC LIMIT 1", [])
+        self.entry(
+            "WHERE status = 'compiled' ORDER BY release DESC LIMIT 1",
+            [],
+        )
     }
 
     fn entry(&self, which: &str, params: impl rusqlite::Params) -> Result<Option<Entry>> {
@@ -607,16 +690,23 @@ impl Catalog {
     /// Takes back an intent whose switch never got as far as COMMIT.
     pub(crate) fn forget(&self, intent: &Intent) -> Result<()> {
         self.durably("taking back the intent of a switch", |conn| {
-            conn.execute("DELETE FROM switches WHERE switch_id = ?1", [&intent.switch_id])
+            conn.execute(
+                "DELETE FROM switches WHERE switch_id = ?1",
+                [&intent.switch_id],
+            )
         })?;
         Ok(())
     }
 
-    /// An id that no other switch has. Files in `work/` begin with it, and it is on the disk before the first of them: they are
-    /// this store's own, and go where a crash leaves them.
+    /// An id that no other switch has. Files in `work/` begin with it, and it is on the disk before
+    /// the first of them: they are this store's own, and go where a crash leaves them.
     pub(crate) fn unique(&self) -> Result<String> {
         self.durably("making an id", |conn| {
-            conn.query_row("INSERT INTO work VALUES (lower(hex(randomblob(8)))) RETURNING id", [], |row| row.get(0))
+            conn.query_row(
+                "INSERT INTO work VALUES (lower(hex(randomblob(8)))) RETURNING id",
+                [],
+                |row| row.get(0),
+            )
         })
     }
 
@@ -627,19 +717,26 @@ impl Catalog {
 
     /// Records that there are no files in `work/`.
     pub(crate) fn nothing_at_work(&self) -> Result<()> {
-        self.conn.execute("DELETE FROM work", []).context(|| self.doing("forgetting ids"))?;
+        self.conn
+            .execute("DELETE FROM work", [])
+            .context(|| self.doing("forgetting ids"))?;
         Ok(())
     }
 
-    /// Records, durably and before a database has its name in `dev` or `previews`, that it goes unless it is said to be there.
+    /// Records, durably and before a database has its name in `dev` or `previews`, that it goes
+    /// unless it is said to be there.
     pub(crate) fn will_remove(&self, folder: &str, name: &str) -> Result<()> {
         self.durably("recording a database that is being made", |conn| {
-            conn.execute("INSERT OR IGNORE INTO removals (folder, name) VALUES (?1, ?2)", [folder, name])
+            conn.execute(
+                "INSERT OR IGNORE INTO removals (folder, name) VALUES (?1, ?2)",
+                [folder, name],
+            )
         })?;
         Ok(())
     }
 
-    /// The databases that are to be removed, by folder and name. One that is said to be there stays.
+    /// The databases that are to be removed, by folder and name. One that is said to be there
+    /// stays.
     pub(crate) fn removals(&self) -> Result<Vec<(String, String)>> {
         self.rows(
             "SELECT folder, name FROM removals
@@ -652,7 +749,9 @@ impl Catalog {
 
     /// Records that there is nothing left to remove.
     pub(crate) fn all_removed(&self) -> Result<()> {
-        self.conn.execute("DELETE FROM removals", []).context(|| self.doing("recording removals"))?;
+        self.conn
+            .execute("DELETE FROM removals", [])
+            .context(|| self.doing("recording removals"))?;
         Ok(())
     }
 
@@ -696,7 +795,12 @@ impl Catalog {
     }
 
     /// Records that live was switched: the release is live, the one before has its snapshot.
-    pub(crate) fn switched(&self, intent: &Intent, live_at: i64, snapshot: Option<&Snapshot>) -> Result<()> {
+    pub(crate) fn switched(
+        &self,
+        intent: &Intent,
+        live_at: i64,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<()> {
         self.durably("recording a switch", |conn| {
             // What live was like is asked of the live release alone.
             conn.execute(
@@ -736,7 +840,10 @@ impl Catalog {
     /// Records that a switch did not happen.
     pub(crate) fn not_switched(&self, intent: &Intent, status: &str) -> Result<()> {
         self.durably("recording a switch that failed", |conn| {
-            conn.execute("UPDATE switches SET state = 'failed' WHERE switch_id = ?1", [&intent.switch_id])?;
+            conn.execute(
+                "UPDATE switches SET state = 'failed' WHERE switch_id = ?1",
+                [&intent.switch_id],
+            )?;
             // A staged release stays compiled.
             conn.execute(
                 "UPDATE releases SET status = ?2 WHERE release = ?1 AND status = 'building'",
@@ -748,7 +855,11 @@ impl Catalog {
 
     /// Releases that a process left behind in the middle of a publish.
     pub(crate) fn unfinished(&self) -> Result<Vec<i64>> {
-        self.rows("SELECT release FROM releases WHERE status = 'building' ORDER BY release", [], |row| row.get(0))
+        self.rows(
+            "SELECT release FROM releases WHERE status = 'building' ORDER BY release",
+            [],
+            |row| row.get(0),
+        )
     }
 
     pub(crate) fn snapshot(&self, release: i64) -> Result<Option<Snapshot>> {
@@ -757,7 +868,10 @@ impl Catalog {
 
     /// Every snapshot that is kept, the one of the last switch first, whatever its time is.
     pub(crate) fn kept_snapshots(&self) -> Result<Vec<Snapshot>> {
-        self.snapshots_where(&format!("WHERE pruned_at IS NULL ORDER BY {ORDER} DESC"), [])
+        self.snapshots_where(
+            &format!("WHERE pruned_at IS NULL ORDER BY {ORDER} DESC"),
+            [],
+        )
     }
 
     fn snapshots_where(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<Snapshot>> {
@@ -781,38 +895,51 @@ impl Catalog {
         Ok(rows.into_iter().flatten().collect())
     }
 
-    /// Releases whose snapshot is said to be where none can be: somebody has written into the catalog.
+    /// Releases whose snapshot is said to be where none can be: somebody has written into the
+    /// catalog.
     pub(crate) fn misplaced_snapshots(&self) -> Result<Vec<(i64, String)>> {
-        let mut rows: Vec<(i64, String)> =
-            self.rows("SELECT release, path FROM snapshots ORDER BY release", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+        let mut rows: Vec<(i64, String)> = self.rows(
+            "SELECT release, path FROM snapshots ORDER BY release",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         rows.retain(|(release, written)| place::of_snapshot(*release, written).is_none());
         Ok(rows)
     }
 
     /// When each snapshot was taken, in the order of their switches.
     pub(crate) fn switch_times(&self) -> Result<Vec<i64>> {
-        self.rows(&format!("SELECT created_at FROM snapshots ORDER BY {ORDER}"), [], |row| row.get(0))
+        self.rows(
+            &format!("SELECT created_at FROM snapshots ORDER BY {ORDER}"),
+            [],
+            |row| row.get(0),
+        )
     }
 
     /// The day of a time, as people write it.
     pub(crate) fn day(&self, at: i64) -> Result<String> {
         self.conn
-            .query_row("SELECT ifnull(date(?1 / 1000, 'unixepoch'), 'an unknown day')", [at], |row| row.get(0))
+            .query_row(
+                "SELECT ifnull(date(?1 / 1000, 'unixepoch'), 'an unknown day')",
+                [at],
+                |row| row.get(0),
+            )
             .context(|| self.doing("reading a time"))
     }
 
     /// Records, durably and before the file goes, that a snapshot is pruned.
     pub(crate) fn pruned(&self, release: i64) -> Result<()> {
         self.durably("recording a prune", |conn| {
-            conn.execute("UPDATE snapshots SET pruned_at = ?2 WHERE release = ?1", params![release, clock::now()])
+            conn.execute(
+                "UPDATE snapshots SET pruned_at = ?2 WHERE release = ?1",
+                params![release, clock::now()],
+            )
         })?;
         Ok(())
     }
 
-    /// Releases that never were live and cannot go live any more, with whether files were written down for them: those that failed,
-    /// and previews that are no more.
+    /// Releases that never were live and cannot go live any more, with whether files were written
+    /// down for them: those that failed, and previews that are no more.
     pub(crate) fn fruitless(&self) -> Result<Vec<(i64, bool)>> {
         self.rows(
             "SELECT release, artifacts IS NOT NULL FROM releases
@@ -849,8 +976,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Files that should be there: whose they are, and their hash. Those of a release whose database was pruned may be gone; a
-    /// release that brought back another one shares its.
+    /// Files that should be there: whose they are, and their hash. Those of a release whose
+    /// database was pruned may be gone; a release that brought back another one shares its.
     pub(crate) fn files(&self) -> Result<BTreeSet<(i64, String)>> {
         let rows: Vec<(i64, String)> = self.rows(
             "SELECT r.release, r.artifacts_hash FROM releases r LEFT JOIN snapshots s USING (release)
@@ -892,7 +1019,9 @@ impl Catalog {
     }
 
     pub(crate) fn dev_open(&self, name: &str) -> Result<Option<Session>> {
-        Ok(self.sessions_where("WHERE name = ?1 AND status = 'dev'", [name])?.pop())
+        Ok(self
+            .sessions_where("WHERE name = ?1 AND status = 'dev'", [name])?
+            .pop())
     }
 
     /// Every dev session, newest first.
@@ -902,7 +1031,9 @@ impl Catalog {
 
     fn sessions_where(&self, which: &str, params: impl rusqlite::Params) -> Result<Vec<Session>> {
         let mut sessions = self.rows(
-            &format!("SELECT name, release, status, created_at, reset_at, stopped_at FROM dev {which}"),
+            &format!(
+                "SELECT name, release, status, created_at, reset_at, stopped_at FROM dev {which}"
+            ),
             params,
             |row| {
                 Ok(Session {
@@ -969,18 +1100,34 @@ mod tests {
             let snapshot = place::snapshot(release, &switch_id);
             catalog
                 .conn
-                .execute("INSERT INTO snapshots VALUES (?1, ?2, NULL, 1, '', 1, NULL)", params![release, snapshot])
+                .execute(
+                    "INSERT INTO snapshots VALUES (?1, ?2, NULL, 1, '', 1, NULL)",
+                    params![release, snapshot],
+                )
                 .unwrap();
         }
         for switch in 0..releases {
-            let sql = "INSERT INTO switches VALUES (printf('%016x', ?1), NULL, 1, 1, '', '', 'done', 1)";
+            let sql =
+                "INSERT INTO switches VALUES (printf('%016x', ?1), NULL, 1, 1, '', '', 'done', 1)";
             catalog.conn.execute(sql, [switch]).unwrap();
         }
         let kept = catalog.kept_snapshots().unwrap();
         assert_eq!(kept.len(), usize::try_from(releases).unwrap());
-        assert!(kept.is_sorted_by_key(|snapshot| snapshot.release), "the last switch was that of release 1");
-        let mut query = catalog.conn.prepare(&format!("SELECT release FROM snapshots ORDER BY {ORDER}")).unwrap();
-        assert_eq!(query.query_map([], |row| row.get::<_, i64>(0)).unwrap().count(), kept.len());
+        assert!(
+            kept.is_sorted_by_key(|snapshot| snapshot.release),
+            "the last switch was that of release 1"
+        );
+        let mut query = catalog
+            .conn
+            .prepare(&format!("SELECT release FROM snapshots ORDER BY {ORDER}"))
+            .unwrap();
+        assert_eq!(
+            query
+                .query_map([], |row| row.get::<_, i64>(0))
+                .unwrap()
+                .count(),
+            kept.len()
+        );
         query.get_status(rusqlite::StatementStatus::VmStep)
     }
 

@@ -1,8 +1,9 @@
 //! Clones: byte-exact copies of live as of one committed transaction, taken while others write.
 //!
-//! "Begin, read, copy main file and WAL" mixes two points in time and passes `integrity_check`: a reader on read mark 0
-//! does not keep the WAL from being restarted. So a clone is taken under a [`Pin`]: a transaction whose mark says how
-//! many frames of the WAL count. The frames are applied to the clone, which is then one file without a WAL.
+//! "Begin, read, copy main file and WAL" mixes two points in time and passes `integrity_check`: a
+//! reader on read mark 0 does not keep the WAL from being restarted. So a clone is taken under a
+//! [`Pin`]: a transaction whose mark says how many frames of the WAL count. The frames are applied
+//! to the clone, which is then one file without a WAL.
 use crate::{
     copy,
     error::{Context, Error, Result},
@@ -30,8 +31,8 @@ pub(crate) enum Mark {
 
 /// A transaction on live that stays where it is while others write.
 ///
-/// While it is open, an application's FULL, RESTART or TRUNCATE checkpoint waits for it, holding the write lock. So it is
-/// open for a copy and for the last rounds only.
+/// While it is open, an application's FULL, RESTART or TRUNCATE checkpoint waits for it, holding
+/// the write lock. So it is open for a copy and for the last rounds only.
 pub(crate) struct Pin<'a> {
     live: &'a Live,
     conn: LiveConnection<'a>,
@@ -49,7 +50,8 @@ pub(crate) struct Pinned {
 }
 
 impl<'a> Pin<'a> {
-    /// Opens a connection and reads live once: only a connection that has done so gets a read mark above 0.
+    /// Opens a connection and reads live once: only a connection that has done so gets a read mark
+    /// above 0.
     pub(crate) fn new(live: &'a Live) -> Result<Self> {
         let conn = live.connect()?;
         let wal = live.shape(&conn)?.journal_mode == "wal";
@@ -72,7 +74,11 @@ impl<'a> Pin<'a> {
         self.conn.execute_batch("BEGIN").context(doing)?;
         let begun = self.mark().and_then(|mark| {
             let pages = sqlite::pragma(&self.conn, "page_count")?;
-            Ok(Pinned { transaction: TRANSACTIONS.fetch_add(1, Ordering::Relaxed), mark, pages })
+            Ok(Pinned {
+                transaction: TRANSACTIONS.fetch_add(1, Ordering::Relaxed),
+                mark,
+                pages,
+            })
         });
         begun.inspect_err(|_| self.end())
     }
@@ -80,15 +86,23 @@ impl<'a> Pin<'a> {
     fn mark(&self) -> Result<Mark> {
         if !self.wal {
             self.warm()?; // takes the shared lock: nobody commits until the end
-            // Somebody may have turned on WAL since this was opened: what is in it shows in no counter.
+            // Somebody may have turned on WAL since this was opened: what is in it shows in no
+            // counter.
             if self.live.shape(&self.conn)?.journal_mode == "wal" {
-                return Err(Error::busy(format!("{} was put into WAL mode meanwhile", self.live.shown()))
-                    .state("Live is unchanged")
-                    .hint("Start again"));
+                return Err(Error::busy(format!(
+                    "{} was put into WAL mode meanwhile",
+                    self.live.shown()
+                ))
+                .state("Live is unchanged")
+                .hint("Start again"));
             }
             let mut counter = [0; 4];
             let n = sqlite::read_main_file(&self.conn, 24, &mut counter)?;
-            return Ok(Mark::Counter(if n == 4 { u32::from_be_bytes(counter) } else { 0 }));
+            return Ok(Mark::Counter(if n == 4 {
+                u32::from_be_bytes(counter)
+            } else {
+                0
+            }));
         }
         if let Some(bytes) = sqlite::snapshot(&self.conn)? {
             let mut salts = [0; 8];
@@ -96,14 +110,18 @@ impl<'a> Pin<'a> {
             let frames = u32::from_ne_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]);
             return Ok(Mark::Wal { salts, frames });
         }
-        // SQLITE_ERROR has three causes. No transaction that reads, or none that reads through a WAL: then it is one.
+        // SQLITE_ERROR has three causes. No transaction that reads, or none that reads through a
+        // WAL: then it is one.
         if !sqlite::reads(&self.conn) || self.live.shape(&self.conn)?.journal_mode != "wal" {
-            return Err(Error::busy(format!("{} gives no read mark", self.live.shown()))
-                .state("Live is unchanged")
-                .hint("Try again; if it stays so, run `PRAGMA integrity_check` on live"));
+            return Err(
+                Error::busy(format!("{} gives no read mark", self.live.shown()))
+                    .state("Live is unchanged")
+                    .hint("Try again; if it stays so, run `PRAGMA integrity_check` on live"),
+            );
         }
-        // Or the wal-index was made from a WAL without a header that counts (absent, empty, zeroed, cut short by a crash),
-        // and has had no commit since. Then this transaction reads no frame, whatever a writer has begun to put there.
+        // Or the wal-index was made from a WAL without a header that counts (absent, empty, zeroed,
+        // cut short by a crash), and has had no commit since. Then this transaction reads no frame,
+        // whatever a writer has begun to put there.
         Ok(Mark::NoWal)
     }
 
@@ -142,33 +160,50 @@ pub(crate) enum Behind {
 }
 
 impl Clone {
-    /// Copies what `pin` holds into `path`, which must not be there, ends its transaction, and syncs the copy and its folder.
+    /// Copies what `pin` holds into `path`, which must not be there, ends its transaction, and
+    /// syncs the copy and its folder.
     pub(crate) fn take(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path) -> Result<Self> {
         let file = store::create_like(&live.path, path)?;
         let clone = Self::fill(live, pin, at, path, file);
-        clone.and_then(|clone| store::sync_name(path).map(|()| clone)).inspect_err(|_| {
-            let _ = store::remove(path);
-        })
+        clone
+            .and_then(|clone| store::sync_name(path).map(|()| clone))
+            .inspect_err(|_| {
+                let _ = store::remove(path);
+            })
     }
 
-    /// As [`Clone::take`], into a file that was made for it, and that whoever reads live need not be able to reach. Its name is not synced.
-    pub(crate) fn fill(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path, file: File) -> Result<Self> {
+    /// As [`Clone::take`], into a file that was made for it, and that whoever reads live need not
+    /// be able to reach. Its name is not synced.
+    pub(crate) fn fill(
+        live: &Live,
+        pin: &Pin<'_>,
+        at: Pinned,
+        path: &Path,
+        file: File,
+    ) -> Result<Self> {
         let page_size: u32 = sqlite::pragma(&pin.conn, "page_size")?;
         let bytes = u64::from(at.pages) * u64::from(page_size);
         let method = copy::main_file(live, &pin.conn, &file, path, bytes)?;
-        let mut clone = Self { path: path.to_owned(), file, page_size, at, method };
+        let mut clone = Self {
+            path: path.to_owned(),
+            file,
+            page_size,
+            at,
+            method,
+        };
         if let Some((wal, frames)) = read_by(live, at.mark)? {
             clone.write(&wal, &frames)?;
         }
         clone.set_length()?;
-        // Live has been read. The disk may take longer than that, and nobody's checkpoint needs to wait for it.
+        // Live has been read. The disk may take longer than that, and nobody's checkpoint needs to
+        // wait for it.
         pin.end();
         clone.sync()?;
         Ok(clone)
     }
 
-    /// Whether the clone holds what this very transaction reads. Equal marks do not say so: a wal-index that was recovered
-    /// may have none twice, with commits in between.
+    /// Whether the clone holds what this very transaction reads. Equal marks do not say so: a
+    /// wal-index that was recovered may have none twice, with commits in between.
     pub(crate) fn is_at(&self, pinned: Pinned) -> bool {
         self.at.transaction == pinned.transaction
     }
@@ -189,19 +224,26 @@ impl Clone {
 
     /// How far the clone is behind what `now` pins.
     ///
-    /// `pinned` says that a transaction has read what the clone holds ever since, so that the WAL cannot have been
-    /// restarted unseen. Without it a mark of 0, or none, may hide any number of commits.
+    /// `pinned` says that a transaction has read what the clone holds ever since, so that the WAL
+    /// cannot have been restarted unseen. Without it a mark of 0, or none, may hide any number of
+    /// commits.
     pub(crate) fn behind(&self, live: &Live, now: Pinned, pinned: bool) -> Result<Behind> {
         let from = match (self.at.mark, now.mark) {
             (Mark::Counter(then), Mark::Counter(now)) if then == now => return Ok(Behind::No),
             (Mark::NoWal, Mark::NoWal) if pinned => return Ok(Behind::No),
             (Mark::NoWal, Mark::Wal { .. }) if pinned => 0,
-            (Mark::Wal { salts: then, frames }, Mark::Wal { salts, .. }) if then == salts && (frames > 0 || pinned) => {
-                frames
-            }
+            (
+                Mark::Wal {
+                    salts: then,
+                    frames,
+                },
+                Mark::Wal { salts, .. },
+            ) if then == salts && (frames > 0 || pinned) => frames,
             _ => return Ok(Behind::Unknown),
         };
-        let Mark::Wal { salts, frames: to } = now.mark else { return Ok(Behind::Unknown) };
+        let Mark::Wal { salts, frames: to } = now.mark else {
+            return Ok(Behind::Unknown);
+        };
         if from == to {
             return Ok(Behind::No);
         }
@@ -214,9 +256,16 @@ impl Clone {
         }
     }
 
-    /// Brings the clone to what `now` pins, and gives the pages that changed. A connection that is open on the clone, and its WAL,
-    /// are stale where they have to do with any of them: then both have to go.
-    pub(crate) fn catch_up(&mut self, live: &Live, pin: &Pin<'_>, now: Pinned, behind: &Behind) -> Result<Vec<u32>> {
+    /// Brings the clone to what `now` pins, and gives the pages that changed. A connection that is
+    /// open on the clone, and its WAL, are stale where they have to do with any of them: then both
+    /// have to go.
+    pub(crate) fn catch_up(
+        &mut self,
+        live: &Live,
+        pin: &Pin<'_>,
+        now: Pinned,
+        behind: &Behind,
+    ) -> Result<Vec<u32>> {
         if !matches!(behind, Behind::No) {
             live.same_page_size(&pin.conn, self.page_size)?;
         }
@@ -229,7 +278,14 @@ impl Clone {
             }
             Behind::Unknown => {
                 self.at = now;
-                copy::differing(live, &pin.conn, &self.path, self.page_size, now.pages, || read_by(live, now.mark))?
+                copy::differing(
+                    live,
+                    &pin.conn,
+                    &self.path,
+                    self.page_size,
+                    now.pages,
+                    || read_by(live, now.mark),
+                )?
             }
         };
         self.set_length()?;
@@ -240,7 +296,9 @@ impl Clone {
     fn write(&mut self, wal: &Wal, frames: &Frames) -> Result<()> {
         let mut page = vec![0; self.page_size as usize];
         for number in frames.pages().filter(|&number| number <= self.at.pages) {
-            let frame = frames.frame(number).ok_or_else(|| Error::internal("a page without its frame"))?;
+            let frame = frames
+                .frame(number)
+                .ok_or_else(|| Error::internal("a page without its frame"))?;
             wal.page(frame, &mut page)?;
             self.file
                 .write_all_at(&page, u64::from(number - 1) * u64::from(self.page_size))
@@ -252,28 +310,38 @@ impl Clone {
     /// The schema cookie of the clone, as its first page has it.
     pub(crate) fn schema_cookie(&self) -> Result<i64> {
         let mut cookie = [0; 4];
-        self.file.read_exact_at(&mut cookie, 40).context(|| format!("reading {}", self.path.display()))?;
+        self.file
+            .read_exact_at(&mut cookie, 40)
+            .context(|| format!("reading {}", self.path.display()))?;
         Ok(i32::from_be_bytes(cookie).into())
     }
 
-    /// Says in the file that it is journaled by a WAL, as the pair that it is part of needs. Not byte-exact any more: the
-    /// snapshot says 1 there, whatever live says.
+    /// Says in the file that it is journaled by a WAL, as the pair that it is part of needs. Not
+    /// byte-exact any more: the snapshot says 1 there, whatever live says.
     pub(crate) fn put_into_wal_mode(&self) -> Result<()> {
         if self.at.pages == 0 {
             // A dry run, which adopts nothing: SQLite makes the first page.
             let doing = || format!("writing the first page of {}", self.path.display());
             let conn = rusqlite::Connection::open(&self.path).context(doing)?;
-            return conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).context(doing);
+            return conn
+                .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
+                .context(doing);
         }
-        self.file.write_all_at(&[2, 2], 18).context(|| format!("writing {}", self.path.display()))
+        self.file
+            .write_all_at(&[2, 2], 18)
+            .context(|| format!("writing {}", self.path.display()))
     }
 
     fn set_length(&self) -> Result<()> {
-        self.file.set_len(self.bytes()).context(|| format!("setting the length of {}", self.path.display()))
+        self.file
+            .set_len(self.bytes())
+            .context(|| format!("setting the length of {}", self.path.display()))
     }
 
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file.sync_data().context(|| format!("syncing {}", self.path.display()))
+        self.file
+            .sync_data()
+            .context(|| format!("syncing {}", self.path.display()))
     }
 
     /// The clone's file, for reading pages of it and for syncing it on another thread.
@@ -284,25 +352,39 @@ impl Clone {
 
 /// The frames that a transaction with this mark reads.
 fn read_by(live: &Live, mark: Mark) -> Result<Option<(Wal, Frames)>> {
-    let Mark::Wal { salts, frames } = mark else { return Ok(None) };
+    let Mark::Wal { salts, frames } = mark else {
+        return Ok(None);
+    };
     if frames == 0 {
         return Ok(None);
     }
-    let wal = Wal::open(&live.path)?.filter(|wal| wal.salts() == salts).ok_or_else(|| {
-        Error::corrupt(format!("{} is not the WAL that SQLite reads", wal::path_of(&live.path).display()))
+    let wal = Wal::open(&live.path)?
+        .filter(|wal| wal.salts() == salts)
+        .ok_or_else(|| {
+            Error::corrupt(format!(
+                "{} is not the WAL that SQLite reads",
+                wal::path_of(&live.path).display()
+            ))
             .state("Live is unchanged")
             .hint("Something moved or replaced the WAL of a database that is open: find out what")
-    })?;
+        })?;
     let frames = wal.frames(0, frames)?;
     Ok(Some((wal, frames)))
 }
 
-/// Sets the two bytes of a database file that say how it is journaled: 1 a rollback journal, 2 a WAL. Does not sync it.
+/// Sets the two bytes of a database file that say how it is journaled: 1 a rollback journal, 2 a
+/// WAL. Does not sync it.
 ///
-/// By hand, because SQLite would bump the change counter with it. Only for a file of the store that nobody has open.
+/// By hand, because SQLite would bump the change counter with it. Only for a file of the store that
+/// nobody has open.
 pub(crate) fn set_journal_bytes(path: &Path, mode: u8) -> Result<File> {
     let doing = || format!("writing {}", path.display());
-    let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path).context(doing)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+        .context(doing)?;
     // A database of 0 pages has no such bytes.
     if file.metadata().context(doing)?.len() > 0 {
         file.write_all_at(&[mode, mode], 18).context(doing)?;
@@ -314,9 +396,13 @@ pub(crate) fn set_journal_bytes(path: &Path, mode: u8) -> Result<File> {
 mod tests {
     use super::*;
 
-    /// Makes the next transaction of any connection read the WAL anew, as a writer does that dies inside its commit.
+    /// Makes the next transaction of any connection read the WAL anew, as a writer does that dies
+    /// inside its commit.
     fn damage_wal_index(live: &Path) {
-        let shm = OpenOptions::new().write(true).open(format!("{}-shm", live.display())).unwrap();
+        let shm = OpenOptions::new()
+            .write(true)
+            .open(format!("{}-shm", live.display()))
+            .unwrap();
         shm.write_all_at(&[0xff; 96], 0).unwrap();
     }
 
@@ -326,7 +412,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.db");
         let writer = rusqlite::Connection::open(&path).unwrap();
-        writer.execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
+        writer
+            .execute_batch(
+                "PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (1)",
+            )
+            .unwrap();
         drop(writer); // takes the WAL with it
 
         let live = Live::open(&path).unwrap();
@@ -335,15 +425,23 @@ mod tests {
         assert_eq!(then.mark, Mark::NoWal);
         let clone = Clone::take(&live, &pin, then, &dir.path().join("clone.db")).unwrap();
         assert!(clone.is_at(then));
-        assert!(matches!(clone.behind(&live, then, clone.is_at(then)), Ok(Behind::No)));
+        assert!(matches!(
+            clone.behind(&live, then, clone.is_at(then)),
+            Ok(Behind::No)
+        ));
 
         let writer = rusqlite::Connection::open(&path).unwrap();
-        writer.execute_batch("INSERT INTO t VALUES (2); PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        writer
+            .execute_batch("INSERT INTO t VALUES (2); PRAGMA wal_checkpoint(TRUNCATE)")
+            .unwrap();
         damage_wal_index(&path);
         let now = pin.begin().unwrap();
         assert_eq!(now.mark, Mark::NoWal, "the WAL was read anew");
         assert!(!clone.is_at(now));
-        assert!(matches!(clone.behind(&live, now, clone.is_at(now)), Ok(Behind::Unknown)));
+        assert!(matches!(
+            clone.behind(&live, now, clone.is_at(now)),
+            Ok(Behind::Unknown)
+        ));
     }
 
     #[test]
@@ -351,10 +449,16 @@ mod tests {
         crate::engine::init();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.db");
-        rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch("CREATE TABLE t (a)")
+            .unwrap();
         let live = Live::open(&path).unwrap();
         // Taken for one in WAL mode, which it is not; then in no transaction.
-        let pin = Pin { wal: true, ..Pin::new(&live).unwrap() };
+        let pin = Pin {
+            wal: true,
+            ..Pin::new(&live).unwrap()
+        };
         assert!(matches!(pin.begin(), Err(Error::Busy(_))));
         pin.conn.execute_batch("PRAGMA journal_mode = wal").unwrap();
         assert!(matches!(pin.mark(), Err(Error::Busy(_))));

@@ -20,8 +20,8 @@ use std::{
 /// What SQLite keeps beside a database under its name, and would take for that.
 const COMPANIONS: &[&str] = &["-wal", "-journal", "-shm"];
 
-/// Copies live to a file of the caller's. It is written under another name and synced before it has its own: a copy that was cut off is
-/// none that somebody takes for whole.
+/// Copies live to a file of the caller's. It is written under another name and synced before it has
+/// its own: a copy that was cut off is none that somebody takes for whole.
 pub(crate) fn clone_to(live: &Live, path: &Path, progress: Progress<'_>) -> Result<Cloned> {
     let start = clock::Moment::now();
     free(path)?;
@@ -38,7 +38,8 @@ pub(crate) fn clone_to(live: &Live, path: &Path, progress: Progress<'_>) -> Resu
     Ok(Cloned {
         path: path.display().to_string(),
         bytes,
-        // Who may read live need not be who may look into its store: the marker's number is told then.
+        // Who may read live need not be who may look into its store: the marker's number is told
+        // then.
         release: recover::number(Store::open(live).ok().flatten().as_ref(), marker.as_ref())?,
         method,
         duration_ms: clock::ms(start.elapsed()),
@@ -53,12 +54,19 @@ pub(crate) fn copy(live: &Live, path: &Path, progress: Progress<'_>) -> Result<(
     })
 }
 
-/// Copies live into a file that was made for it, and syncs it and its name. Gives how many bytes it has, and how it was made.
-fn fill(live: &Live, path: &Path, file: File, progress: Progress<'_>) -> Result<(u64, &'static str)> {
+/// Copies live into a file that was made for it, and syncs it and its name. Gives how many bytes it
+/// has, and how it was made.
+fn fill(
+    live: &Live,
+    path: &Path,
+    file: File,
+    progress: Progress<'_>,
+) -> Result<(u64, &'static str)> {
     progress.check()?;
     match live.access {
         Access::Pages => {
-            // The copy is the caller's, live its owner's: what lies beside live may have SQLite remove a file that it names.
+            // The copy is the caller's, live its owner's: what lies beside live may have SQLite
+            // remove a file that it names.
             let clone = live.owner.act().and_then(|_acting| {
                 let pin = Pin::new(live)?;
                 let at = pin.begin()?;
@@ -68,11 +76,15 @@ fn fill(live: &Live, path: &Path, file: File, progress: Progress<'_>) -> Result<
             progress.check()?;
             Ok((clone.bytes(), clone.method))
         }
-        Access::Backup => Ok((backup::clone_to(live, path, &|| progress.check())?, "backup")),
+        Access::Backup => Ok((
+            backup::clone_to(live, path, &|| progress.check())?,
+            "backup",
+        )),
     }
 }
 
-/// Refuses a path that is taken, or that SQLite or a store would take for something else than a database.
+/// Refuses a path that is taken, or that SQLite or a store would take for something else than a
+/// database.
 fn free(path: &Path) -> Result<()> {
     let refuse = |what: String, at: &Path, hint: &str| {
         Err(Error::invalid_argument(what)
@@ -88,7 +100,10 @@ fn free(path: &Path) -> Result<()> {
         };
         return refuse(what, path, "Give a path that is free");
     };
-    if let Some(suffix) = COMPANIONS.iter().find(|suffix| name.as_bytes().ends_with(suffix.as_bytes())) {
+    if let Some(suffix) = COMPANIONS
+        .iter()
+        .find(|suffix| name.as_bytes().ends_with(suffix.as_bytes()))
+    {
         let what = format!(
             "{} ends in {suffix}, which is a name that SQLite gives to what it keeps beside a database",
             path.display()
@@ -96,18 +111,33 @@ fn free(path: &Path) -> Result<()> {
         return refuse(what, path, "Give the copy another name");
     }
     if let Some(store) = store_around(path)? {
-        let what = format!("{} is, or is in, {}, the place of a store", path.display(), store.display());
+        let what = format!(
+            "{} is, or is in, {}, the place of a store",
+            path.display(),
+            store.display()
+        );
         return refuse(what, path, "Give a path outside of it");
     }
-    // A WAL or journal that another database left would be taken for the clone's, and played back into it.
-    let taken =
-        [""].iter().chain(COMPANIONS).map(|suffix| with(path, suffix)).find(|path| path.symlink_metadata().is_ok());
+    // A WAL or journal that another database left would be taken for the clone's, and played back
+    // into it.
+    let taken = [""]
+        .iter()
+        .chain(COMPANIONS)
+        .map(|suffix| with(path, suffix))
+        .find(|path| path.symlink_metadata().is_ok());
     if let Some(taken) = taken {
-        return refuse(format!("{} is there already", taken.display()), &taken, "Give a path that is free");
+        return refuse(
+            format!("{} is there already", taken.display()),
+            &taken,
+            "Give a path that is free",
+        );
     }
     let store = store::beside(path);
     if store.symlink_metadata().is_ok() {
-        let what = format!("{} is the place of the store of a database of that name", store.display());
+        let what = format!(
+            "{} is the place of the store of a database of that name",
+            store.display()
+        );
         return refuse(what, &store, "Give a path that is free, or move that away");
     }
     Ok(())
@@ -115,23 +145,38 @@ fn free(path: &Path) -> Result<()> {
 
 /// The folder that a path is in, links followed.
 fn folder_of(path: &Path) -> Result<PathBuf> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    folder.canonicalize().context(|| format!("looking for {}", folder.display())).map_err(|e| {
-        e.object(folder.display().to_string()).state("Nothing was done").hint("Give a path in a folder that is there")
-    })
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    folder
+        .canonicalize()
+        .context(|| format!("looking for {}", folder.display()))
+        .map_err(|e| {
+            e.object(folder.display().to_string())
+                .state("Nothing was done")
+                .hint("Give a path in a folder that is there")
+        })
 }
 
-/// The store that a path would be, or be in: a folder with what a store has, or one of the name that a store has beside its database.
+/// The store that a path would be, or be in: a folder with what a store has, or one of the name
+/// that a store has beside its database.
 fn store_around(path: &Path) -> Result<Option<PathBuf>> {
     let whole = folder_of(path)?.join(path.file_name().unwrap_or_default());
     let is_store = |at: &Path| {
-        let of = at.file_name().and_then(|name| name.as_bytes().strip_suffix(b"-remy")).filter(|of| !of.is_empty());
+        let of = at
+            .file_name()
+            .and_then(|name| name.as_bytes().strip_suffix(b"-remy"))
+            .filter(|of| !of.is_empty());
         of.is_some_and(|of| {
             let database = at.with_file_name(OsString::from_vec(of.to_vec()));
             store::is_beside(&database) || database.symlink_metadata().is_ok()
         })
     };
-    Ok(whole.ancestors().find(|at| is_store(at)).map(Path::to_owned))
+    Ok(whole
+        .ancestors()
+        .find(|at| is_store(at))
+        .map(Path::to_owned))
 }
 
 fn with(path: &Path, suffix: &str) -> PathBuf {

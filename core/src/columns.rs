@@ -1,5 +1,6 @@
-//! What live says of its app's tables: `_remy_columns`, the logical type of each column, and `_remy_session`, the one row that
-//! says who writes. Both travel with the pages of a switch, as the marker does.
+//! What live says of its app's tables: `_remy_columns`, the logical type of each column, and
+//! `_remy_session`, the one row that says who writes. Both travel with the pages of a switch, as
+//! the marker does.
 use crate::{
     error::{Context, Result},
     schema::{
@@ -10,8 +11,13 @@ use crate::{
 use rusqlite::{Connection, OptionalExtension};
 
 /// The tables of an app, with their columns.
-pub(crate) const TABLES: [(&str, &[&str]); 2] =
-    [("_remy_columns", &["table_name", "column_name", "type", "required"]), ("_remy_session", &["id", "user_id"])];
+pub(crate) const TABLES: [(&str, &[&str]); 2] = [
+    (
+        "_remy_columns",
+        &["table_name", "column_name", "type", "required"],
+    ),
+    ("_remy_session", &["id", "user_id"]),
+];
 
 /// Reads what the live release declares. Nothing where it declares no app.
 pub(crate) fn read(conn: &Connection) -> Result<Recorded> {
@@ -20,7 +26,9 @@ pub(crate) fn read(conn: &Connection) -> Result<Recorded> {
         return Ok(recorded);
     }
     let doing = || "reading the logical types of the columns".to_owned();
-    let mut statement = conn.prepare("SELECT table_name, column_name, type FROM main._remy_columns").context(doing)?;
+    let mut statement = conn
+        .prepare("SELECT table_name, column_name, type FROM main._remy_columns")
+        .context(doing)?;
     let mut rows = statement.query([]).context(doing)?;
     while let Some(row) = rows.next().context(doing)? {
         let text = |i| row.get::<_, String>(i).context(doing);
@@ -35,10 +43,15 @@ pub(crate) fn read(conn: &Connection) -> Result<Recorded> {
 
 /// Makes the tables that `schema` needs: triggers name `_remy_session`.
 pub(crate) fn ensure(conn: &Connection, schema: &Schema) -> Result<()> {
-    if !schema.triggers.iter().any(|trigger| trigger.sql.contains("_remy_session")) {
+    if !schema
+        .triggers
+        .iter()
+        .any(|trigger| trigger.sql.contains("_remy_session"))
+    {
         return Ok(());
     }
-    // Its row is not looked at: an application's writers change it, and then a change that has read it would have to be made again.
+    // Its row is not looked at: an application's writers change it, and then a change that has read
+    // it would have to be made again.
     if is_there(conn, "_remy_session")? {
         return Ok(());
     }
@@ -54,7 +67,8 @@ pub(crate) fn write(conn: &Connection, app: Option<&App>) -> Result<()> {
     let doing = || "writing the logical types of the columns".to_owned();
     let Some(app) = app else {
         if is_there(conn, "_remy_columns")? {
-            conn.execute("DELETE FROM main._remy_columns", []).context(doing)?;
+            conn.execute("DELETE FROM main._remy_columns", [])
+                .context(doing)?;
         }
         return Ok(());
     };
@@ -68,10 +82,19 @@ pub(crate) fn write(conn: &Connection, app: Option<&App>) -> Result<()> {
     let mut insert = conn.prepare(sql).context(doing)?;
     for table in &app.tables {
         for column in &SYSTEM {
-            insert.execute((&table.name, column.name, column.logical.name(), false)).context(doing)?;
+            insert
+                .execute((&table.name, column.name, column.logical.name(), false))
+                .context(doing)?;
         }
         for column in &table.columns {
-            insert.execute((&table.name, &column.name, column.logical.name(), column.required)).context(doing)?;
+            insert
+                .execute((
+                    &table.name,
+                    &column.name,
+                    column.logical.name(),
+                    column.required,
+                ))
+                .context(doing)?;
         }
     }
     Ok(())
@@ -79,6 +102,9 @@ pub(crate) fn write(conn: &Connection, app: Option<&App>) -> Result<()> {
 
 fn is_there(conn: &Connection, table: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
-    let found = conn.query_row(sql, [table], |_| Ok(())).optional().context(|| format!("looking for {table}"))?;
+    let found = conn
+        .query_row(sql, [table], |_| Ok(()))
+        .optional()
+        .context(|| format!("looking for {table}"))?;
     Ok(found.is_some())
 }

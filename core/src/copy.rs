@@ -1,8 +1,9 @@
 //! Copying and comparing database files, without touching the descriptors of the process.
 //!
-//! Closing a descriptor of a live database drops every POSIX lock that the process holds on it. So live's main file is
-//! read on a thread with a descriptor table of its own. (`unshare(CLONE_FILES)` would do that too, but keeps copies of
-//! the application's pipes and locks; `close_range(…, CLOSE_RANGE_UNSHARE)` starts with none but 0, 1 and 2.)
+//! Closing a descriptor of a live database drops every POSIX lock that the process holds on it. So
+//! live's main file is read on a thread with a descriptor table of its own. (`unshare(CLONE_FILES)`
+//! would do that too, but keeps copies of the application's pipes and locks; `close_range(…,
+//! CLOSE_RANGE_UNSHARE)` starts with none but 0, 1 and 2.)
 use crate::{
     error::{Context, Error, Result},
     live::{self, Identity, Live},
@@ -23,7 +24,8 @@ use std::{
 /// The size of reads and writes; measured to be the fastest here.
 const CHUNK: usize = 256 << 10;
 
-/// How much of a copy is written before the disk is told to begin with it. Measured: half a sync's time is saved.
+/// How much of a copy is written before the disk is told to begin with it. Measured: half a sync's
+/// time is saved.
 const BEGIN: u64 = 1 << 20;
 
 /// What becomes of a copy.
@@ -35,21 +37,35 @@ pub(crate) enum Then {
     Removed,
 }
 
-/// Runs `work` on a thread with a descriptor table of its own, in which no file is open: it opens what it needs. `None` where the kernel has no way (before 5.9).
+/// Runs `work` on a thread with a descriptor table of its own, in which no file is open: it opens
+/// what it needs. `None` where the kernel has no way (before 5.9).
 fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Option<Result<T>> {
     apart_with(None, work)
 }
 
-/// As [`apart`], with one file open: one of the caller's, which the thread may not be allowed to open itself.
-fn apart_with<T: Send>(file: Option<&File>, work: impl FnOnce() -> Result<T> + Send) -> Option<Result<T>> {
-    let file = file.and_then(|file| u32::try_from(file.as_raw_fd()).ok()).filter(|&file| file > 2);
+/// As [`apart`], with one file open: one of the caller's, which the thread may not be allowed to
+/// open itself.
+fn apart_with<T: Send>(
+    file: Option<&File>,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Option<Result<T>> {
+    let file = file
+        .and_then(|file| u32::try_from(file.as_raw_fd()).ok())
+        .filter(|&file| file > 2);
     std::thread::scope(|scope| {
         scope
             .spawn(move || {
-                // SAFETY: the first of these gives this thread a table of its own, of which nothing above 2 stays open but that
-                // file; the table of the process, and with it every lock, stays as it is.
+                // SAFETY: the first of these gives this thread a table of its own, of which nothing
+                // above 2 stays open but that file; the table of the process, and with it every
+                // lock, stays as it is.
                 let close = |first: u32, last: u32| unsafe {
-                    first > last || libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_UNSHARE) == 0
+                    first > last
+                        || libc::syscall(
+                            libc::SYS_close_range,
+                            first,
+                            last,
+                            libc::CLOSE_RANGE_UNSHARE,
+                        ) == 0
                 };
                 let closed = match file {
                     None => close(3, u32::MAX),
@@ -62,10 +78,17 @@ fn apart_with<T: Send>(file: Option<&File>, work: impl FnOnce() -> Result<T> + S
     })
 }
 
-/// Reads a file of somebody's. It may be a database that this process has open, whose locks closing it would drop: so that is done
-/// in a descriptor table of its own.
-pub(crate) fn reading<T: Send>(path: &Path, read: impl Fn(File) -> std::io::Result<T> + Sync) -> Result<T> {
-    let run = || File::open(path).and_then(&read).context(|| format!("reading {}", path.display()));
+/// Reads a file of somebody's. It may be a database that this process has open, whose locks closing
+/// it would drop: so that is done in a descriptor table of its own.
+pub(crate) fn reading<T: Send>(
+    path: &Path,
+    read: impl Fn(File) -> std::io::Result<T> + Sync,
+) -> Result<T> {
+    let run = || {
+        File::open(path)
+            .and_then(&read)
+            .context(|| format!("reading {}", path.display()))
+    };
     apart(run).unwrap_or_else(|| live::not_open_here(path).and_then(|()| run()))
 }
 
@@ -78,9 +101,15 @@ pub(crate) struct Look {
     pub(crate) wal: bool,
 }
 
-/// Looks at live's main file before SQLite does. `None` where the kernel has no way to do that apart (before 5.9).
+/// Looks at live's main file before SQLite does. `None` where the kernel has no way to do that
+/// apart (before 5.9).
 pub(crate) fn look(live: &Path) -> Result<Option<Look>> {
-    let denied = |e: &std::io::Error| matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
+    let denied = |e: &std::io::Error| {
+        matches!(
+            e.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+        )
+    };
     let doing = || format!("opening {}", live.display());
     let look = || {
         let mut read_only = false;
@@ -89,7 +118,12 @@ pub(crate) fn look(live: &Path) -> Result<Option<Look>> {
                 read_only = e.kind() == ErrorKind::ReadOnlyFilesystem;
                 match open(live, false) {
                     Err(e) if denied(&e) => {
-                        return Ok(Look { readable: false, writable: false, read_only, wal: false });
+                        return Ok(Look {
+                            readable: false,
+                            writable: false,
+                            read_only,
+                            wal: false,
+                        });
                     }
                     opened => (opened.context(doing)?, false),
                 }
@@ -98,20 +132,31 @@ pub(crate) fn look(live: &Path) -> Result<Option<Look>> {
         };
         let mut bytes = [0; 2];
         read_full(&file, 18, &mut bytes).context(doing)?;
-        Ok(Look { readable: true, writable, read_only, wal: bytes == [2, 2] })
+        Ok(Look {
+            readable: true,
+            writable,
+            read_only,
+            wal: bytes == [2, 2],
+        })
     };
     apart(look).transpose()
 }
 
 /// Opens a file that stands where its path says: no link is followed.
 fn open(path: &Path, write: bool) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(write).custom_flags(libc::O_NOFOLLOW).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(write)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
 }
 
 /// A reader of live's main file: on a descriptor of its own, in a table of its own.
 fn open_live(live: &Live) -> Result<File> {
     let file = open(&live.path, false).context(|| format!("opening {}", live.shown()))?;
-    let metadata = file.metadata().context(|| format!("looking at {}", live.shown()))?;
+    let metadata = file
+        .metadata()
+        .context(|| format!("looking at {}", live.shown()))?;
     if Identity::of(&metadata) != live.identity() {
         live.same_file()?;
     }
@@ -124,7 +169,13 @@ fn open_ours(path: &Path) -> Result<File> {
 }
 
 /// Copies the first `bytes` of live's main file into the empty file `to`, at `path`. Gives how.
-pub(crate) fn main_file(live: &Live, conn: &Connection, to: &File, path: &Path, bytes: u64) -> Result<&'static str> {
+pub(crate) fn main_file(
+    live: &Live,
+    conn: &Connection,
+    to: &File,
+    path: &Path,
+    bytes: u64,
+) -> Result<&'static str> {
     let copied = apart_with(Some(to), || {
         let from = open_live(live)?;
         file(&from, to, bytes, Then::Synced).context(|| format!("copying {}", live.shown()))
@@ -141,15 +192,21 @@ pub(crate) fn main_file(live: &Live, conn: &Connection, to: &File, path: &Path, 
         if n == 0 {
             break;
         }
-        to.write_all_at(&buffer[..n], at).context(|| format!("writing {}", path.display()))?;
+        to.write_all_at(&buffer[..n], at)
+            .context(|| format!("writing {}", path.display()))?;
         at += n as u64;
     }
     Ok("copy")
 }
 
-/// Copies the first `bytes` of a file (or all of it, where it is shorter) into an empty one: by reflink where the file
-/// system has that, else in large pieces on two threads.
-pub(crate) fn file(from: &File, to: &File, bytes: u64, then: Then) -> std::io::Result<&'static str> {
+/// Copies the first `bytes` of a file (or all of it, where it is shorter) into an empty one: by
+/// reflink where the file system has that, else in large pieces on two threads.
+pub(crate) fn file(
+    from: &File,
+    to: &File,
+    bytes: u64,
+    then: Then,
+) -> std::io::Result<&'static str> {
     // SAFETY: FICLONE takes a descriptor as its argument; both are open.
     if unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) } == 0 {
         if to.metadata()?.len() > bytes {
@@ -163,14 +220,19 @@ pub(crate) fn file(from: &File, to: &File, bytes: u64, then: Then) -> std::io::R
     std::thread::scope(|scope| {
         let second = scope.spawn(move || range(from, to, half, bytes, then));
         range(from, to, 0, half, then)?;
-        second.join().unwrap_or_else(|_| Err(std::io::Error::other("a copying thread panicked")))
+        second
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("a copying thread panicked")))
     })?;
     Ok("copy")
 }
 
-/// Takes the space before the first byte, so that a full disk says so at once. Not every file system can.
+/// Takes the space before the first byte, so that a full disk says so at once. Not every file
+/// system can.
 fn allocate(file: &File, bytes: u64) -> std::io::Result<()> {
-    let Ok(length) = libc::off_t::try_from(bytes) else { return Ok(()) };
+    let Ok(length) = libc::off_t::try_from(bytes) else {
+        return Ok(());
+    };
     if length == 0 {
         return Ok(());
     }
@@ -179,7 +241,11 @@ fn allocate(file: &File, bytes: u64) -> std::io::Result<()> {
         return Ok(());
     }
     let e = std::io::Error::last_os_error();
-    if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) { Ok(()) } else { Err(e) }
+    if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) {
+        Ok(())
+    } else {
+        Err(e)
+    }
 }
 
 fn range(from: &File, to: &File, mut at: u64, end: u64, then: Then) -> std::io::Result<()> {
@@ -204,16 +270,22 @@ fn range(from: &File, to: &File, mut at: u64, end: u64, then: Then) -> std::io::
 
 /// Has the kernel begin to write a range to the disk. A hint: the sync that follows is what counts.
 fn begin_writing(file: &File, from: u64, to: u64) {
-    if let (Ok(from), Ok(length)) = (libc::off64_t::try_from(from), libc::off64_t::try_from(to - from)) {
+    if let (Ok(from), Ok(length)) = (
+        libc::off64_t::try_from(from),
+        libc::off64_t::try_from(to - from),
+    ) {
         // SAFETY: the descriptor is open.
-        unsafe { libc::sync_file_range(file.as_raw_fd(), from, length, libc::SYNC_FILE_RANGE_WRITE) };
+        unsafe {
+            libc::sync_file_range(file.as_raw_fd(), from, length, libc::SYNC_FILE_RANGE_WRITE)
+        };
     }
 }
 
-/// Makes the clone equal to live, as the open transaction of `conn` sees it, writing only the pages that differ. Gives
-/// those pages, ascending.
+/// Makes the clone equal to live, as the open transaction of `conn` sees it, writing only the pages
+/// that differ. Gives those pages, ascending.
 ///
-/// `overlay` opens the WAL and gives the frames of it that the transaction reads: they stand before the main file.
+/// `overlay` opens the WAL and gives the frames of it that the transaction reads: they stand before
+/// the main file.
 pub(crate) fn differing(
     live: &Live,
     conn: &Connection,
@@ -235,7 +307,8 @@ pub(crate) fn differing(
             let at = u64::from(first) * u64::from(page_size);
             let got = read(at, &mut theirs[..bytes])?;
             theirs[got..bytes].fill(0);
-            let got = read_full(&clone, at, &mut ours[..bytes]).context(|| format!("reading {}", path.display()))?;
+            let got = read_full(&clone, at, &mut ours[..bytes])
+                .context(|| format!("reading {}", path.display()))?;
             for i in 0..n {
                 let (number, part) = (first + i + 1, i as usize * page..(i as usize + 1) * page);
                 if let Some((wal, frames)) = &overlay
@@ -256,16 +329,20 @@ pub(crate) fn differing(
     };
     if let Some(result) = apart(|| {
         let file = open_live(live)?;
-        compare(&|at, buffer| read_full(&file, at, buffer).context(|| format!("reading {}", live.shown())))
+        compare(&|at, buffer| {
+            read_full(&file, at, buffer).context(|| format!("reading {}", live.shown()))
+        })
     }) {
         return result;
     }
     compare(&|at, buffer| sqlite::read_main_file(conn, at, buffer))
 }
 
-/// The pages in which two files differ, ascending; both closed files of the store. A page that only one has differs.
+/// The pages in which two files differ, ascending; both closed files of the store. A page that only
+/// one has differs.
 pub(crate) fn differing_files(a: &Path, b: &Path, page_size: u32) -> Result<Vec<u32>> {
-    let open_file = |path: &Path| open(path, false).context(|| format!("opening {}", path.display()));
+    let open_file =
+        |path: &Path| open(path, false).context(|| format!("opening {}", path.display()));
     let (file_a, file_b) = (open_file(a)?, open_file(b)?);
     let page = page_size as usize;
     let chunk = CHUNK.max(page);
@@ -273,13 +350,15 @@ pub(crate) fn differing_files(a: &Path, b: &Path, page_size: u32) -> Result<Vec<
     let mut at = 0;
     loop {
         let n = read_full(&file_a, at, &mut left).context(|| format!("reading {}", a.display()))?;
-        let m = read_full(&file_b, at, &mut right).context(|| format!("reading {}", b.display()))?;
+        let m =
+            read_full(&file_b, at, &mut right).context(|| format!("reading {}", b.display()))?;
         let longest = n.max(m);
         for start in (0..longest).step_by(page) {
             let end = (start + page).min(longest);
             if end > n || end > m || left[start..end] != right[start..end] {
                 let number = (at + start as u64) / u64::from(page_size) + 1;
-                different.push(u32::try_from(number).map_err(|_| Error::internal("over 2^32 pages"))?);
+                different
+                    .push(u32::try_from(number).map_err(|_| Error::internal("over 2^32 pages"))?);
             }
         }
         if longest < chunk {

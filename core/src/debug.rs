@@ -14,9 +14,11 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
     let conn = live.connect()?;
     let shape = live.shape(&conn)?;
     let (engine, switch, note) = match live.access {
-        Access::Pages => {
-            ("embedded", "pages", "A switch writes the pages that changed; the pause does not grow with the database")
-        }
+        Access::Pages => (
+            "embedded",
+            "pages",
+            "A switch writes the pages that changed; the pause does not grow with the database",
+        ),
         Access::Backup => (
             "host",
             "backup",
@@ -26,12 +28,14 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
     let marker = marker::read(&conn)?;
     let mut notes = vec![note.to_owned()];
     // A catalog that cannot be read is what somebody may wonder about.
-    let (release, drift) = drift::history(live, &conn, marker.as_ref(), &Options::default()).unwrap_or_else(|e| {
-        notes.push(e.to_string());
-        (marker.as_ref().map(|marker| marker.release), None)
-    });
+    let (release, drift) = drift::history(live, &conn, marker.as_ref(), &Options::default())
+        .unwrap_or_else(|e| {
+            notes.push(e.to_string());
+            (marker.as_ref().map(|marker| marker.release), None)
+        });
     // What keeps this from being told is in the notes by now.
-    let stand = |store: Option<Store>| standing::warnings(live, store.as_ref(), marker.as_ref(), &conn);
+    let stand =
+        |store: Option<Store>| standing::warnings(live, store.as_ref(), marker.as_ref(), &conn);
     let warnings = Store::open(live).and_then(stand).unwrap_or_default();
     notes.extend(warnings.iter().chain(&drift).cloned());
     Ok(Debug {
@@ -44,7 +48,9 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
         journal_mode: shape.journal_mode,
         page_size: shape.page_size,
         encoding: shape.encoding,
-        pages: conn.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))?.into(),
+        pages: conn
+            .query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))?
+            .into(),
         release,
         drift,
         notes,

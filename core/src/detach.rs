@@ -25,7 +25,8 @@ pub(crate) fn detach(live: &Live) -> Result<Detached> {
     // Longer than the lock: locals are dropped in reverse.
     let _no_stops = NoStops::new();
     let conn = live.connect()?;
-    // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed, and remy's tables with it.
+    // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed, and remy's
+    // tables with it.
     conn.execute_batch("PRAGMA synchronous = EXTRA")?;
     sqlite::wait_for_locks(&conn, options.lock_timeout())?;
     let doing = || format!("dropping remy's tables from {}", live.shown());
@@ -39,7 +40,9 @@ pub(crate) fn detach(live: &Live) -> Result<Detached> {
     let dropped = (|| {
         let mut query =
             conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '_remy_*' ORDER BY name")?;
-        let mut names: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let mut names: Vec<String> = query
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
         // Triggers of an app's tables read it: without it no row could be updated.
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND instr(sql, '_remy_session'))";
         session = conn.query_row(sql, [], |row| row.get(0))?;
@@ -56,13 +59,20 @@ pub(crate) fn detach(live: &Live) -> Result<Detached> {
     let dropped = dropped.context(doing)?;
     // Where it is not known whether this was done, the intent stays: the next verb decides it.
     sqlite::commit(&conn, "Live is unchanged")?;
-    let dropped_already = |e: Error| e.state("remy's tables are dropped from live; the next verb mends the catalog");
-    begun.store.catalog.detached(&intent).map_err(dropped_already)?;
+    let dropped_already =
+        |e: Error| e.state("remy's tables are dropped from live; the next verb mends the catalog");
+    begun
+        .store
+        .catalog
+        .detached(&intent)
+        .map_err(dropped_already)?;
     let snapshots = begun.store.catalog.kept_snapshots()?;
     let bytes = snapshots.iter().map(|s| s.bytes).sum();
     let mut left = vec![];
     if session {
-        left.push("_remy_session (triggers of the app's tables read who writes from it)".to_owned());
+        left.push(
+            "_remy_session (triggers of the app's tables read who writes from it)".to_owned(),
+        );
     }
     left.push(format!(
         "{} ({} snapshot{}, {}; delete it to forget every release)",

@@ -26,10 +26,12 @@ pub(crate) fn start(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
     let begun = recover::begin(live, &Options::default(), progress)?;
     let store = &begun.store;
     if store.catalog.dev_open(name)?.is_some() {
-        return Err(Error::invalid_argument(format!("the dev session {name} is running"))
-            .object(name)
-            .state("It is as it was")
-            .hint("Reset it, or stop it first"));
+        return Err(
+            Error::invalid_argument(format!("the dev session {name} is running"))
+                .object(name)
+                .state("It is as it was")
+                .hint("Reset it, or stop it first"),
+        );
     }
     let path = store.path(&place::dev(name));
     // Whole, or not there: nobody is to find half a database under the session's name.
@@ -72,7 +74,9 @@ pub(crate) fn reset(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
         .map_err(|e| e.state("The session is as it was"))
     })();
     drop(taken);
-    let removed = store.remove_database(&work).and_then(|()| store.remove_database(&work.with_extension("plain.db")));
+    let removed = store
+        .remove_database(&work)
+        .and_then(|()| store.remove_database(&work.with_extension("plain.db")));
     result?;
     removed
         .and_then(|()| store.catalog.dev_was_reset(name, begun.live_release()))
@@ -81,7 +85,12 @@ pub(crate) fn reset(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
 }
 
 /// Empties every table of a session's database in one transaction.
-pub(crate) fn truncate(live: &Live, name: &str, options: &Options, progress: Progress<'_>) -> Result<Dev> {
+pub(crate) fn truncate(
+    live: &Live,
+    name: &str,
+    options: &Options,
+    progress: Progress<'_>,
+) -> Result<Dev> {
     let libraries = live.libraries(options)?;
     let begun = recover::begin(live, options, progress)?;
     let store = &begun.store;
@@ -92,9 +101,11 @@ pub(crate) fn truncate(live: &Live, name: &str, options: &Options, progress: Pro
     rehearse::load_extensions(&conn, libraries).map_err(|e| e.state("The session is as it was"))?;
     let doing = || format!("emptying {}", dev.shown());
     // No trigger fires and nothing cascades: everything goes anyway.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).context(doing)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
+        .context(doing)?;
     // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
-    conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE").context(doing)?;
+    conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE")
+        .context(doing)?;
     if let Err(e) = empty(&conn, libraries).and_then(|()| progress.check()) {
         let _ = conn.execute_batch("ROLLBACK");
         return Err(e.state("The session is as it was"));
@@ -107,20 +118,25 @@ pub(crate) fn truncate(live: &Live, name: &str, options: &Options, progress: Pro
 fn empty(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {
     let schema = introspect::read_with(conn, &[], libraries)?;
     let run = |name: &str, sql: String| {
-        conn.execute_batch(&sql).or_else(|e| match Stranger::behind(&e) {
-            Some(stranger) => Err(cannot_be_emptied(name, &sql, &stranger)),
-            None => Err(e).context(|| format!("emptying {name} in {}", sqlite::name(conn))),
-        })
+        conn.execute_batch(&sql)
+            .or_else(|e| match Stranger::behind(&e) {
+                Some(stranger) => Err(cannot_be_emptied(name, &sql, &stranger)),
+                None => Err(e).context(|| format!("emptying {name} in {}", sqlite::name(conn))),
+            })
     };
     let mut indexes = Vec::new();
     for table in &schema.virtual_tables {
         let claimed = schema.claims.iter().any(|claim| claim.by == table.name);
         let own = match &table.own {
-            // What it shows is another table's, or not of this database at all: a file, say, that live's has as well.
+            // What it shows is another table's, or not of this database at all: a file, say, that
+            // live's has as well.
             Some(own) if own.is_empty() => continue,
             None if !claimed => continue,
             None => {
-                let module = Stranger { kind: Kind::Module, name: table.module.clone() };
+                let module = Stranger {
+                    kind: Kind::Module,
+                    name: table.module.clone(),
+                };
                 return Err(cannot_be_emptied(&table.name, &table.sql, &module));
             }
             Some(own) => own,
@@ -130,28 +146,50 @@ fn empty(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {
             None => run(&table.name, format!("DELETE FROM {name}"))?,
             // An index of rows that are elsewhere, or nowhere.
             Some(_) if table.module.eq_ignore_ascii_case("fts5") => {
-                run(&table.name, format!("INSERT INTO {name} ({name}) VALUES ('delete-all')"))?;
+                run(
+                    &table.name,
+                    format!("INSERT INTO {name} ({name}) VALUES ('delete-all')"),
+                )?;
             }
             Some(content) if !content.is_empty() => indexes.push(table),
-            // FTS4 has no way to forget what it has only indexed. Its settings are the row 2 of its last table.
+            // FTS4 has no way to forget what it has only indexed. Its settings are the row 2 of its
+            // last table.
             Some(_) => {
                 for part in own {
-                    let but = if part.ends_with("_stat") { " WHERE id <> 2" } else { "" };
-                    run(&table.name, format!("DELETE FROM {}{but}", quote::ident(part)))?;
+                    let but = if part.ends_with("_stat") {
+                        " WHERE id <> 2"
+                    } else {
+                        ""
+                    };
+                    run(
+                        &table.name,
+                        format!("DELETE FROM {}{but}", quote::ident(part)),
+                    )?;
                 }
             }
         }
     }
     for table in &schema.tables {
-        run(&table.name, format!("DELETE FROM {}", quote::ident(&table.name)))?;
+        run(
+            &table.name,
+            format!("DELETE FROM {}", quote::ident(&table.name)),
+        )?;
     }
-    // FTS4 forgets a row by its words, which it reads from the other table: it reads that anew, now that nothing is in it.
+    // FTS4 forgets a row by its words, which it reads from the other table: it reads that anew, now
+    // that nothing is in it.
     for table in indexes {
         let name = quote::ident(&table.name);
-        run(&table.name, format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"))?;
+        run(
+            &table.name,
+            format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"),
+        )?;
     }
     let sequences = conn
-        .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')", [], |row| row.get(0))
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')",
+            [],
+            |row| row.get(0),
+        )
         .context(|| format!("looking for sqlite_sequence in {}", sqlite::name(conn)))?;
     if sequences {
         conn.execute_batch("DELETE FROM sqlite_sequence")
@@ -161,10 +199,16 @@ fn empty(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {
 }
 
 fn cannot_be_emptied(table: &str, sql: &str, stranger: &Stranger) -> Error {
-    Error::unsupported_change(format!("{table} cannot be emptied: {} is not here", stranger.name))
-        .object(table)
-        .sql(sql)
-        .hint(format!("{}; or reset the session to what live has", stranger.hint()))
+    Error::unsupported_change(format!(
+        "{table} cannot be emptied: {} is not here",
+        stranger.name
+    ))
+    .object(table)
+    .sql(sql)
+    .hint(format!(
+        "{}; or reset the session to what live has",
+        stranger.hint()
+    ))
 }
 
 /// Ends a session and removes its database.
@@ -174,14 +218,24 @@ pub(crate) fn stop(live: &Live, name: &str) -> Result<Dev> {
     let session = open(store, name)?;
     store.catalog.dev_stopped(name)?;
     removals::run(store)?;
-    let stopped = store.catalog.dev_sessions()?.into_iter().find(|s| s.name == name).unwrap_or(session);
+    let stopped = store
+        .catalog
+        .dev_sessions()?
+        .into_iter()
+        .find(|s| s.name == name)
+        .unwrap_or(session);
     show(store, &stopped)
 }
 
 /// Every session, newest first.
 pub(crate) fn list(live: &Live) -> Result<Vec<Dev>> {
     match Store::open(live)? {
-        Some(store) => store.catalog.dev_sessions()?.iter().map(|session| show(&store, session)).collect(),
+        Some(store) => store
+            .catalog
+            .dev_sessions()?
+            .iter()
+            .map(|session| show(&store, session))
+            .collect(),
         None => Ok(Vec::new()),
     }
 }
@@ -216,7 +270,11 @@ fn show(store: &Store, session: &Session) -> Result<Dev> {
     let running = session.status == "dev";
     Ok(Dev {
         name: session.name.clone(),
-        bytes: if running { std::fs::metadata(&path).map_or(0, |m| m.len()) } else { 0 },
+        bytes: if running {
+            std::fs::metadata(&path).map_or(0, |m| m.len())
+        } else {
+            0
+        },
         path: path.display().to_string(),
         release: session.release,
         status: session.status.clone(),

@@ -1,5 +1,5 @@
-//! Drift: what somebody has changed of live's schema outside of remy since a release went live. Rows change all the time, and
-//! are none of it.
+//! Drift: what somebody has changed of live's schema outside of remy since a release went live.
+//! Rows change all the time, and are none of it.
 use crate::{
     catalog::Catalog,
     error::Result,
@@ -22,8 +22,8 @@ pub(crate) fn record(conn: &Connection) -> Result<String> {
     serde_json::to_string(&schema).map_err(|e| crate::Error::internal(e.to_string()))
 }
 
-/// The number of the release that `marker` of live names, and what was changed since it went live. Mended first: what live carries may be
-/// new to the history.
+/// The number of the release that `marker` of live names, and what was changed since it went live.
+/// Mended first: what live carries may be new to the history.
 pub(crate) fn history(
     live: &Live,
     conn: &Connection,
@@ -40,19 +40,35 @@ pub(crate) fn history(
     Ok((release, drift))
 }
 
-/// What a diff of `live` says of it. Who may read live may not be let into its store, and is told so.
+/// What a diff of `live` says of it. Who may read live may not be let into its store, and is told
+/// so.
 pub(crate) fn warning(live: &Live, conn: &Connection, options: &Options) -> Result<Option<String>> {
     let marker = marker::read(conn)?;
     let told = history(live, conn, marker.as_ref(), options);
-    Ok(told
-        .map_or_else(|e| Some(format!("whether live was changed outside remy is not known: {e}")), |(_, drift)| drift))
+    Ok(told.map_or_else(
+        |e| {
+            Some(format!(
+                "whether live was changed outside remy is not known: {e}"
+            ))
+        },
+        |(_, drift)| drift,
+    ))
 }
 
-/// What was changed since `release` went live, in a sentence. `None` where nothing was, and where it is not known how live was
-/// then. Tables in which other tools keep their books, and those of the option `ignore`, are others' business.
-pub(crate) fn since(catalog: &Catalog, release: i64, conn: &Connection, options: &Options) -> Result<Option<String>> {
+/// What was changed since `release` went live, in a sentence. `None` where nothing was, and where
+/// it is not known how live was then. Tables in which other tools keep their books, and those of
+/// the option `ignore`, are others' business.
+pub(crate) fn since(
+    catalog: &Catalog,
+    release: i64,
+    conn: &Connection,
+    options: &Options,
+) -> Result<Option<String>> {
     // A model that is not understood is another version's.
-    let Some(then) = catalog.schema(release)?.and_then(|json| serde_json::from_str::<Schema>(&json).ok()) else {
+    let Some(then) = catalog
+        .schema(release)?
+        .and_then(|json| serde_json::from_str::<Schema>(&json).ok())
+    else {
         return Ok(None);
     };
     let now = introspect::read(conn, &[])?;
@@ -64,23 +80,49 @@ pub(crate) fn since(catalog: &Catalog, release: i64, conn: &Connection, options:
         }
         for (what, how) in words {
             // What is dropped and made again is changed.
-            said.entry(what).and_modify(|how| *how = "changed").or_insert(how);
+            said.entry(what)
+                .and_modify(|how| *how = "changed")
+                .or_insert(how);
         }
     }
-    let said: Vec<_> = said.iter().map(|(what, how)| format!("{what} was {how}")).collect();
-    Ok((!said.is_empty()).then(|| format!("changed outside remy since release {release}: {}", said.join(", "))))
+    let said: Vec<_> = said
+        .iter()
+        .map(|(what, how)| format!("{what} was {how}"))
+        .collect();
+    Ok((!said.is_empty()).then(|| {
+        format!(
+            "changed outside remy since release {release}: {}",
+            said.join(", ")
+        )
+    }))
 }
 
 /// The table that a change is about, and what was done to what.
 fn words(change: &Change, then: &Schema, now: &Schema) -> (String, Vec<(String, &'static str)>) {
     let one = |kind: &str, name: &str, table: Option<String>, how| {
-        (table.unwrap_or_else(|| name.to_owned()), vec![(format!("{kind} {name}"), how)])
+        (
+            table.unwrap_or_else(|| name.to_owned()),
+            vec![(format!("{kind} {name}"), how)],
+        )
     };
-    let index = |schema: &Schema, name: &str| schema.indexes.iter().find(|i| i.name == name).map(|i| i.table.clone());
-    let trigger =
-        |schema: &Schema, name: &str| schema.triggers.iter().find(|t| t.name == name).map(|t| t.table.clone());
+    let index = |schema: &Schema, name: &str| {
+        schema
+            .indexes
+            .iter()
+            .find(|i| i.name == name)
+            .map(|i| i.table.clone())
+    };
+    let trigger = |schema: &Schema, name: &str| {
+        schema
+            .triggers
+            .iter()
+            .find(|t| t.name == name)
+            .map(|t| t.table.clone())
+    };
     match change {
-        Change::CreateTable(name) | Change::CreateVirtual(name, _) => one("table", name, None, "made"),
+        Change::CreateTable(name) | Change::CreateVirtual(name, _) => {
+            one("table", name, None, "made")
+        }
         Change::DropTable(name) | Change::DropVirtual(name) => one("table", name, None, "dropped"),
         Change::AlterVirtual(change) => one("table", &change.table, None, "changed"),
         // Of another spelling only: no rename is told.
@@ -93,8 +135,16 @@ fn words(change: &Change, then: &Schema, now: &Schema) -> (String, Vec<(String, 
         Change::DropTrigger(name) => one("trigger", name, trigger(then, name), "dropped"),
         Change::AlterTable(change) => {
             let column = |name: &String, how| (format!("column {}.{name}", change.table), how);
-            let renamed = change.renamed.iter().map(|(from, _)| column(from, "renamed"));
-            let mut words: Vec<_> = change.added.iter().map(|name| column(name, "added")).chain(renamed).collect();
+            let renamed = change
+                .renamed
+                .iter()
+                .map(|(from, _)| column(from, "renamed"));
+            let mut words: Vec<_> = change
+                .added
+                .iter()
+                .map(|name| column(name, "added"))
+                .chain(renamed)
+                .collect();
             words.extend(change.dropped.iter().map(|name| column(name, "dropped")));
             words.extend(change.altered.iter().map(|name| column(name, "changed")));
             if words.is_empty() {
@@ -105,11 +155,14 @@ fn words(change: &Change, then: &Schema, now: &Schema) -> (String, Vec<(String, 
     }
 }
 
-/// Whether a table is one that a virtual table keeps for itself, or may be: its module may have been known once and not be now.
+/// Whether a table is one that a virtual table keeps for itself, or may be: its module may have
+/// been known once and not be now.
 fn is_of_a_module(now: &Schema, table: &str) -> bool {
     let table = table.to_ascii_lowercase();
     now.virtual_tables.iter().any(|of| match &of.own {
         Some(own) => own.contains(&table),
-        None => table.strip_prefix(&of.name.to_ascii_lowercase()).is_some_and(|rest| rest.starts_with('_')),
+        None => table
+            .strip_prefix(&of.name.to_ascii_lowercase())
+            .is_some_and(|rest| rest.starts_with('_')),
     })
 }

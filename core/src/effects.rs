@@ -1,8 +1,10 @@
-//! What a release declares besides tables: roles, cron jobs, webhooks, email routes and bot commands.
+//! What a release declares besides tables: roles, cron jobs, webhooks, email routes and bot
+//! commands.
 //!
-//! They live in tables `_remy_*` of the live database, so that a switch moves them with the pages. This module
-//! reads a declaration ([`Effects::from_json`]), keeps those tables equal to one ([`ensure`], [`write`], [`read`]), and
-//! tells what a change of them means ([`diff`], [`warnings`]). No message names a webhook's secret.
+//! They live in tables `_remy_*` of the live database, so that a switch moves them with the pages.
+//! This module reads a declaration ([`Effects::from_json`]), keeps those tables equal to one
+//! ([`ensure`], [`write`], [`read`]), and tells what a change of them means ([`diff`],
+//! [`warnings`]). No message names a webhook's secret.
 use crate::{
     error::{Context, Error, Result},
     sqlite,
@@ -40,7 +42,8 @@ impl Change {
     }
 }
 
-/// Everything that a release declares besides tables. Each list is in the order of its keys, however it was declared.
+/// Everything that a release declares besides tables. Each list is in the order of its keys,
+/// however it was declared.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Effects {
@@ -141,7 +144,9 @@ impl Kind {
     fn fits(self, value: &Value) -> bool {
         match self {
             Self::Text => value.is_string(),
-            Self::Texts => value.as_array().is_some_and(|texts| texts.iter().all(Value::is_string)),
+            Self::Texts => value
+                .as_array()
+                .is_some_and(|texts| texts.iter().all(Value::is_string)),
             Self::Object => value.is_object(),
         }
     }
@@ -165,8 +170,15 @@ impl Faults {
     }
 
     /// The entries of `list` that have the right shape, with their pointers.
-    fn list<T: DeserializeOwned>(&mut self, declared: &Value, list: &str, fields: Fields) -> Vec<(String, T)> {
-        let Some(entries) = declared.get(list) else { return Vec::new() };
+    fn list<T: DeserializeOwned>(
+        &mut self,
+        declared: &Value,
+        list: &str,
+        fields: Fields,
+    ) -> Vec<(String, T)> {
+        let Some(entries) = declared.get(list) else {
+            return Vec::new();
+        };
         let Some(entries) = entries.as_array() else {
             self.add(format_args!("/{list}"), "has to be a list");
             return Vec::new();
@@ -190,7 +202,10 @@ impl Faults {
         let Some(entry) = entry.as_object() else {
             return self.add(at, "has to be an object");
         };
-        for key in entry.keys().filter(|key| !fields.iter().any(|(name, ..)| name == key)) {
+        for key in entry
+            .keys()
+            .filter(|key| !fields.iter().any(|(name, ..)| name == key))
+        {
             let known: Vec<_> = fields.iter().map(|(name, ..)| *name).collect();
             self.add(
                 format_args!("{at}/{}", pointer(key)),
@@ -202,7 +217,10 @@ impl Faults {
                 None if *required => self.add(format_args!("{at}/{name}"), "is missing"),
                 Some(Value::Null) if !required && matches!(kind, Kind::Text) => {}
                 Some(value) if !kind.fits(value) => {
-                    self.add(format_args!("{at}/{name}"), format_args!("has to be {}", kind.name()));
+                    self.add(
+                        format_args!("{at}/{name}"),
+                        format_args!("has to be {}", kind.name()),
+                    );
                 }
                 Some(Value::String(text)) if *required && text.trim().is_empty() => {
                     self.add(format_args!("{at}/{name}"), "is empty");
@@ -213,7 +231,12 @@ impl Faults {
     }
 
     /// Reports every entry whose key another before it has. `what` names the key, and is no secret.
-    fn unique<'a, T, K: Ord>(&mut self, entries: &'a [(String, T)], key: impl Fn(&'a T) -> K, what: &str) {
+    fn unique<'a, T, K: Ord>(
+        &mut self,
+        entries: &'a [(String, T)],
+        key: impl Fn(&'a T) -> K,
+        what: &str,
+    ) {
         let mut seen = BTreeMap::new();
         for (at, entry) in entries {
             if let Some(first) = seen.insert(key(entry), at) {
@@ -235,12 +258,19 @@ fn values<T>(entries: Vec<(String, T)>) -> Vec<T> {
 impl Effects {
     /// Reads declared effects. `null` and a list that is missing declare none.
     ///
-    /// Fails with `schema_invalid`, naming everything that is wrong, each with its JSON pointer: keys that are not known,
-    /// texts that are missing or empty, ids that are not kebab-case, schedules that are not cron's, senders that are no
-    /// addresses, and roles, jobs, secrets, routes and commands that are declared twice.
+    /// Fails with `schema_invalid`, naming everything that is wrong, each with its JSON pointer:
+    /// keys that are not known, texts that are missing or empty, ids that are not kebab-case,
+    /// schedules that are not cron's, senders that are no addresses, and roles, jobs, secrets,
+    /// routes and commands that are declared twice.
     pub fn from_json(declared: &Value) -> Result<Self> {
         use Kind::{Object, Text, Texts};
-        const LISTS: &[&str] = &["roles", "cron_jobs", "webhooks", "email_routes", "bot_commands"];
+        const LISTS: &[&str] = &[
+            "roles",
+            "cron_jobs",
+            "webhooks",
+            "email_routes",
+            "bot_commands",
+        ];
 
         let mut faults = Faults::default();
         match declared {
@@ -248,26 +278,47 @@ impl Effects {
             Value::Object(lists) => {
                 for key in lists.keys().filter(|key| !LISTS.contains(&key.as_str())) {
                     let known = LISTS.join(", ");
-                    faults.add(format_args!("/{}", pointer(key)), format_args!("is not known here; {known} are"));
+                    faults.add(
+                        format_args!("/{}", pointer(key)),
+                        format_args!("is not known here; {known} are"),
+                    );
                 }
             }
             _ => faults.add("the whole", "has to be an object"),
         }
 
-        let roles: Vec<(_, Role)> =
-            faults.list(declared, LISTS[0], &[("id", true, Text), ("name", false, Text), ("description", false, Text)]);
+        let roles: Vec<(_, Role)> = faults.list(
+            declared,
+            LISTS[0],
+            &[
+                ("id", true, Text),
+                ("name", false, Text),
+                ("description", false, Text),
+            ],
+        );
         let jobs: Vec<(_, CronJob)> = faults.list(
             declared,
             LISTS[1],
-            &[("method", true, Text), ("schedule", true, Text), ("description", false, Text)],
+            &[
+                ("method", true, Text),
+                ("schedule", true, Text),
+                ("description", false, Text),
+            ],
         );
         let webhooks: Vec<(_, Webhook)> = faults.list(
             declared,
             LISTS[2],
-            &[("secret", true, Text), ("method", true, Text), ("description", false, Text)],
+            &[
+                ("secret", true, Text),
+                ("method", true, Text),
+                ("description", false, Text),
+            ],
         );
-        let routes: Vec<(_, EmailRoute)> =
-            faults.list(declared, LISTS[3], &[("method", true, Text), ("approved_senders", false, Texts)]);
+        let routes: Vec<(_, EmailRoute)> = faults.list(
+            declared,
+            LISTS[3],
+            &[("method", true, Text), ("approved_senders", false, Texts)],
+        );
         let commands: Vec<(_, BotCommand)> = faults.list(
             declared,
             LISTS[4],
@@ -281,38 +332,69 @@ impl Effects {
         );
 
         for (at, role) in roles.iter().filter(|(_, role)| !is_kebab_case(&role.id)) {
-            faults.add(format_args!("{at}/id"), format_args!("{:?} is not kebab-case, as in \"shop-owner\"", role.id));
+            faults.add(
+                format_args!("{at}/id"),
+                format_args!("{:?} is not kebab-case, as in \"shop-owner\"", role.id),
+            );
         }
         for (at, job) in &jobs {
             if let Err(why) = check_schedule(&job.schedule) {
-                faults.add(format_args!("{at}/schedule"), format_args!("{:?}: {why}", job.schedule));
+                faults.add(
+                    format_args!("{at}/schedule"),
+                    format_args!("{:?}: {why}", job.schedule),
+                );
             }
         }
         for (at, route) in &routes {
-            for (i, sender) in route.approved_senders.iter().enumerate().filter(|(_, sender)| !is_sender(sender)) {
+            for (i, sender) in route
+                .approved_senders
+                .iter()
+                .enumerate()
+                .filter(|(_, sender)| !is_sender(sender))
+            {
                 let at = format_args!("{at}/approved_senders/{i}");
-                faults.add(at, format_args!("{sender:?} is neither an address nor \"*@domain\""));
+                faults.add(
+                    at,
+                    format_args!("{sender:?} is neither an address nor \"*@domain\""),
+                );
             }
         }
         for (at, command) in &commands {
             if !["discord", "telegram"].contains(&command.platform.as_str()) {
                 let platform = &command.platform;
-                faults.add(format_args!("{at}/platform"), format_args!("{platform:?} is neither discord nor telegram"));
+                faults.add(
+                    format_args!("{at}/platform"),
+                    format_args!("{platform:?} is neither discord nor telegram"),
+                );
             }
             if command.name.starts_with('/') {
-                faults.add(format_args!("{at}/name"), format_args!("{:?} is declared without the \"/\"", command.name));
+                faults.add(
+                    format_args!("{at}/name"),
+                    format_args!("{:?} is declared without the \"/\"", command.name),
+                );
             }
         }
         faults.unique(&roles, |role| &role.id, "id");
-        faults.unique(&jobs, |job| (&job.method, &job.schedule), "method and schedule");
+        faults.unique(
+            &jobs,
+            |job| (&job.method, &job.schedule),
+            "method and schedule",
+        );
         faults.unique(&webhooks, |webhook| &webhook.secret, "secret");
         faults.unique(&routes, |route| &route.method, "method");
-        faults.unique(&commands, |command| (&command.platform, &command.name), "platform and name");
+        faults.unique(
+            &commands,
+            |command| (&command.platform, &command.name),
+            "platform and name",
+        );
 
         if !faults.0.is_empty() {
-            return Err(Error::schema_invalid(format!("the declared effects are wrong: {}", faults.0.join("; ")))
-                .state("Nothing was done")
-                .hint("Correct what is named by its JSON pointer and publish again"));
+            return Err(Error::schema_invalid(format!(
+                "the declared effects are wrong: {}",
+                faults.0.join("; ")
+            ))
+            .state("Nothing was done")
+            .hint("Correct what is named by its JSON pointer and publish again"));
         }
         Ok(Self {
             roles: values(roles),
@@ -341,14 +423,19 @@ impl Effects {
 /// `shop-owner`: lower-case letters and digits, joined by single hyphens, a letter first.
 fn is_kebab_case(id: &str) -> bool {
     id.starts_with(|c: char| c.is_ascii_lowercase())
-        && id
-            .split('-')
-            .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+        && id.split('-').all(|word| {
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
 }
 
 /// `ann@example.com` or `*@example.com`.
 fn is_sender(sender: &str) -> bool {
-    let Some((user, domain)) = sender.rsplit_once('@') else { return false };
+    let Some((user, domain)) = sender.rsplit_once('@') else {
+        return false;
+    };
     let labels = |domain: &str| {
         domain.split('.').all(|label| {
             !label.is_empty()
@@ -363,35 +450,57 @@ fn is_sender(sender: &str) -> bool {
 
 // ---- Cron ---------------------------------------------------------------------------------------------------------
 
-/// A field of a schedule: its name, its least and greatest value, and the names of values from the least on.
+/// A field of a schedule: its name, its least and greatest value, and the names of values from the
+/// least on.
 struct Field(&'static str, u32, u32, &'static [&'static str]);
 
 const FIELDS: [Field; 5] = [
     Field("minute", 0, 59, &[]),
     Field("hour", 0, 23, &[]),
     Field("day of the month", 1, 31, &[]),
-    Field("month", 1, 12, &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]),
-    Field("day of the week", 0, 7, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
+    Field(
+        "month",
+        1,
+        12,
+        &[
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ],
+    ),
+    Field(
+        "day of the week",
+        0,
+        7,
+        &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+    ),
 ];
 
-/// Whether `schedule` is a cron expression: minute, hour, day of the month, month (or `jan` to `dec`) and day of the week (0
-/// or 7 is Sunday, or `sun` to `sat`), each `*`, `a`, `a-b`, or a list of those with commas. A step stands behind
-/// `*`, `a-b` or `a` (which then goes on to the greatest value): `*/15`, `9-17/2`, `5/10`.
+/// Whether `schedule` is a cron expression: minute, hour, day of the month, month (or `jan` to
+/// `dec`) and day of the week (0 or 7 is Sunday, or `sun` to `sat`), each `*`, `a`, `a-b`, or a
+/// list of those with commas. A step stands behind `*`, `a-b` or `a` (which then goes on to the
+/// greatest value): `*/15`, `9-17/2`, `5/10`.
 ///
-/// What is wrong is said in words that name the field. A day that no named month has is wrong, too: it would never come.
+/// What is wrong is said in words that name the field. A day that no named month has is wrong, too:
+/// it would never come.
 pub fn check_schedule(schedule: &str) -> Result<(), String> {
     let fields: Vec<&str> = schedule.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
-        return Err(format!("a schedule has five fields (minute hour day month weekday), this one {}", fields.len()));
+        return Err(format!(
+            "a schedule has five fields (minute hour day month weekday), this one {}",
+            fields.len()
+        ));
     }
     let mut sets = [0_u64; 5];
     for ((set, text), field) in sets.iter_mut().zip(&fields).zip(&FIELDS) {
         *set = field.set(text)?;
     }
     let days = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let comes = (1..=12).any(|month| sets[3] >> month & 1 == 1 && sets[2].trailing_zeros() <= days[month - 1]);
+    let comes = (1..=12)
+        .any(|month| sets[3] >> month & 1 == 1 && sets[2].trailing_zeros() <= days[month - 1]);
     if fields[4] == "*" && !comes {
-        return Err(format!("day {} does not come in month {}", fields[2], fields[3]));
+        return Err(format!(
+            "day {} does not come in month {}",
+            fields[2], fields[3]
+        ));
     }
     Ok(())
 }
@@ -399,7 +508,8 @@ pub fn check_schedule(schedule: &str) -> Result<(), String> {
 impl Field {
     /// The values that `text` stands for, a bit each.
     fn set(&self, text: &str) -> Result<u64, String> {
-        text.split(',').try_fold(0, |set, item| Ok(set | self.item(item)?))
+        text.split(',')
+            .try_fold(0, |set, item| Ok(set | self.item(item)?))
     }
 
     fn item(&self, item: &str) -> Result<u64, String> {
@@ -415,7 +525,11 @@ impl Field {
             None => (self.value(range)?, self.value(range)?),
         };
         // A week may end on Sunday: "fri-sun".
-        let to = if greatest == 7 && to == 0 && from > 0 { 7 } else { to };
+        let to = if greatest == 7 && to == 0 && from > 0 {
+            7
+        } else {
+            to
+        };
         if from > to {
             return Err(format!("the {name} {range} goes backwards"));
         }
@@ -423,15 +537,22 @@ impl Field {
             None => 1,
             Some(text) => number(text)
                 .filter(|step| (1..=greatest).contains(step))
-                .ok_or_else(|| format!("the step {text:?} of the {name} is not a number from 1 to {greatest}"))?,
+                .ok_or_else(|| {
+                    format!("the step {text:?} of the {name} is not a number from 1 to {greatest}")
+                })?,
         };
-        Ok((from..=to).step_by(step as usize).fold(0, |set, value| set | 1 << value))
+        Ok((from..=to)
+            .step_by(step as usize)
+            .fold(0, |set, value| set | 1 << value))
     }
 
     fn value(&self, text: &str) -> Result<u32, String> {
         let &Self(name, least, greatest, names) = self;
-        let named =
-            names.iter().zip(least..).find(|(known, _)| known.eq_ignore_ascii_case(text)).map(|(_, value)| value);
+        let named = names
+            .iter()
+            .zip(least..)
+            .find(|(known, _)| known.eq_ignore_ascii_case(text))
+            .map(|(_, value)| value);
         named
             .or_else(|| number(text))
             .filter(|value| (least..=greatest).contains(value))
@@ -441,7 +562,10 @@ impl Field {
 
 /// Digits alone: `parse` would take a sign as well.
 fn number(text: &str) -> Option<u32> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 // ---- Tables -------------------------------------------------------------------------------------------------------
@@ -474,11 +598,19 @@ impl Kept for Role {
     const KEYS: usize = 1;
 
     fn row(&self) -> Vec<Option<String>> {
-        vec![Some(self.id.clone()), self.name.clone(), self.description.clone()]
+        vec![
+            Some(self.id.clone()),
+            self.name.clone(),
+            self.description.clone(),
+        ]
     }
     fn from_row(row: Vec<Option<String>>) -> Option<Self> {
         let [id, name, description] = row.try_into().ok()?;
-        Some(Self { id: id?, name, description })
+        Some(Self {
+            id: id?,
+            name,
+            description,
+        })
     }
     fn id(&self) -> String {
         self.id.clone()
@@ -492,11 +624,19 @@ impl Kept for CronJob {
     const KEYS: usize = 2;
 
     fn row(&self) -> Vec<Option<String>> {
-        vec![Some(self.method.clone()), Some(self.schedule.clone()), self.description.clone()]
+        vec![
+            Some(self.method.clone()),
+            Some(self.schedule.clone()),
+            self.description.clone(),
+        ]
     }
     fn from_row(row: Vec<Option<String>>) -> Option<Self> {
         let [method, schedule, description] = row.try_into().ok()?;
-        Some(Self { method: method?, schedule: schedule?, description })
+        Some(Self {
+            method: method?,
+            schedule: schedule?,
+            description,
+        })
     }
     fn id(&self) -> String {
         self.method.clone()
@@ -510,11 +650,19 @@ impl Kept for Webhook {
     const KEYS: usize = 1;
 
     fn row(&self) -> Vec<Option<String>> {
-        vec![Some(self.secret.clone()), Some(self.method.clone()), self.description.clone()]
+        vec![
+            Some(self.secret.clone()),
+            Some(self.method.clone()),
+            self.description.clone(),
+        ]
     }
     fn from_row(row: Vec<Option<String>>) -> Option<Self> {
         let [secret, method, description] = row.try_into().ok()?;
-        Some(Self { secret: secret?, method: method?, description })
+        Some(Self {
+            secret: secret?,
+            method: method?,
+            description,
+        })
     }
     fn id(&self) -> String {
         self.method.clone()
@@ -528,12 +676,19 @@ impl Kept for EmailRoute {
     const KEYS: usize = 1;
 
     fn row(&self) -> Vec<Option<String>> {
-        vec![Some(self.method.clone()), Some(Value::from(self.approved_senders.clone()).to_string())]
+        vec![
+            Some(self.method.clone()),
+            Some(Value::from(self.approved_senders.clone()).to_string()),
+        ]
     }
     fn from_row(row: Vec<Option<String>>) -> Option<Self> {
         let [method, senders] = row.try_into().ok()?;
-        let approved_senders = senders.map_or(Some(Vec::new()), |json| serde_json::from_str(&json).ok())?;
-        Some(Self { method: method?, approved_senders })
+        let approved_senders =
+            senders.map_or(Some(Vec::new()), |json| serde_json::from_str(&json).ok())?;
+        Some(Self {
+            method: method?,
+            approved_senders,
+        })
     }
     fn id(&self) -> String {
         self.method.clone()
@@ -543,18 +698,34 @@ impl Kept for EmailRoute {
 impl Kept for BotCommand {
     const KIND: &'static str = "bot_command";
     const TABLE: &'static str = "_remy_bot_commands";
-    const COLUMNS: &'static [&'static str] = &["platform", "name", "method", "description", "definition"];
+    const COLUMNS: &'static [&'static str] =
+        &["platform", "name", "method", "description", "definition"];
     const KEYS: usize = 2;
 
     fn row(&self) -> Vec<Option<String>> {
         let definition = Value::Object(self.definition.clone()).to_string();
-        let [platform, name, method] = [&self.platform, &self.name, &self.method].map(|text| Some(text.clone()));
-        vec![platform, name, method, self.description.clone(), Some(definition)]
+        let [platform, name, method] =
+            [&self.platform, &self.name, &self.method].map(|text| Some(text.clone()));
+        vec![
+            platform,
+            name,
+            method,
+            self.description.clone(),
+            Some(definition),
+        ]
     }
     fn from_row(row: Vec<Option<String>>) -> Option<Self> {
         let [platform, name, method, description, definition] = row.try_into().ok()?;
-        let definition = definition.map_or(Some(Default::default()), |json| serde_json::from_str(&json).ok())?;
-        Some(Self { platform: platform?, name: name?, method: method?, description, definition })
+        let definition = definition.map_or(Some(Default::default()), |json| {
+            serde_json::from_str(&json).ok()
+        })?;
+        Some(Self {
+            platform: platform?,
+            name: name?,
+            method: method?,
+            description,
+            definition,
+        })
     }
     fn id(&self) -> String {
         format!("{}/{}", self.platform, self.name)
@@ -570,15 +741,25 @@ pub(crate) const TABLES: [(&str, &[&str]); 5] = [
     (BotCommand::TABLE, BotCommand::COLUMNS),
 ];
 
-/// Creates the tables `_remy_roles`, `_remy_cron_jobs`, `_remy_webhooks`, `_remy_email_routes` and `_remy_bot_commands` where they
-/// are missing. Plain tables: a host's SQLite may be too old for STRICT ones.
+/// Creates the tables `_remy_roles`, `_remy_cron_jobs`, `_remy_webhooks`, `_remy_email_routes` and
+/// `_remy_bot_commands` where they are missing. Plain tables: a host's SQLite may be too old for
+/// STRICT ones.
 pub fn ensure(conn: &Connection) -> Result<()> {
     fn create<T: Kept>(conn: &Connection) -> Result<()> {
-        let column = |(i, name): (usize, &&str)| format!("{name} TEXT{}", if i < T::KEYS { " NOT NULL" } else { "" });
+        let column = |(i, name): (usize, &&str)| {
+            format!("{name} TEXT{}", if i < T::KEYS { " NOT NULL" } else { "" })
+        };
         let columns: Vec<_> = T::COLUMNS.iter().enumerate().map(column).collect();
-        let (table, columns, key) = (T::TABLE, columns.join(", "), T::COLUMNS[..T::KEYS].join(", "));
-        let sql = format!("CREATE TABLE IF NOT EXISTS main.{table} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID");
-        conn.execute_batch(&sql).context(|| format!("creating {table}"))
+        let (table, columns, key) = (
+            T::TABLE,
+            columns.join(", "),
+            T::COLUMNS[..T::KEYS].join(", "),
+        );
+        let sql = format!(
+            "CREATE TABLE IF NOT EXISTS main.{table} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID"
+        );
+        conn.execute_batch(&sql)
+            .context(|| format!("creating {table}"))
     }
     create::<Role>(conn)?;
     create::<CronJob>(conn)?;
@@ -597,7 +778,10 @@ pub fn read(conn: &Connection) -> Result<Effects> {
                 .object(T::TABLE)
                 .hint("Delete that row, or publish with the effects declared")
         };
-        rows::<T>(conn)?.into_values().map(|row| T::from_row(row).ok_or_else(broken)).collect()
+        rows::<T>(conn)?
+            .into_values()
+            .map(|row| T::from_row(row).ok_or_else(broken))
+            .collect()
     }
     Ok(Effects {
         roles: list(conn)?,
@@ -615,7 +799,11 @@ type Rows = BTreeMap<Vec<Option<String>>, Vec<Option<String>>>;
 fn rows<T: Kept>(conn: &Connection) -> Result<Rows> {
     let reading = || format!("reading {} of {}", T::TABLE, sqlite::name(conn));
     let found = conn
-        .query_row("SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?1", [T::TABLE], |_| Ok(()))
+        .query_row(
+            "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?1",
+            [T::TABLE],
+            |_| Ok(()),
+        )
         .optional()
         .context(reading)?;
     if found.is_none() {
@@ -624,26 +812,53 @@ fn rows<T: Kept>(conn: &Connection) -> Result<Rows> {
     let sql = format!("SELECT {} FROM main.{}", T::COLUMNS.join(", "), T::TABLE);
     let mut statement = conn.prepare(&sql).context(reading)?;
     let rows = statement
-        .query_map([], |row| (0..T::COLUMNS.len()).map(|i| row.get(i)).collect::<rusqlite::Result<Vec<_>>>())
+        .query_map([], |row| {
+            (0..T::COLUMNS.len())
+                .map(|i| row.get(i))
+                .collect::<rusqlite::Result<Vec<_>>>()
+        })
         .context(reading)?;
-    rows.map(|row| row.map(|row| (row[..T::KEYS].to_vec(), row)).context(reading)).collect()
+    rows.map(|row| {
+        row.map(|row| (row[..T::KEYS].to_vec(), row))
+            .context(reading)
+    })
+    .collect()
 }
 
-/// Makes the tables hold exactly `effects`, and touches the rows that differ only. They have to be there: see [`ensure`].
+/// Makes the tables hold exactly `effects`, and touches the rows that differ only. They have to be
+/// there: see [`ensure`].
 pub fn write(conn: &Connection, effects: &Effects) -> Result<()> {
     fn keep<T: Kept>(conn: &Connection, wanted: &[T]) -> Result<()> {
         let writing = || format!("writing {}", T::TABLE);
-        let (there, wanted): (Rows, Rows) =
-            (rows::<T>(conn)?, wanted.iter().map(|entry| (entry.key(), entry.row())).collect());
-        let key: Vec<_> = T::COLUMNS[..T::KEYS].iter().enumerate().map(|(i, c)| format!("{c} = ?{}", i + 1)).collect();
+        let (there, wanted): (Rows, Rows) = (
+            rows::<T>(conn)?,
+            wanted
+                .iter()
+                .map(|entry| (entry.key(), entry.row()))
+                .collect(),
+        );
+        let key: Vec<_> = T::COLUMNS[..T::KEYS]
+            .iter()
+            .enumerate()
+            .map(|(i, c)| format!("{c} = ?{}", i + 1))
+            .collect();
         let delete = format!("DELETE FROM main.{} WHERE {}", T::TABLE, key.join(" AND "));
         for key in there.keys().filter(|key| !wanted.contains_key(*key)) {
-            conn.execute(&delete, params_from_iter(key)).context(writing)?;
+            conn.execute(&delete, params_from_iter(key))
+                .context(writing)?;
         }
         let marks = vec!["?"; T::COLUMNS.len()].join(", ");
-        let insert = format!("INSERT OR REPLACE INTO main.{} ({}) VALUES ({marks})", T::TABLE, T::COLUMNS.join(", "));
-        for (_, row) in wanted.iter().filter(|(key, row)| there.get(*key) != Some(row)) {
-            conn.execute(&insert, params_from_iter(row)).context(writing)?;
+        let insert = format!(
+            "INSERT OR REPLACE INTO main.{} ({}) VALUES ({marks})",
+            T::TABLE,
+            T::COLUMNS.join(", ")
+        );
+        for (_, row) in wanted
+            .iter()
+            .filter(|(key, row)| there.get(*key) != Some(row))
+        {
+            conn.execute(&insert, params_from_iter(row))
+                .context(writing)?;
         }
         Ok(())
     }
@@ -656,8 +871,9 @@ pub fn write(conn: &Connection, effects: &Effects) -> Result<()> {
 
 // ---- Comparing ----------------------------------------------------------------------------------------------------
 
-/// What changes between two sets of effects: what is created and updated in the order of `new`, then what is removed, kind
-/// by kind. A webhook with a new secret, and a job with a new schedule, is an update of the one it replaces.
+/// What changes between two sets of effects: what is created and updated in the order of `new`,
+/// then what is removed, kind by kind. A webhook with a new secret, and a job with a new schedule,
+/// is an update of the one it replaces.
 pub fn diff(old: &Effects, new: &Effects) -> Vec<Change> {
     let mut changes = Vec::new();
     compare(&old.roles, &new.roles, &mut changes);
@@ -669,15 +885,27 @@ pub fn diff(old: &Effects, new: &Effects) -> Vec<Change> {
 }
 
 fn compare<T: Kept>(old: &[T], new: &[T], changes: &mut Vec<Change>) {
-    let mut change = |id: &str, change| changes.push(Change { kind: T::KIND, id: id.to_owned(), change });
+    let mut change = |id: &str, change| {
+        changes.push(Change {
+            kind: T::KIND,
+            id: id.to_owned(),
+            change,
+        })
+    };
     let keys: BTreeSet<_> = new.iter().map(Kept::key).collect();
     // Those whose key is gone. A new one with the id of such a one takes its place.
-    let mut gone: Vec<_> = named(old).into_iter().filter(|(_, entry)| !keys.contains(&entry.key())).collect();
+    let mut gone: Vec<_> = named(old)
+        .into_iter()
+        .filter(|(_, entry)| !keys.contains(&entry.key()))
+        .collect();
     for (name, entry) in named(new) {
         match old.iter().find(|before| before.key() == entry.key()) {
             Some(before) if before == entry => {}
             Some(_) => change(&name, "update"),
-            None => match gone.iter().position(|(_, before)| before.id() == entry.id()) {
+            None => match gone
+                .iter()
+                .position(|(_, before)| before.id() == entry.id())
+            {
                 Some(i) => {
                     gone.remove(i);
                     change(&name, "update");
@@ -696,8 +924,18 @@ fn named<T: Kept>(entries: &[T]) -> Vec<(String, &T)> {
         .iter()
         .map(|entry| {
             let id = entry.id();
-            let count = counts.entry(id.clone()).and_modify(|count| *count += 1).or_insert(1);
-            (if *count == 1 { id } else { format!("{id}#{count}") }, entry)
+            let count = counts
+                .entry(id.clone())
+                .and_modify(|count| *count += 1)
+                .or_insert(1);
+            (
+                if *count == 1 {
+                    id
+                } else {
+                    format!("{id}#{count}")
+                },
+                entry,
+            )
         })
         .collect()
 }
@@ -719,12 +957,20 @@ pub(crate) fn summary(changes: &[Change]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// What a rollback from `old` to `new`, an earlier set, lets in again: roles, webhook secrets and senders that had been revoked
-/// or rotated since. One sentence each, which names a webhook by its method.
+/// What a rollback from `old` to `new`, an earlier set, lets in again: roles, webhook secrets and
+/// senders that had been revoked or rotated since. One sentence each, which names a webhook by its
+/// method.
 pub fn warnings(old: &Effects, new: &Effects) -> Vec<String> {
     let mut warnings = Vec::new();
-    for role in new.roles.iter().filter(|role| old.roles.iter().all(|now| now.id != role.id)) {
-        warnings.push(format!("the role {:?} is back, which had been revoked", role.id));
+    for role in new
+        .roles
+        .iter()
+        .filter(|role| old.roles.iter().all(|now| now.id != role.id))
+    {
+        warnings.push(format!(
+            "the role {:?} is back, which had been revoked",
+            role.id
+        ));
     }
     for (name, webhook) in named(&new.webhooks) {
         if old.webhooks.iter().all(|now| now.secret != webhook.secret) {
@@ -732,21 +978,33 @@ pub fn warnings(old: &Effects, new: &Effects) -> Vec<String> {
                 true => "rotated",
                 false => "revoked",
             };
-            warnings.push(format!("the webhook {name:?} answers again to a secret that had been {since}"));
+            warnings.push(format!(
+                "the webhook {name:?} answers again to a secret that had been {since}"
+            ));
         }
     }
     for route in &new.email_routes {
         let method = &route.method;
         match old.email_routes.iter().find(|now| now.method == *method) {
-            None => warnings.push(format!("the email route {method:?} is back, which had been removed")),
+            None => warnings.push(format!(
+                "the email route {method:?} is back, which had been removed"
+            )),
             Some(now) if now.approved_senders.is_empty() => {}
             Some(_) if route.approved_senders.is_empty() => {
-                warnings.push(format!("the email route {method:?} takes mail from anybody again"));
+                warnings.push(format!(
+                    "the email route {method:?} takes mail from anybody again"
+                ));
             }
             Some(now) => {
                 for sender in &route.approved_senders {
-                    if !now.approved_senders.iter().any(|approved| approved.eq_ignore_ascii_case(sender)) {
-                        warnings.push(format!("the email route {method:?} takes mail from {sender} again"));
+                    if !now
+                        .approved_senders
+                        .iter()
+                        .any(|approved| approved.eq_ignore_ascii_case(sender))
+                    {
+                        warnings.push(format!(
+                            "the email route {method:?} takes mail from {sender} again"
+                        ));
                     }
                 }
             }
@@ -770,7 +1028,10 @@ mod tests {
     }
 
     fn changes(old: Value, new: Value) -> Vec<String> {
-        diff(&effects(old), &effects(new)).into_iter().map(|c| format!("{} {} {}", c.change, c.kind, c.id)).collect()
+        diff(&effects(old), &effects(new))
+            .into_iter()
+            .map(|c| format!("{} {} {}", c.change, c.kind, c.id))
+            .collect()
     }
 
     fn contract() -> Value {
@@ -784,7 +1045,11 @@ mod tests {
     #[test]
     fn tables_hold_what_was_declared() {
         let db = memory();
-        assert_eq!(read(&db).unwrap(), Effects::default(), "no tables, no effects");
+        assert_eq!(
+            read(&db).unwrap(),
+            Effects::default(),
+            "no tables, no effects"
+        );
         let declared = effects(contract());
         ensure(&db).unwrap();
         ensure(&db).unwrap();
@@ -799,20 +1064,37 @@ mod tests {
     fn only_rows_that_differ_are_written() {
         let db = memory();
         ensure(&db).unwrap();
-        write(&db, &effects(json!({"roles": [{"id": "a"}, {"id": "b"}, {"id": "c"}]}))).unwrap();
+        write(
+            &db,
+            &effects(json!({"roles": [{"id": "a"}, {"id": "b"}, {"id": "c"}]})),
+        )
+        .unwrap();
         let before = db.total_changes();
-        write(&db, &effects(json!({"roles": [{"id": "c", "name": "C"}, {"id": "a"}]}))).unwrap();
+        write(
+            &db,
+            &effects(json!({"roles": [{"id": "c", "name": "C"}, {"id": "a"}]})),
+        )
+        .unwrap();
         assert_eq!(db.total_changes() - before, 2, "one row goes, one changes");
         let before = db.total_changes();
-        write(&db, &effects(json!({"roles": [{"id": "a"}, {"id": "c", "name": "C"}]}))).unwrap();
-        assert_eq!(db.total_changes(), before, "the order that they are declared in is no change");
+        write(
+            &db,
+            &effects(json!({"roles": [{"id": "a"}, {"id": "c", "name": "C"}]})),
+        )
+        .unwrap();
+        assert_eq!(
+            db.total_changes(),
+            before,
+            "the order that they are declared in is no change"
+        );
     }
 
     #[test]
     fn a_row_of_somebody_elses_is_reported() {
         let db = memory();
         ensure(&db).unwrap();
-        db.execute_batch("INSERT INTO _remy_email_routes VALUES ('inbox', 'everybody')").unwrap();
+        db.execute_batch("INSERT INTO _remy_email_routes VALUES ('inbox', 'everybody')")
+            .unwrap();
         let e = read(&db).unwrap_err();
         assert_eq!(e.code(), "corrupt");
         assert!(e.to_string().contains("_remy_email_routes"), "{e}");
@@ -852,9 +1134,15 @@ mod tests {
             assert!(message.contains(fault), "{fault}\n{message}");
         }
         assert!(!message.contains("hush"), "no secret in {message}");
-        assert_eq!(Effects::from_json(&json!([])).unwrap_err().code(), "schema_invalid");
+        assert_eq!(
+            Effects::from_json(&json!([])).unwrap_err().code(),
+            "schema_invalid"
+        );
         assert_eq!(effects(json!(null)), effects(json!({})));
-        assert_eq!(effects(json!({"roles": [{"id": "a", "name": null}]})).roles[0].name, None);
+        assert_eq!(
+            effects(json!({"roles": [{"id": "a", "name": null}]})).roles[0].name,
+            None
+        );
     }
 
     #[test]
@@ -901,18 +1189,32 @@ mod tests {
                 json!({"roles": [{"id": "a"}, {"id": "b"}], "cron_jobs": [{"method": "m", "schedule": "1 * * * *"}]}),
                 json!({"roles": [{"id": "b", "name": "B"}, {"id": "c"}], "cron_jobs": [{"method": "m", "schedule": "2 * * * *"}]}),
             ),
-            ["update role b", "create role c", "remove role a", "update cron_job m"]
+            [
+                "update role b",
+                "create role c",
+                "remove role a",
+                "update cron_job m"
+            ]
         );
         let two = json!({"webhooks": [{"secret": "s1", "method": "paid"}, {"secret": "s2", "method": "paid"}]});
-        assert_eq!(changes(json!({}), two.clone()), ["create webhook paid", "create webhook paid#2"]);
+        assert_eq!(
+            changes(json!({}), two.clone()),
+            ["create webhook paid", "create webhook paid#2"]
+        );
         let rotated = json!({"webhooks": [{"secret": "s1", "method": "paid"}, {"secret": "s3", "method": "paid"}]});
         assert_eq!(changes(two.clone(), rotated), ["update webhook paid#2"]);
         assert_eq!(
-            changes(two.clone(), json!({"webhooks": [{"secret": "s2", "method": "paid"}]})),
+            changes(
+                two.clone(),
+                json!({"webhooks": [{"secret": "s2", "method": "paid"}]})
+            ),
             ["remove webhook paid"]
         );
         assert_eq!(
-            changes(json!({}), json!({"bot_commands": [{"platform": "telegram", "name": "go", "method": "go"}]})),
+            changes(
+                json!({}),
+                json!({"bot_commands": [{"platform": "telegram", "name": "go", "method": "go"}]})
+            ),
             ["create bot_command telegram/go"]
         );
         assert!(changes(two.clone(), two).is_empty());

@@ -101,7 +101,8 @@ errors! {
     Io, io, "io";
     /// A mistake of remy's own.
     Internal, internal, "internal";
-    /// What was to be published could not be built: a dependency, a method, a web interface. Of who builds, not of core.
+    /// What was to be published could not be built: a dependency, a method, a web interface. Of who
+    /// builds, not of core.
     BuildFailed, build_failed, "build_failed";
 }
 
@@ -208,7 +209,9 @@ impl<T> Context<T> for std::io::Result<T> {
 fn from_io(e: &std::io::Error, doing: &str) -> Error {
     match e.kind() {
         std::io::ErrorKind::NotFound => Error::not_found(format!("{doing}: {e}")),
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::disk_full(doing, e),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Error::disk_full(doing, e)
+        }
         _ => Error::io(format!("{doing}: {e}")),
     }
 }
@@ -251,7 +254,10 @@ fn is_of_another_kind(e: &rusqlite::Error) -> bool {
     use rusqlite::Error as E;
     matches!(
         e,
-        E::InvalidColumnType(..) | E::IntegralValueOutOfRange(..) | E::FromSqlConversionFailure(..) | E::Utf8Error(..)
+        E::InvalidColumnType(..)
+            | E::IntegralValueOutOfRange(..)
+            | E::FromSqlConversionFailure(..)
+            | E::Utf8Error(..)
     )
 }
 
@@ -281,7 +287,10 @@ mod tests {
     fn a_full_disk_is_said_so() {
         let system: std::io::Result<()> = Err(std::io::Error::from_raw_os_error(libc::ENOSPC));
         let sqlite = |code| -> rusqlite::Result<()> {
-            Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+            Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(code),
+                None,
+            ))
         };
         for e in [
             system.context(|| "copying".into()),
@@ -290,9 +299,17 @@ mod tests {
         ] {
             let e = e.unwrap_err();
             assert_eq!(e.code(), "io");
-            assert!(e.is_disk_full() && e.to_string().starts_with("copying: the disk is full ("), "{e}");
+            assert!(
+                e.is_disk_full() && e.to_string().starts_with("copying: the disk is full ("),
+                "{e}"
+            );
         }
-        assert!(!sqlite(rusqlite::ffi::SQLITE_IOERR_READ).context(String::new).unwrap_err().is_disk_full());
+        assert!(
+            !sqlite(rusqlite::ffi::SQLITE_IOERR_READ)
+                .context(String::new)
+                .unwrap_err()
+                .is_disk_full()
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! Folders by their descriptors: what is in one is reached by a single name, and no link is followed on the way.
+//! Folders by their descriptors: what is in one is reached by a single name, and no link is
+//! followed on the way.
 //!
-//! A path that is joined can lead elsewhere by the time that it is used. What removes something goes this way.
+//! A path that is joined can lead elsewhere by the time that it is used. What removes something
+//! goes this way.
 use crate::error::{Context, Error, Result};
 use rustix::{
     fd::OwnedFd,
@@ -14,7 +16,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const OPEN: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// An open folder.
 #[derive(Debug)]
@@ -25,7 +30,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder at `path`, whose last name must not be a link. `None` where nothing is there.
+    /// Opens the folder at `path`, whose last name must not be a link. `None` where nothing is
+    /// there.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
         let opened = rustix::fs::openat(CWD, path, OPEN, Mode::empty());
         Self::opened(opened, path.to_owned())
@@ -34,7 +40,10 @@ impl Folder {
     /// Opens a folder in this one. `None` where nothing is there.
     pub(crate) fn folder(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>> {
         let name = single(name.as_ref())?;
-        Self::opened(rustix::fs::openat(&self.fd, name, OPEN, Mode::empty()), self.path.join(name))
+        Self::opened(
+            rustix::fs::openat(&self.fd, name, OPEN, Mode::empty()),
+            self.path.join(name),
+        )
     }
 
     fn opened(opened: rustix::io::Result<OwnedFd>, path: PathBuf) -> Result<Option<Self>> {
@@ -52,7 +61,9 @@ impl Folder {
             .object(path.display().to_string())
             .state("Nothing was done")
             .hint("Move it away")),
-            Err(e) => Err(std::io::Error::from(e)).context(|| format!("opening {}", path.display())),
+            Err(e) => {
+                Err(std::io::Error::from(e)).context(|| format!("opening {}", path.display()))
+            }
         }
     }
 
@@ -73,14 +84,17 @@ impl Folder {
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found)),
             Err(Errno::NOENT) => Ok(None),
-            Err(e) => Err(std::io::Error::from(e)).context(|| format!("looking at {}", self.path.join(name).display())),
+            Err(e) => Err(std::io::Error::from(e))
+                .context(|| format!("looking at {}", self.path.join(name).display())),
         }
     }
 
     /// All names.
     pub(crate) fn names(&self) -> Result<Vec<OsString>> {
         let doing = || format!("reading {}", self.path.display());
-        let entries = rustix::fs::Dir::read_from(&self.fd).map_err(std::io::Error::from).context(doing)?;
+        let entries = rustix::fs::Dir::read_from(&self.fd)
+            .map_err(std::io::Error::from)
+            .context(doing)?;
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(std::io::Error::from).context(doing)?;
@@ -92,16 +106,26 @@ impl Folder {
         Ok(names)
     }
 
-    /// Opens the file of a name to read and write it, or makes it with this mode: nothing else than a plain file.
+    /// Opens the file of a name to read and write it, or makes it with this mode: nothing else than
+    /// a plain file.
     pub(crate) fn open_or_make(&self, name: &str, mode: u32) -> Result<File> {
         let doing = || format!("opening {}", self.path.join(name).display());
         // NONBLOCK: a pipe would wait for somebody to write to it.
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&self.fd, single(name.as_ref())?, flags, Mode::from_raw_mode(mode));
-        Ok(File::from(opened.map_err(std::io::Error::from).context(doing)?))
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(
+            &self.fd,
+            single(name.as_ref())?,
+            flags,
+            Mode::from_raw_mode(mode),
+        );
+        Ok(File::from(
+            opened.map_err(std::io::Error::from).context(doing)?,
+        ))
     }
 
-    /// Removes what has a name: a file or link, or a folder with all that is in it. What is not there is removed already.
+    /// Removes what has a name: a file or link, or a folder with all that is in it. What is not
+    /// there is removed already.
     pub(crate) fn remove(&self, name: impl AsRef<OsStr>) -> Result<()> {
         let name = single(name.as_ref())?;
         let doing = || format!("removing {}", self.path.join(name).display());
@@ -110,7 +134,9 @@ impl Folder {
             Err(Errno::ISDIR) => {}
             Err(e) => return Err(std::io::Error::from(e)).context(doing),
         }
-        let Some(folder) = self.folder(name)? else { return Ok(()) };
+        let Some(folder) = self.folder(name)? else {
+            return Ok(());
+        };
         for inner in folder.names()? {
             folder.remove(inner)?;
         }
@@ -133,7 +159,14 @@ pub(crate) fn is_folder(found: &Stat) -> bool {
 
 fn single(name: &OsStr) -> Result<&OsStr> {
     let one = !matches!(name.as_bytes(), b"" | b"." | b"..") && !name.as_bytes().contains(&b'/');
-    if one { Ok(name) } else { Err(Error::internal(format!("{} is not a single name", Path::new(name).display()))) }
+    if one {
+        Ok(name)
+    } else {
+        Err(Error::internal(format!(
+            "{} is not a single name",
+            Path::new(name).display()
+        )))
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +191,11 @@ mod tests {
         assert_eq!(folder.names().unwrap(), Vec::<OsString>::new());
         assert!(away.join("photo").exists());
         for name in ["../away", "..", "", "/etc"] {
-            assert_eq!(folder.remove(name).unwrap_err().code(), "internal", "{name}");
+            assert_eq!(
+                folder.remove(name).unwrap_err().code(),
+                "internal",
+                "{name}"
+            );
         }
         symlink(&away, store.join("again")).unwrap();
         assert_eq!(folder.folder("again").unwrap_err().code(), "io");

@@ -19,12 +19,19 @@ pub(crate) struct Found {
     pub unchecked: Vec<(String, Stranger)>,
 }
 
-/// Runs one of the checks, of a table (`quick_check("t")`) or of all there is, and leaves out what is no fault. Counts how often it
-/// says the same. Fails where the check cannot be compiled or run.
-pub(crate) fn findings(conn: &Connection, check: &str) -> rusqlite::Result<BTreeMap<String, usize>> {
+/// Runs one of the checks, of a table (`quick_check("t")`) or of all there is, and leaves out what
+/// is no fault. Counts how often it says the same. Fails where the check cannot be compiled or run.
+pub(crate) fn findings(
+    conn: &Connection,
+    check: &str,
+) -> rusqlite::Result<BTreeMap<String, usize>> {
     let of_all = !check.contains('(');
     // A limit would count false alarms, too, of which each row may raise one.
-    let limit = if of_all { format!("({})", i32::MAX) } else { String::new() };
+    let limit = if of_all {
+        format!("({})", i32::MAX)
+    } else {
+        String::new()
+    };
     let mut query = conn.prepare(&format!("PRAGMA main.{check}{limit}"))?;
     let mut rows = query.query([])?;
     let mut found = BTreeMap::new();
@@ -51,24 +58,34 @@ const OF_VALUES: &[(&str, &str)] = &[
     ("NUMERIC value in ", "typeof({}) IN ('integer', 'real')"),
     ("TEXT value in ", "typeof({}) = 'text'"),
     ("non-INT value in ", "typeof({}) NOT IN ('integer', 'null')"),
-    ("non-INTEGER value in ", "typeof({}) NOT IN ('integer', 'null')"),
+    (
+        "non-INTEGER value in ",
+        "typeof({}) NOT IN ('integer', 'null')",
+    ),
     ("non-REAL value in ", "typeof({}) NOT IN ('real', 'null')"),
     ("non-TEXT value in ", "typeof({}) NOT IN ('text', 'null')"),
     ("non-BLOB value in ", "typeof({}) NOT IN ('blob', 'null')"),
 ];
 
-/// Whether no row has the value that a finding tells of. SQLite 3.40 reads the columns of a table WITHOUT ROWID in the order in which
-/// they are declared, and not as they lie, when it looks for NULLs.
+/// Whether no row has the value that a finding tells of. SQLite 3.40 reads the columns of a table
+/// WITHOUT ROWID in the order in which they are declared, and not as they lie, when it looks for
+/// NULLs.
 fn is_false_alarm(conn: &Connection, line: &str) -> bool {
-    let of_value = OF_VALUES.iter().find_map(|(words, when)| Some((line.strip_prefix(words)?, when)));
-    let Some((place, when)) = of_value else { return false };
+    let of_value = OF_VALUES
+        .iter()
+        .find_map(|(words, when)| Some((line.strip_prefix(words)?, when)));
+    let Some((place, when)) = of_value else {
+        return false;
+    };
     let mut there = false;
     // Names may have dots.
     for (dot, _) in place.match_indices('.') {
         let (table, column) = (ident(&place[..dot]), ident(&place[dot + 1..]));
         let condition = when.replace("{}", &format!("T.{column}"));
         let sql = format!("SELECT EXISTS (SELECT 1 FROM main.{table} AS T WHERE {condition})");
-        let Ok(mut query) = conn.prepare(&sql) else { continue };
+        let Ok(mut query) = conn.prepare(&sql) else {
+            continue;
+        };
         match query.query_row([], |row| row.get(0)) {
             Ok(false) => there = true,
             _ => return false,
@@ -77,11 +94,15 @@ fn is_false_alarm(conn: &Connection, line: &str) -> bool {
     there
 }
 
-/// Checks a whole database. Where it names functions, collations, modules or tokenizers that are not here, everything else is checked.
+/// Checks a whole database. Where it names functions, collations, modules or tokenizers that are
+/// not here, everything else is checked.
 pub(crate) fn whole(conn: &Connection) -> Result<Found> {
     let doing = || format!("running integrity_check on {}", crate::sqlite::name(conn));
     match findings(conn, "integrity_check") {
-        Ok(wrong) => Ok(Found { wrong: wrong.into_keys().collect(), unchecked: Vec::new() }),
+        Ok(wrong) => Ok(Found {
+            wrong: wrong.into_keys().collect(),
+            unchecked: Vec::new(),
+        }),
         Err(e) if cannot_run(&e) => in_parts(conn),
         Err(e) => Err(e).context(doing),
     }
@@ -89,14 +110,19 @@ pub(crate) fn whole(conn: &Connection) -> Result<Found> {
 
 /// Whether a check failed over what the schema says, and not over what is on the disk.
 fn cannot_run(e: &rusqlite::Error) -> bool {
-    e.sqlite_error().is_some_and(|e| e.extended_code == ffi::SQLITE_ERROR)
+    e.sqlite_error()
+        .is_some_and(|e| e.extended_code == ffi::SQLITE_ERROR)
 }
 
-/// What is missing for the check of a table. A full-text table says so of its tokenizer only to those who look for a word in it.
+/// What is missing for the check of a table. A full-text table says so of its tokenizer only to
+/// those who look for a word in it.
 fn missing(conn: &Connection, table: &str, e: &rusqlite::Error) -> Option<Stranger> {
     let looking = || {
         let sql = format!("SELECT 1 FROM main.{0} WHERE {0} MATCH 'a'", ident(table));
-        let e = conn.prepare(&sql).and_then(|mut query| query.exists([])).err()?;
+        let e = conn
+            .prepare(&sql)
+            .and_then(|mut query| query.exists([]))
+            .err()?;
         Stranger::behind(&e)
     };
     Stranger::behind(e).or_else(|| cannot_run(e).then(looking).flatten())
@@ -105,10 +131,13 @@ fn missing(conn: &Connection, table: &str, e: &rusqlite::Error) -> Option<Strang
 /// Checks each table by itself, and then the pages of all.
 fn in_parts(conn: &Connection) -> Result<Found> {
     let doing = || format!("running integrity_check on {}", crate::sqlite::name(conn));
-    let sql = "SELECT name, rootpage > 0 FROM main.sqlite_schema WHERE type = 'table' ORDER BY rowid";
+    let sql =
+        "SELECT name, rootpage > 0 FROM main.sqlite_schema WHERE type = 'table' ORDER BY rowid";
     let mut query = conn.prepare(sql).context(doing)?;
     let tables: Vec<(String, bool)> = query
-        .query_map([], |row| Ok((row.get(0)?, row.get::<_, Option<bool>>(1)?.unwrap_or(false))))
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get::<_, Option<bool>>(1)?.unwrap_or(false)))
+        })
         .and_then(Iterator::collect)
         .context(doing)?;
     let mut found = Found::default();
@@ -122,7 +151,8 @@ fn in_parts(conn: &Connection) -> Result<Found> {
             },
         }
     }
-    // A stand-in says nothing true of values: of the tables that need one, only what lies on their pages counts.
+    // A stand-in says nothing true of values: of the tables that need one, only what lies on their
+    // pages counts.
     let of_values = |line: &String| {
         let unchecked = |(table, _): &(String, Stranger)| {
             line.contains(&format!(" in {table}.")) || line.ends_with(&format!(" in {table}"))
@@ -132,8 +162,14 @@ fn in_parts(conn: &Connection) -> Result<Found> {
     strangers::standing_in(conn, |stand_ins| {
         let ignoring = ignoring_checks(conn)?;
         let pages = pages(conn, stand_ins, &tables);
-        conn.execute_batch(&format!("PRAGMA ignore_check_constraints = {ignoring}")).context(doing)?;
-        wrong.extend(pages.context(doing)?.into_iter().filter(|line| !of_values(line)));
+        conn.execute_batch(&format!("PRAGMA ignore_check_constraints = {ignoring}"))
+            .context(doing)?;
+        wrong.extend(
+            pages
+                .context(doing)?
+                .into_iter()
+                .filter(|line| !of_values(line)),
+        );
         Ok(())
     })?;
     found.wrong = wrong.into_iter().take(ENOUGH).collect();
@@ -148,8 +184,13 @@ fn ignoring_checks(conn: &Connection) -> Result<i64> {
     Ok(before)
 }
 
-/// `quick_check` of all there is: where a virtual table keeps it from being compiled, of each other table.
-fn pages(conn: &Connection, stand_ins: &StandIns<'_>, tables: &[(String, bool)]) -> rusqlite::Result<Vec<String>> {
+/// `quick_check` of all there is: where a virtual table keeps it from being compiled, of each other
+/// table.
+fn pages(
+    conn: &Connection,
+    stand_ins: &StandIns<'_>,
+    tables: &[(String, bool)],
+) -> rusqlite::Result<Vec<String>> {
     let check = |what: &str| loop {
         match findings(conn, what).map(BTreeMap::into_keys) {
             Err(e) if stand_ins.take_place(&sqlite_message(&e)) => {}

@@ -1,4 +1,5 @@
-//! What a publish and a rollback have in common: a clone is taken, an image made, live switched, the store settled.
+//! What a publish and a rollback have in common: a clone is taken, an image made, live switched,
+//! the store settled.
 use crate::{
     Switched,
     catalog::Intent,
@@ -24,9 +25,11 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 /// How often a verb begins with the schema anew because somebody else changes live's.
 pub(crate) const FRESH_STARTS: u32 = 3;
 
-/// Runs the change on the image's connection, in one transaction, committed. The second connection reads live; the pages are those
-/// that others have committed since the change was run last, where that is known. Gives what it has looked at.
-pub(crate) type Change<'a> = dyn FnMut(&Connection, &Connection, Option<&BTreeSet<u32>>) -> Result<Looked> + 'a;
+/// Runs the change on the image's connection, in one transaction, committed. The second connection
+/// reads live; the pages are those that others have committed since the change was run last, where
+/// that is known. Gives what it has looked at.
+pub(crate) type Change<'a> =
+    dyn FnMut(&Connection, &Connection, Option<&BTreeSet<u32>>) -> Result<Looked> + 'a;
 
 /// What a change has looked at of all that it has to do with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,10 @@ pub(crate) enum Image<'a> {
     /// The clone, changed.
     Clone,
     /// Another database, changed, and the pages in which it differs from the clone.
-    Other { pair: &'a mut Pair, differs: Vec<u32> },
+    Other {
+        pair: &'a mut Pair,
+        differs: Vec<u32>,
+    },
 }
 
 /// What a rehearsal found.
@@ -111,37 +117,56 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Refuses a clone of something else than what this verb began with: it would be kept as a release that it is not.
+    /// Refuses a clone of something else than what this verb began with: it would be kept as a
+    /// release that it is not.
     pub(crate) fn is_still_the_same(&self, clone: &Connection) -> Result<()> {
         if marker::read(clone)?.map(|marker| marker.switch_id) != self.intent.old_switch {
-            return Err(Error::busy(format!("{} was restored or replaced meanwhile", self.live.shown()))
-                .state("Live is unchanged")
-                .hint("Find out who does that, and start again"));
+            return Err(Error::busy(format!(
+                "{} was restored or replaced meanwhile",
+                self.live.shown()
+            ))
+            .state("Live is unchanged")
+            .hint("Find out who does that, and start again"));
         }
         if self.intent.previous.is_some() || self.options.dry_run || sqlite::is_empty(clone)? {
             return Ok(());
         }
-        Err(Error::busy(format!("{} was empty, and somebody made something in it meanwhile", self.live.shown()))
-            .state("Live is unchanged")
-            .hint("Start again: what there is now is kept as a release then"))
+        Err(Error::busy(format!(
+            "{} was empty, and somebody made something in it meanwhile",
+            self.live.shown()
+        ))
+        .state("Live is unchanged")
+        .hint("Start again: what there is now is kept as a release then"))
     }
 
-    /// What was changed of live's schema outside of remy since the release that is live went live, as a clone of live has it.
+    /// What was changed of live's schema outside of remy since the release that is live went live,
+    /// as a clone of live has it.
     pub(crate) fn drift(&self, clone: &Connection) -> Result<Option<String>> {
-        drift::since(&self.begun.store.catalog, self.begun.release, clone, self.options)
+        drift::since(
+            &self.begun.store.catalog,
+            self.begun.release,
+            clone,
+            self.options,
+        )
     }
 
     /// Records the schema that this switch makes live.
     pub(crate) fn record_schema(&self, schema: &str) -> Result<()> {
         match self.options.dry_run {
             true => Ok(()),
-            false => self.begun.store.catalog.set_schema(self.intent.release, schema),
+            false => self
+                .begun
+                .store
+                .catalog
+                .set_schema(self.intent.release, schema),
         }
     }
 
     /// A file for this switch, besides the clone.
     pub(crate) fn work_path(&self, what: &str) -> PathBuf {
-        self.begun.store.path(&place::work(&format!("{}.{what}", self.intent.switch_id)))
+        self.begun
+            .store
+            .path(&place::work(&format!("{}.{what}", self.intent.switch_id)))
     }
 
     /// Clones live, blocking nobody.
@@ -150,19 +175,29 @@ impl<'a> Job<'a> {
         self.log.step(
             "clone",
             || {
-                let bytes =
-                    std::fs::metadata(&self.live.path).context(|| format!("looking at {}", self.live.shown()))?.len();
+                let bytes = std::fs::metadata(&self.live.path)
+                    .context(|| format!("looking at {}", self.live.shown()))?
+                    .len();
                 self.room_for(&format!("a clone of {}", self.live.shown()), bytes)
                     .map_err(|e| e.state("Nothing was started"))?;
                 Taken::take(self.live, &self.begun.store, &path, self.log.progress())
             },
-            |taken| format!("Cloned live database [{}, {}]", human(taken.bytes()), taken.method()),
+            |taken| {
+                format!(
+                    "Cloned live database [{}, {}]",
+                    human(taken.bytes()),
+                    taken.method()
+                )
+            },
         )
     }
 
-    /// Refuses, with both numbers, what would leave less free than `margin_bytes`. The store is beside live, on one disk with it.
+    /// Refuses, with both numbers, what would leave less free than `margin_bytes`. The store is
+    /// beside live, on one disk with it.
     pub(crate) fn room_for(&self, what: &str, bytes: u64) -> Result<()> {
-        self.begun.store.room_for(what, bytes, self.options.margin_bytes)
+        self.begun
+            .store
+            .room_for(what, bytes, self.options.margin_bytes)
     }
 
     /// Takes up what somebody else has made of live's schema.
@@ -172,7 +207,11 @@ impl<'a> Job<'a> {
         );
         self.log.warn("switch", what);
         // After the last attempt nobody looks at the clone any more.
-        if attempt < FRESH_STARTS { taken.start_over(self.live) } else { Ok(()) }
+        if attempt < FRESH_STARTS {
+            taken.start_over(self.live)
+        } else {
+            Ok(())
+        }
     }
 
     /// Switches live to an image. `None`: somebody else changed live's schema.
@@ -218,10 +257,23 @@ impl<'a> Job<'a> {
                     Image::Clone => (&mut taken.pair, None),
                     Image::Other { pair, .. } => (&mut taken.pair, Some(pair)),
                 };
-                // By the backup API every page of the image is written again: into live's WAL, or over what a journal keeps first.
+                // By the backup API every page of the image is written again: into live's WAL, or
+                // over what a journal keeps first.
                 let path = image.as_ref().map_or(clone.path(), |pair| pair.path());
-                room(std::fs::metadata(path).context(|| format!("looking at {}", path.display()))?.len())?;
-                copy.switch(clone, image, terms, self.options, self.log, change, &mut intend)
+                room(
+                    std::fs::metadata(path)
+                        .context(|| format!("looking at {}", path.display()))?
+                        .len(),
+                )?;
+                copy.switch(
+                    clone,
+                    image,
+                    terms,
+                    self.options,
+                    self.log,
+                    change,
+                    &mut intend,
+                )
             }
         };
         let (switched, live_at) = match ended {
@@ -243,7 +295,9 @@ impl<'a> Job<'a> {
                 match recover::decide(self.live, store, &self.intent, self.options.lock_timeout()) {
                     Ok(Decided::NotSwitched) => return Err(error),
                     Ok(Decided::Switched) => {
-                        return Err(error.state("Live was switched all the same, and the store is settled"));
+                        return Err(
+                            error.state("Live was switched all the same, and the store is settled")
+                        );
                     }
                     Err(e) => {
                         return Err(e
@@ -265,7 +319,14 @@ impl<'a> Job<'a> {
             "settle",
             || {
                 taken.pair.close()?;
-                settle::settle(store, &self.intent, &Marker { live_at, ..self.marker.clone() })?;
+                settle::settle(
+                    store,
+                    &self.intent,
+                    &Marker {
+                        live_at,
+                        ..self.marker.clone()
+                    },
+                )?;
                 self.checkpoint()
             },
             |()| match self.intent.previous {
@@ -274,14 +335,16 @@ impl<'a> Job<'a> {
             },
         );
         if let Err(e) = settled {
-            self.log
-                .warn("settle", format!("Live is switched; the store will be mended by the next call of remy: {e}"));
+            self.log.warn(
+                "settle",
+                format!("Live is switched; the store will be mended by the next call of remy: {e}"),
+            );
         }
         Ok(Some(switched))
     }
 
-    /// A passive checkpoint on a fresh connection: clients before 3.51.3 have a bug in how they reset the WAL that a big
-    /// one invites. It waits for nobody.
+    /// A passive checkpoint on a fresh connection: clients before 3.51.3 have a bug in how they
+    /// reset the WAL that a big one invites. It waits for nobody.
     fn checkpoint(&self) -> Result<()> {
         let conn = self.live.connect()?;
         conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
@@ -292,7 +355,12 @@ impl<'a> Job<'a> {
     fn clean(&self) -> Result<()> {
         let store = &self.begun.store;
         // A switch that is not recorded as ended needs its clone: recovery removes it.
-        if store.catalog.open_intents()?.iter().any(|intent| intent.switch_id == self.intent.switch_id) {
+        if store
+            .catalog
+            .open_intents()?
+            .iter()
+            .any(|intent| intent.switch_id == self.intent.switch_id)
+        {
             return Ok(());
         }
         store.remove_database(&store.path(&self.intent.work()))?;
@@ -302,15 +370,20 @@ impl<'a> Job<'a> {
 }
 
 impl Drop for Job<'_> {
-    /// However a verb ends: a clone that a full disk has stopped must not keep it full. What fails here is done by the next
-    /// verb, and says nothing of live.
+    /// However a verb ends: a clone that a full disk has stopped must not keep it full. What fails
+    /// here is done by the next verb, and says nothing of live.
     fn drop(&mut self) {
         let _ = self.clean();
     }
 }
 
 impl<'a> Taken<'a> {
-    pub(crate) fn take(live: &'a Live, store: &Store, path: &std::path::Path, progress: Progress<'_>) -> Result<Self> {
+    pub(crate) fn take(
+        live: &'a Live,
+        store: &Store,
+        path: &std::path::Path,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
         let by = match live.access {
             Access::Pages => {
                 let pin = Pin::new(live)?;
@@ -319,9 +392,14 @@ impl<'a> Taken<'a> {
                 clone.put_into_wal_mode()?;
                 By::Pages(clone)
             }
-            Access::Backup => By::Backup(crate::backup::Copy::take(live, store, path, &|| progress.check())?),
+            Access::Backup => By::Backup(crate::backup::Copy::take(live, store, path, &|| {
+                progress.check()
+            })?),
         };
-        Ok(Self { pair: Pair::new(path), by })
+        Ok(Self {
+            pair: Pair::new(path),
+            by,
+        })
     }
 
     /// Brings the clone up to date, without what was done to it.
@@ -351,7 +429,10 @@ impl<'a> Taken<'a> {
         match &self.by {
             By::Pages(clone) => Ok(clone.page_size),
             By::Backup(_) => {
-                let page_size = self.pair.open(live)?.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+                let page_size = self
+                    .pair
+                    .open(live)?
+                    .query_row("PRAGMA page_size", [], |row| row.get(0))?;
                 self.pair.close()?;
                 Ok(page_size)
             }

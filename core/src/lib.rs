@@ -1,8 +1,9 @@
 //! remy makes an SQLite database part of the release.
 //!
-//! [`Remy::publish`] clones the live database, changes the clone, checks it there, and switches the live
-//! database to it in one transaction, while every application connection stays open. [`Remy::rollback`]
-//! switches back to an earlier release: schema, data and declared effects return together.
+//! [`Remy::publish`] clones the live database, changes the clone, checks it there, and switches the
+//! live database to it in one transaction, while every application connection stays open.
+//! [`Remy::rollback`] switches back to an earlier release: schema, data and declared effects return
+//! together.
 //!
 //! ```
 //! # fn main() -> remy_core::Result<()> {
@@ -21,8 +22,8 @@
 //! # }
 //! ```
 //!
-//! Data flows one way: [`schema`] is read, live is cloned, the change is rehearsed on the clone, live is
-//! switched, the store settles. The engine's contract is `docs/contract.md`.
+//! Data flows one way: [`schema`] is read, live is cloned, the change is rehearsed on the clone,
+//! live is switched, the store settles. The engine's contract is `docs/contract.md`.
 #![warn(missing_docs)]
 
 mod absent;
@@ -92,7 +93,10 @@ pub mod typescript;
 mod unknown;
 pub mod usable;
 mod verify;
-#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only the embedded engine registers them"))]
+#[cfg_attr(
+    not(feature = "engine"),
+    expect(dead_code, reason = "only the embedded engine registers them")
+)]
 mod vfs;
 mod wal;
 
@@ -121,14 +125,16 @@ pub struct Switched {
     pub pages_written: u64,
     /// Pages of live after it.
     pub pages_total: u64,
-    /// How often it was tried: more than once where live's WAL was restarted, or written to, each time before the lock.
+    /// How often it was tried: more than once where live's WAL was restarted, or written to, each
+    /// time before the lock.
     pub attempts: u32,
-    /// Whether the statements ran once more under the lock: somebody had written to what they have to do with, or, on a host's SQLite,
-    /// to anything.
+    /// Whether the statements ran once more under the lock: somebody had written to what they have
+    /// to do with, or, on a host's SQLite, to anything.
     pub ran_again: bool,
 }
 
-/// Rows of a table that a rollback would take out of live. They stay in the outgoing release's snapshot.
+/// Rows of a table that a rollback would take out of live. They stay in the outgoing release's
+/// snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SetAside {
     /// The table.
@@ -137,7 +143,8 @@ pub struct SetAside {
     pub rows: u64,
 }
 
-/// What a rollback brings back: rows that live has not, or has otherwise, or values of a column that live has not.
+/// What a rollback brings back: rows that live has not, or has otherwise, or values of a column
+/// that live has not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ComesBack {
     /// The table.
@@ -167,7 +174,8 @@ pub struct Outcome {
     pub dry_run: bool,
     /// Absent where nothing was switched.
     pub switch: Option<Switched>,
-    /// The plan. Of a rollback, what would turn live's schema into the one that comes back, with what that takes away.
+    /// The plan. Of a rollback, what would turn live's schema into the one that comes back, with
+    /// what that takes away.
     pub statements: Vec<Statement>,
     /// What changed of the declared effects.
     pub effects: Vec<effects::Change>,
@@ -307,14 +315,16 @@ pub struct Debug {
     pub drift: Option<String>,
     /// What the caller should know.
     pub notes: Vec<String>,
-    /// Where live is not what its store has published last, or the store is not whole: what is known of it.
+    /// Where live is not what its store has published last, or the store is not whole: what is
+    /// known of it.
     pub warnings: Vec<String>,
 }
 
 /// An application's live database and its store.
 ///
-/// Cheap to make and to drop: every verb opens what it needs and closes it again. May be used from any thread, one verb at
-/// a time; a second one, in this or another process, waits for the store's lock or fails with `busy`.
+/// Cheap to make and to drop: every verb opens what it needs and closes it again. May be used from
+/// any thread, one verb at a time; a second one, in this or another process, waits for the store's
+/// lock or fails with `busy`.
 pub struct Remy {
     live: live::Live,
 }
@@ -322,33 +332,43 @@ pub struct Remy {
 impl Remy {
     /// Opens the database at `path`, on the embedded engine.
     ///
-    /// Fails with `not_found`, `corrupt`, `io`, and `invalid_argument` where remy cannot work (a network file system, a
-    /// database with reserved bytes, more than one hard link).
+    /// Fails with `not_found`, `corrupt`, `io`, and `invalid_argument` where remy cannot work (a
+    /// network file system, a database with reserved bytes, more than one hard link).
     #[cfg(feature = "engine")]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self { live: live::Live::open(path.as_ref())? })
+        Ok(Self {
+            live: live::Live::open(path.as_ref())?,
+        })
     }
 
-    /// Works on the main database of `host`, a connection of the SQLite that loaded remy, through that SQLite.
+    /// Works on the main database of `host`, a connection of the SQLite that loaded remy, through
+    /// that SQLite.
     ///
-    /// Fails as [`Remy::open`] does, and with `invalid_argument` inside a transaction and for a database in memory.
+    /// Fails as [`Remy::open`] does, and with `invalid_argument` inside a transaction and for a
+    /// database in memory.
     ///
     /// # Safety
-    /// `host` is an open connection of the SQLite that rusqlite is bound to, and stays open during the call.
+    /// `host` is an open connection of the SQLite that rusqlite is bound to, and stays open during
+    /// the call.
     pub unsafe fn on_host(host: *mut rusqlite::ffi::sqlite3) -> Result<Self> {
         // SAFETY: as the caller promises; a connection from a handle does not close it.
         let conn = unsafe { rusqlite::Connection::from_handle(host) }?;
-        Ok(Self { live: live::Live::of_host(&conn, false)? })
+        Ok(Self {
+            live: live::Live::of_host(&conn, false)?,
+        })
     }
 
-    /// As [`Remy::on_host`], for verbs that change nothing: also in a statement of the host's that reads.
+    /// As [`Remy::on_host`], for verbs that change nothing: also in a statement of the host's that
+    /// reads.
     ///
     /// # Safety
     /// As for [`Remy::on_host`].
     pub unsafe fn on_host_to_read(host: *mut rusqlite::ffi::sqlite3) -> Result<Self> {
         // SAFETY: as the caller promises.
         let conn = unsafe { rusqlite::Connection::from_handle(host) }?;
-        Ok(Self { live: live::Live::of_host(&conn, true)? })
+        Ok(Self {
+            live: live::Live::of_host(&conn, true)?,
+        })
     }
 
     /// What remy runs on.
@@ -356,7 +376,8 @@ impl Remy {
         debug::debug(&self.live)
     }
 
-    /// What a publish of `schema` would do to live as it is now, with what it would lose counted there. Keeps nothing.
+    /// What a publish of `schema` would do to live as it is now, with what it would lose counted
+    /// there. Keeps nothing.
     pub fn diff(&self, schema: &str, options: &Options) -> Result<Vec<Statement>> {
         publish::diff(&self.live, schema, options)
     }
@@ -372,29 +393,68 @@ impl Remy {
     }
 
     /// Publishes up to the switch, and leaves the release `compiled`.
-    pub fn stage(&self, schema: &str, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
-        unchanged(publish::publish(&self.live, schema, options, progress, publish::Until::Rehearsed))
+    pub fn stage(
+        &self,
+        schema: &str,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Outcome> {
+        unchanged(publish::publish(
+            &self.live,
+            schema,
+            options,
+            progress,
+            publish::Until::Rehearsed,
+        ))
     }
 
     /// Makes live what `schema` declares: a file, another database, or SQL text.
     ///
     /// A failure leaves live as it was, and the release `failed` with the reason in its log.
-    pub fn publish(&self, schema: &str, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
-        unchanged(publish::publish(&self.live, schema, options, progress, publish::Until::Live))
+    pub fn publish(
+        &self,
+        schema: &str,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Outcome> {
+        unchanged(publish::publish(
+            &self.live,
+            schema,
+            options,
+            progress,
+            publish::Until::Live,
+        ))
     }
 
-    /// Records a release that its caller could not build: `failed`, with `options.build` and the reason in its log.
-    pub fn fail(&self, failure: &BuildFailure, options: &Options, progress: Progress<'_>) -> Result<Release> {
+    /// Records a release that its caller could not build: `failed`, with `options.build` and the
+    /// reason in its log.
+    pub fn fail(
+        &self,
+        failure: &BuildFailure,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Release> {
         publish::fail(&self.live, failure, options, progress)
     }
 
     /// Makes a kept or staged release live; without a number the newest staged one.
-    pub fn promote(&self, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
+    pub fn promote(
+        &self,
+        release: Option<i64>,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Outcome> {
         unchanged(rollback::promote(&self.live, release, options, progress))
     }
 
-    /// Makes an earlier release live again; without a number the one that was live before the live one first was.
-    pub fn rollback(&self, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
+    /// Makes an earlier release live again; without a number the one that was live before the live
+    /// one first was.
+    pub fn rollback(
+        &self,
+        release: Option<i64>,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Outcome> {
         unchanged(rollback::rollback(&self.live, release, options, progress))
     }
 
@@ -406,9 +466,12 @@ impl Remy {
         }
     }
 
-    /// The build log of a release, or of the newest one. `not_found` where there is no such release.
+    /// The build log of a release, or of the newest one. `not_found` where there is no such
+    /// release.
     pub fn build_log(&self, release: Option<i64>) -> Result<Vec<Line>> {
-        let Some(recover::Seen { store, .. }) = recover::look(&self.live)? else { return Ok(Vec::new()) };
+        let Some(recover::Seen { store, .. }) = recover::look(&self.live)? else {
+            return Ok(Vec::new());
+        };
         if let Some(number) = release
             && store.catalog.release(number)?.is_none()
         {
@@ -444,8 +507,14 @@ impl Remy {
         self.dev_truncate_with(name, &Options::default(), Progress::none())
     }
 
-    /// As [`Remy::dev_truncate`], with the libraries of `options.extensions`; `progress` calls it off.
-    pub fn dev_truncate_with(&self, name: &str, options: &Options, progress: Progress<'_>) -> Result<Dev> {
+    /// As [`Remy::dev_truncate`], with the libraries of `options.extensions`; `progress` calls it
+    /// off.
+    pub fn dev_truncate_with(
+        &self,
+        name: &str,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Dev> {
         unchanged(dev::truncate(&self.live, name, options, progress))
     }
 
@@ -465,7 +534,12 @@ impl Remy {
     }
 
     /// As [`Remy::prune`]; `progress` calls it off between two of them.
-    pub fn prune_with(&self, days: Option<u32>, options: &Options, progress: Progress<'_>) -> Result<Pruned> {
+    pub fn prune_with(
+        &self,
+        days: Option<u32>,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Pruned> {
         unchanged(retention::prune(&self.live, days, options, progress))
     }
 
@@ -474,7 +548,8 @@ impl Remy {
         self.verify_with(&Options::default(), Progress::none())
     }
 
-    /// As [`Remy::verify`], with the libraries of `options.extensions`; `progress` follows it and calls it off.
+    /// As [`Remy::verify`], with the libraries of `options.extensions`; `progress` follows it and
+    /// calls it off.
     pub fn verify_with(&self, options: &Options, progress: Progress<'_>) -> Result<Verified> {
         unchanged(verify::verify(&self.live, options, progress))
     }
@@ -485,7 +560,8 @@ impl Remy {
     }
 }
 
-/// What an error says of live where it says nothing else: all that comes after a COMMIT of live says so itself.
+/// What an error says of live where it says nothing else: all that comes after a COMMIT of live
+/// says so itself.
 fn unchanged<T>(done: Result<T>) -> Result<T> {
     done.map_err(|e| e.state("Live is unchanged"))
 }

@@ -1,7 +1,8 @@
 //! The live database: which file it is, and every connection to it.
 //!
-//! Nothing but SQLite opens the file in this process. Closing any other descriptor of it would drop every POSIX lock
-//! that the process holds on it, its connections' included; that lost commits within seconds.
+//! Nothing but SQLite opens the file in this process. Closing any other descriptor of it would drop
+//! every POSIX lock that the process holds on it, its connections' included; that lost commits
+//! within seconds.
 use crate::{
     engine,
     error::{Context, Error, Result},
@@ -25,7 +26,10 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// The embedded engine: page by page, and the WAL's marks are known.
-    #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only the embedded engine has it"))]
+    #[cfg_attr(
+        not(feature = "engine"),
+        expect(dead_code, reason = "only the embedded engine has it")
+    )]
     Pages,
     /// A host's SQLite: whole databases, by the backup API.
     Backup,
@@ -40,12 +44,21 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(metadata: &fs::Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
     }
 
-    #[allow(clippy::unnecessary_cast, reason = "the widths differ between machines")]
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the widths differ between machines"
+    )]
     pub(crate) fn of_stat(found: &rustix::fs::Stat) -> Self {
-        Self { device: found.st_dev as u64, inode: found.st_ino as u64 }
+        Self {
+            device: found.st_dev as u64,
+            inode: found.st_ino as u64,
+        }
     }
 }
 
@@ -55,7 +68,8 @@ pub(crate) struct Live {
     pub(crate) path: PathBuf,
     pub(crate) access: Access,
     pub(crate) owner: Owner,
-    /// Why live cannot be read now: a full disk has no room for the shared memory of its WAL. Pruning goes without.
+    /// Why live cannot be read now: a full disk has no room for the shared memory of its WAL.
+    /// Pruning goes without.
     full: Option<Error>,
     /// Why its marker is none that this remy knows, and no verb may begin.
     foreign: Option<Error>,
@@ -74,8 +88,13 @@ pub(crate) struct Shape {
     pub(crate) journal_mode: String,
 }
 
-const NETWORK: &[(i64, &str)] =
-    &[(0x6969, "NFS"), (0x517b, "SMB"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2"), (0x0102_1997, "9p")];
+const NETWORK: &[(i64, &str)] = &[
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB2"),
+    (0x0102_1997, "9p"),
+];
 
 impl Live {
     /// Finds the file at `path` and checks that remy can work with it.
@@ -83,22 +102,30 @@ impl Live {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         engine::init();
         if path.as_os_str().is_empty() || path == Path::new(":memory:") {
-            return Err(Error::invalid_argument("a database in memory has no file to publish")
-                .state("Nothing was done")
-                .hint("Give the path of a database file"));
+            return Err(
+                Error::invalid_argument("a database in memory has no file to publish")
+                    .state("Nothing was done")
+                    .hint("Give the path of a database file"),
+            );
         }
         not_a_snapshot(path)?;
         Self::find(path, Access::Pages, None)
     }
 
-    /// The main database of a host's connection. `only_read`: no switch is to come, so a read transaction of the caller's
-    /// does no harm (a SELECT from a table-valued function is one).
+    /// The main database of a host's connection. `only_read`: no switch is to come, so a read
+    /// transaction of the caller's does no harm (a SELECT from a table-valued function is one).
     pub(crate) fn of_host(host: &Connection, only_read: bool) -> Result<Self> {
-        let refuse =
-            |what: &str, hint: &str| Err(Error::invalid_argument(what).state("Nothing was done").hint(hint.to_owned()));
+        let refuse = |what: &str, hint: &str| {
+            Err(Error::invalid_argument(what)
+                .state("Nothing was done")
+                .hint(hint.to_owned()))
+        };
         if sqlite::in_transaction(host, only_read) {
             if !host.is_autocommit() {
-                return refuse("this connection is in a transaction, which was begun", "Commit or roll back first");
+                return refuse(
+                    "this connection is in a transaction, which was begun",
+                    "Commit or roll back first",
+                );
             }
             return match sqlite::running(host).as_slice() {
                 [] | [_] => refuse(
@@ -116,16 +143,27 @@ impl Live {
         }
         let path = match host.path() {
             Some(path) if !path.is_empty() => PathBuf::from(path),
-            _ => return refuse("the main database of this connection is in memory", "Open a database file"),
+            _ => {
+                return refuse(
+                    "the main database of this connection is in memory",
+                    "Open a database file",
+                );
+            }
         };
         let (vfs, unlocked) = sqlite::host_file(host);
         if let Some(parameter) = unlocked {
             return refuse(
-                &format!("{} is open with {parameter}, so that SQLite takes no locks on it", path.display()),
+                &format!(
+                    "{} is open with {parameter}, so that SQLite takes no locks on it",
+                    path.display()
+                ),
                 "Open it without that parameter",
             );
         }
-        let query_only = || host.query_row("PRAGMA query_only", [], |row| row.get::<_, bool>(0)).unwrap_or(false);
+        let query_only = || {
+            host.query_row("PRAGMA query_only", [], |row| row.get::<_, bool>(0))
+                .unwrap_or(false)
+        };
         if !only_read && (host.is_readonly("main").unwrap_or(false) || query_only()) {
             return refuse(
                 "this connection may only read (it was opened read-only, or has query_only on)",
@@ -134,13 +172,19 @@ impl Live {
         }
         not_a_snapshot(&path)?;
         let may_load = sqlite::sql_may_load(host);
-        Ok(Self { may_load, ..Self::find(&path, Access::Backup, vfs)? })
+        Ok(Self {
+            may_load,
+            ..Self::find(&path, Access::Backup, vfs)?
+        })
     }
 
-    /// The libraries that a verb is to load. They run as code of this process: SQL of a host's may name them where it may load libraries
-    /// itself, or whoever can slip a statement in could run anything.
+    /// The libraries that a verb is to load. They run as code of this process: SQL of a host's may
+    /// name them where it may load libraries itself, or whoever can slip a statement in could run
+    /// anything.
     pub(crate) fn libraries<'o>(&self, options: &'o Options) -> Result<&'o [PathBuf]> {
-        let Some(first) = options.extensions.first().filter(|_| !self.may_load) else { return Ok(&options.extensions) };
+        let Some(first) = options.extensions.first().filter(|_| !self.may_load) else {
+            return Ok(&options.extensions);
+        };
         Err(Error::invalid_argument(format!(
             "this connection may not load libraries, and {} is one that `extensions` names",
             first.display()
@@ -176,26 +220,40 @@ impl Live {
         let shown = path.display();
         let path = path.canonicalize().map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound if store::is_beside(path) => gone(path),
-            std::io::ErrorKind::NotFound => Error::not_found(format!("there is no database at {shown}"))
-                .object(shown.to_string())
-                .state("Nothing was done")
-                .hint("Check the path; remy works on a database file that is there"),
-            std::io::ErrorKind::PermissionDenied => Error::io(format!("{shown} may not be looked at: {e}"))
-                .state("Nothing was done")
-                .hint("Give this user the right to go into every folder on its way"),
+            std::io::ErrorKind::NotFound => {
+                Error::not_found(format!("there is no database at {shown}"))
+                    .object(shown.to_string())
+                    .state("Nothing was done")
+                    .hint("Check the path; remy works on a database file that is there")
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                Error::io(format!("{shown} may not be looked at: {e}"))
+                    .state("Nothing was done")
+                    .hint("Give this user the right to go into every folder on its way")
+            }
             _ => Error::io(format!("opening {shown}: {e}")).state("Nothing was done"),
         })?;
         // No link by now, or its owner would be taken for live's.
-        let metadata = path.symlink_metadata().context(|| format!("opening {shown}"))?;
+        let metadata = path
+            .symlink_metadata()
+            .context(|| format!("opening {shown}"))?;
         let refuse = |what: String, hint: &str| {
-            Err(Error::invalid_argument(what).state("Nothing was done").hint(hint.to_owned()))
+            Err(Error::invalid_argument(what)
+                .state("Nothing was done")
+                .hint(hint.to_owned()))
         };
         if !metadata.is_file() {
-            return refuse(format!("{shown} is not a file"), "Give the path of a database file");
+            return refuse(
+                format!("{shown} is not a file"),
+                "Give the path of a database file",
+            );
         }
         if metadata.nlink() > 1 {
             return refuse(
-                format!("{shown} has {} hard links, and each name would have a WAL of its own", metadata.nlink()),
+                format!(
+                    "{shown} has {} hard links, and each name would have a WAL of its own",
+                    metadata.nlink()
+                ),
                 "Remove the other names",
             );
         }
@@ -224,25 +282,40 @@ impl Live {
         let conn = live.connect()?;
         if let Err(e) = live.read_schema(&conn) {
             drop(conn);
-            return if e.is_disk_full() { Ok(Self { full: Some(e), ..live }) } else { Err(e) };
+            return if e.is_disk_full() {
+                Ok(Self {
+                    full: Some(e),
+                    ..live
+                })
+            } else {
+                Err(e)
+            };
         }
         let reserved = sqlite::reserved_bytes(&conn);
         if reserved != 0 {
             return refuse(
-                format!("each page of {shown} keeps {reserved} bytes for an extension (a checksum or encryption VFS)"),
+                format!(
+                    "each page of {shown} keeps {reserved} bytes for an extension (a checksum or encryption VFS)"
+                ),
                 "remy would write pages without what belongs there; it does not support this",
             );
         }
-        if conn.is_readonly("main").context(|| format!("opening {shown}"))? {
+        if conn
+            .is_readonly("main")
+            .context(|| format!("opening {shown}"))?
+        {
             return Err(live.may_not_be_written(false));
         }
-        let foreign = marker::understood(&conn).err().filter(|e| matches!(e, Error::InvalidArgument(_)));
+        let foreign = marker::understood(&conn)
+            .err()
+            .filter(|e| matches!(e, Error::InvalidArgument(_)));
         drop(conn);
         Ok(Self { foreign, ..live })
     }
 
-    /// Refuses where a newer remy has published live, or what has the names of remy's tables is none of them. Before there is a store: a
-    /// remy that does not know what it reads writes nothing.
+    /// Refuses where a newer remy has published live, or what has the names of remy's tables is
+    /// none of them. Before there is a store: a remy that does not know what it reads writes
+    /// nothing.
     pub(crate) fn is_understood(&self) -> Result<()> {
         self.foreign.clone().map_or(Ok(()), Err)
     }
@@ -274,7 +347,10 @@ impl Live {
             None => Connection::open_with_flags(&self.path, flags),
         };
         let conn = opened.context(|| format!("opening {}", self.path.display()))?;
-        let conn = LiveConnection { live: self, conn: ManuallyDrop::new(conn) };
+        let conn = LiveConnection {
+            live: self,
+            conn: ManuallyDrop::new(conn),
+        };
         sqlite::wait_for_locks(&conn, Duration::from_secs(5))?;
         Ok(conn)
     }
@@ -300,32 +376,42 @@ impl Live {
         if now == Some(self.identity) {
             return Ok(());
         }
-        Err(Error::busy(format!("{} was renamed or replaced meanwhile", self.path.display()))
-            .state("Neither file was changed")
-            .hint("Find out who moves the file, and start again"))
+        Err(Error::busy(format!(
+            "{} was renamed or replaced meanwhile",
+            self.path.display()
+        ))
+        .state("Neither file was changed")
+        .hint("Find out who moves the file, and start again"))
     }
 
-    /// Refuses where somebody has given live another page size than a clone of it has: pages of the two cannot be compared.
+    /// Refuses where somebody has given live another page size than a clone of it has: pages of the
+    /// two cannot be compared.
     pub(crate) fn same_page_size(&self, conn: &Connection, clones: u32) -> Result<()> {
         let now: u32 = sqlite::pragma(conn, "page_size")?;
         if now == clones {
             return Ok(());
         }
-        Err(Error::busy(format!("the page size of {} was changed from {clones} to {now} meanwhile", self.shown()))
-            .state("Live is unchanged")
-            .hint("Start again"))
+        Err(Error::busy(format!(
+            "the page size of {} was changed from {clones} to {now} meanwhile",
+            self.shown()
+        ))
+        .state("Live is unchanged")
+        .hint("Start again"))
     }
 
     fn same_process(&self) -> Result<()> {
         if self.pid == std::process::id() {
             return Ok(());
         }
-        Err(Error::invalid_argument(format!("{} was opened before a fork", self.path.display()))
-            .state("Nothing was done")
-            .hint("SQLite's connections do not survive a fork: open it in this process"))
+        Err(
+            Error::invalid_argument(format!("{} was opened before a fork", self.path.display()))
+                .state("Nothing was done")
+                .hint("SQLite's connections do not survive a fork: open it in this process"),
+        )
     }
 
-    /// Refuses where another SQLite library of this process has live open: closing a file there drops the locks here.
+    /// Refuses where another SQLite library of this process has live open: closing a file there
+    /// drops the locks here.
     pub(crate) fn no_stranger(&self) -> Result<()> {
         let found = match self.access {
             Access::Pages => stranger_has_descriptor(self.identity)?,
@@ -341,14 +427,18 @@ impl Live {
     fn mapped_twice(&self) -> Result<bool> {
         let mut shm = self.path.as_os_str().to_owned();
         shm.push("-shm");
-        let Ok(shm) = fs::metadata(shm) else { return Ok(false) };
+        let Ok(shm) = fs::metadata(shm) else {
+            return Ok(false);
+        };
         let maps = fs::read("/proc/self/maps").map_err(no_proc)?;
         let inode = shm.ino().to_string();
         let first_parts = maps
             .split(|&byte| byte == b'\n')
             .filter(|line| {
                 // address perms offset device inode path
-                let mut fields = line.split(|&byte| byte == b' ').filter(|field| !field.is_empty());
+                let mut fields = line
+                    .split(|&byte| byte == b' ')
+                    .filter(|field| !field.is_empty());
                 let (offset, found) = (fields.nth(2), fields.nth(1));
                 offset.is_some_and(|offset| offset.iter().all(|&digit| digit == b'0'))
                     && found == Some(inode.as_bytes())
@@ -360,7 +450,10 @@ impl Live {
     /// What an image has to share with live.
     pub(crate) fn shape(&self, conn: &Connection) -> Result<Shape> {
         let doing = || format!("reading {}", sqlite::name(conn));
-        let text = |pragma: &str| conn.query_row(pragma, [], |row| row.get::<_, String>(0)).context(doing);
+        let text = |pragma: &str| {
+            conn.query_row(pragma, [], |row| row.get::<_, String>(0))
+                .context(doing)
+        };
         Ok(Shape {
             page_size: sqlite::pragma(conn, "page_size")?,
             encoding: text("PRAGMA encoding")?,
@@ -382,8 +475,8 @@ impl Live {
     }
 }
 
-/// Descriptors of a file in this process, less those of the embedded engine. The engine opens and closes some while we
-/// count, so a difference has to show three times.
+/// Descriptors of a file in this process, less those of the embedded engine. The engine opens and
+/// closes some while we count, so a difference has to show three times.
 fn stranger_has_descriptor(file: Identity) -> Result<bool> {
     for _ in 0..3 {
         if descriptors(file)? <= sqlite::descriptors(file.device, file.inode)? {
@@ -411,10 +504,16 @@ pub(crate) fn is_open_here(file: Identity) -> Result<bool> {
     Ok(descriptors(file)? > 0)
 }
 
-/// Refuses a file that this process has open: closing it once more would drop the locks of whoever has.
+/// Refuses a file that this process has open: closing it once more would drop the locks of whoever
+/// has.
 pub(crate) fn not_open_here(path: &Path) -> Result<()> {
-    let file = Identity::of(&fs::metadata(path).context(|| format!("looking at {}", path.display()))?);
-    if descriptors(file)? == 0 { Ok(()) } else { Err(in_use(path)) }
+    let file =
+        Identity::of(&fs::metadata(path).context(|| format!("looking at {}", path.display()))?);
+    if descriptors(file)? == 0 {
+        Ok(())
+    } else {
+        Err(in_use(path))
+    }
 }
 
 /// There is a store, and not what it is of.
@@ -438,16 +537,21 @@ fn in_use(path: &Path) -> Error {
     .hint("Two SQLite libraries in one process drop each other's locks: close it there, or run remy in a process of its own")
 }
 
-/// Reads a database that is neither live nor of a store. It may be one that the process has open by another SQLite library:
-/// that one's locks are not to be dropped by closing it here.
-pub(crate) fn reading_database<T>(path: &Path, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+/// Reads a database that is neither live nor of a store. It may be one that the process has open by
+/// another SQLite library: that one's locks are not to be dropped by closing it here.
+pub(crate) fn reading_database<T>(
+    path: &Path,
+    read: impl FnOnce(&Connection) -> Result<T>,
+) -> Result<T> {
     let doing = || format!("opening {}", path.display());
     let file = Identity::of(&fs::metadata(path).context(doing)?);
     let has_stranger = || Ok::<_, Error>(engine::is_embedded() && stranger_has_descriptor(file)?);
     if has_stranger()? {
         return Err(in_use(path));
     }
-    let conn = ManuallyDrop::new(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).context(doing)?);
+    let conn = ManuallyDrop::new(
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).context(doing)?,
+    );
     let done = read(&conn);
     // Somebody may have opened it meanwhile: then it stays open, as a connection to live does.
     if matches!(has_stranger(), Ok(false)) {
@@ -456,23 +560,33 @@ pub(crate) fn reading_database<T>(path: &Path, read: impl FnOnce(&Connection) ->
     done
 }
 
-/// Refuses a file that a store keeps: with WAL turned on it would not be the snapshot any more that its catalog knows.
+/// Refuses a file that a store keeps: with WAL turned on it would not be the snapshot any more that
+/// its catalog knows.
 fn not_a_snapshot(path: &Path) -> Result<()> {
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let kept = full.parent().filter(|folder| folder.ends_with("snapshots") || folder.ends_with("work"));
-    if kept.and_then(Path::parent).is_some_and(|store| store.join("catalog.db").exists()) {
-        return Err(Error::invalid_argument(format!("{} belongs to a store", path.display()))
-            .state("Nothing was done")
-            .hint("Promote its release, or work on a copy of the file"));
+    let kept = full
+        .parent()
+        .filter(|folder| folder.ends_with("snapshots") || folder.ends_with("work"));
+    if kept
+        .and_then(Path::parent)
+        .is_some_and(|store| store.join("catalog.db").exists())
+    {
+        return Err(
+            Error::invalid_argument(format!("{} belongs to a store", path.display()))
+                .state("Nothing was done")
+                .hint("Promote its release, or work on a copy of the file"),
+        );
     }
     Ok(())
 }
 
-/// Refuses a file that is mounted by itself, as `docker -v ./app.db:/data/app.db` does: its WAL lies beside one of its names, and whoever
-/// opens the file by the other does not see it.
+/// Refuses a file that is mounted by itself, as `docker -v ./app.db:/data/app.db` does: its WAL
+/// lies beside one of its names, and whoever opens the file by the other does not see it.
 fn not_a_mount(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
-    let (Some(file), Some(beside)) = (mount_of(path)?, mount_of(folder)?) else { return Ok(()) };
+    let (Some(file), Some(beside)) = (mount_of(path)?, mount_of(folder)?) else {
+        return Ok(());
+    };
     if file == beside {
         return Ok(());
     }
@@ -492,7 +606,16 @@ fn mount_of(path: &Path) -> Result<Option<u64>> {
     // SAFETY: statx fills the struct given to it; all-zero is a valid value of it.
     let (code, found) = unsafe {
         let mut found: libc::statx = std::mem::zeroed();
-        (libc::statx(libc::AT_FDCWD, c_path.as_ptr(), 0, libc::STATX_MNT_ID, &raw mut found), found)
+        (
+            libc::statx(
+                libc::AT_FDCWD,
+                c_path.as_ptr(),
+                0,
+                libc::STATX_MNT_ID,
+                &raw mut found,
+            ),
+            found,
+        )
     };
     if code != 0 {
         let e = std::io::Error::last_os_error();
@@ -526,13 +649,16 @@ fn network(path: &Path) -> Result<Option<&'static str>> {
     // The width of f_type differs between machines; the numbers are 32 bits.
     #[allow(clippy::unnecessary_cast)]
     let kind = (found.f_type as i64) & 0xffff_ffff;
-    Ok(NETWORK.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name))
+    Ok(NETWORK
+        .iter()
+        .find(|(magic, _)| *magic == kind)
+        .map(|(_, name)| *name))
 }
 
 /// A connection to live.
 ///
-/// Where another SQLite library of this process has live open when this is dropped, it is left open: closing it would
-/// drop that library's locks.
+/// Where another SQLite library of this process has live open when this is dropped, it is left
+/// open: closing it would drop that library's locks.
 pub(crate) struct LiveConnection<'a> {
     live: &'a Live,
     conn: ManuallyDrop<Connection>,
@@ -548,7 +674,8 @@ impl Deref for LiveConnection<'_> {
 
 impl Drop for LiveConnection<'_> {
     fn drop(&mut self) {
-        // A child of a fork must not close what is the parent's: POSIX locks are not inherited, but the WAL is shared.
+        // A child of a fork must not close what is the parent's: POSIX locks are not inherited, but
+        // the WAL is shared.
         if self.live.same_process().is_ok() && self.live.no_stranger().is_ok() {
             // SAFETY: dropped here, and never used again.
             unsafe { ManuallyDrop::drop(&mut self.conn) };

@@ -15,7 +15,8 @@ pub(crate) struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing it would not do: a child that was forked meanwhile would keep the lock for as long as it lives.
+        // Closing it would not do: a child that was forked meanwhile would keep the lock for as
+        // long as it lives.
         if self.pid == std::process::id() {
             // SAFETY: the descriptor is open.
             unsafe { libc::flock(self.file.as_raw_fd(), libc::LOCK_UN) };
@@ -24,14 +25,22 @@ impl Drop for Lock {
 }
 
 impl Lock {
-    /// Waits up to `timeout` for the lock on `file`, which is opened close-on-exec (as every file of Rust's is), or until the
-    /// caller calls it off: another verb may be long at work.
-    pub(crate) fn take(file: File, path: &Path, timeout: Duration, progress: Progress<'_>) -> Result<Self> {
+    /// Waits up to `timeout` for the lock on `file`, which is opened close-on-exec (as every file
+    /// of Rust's is), or until the caller calls it off: another verb may be long at work.
+    pub(crate) fn take(
+        file: File,
+        path: &Path,
+        timeout: Duration,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
         let start = Moment::now();
         loop {
             // SAFETY: the descriptor is open as long as `file` is.
             if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-                return Ok(Self { file, pid: std::process::id() });
+                return Ok(Self {
+                    file,
+                    pid: std::process::id(),
+                });
             }
             let e = std::io::Error::last_os_error();
             if e.kind() != std::io::ErrorKind::WouldBlock {
@@ -43,7 +52,9 @@ impl Lock {
                     path.display()
                 ))
                 .state("Live is unchanged")
-                .hint("Wait for it to end, and start again; lock_timeout_ms says how long to wait"));
+                .hint(
+                    "Wait for it to end, and start again; lock_timeout_ms says how long to wait",
+                ));
             }
             progress.check()?;
             std::thread::sleep(Duration::from_millis(5));

@@ -18,7 +18,8 @@ pub(crate) struct Log<'a> {
     progress: Progress<'a>,
     release: Cell<i64>,
     lines: RefCell<Vec<Line>>,
-    /// When the last line ended: each is of the time since then, so that all of a verb's time is in one.
+    /// When the last line ended: each is of the time since then, so that all of a verb's time is in
+    /// one.
     since: Cell<Moment>,
 }
 
@@ -65,19 +66,36 @@ impl<'a> Log<'a> {
         result
     }
 
-    /// A statement of the plan, which has just been run. A migration is a whole file, with the rows that it has: it is told by its name.
+    /// A statement of the plan, which has just been run. A migration is a whole file, with the rows
+    /// that it has: it is told by its name.
     pub(crate) fn statement(&self, statement: &Statement) {
-        let Statement { kind, object, sql, .. } = statement;
+        let Statement {
+            kind, object, sql, ..
+        } = statement;
         let message = match *kind {
             "migration" => object.clone(),
             _ => sql.lines().map(str::trim).collect::<Vec<_>>().join(" "),
         };
-        self.add("rehearse", "ok", message, Some(object.clone()), Some(sql.clone()));
+        self.add(
+            "rehearse",
+            "ok",
+            message,
+            Some(object.clone()),
+            Some(sql.clone()),
+        );
     }
 
     /// What is so, and took no time: what there was before it belongs to the line that comes next.
     pub(crate) fn fact(&self, step: &str, message: impl Into<String>) {
-        self.put(step, clock::now(), Duration::ZERO, "ok", message.into(), None, None);
+        self.put(
+            step,
+            clock::now(),
+            Duration::ZERO,
+            "ok",
+            message.into(),
+            None,
+            None,
+        );
     }
 
     /// What has just been done.
@@ -88,7 +106,11 @@ impl<'a> Log<'a> {
     /// A warning is said once: who built the release may have said it.
     pub(crate) fn warn(&self, step: &str, message: impl Into<String>) {
         let message = message.into();
-        let said = self.lines.borrow().iter().any(|line| line.outcome == "warning" && line.message == message);
+        let said = self
+            .lines
+            .borrow()
+            .iter()
+            .any(|line| line.outcome == "warning" && line.message == message);
         if !said {
             self.add(step, "warning", message, None, None);
         }
@@ -98,13 +120,25 @@ impl<'a> Log<'a> {
     pub(crate) fn before(&self, steps: &[BuildStep]) {
         for step in steps {
             let took = Duration::try_from_secs_f64(step.duration_ms / 1000.0).unwrap_or_default();
-            self.put("build", step.at, took, step.outcome.name(), step.message.clone(), step.object.clone(), None);
+            self.put(
+                "build",
+                step.at,
+                took,
+                step.outcome.name(),
+                step.message.clone(),
+                step.object.clone(),
+                None,
+            );
         }
     }
 
     /// Writes down why a verb ended, unless a step has done so: at the step that it had come to.
     pub(crate) fn end(&self, e: &Error) {
-        let last = self.lines.borrow().last().map(|line| (line.step.clone(), line.outcome == "failed"));
+        let last = self
+            .lines
+            .borrow()
+            .last()
+            .map(|line| (line.step.clone(), line.outcome == "failed"));
         match last {
             Some((_, true)) => {}
             Some((step, false)) => self.failed_at(&step, e),
@@ -121,11 +155,24 @@ impl<'a> Log<'a> {
     /// Writes down that a step failed.
     pub(crate) fn failed_at(&self, step: &str, e: &Error) {
         let detail = e.detail();
-        self.add(step, "failed", format!("{}: {e}", e.code()), detail.object.clone(), detail.sql.clone());
+        self.add(
+            step,
+            "failed",
+            format!("{}: {e}", e.code()),
+            detail.object.clone(),
+            detail.sql.clone(),
+        );
     }
 
     /// Writes down what ends now, and began when the line before it ended.
-    fn add(&self, step: &str, outcome: &str, message: String, object: Option<String>, sql: Option<String>) {
+    fn add(
+        &self,
+        step: &str,
+        outcome: &str,
+        message: String,
+        object: Option<String>,
+        sql: Option<String>,
+    ) {
         let took = self.since.replace(Moment::now()).elapsed();
         let at = clock::now() - i64::try_from(took.as_millis()).unwrap_or(0);
         self.put(step, at, took, outcome, message, object, sql);
@@ -154,7 +201,10 @@ impl<'a> Log<'a> {
             duration_ms: clock::ms(took),
         };
         // A log that cannot be written is no reason to stop what it is about.
-        if let Some(seq) = self.catalog.and_then(|catalog| catalog.add_line(&line).ok()) {
+        if let Some(seq) = self
+            .catalog
+            .and_then(|catalog| catalog.add_line(&line).ok())
+        {
             line.seq = seq;
         }
         self.progress.line(&line);

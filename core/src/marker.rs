@@ -1,5 +1,5 @@
-//! `_remy_release`: the one row in live that says which release is live. It travels with the pages of a switch, so it
-//! cannot be wrong about them.
+//! `_remy_release`: the one row in live that says which release is live. It travels with the pages
+//! of a switch, so it cannot be wrong about them.
 use crate::{
     columns, effects,
     error::{Context, Error, Result},
@@ -12,7 +12,8 @@ const FORMAT: i64 = 1;
 
 const TABLE: &str = "_remy_release";
 
-/// The highest number of a release: every face can name it. What is above it no publish has counted up to.
+/// The highest number of a release: every face can name it. What is above it no publish has counted
+/// up to.
 pub(crate) const HIGHEST: i64 = 999_999_999_999_999;
 
 /// What live says of itself.
@@ -31,7 +32,8 @@ pub(crate) struct Marker {
 
 /// Reads the marker. `None` where no release was ever switched in.
 ///
-/// Fails with `invalid_argument` where a newer remy has written it, and where it is nothing that a remy has written.
+/// Fails with `invalid_argument` where a newer remy has written it, and where it is nothing that a
+/// remy has written.
 pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
     let doing = || format!("reading the marker of {}", sqlite::name(conn));
     plain_tables(conn)?;
@@ -48,8 +50,11 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
     }
     // First, and nothing else with it: a newer one may have other columns.
     let format = "SELECT format FROM main._remy_release";
-    let format: Option<i64> =
-        conn.query_row(format, [], |row| row.get(0)).optional().context(doing).map_err(|e| not_ours(conn, e))?;
+    let format: Option<i64> = conn
+        .query_row(format, [], |row| row.get(0))
+        .optional()
+        .context(doing)
+        .map_err(|e| not_ours(conn, e))?;
     if let Some(format) = format.filter(|&format| format != FORMAT) {
         return Err(match format > FORMAT {
             true => Error::invalid_argument(format!(
@@ -90,34 +95,55 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
     }
 }
 
-/// Reads the marker, and looks whether all of remy's tables are as it makes them, so that no verb stops in the middle for one.
+/// Reads the marker, and looks whether all of remy's tables are as it makes them, so that no verb
+/// stops in the middle for one.
 pub(crate) fn understood(conn: &Connection) -> Result<()> {
     read(conn)?;
     let doing = || format!("looking at remy's tables in {}", sqlite::name(conn));
-    for (table, columns) in effects::TABLES.into_iter().chain(columns::TABLES).chain([migrate::TABLE]) {
-        let mut query = conn.prepare("SELECT lower(name) FROM pragma_table_info(?1, 'main')").context(doing)?;
+    for (table, columns) in effects::TABLES
+        .into_iter()
+        .chain(columns::TABLES)
+        .chain([migrate::TABLE])
+    {
+        let mut query = conn
+            .prepare("SELECT lower(name) FROM pragma_table_info(?1, 'main')")
+            .context(doing)?;
         let found: Vec<String> = query
             .query_map([table], |row| row.get(0))
             .context(doing)?
             .collect::<rusqlite::Result<_>>()
             .context(doing)?;
-        let missing = columns.iter().find(|column| !found.iter().any(|found| found == *column));
+        let missing = columns
+            .iter()
+            .find(|column| !found.iter().any(|found| found == *column));
         if let Some(missing) = missing.filter(|_| !found.is_empty()) {
-            return Err(not_as_made(conn, table, &format!("it has no column {missing}")));
+            return Err(not_as_made(
+                conn,
+                table,
+                &format!("it has no column {missing}"),
+            ));
         }
     }
     Ok(())
 }
 
-/// Refuses what has a name of remy's and is no table of rows: reading a view or a virtual table runs what somebody else has written, and
-/// nothing can be kept in one.
+/// Refuses what has a name of remy's and is no table of rows: reading a view or a virtual table
+/// runs what somebody else has written, and nothing can be kept in one.
 fn plain_tables(conn: &Connection) -> Result<()> {
     let doing = || format!("looking at remy's tables in {}", sqlite::name(conn));
     let sql = "SELECT name, type FROM main.sqlite_schema WHERE lower(substr(name, 1, 6)) = '_remy_'
                AND (type = 'view' OR type = 'table' AND rootpage = 0)";
-    let other = conn.query_row(sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
-    let Some((name, kind)) = other.optional().context(doing)? else { return Ok(()) };
-    let kind = if kind == "view" { "a view" } else { "a virtual table" };
+    let other = conn.query_row(sql, [], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    });
+    let Some((name, kind)) = other.optional().context(doing)? else {
+        return Ok(());
+    };
+    let kind = if kind == "view" {
+        "a view"
+    } else {
+        "a virtual table"
+    };
     Err(Error::invalid_argument(format!(
         "{name} of {} is {kind}, where remy has a table of its own",
         sqlite::name(conn)
@@ -160,8 +186,8 @@ pub(crate) fn write(conn: &Connection, marker: &Marker) -> Result<()> {
     Ok(())
 }
 
-/// Says in an image when it goes live, in a transaction of its own. Nothing else is written: the pages of the image are counted, so a
-/// trigger that somebody has put on the table does not fire.
+/// Says in an image when it goes live, in a transaction of its own. Nothing else is written: the
+/// pages of the image are counted, so a trigger that somebody has put on the table does not fire.
 pub(crate) fn stamp(conn: &Connection, live_at: i64) -> Result<()> {
     let stamp = || {
         let fired = conn.db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER)?;

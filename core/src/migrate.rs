@@ -40,9 +40,14 @@ pub struct Ran {
 
 /// Runs the migrations that have not run yet, in order, and records them.
 ///
-/// One that ran under another name, which no file has any more, does not run again: it is a warning. Fails with `invalid_argument`,
-/// naming the file, where one has changed since it ran, or has a number that another one has.
-pub fn migrations(conn: &Connection, files: &[Migration], on: &mut dyn FnMut(&Statement, Duration)) -> Result<Ran> {
+/// One that ran under another name, which no file has any more, does not run again: it is a
+/// warning. Fails with `invalid_argument`, naming the file, where one has changed since it ran, or
+/// has a number that another one has.
+pub fn migrations(
+    conn: &Connection,
+    files: &[Migration],
+    on: &mut dyn FnMut(&Statement, Duration),
+) -> Result<Ran> {
     let doing = || "recording the migrations".to_owned();
     let table = "CREATE TABLE IF NOT EXISTS _remy_migrations (name TEXT PRIMARY KEY, hash TEXT, applied_at INTEGER)";
     let mut ran = Ran::default();
@@ -79,14 +84,21 @@ pub fn migrations(conn: &Connection, files: &[Migration], on: &mut dyn FnMut(&St
             .state(ON_THE_CLONE)
             .hint("Names that begin with _remy_ are remy's own; choose another"));
         }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        let record = "INSERT INTO main._remy_migrations (name, hash, applied_at) VALUES (?1, ?2, ?3)";
+        let record =
+            "INSERT INTO main._remy_migrations (name, hash, applied_at) VALUES (?1, ?2, ?3)";
         conn.execute(record, (name, &hash, now)).context(doing)?;
         let ord = u32::try_from(ran.migrated.len() + 1).unwrap_or(u32::MAX);
         let statement = Statement::migration(ord, name, text);
         on(&statement, started.elapsed());
-        ran.migrated.push(Migrated { name: name.clone(), hash, statement });
+        ran.migrated.push(Migrated {
+            name: name.clone(),
+            hash,
+            statement,
+        });
     }
     Ok(ran)
 }
@@ -110,21 +122,29 @@ enum Known {
 impl Before {
     fn read(conn: &Connection, files: &[Migration]) -> Result<Self> {
         let doing = || "reading the record of migrations".to_owned();
-        let mut query = conn.prepare("SELECT name, hash FROM main._remy_migrations ORDER BY rowid").context(doing)?;
+        let mut query = conn
+            .prepare("SELECT name, hash FROM main._remy_migrations ORDER BY rowid")
+            .context(doing)?;
         let recorded: Vec<(String, String)> = query
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
             .context(doing)?
             .collect::<rusqlite::Result<_>>()
             .context(doing)?;
-        let (there, gone) = recorded.into_iter().partition(|(name, _)| files.iter().any(|file| file.name == *name));
+        let (there, gone) = recorded
+            .into_iter()
+            .partition(|(name, _)| files.iter().any(|file| file.name == *name));
         Ok(Self { there, gone })
     }
 
-    /// What is known of a file. Tools know a migration by its number, and refuse two of one; so that a renamed one does not run twice.
+    /// What is known of a file. Tools know a migration by its number, and refuse two of one; so
+    /// that a renamed one does not run twice.
     fn knows(&mut self, file: &Migration, files: &[Migration], hash: &str) -> Result<Known> {
         let name = &file.name;
         let refused = |what: String, hint: &str| {
-            Err(Error::invalid_argument(what).object(name).state(ON_THE_CLONE).hint(hint.to_owned()))
+            Err(Error::invalid_argument(what)
+                .object(name)
+                .state(ON_THE_CLONE)
+                .hint(hint.to_owned()))
         };
         if let Some((_, before)) = self.there.iter().find(|(there, _)| there == name) {
             if before == hash {
@@ -136,7 +156,10 @@ impl Before {
             );
         }
         let has_its_number = |other: &Option<Vec<u64>>| other.is_some() && *other == file.number;
-        if let Some(other) = files.iter().find(|other| other.name != *name && has_its_number(&other.number)) {
+        if let Some(other) = files
+            .iter()
+            .find(|other| other.name != *name && has_its_number(&other.number))
+        {
             return refused(
                 format!(
                     "the migrations {} and {name} have one number, which does not tell in which order they run",
@@ -149,7 +172,11 @@ impl Before {
             return Ok(Known::Renamed(self.gone.swap_remove(at).0));
         }
         let number = |name: &str| migration_names::number(name);
-        if let Some((old, _)) = self.gone.iter().find(|(old, _)| has_its_number(&number(old))) {
+        if let Some((old, _)) = self
+            .gone
+            .iter()
+            .find(|(old, _)| has_its_number(&number(old)))
+        {
             return refused(
                 format!(
                     "the migration {name} has the number of {old}, which ran before and is not there any more, and another text"
@@ -163,13 +190,19 @@ impl Before {
 
 fn own_names(conn: &Connection) -> Result<Vec<String>> {
     let doing = || "reading the names of remy's own tables".to_owned();
-    let sql = "SELECT name FROM main.sqlite_schema WHERE lower(substr(name, 1, 6)) = '_remy_' ORDER BY 1";
+    let sql =
+        "SELECT name FROM main.sqlite_schema WHERE lower(substr(name, 1, 6)) = '_remy_' ORDER BY 1";
     let mut statement = conn.prepare(sql).context(doing)?;
-    statement.query_map([], |row| row.get(0)).context(doing)?.collect::<rusqlite::Result<_>>().context(doing)
+    statement
+        .query_map([], |row| row.get(0))
+        .context(doing)?
+        .collect::<rusqlite::Result<_>>()
+        .context(doing)
 }
 
-/// The files of other tools are written for connections as SQLite opens them, where what names a table follows its RENAME. One that says
-/// `PRAGMA legacy_alter_table` has it otherwise, for itself.
+/// The files of other tools are written for connections as SQLite opens them, where what names a
+/// table follows its RENAME. One that says `PRAGMA legacy_alter_table` has it otherwise, for
+/// itself.
 fn renaming_as_sqlite_does(conn: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let legacy = |on| {
         let set = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, on);
@@ -181,17 +214,24 @@ fn renaming_as_sqlite_does(conn: &Connection, work: impl FnOnce() -> Result<()>)
     outcome
 }
 
-/// Where BEGIN and COMMIT stand that are a file's first and last statement, but for pragmas: a migration has a transaction around it
-/// anyway. What ends one anywhere else would leave the clone's, and is refused.
+/// Where BEGIN and COMMIT stand that are a file's first and last statement, but for pragmas: a
+/// migration has a transaction around it anyway. What ends one anywhere else would leave the
+/// clone's, and is refused.
 fn own_transaction(tokens: &[lex::Token<'_>]) -> Option<[Range<usize>; 2]> {
     let pieces = tokens.split(|token| token.is(";"));
     let mut pieces = pieces.filter(|piece| piece.first().is_some_and(|first| !first.is("PRAGMA")));
     let (first, last) = (pieces.next()?, pieces.next_back()?);
     let is = |piece: &[lex::Token<'_>], verbs: &[&str], words: &[&str]| {
         verbs.iter().any(|verb| piece[0].is(verb))
-            && piece[1..].iter().all(|token| words.iter().any(|word| token.is(word)))
+            && piece[1..]
+                .iter()
+                .all(|token| words.iter().any(|word| token.is(word)))
     };
-    let begins = is(first, &["BEGIN"], &["DEFERRED", "IMMEDIATE", "EXCLUSIVE", "TRANSACTION"]);
+    let begins = is(
+        first,
+        &["BEGIN"],
+        &["DEFERRED", "IMMEDIATE", "EXCLUSIVE", "TRANSACTION"],
+    );
     let commits = is(last, &["COMMIT", "END"], &["TRANSACTION"]);
     let range = |piece: &[lex::Token<'_>]| piece[0].start..piece[piece.len() - 1].end();
     (begins && commits).then(|| [range(first), range(last)])
@@ -200,13 +240,17 @@ fn own_transaction(tokens: &[lex::Token<'_>]) -> Option<[Range<usize>; 2]> {
 fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
     let failed = |why: &str, at: usize, sql: &str| {
         let line = text[..at].matches('\n').count() + 1;
-        Error::ddl_failed(format!("the migration {name} failed in line {line}: {why}: {}", cut(sql, 200)))
-            .object(name)
-            .sql(sql)
-            .state(ON_THE_CLONE)
-            .hint("Correct the file and try again")
+        Error::ddl_failed(format!(
+            "the migration {name} failed in line {line}: {why}: {}",
+            cut(sql, 200)
+        ))
+        .object(name)
+        .sql(sql)
+        .state(ON_THE_CLONE)
+        .hint("Correct the file and try again")
     };
-    let script = Script::new(text).map_err(|(why, at)| failed(&why, at, text.lines().next().unwrap_or_default()))?;
+    let script = Script::new(text)
+        .map_err(|(why, at)| failed(&why, at, text.lines().next().unwrap_or_default()))?;
     let guard = Authorizer::new(conn)?;
     let tokens = lex::tokens(text);
     if let Some(at) = lex::too_deep(&tokens) {
@@ -220,21 +264,34 @@ fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
         if first.is(";") {
             continue;
         }
-        if let Some(found) = around.iter().flatten().find(|found| found.start == first.start) {
+        if let Some(found) = around
+            .iter()
+            .flatten()
+            .find(|found| found.start == first.start)
+        {
             (start, passed_over) = (found.end, passed_over + 1);
             continue;
         }
         let failure = match Prepared::new(conn, &script, first.start) {
             Ok(mut statement) => {
                 start = statement.end;
-                guard.run(&mut statement).err().map(|why| (why, first.start))
+                guard
+                    .run(&mut statement)
+                    .err()
+                    .map(|why| (why, first.start))
             }
             Err(failure) => Some(failure),
         };
-        let ended = conn.is_autocommit().then(|| "it ended the transaction".to_owned());
+        let ended = conn
+            .is_autocommit()
+            .then(|| "it ended the transaction".to_owned());
         if let Some((why, at)) = failure.or_else(|| ended.map(|why| (why, first.start))) {
-            let rest = tokens.iter().find(|token| token.start >= first.start && token.is(";"));
-            let end = start.max(first.end()).max(rest.map_or(text.len(), lex::Token::end));
+            let rest = tokens
+                .iter()
+                .find(|token| token.start >= first.start && token.is(";"));
+            let end = start
+                .max(first.end())
+                .max(rest.map_or(text.len(), lex::Token::end));
             let sql = text[first.start..end].trim();
             let why = match guard.denied() {
                 Some(denied) => format!("{denied} is not allowed in a migration"),
@@ -264,7 +321,8 @@ fn drop_temporary(conn: &Connection) -> Result<()> {
         .collect::<rusqlite::Result<_>>()
         .context(doing)?;
     for (kind, name) in found {
-        conn.execute_batch(&format!("DROP {kind} IF EXISTS temp.{}", ident(&name))).context(doing)?;
+        conn.execute_batch(&format!("DROP {kind} IF EXISTS temp.{}", ident(&name)))
+            .context(doing)?;
     }
     Ok(())
 }

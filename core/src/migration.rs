@@ -1,5 +1,6 @@
-//! Migrations: the SQL files of a folder, as remy's users and other tools write them. They are read once, when a verb begins: what is
-//! rehearsed is what is run again under the lock, and what a staged release keeps, whatever becomes of the folder.
+//! Migrations: the SQL files of a folder, as remy's users and other tools write them. They are read
+//! once, when a verb begins: what is rehearsed is what is run again under the lock, and what a
+//! staged release keeps, whatever becomes of the folder.
 use crate::{
     error::{Context, Error, Result},
     migration_marks,
@@ -13,9 +14,11 @@ use std::path::{Path, PathBuf};
 pub struct Migration {
     /// The file's name; of one in a folder of its own, `folder/migration.sql`.
     pub name: String,
-    /// Its SQL, without the part that would undo it. What stays is in the lines in which it is in the file.
+    /// Its SQL, without the part that would undo it. What stays is in the lines in which it is in
+    /// the file.
     pub text: String,
-    /// The number by which its tool knows it, which no other may have; none where that is its whole name.
+    /// The number by which its tool knows it, which no other may have; none where that is its whole
+    /// name.
     #[serde(default)]
     pub number: Option<Vec<u64>>,
 }
@@ -29,36 +32,56 @@ pub struct Migrations {
     pub warnings: Vec<String>,
 }
 
-/// Reads the migrations of a folder: files `NNNN_name.sql`, or as another tool names them and marks what undoes them.
+/// Reads the migrations of a folder: files `NNNN_name.sql`, or as another tool names them and marks
+/// what undoes them.
 ///
-/// Fails with `not_found` where there is no such folder, with `io` where it cannot be read, and with `invalid_argument`, naming the
-/// file, where one has no number to run by, is in another language than SQL, or does not tell what in it is to run. What undoes a
-/// migration by its name never runs. A folder without migrations is a warning. A link has to lead to a file of the folder.
+/// Fails with `not_found` where there is no such folder, with `io` where it cannot be read, and
+/// with `invalid_argument`, naming the file, where one has no number to run by, is in another
+/// language than SQL, or does not tell what in it is to run. What undoes a migration by its name
+/// never runs. A folder without migrations is a warning. A link has to lead to a file of the
+/// folder.
 pub fn read(folder: &Path) -> Result<Migrations> {
     let found = migration_names::of(folder)?;
     let warnings = not_run(folder, &found);
     // Its journal has the order, and knows each by its whole name.
     let numbered = !folder.join(migration_names::JOURNAL).is_file();
-    let whole = folder.canonicalize().context(|| format!("reading the folder of migrations {}", folder.display()))?;
+    let whole = folder
+        .canonicalize()
+        .context(|| format!("reading the folder of migrations {}", folder.display()))?;
     let read = |(name, path): (String, PathBuf)| {
-        let file = path.canonicalize().context(|| format!("reading the migration {}", path.display()))?;
+        let file = path
+            .canonicalize()
+            .context(|| format!("reading the migration {}", path.display()))?;
         if !file.starts_with(&whole) || !file.is_file() {
-            let what = if file.is_file() { "is a link that leads out of its folder" } else { "is not a file" };
-            return Err(Error::invalid_argument(format!("the migration {} {what}", path.display()))
-                .object(&name)
-                .hint("Put the file itself there"));
+            let what = if file.is_file() {
+                "is a link that leads out of its folder"
+            } else {
+                "is not a file"
+            };
+            return Err(Error::invalid_argument(format!(
+                "the migration {} {what}",
+                path.display()
+            ))
+            .object(&name)
+            .hint("Put the file itself there"));
         }
-        let text = std::fs::read_to_string(&path).context(|| format!("reading the migration {}", path.display()));
+        let text = std::fs::read_to_string(&path)
+            .context(|| format!("reading the migration {}", path.display()));
         let text = text.map_err(|e| e.object(&name))?;
         let text = migration_marks::up_part(&name, text.trim_start_matches('\u{feff}'))?;
-        let number = if numbered { migration_names::number(&name) } else { None };
+        let number = if numbered {
+            migration_names::number(&name)
+        } else {
+            None
+        };
         Ok::<_, Error>(Migration { name, text, number })
     };
     let files = found.files.into_iter().map(read).collect::<Result<_>>()?;
     Ok(Migrations { files, warnings })
 }
 
-/// What to say of a folder of which nothing runs, and of files that do not run though they may be meant to.
+/// What to say of a folder of which nothing runs, and of files that do not run though they may be
+/// meant to.
 fn not_run(folder: &Path, found: &Found) -> Vec<String> {
     let some = |names: &[String]| match names {
         [] => String::new(),

@@ -1,8 +1,10 @@
-//! The names by which migration tools know their files: which run, which undo another, and in which order.
+//! The names by which migration tools know their files: which run, which undo another, and in which
+//! order.
 //!
-//! Beside `NNNN_name.sql`: `.up.sql` and `.down.sql` (golang-migrate, sqlx), `NNNN.do.name.sql` and `.undo.` (postgrator),
-//! `.rollback.sql` (yoyo), `V1__name.sql` and `U1__name.sql` (Flyway, refinery), folders that hold `migration.sql` (Prisma,
-//! drizzle) or `up.sql` (diesel), and drizzle's `meta/_journal.json`.
+//! Beside `NNNN_name.sql`: `.up.sql` and `.down.sql` (golang-migrate, sqlx), `NNNN.do.name.sql` and
+//! `.undo.` (postgrator), `.rollback.sql` (yoyo), `V1__name.sql` and `U1__name.sql` (Flyway,
+//! refinery), folders that hold `migration.sql` (Prisma, drizzle) or `up.sql` (diesel), and
+//! drizzle's `meta/_journal.json`.
 use crate::error::{Context, Error, Result};
 use std::{
     collections::BTreeSet,
@@ -16,7 +18,8 @@ pub(crate) struct Found {
     pub files: Vec<(String, PathBuf)>,
     /// Those that undo a migration.
     pub undo: Vec<String>,
-    /// Of those, the ones that undo none that is there, and are said to by a word of their names alone.
+    /// Of those, the ones that undo none that is there, and are said to by a word of their names
+    /// alone.
     pub lone: Vec<String>,
     /// What else it holds.
     pub others: Vec<String>,
@@ -31,7 +34,8 @@ enum Way {
     Down,
     /// It undoes one as its last word has it, which may be a part of its name, too.
     MaybeDown,
-    /// `U1__name.sql` undoes `V1__name.sql` in Flyway; in refinery it is to run, and there is no other of its number.
+    /// `U1__name.sql` undoes `V1__name.sql` in Flyway; in refinery it is to run, and there is no
+    /// other of its number.
     Undo,
 }
 
@@ -48,27 +52,39 @@ struct Named {
 /// drizzle's list of migrations.
 pub(crate) const JOURNAL: &str = "meta/_journal.json";
 
-/// Other languages that migrations are written in: those of Knex, Sequelize, TypeORM, Django, Alembic, Rails, Laravel, goose, Ecto, Flyway, refinery.
-const LANGUAGES: &[&str] =
-    &["js", "cjs", "mjs", "ts", "cts", "mts", "py", "rb", "php", "go", "exs", "cs", "java", "kt", "rs"];
+/// Other languages that migrations are written in: those of Knex, Sequelize, TypeORM, Django,
+/// Alembic, Rails, Laravel, goose, Ecto, Flyway, refinery.
+const LANGUAGES: &[&str] = &[
+    "js", "cjs", "mjs", "ts", "cts", "mts", "py", "rb", "php", "go", "exs", "cs", "java", "kt",
+    "rs",
+];
 
 /// Finds the migrations of a folder.
 pub(crate) fn of(folder: &Path) -> Result<Found> {
     let doing = || format!("reading the folder of migrations {}", folder.display());
     let entries = std::fs::read_dir(folder).context(doing).map_err(|e| {
-        e.object(folder.display().to_string())
-            .hint("Check the option migrations: a folder of NNNN_name.sql files, relative to the process")
+        e.object(folder.display().to_string()).hint(
+            "Check the option migrations: a folder of NNNN_name.sql files, relative to the process",
+        )
     })?;
     let (mut named, mut others) = (Vec::new(), Vec::new());
     for entry in entries {
         let path = entry.context(doing)?.path();
-        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
+        let Some(name) = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+        else {
+            continue;
+        };
         // Also what macOS and editors leave beside a file.
         if name.starts_with('.') {
             continue;
         }
-        let found =
-            if path.is_dir() { in_a_folder(&name, &path)? } else { in_a_file(&name)?.map(|n| (n, name.clone(), path)) };
+        let found = if path.is_dir() {
+            in_a_folder(&name, &path)?
+        } else {
+            in_a_file(&name)?.map(|n| (n, name.clone(), path))
+        };
         match found {
             Some(found) => named.push(found),
             None => others.push(name),
@@ -78,21 +94,35 @@ pub(crate) fn of(folder: &Path) -> Result<Found> {
     named.sort_by(|(a, a_name, _), (b, b_name, _)| (&a.version, a_name).cmp(&(&b.version, b_name)));
     let journal = folder.join(JOURNAL);
     if !journal.is_file() {
-        return Ok(Found { others, ..those_that_run(named, folder)? });
+        return Ok(Found {
+            others,
+            ..those_that_run(named, folder)?
+        });
     }
     let tags = tags(&journal)?;
     // What drizzle lists it runs, whatever the last word of its name.
-    for (named, name, _) in named.iter_mut().filter(|(named, ..)| named.way == Way::MaybeDown) {
-        if tags.iter().any(|tag| name.strip_suffix(".sql") == Some(tag)) {
+    for (named, name, _) in named
+        .iter_mut()
+        .filter(|(named, ..)| named.way == Way::MaybeDown)
+    {
+        if tags
+            .iter()
+            .any(|tag| name.strip_suffix(".sql") == Some(tag))
+        {
             named.way = Way::Up;
         }
     }
     let found = those_that_run(named, folder)?;
-    Ok(Found { files: in_the_order_of(&journal, tags, found.files)?, others, ..found })
+    Ok(Found {
+        files: in_the_order_of(&journal, tags, found.files)?,
+        others,
+        ..found
+    })
 }
 
-/// The number of a migration, which no other may have: tools know by it which ran. `None` where they know a migration by its whole name:
-/// a day has any number of them, and so has a second in Prisma's folders.
+/// The number of a migration, which no other may have: tools know by it which ran. `None` where
+/// they know a migration by its whole name: a day has any number of them, and so has a second in
+/// Prisma's folders.
 pub(crate) fn number(name: &str) -> Option<Vec<u64>> {
     if name.ends_with("/migration.sql") {
         return None;
@@ -123,12 +153,24 @@ fn no_number(name: &str) -> Error {
 /// A migration in a folder of its own.
 fn in_a_folder(name: &str, path: &Path) -> Result<Option<(Named, String, PathBuf)>> {
     let version = version(name);
-    let Some(file) = ["migration.sql", "up.sql"].into_iter().find(|file| path.join(file).is_file()) else {
+    let Some(file) = ["migration.sql", "up.sql"]
+        .into_iter()
+        .find(|file| path.join(file).is_file())
+    else {
         if let (Some(version), true) = (&version, path.join("down.sql").is_file()) {
-            let named = Named { version: version.clone(), base: name.to_owned(), way: Way::Down };
-            return Ok(Some((named, format!("{name}/down.sql"), path.join("down.sql"))));
+            let named = Named {
+                version: version.clone(),
+                base: name.to_owned(),
+                way: Way::Down,
+            };
+            return Ok(Some((
+                named,
+                format!("{name}/down.sql"),
+                path.join("down.sql"),
+            )));
         }
-        // A folder with a number is one of a migration; others hold something else, as drizzle's meta does.
+        // A folder with a number is one of a migration; others hold something else, as drizzle's
+        // meta does.
         return match version {
             None => Ok(None),
             Some(_) => Err(Error::invalid_argument(format!(
@@ -139,19 +181,28 @@ fn in_a_folder(name: &str, path: &Path) -> Result<Option<(Named, String, PathBuf
         };
     };
     let file = format!("{name}/{file}");
-    let named = Named { version: version.ok_or_else(|| no_number(&file))?, base: name.to_owned(), way: Way::Up };
+    let named = Named {
+        version: version.ok_or_else(|| no_number(&file))?,
+        base: name.to_owned(),
+        way: Way::Up,
+    };
     let path = path.join(&file[name.len() + 1..]);
     Ok(Some((named, file, path)))
 }
 
 /// What a file's name tells; `None` of one that is no migration.
 fn in_a_file(name: &str) -> Result<Option<Named>> {
-    let Some((stem, extension)) = name.rsplit_once('.') else { return Ok(None) };
+    let Some((stem, extension)) = name.rsplit_once('.') else {
+        return Ok(None);
+    };
     if !extension.eq_ignore_ascii_case("sql") {
-        let language = LANGUAGES.iter().any(|language| language.eq_ignore_ascii_case(extension));
+        let language = LANGUAGES
+            .iter()
+            .any(|language| language.eq_ignore_ascii_case(extension));
         if language && (version(stem).is_some() || of_flyway(name, stem)?.is_some()) {
-            let error =
-                Error::invalid_argument(format!("the migration {name} is not SQL, and remy runs no other language"));
+            let error = Error::invalid_argument(format!(
+                "the migration {name} is not SQL, and remy runs no other language"
+            ));
             return Err(error.object(name).hint(
                 "Write what it does to rows as NNNN_name.sql; what it does to the schema, the declared schema says",
             ));
@@ -164,7 +215,9 @@ fn in_a_file(name: &str) -> Result<Option<Named>> {
     let (base, way) = way(stem);
     // What is not run needs no number to run by.
     let undoes = way == Way::Down || way == Way::MaybeDown;
-    let version = version(stem).or_else(|| undoes.then(Vec::new)).ok_or_else(|| no_number(name))?;
+    let version = version(stem)
+        .or_else(|| undoes.then(Vec::new))
+        .ok_or_else(|| no_number(name))?;
     Ok(Some(Named { version, base, way }))
 }
 
@@ -175,7 +228,9 @@ fn version(stem: &str) -> Option<Vec<u64>> {
         match part.parse() {
             Ok(number) if part.bytes().all(|byte| byte.is_ascii_digit()) => version.push(number),
             // More digits than a number has are no name.
-            Err(_) if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) => return None,
+            Err(_) if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) => {
+                return None;
+            }
             _ => break,
         }
     }
@@ -184,9 +239,14 @@ fn version(stem: &str) -> Option<Vec<u64>> {
 
 /// `V1_2__name`: Flyway's, and refinery's.
 fn of_flyway(name: &str, stem: &str) -> Result<Option<Named>> {
-    let Some((prefix, _)) = stem.split_once("__") else { return Ok(None) };
-    let refused =
-        |what: &str, hint: &str| Err(Error::invalid_argument(format!("{name} is {what}")).object(name).hint(hint));
+    let Some((prefix, _)) = stem.split_once("__") else {
+        return Ok(None);
+    };
+    let refused = |what: &str, hint: &str| {
+        Err(Error::invalid_argument(format!("{name} is {what}"))
+            .object(name)
+            .hint(hint))
+    };
     if prefix.eq_ignore_ascii_case("R") {
         return refused(
             "a migration that is to run whenever its text changes, and remy runs each once",
@@ -196,9 +256,11 @@ fn of_flyway(name: &str, stem: &str) -> Result<Option<Named>> {
     let mut letters = prefix.chars();
     let kind = letters.next().map(|letter| letter.to_ascii_uppercase());
     let numbers = letters.as_str();
-    let Some(version) =
-        version(numbers).filter(|_| numbers.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'_'))
-    else {
+    let Some(version) = version(numbers).filter(|_| {
+        numbers
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'.' || b == b'_')
+    }) else {
         return Ok(None);
     };
     let way = match kind {
@@ -214,7 +276,11 @@ fn of_flyway(name: &str, stem: &str) -> Result<Option<Named>> {
         }
         _ => return Ok(None),
     };
-    Ok(Some(Named { version, base: stem.to_owned(), way }))
+    Ok(Some(Named {
+        version,
+        base: stem.to_owned(),
+        way,
+    }))
 }
 
 /// Which way the last word of a name says that it goes, and the name without it.
@@ -235,7 +301,9 @@ fn way(stem: &str) -> (String, Way) {
     {
         return ([&[*number], &parts[2..]].concat().join("."), way);
     }
-    let Some(at) = stem.rfind(['.', '_', '-']) else { return (stem.to_owned(), Way::Up) };
+    let Some(at) = stem.rfind(['.', '_', '-']) else {
+        return (stem.to_owned(), Way::Up);
+    };
     let base = || stem[..at].to_owned();
     match (tells(&stem[at + 1..]), stem.as_bytes()[at]) {
         (Some(way), b'.') => (base(), way),
@@ -294,20 +362,26 @@ struct JournalEntry {
 }
 
 fn wrong_journal(journal: &Path, what: String) -> Error {
-    let error = Error::invalid_argument(format!("the journal of migrations {} {what}", journal.display()));
-    error.object(journal.display().to_string()).hint("Make both with drizzle-kit again, or take the journal away")
+    let error = Error::invalid_argument(format!(
+        "the journal of migrations {} {what}",
+        journal.display()
+    ));
+    error
+        .object(journal.display().to_string())
+        .hint("Make both with drizzle-kit again, or take the journal away")
 }
 
 /// What drizzle's journal lists.
 fn tags(journal: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(journal).context(|| format!("reading {}", journal.display()))?;
-    let listed: Journal =
-        serde_json::from_str(&text).map_err(|e| wrong_journal(journal, format!("is not understood: {e}")))?;
+    let text =
+        std::fs::read_to_string(journal).context(|| format!("reading {}", journal.display()))?;
+    let listed: Journal = serde_json::from_str(&text)
+        .map_err(|e| wrong_journal(journal, format!("is not understood: {e}")))?;
     Ok(listed.entries.into_iter().map(|entry| entry.tag).collect())
 }
 
-/// The files in the order of drizzle's journal, which is the list of what drizzle runs. A tag is looked up among the files that were
-/// found, and never used as a path.
+/// The files in the order of drizzle's journal, which is the list of what drizzle runs. A tag is
+/// looked up among the files that were found, and never used as a path.
 fn in_the_order_of(
     journal: &Path,
     tags: Vec<String>,
@@ -315,8 +389,12 @@ fn in_the_order_of(
 ) -> Result<Vec<(String, PathBuf)>> {
     let mut ordered = Vec::new();
     for tag in tags {
-        let at = files.iter().position(|(name, _)| name.strip_suffix(".sql") == Some(tag.as_str()));
-        let at = at.ok_or_else(|| wrong_journal(journal, format!("lists {tag:?}, and there is no such file")))?;
+        let at = files
+            .iter()
+            .position(|(name, _)| name.strip_suffix(".sql") == Some(tag.as_str()));
+        let at = at.ok_or_else(|| {
+            wrong_journal(journal, format!("lists {tag:?}, and there is no such file"))
+        })?;
         ordered.push(files.swap_remove(at));
     }
     match files.into_iter().map(|(name, _)| name).min() {
@@ -331,13 +409,23 @@ mod tests {
 
     #[test]
     fn what_names_tell() {
-        let told = |name: &str| in_a_file(name).unwrap().map(|named| (named.version, named.base, named.way));
+        let told = |name: &str| {
+            in_a_file(name)
+                .unwrap()
+                .map(|named| (named.version, named.base, named.way))
+        };
         let is = |version: &[u64], base: &str, way| Some((version.to_vec(), base.to_owned(), way));
         for (name, expected) in [
             ("0001_init.sql", is(&[1], "0001_init", Way::Up)),
             ("7.SQL", is(&[7], "7", Way::Up)),
-            ("20240131120000_a.up.sql", is(&[20_240_131_120_000], "20240131120000_a", Way::Up)),
-            ("20240131120000_a.down.sql", is(&[20_240_131_120_000], "20240131120000_a", Way::Down)),
+            (
+                "20240131120000_a.up.sql",
+                is(&[20_240_131_120_000], "20240131120000_a", Way::Up),
+            ),
+            (
+                "20240131120000_a.down.sql",
+                is(&[20_240_131_120_000], "20240131120000_a", Way::Down),
+            ),
             ("001.do.first.sql", is(&[1], "001.first", Way::Up)),
             ("001.undo.first.sql", is(&[1], "001.first", Way::Down)),
             ("0001.users.rollback.sql", is(&[1], "0001.users", Way::Down)),
@@ -372,8 +460,13 @@ mod tests {
             "afterMigrate.sql",
             "_1.sql",
         ] {
-            let e = in_a_file(name).map(|named| panic!("{name}: {named:?}")).unwrap_err();
-            assert!(e.code() == "invalid_argument" && e.to_string().contains(name), "{name}: {e}");
+            let e = in_a_file(name)
+                .map(|named| panic!("{name}: {named:?}"))
+                .unwrap_err();
+            assert!(
+                e.code() == "invalid_argument" && e.to_string().contains(name),
+                "{name}: {e}"
+            );
         }
     }
 
@@ -384,7 +477,10 @@ mod tests {
             ("1.up.sql", Some(vec![1])),
             ("20240131120000_a.sql", Some(vec![20_240_131_120_000])),
             ("V1.2__a.sql", Some(vec![1, 2])),
-            ("2024-01-31-120000_a/up.sql", Some(vec![2024, 1, 31, 120_000])),
+            (
+                "2024-01-31-120000_a/up.sql",
+                Some(vec![2024, 1, 31, 120_000]),
+            ),
             ("20240131_a.sql", None),
             ("2024-01-31_a.sql", None),
             ("20240131120000_a/migration.sql", None),

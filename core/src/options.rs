@@ -30,7 +30,8 @@ pub enum JournalMode {
     Keep,
 }
 
-/// A step that the caller took before the verb: an app was compiled, say. It stands in the release's log.
+/// A step that the caller took before the verb: an app was compiled, say. It stands in the
+/// release's log.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BuildStep {
@@ -101,8 +102,8 @@ pub struct Options {
     pub allow: BTreeSet<Allow>,
     /// `"table=new_table"` and `"table.column=new_column"`.
     pub renames: Vec<String>,
-    /// The declared effects, as one JSON object: `roles`, `cron_jobs`, `webhooks`, `email_routes`, `bot_commands`.
-    /// Absent: those of the live release stay.
+    /// The declared effects, as one JSON object: `roles`, `cron_jobs`, `webhooks`, `email_routes`,
+    /// `bot_commands`. Absent: those of the live release stay.
     pub effects: Option<Value>,
     /// A folder or file that is kept with the release.
     pub artifacts: Option<PathBuf>,
@@ -170,10 +171,16 @@ impl Default for Options {
 /// Every option, and what it takes.
 const TAKES: &[(&str, &str)] = &[
     ("allow", r#"a list of "type_change", "lossy" and "drop""#),
-    ("renames", r#"a list of "table=new_table" and "table.column=new_column""#),
+    (
+        "renames",
+        r#"a list of "table=new_table" and "table.column=new_column""#,
+    ),
     ("effects", "an object"),
     ("artifacts", "the path of a file or folder"),
-    ("build", r#"a list of {"at", "outcome", "message", "object", "duration_ms"}"#),
+    (
+        "build",
+        r#"a list of {"at", "outcome", "message", "object", "duration_ms"}"#,
+    ),
     ("preview", "a name"),
     ("migrations", "the path of a folder"),
     ("ignore", "a list of globs of tables"),
@@ -191,19 +198,27 @@ const TAKES: &[(&str, &str)] = &[
     ("margin_bytes", "a whole number of bytes"),
 ];
 
-/// Refuses an option that is not there, or a value that it does not take. serde's own words are those of a program.
+/// Refuses an option that is not there, or a value that it does not take. serde's own words are
+/// those of a program.
 fn check(name: &str, value: Value) -> Result<()> {
-    let wrong = |what: String| Error::invalid_argument(what).object(name).state("Nothing was done");
+    let wrong = |what: String| {
+        Error::invalid_argument(what)
+            .object(name)
+            .state("Nothing was done")
+    };
     let Some((_, takes)) = TAKES.iter().find(|(known, _)| *known == name) else {
         let known: Vec<_> = TAKES.iter().map(|(name, _)| *name).collect();
-        return Err(wrong(format!("there is no option {name:?}")).hint(format!("There are {}", known.join(", "))));
+        return Err(wrong(format!("there is no option {name:?}"))
+            .hint(format!("There are {}", known.join(", "))));
     };
     let empty_path = value == "" && takes.contains("path");
     let text = shown(&value);
     let alone = Value::Object([(name.to_owned(), value)].into_iter().collect());
     if empty_path || serde_json::from_value::<Options>(alone).is_err() {
-        return Err(wrong(format!("the option {name} takes {takes}, and not {text}"))
-            .hint("Give it one, or leave the option out"));
+        return Err(
+            wrong(format!("the option {name} takes {takes}, and not {text}"))
+                .hint("Give it one, or leave the option out"),
+        );
     }
     Ok(())
 }
@@ -216,8 +231,8 @@ fn shown(value: &Value) -> String {
 impl Options {
     /// Reads the options of a verb. An empty text is `{}`.
     ///
-    /// Fails with `invalid_argument` where the text is not an object of known options: names the option, what it was given and
-    /// what it takes.
+    /// Fails with `invalid_argument` where the text is not an object of known options: names the
+    /// option, what it was given and what it takes.
     pub fn from_json(text: &str) -> Result<Self> {
         if text.trim().is_empty() {
             return Ok(Self::default());
@@ -227,9 +242,13 @@ impl Options {
                 .state("Nothing was done")
                 .hint(r#"Options are one JSON object, such as {"allow":["type_change"],"label":"v2"}"#)
         };
-        let value: Value = serde_json::from_str(text).map_err(|e| not_understood(format!("they are not JSON: {e}")))?;
+        let value: Value = serde_json::from_str(text)
+            .map_err(|e| not_understood(format!("they are not JSON: {e}")))?;
         let Value::Object(given) = value else {
-            return Err(not_understood(format!("{} is not an object", shown(&value))));
+            return Err(not_understood(format!(
+                "{} is not an object",
+                shown(&value)
+            )));
         };
         for (name, value) in given {
             check(&name, value)?;
@@ -258,9 +277,20 @@ mod tests {
 
     #[test]
     fn defaults_and_names() {
-        let options = Options::from_json(r#"{"allow":["type_change","drop"],"max_pause_ms":50}"#).unwrap();
-        assert_eq!(options.allow, BTreeSet::from([Allow::TypeChange, Allow::Drop]));
-        assert_eq!((options.max_pause_ms, options.lock_timeout_ms, options.retention_days), (50, 5000, 30));
+        let options =
+            Options::from_json(r#"{"allow":["type_change","drop"],"max_pause_ms":50}"#).unwrap();
+        assert_eq!(
+            options.allow,
+            BTreeSet::from([Allow::TypeChange, Allow::Drop])
+        );
+        assert_eq!(
+            (
+                options.max_pause_ms,
+                options.lock_timeout_ms,
+                options.retention_days
+            ),
+            (50, 5000, 30)
+        );
         assert_eq!(Options::from_json(" ").unwrap().margin_bytes, 256 << 20);
     }
 
@@ -268,7 +298,10 @@ mod tests {
     fn an_unknown_option_is_named() {
         let e = Options::from_json(r#"{"lable":"v2"}"#).unwrap_err();
         assert_eq!(e.code(), "invalid_argument");
-        assert!(e.to_string().contains("lable") && e.to_string().contains("label"), "{e}");
+        assert!(
+            e.to_string().contains("lable") && e.to_string().contains("label"),
+            "{e}"
+        );
     }
 
     #[test]
@@ -287,11 +320,26 @@ mod tests {
                 r#"{"max_pause_ms":"4s"}"#,
                 r#"the option max_pause_ms takes a whole number of milliseconds, and not "4s"."#,
             ),
-            (r#"{"keep_releases":-1}"#, "the option keep_releases takes a whole number, and not -1."),
-            (r#"{"dry_run":1}"#, "the option dry_run takes true or false, and not 1."),
-            (r#"{"journal_mode":"off"}"#, r#"the option journal_mode takes "wal" or "keep", and not "off"."#),
-            (r#"{"artifacts":""}"#, r#"the option artifacts takes the path of a file or folder, and not ""."#),
-            (r#"{"migrations":""}"#, r#"the option migrations takes the path of a folder, and not ""."#),
+            (
+                r#"{"keep_releases":-1}"#,
+                "the option keep_releases takes a whole number, and not -1.",
+            ),
+            (
+                r#"{"dry_run":1}"#,
+                "the option dry_run takes true or false, and not 1.",
+            ),
+            (
+                r#"{"journal_mode":"off"}"#,
+                r#"the option journal_mode takes "wal" or "keep", and not "off"."#,
+            ),
+            (
+                r#"{"artifacts":""}"#,
+                r#"the option artifacts takes the path of a file or folder, and not ""."#,
+            ),
+            (
+                r#"{"migrations":""}"#,
+                r#"the option migrations takes the path of a folder, and not ""."#,
+            ),
         ] {
             let e = Options::from_json(given).unwrap_err();
             assert_eq!(e.code(), "invalid_argument");
@@ -303,10 +351,16 @@ mod tests {
     /// Each field has its line above, and no line is without a field.
     #[test]
     fn every_option_is_said_to_take_something() {
-        let unknown = serde_json::from_str::<Options>(r#"{"":1}"#).unwrap_err().to_string();
+        let unknown = serde_json::from_str::<Options>(r#"{"":1}"#)
+            .unwrap_err()
+            .to_string();
         for (name, _) in TAKES {
             assert!(unknown.contains(&format!("`{name}`")), "{name}: {unknown}");
         }
-        assert_eq!(unknown.matches('`').count() / 2, TAKES.len() + 1, "{unknown}");
+        assert_eq!(
+            unknown.matches('`').count() / 2,
+            TAKES.len() + 1,
+            "{unknown}"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Whose live is, and who acts on it: its owner, or root as that owner.
 //!
-//! Root that followed a link of somebody's, or gave a file that a link names to them, would give away what it may read. So it
-//! takes the owner's place for as long as a verb is at work: the system then refuses whatever it would refuse the owner.
+//! Root that followed a link of somebody's, or gave a file that a link names to them, would give
+//! away what it may read. So it takes the owner's place for as long as a verb is at work: the
+//! system then refuses whatever it would refuse the owner.
 use crate::error::{Context, Error, Result};
 use std::{
     cell::RefCell,
@@ -18,7 +19,8 @@ use std::{
 /// Whose a file is, and what others may do with it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner {
-    /// Without what its group may do, where files of that group cannot be made here: another group would get it.
+    /// Without what its group may do, where files of that group cannot be made here: another group
+    /// would get it.
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     gid: u32,
@@ -29,14 +31,23 @@ pub(crate) struct Owner {
 impl Owner {
     pub(crate) fn of(metadata: &fs::Metadata) -> Self {
         let (mode, uid, gid) = (metadata.mode() & 0o777, metadata.uid(), metadata.gid());
-        let has_group = user() == 0 || group() == gid || groups().is_ok_and(|all| all.contains(&gid));
-        Self { mode: if has_group { mode } else { mode & !0o070 }, uid, gid, has_group }
+        let has_group =
+            user() == 0 || group() == gid || groups().is_ok_and(|all| all.contains(&gid));
+        Self {
+            mode: if has_group { mode } else { mode & !0o070 },
+            uid,
+            gid,
+            has_group,
+        }
     }
 
-    /// Lets root act as the owner, on this thread and on those that it starts, until the result is dropped. Anybody else stays who
-    /// they are.
+    /// Lets root act as the owner, on this thread and on those that it starts, until the result is
+    /// dropped. Anybody else stays who they are.
     pub(crate) fn act(self) -> Result<Acting> {
-        let mut acting = Acting { counted: false, _of_this_thread: PhantomData };
+        let mut acting = Acting {
+            counted: false,
+            _of_this_thread: PhantomData,
+        };
         let again = PLACE.with_borrow_mut(|place| {
             let place = place.as_mut().filter(|place| place.owner.uid == self.uid);
             place.map(|place| place.depth += 1).is_some()
@@ -48,24 +59,42 @@ impl Owner {
         if user() != 0 || self.uid == 0 {
             return Ok(acting);
         }
-        let doing = || format!("taking the place of {}, whose database this is", name(self.uid));
+        let doing = || {
+            format!(
+                "taking the place of {}, whose database this is",
+                name(self.uid)
+            )
+        };
         let groups = groups().context(doing)?;
         // From here on what fails puts it all back.
         acting.counted = true;
-        let place = Place { owner: self, depth: 1, gid: group(), groups, _dumpable: Dumpable::kept() };
+        let place = Place {
+            owner: self,
+            depth: 1,
+            gid: group(),
+            groups,
+            _dumpable: Dumpable::kept(),
+        };
         PLACE.replace(Some(place));
         match self.take_place() {
             Ok(true) => Ok(acting),
-            Ok(false) => Err(Error::io(format!("{}: the system does not allow it", doing()))),
+            Ok(false) => Err(Error::io(format!(
+                "{}: the system does not allow it",
+                doing()
+            ))),
             Err(e) => Err(e).context(doing),
         }
-        .map_err(|e| e.state("Nothing was done").hint(format!("Run it as {}", name(self.uid))))
+        .map_err(|e| {
+            e.state("Nothing was done")
+                .hint(format!("Run it as {}", name(self.uid)))
+        })
     }
 
     /// Makes this thread reach files as the owner. Gives whether it does.
     fn take_place(self) -> io::Result<bool> {
         set_groups(&all_groups(self.uid, self.gid))?;
-        // SAFETY: these set the user and group by which this thread reaches files, and touch no memory.
+        // SAFETY: these set the user and group by which this thread reaches files, and touch no
+        // memory.
         unsafe {
             libc::setfsgid(self.gid);
             libc::setfsuid(self.uid);
@@ -94,12 +123,13 @@ impl Owner {
             std::os::unix::fs::fchown(file, uid, gid).context(doing)?;
         }
         // Last: the umask may have taken bits that live has, and a change of the group takes some.
-        file.set_permissions(Permissions::from_mode(mode)).context(doing)
+        file.set_permissions(Permissions::from_mode(mode))
+            .context(doing)
     }
 }
 
-/// Root in an owner's place. What it was is put back when the last of these is dropped, on the thread that they were made on: in which order
-/// they end does not matter.
+/// Root in an owner's place. What it was is put back when the last of these is dropped, on the
+/// thread that they were made on: in which order they end does not matter.
 #[derive(Debug)]
 pub(crate) struct Acting {
     /// Whether it is one of a [`Place`]'s.
@@ -123,10 +153,12 @@ thread_local! {
     static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
-/// Does what is the caller's own in the middle of a verb, as who the caller is: root again, where root acts for an owner.
+/// Does what is the caller's own in the middle of a verb, as who the caller is: root again, where
+/// root acts for an owner.
 ///
 /// # Panics
-/// Where the system does not let root take the owner's place again: the verb must not go on as root.
+/// Where the system does not let root take the owner's place again: the verb must not go on as
+/// root.
 pub(crate) fn as_the_caller<T>(work: impl FnOnce() -> T) -> T {
     /// Takes the owner's place again, also where `work` panics.
     struct Back(Option<Place>);
@@ -136,7 +168,9 @@ pub(crate) fn as_the_caller<T>(work: impl FnOnce() -> T) -> T {
             let taken = place.owner.take_place();
             PLACE.replace(Some(place));
             if !matches!(taken, Ok(true)) && !std::thread::panicking() {
-                panic!("the system does not let root take the place of live's owner again: {taken:?}");
+                panic!(
+                    "the system does not let root take the place of live's owner again: {taken:?}"
+                );
             }
         }
     }
@@ -159,8 +193,9 @@ impl Place {
     }
 }
 
-/// Keeps the right to a core dump, which a process loses where one of its threads changes who it is. It is the process's: the last of the
-/// threads that act puts it back as the first has found it.
+/// Keeps the right to a core dump, which a process loses where one of its threads changes who it
+/// is. It is the process's: the last of the threads that act puts it back as the first has found
+/// it.
 #[derive(Debug)]
 struct Dumpable;
 
@@ -230,11 +265,16 @@ fn groups() -> io::Result<Vec<libc::gid_t>> {
     Ok(all)
 }
 
-/// Sets the other groups of this thread alone: the C library's call of that name does so for every thread of the process.
+/// Sets the other groups of this thread alone: the C library's call of that name does so for every
+/// thread of the process.
 fn set_groups(all: &[libc::gid_t]) -> io::Result<()> {
     // SAFETY: the list has as many as is said, and is only read.
     let code = unsafe { libc::syscall(libc::SYS_setgroups, all.len(), all.as_ptr()) };
-    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Whether a user is of a group, as far as the system knows them by name.
@@ -244,7 +284,9 @@ pub(crate) fn is_of(uid: u32, group: u32) -> Option<bool> {
 
 /// Every group of a user, with `gid`. Of one that the system does not know by name, that alone.
 fn all_groups(uid: u32, gid: u32) -> Vec<libc::gid_t> {
-    let Some((name, _)) = account(uid) else { return vec![gid] };
+    let Some((name, _)) = account(uid) else {
+        return vec![gid];
+    };
     let mut room: c_int = 64;
     loop {
         let mut all = vec![0; usize::try_from(room).unwrap_or(0)];
@@ -266,13 +308,21 @@ fn account(uid: u32) -> Option<(CString, u32)> {
     let mut text = vec![0; 1 << 10];
     loop {
         let mut found = ptr::null_mut();
-        // SAFETY: getpwuid_r fills the struct and the text, which has the room that is said; `found` is null or points to the struct,
-        // whose name points into the text. All-zero is a valid value of the struct.
+        // SAFETY: getpwuid_r fills the struct and the text, which has the room that is said;
+        // `found` is null or points to the struct, whose name points into the text. All-zero is a
+        // valid value of the struct.
         unsafe {
             let mut entry: libc::passwd = std::mem::zeroed();
-            let code = libc::getpwuid_r(uid, &raw mut entry, text.as_mut_ptr(), text.len(), &raw mut found);
+            let code = libc::getpwuid_r(
+                uid,
+                &raw mut entry,
+                text.as_mut_ptr(),
+                text.len(),
+                &raw mut found,
+            );
             if code == 0 {
-                return (!found.is_null()).then(|| (CStr::from_ptr(entry.pw_name).to_owned(), entry.pw_gid));
+                return (!found.is_null())
+                    .then(|| (CStr::from_ptr(entry.pw_name).to_owned(), entry.pw_gid));
             }
             if code != libc::ERANGE || text.len() >= 1 << 20 {
                 return None;
@@ -282,7 +332,8 @@ fn account(uid: u32) -> Option<(CString, u32)> {
     }
 }
 
-/// A user as messages have them: "the user `alice` (uid 1000)". Somebody's name may be a word, as `nobody` is.
+/// A user as messages have them: "the user `alice` (uid 1000)". Somebody's name may be a word, as
+/// `nobody` is.
 pub(crate) fn name(uid: u32) -> String {
     match account(uid) {
         Some((name, _)) => format!("the user `{}` (uid {uid})", name.to_string_lossy()),
@@ -299,7 +350,12 @@ mod tests {
     static ALONE: Mutex<()> = Mutex::new(());
 
     /// Some user who is not root.
-    const OTHER: Owner = Owner { mode: 0o600, uid: 12_345, gid: 12_345, has_group: true };
+    const OTHER: Owner = Owner {
+        mode: 0o600,
+        uid: 12_345,
+        gid: 12_345,
+        has_group: true,
+    };
 
     #[test]
     fn who_acts_twice_does_so_until_both_have_ended() {

@@ -1,10 +1,11 @@
 //! A pair: a database file of the store and the WAL that its change was written into.
 //!
-//! One copy serves twice. The main file stays what it was, the WAL holds every page that the change wrote: the main file
-//! of a publish's pair becomes the outgoing release's snapshot, main file and WAL together are the image that live is to
-//! have. Any SQLite that opened the pair would replay the change into the snapshot; so the WAL loses the name that SQLite
-//! looks for before anything is in it, and the connection goes on with it by its descriptor. The folder is synced before
-//! live's COMMIT, or a power cut would give the WAL its old name back.
+//! One copy serves twice. The main file stays what it was, the WAL holds every page that the change
+//! wrote: the main file of a publish's pair becomes the outgoing release's snapshot, main file and
+//! WAL together are the image that live is to have. Any SQLite that opened the pair would replay
+//! the change into the snapshot; so the WAL loses the name that SQLite looks for before anything is
+//! in it, and the connection goes on with it by its descriptor. The folder is synced before live's
+//! COMMIT, or a power cut would give the WAL its old name back.
 use crate::{
     error::{Context, Error, Result},
     live::{Access, Live},
@@ -26,7 +27,10 @@ pub(crate) struct Pair {
 impl Pair {
     /// The pair at `path`, whose main file must be in WAL mode by its bytes 18 and 19.
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), conn: None }
+        Self {
+            path: path.to_owned(),
+            conn: None,
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -42,43 +46,69 @@ impl Pair {
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX
                 | OpenFlags::SQLITE_OPEN_NOFOLLOW;
             let conn = match (live.access, live.vfs()) {
-                (Access::Pages, _) => Connection::open_with_flags_and_vfs(&self.path, flags, reads::VFS),
-                (Access::Backup, Some(vfs)) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs),
+                (Access::Pages, _) => {
+                    Connection::open_with_flags_and_vfs(&self.path, flags, reads::VFS)
+                }
+                (Access::Backup, Some(vfs)) => {
+                    Connection::open_with_flags_and_vfs(&self.path, flags, vfs)
+                }
                 (Access::Backup, None) => Connection::open_with_flags(&self.path, flags),
             }
             .context(doing)?;
-            // EXCLUSIVE before the first read: the wal-index is then in memory and there is no -shm.
-            conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE").context(doing)?;
-            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).context(doing)?;
+            // EXCLUSIVE before the first read: the wal-index is then in memory and there is no
+            // -shm.
+            conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE")
+                .context(doing)?;
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+                .context(doing)?;
             conn.execute_batch(
                 "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16000; PRAGMA temp_store = FILE",
             )
             .context(doing)?;
-            let mode: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0)).context(doing)?;
+            let mode: String = conn
+                .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+                .context(doing)?;
             if mode != "wal" {
-                return Err(Error::internal(format!("{} is in journal mode {mode}", self.path.display())));
+                return Err(Error::internal(format!(
+                    "{} is in journal mode {mode}",
+                    self.path.display()
+                )));
             }
             // Reading has made it; nothing is in it yet.
             self.hide_wal()?;
             self.conn = Some(conn);
         }
-        self.conn.as_ref().ok_or_else(|| Error::internal("no connection to a pair"))
+        self.conn
+            .as_ref()
+            .ok_or_else(|| Error::internal("no connection to a pair"))
     }
 
     /// Says in the image when it goes live. Gives the pages that this wrote.
     pub(crate) fn stamp(&self, image: &Image, live_at: i64) -> Result<Vec<(u32, Vec<u8>)>> {
-        let conn = self.conn.as_ref().ok_or_else(|| Error::internal("no connection to a pair"))?;
+        let conn = self
+            .conn
+            .as_ref()
+            .ok_or_else(|| Error::internal("no connection to a pair"))?;
         marker::stamp(conn, live_at)?;
         sqlite::write_wal(conn)?;
-        let wal = image.wal.as_ref().ok_or_else(|| Error::internal("an image without a WAL has a marker"))?;
+        let wal = image
+            .wal
+            .as_ref()
+            .ok_or_else(|| Error::internal("an image without a WAL has a marker"))?;
         let (frames, _) = wal.own_frames(image.next)?;
-        // Page 1 says how many pages there are and which are free: with others than the image's, live would be malformed.
+        // Page 1 says how many pages there are and which are free: with others than the image's,
+        // live would be malformed.
         if frames.pages().any(|page| page == 1 || page > image.pages) {
-            return Err(Error::internal(format!("the marker of {} has grown", self.path.display())));
+            return Err(Error::internal(format!(
+                "the marker of {} has grown",
+                self.path.display()
+            )));
         }
         let read = |page| {
             let mut buffer = vec![0; image.page_size as usize];
-            let frame = frames.frame(page).ok_or_else(|| Error::internal("a page without its frame"))?;
+            let frame = frames
+                .frame(page)
+                .ok_or_else(|| Error::internal("a page without its frame"))?;
             wal.page(frame, &mut buffer).map(|()| (page, buffer))
         };
         frames.pages().map(read).collect()
@@ -99,8 +129,8 @@ impl Pair {
         store::remove(&hidden(&self.path))
     }
 
-    /// Gives the WAL a name that no SQLite looks for. A crash after live's COMMIT then leaves a main file that anybody may
-    /// look at, and that becomes the snapshot as it is.
+    /// Gives the WAL a name that no SQLite looks for. A crash after live's COMMIT then leaves a
+    /// main file that anybody may look at, and that becomes the snapshot as it is.
     fn hide_wal(&self) -> Result<()> {
         match std::fs::rename(wal::path_of(&self.path), hidden(&self.path)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -110,27 +140,47 @@ impl Pair {
         }
     }
 
-    /// Whether the connection may have read anything of a page of the main file since it was opened.
+    /// Whether the connection may have read anything of a page of the main file since it was
+    /// opened.
     pub(crate) fn has_read(&self, page: u32, page_size: u32) -> bool {
-        self.conn.as_ref().and_then(reads::of).is_none_or(|reads| reads.has(page, page_size))
+        self.conn
+            .as_ref()
+            .and_then(reads::of)
+            .is_none_or(|reads| reads.has(page, page_size))
     }
 
     /// The image as it is now, page by page.
     pub(crate) fn image(&mut self, live: &Live) -> Result<Image> {
         self.open(live)?;
-        let conn = self.conn.as_ref().ok_or_else(|| Error::internal("no connection to a pair"))?;
+        let conn = self
+            .conn
+            .as_ref()
+            .ok_or_else(|| Error::internal("no connection to a pair"))?;
         let number = |pragma: &str| conn.query_row(pragma, [], |row| row.get::<_, i64>(0));
         let doing = || format!("reading the image {}", self.path.display());
-        let pages =
-            u32::try_from(number("PRAGMA page_count").context(doing)?).map_err(|_| Error::internal("page count"))?;
-        let page_size =
-            u32::try_from(number("PRAGMA page_size").context(doing)?).map_err(|_| Error::internal("page size"))?;
+        let pages = u32::try_from(number("PRAGMA page_count").context(doing)?)
+            .map_err(|_| Error::internal("page count"))?;
+        let page_size = u32::try_from(number("PRAGMA page_size").context(doing)?)
+            .map_err(|_| Error::internal("page size"))?;
         let cookie = number("PRAGMA schema_version").context(doing)?;
         sqlite::write_wal(conn)?;
         let base = File::open(&self.path).context(|| format!("opening {}", self.path.display()))?;
         let wal = Wal::open_at(hidden(&self.path))?;
-        let (frames, next) = wal.as_ref().map(|wal| wal.own_frames(0)).transpose()?.unwrap_or_default();
-        Ok(Image { path: self.path.clone(), base, wal, frames, next, pages, page_size, cookie })
+        let (frames, next) = wal
+            .as_ref()
+            .map(|wal| wal.own_frames(0))
+            .transpose()?
+            .unwrap_or_default();
+        Ok(Image {
+            path: self.path.clone(),
+            base,
+            wal,
+            frames,
+            next,
+            pages,
+            page_size,
+            cookie,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
-//! The file that a clone is written as until it is whole. It is locked for as long as somebody writes it, and its name proves that it is
-//! one: what a process left that was killed goes with the next clone into its folder, and nothing else does.
+//! The file that a clone is written as until it is whole. It is locked for as long as somebody
+//! writes it, and its name proves that it is one: what a process left that was killed goes with the
+//! next clone into its folder, and nothing else does.
 use crate::{
     error::{Context, Error, Result},
     folder::{self, Folder},
@@ -33,23 +34,29 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Makes the part of `whole`, with the owner and mode of the database `like`. `id` is a text that no other call gives.
+    /// Makes the part of `whole`, with the owner and mode of the database `like`. `id` is a text
+    /// that no other call gives.
     pub(crate) fn make(like: &Path, whole: &Path, id: &str) -> Result<Self> {
         let path = whole.with_file_name(name(whole.file_name().unwrap_or_default(), id));
         let file = store::create_like(like, &path)?;
         let part = Self { path, file };
         // Who looks for parts of the dead may hold it for a moment, and take it for one.
         if !locked(&part.file, libc::LOCK_EX) || !is_at(&part.file, &part.path) {
-            return Err(Error::busy(format!("{} went while it was being made", part.path.display()))
-                .state("Nothing was done")
-                .hint("Start again"));
+            return Err(Error::busy(format!(
+                "{} went while it was being made",
+                part.path.display()
+            ))
+            .state("Nothing was done")
+            .hint("Start again"));
         }
         Ok(part)
     }
 
     /// The file, to be written. The lock stays for as long as this lives.
     pub(crate) fn file(&self) -> Result<File> {
-        self.file.try_clone().context(|| format!("opening {}", self.path.display()))
+        self.file
+            .try_clone()
+            .context(|| format!("opening {}", self.path.display()))
     }
 
     /// Gives it its name, which must be free.
@@ -67,16 +74,27 @@ impl Drop for Part {
     }
 }
 
-/// Removes the parts in a folder that nobody writes any more. What cannot be removed stays: a clone needs none of it.
+/// Removes the parts in a folder that nobody writes any more. What cannot be removed stays: a clone
+/// needs none of it.
 pub(crate) fn remove_dead(folder: &Path) {
-    let Ok(Some(folder)) = Folder::open(folder) else { return };
+    let Ok(Some(folder)) = Folder::open(folder) else {
+        return;
+    };
     let Ok(names) = folder.names() else { return };
     for name in names.into_iter().filter(|name| is_name(name)) {
         let path = folder.path().join(&name);
         // NONBLOCK: a pipe would wait for somebody to write to it.
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(&path) else { continue };
-        let plain = folder.look(&name).is_ok_and(|found| found.as_ref().is_some_and(folder::is_file));
+        let Ok(file) = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&path)
+        else {
+            continue;
+        };
+        let plain = folder
+            .look(&name)
+            .is_ok_and(|found| found.as_ref().is_some_and(folder::is_file));
         if plain && locked(&file, libc::LOCK_EX | libc::LOCK_NB) && is_at(&file, &path) {
             for end in COMPANIONS {
                 let mut beside = name.clone();
@@ -95,7 +113,8 @@ fn locked(file: &File, how: i32) -> bool {
 
 /// Whether a path is that of an open file.
 fn is_at(file: &File, path: &Path) -> bool {
-    let identity = |found: std::io::Result<fs::Metadata>| found.ok().map(|found| Identity::of(&found));
+    let identity =
+        |found: std::io::Result<fs::Metadata>| found.ok().map(|found| Identity::of(&found));
     let open = identity(file.metadata());
     open.is_some() && open == identity(path.symlink_metadata())
 }
@@ -108,7 +127,8 @@ fn name(whole: &OsStr, id: &str) -> OsString {
     name
 }
 
-/// What the digits of chance in a part's name are followed by, so that no name that somebody chose is taken for one.
+/// What the digits of chance in a part's name are followed by, so that no name that somebody chose
+/// is taken for one.
 fn proof(whole: &[u8], id: &[u8]) -> String {
     let text = [b"remy: the part of a clone\0", whole, INFIX, id].concat();
     blake3::hash(&text).to_hex()[..PROOF].to_owned()
@@ -116,9 +136,12 @@ fn proof(whole: &[u8], id: &[u8]) -> String {
 
 fn is_name(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    let Some(at) = name.len().checked_sub(INFIX.len() + ID + PROOF) else { return false };
+    let Some(at) = name.len().checked_sub(INFIX.len() + ID + PROOF) else {
+        return false;
+    };
     let (whole, rest) = name.split_at(at);
-    rest.strip_prefix(INFIX).is_some_and(|digits| digits[ID..] == *proof(whole, &digits[..ID]).as_bytes())
+    rest.strip_prefix(INFIX)
+        .is_some_and(|digits| digits[ID..] == *proof(whole, &digits[..ID]).as_bytes())
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Places: where in the store a thing stands.
 //!
-//! Each is derived from the number of a release, the id of a switch, or a name that was checked. The catalog keeps some of them
-//! for people who look into it, and live's marker one. What is read there is data and never a path: a `releases/../../photos`
-//! that somebody wrote into a database once had a prune remove the folder.
+//! Each is derived from the number of a release, the id of a switch, or a name that was checked.
+//! The catalog keeps some of them for people who look into it, and live's marker one. What is read
+//! there is data and never a path: a `releases/../../photos` that somebody wrote into a database
+//! once had a prune remove the folder.
 
 /// The clone that a switch works on, or another file of it.
 pub(crate) fn work(switch_id: &str) -> String {
@@ -34,12 +35,17 @@ pub(crate) fn preview(name: &str) -> String {
 
 /// Whether a text is an id as switches have it, so that it can be part of a file's name.
 pub(crate) fn is_switch_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 16
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The place of a release's snapshot, where `written` is one.
 pub(crate) fn of_snapshot(release: i64, written: &str) -> Option<String> {
-    let switch_id = written.strip_prefix(&format!("snapshots/{release}-"))?.strip_suffix(".db")?;
+    let switch_id = written
+        .strip_prefix(&format!("snapshots/{release}-"))?
+        .strip_suffix(".db")?;
     is_switch_id(switch_id).then(|| snapshot(release, switch_id))
 }
 
@@ -48,7 +54,9 @@ pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 64
         && !name.starts_with(['.', '-'])
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
 #[cfg(test)]

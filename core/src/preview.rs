@@ -1,5 +1,5 @@
-//! Previews: a staged release with a database of its own, to try it on. Live is not touched; promoting it later clones
-//! afresh, so that nothing that happened since is lost.
+//! Previews: a staged release with a database of its own, to try it on. Live is not touched;
+//! promoting it later clones afresh, so that nothing that happened since is lost.
 use crate::{
     dev,
     error::{Context, Error, Result},
@@ -16,7 +16,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     dev::check_name("preview", name)
 }
 
-/// Makes the rehearsed image the database of a preview. Connections that have an earlier one of that name open stay valid.
+/// Makes the rehearsed image the database of a preview. Connections that have an earlier one of
+/// that name open stay valid.
 pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
     let store = &job.begun.store;
     let path = store.path(&place::preview(name));
@@ -25,16 +26,26 @@ pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
     if path.exists() {
         let old = job.live.sibling(&path)?;
         let same_shape = {
-            let (now, then) = (job.live.shape(image.open(job.live)?)?, old.shape(&*old.connect()?)?);
+            let (now, then) = (
+                job.live.shape(image.open(job.live)?)?,
+                old.shape(&*old.connect()?)?,
+            );
             (now.page_size, now.encoding) == (then.page_size, then.encoding)
         };
-        // Durably, and before its database is another's: a process that dies here leaves no release that is said to be there to try,
-        // and is not.
-        let replaced = store.catalog.previews()?.into_iter().find(|(_, of, _)| of == name).map(|(release, ..)| release);
+        // Durably, and before its database is another's: a process that dies here leaves no release
+        // that is said to be there to try, and is not.
+        let replaced = store
+            .catalog
+            .previews()?
+            .into_iter()
+            .find(|(_, of, _)| of == name)
+            .map(|(release, ..)| release);
         if let Some(release) = replaced {
             store.catalog.end_preview(release)?;
         }
-        let switch_of = |old: &Live| Ok::<_, Error>(marker::read(&*old.connect()?)?.map(|marker| marker.switch_id));
+        let switch_of = |old: &Live| {
+            Ok::<_, Error>(marker::read(&*old.connect()?)?.map(|marker| marker.switch_id))
+        };
         if same_shape {
             let before = switch_of(&old)?;
             let done = match old.access {
@@ -57,7 +68,9 @@ pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
         .context(|| format!("writing the preview {name}"))?;
     image.close()?;
     let made = image.path().to_owned();
-    fs::File::open(&made).and_then(|file| file.sync_all()).context(|| format!("syncing {}", made.display()))?;
+    fs::File::open(&made)
+        .and_then(|file| file.sync_all())
+        .context(|| format!("syncing {}", made.display()))?;
     store.catalog.will_remove("previews", name)?;
     store::rename_new(&made, &path)?;
     store::sync_name(&path)?;

@@ -33,21 +33,24 @@ impl<'a> Progress<'a> {
         Self::default()
     }
 
-    /// `on_line` is given each line of the build log as it is written, on the thread that runs the verb.
+    /// `on_line` is given each line of the build log as it is written, on the thread that runs the
+    /// verb.
     #[must_use]
     pub fn on_line(mut self, on_line: &'a (dyn Fn(&Line) + Send + Sync)) -> Self {
         self.on_line = Some(on_line);
         self
     }
 
-    /// The verb stops at the next step once `cancel` is true, up to the switch's COMMIT; from there on it ends as it would.
+    /// The verb stops at the next step once `cancel` is true, up to the switch's COMMIT; from there
+    /// on it ends as it would.
     #[must_use]
     pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
         self.cancel = Some(cancel);
         self
     }
 
-    /// As [`Progress::cancel`], where nobody sets a flag: `asked` is called now and then, on the thread that runs the verb.
+    /// As [`Progress::cancel`], where nobody sets a flag: `asked` is called now and then, on the
+    /// thread that runs the verb.
     #[must_use]
     pub fn ask(mut self, asked: &'a (dyn Fn() -> bool + Send + Sync)) -> Self {
         self.asked = Some(asked);
@@ -65,16 +68,24 @@ impl<'a> Progress<'a> {
         if !self.is_cancelled() && !self.asked.is_some_and(|asked| asked()) {
             return Ok(());
         }
-        Err(Error::busy("the caller called it off").state("Live is unchanged").hint("Start it again when it suits"))
+        Err(Error::busy("the caller called it off")
+            .state("Live is unchanged")
+            .hint("Start it again when it suits"))
     }
 
     /// Whether the flag is set, on any thread.
     fn is_cancelled(&self) -> bool {
-        self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed))
+        self.cancel
+            .is_some_and(|cancel| cancel.load(Ordering::Relaxed))
     }
 
-    /// Does `work`, which runs statements on `conn`: what is running ends where the caller calls the verb off.
-    pub(crate) fn interrupting<T>(&self, conn: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Does `work`, which runs statements on `conn`: what is running ends where the caller calls
+    /// the verb off.
+    pub(crate) fn interrupting<T>(
+        &self,
+        conn: &Connection,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         let _watch = self.asked.as_ref().map(|asked| Watch::new(conn, asked));
         let Some(cancel) = self.cancel else {
             let done = work();
@@ -104,11 +115,12 @@ impl<'a> Progress<'a> {
 /// How long a caller waits at most to be heard.
 const NAP: Duration = Duration::from_millis(20);
 
-/// How many steps of a statement go by between two questions: some 10 ms of a check of a whole database.
+/// How many steps of a statement go by between two questions: some 10 ms of a check of a whole
+/// database.
 const STEPS: c_int = 100_000;
 
-/// Ends every statement of a connection, as long as this lives, once the caller says so: on the thread that runs the statement, which is the
-/// one that may be asked on.
+/// Ends every statement of a connection, as long as this lives, once the caller says so: on the
+/// thread that runs the statement, which is the one that may be asked on.
 struct Watch<'c>(Option<&'c Connection>);
 
 impl<'c> Watch<'c> {
@@ -123,9 +135,15 @@ impl<'c> Watch<'c> {
         if unsafe { ffi::sqlite3_compileoption_used(c"OMIT_PROGRESS_CALLBACK".as_ptr()) } != 0 {
             return Self(None);
         }
-        // SAFETY: the handle is open; `asked` is borrowed for as long as this lives, and the handler goes with it.
+        // SAFETY: the handle is open; `asked` is borrowed for as long as this lives, and the
+        // handler goes with it.
         unsafe {
-            ffi::sqlite3_progress_handler(conn.handle(), STEPS, Some(ask), ptr::from_ref(asked).cast_mut().cast())
+            ffi::sqlite3_progress_handler(
+                conn.handle(),
+                STEPS,
+                Some(ask),
+                ptr::from_ref(asked).cast_mut().cast(),
+            )
         };
         Self(Some(conn))
     }

@@ -43,9 +43,16 @@ impl Declaration {
         let mut declared = schema::declared(schema, options)?;
         let effects = declared_effects(options)?;
         let folder = options.migrations.as_ref().or(declared.migrations.as_ref());
-        let migrations = folder.map(|folder| migration::read(folder)).transpose()?.unwrap_or_default();
+        let migrations = folder
+            .map(|folder| migration::read(folder))
+            .transpose()?
+            .unwrap_or_default();
         declared.warnings.extend(migrations.warnings);
-        Ok(Self { declared, effects, migrations: migrations.files })
+        Ok(Self {
+            declared,
+            effects,
+            migrations: migrations.files,
+        })
     }
 }
 
@@ -75,7 +82,8 @@ struct Staged {
 #[serde(untagged)]
 enum Kept {
     Files(Vec<Migration>),
-    /// An early remy kept the path of their folder: read in a store, it is no path that is followed.
+    /// An early remy kept the path of their folder: read in a store, it is no path that is
+    /// followed.
     Path(serde_json::Value),
 }
 
@@ -83,7 +91,10 @@ impl Staged {
     fn new(declaration: &Declaration, options: &Options) -> Result<Self> {
         let declared = &declaration.declared;
         Ok(Self {
-            schema: declared.sql.clone().unwrap_or_else(|| declared.schema.to_sql()),
+            schema: declared
+                .sql
+                .clone()
+                .unwrap_or_else(|| declared.schema.to_sql()),
             app: declared.app.clone(),
             renames: options.renames.clone(),
             effects: options.effects.clone(),
@@ -103,11 +114,17 @@ impl Staged {
             None => Vec::new(),
             Some(Kept::Files(files)) => files.clone(),
             Some(Kept::Path(_)) => {
-                return Err(Error::not_promotable("an early remy staged it, and kept only the path of its migrations")
-                    .hint("Stage it again"));
+                return Err(Error::not_promotable(
+                    "an early remy staged it, and kept only the path of its migrations",
+                )
+                .hint("Stage it again"));
             }
         };
-        Ok(Declaration { declared, effects: declared_effects(options)?, migrations })
+        Ok(Declaration {
+            declared,
+            effects: declared_effects(options)?,
+            migrations,
+        })
     }
 
     /// The options of a verb, with what was declared at the time.
@@ -157,10 +174,14 @@ pub(crate) fn publish(
         }
     }
     live.libraries(options)?;
-    let declaration =
-        Declaration::read(schema, options).map_err(|e| e.state("Live is unchanged; no release was made"))?;
-    // Before there is a store: what is refused for what was given burns no number, and leaves nothing.
-    options.artifacts.as_deref().map_or(Ok(()), artifacts::are_there)?;
+    let declaration = Declaration::read(schema, options)
+        .map_err(|e| e.state("Live is unchanged; no release was made"))?;
+    // Before there is a store: what is refused for what was given burns no number, and leaves
+    // nothing.
+    options
+        .artifacts
+        .as_deref()
+        .map_or(Ok(()), artifacts::are_there)?;
     if !options.extensions.is_empty() {
         rehearse::prepare(&Connection::open_in_memory()?, live.libraries(options)?)?;
     }
@@ -171,7 +192,16 @@ pub(crate) fn publish(
         let next = begun.next(live)?;
         let log = Log::new(None, next, progress).since(start);
         log.before(&options.build);
-        return run(live, &begun, &declaration, options, next, &log, start, until);
+        return run(
+            live,
+            &begun,
+            &declaration,
+            options,
+            next,
+            &log,
+            start,
+            until,
+        );
     }
     let release = begun.number("publish", "building", options)?;
     let log = Log::new(Some(&begun.store.catalog), release, progress).since(start);
@@ -196,27 +226,55 @@ pub(crate) fn publish(
                 || artifacts::keep(&begun.store, release, from),
                 |_| format!("Kept artifacts in {}", place::files(release)),
             )?;
-            begun.store.catalog.set_files(release, Some(release), Some(&hash))?;
+            begun
+                .store
+                .catalog
+                .set_files(release, Some(release), Some(&hash))?;
         }
-        run(live, &begun, &declaration, options, release, &log, start, until)
+        run(
+            live,
+            &begun,
+            &declaration,
+            options,
+            release,
+            &log,
+            start,
+            until,
+        )
     })
 }
 
-/// Refuses the tables alone of an app whose live release has more: who calls has not read the rest, which would go, or stay as it was,
-/// without a word.
-fn whole(live: &Live, begun: &Begun, declaration: &Declaration, options: &Options, until: Until) -> Result<()> {
-    let Source::App(manifest) = &declaration.declared.source else { return Ok(()) };
+/// Refuses the tables alone of an app whose live release has more: who calls has not read the rest,
+/// which would go, or stay as it was, without a word.
+fn whole(
+    live: &Live,
+    begun: &Begun,
+    declaration: &Declaration,
+    options: &Options,
+    until: Until,
+) -> Result<()> {
+    let Source::App(manifest) = &declaration.declared.source else {
+        return Ok(());
+    };
     // A diff is of the tables.
     if options.dry_run && until == Until::Rehearsed {
         return Ok(());
     }
-    let code = options.artifacts.is_none() && begun.marker.as_ref().is_some_and(|marker| marker.artifacts.is_some());
-    let effects = declaration.effects.is_none() && effects::read(&*live.connect()?)? != Effects::default();
+    let code = options.artifacts.is_none()
+        && begun
+            .marker
+            .as_ref()
+            .is_some_and(|marker| marker.artifacts.is_some());
+    let effects =
+        declaration.effects.is_none() && effects::read(&*live.connect()?)? != Effects::default();
     let (has, options) = match (code, effects) {
         (false, false) => return Ok(()),
         (true, false) => ("code", "the option artifacts"),
         (false, true) => ("roles, jobs, routes or commands", "the option effects"),
-        (true, true) => ("code, and roles, jobs, routes or commands", "the options artifacts and effects"),
+        (true, true) => (
+            "code, and roles, jobs, routes or commands",
+            "the options artifacts and effects",
+        ),
     };
     Err(Error::invalid_argument(format!(
         "of {} only the tables are read here, and release {}, which is live, has {has} besides",
@@ -249,16 +307,34 @@ pub(crate) fn promote_compiled(
     let options = staged.options(entry, options);
     live.libraries(&options)?;
     let declaration = staged.declaration(&options)?;
-    let log = Log::new((!options.dry_run).then_some(&begun.store.catalog), entry.release, progress).since(start);
+    let log = Log::new(
+        (!options.dry_run).then_some(&begun.store.catalog),
+        entry.release,
+        progress,
+    )
+    .since(start);
     // It stays what it is where it cannot go live: the reason may pass.
     let mut outcome = finish(begun, entry.release, &log, &entry.status, || {
         if let Some(adopted) = adopted {
             adopted.log(&log);
         }
         begun.tell(&log);
-        run(live, begun, &declaration, &options, entry.release, &log, start, Until::Live)
+        run(
+            live,
+            begun,
+            &declaration,
+            &options,
+            entry.release,
+            &log,
+            start,
+            Until::Live,
+        )
     })?;
-    if let Some(name) = entry.preview.as_ref().filter(|_| entry.status == "preview" && !options.dry_run) {
+    if let Some(name) = entry
+        .preview
+        .as_ref()
+        .filter(|_| entry.status == "preview" && !options.dry_run)
+    {
         let place = place::preview(name);
         match removals::run(&begun.store) {
             Ok(()) => log.note(
@@ -273,11 +349,16 @@ pub(crate) fn promote_compiled(
     Ok(outcome)
 }
 
-/// Refuses that root loads a library for the reason alone that the store names it: the store is its owner's, who would have root run
-/// what they like.
+/// Refuses that root loads a library for the reason alone that the store names it: the store is its
+/// owner's, who would have root run what they like.
 fn named_by_root(live: &Live, staged: &Staged, entry: &Entry, options: &Options) -> Result<()> {
-    let unnamed = staged.extensions.iter().find(|library| !options.extensions.contains(library));
-    let Some(library) = unnamed.filter(|_| live.owner.is_another_of_root()) else { return Ok(()) };
+    let unnamed = staged
+        .extensions
+        .iter()
+        .find(|library| !options.extensions.contains(library));
+    let Some(library) = unnamed.filter(|_| live.owner.is_another_of_root()) else {
+        return Ok(());
+    };
     let its = owner::name(live.owner.uid);
     Err(Error::invalid_argument(format!(
         "release {} was staged with the library {}, and root would load it for {its}",
@@ -286,7 +367,9 @@ fn named_by_root(live: &Live, staged: &Staged, entry: &Entry, options: &Options)
     ))
     .object(library.display().to_string())
     .state("Live is unchanged")
-    .hint(format!("Run it as {its}; or name the library in `extensions` once you know what it does")))
+    .hint(format!(
+        "Run it as {its}; or name the library in `extensions` once you know what it does"
+    )))
 }
 
 /// Runs a verb's work, and leaves the release with `status` and its reason where it fails.
@@ -300,7 +383,8 @@ pub(crate) fn finish(
     work().map_err(|e| {
         let e = e.state(format!("Live is unchanged; release {release} is {status}"));
         log.end(&e);
-        // A switch that is not decided may have made it live: recovery settles that, with its files.
+        // A switch that is not decided may have made it live: recovery settles that, with its
+        // files.
         if begun
             .store
             .catalog
@@ -310,7 +394,12 @@ pub(crate) fn finish(
             return e;
         }
         let _ = begun.store.catalog.set_failed(release, status);
-        if begun.store.catalog.release(release).is_ok_and(|entry| entry.is_some_and(|entry| entry.status == "failed")) {
+        if begun
+            .store
+            .catalog
+            .release(release)
+            .is_ok_and(|entry| entry.is_some_and(|entry| entry.status == "failed"))
+        {
             let _ = artifacts::forget(&begun.store, release);
         }
         e
@@ -319,15 +408,23 @@ pub(crate) fn finish(
 
 /// A commit may end in `-dirty`, as `git describe --dirty` has it.
 fn created(release: i64, options: &Options) -> String {
-    let from = options.commit.as_ref().map_or(String::new(), |commit| match commit.strip_suffix("-dirty") {
-        Some(commit) => format!(" from commit {commit} (working tree dirty)"),
-        None => format!(" from commit {commit}"),
+    let from = options.commit.as_ref().map_or(String::new(), |commit| {
+        match commit.strip_suffix("-dirty") {
+            Some(commit) => format!(" from commit {commit} (working tree dirty)"),
+            None => format!(" from commit {commit}"),
+        }
     });
     format!("Release {release} created{from}")
 }
 
-/// Records a release that failed before there was anything to publish, with the steps that led to it.
-pub(crate) fn fail(live: &Live, failure: &BuildFailure, options: &Options, progress: Progress<'_>) -> Result<Release> {
+/// Records a release that failed before there was anything to publish, with the steps that led to
+/// it.
+pub(crate) fn fail(
+    live: &Live,
+    failure: &BuildFailure,
+    options: &Options,
+    progress: Progress<'_>,
+) -> Result<Release> {
     let begun = recover::begin(live, options, progress)?;
     let catalog = &begun.store.catalog;
     let release = begun.number("publish", "failed", options)?;
@@ -335,7 +432,10 @@ pub(crate) fn fail(live: &Live, failure: &BuildFailure, options: &Options, progr
     log.fact("build", created(release, options));
     log.before(&options.build);
     log.give_up(failure);
-    let made = catalog.releases()?.into_iter().find(|made| made.release == release);
+    let made = catalog
+        .releases()?
+        .into_iter()
+        .find(|made| made.release == release);
     made.ok_or_else(|| Error::internal(format!("release {release} is gone")))
 }
 
@@ -371,7 +471,8 @@ fn run(
     for attempt in 1..=FRESH_STARTS {
         let rehearsed = rehearse_first(&job, &mut taken, declaration)?;
         if !options.dry_run {
-            let plan = serde_json::to_string(&rehearsed.statements).map_err(|e| Error::internal(e.to_string()))?;
+            let plan = serde_json::to_string(&rehearsed.statements)
+                .map_err(|e| Error::internal(e.to_string()))?;
             begun.store.catalog.describe(release, None, Some(&plan))?;
         }
         if options.dry_run || until == Until::Rehearsed {
@@ -393,7 +494,10 @@ fn run(
         job.start_over(&mut taken, attempt)?;
     }
     drop(taken);
-    if done.as_ref().is_some_and(|(_, switched)| switched.is_some()) {
+    if done
+        .as_ref()
+        .is_some_and(|(_, switched)| switched.is_some())
+    {
         retention::after_switch(&job);
     }
     let Some((rehearsed, switched)) = done else {
@@ -410,14 +514,23 @@ fn run(
             begun.store.catalog.set_preview(release, name)?;
             // The preview is there, whatever becomes of an earlier one's files.
             if let Err(e) = artifacts::forget_fruitless(&begun.store) {
-                log.warn("settle", format!("Files of earlier releases are left to the next call of remy: {e}"));
+                log.warn(
+                    "settle",
+                    format!("Files of earlier releases are left to the next call of remy: {e}"),
+                );
             }
-            log.note("settle", format!("Release {release} can be tried on {}", place::preview(name)));
+            log.note(
+                "settle",
+                format!("Release {release} can be tried on {}", place::preview(name)),
+            );
             "preview"
         }
         (None, false, None) => {
             begun.store.catalog.set_status(release, "compiled")?;
-            log.note("settle", format!("Release {release} is compiled; promoting it makes it live"));
+            log.note(
+                "settle",
+                format!("Release {release} is compiled; promoting it makes it live"),
+            );
             "compiled"
         }
     };
@@ -441,7 +554,11 @@ fn run(
 }
 
 /// Takes the diff on the clone, runs the plan there, and checks what came of it.
-fn rehearse_first(job: &Job<'_>, taken: &mut Taken<'_>, declaration: &Declaration) -> Result<Rehearsed> {
+fn rehearse_first(
+    job: &Job<'_>,
+    taken: &mut Taken<'_>,
+    declaration: &Declaration,
+) -> Result<Rehearsed> {
     let mut before = None;
     loop {
         match rehearse_once(job, taken, declaration, before.as_ref())? {
@@ -467,7 +584,8 @@ enum Tried {
     Doubtful(Vec<String>),
 }
 
-/// As [`rehearse_first`], where it is known what was found in rows `before` the change, or nothing is.
+/// As [`rehearse_first`], where it is known what was found in rows `before` the change, or nothing
+/// is.
 fn rehearse_once(
     job: &Job<'_>,
     taken: &mut Taken<'_>,
@@ -481,26 +599,37 @@ fn rehearse_once(
     let drift = job.drift(conn)?;
     let start = Moment::now();
     rehearse::prepare(conn, job.live.libraries(options)?)?;
-    conn.execute_batch("BEGIN").context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
+    conn.execute_batch("BEGIN")
+        .context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
     // Before anything changes: a foreign key that does not hold now is not the change's fault.
     let violations = rehearse::violations(conn)?;
     let usable = usable::judge(conn)?;
     // Of what migrations change, too, it counts what it was before them.
     let statements = match declaration.migrations.is_empty() {
         true => None,
-        false => {
-            Some(Statements::of(&schema::introspect::read_with(conn, options.ignored_tables(), &options.extensions)?))
-        }
+        false => Some(Statements::of(&schema::introspect::read_with(
+            conn,
+            options.ignored_tables(),
+            &options.extensions,
+        )?)),
     };
     let run = &mut |statement: &Statement, _| log.statement(statement);
-    let rehearse::Ran { migrated, warnings: of_migrations } =
-        rehearse::migrations(conn, &declaration.migrations, run).inspect_err(|e| log.failed_at("rehearse", e))?;
+    let rehearse::Ran {
+        migrated,
+        warnings: of_migrations,
+    } = rehearse::migrations(conn, &declaration.migrations, run)
+        .inspect_err(|e| log.failed_at("rehearse", e))?;
     let texts: Vec<&str> = migrated.iter().map(|m| m.statement.sql.as_str()).collect();
     let (plan, declared, mut warnings) = log.step(
         "rehearse",
         || {
-            let (mut plan, declared, warnings) =
-                plan_on(conn, &declaration.declared, options, &texts, statements.as_ref())?;
+            let (mut plan, declared, warnings) = plan_on(
+                conn,
+                &declaration.declared,
+                options,
+                &texts,
+                statements.as_ref(),
+            )?;
             plan.violations = Some(violations);
             rehearse::measure(conn, &mut plan, options)?;
             Ok((plan, declared, warnings))
@@ -511,10 +640,14 @@ fn rehearse_once(
             n => format!("{n} statements to run"),
         },
     )?;
-    // Before anything fills the disk: what is rewritten is written to the clone's WAL, and to live's in the switch.
+    // Before anything fills the disk: what is rewritten is written to the clone's WAL, and to
+    // live's in the switch.
     let rewritten = rehearse::rewritten_bytes(conn, &plan)?;
-    job.room_for("rewriting what the plan changes, on the clone and in the switch,", 2 * rewritten)
-        .inspect_err(|e| log.failed_at("rehearse", e))?;
+    job.room_for(
+        "rewriting what the plan changes, on the clone and in the switch,",
+        2 * rewritten,
+    )
+    .inspect_err(|e| log.failed_at("rehearse", e))?;
     columns::ensure(conn, &declared.schema)?;
     rehearse::apply(conn, &plan, run).inspect_err(|e| log.failed_at("rehearse", e))?;
     let old = effects::read(conn)?;
@@ -523,12 +656,21 @@ fn rehearse_once(
     columns::write(conn, declared.app.as_ref())?;
     write_effects(conn, new, &job.marker)?;
     if !effects.is_empty() {
-        log.note("rehearse", format!("Effects: {}", effects::summary(&effects)));
+        log.note(
+            "rehearse",
+            format!("Effects: {}", effects::summary(&effects)),
+        );
     }
     let took = start.elapsed();
     let has_migrated = !migrated.is_empty();
-    let all = migrated.into_iter().map(|m| m.statement).chain(plan.statements.iter().cloned());
-    let statements = (1..).zip(all).map(|(ord, statement)| Statement { ord, ..statement }).collect();
+    let all = migrated
+        .into_iter()
+        .map(|m| m.statement)
+        .chain(plan.statements.iter().cloned());
+    let statements = (1..)
+        .zip(all)
+        .map(|(ord, statement)| Statement { ord, ..statement })
+        .collect();
     let (rows, strings, more) = log.step(
         "check",
         || {
@@ -543,14 +685,26 @@ fn rehearse_once(
     )?;
     let doubtful = rows.doubtful();
     if before.is_none() && !doubtful.is_empty() {
-        conn.execute_batch("ROLLBACK").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
-        let old = |now: &String| plan.renamed.iter().find(|(_, to)| to.eq_ignore_ascii_case(now)).map(|(from, _)| from);
-        return Ok(Tried::Doubtful(doubtful.iter().map(|now| old(now).unwrap_or(now).clone()).collect()));
+        conn.execute_batch("ROLLBACK")
+            .context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
+        let old = |now: &String| {
+            plan.renamed
+                .iter()
+                .find(|(_, to)| to.eq_ignore_ascii_case(now))
+                .map(|(from, _)| from)
+        };
+        return Ok(Tried::Doubtful(
+            doubtful
+                .iter()
+                .map(|now| old(now).unwrap_or(now).clone())
+                .collect(),
+        ));
     }
     warnings.extend(more.into_iter().chain(of_migrations));
     let fingerprint = rehearse::fingerprint(conn)?;
     job.record_schema(&drift::record(conn)?)?;
-    conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
+    conn.execute_batch("COMMIT")
+        .context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
     warnings.extend(strings.into_iter().chain(rows.warnings()).chain(drift));
     for warning in &warnings {
         log.warn("rehearse", warning.clone());
@@ -578,8 +732,12 @@ fn rehearse_again(
     pages: Option<&BTreeSet<u32>>,
 ) -> Result<Looked> {
     rehearse::prepare(conn, job.live.libraries(job.options)?)?;
-    conn.execute_batch("BEGIN").context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
-    let before = rehearsed.migrated.then(|| rehearse::violations(conn)).transpose()?;
+    conn.execute_batch("BEGIN")
+        .context(|| format!("beginning the rehearsal on {}", sqlite::name(conn)))?;
+    let before = rehearsed
+        .migrated
+        .then(|| rehearse::violations(conn))
+        .transpose()?;
     rehearse::migrations(conn, &declaration.migrations, &mut |_, _| {})?;
     // A migration may have written any row.
     let pages = pages.filter(|_| !rehearsed.migrated);
@@ -594,10 +752,13 @@ fn rehearse_again(
     write_effects(conn, &effects, &job.marker)?;
     rehearse::recheck(conn, &rehearsed.plan, before.as_ref())?;
     if rehearse::fingerprint(conn)? != rehearsed.fingerprint {
-        return Err(Error::check_failed("the plan gave another schema than when it was rehearsed")
-            .hint("A migration that depends on data may do that: publish again"));
+        return Err(
+            Error::check_failed("the plan gave another schema than when it was rehearsed")
+                .hint("A migration that depends on data may do that: publish again"),
+        );
     }
-    conn.execute_batch("COMMIT").context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
+    conn.execute_batch("COMMIT")
+        .context(|| format!("ending the rehearsal on {}", sqlite::name(conn)))?;
     Ok(looked)
 }
 
@@ -607,31 +768,51 @@ pub(crate) fn write_effects(conn: &Connection, effects: &Effects, marker: &Marke
     marker::write(conn, marker)
 }
 
-/// The plan of a publish, with what it would lose counted on live, and behind it the effects that it would change. A migration
-/// has to run before the diff can be taken: then on a clone.
+/// The plan of a publish, with what it would lose counted on live, and behind it the effects that
+/// it would change. A migration has to run before the diff can be taken: then on a clone.
 pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<Statement>> {
     live.libraries(options)?;
     live.is_understood()?;
-    let Declaration { declared, effects, migrations } = Declaration::read(schema, options)?;
+    let Declaration {
+        declared,
+        effects,
+        migrations,
+    } = Declaration::read(schema, options)?;
     if !migrations.is_empty() {
         let allow = BTreeSet::from([Allow::TypeChange, Allow::Lossy, Allow::Drop]);
-        let options = Options { dry_run: true, allow, ..options.clone() };
+        let options = Options {
+            dry_run: true,
+            allow,
+            ..options.clone()
+        };
         let mut outcome = publish(live, schema, &options, Progress::none(), Until::Rehearsed)?;
         // What is lost each statement says itself.
-        outcome.warnings.retain(|warning| !losses(&outcome.statements).any(|loss| loss == *warning));
-        let warnings = if options.warnings { outcome.warnings } else { Vec::new() };
+        outcome
+            .warnings
+            .retain(|warning| !losses(&outcome.statements).any(|loss| loss == *warning));
+        let warnings = if options.warnings {
+            outcome.warnings
+        } else {
+            Vec::new()
+        };
         return Ok(rows(outcome.statements, &outcome.effects, warnings));
     }
     let _acting = live.owner.act()?;
     let conn = live.connect()?;
-    let drift = if options.warnings { drift::warning(live, &conn, options)? } else { None };
+    let drift = if options.warnings {
+        drift::warning(live, &conn, options)?
+    } else {
+        None
+    };
     rehearse::prepare(&conn, live.libraries(options)?)?;
-    conn.execute_batch("BEGIN").context(|| format!("reading {}", live.shown()))?;
+    conn.execute_batch("BEGIN")
+        .context(|| format!("reading {}", live.shown()))?;
     let planned = (|| {
         let (mut plan, _, mut warnings) = plan_on(&conn, &declared, options, &[], None)?;
         warnings.extend(drift);
         plan.violations = Some(Default::default()); // nothing is going to be checked against them
-        // What needs leave is what the caller wants to see; what the rows do not allow at all is an error here, too.
+        // What needs leave is what the caller wants to see; what the rows do not allow at all is an
+        // error here, too.
         let refusals = rehearse::survey(&conn, &mut plan, options)?;
         let leave = |e: &Error| matches!(e, Error::AmbiguousRename(_) | Error::LossyChange(_));
         if let Some(refusal) = refusals.into_iter().find(|e| !leave(e)) {
@@ -641,26 +822,49 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
             Some(effects) => effects::diff(&effects::read(&conn)?, effects),
             None => Vec::new(),
         };
-        Ok(rows(plan.statements, &changes, if options.warnings { warnings } else { Vec::new() }))
+        Ok(rows(
+            plan.statements,
+            &changes,
+            if options.warnings {
+                warnings
+            } else {
+                Vec::new()
+            },
+        ))
     })();
     let _ = conn.execute_batch("ROLLBACK");
     planned
 }
 
 /// The rows of a diff.
-fn rows(mut statements: Vec<Statement>, changes: &[effects::Change], warnings: Vec<String>) -> Vec<Statement> {
-    statements.extend(changes.iter().map(Statement::effect).chain(warnings.into_iter().map(Statement::warning)));
-    (1..).zip(&mut statements).for_each(|(ord, statement)| statement.ord = ord);
+fn rows(
+    mut statements: Vec<Statement>,
+    changes: &[effects::Change],
+    warnings: Vec<String>,
+) -> Vec<Statement> {
+    statements.extend(
+        changes
+            .iter()
+            .map(Statement::effect)
+            .chain(warnings.into_iter().map(Statement::warning)),
+    );
+    (1..)
+        .zip(&mut statements)
+        .for_each(|(ord, statement)| statement.ord = ord);
     statements
 }
 
 /// What statements take away, as warnings.
 fn losses(statements: &[Statement]) -> impl Iterator<Item = String> {
-    statements.iter().filter_map(|s| s.loses.as_ref().map(|loses| format!("{} loses {loses}", s.object)))
+    statements.iter().filter_map(|s| {
+        s.loses
+            .as_ref()
+            .map(|loses| format!("{} loses {loses}", s.object))
+    })
 }
 
-/// Takes the diff and plans it; `migrations` ran just before, and `before` them there were these statements. Gives what is declared for this very database, and what the
-/// caller should know, too.
+/// Takes the diff and plans it; `migrations` ran just before, and `before` them there were these
+/// statements. Gives what is declared for this very database, and what the caller should know, too.
 fn plan_on(
     conn: &Connection,
     declared: &Declared,
@@ -669,16 +873,23 @@ fn plan_on(
     before: Option<&Statements>,
 ) -> Result<(Plan, Declared, Vec<String>)> {
     let mut current = schema::current(conn, declared, options)?;
-    let recorded = if declared.app.is_some() { columns::read(conn)? } else { Recorded::default() };
+    let recorded = if declared.app.is_some() {
+        columns::read(conn)?
+    } else {
+        Recorded::default()
+    };
     let goes = match &declared.app {
         Some(app) => app.tables.is_empty() && !recorded.0.is_empty(),
         None => declared.schema.is_empty() && !current.is_empty(),
     };
     // An empty file is a mistake more often than a wish.
     if goes && !options.allow.contains(&Allow::Drop) {
-        return Err(Error::schema_invalid(format!("{} declares nothing, and would drop everything", declared.source))
-            .state("Nothing was changed")
-            .hint("Check that it is the right one; if all of it is to go, say \"allow\":[\"drop\"]"));
+        return Err(Error::schema_invalid(format!(
+            "{} declares nothing, and would drop everything",
+            declared.source
+        ))
+        .state("Nothing was changed")
+        .hint("Check that it is the right one; if all of it is to go, say \"allow\":[\"drop\"]"));
     }
     let declared = declared.onto(&current, &recorded, migrations)?;
     let left = current.leave_claimed(&declared.schema, &declared.renames);
@@ -689,7 +900,12 @@ fn plan_on(
     if changes.iter().any(Change::edits) {
         usable::note(conn, &mut current)?;
     }
-    let mut plan = schema::plan::plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
+    let mut plan = schema::plan::plan(
+        &current,
+        &declared.schema,
+        &changes,
+        rusqlite::version_number(),
+    )?;
     let mut warnings = declared.warnings.clone();
     warnings.extend(left_alone(&current, &left));
     warnings.extend(without_parent(&current, &declared.schema));
@@ -702,20 +918,32 @@ fn plan_on(
         warnings.extend(schema::plan::other_order(&current, &declared.schema));
     }
     warnings.append(&mut plan.warnings);
-    // A comment stays when its rename is done, and one of a version that this database never had is no mistake. But it
-    // may also be a slip of the pen.
+    // A comment stays when its rename is done, and one of a version that this database never had is
+    // no mistake. But it may also be a slip of the pen.
     for rename in declared.renames.iter().filter(|rename| rename.comment) {
         let Some(table) = &rename.table else { continue };
-        let Some(columns) = current.columns_of(table) else { continue };
+        let Some(columns) = current.columns_of(table) else {
+            continue;
+        };
         // Those of a virtual table whose module is not here are not known.
-        let known = |name: &str| columns.is_empty() || columns.iter().any(|column| column.eq_ignore_ascii_case(name));
+        let known = |name: &str| {
+            columns.is_empty()
+                || columns
+                    .iter()
+                    .any(|column| column.eq_ignore_ascii_case(name))
+        };
         if known(&rename.from) || known(&rename.to) {
             continue;
         }
-        let what = format!("the comment @renamed from={} names no column of {table}", rename.from);
+        let what = format!(
+            "the comment @renamed from={} names no column of {table}",
+            rename.from
+        );
         // Beside a column that goes it is one that would take the values with it.
         let goes = changes.iter().find_map(|change| match change {
-            Change::AlterTable(change) if change.from.eq_ignore_ascii_case(table) => change.dropped.first(),
+            Change::AlterTable(change) if change.from.eq_ignore_ascii_case(table) => {
+                change.dropped.first()
+            }
             _ => None,
         });
         match goes {
@@ -735,13 +963,22 @@ fn plan_on(
 
 /// Refuses to drop a table that may be one of a virtual table's, whose module is not here to tell.
 fn refuse_unsure_drop(current: &Schema, changes: &[Change]) -> Result<()> {
-    let goes = |name: &str| changes.iter().any(|change| matches!(change, Change::DropVirtual(gone) if gone == name));
-    let unknown = current.virtual_tables.iter().find(|table| table.own.is_none() && !goes(&table.name));
+    let goes = |name: &str| {
+        changes
+            .iter()
+            .any(|change| matches!(change, Change::DropVirtual(gone) if gone == name))
+    };
+    let unknown = current
+        .virtual_tables
+        .iter()
+        .find(|table| table.own.is_none() && !goes(&table.name));
     let dropped = changes.iter().find_map(|change| match change {
         Change::DropTable(name) => Some(name),
         _ => None,
     });
-    let (Some(unknown), Some(dropped)) = (unknown, dropped) else { return Ok(()) };
+    let (Some(unknown), Some(dropped)) = (unknown, dropped) else {
+        return Ok(());
+    };
     Err(Error::unsupported_change(format!(
         "the table {dropped} would be dropped, and it may belong to the virtual table {}, whose module {} cannot tell here{}",
         unknown.name,
@@ -756,7 +993,8 @@ fn refuse_unsure_drop(current: &Schema, changes: &[Change]) -> Result<()> {
     )))
 }
 
-/// Foreign keys to tables that there are not going to be: SQLite makes them, and fails over every row.
+/// Foreign keys to tables that there are not going to be: SQLite makes them, and fails over every
+/// row.
 fn without_parent(current: &Schema, declared: &Schema) -> Vec<String> {
     let declares = |name: &str| {
         let is = |other: &String| other.eq_ignore_ascii_case(name);
@@ -765,8 +1003,13 @@ fn without_parent(current: &Schema, declared: &Schema) -> Vec<String> {
             || declared.virtual_tables.iter().any(|table| is(&table.name))
     };
     // What is left alone is no part of either schema, and stays.
-    let stays = |name: &str| current.names.contains(&name.to_ascii_lowercase()) && current.columns_of(name).is_none();
-    let keys = declared.tables.iter().flat_map(|table| table.foreign_keys.iter().map(move |key| (table, key)));
+    let stays = |name: &str| {
+        current.names.contains(&name.to_ascii_lowercase()) && current.columns_of(name).is_none()
+    };
+    let keys = declared
+        .tables
+        .iter()
+        .flat_map(|table| table.foreign_keys.iter().map(move |key| (table, key)));
     let missing: BTreeSet<(&str, &str)> = keys
         .filter(|(_, key)| !declares(&key.parent) && !stays(&key.parent))
         .map(|(table, key)| (table.name.as_str(), key.parent.as_str()))
@@ -780,11 +1023,13 @@ fn without_parent(current: &Schema, declared: &Schema) -> Vec<String> {
     said.collect()
 }
 
-/// What the caller should know of tables that nobody declares and that stay, as they may belong to a virtual table. Where the
-/// module itself says so there is nothing to know.
+/// What the caller should know of tables that nobody declares and that stay, as they may belong to
+/// a virtual table. Where the module itself says so there is nothing to know.
 fn left_alone(current: &Schema, left: &[Claim]) -> Vec<String> {
     let of = |table: &VirtualTable| {
-        let own = left.iter().filter(|claim| !claim.said && claim.by == table.name);
+        let own = left
+            .iter()
+            .filter(|claim| !claim.said && claim.by == table.name);
         let names: Vec<&str> = own.map(|claim| claim.table.as_str()).collect();
         (!names.is_empty()).then(|| {
             let why = match table.own {

@@ -1,7 +1,8 @@
-//! The start of every verb that changes something: the store and its lock, what a crash left, what live is.
+//! The start of every verb that changes something: the store and its lock, what a crash left, what
+//! live is.
 //!
-//! Live's marker is right, and the catalog is mended by it. A switch whose end is not recorded is decided by comparing
-//! live's marker with the two ids that its intent holds, and by nothing else.
+//! Live's marker is right, and the catalog is mended by it. A switch whose end is not recorded is
+//! decided by comparing live's marker with the two ids that its intent holds, and by nothing else.
 use crate::{
     artifacts,
     catalog::{Catalog, Entry, Intent, Release},
@@ -44,8 +45,9 @@ impl Begun {
         Some(self.release).filter(|&release| release > 0)
     }
 
-    /// Records live as it stands as a release, where it has no history: there is always one to go back to. A dry run
-    /// changes nothing, and adoption turns on WAL. Gives what was done, if anything.
+    /// Records live as it stands as a release, where it has no history: there is always one to go
+    /// back to. A dry run changes nothing, and adoption turns on WAL. Gives what was done, if
+    /// anything.
     pub(crate) fn adopt(&mut self, live: &Live, options: &Options) -> Result<Option<Adopted>> {
         if self.release > 0 || options.dry_run {
             return Ok(None);
@@ -58,10 +60,18 @@ impl Begun {
         let schema = drift::record(&conn)?;
         drop((conn, no_stops));
         if empty {
-            return Ok(Some(Adopted { done: format!("{} is empty{journal}", live.shown()) }));
+            return Ok(Some(Adopted {
+                done: format!("{} is empty{journal}", live.shown()),
+            }));
         }
         self.release = self.store.catalog.adopt(None, Some(&schema))?;
-        let adopted = Adopted { done: format!("Adopted {} as release {}{journal}", live.shown(), self.release) };
+        let adopted = Adopted {
+            done: format!(
+                "Adopted {} as release {}{journal}",
+                live.shown(),
+                self.release
+            ),
+        };
         let log = Log::new(Some(&self.store.catalog), self.release, Progress::none());
         adopted.log(&log);
         for warning in &self.at_adoption {
@@ -90,7 +100,8 @@ impl Begun {
         self.free(self.store.catalog.next()?)?;
         let (label, commit) = (options.label.as_deref(), options.commit.as_deref());
         let release = self.store.catalog.begin(kind, status, label, commit)?;
-        // Of another one of this number: a power cut has taken its number back, or the catalog is an older one.
+        // Of another one of this number: a power cut has taken its number back, or the catalog is
+        // an older one.
         let unknown = Unknown::new(&self.store);
         unknown.set_aside_files(release)?;
         if let Some(said) = unknown.said() {
@@ -107,7 +118,8 @@ impl Begun {
     }
 }
 
-/// An adoption, as the logs tell it: that of the adopted release, and that of the release whose verb it came with.
+/// An adoption, as the logs tell it: that of the adopted release, and that of the release whose
+/// verb it came with.
 pub(crate) struct Adopted {
     done: String,
 }
@@ -126,11 +138,20 @@ pub(crate) fn begin(live: &Live, options: &Options, progress: Progress<'_>) -> R
 }
 
 /// As [`begin`], for what may bring a release back: also where live is lost.
-pub(crate) fn begin_to_bring_back(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Begun> {
+pub(crate) fn begin_to_bring_back(
+    live: &Live,
+    options: &Options,
+    progress: Progress<'_>,
+) -> Result<Begun> {
     begin_to(live, options, progress, true)
 }
 
-fn begin_to(live: &Live, options: &Options, progress: Progress<'_>, brings_back: bool) -> Result<Begun> {
+fn begin_to(
+    live: &Live,
+    options: &Options,
+    progress: Progress<'_>,
+    brings_back: bool,
+) -> Result<Begun> {
     let gone = {
         let _acting = live.owner.act()?;
         standing::catalog_is_gone(&live.path)?
@@ -146,24 +167,41 @@ fn begin_to(live: &Live, options: &Options, progress: Progress<'_>, brings_back:
     if let Some(lost) = lost.clone().filter(|_| !brings_back) {
         return Err(lost);
     }
-    let at_adoption = Vec::from_iter(gone.into_iter().chain(standing::replaced(&store.catalog, marker.as_ref())?));
-    let (release, said) = take_up(&store, marker.as_ref(), &conn, |unknown| clear(&store, unknown))?;
+    let at_adoption = Vec::from_iter(
+        gone.into_iter()
+            .chain(standing::replaced(&store.catalog, marker.as_ref())?),
+    );
+    let (release, said) = take_up(&store, marker.as_ref(), &conn, |unknown| {
+        clear(&store, unknown)
+    })?;
     let mut warnings = Vec::from_iter(said);
     if let Some(release) = release {
         let log = Log::new(Some(&store.catalog), release, Progress::none());
-        at_adoption.iter().for_each(|warning| log.warn(standing::STEP, warning.as_str()));
+        at_adoption
+            .iter()
+            .for_each(|warning| log.warn(standing::STEP, warning.as_str()));
         warnings.extend(standing::by_hand(&store.catalog, release)?);
     } else {
         warnings.extend(at_adoption.iter().cloned());
     }
     drop(conn);
-    // Once it is said which release is live: one that the catalog has as failed may be, where live was restored by hand.
+    // Once it is said which release is live: one that the catalog has as failed may be, where live
+    // was restored by hand.
     artifacts::forget_fruitless(&store)?;
-    Ok(Begun { store, _lock: lock, marker, release: release.unwrap_or(0), warnings, at_adoption, lost })
+    Ok(Begun {
+        store,
+        _lock: lock,
+        marker,
+        release: release.unwrap_or(0),
+        warnings,
+        at_adoption,
+        lost,
+    })
 }
 
-/// Makes the catalog agree with live, once what it does not know is out of every verb's way: after that, nobody can tell any more. Gives
-/// the live release, and what was set aside. `clear` is for a catalog that has known live all along.
+/// Makes the catalog agree with live, once what it does not know is out of every verb's way: after
+/// that, nobody can tell any more. Gives the live release, and what was set aside. `clear` is for a
+/// catalog that has known live all along.
 fn take_up(
     store: &Store,
     marker: Option<&Marker>,
@@ -184,23 +222,29 @@ fn take_up(
     Ok((release, said))
 }
 
-/// Whether the catalog knows what live says of itself. Otherwise live or the store is another's, or the catalog an older one, which
-/// does not say what may go.
+/// Whether the catalog knows what live says of itself. Otherwise live or the store is another's, or
+/// the catalog an older one, which does not say what may go.
 fn knows(catalog: &Catalog, marker: Option<&Marker>) -> Result<bool> {
     match marker {
         Some(marker) => Ok(known(catalog, marker)?.is_some()),
-        None => Ok(catalog.live()?.is_none_or(|entry| entry.switch_id.is_none())),
+        None => Ok(catalog
+            .live()?
+            .is_none_or(|entry| entry.switch_id.is_none())),
     }
 }
 
-/// The release that a marker is of, by its switch: its number is that of the history that it was published in.
+/// The release that a marker is of, by its switch: its number is that of the history that it was
+/// published in.
 fn known(catalog: &Catalog, marker: &Marker) -> Result<Option<i64>> {
     if let Some(release) = catalog.release_of(&marker.switch_id)? {
         return Ok(Some(release));
     }
-    // Adopted under a format that kept no switch of it. Nobody else's release of that number went live in that millisecond.
+    // Adopted under a format that kept no switch of it. Nobody else's release of that number went
+    // live in that millisecond.
     let is_this = |entry: &Entry| {
-        entry.switch_id.is_none() && entry.release == marker.release && entry.live_at == Some(marker.live_at)
+        entry.switch_id.is_none()
+            && entry.release == marker.release
+            && entry.live_at == Some(marker.live_at)
     };
     Ok(catalog.live()?.filter(is_this).map(|entry| entry.release))
 }
@@ -221,7 +265,12 @@ enum Found {
 }
 
 /// Decides a switch whose end is not known, and settles or buries it.
-pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Duration) -> Result<Decided> {
+pub(crate) fn decide(
+    live: &Live,
+    store: &Store,
+    intent: &Intent,
+    timeout: Duration,
+) -> Result<Decided> {
     // Longer than the lock: locals are dropped in reverse.
     let no_stops = NoStops::new();
     let conn = live.connect()?;
@@ -230,13 +279,16 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
     lock(&conn, live, timeout)?;
     let decided = (|| {
         let marker = marker::read(&conn)?;
-        // One way or the other, what is found here has to stay: a COMMIT whose sync never ended may have come alive, and be gone
-        // again with the power, once it is said to be done.
+        // One way or the other, what is found here has to stay: a COMMIT whose sync never ended may
+        // have come alive, and be gone again with the power, once it is said to be done.
         sqlite::bury(&conn)?;
         if intent.detaches && marker.is_none() {
             return Ok(Found::Detached);
         }
-        if let Some(marker) = marker.as_ref().filter(|marker| marker.switch_id == intent.switch_id) {
+        if let Some(marker) = marker
+            .as_ref()
+            .filter(|marker| marker.switch_id == intent.switch_id)
+        {
             return Ok(Found::New(marker.clone()));
         }
         let old = marker.map(|marker| marker.switch_id) == intent.old_switch;
@@ -250,13 +302,22 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
     match decided? {
         Found::New(marker) => {
             settle::settle(store, intent, &marker)?;
-            log.note("recover", format!("Live carries switch {}: settled", intent.switch_id));
+            log.note(
+                "recover",
+                format!("Live carries switch {}: settled", intent.switch_id),
+            );
             Ok(Decided::Switched)
         }
         Found::Detached => {
             store.catalog.detached(intent)?;
             if intent.release > 0 {
-                log.note("recover", format!("Live was detached: release {} is not live any more", intent.release));
+                log.note(
+                    "recover",
+                    format!(
+                        "Live was detached: release {} is not live any more",
+                        intent.release
+                    ),
+                );
             }
             Ok(Decided::Switched)
         }
@@ -267,28 +328,40 @@ pub(crate) fn decide(live: &Live, store: &Store, intent: &Intent, timeout: Durat
         }
         found => {
             let work = store.path(&intent.work());
-            // Live was restored or replaced by hand meanwhile: the clone may be all that is left of what it was. It is safe before
-            // the catalog forgets of it, as `work` is emptied then.
-            let kept = matches!(found, Found::Neither) && keep_aside(&work, &store.path(&intent.snapshot()))?;
+            // Live was restored or replaced by hand meanwhile: the clone may be all that is left of
+            // what it was. It is safe before the catalog forgets of it, as `work` is emptied then.
+            let kept = matches!(found, Found::Neither)
+                && keep_aside(&work, &store.path(&intent.snapshot()))?;
             store.catalog.not_switched(intent, "failed")?;
             if kept {
                 log.warn(
                     "recover",
-                    format!("Live carries neither switch; its clone of before was kept as {}", intent.snapshot()),
+                    format!(
+                        "Live carries neither switch; its clone of before was kept as {}",
+                        intent.snapshot()
+                    ),
                 );
             }
             store.remove_database(&work)?;
-            log.warn("recover", format!("Live does not carry switch {}: it did not happen", intent.switch_id));
+            log.warn(
+                "recover",
+                format!(
+                    "Live does not carry switch {}: it did not happen",
+                    intent.switch_id
+                ),
+            );
             Ok(Decided::NotSwitched)
         }
     }
 }
 
-/// Keeps a clone under another name, as a database of its own. Gives whether it is there, maybe since an earlier call.
+/// Keeps a clone under another name, as a database of its own. Gives whether it is there, maybe
+/// since an earlier call.
 fn keep_aside(work: &Path, aside: &Path) -> Result<bool> {
     if work.exists() && !aside.exists() {
         let file = clone::set_journal_bytes(work, 1)?;
-        file.sync_all().context(|| format!("syncing {}", work.display()))?;
+        file.sync_all()
+            .context(|| format!("syncing {}", work.display()))?;
         store::rename_new(work, aside)?;
         for path in [aside, work] {
             store::sync_name(path)?;
@@ -299,23 +372,27 @@ fn keep_aside(work: &Path, aside: &Path) -> Result<bool> {
 
 fn lock(conn: &Connection, live: &Live, timeout: Duration) -> Result<()> {
     sqlite::wait_for_locks(conn, timeout)?;
-    conn.execute_batch("BEGIN IMMEDIATE").context(|| format!("taking the write lock of {}", live.shown())).map_err(
-        |e| {
+    conn.execute_batch("BEGIN IMMEDIATE")
+        .context(|| format!("taking the write lock of {}", live.shown()))
+        .map_err(|e| {
             let hint = match e {
                 Error::Busy(_) => LET_GO,
                 _ => "Mend what keeps live from being written, and start again",
             };
-            e.state("A switch that was cut off is not decided yet; live is as its readers see it").hint(hint)
-        },
-    )
+            e.state("A switch that was cut off is not decided yet; live is as its readers see it")
+                .hint(hint)
+        })
 }
 
-/// Marks what a process that died left unfinished, and removes its files. The store's lock says that nobody works on them.
+/// Marks what a process that died left unfinished, and removes its files. The store's lock says
+/// that nobody works on them.
 fn clear(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
     for release in store.catalog.unfinished()? {
         store.catalog.set_status(release, "failed")?;
-        Log::new(Some(&store.catalog), release, Progress::none())
-            .warn("recover", "The process that made this release ended before it was done; live is unchanged");
+        Log::new(Some(&store.catalog), release, Progress::none()).warn(
+            "recover",
+            "The process that made this release ended before it was done; live is unchanged",
+        );
     }
     // A prune that was cut off between the catalog and the file.
     for snapshot in store.catalog.pruned_snapshots()? {
@@ -326,15 +403,22 @@ fn clear(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
     let ids = store.catalog.work()?;
     // `object-`: copies of files of a caller's, made to be linked into a release.
     let own = |name: &str| {
-        name.starts_with("object-") || name.split_once('.').is_some_and(|(id, _)| ids.iter().any(|own| own == id))
+        name.starts_with("object-")
+            || name
+                .split_once('.')
+                .is_some_and(|(id, _)| ids.iter().any(|own| own == id))
     };
     unknown.set_aside_in("work", own)?;
     store.empty("work")?;
-    if ids.is_empty() { Ok(()) } else { store.catalog.nothing_at_work() }
+    if ids.is_empty() {
+        Ok(())
+    } else {
+        store.catalog.nothing_at_work()
+    }
 }
 
-/// Removes nothing: the catalog does not know what live is, and what it takes for a failure's or a clone's may be all that is left of
-/// what it does not know.
+/// Removes nothing: the catalog does not know what live is, and what it takes for a failure's or a
+/// clone's may be all that is left of what it does not know.
 fn clear_nothing(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
     for release in store.catalog.unfinished()? {
         store.catalog.set_status(release, "failed")?;
@@ -350,14 +434,24 @@ fn clear_nothing(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
 
 /// Sets aside the databases of dev sessions and previews that the catalog does not say are there.
 fn set_copies_aside(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
-    let dev = store.catalog.dev_sessions()?.into_iter().filter(|session| session.status == "dev");
-    let previews = store.catalog.previews()?.into_iter().map(|(_, name, _)| name);
-    for (folder, names) in
-        [("dev", Vec::from_iter(dev.map(|session| session.name))), ("previews", Vec::from_iter(previews))]
-    {
+    let dev = store
+        .catalog
+        .dev_sessions()?
+        .into_iter()
+        .filter(|session| session.status == "dev");
+    let previews = store
+        .catalog
+        .previews()?
+        .into_iter()
+        .map(|(_, name, _)| name);
+    for (folder, names) in [
+        ("dev", Vec::from_iter(dev.map(|session| session.name))),
+        ("previews", Vec::from_iter(previews)),
+    ] {
         // With what SQLite and a store of its own keep beside it.
         let is_of = |file: &str, name: &String| {
-            file.strip_prefix(name.as_str()).is_some_and(|rest| rest == ".db" || rest.starts_with(".db-"))
+            file.strip_prefix(name.as_str())
+                .is_some_and(|rest| rest == ".db" || rest.starts_with(".db-"))
         };
         unknown.set_aside_in(folder, |file| names.iter().any(|name| is_of(file, name)))?;
     }
@@ -365,8 +459,14 @@ fn set_copies_aside(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
 }
 
 /// Makes the catalog agree with live, and gives the live release. `None`: live has no history here.
-pub(crate) fn mend(store: &Store, marker: Option<&Marker>, conn: &Connection) -> Result<Option<i64>> {
-    let Some(marker) = marker else { return adopted(&store.catalog) };
+pub(crate) fn mend(
+    store: &Store,
+    marker: Option<&Marker>,
+    conn: &Connection,
+) -> Result<Option<i64>> {
+    let Some(marker) = marker else {
+        return adopted(&store.catalog);
+    };
     let catalog = &store.catalog;
     let recorded = catalog.live()?;
     let release = match (known(catalog, marker)?, &recorded) {
@@ -407,12 +507,19 @@ pub(crate) fn mend(store: &Store, marker: Option<&Marker>, conn: &Connection) ->
 /// What people know a release by, behind its number.
 fn called(label: Option<&str>, commit: Option<&str>) -> String {
     let label = label.map(|label| format!("{label:?}"));
-    let parts: Vec<_> = label.into_iter().chain(commit.map(|commit| format!("commit {commit}"))).collect();
-    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+    let parts: Vec<_> = label
+        .into_iter()
+        .chain(commit.map(|commit| format!("commit {commit}")))
+        .collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join(", "))
+    }
 }
 
-/// The number of the live release in the history that is kept beside live. `None` where live has no release, or one that is not of
-/// that history.
+/// The number of the live release in the history that is kept beside live. `None` where live has no
+/// release, or one that is not of that history.
 pub(crate) fn number(store: Option<&Store>, marker: Option<&Marker>) -> Result<Option<i64>> {
     match (store, marker) {
         (Some(store), Some(marker)) => known(&store.catalog, marker),
@@ -423,7 +530,10 @@ pub(crate) fn number(store: Option<&Store>, marker: Option<&Marker>) -> Result<O
 
 /// The release that live is where it carries no marker: it was adopted, and never switched since.
 pub(crate) fn adopted(catalog: &Catalog) -> Result<Option<i64>> {
-    Ok(catalog.live()?.filter(|entry| entry.switch_id.is_none()).map(|entry| entry.release))
+    Ok(catalog
+        .live()?
+        .filter(|entry| entry.switch_id.is_none())
+        .map(|entry| entry.release))
 }
 
 /// Gives live the journal and the first page that a switch needs. Says what became of the journal.
@@ -441,22 +551,32 @@ fn make_ready(live: &Live, conn: &Connection, options: &Options) -> Result<Strin
             .context(|| format!("writing the first page of {}", live.shown()))?;
     }
     let mode = live.shape(conn)?.journal_mode;
-    Ok(if mode == before { String::new() } else { format!(", journal mode {before} to {mode}") })
+    Ok(if mode == before {
+        String::new()
+    } else {
+        format!(", journal mode {before} to {mode}")
+    })
 }
 
 fn to_wal(live: &Live, conn: &Connection, timeout: Duration) -> Result<()> {
     if live.shape(conn)?.journal_mode == "wal" {
         return Ok(());
     }
-    let mode =
-        sqlite::to_wal(conn, timeout).context(|| format!("turning on WAL for {}", live.shown())).map_err(|e| {
-            e.state("Live is unchanged")
-                .hint("This needs a moment without readers and writers; or set journal_mode to keep")
+    let mode = sqlite::to_wal(conn, timeout)
+        .context(|| format!("turning on WAL for {}", live.shown()))
+        .map_err(|e| {
+            e.state("Live is unchanged").hint(
+                "This needs a moment without readers and writers; or set journal_mode to keep",
+            )
         })?;
     if mode != "wal" {
-        return Err(Error::busy(format!("{} stayed in journal mode {mode}", live.shown()))
-            .state("Live is unchanged")
-            .hint("This needs a moment without readers and writers; or set journal_mode to keep"));
+        return Err(
+            Error::busy(format!("{} stayed in journal mode {mode}", live.shown()))
+                .state("Live is unchanged")
+                .hint(
+                    "This needs a moment without readers and writers; or set journal_mode to keep",
+                ),
+        );
     }
     Ok(())
 }
@@ -469,12 +589,16 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The history, newest first. Where nobody is at work, what is being built is what a process left that died: the next verb that
-    /// writes records that it failed, and until then it is shown so.
+    /// The history, newest first. Where nobody is at work, what is being built is what a process
+    /// left that died: the next verb that writes records that it failed, and until then it is shown
+    /// so.
     pub(crate) fn releases(&self) -> Result<Vec<Release>> {
         let mut releases = self.store.catalog.releases()?;
         if self.lock.is_some() && self.store.catalog.open_intents()?.is_empty() {
-            for release in releases.iter_mut().filter(|release| release.status == "building") {
+            for release in releases
+                .iter_mut()
+                .filter(|release| release.status == "building")
+            {
                 release.status = "failed".into();
             }
         }
@@ -484,7 +608,9 @@ impl Seen {
 
 /// Opens the store to look at the history, mended by live where nobody is at work on it.
 pub(crate) fn look(live: &Live) -> Result<Option<Seen>> {
-    let Some(store) = Store::open(live)? else { return Ok(None) };
+    let Some(store) = Store::open(live)? else {
+        return Ok(None);
+    };
     let lock = match store.lock(Duration::ZERO, Progress::none()) {
         Err(Error::Busy(_)) => None, // somebody is at work
         lock => Some(lock?),

@@ -1,5 +1,6 @@
-//! Removals: databases of dev sessions and previews that the catalog has decided to remove. It is decided before anything goes, so
-//! that what a crash leaves is told from what the catalog does not know.
+//! Removals: databases of dev sessions and previews that the catalog has decided to remove. It is
+//! decided before anything goes, so that what a crash leaves is told from what the catalog does not
+//! know.
 use crate::{error::Result, place, store::Store};
 
 /// Removes what is to be removed, each with the store that it has where somebody published into it.
@@ -13,5 +14,9 @@ pub(crate) fn run(store: &Store) -> Result<()> {
         store.remove_database(&store.path(&place))?;
         store.remove(&format!("{place}-remy"))?;
     }
-    if removals.is_empty() { Ok(()) } else { store.catalog.all_removed() }
+    if removals.is_empty() {
+        Ok(())
+    } else {
+        store.catalog.all_removed()
+    }
 }

@@ -1,5 +1,5 @@
-//! Which snapshots are kept: by age, by count, by size. Never dropped: what a bare rollback would go to. Previews go by age
-//! alone: they are databases to try something on.
+//! Which snapshots are kept: by age, by count, by size. Never dropped: what a bare rollback would
+//! go to. Previews go by age alone: they are databases to try something on.
 use crate::{
     Pruned, PrunedSnapshot,
     age::Ages,
@@ -19,14 +19,29 @@ use crate::{
 use std::collections::BTreeSet;
 
 /// Drops old snapshots.
-pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options, progress: Progress<'_>) -> Result<Pruned> {
+pub(crate) fn prune(
+    live: &Live,
+    days: Option<u32>,
+    options: &Options,
+    progress: Progress<'_>,
+) -> Result<Pruned> {
     // Looking makes no store.
     if !store::has_catalog(&live.path) {
-        return Ok(Pruned { pruned: Vec::new(), kept: 0, kept_bytes: 0, freed_bytes: 0, warnings: Vec::new() });
+        return Ok(Pruned {
+            pruned: Vec::new(),
+            kept: 0,
+            kept_bytes: 0,
+            freed_bytes: 0,
+            warnings: Vec::new(),
+        });
     }
     let days = days.unwrap_or(options.retention_days);
     let begun = match recover::begin(live, options, progress) {
-        Err(e) if e.is_disk_full() && !options.dry_run && make_room(live, days, options).is_ok_and(|made| made) => {
+        Err(e)
+            if e.is_disk_full()
+                && !options.dry_run
+                && make_room(live, days, options).is_ok_and(|made| made) =>
+        {
             recover::begin(&live.again()?, options, progress)?
         }
         begun => begun?,
@@ -35,28 +50,36 @@ pub(crate) fn prune(live: &Live, days: Option<u32>, options: &Options, progress:
     run(&begun, days, options, &keep, progress)
 }
 
-/// Removes the snapshots that are to be pruned before anything is written down: a full disk has no room to open live or the catalog
-/// as they are opened otherwise. What follows records it, and a release whose file is gone meanwhile cannot be promoted. Gives whether there
-/// was any.
+/// Removes the snapshots that are to be pruned before anything is written down: a full disk has no
+/// room to open live or the catalog as they are opened otherwise. What follows records it, and a
+/// release whose file is gone meanwhile cannot be promoted. Gives whether there was any.
 fn make_room(live: &Live, days: u32, options: &Options) -> Result<bool> {
     let store = Store::open_alone(live)?;
     let _lock = store.lock(options.lock_timeout(), Progress::none())?;
-    let Some(entry) = store.catalog.live()? else { return Ok(false) };
+    let Some(entry) = store.catalog.live()? else {
+        return Ok(false);
+    };
     // Until a switch is decided nobody knows what a rollback would go to.
     if !store.catalog.open_intents()?.is_empty() {
         return Ok(false);
     }
     let keep = Vec::from_iter(rollback::target(&store.catalog, entry.release)?);
     let ages = Ages::new(store.catalog.switch_times()?, clock::now());
-    let (_, old) = choose(store.catalog.kept_snapshots()?, |at| ages.older(at, days), options, &keep);
+    let (_, old) = choose(
+        store.catalog.kept_snapshots()?,
+        |at| ages.older(at, days),
+        options,
+        &keep,
+    );
     for snapshot in &old {
         store.remove_database(&store.path(&snapshot.path))?;
     }
     Ok(!old.is_empty())
 }
 
-/// Removes a snapshot. The catalog first: a file without a row is removed by recovery. Where the disk has no room for that, the file
-/// first: a row without its file cannot be promoted, and is pruned by the next prune.
+/// Removes a snapshot. The catalog first: a file without a row is removed by recovery. Where the
+/// disk has no room for that, the file first: a row without its file cannot be promoted, and is
+/// pruned by the next prune.
 fn remove(store: &Store, snapshot: &Snapshot) -> Result<()> {
     let path = store.path(&snapshot.path);
     match store.catalog.pruned(snapshot.release) {
@@ -70,15 +93,30 @@ fn remove(store: &Store, snapshot: &Snapshot) -> Result<()> {
 
 /// Prunes after a switch. Live is what it should be, so a failure is only noted.
 pub(crate) fn after_switch(job: &Job<'_>) {
-    // A switch that could not be settled: the catalog does not know yet what is live, and would have the code of it removed.
-    if !job.begun.store.catalog.open_intents().is_ok_and(|open| open.is_empty()) {
+    // A switch that could not be settled: the catalog does not know yet what is live, and would
+    // have the code of it removed.
+    if !job
+        .begun
+        .store
+        .catalog
+        .open_intents()
+        .is_ok_and(|open| open.is_empty())
+    {
         return;
     }
-    // The release that was live a moment ago, and what a rollback would go to now: after a rollback, one further back.
-    let pruned = rollback::target(&job.begun.store.catalog, job.marker.release).and_then(|target| {
-        let keep: Vec<_> = target.into_iter().chain([job.begun.release]).collect();
-        run(job.begun, job.options.retention_days, job.options, &keep, Progress::none())
-    });
+    // The release that was live a moment ago, and what a rollback would go to now: after a
+    // rollback, one further back.
+    let pruned =
+        rollback::target(&job.begun.store.catalog, job.marker.release).and_then(|target| {
+            let keep: Vec<_> = target.into_iter().chain([job.begun.release]).collect();
+            run(
+                job.begun,
+                job.options.retention_days,
+                job.options,
+                &keep,
+                Progress::none(),
+            )
+        });
     for warning in pruned.iter().flat_map(|pruned| &pruned.warnings) {
         job.log.warn("prune", warning.as_str());
     }
@@ -86,19 +124,34 @@ pub(crate) fn after_switch(job: &Job<'_>) {
         Ok(pruned) if pruned.pruned.is_empty() => {}
         Ok(pruned) => job.log.note(
             "prune",
-            format!("Pruned {} old databases [{}]", pruned.pruned.len(), store::human(pruned.freed_bytes)),
+            format!(
+                "Pruned {} old databases [{}]",
+                pruned.pruned.len(),
+                store::human(pruned.freed_bytes)
+            ),
         ),
-        Err(e) => job.log.warn("prune", format!("Old snapshots were not pruned: {e}")),
+        Err(e) => job
+            .log
+            .warn("prune", format!("Old snapshots were not pruned: {e}")),
     }
 }
 
-fn run(begun: &Begun, days: u32, options: &Options, keep: &[i64], progress: Progress<'_>) -> Result<Pruned> {
+fn run(
+    begun: &Begun,
+    days: u32,
+    options: &Options,
+    keep: &[i64],
+    progress: Progress<'_>,
+) -> Result<Pruned> {
     let catalog = &begun.store.catalog;
     let snapshots = catalog.kept_snapshots()?;
     let previews = catalog.previews()?;
     let ages = Ages::new(catalog.switch_times()?, clock::now());
     let stay_for_now = |at: i64| ages.seems_older(at, days) && !ages.older(at, days);
-    let mut times = snapshots.iter().map(|s| s.created_at).chain(previews.iter().map(|(.., begun_at)| *begun_at));
+    let mut times = snapshots
+        .iter()
+        .map(|s| s.created_at)
+        .chain(previews.iter().map(|(.., begun_at)| *begun_at));
     let warnings = match ages.jump {
         Some((before, after)) if times.any(stay_for_now) => {
             vec![Ages::said(&catalog.day(before)?, &catalog.day(after)?)]
@@ -139,7 +192,11 @@ fn run(begun: &Begun, days: u32, options: &Options, keep: &[i64], progress: Prog
             catalog.end_preview(release)?;
         }
         result.freed_bytes += bytes;
-        result.pruned.push(PrunedSnapshot { release, database, bytes });
+        result.pruned.push(PrunedSnapshot {
+            release,
+            database,
+            bytes,
+        });
     }
     if !options.dry_run {
         remove_artifacts(begun)?;
@@ -174,12 +231,19 @@ fn choose(
     })
 }
 
-/// Removes the artifacts of pruned releases that no other release uses: also of those whose prune was cut off before.
+/// Removes the artifacts of pruned releases that no other release uses: also of those whose prune
+/// was cut off before.
 fn remove_artifacts(begun: &Begun) -> Result<()> {
     let catalog = &begun.store.catalog;
     let mut used = BTreeSet::new();
     let live = catalog.live()?.map(|entry| entry.release);
-    for release in catalog.kept_snapshots()?.into_iter().map(|s| s.release).chain(live).chain([begun.release]) {
+    for release in catalog
+        .kept_snapshots()?
+        .into_iter()
+        .map(|s| s.release)
+        .chain(live)
+        .chain([begun.release])
+    {
         used.extend(catalog.files_of(release)?);
     }
     for &of in catalog.pruned_files()?.difference(&used) {
@@ -208,7 +272,11 @@ mod tests {
 
     fn kept(options: &Options, keep: &[i64]) -> Vec<i64> {
         let all = (1..=5).rev().map(|n| snapshot(n, n)).collect();
-        choose(all, |at| at < 3, options, keep).0.into_iter().map(|s| s.release).collect()
+        choose(all, |at| at < 3, options, keep)
+            .0
+            .into_iter()
+            .map(|s| s.release)
+            .collect()
     }
 
     #[test]
@@ -216,7 +284,25 @@ mod tests {
         let options = Options::default();
         assert_eq!(kept(&options, &[]), [5, 4, 3]);
         assert_eq!(kept(&options, &[1]), [5, 4, 3, 1]);
-        assert_eq!(kept(&Options { keep_releases: Some(2), ..Options::default() }, &[]), [5, 4]);
-        assert_eq!(kept(&Options { keep_bytes: Some(15), ..Options::default() }, &[3]), [5, 3]);
+        assert_eq!(
+            kept(
+                &Options {
+                    keep_releases: Some(2),
+                    ..Options::default()
+                },
+                &[]
+            ),
+            [5, 4]
+        );
+        assert_eq!(
+            kept(
+                &Options {
+                    keep_bytes: Some(15),
+                    ..Options::default()
+                },
+                &[3]
+            ),
+            [5, 3]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Roll back and promote: an earlier release's snapshot becomes live, under a new switch, as a release of its own.
+//! Roll back and promote: an earlier release's snapshot becomes live, under a new switch, as a
+//! release of its own.
 use crate::{
     Outcome, aside,
     catalog::{Catalog, Entry, Snapshot},
@@ -24,7 +25,12 @@ use rusqlite::{Connection, OptionalExtension};
 use std::{collections::BTreeSet, path::Path};
 
 /// Makes a staged or kept release live.
-pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
+pub(crate) fn promote(
+    live: &Live,
+    release: Option<i64>,
+    options: &Options,
+    progress: Progress<'_>,
+) -> Result<Outcome> {
     let start = Moment::now();
     live.libraries(options)?;
     let mut begun = recover::begin_to_bring_back(live, options, progress)?;
@@ -42,13 +48,22 @@ pub(crate) fn promote(live: &Live, release: Option<i64>, options: &Options, prog
                 return Err(lost);
             }
             let adopted = begun.adopt(live, options)?;
-            publish::promote_compiled(live, &begun, adopted.as_ref(), &entry, options, progress, start)
+            publish::promote_compiled(
+                live,
+                &begun,
+                adopted.as_ref(),
+                &entry,
+                options,
+                progress,
+                start,
+            )
         }
         _ => restore(live, begun, &entry, options, progress, start),
     }
 }
 
-/// Makes an earlier release live again: by default the one that was live before the live one was first promoted.
+/// Makes an earlier release live again: by default the one that was live before the live one was
+/// first promoted.
 pub(crate) fn rollback(
     live: &Live,
     release: Option<i64>,
@@ -65,7 +80,9 @@ pub(crate) fn rollback(
                 return Err(lost);
             }
             let catalog = &begun.store.catalog;
-            let brought_back = catalog.release(begun.release)?.and_then(|entry| entry.restored_from);
+            let brought_back = catalog
+                .release(begun.release)?
+                .and_then(|entry| entry.restored_from);
             let target = target(catalog, begun.release)?.ok_or_else(|| {
                 let what = match (begun.release, brought_back) {
                     (0, _) => format!("{} has no release yet, or was detached", live.shown()),
@@ -84,19 +101,28 @@ pub(crate) fn rollback(
         }
     };
     if matches!(entry.status.as_str(), "compiled" | "preview") {
-        return Err(Error::not_promotable(format!("release {} has not been live yet", entry.release))
-            .state("Live is unchanged")
-            .hint(format!("Promote release {}: that makes it live", entry.release)));
+        return Err(Error::not_promotable(format!(
+            "release {} has not been live yet",
+            entry.release
+        ))
+        .state("Live is unchanged")
+        .hint(format!(
+            "Promote release {}: that makes it live",
+            entry.release
+        )));
     }
     restore(live, begun, &entry, options, progress, start)
 }
 
-/// Where a bare rollback goes to: a re-promotion counts as the release that it brought back, so that rolling back twice
-/// goes two back.
+/// Where a bare rollback goes to: a re-promotion counts as the release that it brought back, so
+/// that rolling back twice goes two back.
 pub(crate) fn target(catalog: &Catalog, live: i64) -> Result<Option<i64>> {
     let mut entry = catalog.release(live)?;
     // Always an older one: otherwise there need be no end to it.
-    while let Some(from) = entry.as_ref().and_then(|entry| entry.restored_from.filter(|&from| from < entry.release)) {
+    while let Some(from) = entry
+        .as_ref()
+        .and_then(|entry| entry.restored_from.filter(|&from| from < entry.release))
+    {
         entry = catalog.release(from)?;
     }
     Ok(entry.and_then(|entry| entry.follows))
@@ -126,7 +152,11 @@ fn restore(
     let adopted = begun.adopt(live, options)?;
     let begun = &begun;
     let catalog = &begun.store.catalog;
-    let options = Options { label: from.label.clone(), commit: from.commit.clone(), ..options.clone() };
+    let options = Options {
+        label: from.label.clone(),
+        commit: from.commit.clone(),
+        ..options.clone()
+    };
     if options.dry_run {
         let next = begun.next(live)?;
         let log = Log::new(None, next, progress).since(start);
@@ -134,14 +164,21 @@ fn restore(
     }
     let release = begun.number("promote", "building", &options)?;
     catalog.set_restored_from(release, from.release)?;
-    catalog.set_files(release, catalog.files_of(from.release)?, from.files_hash.as_deref())?;
+    catalog.set_files(
+        release,
+        catalog.files_of(from.release)?,
+        from.files_hash.as_deref(),
+    )?;
     let log = Log::new(Some(catalog), release, progress).since(start);
     publish::finish(begun, release, &log, "failed", || {
         if let Some(adopted) = &adopted {
             adopted.log(&log);
         }
         begun.tell(&log);
-        log.fact("build", format!("Release {release} brings back release {}", from.release));
+        log.fact(
+            "build",
+            format!("Release {release} brings back release {}", from.release),
+        );
         run(live, begun, from, &snapshot, &options, release, &log, start)
     })
 }
@@ -149,8 +186,11 @@ fn restore(
 /// The snapshot of a release that can go live, whole.
 fn promotable(begun: &Begun, entry: &Entry) -> Result<Snapshot> {
     let release = entry.release;
-    let refuse =
-        |what: String| Err(Error::not_promotable(what).object(format!("release {release}")).state("Live is unchanged"));
+    let refuse = |what: String| {
+        Err(Error::not_promotable(what)
+            .object(format!("release {release}"))
+            .state("Live is unchanged"))
+    };
     match entry.status.as_str() {
         "superseded" => {}
         "live" => return refuse(format!("release {release} is live already")),
@@ -171,10 +211,14 @@ fn promotable(begun: &Begun, entry: &Entry) -> Result<Snapshot> {
         ));
     };
     if snapshot.pruned_at.is_some() {
-        return Err(Error::pruned(format!("the database of release {release} was pruned"))
-            .object(format!("release {release}"))
-            .state("Live is unchanged")
-            .hint("Promote a release that still has its database; the verb releases lists them"));
+        return Err(
+            Error::pruned(format!("the database of release {release} was pruned"))
+                .object(format!("release {release}"))
+                .state("Live is unchanged")
+                .hint(
+                    "Promote a release that still has its database; the verb releases lists them",
+                ),
+        );
     }
     settle::check_snapshot(&begun.store, &snapshot)?;
     Ok(snapshot)
@@ -197,7 +241,8 @@ fn run(
     let mut image = log.step(
         "rehearse",
         || {
-            job.room_for("a copy of the snapshot", snapshot.bytes).map_err(|e| e.state("Nothing was started"))?;
+            job.room_for("a copy of the snapshot", snapshot.bytes)
+                .map_err(|e| e.state("Nothing was started"))?;
             copy_snapshot(begun, snapshot, &path)
         },
         |_| format!("Copied {} [{}]", snapshot.path, human(snapshot.bytes)),
@@ -228,21 +273,37 @@ fn run(
         taken.pair.discard()?;
         let terms = {
             let conn = live.connect()?;
-            // One transaction: where live has a rollback journal, each would wait for writers, and that is no part of the work.
-            conn.execute_batch("BEGIN").context(|| format!("reading {}", live.shown()))?;
+            // One transaction: where live has a rollback journal, each would wait for writers, and
+            // that is no part of the work.
+            conn.execute_batch("BEGIN")
+                .context(|| format!("reading {}", live.shown()))?;
             let old = effects::read(&conn)?;
             let rehearsing = Moment::now();
             let pair = image.open(live)?;
             effects = Some((old, effects::read(pair)?));
             change(pair, &conn, None)?;
             job.record_schema(&drift::record(pair)?)?;
-            Terms { cookie, took: rehearsing.elapsed() }
+            Terms {
+                cookie,
+                took: rehearsing.elapsed(),
+            }
         };
-        log.note("rehearse", format!("{} pages differ from live", differs.len()));
+        log.note(
+            "rehearse",
+            format!("{} pages differ from live", differs.len()),
+        );
         if options.dry_run {
             break;
         }
-        switched = job.switch(&mut taken, Image::Other { pair: &mut image, differs }, terms, &mut change)?;
+        switched = job.switch(
+            &mut taken,
+            Image::Other {
+                pair: &mut image,
+                differs,
+            },
+            terms,
+            &mut change,
+        )?;
         if switched.is_some() {
             break;
         }
@@ -291,11 +352,24 @@ fn told(difference: &aside::Difference) -> String {
     let mut parts: Vec<String> = difference
         .statements
         .iter()
-        .filter_map(|statement| statement.loses.as_ref().map(|loses| format!("{} ({loses})", statement.object)))
+        .filter_map(|statement| {
+            statement
+                .loses
+                .as_ref()
+                .map(|loses| format!("{} ({loses})", statement.object))
+        })
         .collect();
     // A table that goes has said so.
-    let goes = |table: &str| difference.statements.iter().any(|s| s.kind == "drop_table" && s.object == table);
-    let stays = difference.set_aside.iter().filter(|aside| !goes(&aside.table));
+    let goes = |table: &str| {
+        difference
+            .statements
+            .iter()
+            .any(|s| s.kind == "drop_table" && s.object == table)
+    };
+    let stays = difference
+        .set_aside
+        .iter()
+        .filter(|aside| !goes(&aside.table));
     parts.extend(stays.map(|aside| format!("rows of {}: {}", aside.table, aside.rows)));
     let goes = if parts.is_empty() {
         "Nothing that is in live goes".to_owned()
@@ -307,10 +381,15 @@ fn told(difference: &aside::Difference) -> String {
         None => format!("rows of {}: {}", back.table, back.rows),
     });
     let back: Vec<String> = back.collect();
-    if back.is_empty() { goes } else { format!("{goes}; comes back: {}", back.join(", ")) }
+    if back.is_empty() {
+        goes
+    } else {
+        format!("{goes}; comes back: {}", back.join(", "))
+    }
 }
 
-/// Gives live, where it has no page yet, the first one that a snapshot can be switched in after: its page size and encoding stay.
+/// Gives live, where it has no page yet, the first one that a snapshot can be switched in after:
+/// its page size and encoding stay.
 fn begin_as(live: &Live, snapshot: &Path) -> Result<()> {
     let conn = live.connect()?;
     if sqlite::pragma::<u32>(&conn, "page_count")? > 0 {
@@ -331,7 +410,8 @@ fn copy_snapshot(begun: &Begun, snapshot: &Snapshot, path: &Path) -> Result<Pair
     let from = begun.store.path(&snapshot.path);
     let file = std::fs::File::open(&from).context(|| format!("opening {}", from.display()))?;
     let to = store::create_like(begun.store.live_path(), path)?;
-    copy::file(&file, &to, snapshot.bytes, copy::Then::Removed).context(|| format!("copying {}", from.display()))?;
+    copy::file(&file, &to, snapshot.bytes, copy::Then::Removed)
+        .context(|| format!("copying {}", from.display()))?;
     set_journal_bytes(path, 2)?;
     Ok(Pair::new(path))
 }
@@ -344,7 +424,11 @@ fn same_shape(taken: &mut Taken<'_>, image: &mut Pair, live: &Live, release: i64
     taken.pair.discard()?;
     let then = live.shape(image.open(live)?)?;
     for (what, now, then) in [
-        ("page size", now.page_size.to_string(), then.page_size.to_string()),
+        (
+            "page size",
+            now.page_size.to_string(),
+            then.page_size.to_string(),
+        ),
         ("text encoding", now.encoding, then.encoding),
     ] {
         if now != then {
@@ -358,28 +442,45 @@ fn same_shape(taken: &mut Taken<'_>, image: &mut Pair, live: &Live, release: i64
     Ok(cookie)
 }
 
-/// What an old snapshot needs to be live now: remy's tables, the marker, and ids that are not used again.
+/// What an old snapshot needs to be live now: remy's tables, the marker, and ids that are not used
+/// again.
 fn bring_up_to_date(job: &Job<'_>, image: &Connection, live: &Connection) -> Result<()> {
-    image.execute_batch("BEGIN").context(|| format!("bringing {} up to date", sqlite::name(image)))?;
+    image
+        .execute_batch("BEGIN")
+        .context(|| format!("bringing {} up to date", sqlite::name(image)))?;
     effects::ensure(image)?;
     crate::marker::write(image, &job.marker)?;
-    raise_sequences(image, live).context(|| format!("raising sqlite_sequence of {}", sqlite::name(image)))?;
-    image.execute_batch("COMMIT").context(|| format!("bringing {} up to date", sqlite::name(image)))
+    raise_sequences(image, live)
+        .context(|| format!("raising sqlite_sequence of {}", sqlite::name(image)))?;
+    image
+        .execute_batch("COMMIT")
+        .context(|| format!("bringing {} up to date", sqlite::name(image)))
 }
 
 /// Raises `sqlite_sequence` of the image to live's, where that is higher.
 fn raise_sequences(image: &Connection, live: &Connection) -> rusqlite::Result<()> {
     let has = |conn: &Connection| {
-        conn.query_row("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'", [], |_| Ok(())).optional()
+        conn.query_row(
+            "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'",
+            [],
+            |_| Ok(()),
+        )
+        .optional()
     };
     if has(image)?.is_none() || has(live)?.is_none() {
         return Ok(());
     }
-    let mut query = live.prepare("SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer'")?;
-    let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    let mut query =
+        live.prepare("SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer'")?;
+    let rows = query.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+    })?;
     for row in rows {
         let (name, seq) = row?;
-        let raised = image.execute("UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1", (&name, seq))?;
+        let raised = image.execute(
+            "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1",
+            (&name, seq),
+        )?;
         if raised == 0 {
             image.execute(
                 "INSERT INTO sqlite_sequence (name, seq)

@@ -1,4 +1,5 @@
-//! After live's COMMIT: the outgoing release's snapshot into place, the catalog, the `current` link.
+//! After live's COMMIT: the outgoing release's snapshot into place, the catalog, the `current`
+//! link.
 //!
 //! Every step can be done again, so a crash between any two is mended by doing all of them.
 use crate::{
@@ -29,7 +30,9 @@ pub(crate) fn settle(store: &Store, intent: &Intent, marker: &Marker) -> Result<
             None
         }
     };
-    store.catalog.switched(intent, marker.live_at, snapshot.as_ref())?;
+    store
+        .catalog
+        .switched(intent, marker.live_at, snapshot.as_ref())?;
     point_current(store, intent.release);
     Ok(())
 }
@@ -45,14 +48,18 @@ fn keep(store: &Store, intent: &Intent, previous: i64, live_at: i64) -> Result<S
             // A power cut may have kept the mode of below, and not the rename before it.
             store.allow_writing(&work)?;
             // Synced whether or not the bytes were there: a crash may have come between the two.
-            set_journal_bytes(&work, 1)?.sync_data().context(|| format!("syncing {}", work.display()))?;
+            set_journal_bytes(&work, 1)?
+                .sync_data()
+                .context(|| format!("syncing {}", work.display()))?;
             store::rename_new(&work, &path)?;
         }
     }
-    // Under its last name: a crash may have come after any of these, and what is write-protected cannot be opened to set
-    // those bytes again.
+    // Under its last name: a crash may have come after any of these, and what is write-protected
+    // cannot be opened to set those bytes again.
     store.write_protect(&path)?;
-    File::open(&path).and_then(|file| file.sync_all()).context(|| format!("syncing {}", path.display()))?;
+    File::open(&path)
+        .and_then(|file| file.sync_all())
+        .context(|| format!("syncing {}", path.display()))?;
     for folder in [path.parent(), work.parent()].into_iter().flatten() {
         store::sync_folder(folder)?;
     }
@@ -75,7 +82,9 @@ fn keep(store: &Store, intent: &Intent, previous: i64, live_at: i64) -> Result<S
         release: previous,
         path: intent.snapshot(),
         switch_id: intent.old_switch.clone(),
-        bytes: fs::metadata(&path).context(|| format!("looking at the snapshot {}", path.display()))?.len(),
+        bytes: fs::metadata(&path)
+            .context(|| format!("looking at the snapshot {}", path.display()))?
+            .len(),
         hash: hash(&path)?,
         created_at: live_at,
         pruned_at: None,
@@ -89,13 +98,15 @@ fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// `current` is a convenience for people: code goes by the marker. So nothing depends on it, and a failure is no error.
+/// `current` is a convenience for people: code goes by the marker. So nothing depends on it, and a
+/// failure is no error.
 fn point_current(store: &Store, release: i64) {
     let (link, new) = (store.path("current"), store.path("current.new"));
     let _ = fs::remove_file(&new);
     match store.catalog.files_of(release) {
         Ok(Some(of)) => {
-            let _ = std::os::unix::fs::symlink(place::files(of), &new).and_then(|()| fs::rename(&new, &link));
+            let _ = std::os::unix::fs::symlink(place::files(of), &new)
+                .and_then(|()| fs::rename(&new, &link));
         }
         _ => {
             let _ = fs::remove_file(&link);
@@ -115,7 +126,12 @@ pub(crate) fn hash_of(from: &mut impl Read, to: &mut impl Write) -> std::io::Res
     let (mut hasher, mut buffer, mut bytes) = (blake3::Hasher::new(), vec![0; 256 << 10], 0);
     loop {
         match from.read(&mut buffer) {
-            Ok(0) => return Ok(Content { hash: hasher.finalize().to_hex().to_string(), bytes }),
+            Ok(0) => {
+                return Ok(Content {
+                    hash: hasher.finalize().to_hex().to_string(),
+                    bytes,
+                });
+            }
             Ok(n) => {
                 hasher.update(&buffer[..n]);
                 to.write_all(&buffer[..n])?;
@@ -130,9 +146,13 @@ pub(crate) fn hash_of(from: &mut impl Read, to: &mut impl Write) -> std::io::Res
 /// The hash of a file, in hex.
 pub(crate) fn hash(path: &Path) -> Result<String> {
     // A link would be of something else than the name says.
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path);
     let read = opened.and_then(|mut file| hash_of(&mut file, &mut std::io::sink()));
-    read.map(|content| content.hash).context(|| format!("reading {}", path.display()))
+    read.map(|content| content.hash)
+        .context(|| format!("reading {}", path.display()))
 }
 
 /// Refuses where a snapshot is not the file that the catalog knows.
@@ -145,7 +165,11 @@ pub(crate) fn check_snapshot(store: &Store, snapshot: &Snapshot) -> Result<()> {
             .hint("Promote another release; the verb releases lists them"))
     };
     let Ok(metadata) = fs::symlink_metadata(&path) else {
-        return refuse(format!("the snapshot of release {}, {}, is gone", snapshot.release, path.display()));
+        return refuse(format!(
+            "the snapshot of release {}, {}, is gone",
+            snapshot.release,
+            path.display()
+        ));
     };
     if !metadata.is_file() || metadata.len() != snapshot.bytes || hash(&path)? != snapshot.hash {
         return refuse(format!(

@@ -1,4 +1,5 @@
-//! How live and its store stand to each other, in words: where live is not what the store has published last, whoever asks is told.
+//! How live and its store stand to each other, in words: where live is not what the store has
+//! published last, whoever asks is told.
 use crate::{
     catalog::Catalog,
     error::{Error, Result},
@@ -34,24 +35,38 @@ pub(crate) fn warnings(
     if let Some(lost) = lost(live, store, marker, conn)? {
         return Ok(vec![lost.to_string()]);
     }
-    Ok(match (replaced(&store.catalog, marker)?, recover::number(Some(store), marker)?) {
-        (Some(replaced), _) => vec![format!("{replaced}. The next publish takes it up as it stands")],
-        (None, Some(release)) => Vec::from_iter(by_hand(&store.catalog, release)?),
-        (None, None) => vec![no_release()],
-    })
+    Ok(
+        match (
+            replaced(&store.catalog, marker)?,
+            recover::number(Some(store), marker)?,
+        ) {
+            (Some(replaced), _) => vec![format!(
+                "{replaced}. The next publish takes it up as it stands"
+            )],
+            (None, Some(release)) => Vec::from_iter(by_hand(&store.catalog, release)?),
+            (None, None) => vec![no_release()],
+        },
+    )
 }
 
 fn no_release() -> String {
     "live has no release: the next publish takes it up as it stands".to_owned()
 }
 
-/// Why nothing but a release that comes back may change live: it has nothing in it, and a release is live by the catalog. It was
-/// emptied, or is gone and was made anew.
-pub(crate) fn lost(live: &Live, store: &Store, marker: Option<&Marker>, conn: &Connection) -> Result<Option<Error>> {
+/// Why nothing but a release that comes back may change live: it has nothing in it, and a release
+/// is live by the catalog. It was emptied, or is gone and was made anew.
+pub(crate) fn lost(
+    live: &Live,
+    store: &Store,
+    marker: Option<&Marker>,
+    conn: &Connection,
+) -> Result<Option<Error>> {
     if marker.is_some() || !sqlite::is_empty(conn)? {
         return Ok(None);
     }
-    let Some(entry) = store.catalog.live()? else { return Ok(None) };
+    let Some(entry) = store.catalog.live()? else {
+        return Ok(None);
+    };
     let root = store.root().display();
     let newest = store.catalog.kept_snapshots()?.into_iter().next();
     let back = newest.map_or_else(String::new, |snapshot| {
@@ -69,14 +84,23 @@ pub(crate) fn lost(live: &Live, store: &Store, marker: Option<&Marker>, conn: &C
         error
             .object(live.shown().to_string())
             .state("Nothing was done")
-            .hint(format!("Put it back from a backup{back}. Or move {root} away, to begin anew")),
+            .hint(format!(
+                "Put it back from a backup{back}. Or move {root} away, to begin anew"
+            )),
     ))
 }
 
 /// What it means that live has no marker, where a switch made a release live.
 pub(crate) fn replaced(catalog: &Catalog, marker: Option<&Marker>) -> Result<Option<String>> {
-    let entry = catalog.live()?.filter(|entry| marker.is_none() && entry.switch_id.is_some());
-    Ok(entry.map(|entry| format!("{}. What it was at the end is not kept", not_carried(entry.release))))
+    let entry = catalog
+        .live()?
+        .filter(|entry| marker.is_none() && entry.switch_id.is_some());
+    Ok(entry.map(|entry| {
+        format!(
+            "{}. What it was at the end is not kept",
+            not_carried(entry.release)
+        )
+    }))
 }
 
 /// What it means that live has no marker, where a release is said to be live.
@@ -90,17 +114,22 @@ pub(crate) fn not_carried(release: i64) -> String {
 /// What its log says of how a release came to be live, where no verb made it so.
 pub(crate) fn by_hand(catalog: &Catalog, release: i64) -> Result<Option<String>> {
     let log = catalog.build_log(Some(release))?;
-    let said = log.into_iter().rfind(|line| line.step == STEP && line.outcome == "warning");
+    let said = log
+        .into_iter()
+        .rfind(|line| line.step == STEP && line.outcome == "warning");
     Ok(said.map(|line| line.message))
 }
 
-/// What stands in a store whose catalog is gone. `None` where it is there, and where nothing else is.
+/// What stands in a store whose catalog is gone. `None` where it is there, and where nothing else
+/// is.
 pub(crate) fn catalog_is_gone(live: &Path) -> Result<Option<String>> {
     let root = store::beside(live);
     if store::has_catalog(live) {
         return Ok(None);
     }
-    let Some(folder) = Folder::open(&root)? else { return Ok(None) };
+    let Some(folder) = Folder::open(&root)? else {
+        return Ok(None);
+    };
     let mut there = Vec::new();
     for (name, one, more) in [
         ("snapshots", "snapshot", "snapshots"),
@@ -108,16 +137,24 @@ pub(crate) fn catalog_is_gone(live: &Path) -> Result<Option<String>> {
         ("dev", "file of dev sessions", "files of dev sessions"),
         ("previews", "file of previews", "files of previews"),
     ] {
-        let Some(inner) = folder.folder(name)? else { continue };
+        let Some(inner) = folder.folder(name)? else {
+            continue;
+        };
         let mut bytes = 0;
         let names = inner.names()?;
         for name in &names {
-            bytes += inner.look(name)?.map_or(0, |found| u64::try_from(found.st_size).unwrap_or(0));
+            bytes += inner
+                .look(name)?
+                .map_or(0, |found| u64::try_from(found.st_size).unwrap_or(0));
         }
         match names.len() {
             0 => {}
             n => {
-                let size = if name == "snapshots" { format!(" [{}]", human(bytes)) } else { String::new() };
+                let size = if name == "snapshots" {
+                    format!(" [{}]", human(bytes))
+                } else {
+                    String::new()
+                };
                 there.push(format!("{n} {}{size}", if n == 1 { one } else { more }));
             }
         }

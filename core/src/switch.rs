@@ -1,11 +1,12 @@
-//! The switch: the one write transaction that makes live equal to an image. This one goes by pages; a host's SQLite has
-//! [`crate::backup`].
+//! The switch: the one write transaction that makes live equal to an image. This one goes by pages;
+//! a host's SQLite has [`crate::backup`].
 //!
 //! 1. Rounds: the clone catches up with live, without a lock, until little is left.
-//! 2. Reader A pins the last round. Writer W takes live's write lock. Reader R reads the mark: an equal one means that
-//!    nobody has committed, and the rehearsed pages are the image; else the frames from A's mark to R's are what changed: the
-//!    clone takes them over. Where the change has read any of these pages, the same statements run again; else it
-//!    would give the same, and stays ([`crate::reads`]).
+//! 2. Reader A pins the last round. Writer W takes live's write lock. Reader R reads the mark: an
+//!    equal one means that nobody has committed, and the rehearsed pages are the image; else the
+//!    frames from A's mark to R's are what changed: the clone takes them over. Where the change has
+//!    read any of these pages, the same statements run again; else it would give the same, and
+//!    stays ([`crate::reads`]).
 //! 3. W writes every page of the image that differs, page 1 last, and commits.
 //!
 //! What the order of writing and the schema cookie are about is said where they are.
@@ -31,14 +32,15 @@ use std::{collections::BTreeSet, time::Duration};
 const FEW_PAGES: usize = 64;
 /// Rounds before the lock is taken whatever is left.
 const ROUNDS: u32 = 6;
-/// Statements that take longer than this do not run again while a reader is pinned: it would hold up applications that
-/// checkpoint.
+/// Statements that take longer than this do not run again while a reader is pinned: it would hold
+/// up applications that checkpoint.
 const SHORT: Duration = Duration::from_millis(50);
-/// How long the last round stays pinned while the lock is waited for. An application's TRUNCATE checkpoint may hold it,
-/// waiting for our pin: without an end to it the two would wait for each other.
+/// How long the last round stays pinned while the lock is waited for. An application's TRUNCATE
+/// checkpoint may hold it, waiting for our pin: without an end to it the two would wait for each
+/// other.
 const PINNED: Duration = Duration::from_millis(30);
-/// How often the lock is let go at least before it is given up: because the WAL was restarted before it was ours, or
-/// because the statements would take too long under it.
+/// How often the lock is let go at least before it is given up: because the WAL was restarted
+/// before it was ours, or because the statements would take too long under it.
 const TRIES: u32 = 5;
 
 /// What a switch works on.
@@ -60,7 +62,8 @@ pub(crate) struct Switch<'a> {
     pub(crate) touched: BTreeSet<u32>,
     /// What the change has looked at when it was run last.
     pub(crate) looked: Looked,
-    /// The image, as long as the pair holds the change: made before the lock, and looked at under it.
+    /// The image, as long as the pair holds the change: made before the lock, and looked at under
+    /// it.
     pub(crate) image: Option<Image>,
     /// Refuses to write so many bytes where they would leave too little free.
     pub(crate) room: &'a dyn Fn(u64) -> Result<()>,
@@ -88,7 +91,10 @@ pub(crate) struct Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, undecided: false }
+        Self {
+            error,
+            undecided: false,
+        }
     }
 }
 
@@ -99,7 +105,8 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Switch<'_> {
-    /// Switches live. `change` has been run once on the pair; `intend` is called once, before the first lock.
+    /// Switches live. `change` has been run once on the pair; `intend` is called once, before the
+    /// first lock.
     pub(crate) fn run(
         mut self,
         change: &mut Change<'_>,
@@ -151,8 +158,9 @@ impl Switch<'_> {
         Err(error.state("Live is unchanged").into())
     }
 
-    /// Catches up until little is left, and leaves the image rehearsed on what the clone then is. Gives what the reader
-    /// has pinned, or `None` where live's schema is not the one that the change was made for.
+    /// Catches up until little is left, and leaves the image rehearsed on what the clone then is.
+    /// Gives what the reader has pinned, or `None` where live's schema is not the one that the
+    /// change was made for.
     fn rounds(&mut self, pin: &Pin<'_>, change: &mut Change<'_>) -> Result<Option<Caught>> {
         let (mut caught_up, mut start) = (0, None::<Moment>);
         let mut now = pin.begin()?;
@@ -182,8 +190,9 @@ impl Switch<'_> {
                 pin.end();
                 self.run_again(change, pin)?;
                 now = pin.begin()?;
-                // The same mark in another transaction: where it is 0, or none, only comparing says that nobody committed. What the
-                // change has to do with is left to the lock otherwise, where it is made once more, and that is the last time.
+                // The same mark in another transaction: where it is 0, or none, only comparing says
+                // that nobody committed. What the change has to do with is left to the lock
+                // otherwise, where it is made once more, and that is the last time.
                 let behind = self.clone.behind(self.live, now, false)?;
                 if self.clone.has_mark(now) || self.would_stay(now, &behind) {
                     caught_up += self.catch_up(pin, now, &behind)?;
@@ -198,14 +207,21 @@ impl Switch<'_> {
         if let Some(start) = start.filter(|_| caught_up > 0) {
             self.log.note(
                 "catch_up",
-                format!("Caught up with writers [{caught_up} pages] in {:.1} ms", clock::ms(start.elapsed())),
+                format!(
+                    "Caught up with writers [{caught_up} pages] in {:.1} ms",
+                    clock::ms(start.elapsed())
+                ),
             );
         }
-        Ok(Some(if journal { Caught::Journal } else { Caught::Wal(now) }))
+        Ok(Some(if journal {
+            Caught::Journal
+        } else {
+            Caught::Wal(now)
+        }))
     }
 
-    /// Takes over what others have committed. Gives how many pages that is. Where the change has read any of them, it is taken
-    /// back.
+    /// Takes over what others have committed. Gives how many pages that is. Where the change has
+    /// read any of them, it is taken back.
     fn catch_up(&mut self, pin: &Pin<'_>, now: Pinned, behind: &Behind) -> Result<usize> {
         let pages = self.clone.pages();
         let changed = self.clone.catch_up(self.live, pin, now, behind)?;
@@ -228,7 +244,8 @@ impl Switch<'_> {
         Ok(n)
     }
 
-    /// Whether the change stays when it is caught up with others, as far as that can be said before.
+    /// Whether the change stays when it is caught up with others, as far as that can be said
+    /// before.
     fn would_stay(&self, now: Pinned, behind: &Behind) -> bool {
         match behind {
             Behind::No => true,
@@ -237,11 +254,12 @@ impl Switch<'_> {
         }
     }
 
-    /// Whether the change would be the same after others have committed these pages: it has read none of them. The change of another
-    /// database than the clone looks at live, too, and does not take long.
+    /// Whether the change would be the same after others have committed these pages: it has read
+    /// none of them. The change of another database than the clone looks at live, too, and does not
+    /// take long.
     fn stays(&self, before: u32, after: u32, mut committed: impl Iterator<Item = u32>) -> bool {
-        // How many pages there are stands in page 1, too, which every change reads; but an image of another length than live's
-        // would be malformed, so that it is looked at by itself.
+        // How many pages there are stands in page 1, too, which every change reads; but an image of
+        // another length than live's would be malformed, so that it is looked at by itself.
         self.rehearsed_on_clone
             && self.looked == Looked::AtAll
             && self.differs.is_none()
@@ -251,7 +269,11 @@ impl Switch<'_> {
 
     fn run_again(&mut self, change: &mut Change<'_>, reader: &Pin<'_>) -> Result<()> {
         let start = Moment::now();
-        self.looked = change(self.pair.open(self.live)?, reader.conn(), Some(&self.touched))?;
+        self.looked = change(
+            self.pair.open(self.live)?,
+            reader.conn(),
+            Some(&self.touched),
+        )?;
         self.touched.clear();
         self.rehearsed = start.elapsed();
         self.rehearsed_on_clone = true;
@@ -260,10 +282,12 @@ impl Switch<'_> {
 
     /// Whether comparing all pages would take less than half of what writers may be held up.
     fn may_compare(&self) -> bool {
-        Duration::from_millis(self.clone.bytes() >> 20) + self.rehearsed < self.options.max_pause() / 2
+        Duration::from_millis(self.clone.bytes() >> 20) + self.rehearsed
+            < self.options.max_pause() / 2
     }
 
-    /// Refuses before any lock what would fill the disk, or cannot be done within `max_pause_ms`: a changed MiB takes about 3 ms.
+    /// Refuses before any lock what would fill the disk, or cannot be done within `max_pause_ms`: a
+    /// changed MiB takes about 3 ms.
     fn judge(&mut self) -> Result<()> {
         let image = match self.image.take() {
             Some(image) => image,
@@ -272,7 +296,8 @@ impl Switch<'_> {
         let image = self.image.insert(image);
         let pages = image.changed_len() + self.differs.as_ref().map_or(0, Vec::len);
         // A frame of live's WAL for each page, and later those by which its file grows.
-        let grows = (u64::from(image.pages) * u64::from(image.page_size)).saturating_sub(self.clone.bytes());
+        let grows = (u64::from(image.pages) * u64::from(image.page_size))
+            .saturating_sub(self.clone.bytes());
         (self.room)(pages as u64 * u64::from(image.page_size + wal::FRAME_HEADER) + grows)?;
         let mib = pages as u64 * u64::from(image.page_size) / (1 << 20);
         let expected = Duration::from_millis(mib * 3);
@@ -302,7 +327,12 @@ impl Switch<'_> {
         // Longer than the lock: locals are dropped in reverse.
         let _no_stops = NoStops::new();
         let writer = Writer::new(live, journal)?;
-        let lock_wait = writer.lock(self.options.lock_timeout(), live, self.log.progress(), || pin.end())?;
+        let lock_wait = writer.lock(
+            self.options.lock_timeout(),
+            live,
+            self.log.progress(),
+            || pin.end(),
+        )?;
         let still_pinned = lock_wait <= PINNED;
         let pause = Moment::now();
         let result = std::thread::scope(|scope| {
@@ -320,22 +350,31 @@ impl Switch<'_> {
             let (mut syncing, mut ran_again) = (None, false);
             match behind {
                 Behind::No => {}
-                // Comparing takes its time, about 1 ms a MiB: the last resort, and only for a database that is small.
-                Behind::Unknown if !journal && (attempt < TRIES || !self.may_compare()) => return Ok(Locked::Again),
-                behind if self.rehearsed > max_pause && !self.would_stay(now, &behind) => return Ok(Locked::Again),
+                // Comparing takes its time, about 1 ms a MiB: the last resort, and only for a
+                // database that is small.
+                Behind::Unknown if !journal && (attempt < TRIES || !self.may_compare()) => {
+                    return Ok(Locked::Again);
+                }
+                behind if self.rehearsed > max_pause && !self.would_stay(now, &behind) => {
+                    return Ok(Locked::Again);
+                }
                 behind => {
                     if self.catch_up(reader, now, &behind)? > 0 {
                         if !self.rehearsed_on_clone {
                             self.pair.open(live)?;
                         }
-                        // The snapshot-to-be must be on the disk before live's COMMIT, and the name of its WAL must not; that
-                        // needs no more of this thread.
-                        let file = self
+                        // The snapshot-to-be must be on the disk before live's COMMIT, and the name
+                        // of its WAL must not; that needs no more of this thread.
+                        let file =
+                            self.clone.file().try_clone().context(|| {
+                                format!("opening {} again", self.clone.path.display())
+                            })?;
+                        let folder = self
                             .clone
-                            .file()
-                            .try_clone()
-                            .context(|| format!("opening {} again", self.clone.path.display()))?;
-                        let folder = self.clone.path.parent().unwrap_or(&self.clone.path).to_owned();
+                            .path
+                            .parent()
+                            .unwrap_or(&self.clone.path)
+                            .to_owned();
                         syncing = Some(scope.spawn(move || {
                             file.sync_data()
                                 .and_then(|()| std::fs::File::open(folder))
@@ -345,7 +384,11 @@ impl Switch<'_> {
                             let conn = self.pair.open(live)?;
                             let deadline = Deadline::new(conn, pause, max_pause);
                             if let Err(e) = change(conn, reader.conn(), Some(&self.touched)) {
-                                return Err(if deadline.has_passed() { exceeded(max_pause).into() } else { e.into() });
+                                return Err(if deadline.has_passed() {
+                                    exceeded(max_pause).into()
+                                } else {
+                                    e.into()
+                                });
                             }
                             self.rehearsed_on_clone = true;
                             ran_again = true;
@@ -369,9 +412,12 @@ impl Switch<'_> {
                 self.pair.stamp(&image, live_at)
             };
             let differs = self.differs.as_deref().unwrap_or_default();
-            let written = writer.write(&image, differs, cookie, &|| within(pause, max_pause), stamp)?;
+            let written =
+                writer.write(&image, differs, cookie, &|| within(pause, max_pause), stamp)?;
             if let Some(syncing) = syncing {
-                let synced = syncing.join().unwrap_or_else(|_| Err(std::io::Error::other("a syncing thread panicked")));
+                let synced = syncing
+                    .join()
+                    .unwrap_or_else(|_| Err(std::io::Error::other("a syncing thread panicked")));
                 synced.context(|| format!("syncing {}", self.clone.path.display()))?;
             }
             live.same_file()?;
@@ -425,21 +471,28 @@ pub(crate) fn lock_timeout(live: &Live, timeout: Duration) -> Error {
 }
 
 /// What to do about somebody who holds live's write lock for long.
-pub(crate) const LET_GO: &str =
-    "End another connection's long write transaction, or the readers that its checkpoint waits for, and start again";
+pub(crate) const LET_GO: &str = "End another connection's long write transaction, or the readers that its checkpoint waits for, and start again";
 
 /// Refuses to hold up writers for longer.
 pub(crate) fn within(pause: Moment, max_pause: Duration) -> Result<()> {
-    if pause.elapsed() > max_pause { Err(exceeded(max_pause)) } else { Ok(()) }
+    if pause.elapsed() > max_pause {
+        Err(exceeded(max_pause))
+    } else {
+        Ok(())
+    }
 }
 
 pub(crate) fn exceeded(max_pause: Duration) -> Error {
-    Error::pause_exceeded(format!("the switch was not done within max_pause_ms ({} ms)", max_pause.as_millis()))
-        .state("Live is unchanged: the transaction was rolled back, writers go on")
-        .hint("Publish when fewer writers are at work, or set max_pause_ms higher")
+    Error::pause_exceeded(format!(
+        "the switch was not done within max_pause_ms ({} ms)",
+        max_pause.as_millis()
+    ))
+    .state("Live is unchanged: the transaction was rolled back, writers go on")
+    .hint("Publish when fewer writers are at work, or set max_pause_ms higher")
 }
 
-/// The connection that writes. Opened for one switch and closed after it, so that nothing of its cache is used again.
+/// The connection that writes. Opened for one switch and closed after it, so that nothing of its
+/// cache is used again.
 struct Writer<'a> {
     conn: crate::live::LiveConnection<'a>,
 }
@@ -449,23 +502,35 @@ impl<'a> Writer<'a> {
         let conn = live.connect_to_write()?;
         let doing = || format!("preparing to write {}", live.shown());
         sqlite::keep_free_pages(&conn)?;
-        conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).context(doing)?;
-        conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0").context(doing)?;
+        conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)
+            .context(doing)?;
+        conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+            .context(doing)?;
         if journal {
-            // A spill would take the exclusive lock, and with it every reader, before there is anything to commit. EXTRA,
-            // or a power cut brings back the journal that COMMIT has removed, and with it what was there before.
-            conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA cache_spill = OFF").context(doing)?;
+            // A spill would take the exclusive lock, and with it every reader, before there is
+            // anything to commit. EXTRA, or a power cut brings back the journal that COMMIT has
+            // removed, and with it what was there before.
+            conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA cache_spill = OFF")
+                .context(doing)?;
         }
         // Reads the schema now, and not under the lock.
-        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).context(doing)?;
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .context(doing)?;
         conn.busy_timeout(Duration::ZERO).context(doing)?;
         Ok(Self { conn })
     }
 
-    /// Takes the write lock. SQLite's own busy handler sleeps too long between its tries to get in between busy writers.
+    /// Takes the write lock. SQLite's own busy handler sleeps too long between its tries to get in
+    /// between busy writers.
     ///
     /// `unpin` is called when it takes longer than [`PINNED`].
-    fn lock(&self, timeout: Duration, live: &Live, progress: Progress<'_>, unpin: impl FnOnce()) -> Result<Duration> {
+    fn lock(
+        &self,
+        timeout: Duration,
+        live: &Live,
+        progress: Progress<'_>,
+        unpin: impl FnOnce(),
+    ) -> Result<Duration> {
         let start = Moment::now();
         let mut unpin = Some(unpin);
         loop {
@@ -478,9 +543,13 @@ impl<'a> Writer<'a> {
             }
             match self.conn.execute_batch("BEGIN IMMEDIATE") {
                 Ok(()) => return Ok(waited),
-                Err(e) if is_busy(&e) && start.elapsed() < timeout => std::thread::sleep(Duration::from_micros(20)),
+                Err(e) if is_busy(&e) && start.elapsed() < timeout => {
+                    std::thread::sleep(Duration::from_micros(20))
+                }
                 Err(e) if is_busy(&e) => return Err(lock_timeout(live, timeout)),
-                Err(e) => return Err(e).context(|| format!("taking the write lock of {}", live.shown())),
+                Err(e) => {
+                    return Err(e).context(|| format!("taking the write lock of {}", live.shown()));
+                }
             }
         }
     }
@@ -488,7 +557,10 @@ impl<'a> Writer<'a> {
     /// The pages in which the database, as this transaction sees it, differs from the image.
     fn differing(&self, image: &Image) -> Result<Vec<u32>> {
         let doing = || format!("comparing pages of {}", sqlite::name(&self.conn));
-        let mut select = self.conn.prepare("SELECT pgno, data FROM sqlite_dbpage ORDER BY pgno").context(doing)?;
+        let mut select = self
+            .conn
+            .prepare("SELECT pgno, data FROM sqlite_dbpage ORDER BY pgno")
+            .context(doing)?;
         let mut rows = select.query([]).context(doing)?;
         let (mut buffer, mut differs) = (vec![0; image.page_size as usize], Vec::new());
         while let Some(row) = rows.next().context(doing)? {
@@ -504,8 +576,8 @@ impl<'a> Writer<'a> {
         Ok(differs)
     }
 
-    /// Writes the image's pages, and last but page 1 those that `stamp` gives. Gives how many the image has of them. Goes on for as
-    /// long as `go_on` says so.
+    /// Writes the image's pages, and last but page 1 those that `stamp` gives. Gives how many the
+    /// image has of them. Goes on for as long as `go_on` says so.
     fn write(
         &self,
         image: &Image,
@@ -516,27 +588,44 @@ impl<'a> Writer<'a> {
     ) -> Result<u64> {
         let doing = || format!("writing pages to {}", sqlite::name(&self.conn));
         let live_pages: u32 = sqlite::pragma(&self.conn, "page_count")?;
-        let mut insert = self.conn.prepare("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)").context(doing)?;
+        let mut insert = self
+            .conn
+            .prepare("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)")
+            .context(doing)?;
         let mut buffer = vec![0; image.page_size as usize];
         let mut written = 0;
         let mut put = |page: u32, bytes: &[u8]| -> Result<()> {
-            insert.execute((page, bytes)).context(|| format!("writing page {page} of {}", sqlite::name(&self.conn)))?;
+            insert
+                .execute((page, bytes))
+                .context(|| format!("writing page {page} of {}", sqlite::name(&self.conn)))?;
             Ok(())
         };
 
-        // Every page of the image above live's page count, whatever a comparison said: live may have shrunk since.
-        // Before that what differs; each list is ascending, and goes out from its end.
+        // Every page of the image above live's page count, whatever a comparison said: live may
+        // have shrunk since. Before that what differs; each list is ascending, and goes out from
+        // its end.
         let above = (live_pages + 1..=image.pages).rev();
-        let mut changed = image.changed().rev().skip_while(|&page| page > live_pages).peekable();
-        let mut differs =
-            differs.iter().rev().copied().skip_while(|&page| page > live_pages.min(image.pages)).peekable();
+        let mut changed = image
+            .changed()
+            .rev()
+            .skip_while(|&page| page > live_pages)
+            .peekable();
+        let mut differs = differs
+            .iter()
+            .rev()
+            .copied()
+            .skip_while(|&page| page > live_pages.min(image.pages))
+            .peekable();
         let below = std::iter::from_fn(|| {
             let page = (*changed.peek().unwrap_or(&0)).max(*differs.peek().unwrap_or(&0));
             changed.next_if_eq(&page);
             differs.next_if_eq(&page);
             (page > 0).then_some(page)
         });
-        for page in above.chain(below).filter(|&page| page != 1 && page != image.lock_page()) {
+        for page in above
+            .chain(below)
+            .filter(|&page| page != 1 && page != image.lock_page())
+        {
             image.read(page, &mut buffer)?;
             put(page, &buffer)?;
             written += 1;
@@ -547,33 +636,54 @@ impl<'a> Writer<'a> {
             put(page, &bytes)?;
         }
 
-        // Page 1 last, with live's present cookie in it: with the new one a truncation would make SQLite read the schema
-        // again, through pages that are stale (101 of 139 shrinking switches failed).
+        // Page 1 last, with live's present cookie in it: with the new one a truncation would make
+        // SQLite read the schema again, through pages that are stale (101 of 139 shrinking switches
+        // failed).
         image.read(1, &mut buffer)?;
         let page_1: Vec<u8> = self
             .conn
-            .query_row("SELECT data FROM sqlite_dbpage WHERE pgno = 1", [], |row| row.get(0))
+            .query_row("SELECT data FROM sqlite_dbpage WHERE pgno = 1", [], |row| {
+                row.get(0)
+            })
             .context(doing)?;
         buffer[18..20].copy_from_slice(&page_1[18..20]);
         buffer[40..44].copy_from_slice(&page_1[40..44]);
         put(1, &buffer)?;
         written += 1;
         if image.pages < live_pages {
-            insert.execute((image.pages + 1, rusqlite::types::Null)).context(doing)?;
+            insert
+                .execute((image.pages + 1, rusqlite::types::Null))
+                .context(doing)?;
         }
         drop(insert);
-        // Higher than both: with an equal or a used one, open connections would keep the schema that they have and read
-        // garbage by it. The cookie is 32 bits and may wrap: the higher of two is the one that fewer steps lead up to.
-        #[expect(clippy::cast_possible_truncation, reason = "the cookie is 32 bits in the file")]
+        // Higher than both: with an equal or a used one, open connections would keep the schema
+        // that they have and read garbage by it. The cookie is 32 bits and may wrap: the higher of
+        // two is the one that fewer steps lead up to.
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the cookie is 32 bits in the file"
+        )]
         let (ours, theirs) = (cookie as i32, image.cookie as i32);
-        let higher = if theirs.wrapping_sub(ours) > 0 { theirs } else { ours };
+        let higher = if theirs.wrapping_sub(ours) > 0 {
+            theirs
+        } else {
+            ours
+        };
         let next = higher.wrapping_add(1);
-        self.conn.execute_batch(&format!("PRAGMA schema_version = {next}")).context(doing)?;
+        self.conn
+            .execute_batch(&format!("PRAGMA schema_version = {next}"))
+            .context(doing)?;
         Ok(written)
     }
 
     /// Commits. From here on nothing is cancelled; an error does not say that live is unchanged.
-    fn commit(&self, live: &Live, journal: bool, pause: Moment, max_pause: Duration) -> Result<(), Failure> {
+    fn commit(
+        &self,
+        live: &Live,
+        journal: bool,
+        pause: Moment,
+        max_pause: Duration,
+    ) -> Result<(), Failure> {
         loop {
             match self.conn.execute_batch("COMMIT") {
                 Ok(()) => return Ok(()),
@@ -592,9 +702,12 @@ impl<'a> Writer<'a> {
                     std::thread::sleep(Duration::from_micros(200));
                 }
                 Err(e) => {
-                    let error = Err::<(), _>(e).context(|| format!("committing the switch of {}", live.shown()));
+                    let error = Err::<(), _>(e)
+                        .context(|| format!("committing the switch of {}", live.shown()));
                     return Err(Failure {
-                        error: error.err().unwrap_or_else(|| Error::internal("a COMMIT without an error")),
+                        error: error
+                            .err()
+                            .unwrap_or_else(|| Error::internal("a COMMIT without an error")),
                         undecided: true,
                     });
                 }
@@ -610,7 +723,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Makes `target`, a database that nobody's release is, equal to the image, under its open connections.
+/// Makes `target`, a database that nobody's release is, equal to the image, under its open
+/// connections.
 pub(crate) fn overwrite(target: &Live, pair: &mut Pair, options: &Options) -> Result<()> {
     let journal = {
         let conn = target.connect()?;
@@ -627,12 +741,15 @@ pub(crate) fn overwrite(target: &Live, pair: &mut Pair, options: &Options) -> Re
         writer.write(&image, &differs, cookie, &|| Ok(()), || Ok(Vec::new()))
     })();
     match written {
-        Ok(_) => {
-            writer.commit(target, journal, pause, options.lock_timeout()).map_err(|failure| match failure.undecided {
-                true => failure.error.state("Whether it was reset is not known").hint("Reset it again"),
+        Ok(_) => writer
+            .commit(target, journal, pause, options.lock_timeout())
+            .map_err(|failure| match failure.undecided {
+                true => failure
+                    .error
+                    .state("Whether it was reset is not known")
+                    .hint("Reset it again"),
                 false => failure.error,
-            })
-        }
+            }),
         Err(e) => Err(e),
     }
     .inspect_err(|_| writer.roll_back())
@@ -643,8 +760,8 @@ mod tests {
     use super::*;
     use rusqlite::Connection;
 
-    /// A switch that spilled pages and was rolled back lets go of the lock before it is closed. What it had not written yet must
-    /// not land on the frames of whoever commits in between.
+    /// A switch that spilled pages and was rolled back lets go of the lock before it is closed.
+    /// What it had not written yet must not land on the frames of whoever commits in between.
     #[test]
     fn what_was_rolled_back_is_not_written_over_others() {
         crate::engine::init();
@@ -663,7 +780,9 @@ mod tests {
         // Spills, page by page.
         writer
             .conn
-            .execute_batch("PRAGMA cache_size = 5; BEGIN IMMEDIATE; UPDATE big SET a = randomblob(3000)")
+            .execute_batch(
+                "PRAGMA cache_size = 5; BEGIN IMMEDIATE; UPDATE big SET a = randomblob(3000)",
+            )
             .unwrap();
         writer.roll_back();
         other
@@ -673,14 +792,22 @@ mod tests {
             .unwrap();
         drop(writer);
         let fresh = Connection::open(&path).unwrap();
-        let found = |sql: &str| fresh.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        let found = |sql: &str| {
+            fresh
+                .query_row(sql, [], |row| row.get::<_, String>(0))
+                .unwrap()
+        };
         assert_eq!(found("PRAGMA integrity_check"), "ok");
-        assert_eq!(found("SELECT count(*) || ' ' || sum(length(a)) FROM theirs"), "900 2700000");
+        assert_eq!(
+            found("SELECT count(*) || ' ' || sum(length(a)) FROM theirs"),
+            "900 2700000"
+        );
         drop((other, fresh));
         assert_eq!(
             Connection::open(&path)
                 .unwrap()
-                .query_row("SELECT count(*) FROM theirs", [], |row| row.get::<_, i64>(0))
+                .query_row("SELECT count(*) FROM theirs", [], |row| row
+                    .get::<_, i64>(0))
                 .unwrap(),
             900
         );

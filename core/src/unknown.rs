@@ -1,5 +1,6 @@
-//! What a store holds and its catalog does not know: that of an older catalog, or of one that was lost. It may be all that is left
-//! of something, so it is set aside, under `aside/`, and never deleted.
+//! What a store holds and its catalog does not know: that of an older catalog, or of one that was
+//! lost. It may be all that is left of something, so it is set aside, under `aside/`, and never
+//! deleted.
 use crate::{
     error::{Error, Result},
     place,
@@ -10,7 +11,8 @@ use std::{cell::RefCell, collections::BTreeSet, ffi::OsString};
 /// The folder of what was set aside.
 pub(crate) const ASIDE: &str = "aside";
 
-/// What one verb sets aside: all of it in one folder, `aside/<n>/`, each thing under the place that it had.
+/// What one verb sets aside: all of it in one folder, `aside/<n>/`, each thing under the place that
+/// it had.
 pub(crate) struct Unknown<'a> {
     store: &'a Store,
     places: RefCell<Vec<String>>,
@@ -19,7 +21,11 @@ pub(crate) struct Unknown<'a> {
 
 impl<'a> Unknown<'a> {
     pub(crate) fn new(store: &'a Store) -> Self {
-        Self { store, places: RefCell::default(), folder: RefCell::default() }
+        Self {
+            store,
+            places: RefCell::default(),
+            folder: RefCell::default(),
+        }
     }
 
     /// Sets aside what is in a folder of the store, but for names that `known` says are its own.
@@ -35,7 +41,11 @@ impl<'a> Unknown<'a> {
     /// Sets aside what stands in the place of a release's files.
     pub(crate) fn set_aside_files(&self, release: i64) -> Result<()> {
         let there = self.store.has(&place::files(release))?;
-        if there { self.set_aside(place::FILES, &OsString::from(release.to_string())) } else { Ok(()) }
+        if there {
+            self.set_aside(place::FILES, &OsString::from(release.to_string()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Sets aside one thing of a folder of the store.
@@ -49,7 +59,9 @@ impl<'a> Unknown<'a> {
         store::rename_new(&from, &to)?;
         store::sync_name(&to)?;
         store::sync_name(&from)?;
-        self.places.borrow_mut().push(format!("{folder}/{}", name.to_string_lossy()));
+        self.places
+            .borrow_mut()
+            .push(format!("{folder}/{}", name.to_string_lossy()));
         Ok(())
     }
 
@@ -58,7 +70,12 @@ impl<'a> Unknown<'a> {
         if let Some(folder) = &*self.folder.borrow() {
             return Ok(folder.clone());
         }
-        let free = |n: &i64| self.store.path(&format!("{ASIDE}/{n}")).symlink_metadata().is_err();
+        let free = |n: &i64| {
+            self.store
+                .path(&format!("{ASIDE}/{n}"))
+                .symlink_metadata()
+                .is_err()
+        };
         let folder = format!("{ASIDE}/{}", (1..).find(free).unwrap_or(0));
         self.store.create_folder(&self.store.path(&folder))?;
         store::sync_name(&self.store.path(&folder))?;
@@ -84,15 +101,26 @@ impl<'a> Unknown<'a> {
 pub(crate) fn warnings(store: &Store) -> Result<Vec<String>> {
     let names = |folder: &str| {
         let names = store.folder(folder)?.names()?;
-        let mut names: Vec<_> = names.iter().map(|name| format!("{folder}/{}", name.to_string_lossy())).collect();
+        let mut names: Vec<_> = names
+            .iter()
+            .map(|name| format!("{folder}/{}", name.to_string_lossy()))
+            .collect();
         names.sort();
         Ok::<_, Error>(names)
     };
-    let known: BTreeSet<_> = store.catalog.kept_snapshots()?.into_iter().map(|snapshot| snapshot.path).collect();
-    let unknown = names("snapshots")?.into_iter().filter(|name| !known.contains(name));
-    let unknown = unknown.map(|name| format!("{name} is of no release that the catalog knows: no verb touches it"));
-    let aside = names(ASIDE)?
+    let known: BTreeSet<_> = store
+        .catalog
+        .kept_snapshots()?
         .into_iter()
-        .map(|name| format!("{name} was set aside, as the catalog did not know it: look at it, and remove it"));
+        .map(|snapshot| snapshot.path)
+        .collect();
+    let unknown = names("snapshots")?
+        .into_iter()
+        .filter(|name| !known.contains(name));
+    let unknown = unknown
+        .map(|name| format!("{name} is of no release that the catalog knows: no verb touches it"));
+    let aside = names(ASIDE)?.into_iter().map(|name| {
+        format!("{name} was set aside, as the catalog did not know it: look at it, and remove it")
+    });
     Ok(unknown.chain(aside).collect())
 }

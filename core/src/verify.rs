@@ -22,8 +22,16 @@ const WAL_RESET_FIXED: i32 = 3_051_003;
 pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Verified> {
     let bytes = std::fs::metadata(&live.path).map_or(0, |live| live.len());
     let log = Log::new(None, 0, progress);
-    let report = Report { options, log: &log, checked: RefCell::default(), warnings: RefCell::default() };
-    log.note("verify", format!("Reading {} [{}]", live.shown(), human(bytes)));
+    let report = Report {
+        options,
+        log: &log,
+        checked: RefCell::default(),
+        warnings: RefCell::default(),
+    };
+    log.note(
+        "verify",
+        format!("Reading {} [{}]", live.shown(), human(bytes)),
+    );
     let _acting = live.owner.act()?;
     let conn = live.connect()?;
     // A library that cannot be loaded is no fault of what is checked.
@@ -33,7 +41,10 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
     match Store::open(live) {
         Ok(None) => match standing::catalog_is_gone(&live.path)? {
             Some(gone) => report.check("catalog", "is there", || Ok(Some(gone)))?,
-            None => report.warn(format!("{} has no store: nothing was published yet", live.shown())),
+            None => report.warn(format!(
+                "{} has no store: nothing was published yet",
+                live.shown()
+            )),
         },
         Ok(Some(store)) => report.store(live, &store, marker, &conn)?,
         Err(e) => report.check("store", "may be read", || Err(e))?,
@@ -45,7 +56,11 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
         ));
     }
     let checked = report.checked.into_inner();
-    Ok(Verified { ok: checked.iter().all(|c| c.ok), checked, warnings: report.warnings.into_inner() })
+    Ok(Verified {
+        ok: checked.iter().all(|c| c.ok),
+        checked,
+        warnings: report.warnings.into_inner(),
+    })
 }
 
 /// What was found so far.
@@ -63,7 +78,12 @@ impl Report<'_> {
     }
 
     /// Does a check, unless the caller has called it off. What it fails with is what it has found.
-    fn check(&self, object: &str, what: &str, look: impl FnOnce() -> Result<Option<String>>) -> Result<()> {
+    fn check(
+        &self,
+        object: &str,
+        what: &str,
+        look: impl FnOnce() -> Result<Option<String>>,
+    ) -> Result<()> {
         let progress = self.log.progress();
         let found = |message: &Option<String>| match message {
             None => format!("{object}: {what} holds"),
@@ -73,7 +93,12 @@ impl Report<'_> {
         let message = self.log.step("verify", look, found)?;
         progress.check()?;
         let (object, what) = (object.to_owned(), what.to_owned());
-        self.checked.borrow_mut().push(Checked { object, what, ok: message.is_none(), message });
+        self.checked.borrow_mut().push(Checked {
+            object,
+            what,
+            ok: message.is_none(),
+            message,
+        });
         Ok(())
     }
 
@@ -86,7 +111,10 @@ impl Report<'_> {
         let mut unchecked = Vec::new();
         self.check(object, "integrity_check", || {
             let conn = open()?;
-            let found = self.log.progress().interrupting(&conn, || integrity::whole(&conn))?;
+            let found = self
+                .log
+                .progress()
+                .interrupting(&conn, || integrity::whole(&conn))?;
             unchecked = found.unchecked;
             Ok((!found.wrong.is_empty()).then(|| found.wrong.join("; ")))
         })?;
@@ -101,9 +129,17 @@ impl Report<'_> {
     }
 
     /// The catalog, and all that it knows of.
-    fn store(&self, live: &Live, store: &Store, marker: Result<Option<Marker>>, conn: &Connection) -> Result<()> {
+    fn store(
+        &self,
+        live: &Live,
+        store: &Store,
+        marker: Result<Option<Marker>>,
+        conn: &Connection,
+    ) -> Result<()> {
         let mut warnings = Vec::new();
-        self.check("catalog", "agrees with live", || agrees(live, store, marker, conn, &mut warnings))?;
+        self.check("catalog", "agrees with live", || {
+            agrees(live, store, marker, conn, &mut warnings)
+        })?;
         warnings.extend(unknown::warnings(store)?);
         warnings.into_iter().for_each(|warning| self.warn(warning));
         self.check("catalog", "integrity_check", || store.catalog.integrity())?;
@@ -112,12 +148,18 @@ impl Report<'_> {
                 "the catalog says that the database of release {release} is {written:?}, and it cannot be there: somebody has \
                  written into the catalog"
             );
-            self.check(&format!("release {release}"), "place of its snapshot", || Ok(Some(message)))?;
+            self.check(
+                &format!("release {release}"),
+                "place of its snapshot",
+                || Ok(Some(message)),
+            )?;
         }
         for snapshot in store.catalog.kept_snapshots()? {
             let path = store.path(&snapshot.path);
             self.check(&snapshot.path, "size and hash", || {
-                Ok(settle::check_snapshot(store, &snapshot).err().map(|e| e.detail().what.clone()))
+                Ok(settle::check_snapshot(store, &snapshot)
+                    .err()
+                    .map(|e| e.detail().what.clone()))
             })?;
             self.database(&snapshot.path, || {
                 let conn = Box::new(open(live, &path)?);
@@ -127,15 +169,22 @@ impl Report<'_> {
         }
         self.check("objects", "hashes", || {
             artifacts::changed_objects(store).map(|changed| {
-                (!changed.is_empty())
-                    .then(|| format!("{} is not what its name says: it was changed", changed.join(", ")))
+                (!changed.is_empty()).then(|| {
+                    format!(
+                        "{} is not what its name says: it was changed",
+                        changed.join(", ")
+                    )
+                })
             })
         })?;
         for (release, hash) in store.catalog.files()? {
             self.check(&place::files(release), "hash", || {
                 artifacts::hash(store, release).map(|now| {
-                    (now != hash)
-                        .then(|| format!("the artifacts of release {release} were changed since they were kept"))
+                    (now != hash).then(|| {
+                        format!(
+                            "the artifacts of release {release} were changed since they were kept"
+                        )
+                    })
                 })
             })?;
         }
@@ -146,7 +195,8 @@ impl Report<'_> {
     }
 }
 
-/// Whether the catalog knows what live says of itself. What was changed outside of remy since is a warning.
+/// Whether the catalog knows what live says of itself. What was changed outside of remy since is a
+/// warning.
 fn agrees(
     live: &Live,
     store: &Store,
@@ -162,7 +212,12 @@ fn agrees(
     let release = recover::number(Some(store), marker.as_ref())?;
     if let (Some(release), true) = (release, release == recorded) {
         warnings.extend(standing::by_hand(&store.catalog, release)?);
-        warnings.extend(drift::since(&store.catalog, release, conn, &Options::default())?);
+        warnings.extend(drift::since(
+            &store.catalog,
+            release,
+            conn,
+            &Options::default(),
+        )?);
         return Ok(None);
     }
     Ok(match (&marker, recorded) {
@@ -172,16 +227,23 @@ fn agrees(
             let says = match release {
                 Some(release) => format!("live says release {release}"),
                 None => {
-                    format!("live says release {} of another history (switch {})", marker.release, marker.switch_id)
+                    format!(
+                        "live says release {} of another history (switch {})",
+                        marker.release, marker.switch_id
+                    )
                 }
             };
-            Some(format!("{says}, the catalog {recorded}; the next publish mends the catalog"))
+            Some(format!(
+                "{says}, the catalog {recorded}; the next publish mends the catalog"
+            ))
         }
     })
 }
 
 fn open(live: &Live, path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     match live.vfs() {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
         None => Connection::open_with_flags(path, flags),

@@ -1,5 +1,6 @@
-//! What remy's VFSes have in common. Each is a copy of the default one, and puts methods of its own before that one's for some files:
-//! [`crate::gather`] for WALs, [`crate::reads`] for the main file of a pair, too.
+//! What remy's VFSes have in common. Each is a copy of the default one, and puts methods of its own
+//! before that one's for some files: [`crate::gather`] for WALs, [`crate::reads`] for the main file
+//! of a pair, too.
 use rusqlite::ffi;
 use std::{
     ffi::{CStr, c_char, c_int, c_void},
@@ -8,7 +9,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// A file that is open by methods of ours. SQLite allocates it; the file of the default VFS stands behind it in the same memory.
+/// A file that is open by methods of ours. SQLite allocates it; the file of the default VFS stands
+/// behind it in the same memory.
 #[repr(C)]
 pub(crate) struct Wrapped {
     head: ffi::sqlite3_file,
@@ -17,8 +19,13 @@ pub(crate) struct Wrapped {
 }
 
 /// How a VFS opens a file.
-pub(crate) type Open =
-    unsafe extern "C" fn(*mut ffi::sqlite3_vfs, *const c_char, *mut ffi::sqlite3_file, c_int, *mut c_int) -> c_int;
+pub(crate) type Open = unsafe extern "C" fn(
+    *mut ffi::sqlite3_vfs,
+    *const c_char,
+    *mut ffi::sqlite3_file,
+    c_int,
+    *mut c_int,
+) -> c_int;
 
 struct Base(*mut ffi::sqlite3_vfs);
 
@@ -32,13 +39,15 @@ static BASE: OnceLock<Base> = OnceLock::new();
 /// Registers remy's VFSes, once.
 pub(crate) fn register() {
     BASE.get_or_init(|| {
-        // SAFETY: the engine is bound. A new VFS is a copy of the default one, so that every method but xOpen is that one's and
-        // finds its own data; it is leaked, since SQLite keeps a pointer to it.
+        // SAFETY: the engine is bound. A new VFS is a copy of the default one, so that every method
+        // but xOpen is that one's and finds its own data; it is leaked, since SQLite keeps a
+        // pointer to it.
         unsafe {
             let base = ffi::sqlite3_vfs_find(ptr::null());
-            for (name, open) in
-                [(crate::gather::VFS, crate::gather::x_open as Open), (crate::reads::VFS, crate::reads::x_open)]
-            {
+            for (name, open) in [
+                (crate::gather::VFS, crate::gather::x_open as Open),
+                (crate::reads::VFS, crate::reads::x_open),
+            ] {
                 let mut vfs = *base;
                 vfs.zName = name.as_ptr();
                 vfs.pNext = ptr::null_mut();
@@ -61,7 +70,9 @@ pub(crate) unsafe fn open_plain(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    let Some(Base(base)) = BASE.get() else { return ffi::SQLITE_ERROR };
+    let Some(Base(base)) = BASE.get() else {
+        return ffi::SQLITE_ERROR;
+    };
     // SAFETY: as the caller promises; the default VFS has an xOpen.
     unsafe {
         match (**base).xOpen {
@@ -71,7 +82,8 @@ pub(crate) unsafe fn open_plain(
     }
 }
 
-/// Opens a file with `methods` before those of the default VFS, and the state that `state` makes of its name.
+/// Opens a file with `methods` before those of the default VFS, and the state that `state` makes of
+/// its name.
 ///
 /// # Safety
 /// As for [`open_plain`]; the methods take a [`Wrapped`] with that state.
@@ -83,8 +95,8 @@ pub(crate) unsafe fn open_wrapped<T>(
     methods: &'static ffi::sqlite3_io_methods,
     state: impl FnOnce(Option<&CStr>) -> T,
 ) -> c_int {
-    // SAFETY: SQLite gives memory of szOsFile bytes, which holds a Wrapped and the default VFS's file behind it, and a name that
-    // is NUL-terminated where it is not NULL.
+    // SAFETY: SQLite gives memory of szOsFile bytes, which holds a Wrapped and the default VFS's
+    // file behind it, and a name that is NUL-terminated where it is not NULL.
     unsafe {
         let wrapped = file.cast::<Wrapped>();
         (*wrapped).head.pMethods = ptr::null(); // SQLite closes only what has methods
@@ -101,13 +113,14 @@ pub(crate) unsafe fn open_wrapped<T>(
 /// The state of a file, where it is open by `methods`.
 ///
 /// # Safety
-/// `file` is NULL, or a file that SQLite keeps open; nothing else uses its state while the reference lives; `T` is what
-/// [`open_wrapped`] was given beside `methods`.
+/// `file` is NULL, or a file that SQLite keeps open; nothing else uses its state while the
+/// reference lives; `T` is what [`open_wrapped`] was given beside `methods`.
 pub(crate) unsafe fn state_of<'a, T>(
     file: *mut ffi::sqlite3_file,
     methods: &'static ffi::sqlite3_io_methods,
 ) -> Option<&'a mut T> {
-    // SAFETY: as the caller promises; a file that is not open has no methods, and only one of ours has these.
+    // SAFETY: as the caller promises; a file that is not open has no methods, and only one of ours
+    // has these.
     unsafe {
         if file.is_null() || !ptr::eq((*file).pMethods, methods) {
             return None;
@@ -128,7 +141,8 @@ pub(crate) unsafe fn real(file: *mut ffi::sqlite3_file) -> *mut ffi::sqlite3_fil
 /// Calls a method of the default VFS's file.
 macro_rules! base {
     ($file:ident . $method:ident ($($argument:expr),*)) => {{
-        // SAFETY: the file was opened by open_wrapped, so the default VFS has set its methods; the arguments are SQLite's own.
+        // SAFETY: the file was opened by open_wrapped, so the default VFS has set its methods; the
+        // arguments are SQLite's own.
         unsafe {
             let file = $crate::vfs::real($file);
             match (*(*file).pMethods).$method {
@@ -163,8 +177,8 @@ pass_on! {
     x_device_characteristics, xDeviceCharacteristics();
 }
 
-/// Every method as the default VFS has it, but for those that a file without shared memory and memory mapping does without.
-/// Whoever takes them puts an xClose in, that frees its state.
+/// Every method as the default VFS has it, but for those that a file without shared memory and
+/// memory mapping does without. Whoever takes them puts an xClose in, that frees its state.
 pub(crate) const METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     iVersion: 1,
     xClose: None,

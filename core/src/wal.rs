@@ -5,9 +5,9 @@
 //! frame              page number 4, pages after commit 4 (0: not one), salts 8, checksum 8, then the page
 //! ```
 //!
-//! No lock of SQLite's is on this file, so a descriptor of ours may be closed. Which frames count is never decided
-//! here for a live database: the snapshot of an open transaction says so (a writer that died in its fsync leaves a
-//! whole commit behind the last one that counts).
+//! No lock of SQLite's is on this file, so a descriptor of ours may be closed. Which frames count
+//! is never decided here for a live database: the snapshot of an open transaction says so (a writer
+//! that died in its fsync leaves a whole commit behind the last one that counts).
 use crate::error::{Context, Error, Result};
 use std::{
     fs::{File, OpenOptions},
@@ -38,7 +38,10 @@ impl Frames {
 
     /// The frame (from 0) that holds a page.
     pub(crate) fn frame(&self, page: u32) -> Option<u32> {
-        self.last.binary_search_by_key(&page, |entry| entry.0).ok().map(|i| self.last[i].1)
+        self.last
+            .binary_search_by_key(&page, |entry| entry.0)
+            .ok()
+            .map(|i| self.last[i].1)
     }
 
     /// The pages, ascending.
@@ -75,7 +78,11 @@ impl Wal {
     /// Opens a WAL by its own path.
     pub(crate) fn open_at(path: PathBuf) -> Result<Option<Self>> {
         // SQLite follows no link to a WAL either.
-        let mut file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path) {
+        let mut file = match OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)
+        {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e).context(|| format!("opening {}", path.display())),
@@ -89,7 +96,12 @@ impl Wal {
         let page_size = u32_at(&header, 8);
         let mut salts = [0; 8];
         salts.copy_from_slice(&header[16..24]);
-        Ok(Some(Self { file, path, salts, page_size }))
+        Ok(Some(Self {
+            file,
+            path,
+            salts,
+            page_size,
+        }))
     }
 
     pub(crate) fn salts(&self) -> Salts {
@@ -114,12 +126,15 @@ impl Wal {
         }
     }
 
-    /// The pages in the frames `from..to`, counted from 0, all of which the caller knows to be committed.
+    /// The pages in the frames `from..to`, counted from 0, all of which the caller knows to be
+    /// committed.
     pub(crate) fn frames(&self, from: u32, to: u32) -> Result<Frames> {
         let mut all = Vec::with_capacity((to - from.min(to)) as usize);
         for frame in from..to {
-            let header =
-                self.header(frame).context(|| format!("reading {}", self.path.display()))?.ok_or_else(|| {
+            let header = self
+                .header(frame)
+                .context(|| format!("reading {}", self.path.display()))?
+                .ok_or_else(|| {
                     Error::corrupt(format!(
                         "frame {} of {} is not of the run that SQLite reads",
                         frame + 1,
@@ -132,11 +147,15 @@ impl Wal {
         Ok(Frames::collect(all))
     }
 
-    /// The pages of a WAL that only this process wrote: every whole frame from `from` up to the last commit, and the frame after it.
+    /// The pages of a WAL that only this process wrote: every whole frame from `from` up to the
+    /// last commit, and the frame after it.
     pub(crate) fn own_frames(&self, from: u32) -> Result<(Frames, u32)> {
         let (mut all, mut committed) = (Vec::new(), 0);
         for frame in from.. {
-            let Some(header) = self.header(frame).context(|| format!("reading {}", self.path.display()))? else {
+            let Some(header) = self
+                .header(frame)
+                .context(|| format!("reading {}", self.path.display()))?
+            else {
                 break;
             };
             all.push((u32_at(&header, 0), frame));
@@ -169,6 +188,9 @@ mod tests {
     fn the_last_frame_of_a_page_counts() {
         let frames = Frames::collect(vec![(3, 0), (1, 1), (3, 2), (2, 3)]);
         assert_eq!(frames.pages().collect::<Vec<_>>(), [1, 2, 3]);
-        assert_eq!((frames.frame(3), frames.frame(1), frames.frame(9)), (Some(2), Some(1), None));
+        assert_eq!(
+            (frames.frame(3), frames.frame(1), frames.frame(9)),
+            (Some(2), Some(1), None)
+        );
     }
 }

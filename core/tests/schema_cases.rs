@@ -1,4 +1,5 @@
-//! The 60 edge cases of schema change, each on a database of its own: diff, plan, measure, apply, check.
+//! The 60 edge cases of schema change, each on a database of its own: diff, plan, measure, apply,
+//! check.
 use remy_core::{
     Error, Options, engine, rehearse,
     schema::{current, declared, diff::diff, plan::plan},
@@ -25,9 +26,16 @@ fn cell(value: Value) -> Json {
 fn rows(conn: &Connection, sql: &str) -> Json {
     let mut statement = conn.prepare(sql).unwrap();
     let width = statement.column_count();
-    let rows =
-        statement.query_map([], |row| (0..width).map(|i| row.get(i).map(cell)).collect::<Result<Vec<_>, _>>()).unwrap();
-    rows.map(|row| Json::from(row.unwrap())).collect::<Vec<_>>().into()
+    let rows = statement
+        .query_map([], |row| {
+            (0..width)
+                .map(|i| row.get(i).map(cell))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .unwrap();
+    rows.map(|row| Json::from(row.unwrap()))
+        .collect::<Vec<_>>()
+        .into()
 }
 
 /// What a change came to: how many statements ran, and what they said they lose.
@@ -45,15 +53,32 @@ fn change(conn: &Connection, desired: &str, options: &Options) -> Result<Done, E
         let mut current = current(conn, &declared, options)?;
         usable::note(conn, &mut current)?;
         let changes = diff(&current, &declared.schema, &declared.renames)?;
-        let mut plan = plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
+        let mut plan = plan(
+            &current,
+            &declared.schema,
+            &changes,
+            rusqlite::version_number(),
+        )?;
         rehearse::measure(conn, &mut plan, options)?;
         rehearse::apply(conn, &plan, &mut |_, _| {})?;
         rehearse::check(conn, &plan, &declared, options)?;
         rehearse::recheck(conn, &plan, None)?;
-        let loses = plan.statements.iter().filter_map(|statement| statement.loses.clone()).collect();
-        Ok(Done { statements: plan.statements.len(), loses })
+        let loses = plan
+            .statements
+            .iter()
+            .filter_map(|statement| statement.loses.clone())
+            .collect();
+        Ok(Done {
+            statements: plan.statements.len(),
+            loses,
+        })
     })();
-    conn.execute_batch(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" }).unwrap();
+    conn.execute_batch(if outcome.is_ok() {
+        "COMMIT"
+    } else {
+        "ROLLBACK"
+    })
+    .unwrap();
     outcome
 }
 
@@ -73,9 +98,15 @@ fn run(case: &Json) -> Result<(), String> {
     }
     let outcome = change(&conn, text(case, "desired"), &options);
     match (expect, &outcome) {
-        ("ok" | "ok_but_data_loss", Ok(done)) if done.statements == 0 => return Err("nothing was done".into()),
-        ("ok_but_data_loss", Ok(done)) if done.loses.is_empty() => return Err("the loss is not reported".into()),
-        ("noop", Ok(done)) if done.statements > 0 => return Err(format!("{} statements", done.statements)),
+        ("ok" | "ok_but_data_loss", Ok(done)) if done.statements == 0 => {
+            return Err("nothing was done".into());
+        }
+        ("ok_but_data_loss", Ok(done)) if done.loses.is_empty() => {
+            return Err("the loss is not reported".into());
+        }
+        ("noop", Ok(done)) if done.statements > 0 => {
+            return Err(format!("{} statements", done.statements));
+        }
         ("ok" | "ok_but_data_loss" | "noop" | "noop_or_ok", Ok(_)) => {}
         ("must_ask", Err(e)) if e.code() == "ambiguous_rename" => {}
         ("must_fail_cleanly", Err(e)) if ["check_failed", "ddl_failed"].contains(&e.code()) => {}
@@ -92,12 +123,15 @@ fn run(case: &Json) -> Result<(), String> {
         // Twice is once.
         Ok(_) => {
             options.renames.clear();
-            let again = change(&conn, text(case, "desired"), &options).map_err(|e| format!("again: {e}"))?;
+            let again = change(&conn, text(case, "desired"), &options)
+                .map_err(|e| format!("again: {e}"))?;
             if again.statements > 0 {
                 return Err(format!("again: {} statements", again.statements));
             }
         }
-        Err(_) if rehearse::fingerprint(&conn).unwrap() != before => return Err("the schema changed".into()),
+        Err(_) if rehearse::fingerprint(&conn).unwrap() != before => {
+            return Err("the schema changed".into());
+        }
         Err(_) => {}
     }
     Ok(())
@@ -108,9 +142,23 @@ fn all_cases_hold() {
     engine::init();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/schema-cases.jsonl");
     let cases = std::fs::read_to_string(file).unwrap();
-    let cases: Vec<Json> = cases.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let cases: Vec<Json> = cases
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(cases.len(), 60);
-    let failed: Vec<String> =
-        cases.iter().filter_map(|case| run(case).err().map(|why| format!("{}: {why}", text(case, "name")))).collect();
-    assert!(failed.is_empty(), "{} of 60 cases do not hold:\n{}", failed.len(), failed.join("\n"));
+    let failed: Vec<String> = cases
+        .iter()
+        .filter_map(|case| {
+            run(case)
+                .err()
+                .map(|why| format!("{}: {why}", text(case, "name")))
+        })
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "{} of 60 cases do not hold:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
 }

@@ -1,4 +1,5 @@
-//! Whatever two schemas are, applying the plan from one to the other gives the other, and keeps what both have.
+//! Whatever two schemas are, applying the plan from one to the other gives the other, and keeps
+//! what both have.
 use proptest::prelude::*;
 use remy_core::{
     Error, Options, engine, rehearse,
@@ -10,16 +11,38 @@ use std::collections::BTreeMap;
 
 const TABLES: &[&str] = &["t", "we\"ird", "Order", "it's", "sqlite1", "таб"];
 const COLUMNS: &[&str] = &["a", "b", "select", "c d", "rowid", "q\"é", "oid"];
-const TYPES: &[&str] = &["TEXT", "INT", "REAL", "BLOB", "", "VARCHAR(10)", "NUMERIC", "DATE"];
-const STRICT_TYPES: &[&str] = &["TEXT", "INT", "REAL", "BLOB", "ANY", "TEXT", "INTEGER", "TEXT"];
-const DEFAULTS: &[&str] =
-    &["0", "'it''s, (x)'", "-5", "NULL", "(1 + 1)", "CURRENT_TIMESTAMP", "x'00ff'", "(lower('A'))", "TRUE", "'-- no'"];
+const TYPES: &[&str] = &[
+    "TEXT",
+    "INT",
+    "REAL",
+    "BLOB",
+    "",
+    "VARCHAR(10)",
+    "NUMERIC",
+    "DATE",
+];
+const STRICT_TYPES: &[&str] = &[
+    "TEXT", "INT", "REAL", "BLOB", "ANY", "TEXT", "INTEGER", "TEXT",
+];
+const DEFAULTS: &[&str] = &[
+    "0",
+    "'it''s, (x)'",
+    "-5",
+    "NULL",
+    "(1 + 1)",
+    "CURRENT_TIMESTAMP",
+    "x'00ff'",
+    "(lower('A'))",
+    "TRUE",
+    "'-- no'",
+];
 
 fn q(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Decisions, one after the other; once they run out, always the first choice, so that shrinking makes schemas simple.
+/// Decisions, one after the other; once they run out, always the first choice, so that shrinking
+/// makes schemas simple.
 struct Tape<'a>(std::slice::Iter<'a, u16>);
 
 impl Tape<'_> {
@@ -36,8 +59,18 @@ impl Tape<'_> {
 
 fn reference(tape: &mut Tape<'_>, parent: &str, column: Option<&str>) -> String {
     let column = column.map(|c| format!("({})", q(c))).unwrap_or_default();
-    let delete = tape.of(&["", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE ON DELETE RESTRICT"]);
-    let defer = tape.of(&["", " DEFERRABLE INITIALLY DEFERRED", " DEFERRABLE", " NOT DEFERRABLE INITIALLY IMMEDIATE"]);
+    let delete = tape.of(&[
+        "",
+        " ON DELETE CASCADE",
+        " ON DELETE SET NULL",
+        " ON UPDATE CASCADE ON DELETE RESTRICT",
+    ]);
+    let defer = tape.of(&[
+        "",
+        " DEFERRABLE INITIALLY DEFERRED",
+        " DEFERRABLE",
+        " NOT DEFERRABLE INITIALLY IMMEDIATE",
+    ]);
     format!("REFERENCES {}{column}{delete}{defer}", q(parent))
 }
 
@@ -67,17 +100,34 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
         if !(names.is_empty() || tape.pick(2) == 1) {
             continue;
         }
-        let mut text = format!("{} {}", q(column), if strict { tape.of(STRICT_TYPES) } else { tape.of(TYPES) });
+        let mut text = format!(
+            "{} {}",
+            q(column),
+            if strict {
+                tape.of(STRICT_TYPES)
+            } else {
+                tape.of(TYPES)
+            }
+        );
         match tape.pick(12) {
             0..=7 => {}
             n if n <= 10 && !names.is_empty() => {
-                let expr =
-                    tape.of(&["length(X)", "X || ', )'", "X + 1", "coalesce(X, 'X')"]).replacen('X', &q(names[0]), 1);
-                text += &format!(" GENERATED ALWAYS AS ({expr}) {}", tape.of(&["VIRTUAL", "STORED"]));
+                let expr = tape
+                    .of(&["length(X)", "X || ', )'", "X + 1", "coalesce(X, 'X')"])
+                    .replacen('X', &q(names[0]), 1);
+                text += &format!(
+                    " GENERATED ALWAYS AS ({expr}) {}",
+                    tape.of(&["VIRTUAL", "STORED"])
+                );
                 columns.push(text);
                 continue;
             }
-            _ => text += &format!(" UNIQUE{}", tape.of(&["", " ON CONFLICT REPLACE", " ON CONFLICT IGNORE"])),
+            _ => {
+                text += &format!(
+                    " UNIQUE{}",
+                    tape.of(&["", " ON CONFLICT REPLACE", " ON CONFLICT IGNORE"])
+                )
+            }
         }
         if tape.chance(4) {
             text += " NOT NULL";
@@ -90,7 +140,11 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
             text += tape.of(&[" COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY"]);
         }
         if tape.chance(6) {
-            text += &format!(" CHECK ({}.{} IS NOT 'CREATE TABLE t.')", q(name), q(column));
+            text += &format!(
+                " CHECK ({}.{} IS NOT 'CREATE TABLE t.')",
+                q(name),
+                q(column)
+            );
         }
         if tape.chance(6) {
             text += " ";
@@ -101,11 +155,19 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
         names.push(column);
     }
     if tape.chance(4) {
-        constraints.push(format!("CONSTRAINT {} CHECK ({} <> 'a, b' OR 1)", q("ch k"), q(names[0])));
+        constraints.push(format!(
+            "CONSTRAINT {} CHECK ({} <> 'a, b' OR 1)",
+            q("ch k"),
+            q(names[0])
+        ));
     }
     if tape.chance(4) && names.len() > 1 {
         let conflict = tape.of(&["", " ON CONFLICT FAIL"]);
-        constraints.push(format!("UNIQUE ({}, {} COLLATE NOCASE DESC){conflict}", q(names[1]), q(names[0])));
+        constraints.push(format!(
+            "UNIQUE ({}, {} COLLATE NOCASE DESC){conflict}",
+            q(names[1]),
+            q(names[0])
+        ));
     }
     if tape.chance(5) && [1, 2, 3].contains(&key) {
         let key = reference(tape, name, Some("id"));
@@ -114,7 +176,11 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
     if tape.chance(3) {
         columns.reverse();
     }
-    let body = columns.into_iter().chain(constraints).collect::<Vec<_>>().join(",\n  ");
+    let body = columns
+        .into_iter()
+        .chain(constraints)
+        .collect::<Vec<_>>()
+        .join(",\n  ");
     let options = match (without_rowid, strict) {
         (true, true) => " WITHOUT ROWID, STRICT",
         (true, false) => " WITHOUT ROWID",
@@ -125,14 +191,28 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
 
     for n in 0..2 {
         if tape.chance(3) {
-            // Index names are few, so that indexes move from table to table; each is made once only.
+            // Index names are few, so that indexes move from table to table; each is made once
+            // only.
             let index = format!("i{}", tape.pick(4) * 2 + n);
             let (unique, first) = (tape.of(&["", "", "UNIQUE "]), q(names[0]));
-            let on =
-                tape.of(&["X", "X DESC", "X COLLATE NOCASE", "lower(X)", "X || '(,'", "X ASC"]).replace('X', &first);
-            let partial = tape.of(&["", " WHERE X IS NOT NULL", " WHERE X > 'it''s'"]).replace('X', &first);
+            let on = tape
+                .of(&[
+                    "X",
+                    "X DESC",
+                    "X COLLATE NOCASE",
+                    "lower(X)",
+                    "X || '(,'",
+                    "X ASC",
+                ])
+                .replace('X', &first);
+            let partial = tape
+                .of(&["", " WHERE X IS NOT NULL", " WHERE X > 'it''s'"])
+                .replace('X', &first);
             if !sql.contains(&format!("INDEX {index} ")) {
-                *sql += &format!("CREATE {unique}INDEX {index} ON {} ({on}){partial};\n", q(name));
+                *sql += &format!(
+                    "CREATE {unique}INDEX {index} ON {} ({on}){partial};\n",
+                    q(name)
+                );
             }
         }
     }
@@ -148,20 +228,32 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
             "INSERT INTO log SELECT 1, count(*) FROM \"v t\"",
             &own,
         ]);
-        *sql += &format!("CREATE TRIGGER {} {event} ON {} BEGIN {what}; END;\n", q(&format!("tr {name}")), q(name));
+        *sql += &format!(
+            "CREATE TRIGGER {} {event} ON {} BEGIN {what}; END;\n",
+            q(&format!("tr {name}")),
+            q(name)
+        );
     }
     if tape.chance(3) {
         let view = q(&format!("v {name}"));
-        let select = tape.of(&["*", "count(*) AS n", "app_fn(1) AS x", "'it''s' AS \"select\""]);
+        let select = tape.of(&[
+            "*",
+            "count(*) AS n",
+            "app_fn(1) AS x",
+            "'it''s' AS \"select\"",
+        ]);
         *sql += &format!("CREATE VIEW {view} AS SELECT {select} FROM {};\n", q(name));
         if tape.chance(2) {
             let trigger = q(&format!("iv {name}"));
-            *sql += &format!("CREATE TRIGGER {trigger} INSTEAD OF INSERT ON {view} BEGIN SELECT 1; END;\n");
+            *sql += &format!(
+                "CREATE TRIGGER {trigger} INSTEAD OF INSERT ON {view} BEGIN SELECT 1; END;\n"
+            );
         }
     }
 }
 
-/// Decisions that a table takes, at most; each has its own, so that a change of one leaves the others as they are.
+/// Decisions that a table takes, at most; each has its own, so that a change of one leaves the
+/// others as they are.
 const DECISIONS: usize = 60;
 
 fn schema(decisions: &[u16]) -> String {
@@ -169,7 +261,12 @@ fn schema(decisions: &[u16]) -> String {
     let mut part = || parts.next().unwrap_or(Tape([].iter()));
     let tape = &mut part();
     let mut sql = "CREATE TABLE log(a, b);\n".to_owned();
-    let extra = tape.of(&["x INT", "x TEXT", "x TEXT NOT NULL DEFAULT 'n'", "x TEXT UNIQUE, y"]);
+    let extra = tape.of(&[
+        "x INT",
+        "x TEXT",
+        "x TEXT NOT NULL DEFAULT 'n'",
+        "x TEXT UNIQUE, y",
+    ]);
     sql += &format!("CREATE TABLE p(id INTEGER PRIMARY KEY, {extra});\n");
     for &name in TABLES {
         let tape = &mut part();
@@ -193,42 +290,76 @@ fn schema(decisions: &[u16]) -> String {
 
 /// Puts rows in: those that the constraints let in.
 fn fill(conn: &Connection, schema: &Schema, tape: &mut Tape<'_>) {
-    conn.execute_batch("INSERT INTO p(id, x) VALUES (1, 'one'), (2, 'two')").unwrap();
+    conn.execute_batch("INSERT INTO p(id, x) VALUES (1, 'one'), (2, 'two')")
+        .unwrap();
     for table in &schema.tables {
-        let columns: Vec<_> = table.columns.iter().filter(|column| column.generated.is_none()).collect();
+        let columns: Vec<_> = table
+            .columns
+            .iter()
+            .filter(|column| column.generated.is_none())
+            .collect();
         for n in 0..tape.pick(4) {
-            let refers = |name: &str| table.foreign_keys.iter().any(|key| key.columns.iter().any(|c| c == name));
+            let refers = |name: &str| {
+                table
+                    .foreign_keys
+                    .iter()
+                    .any(|key| key.columns.iter().any(|c| c == name))
+            };
             let value = |name: &str, tape: &mut Tape<'_>| match () {
                 () if refers(name) => tape.of(&["NULL", "1", "2"]).to_owned(),
                 () if name == "id" => format!("{}", 3 + 7 * n),
-                () => tape.of(&["'v'", "NULL", "1", "'007'", "2.5", "x'61'", "'A'"]).to_owned(),
+                () => tape
+                    .of(&["'v'", "NULL", "1", "'007'", "2.5", "x'61'", "'A'"])
+                    .to_owned(),
             };
-            let values: Vec<String> = columns.iter().map(|column| value(&column.name, tape)).collect();
+            let values: Vec<String> = columns
+                .iter()
+                .map(|column| value(&column.name, tape))
+                .collect();
             let names: Vec<String> = columns.iter().map(|column| q(&column.name)).collect();
-            let sql = format!("INSERT INTO {} ({}) VALUES ({})", q(&table.name), names.join(", "), values.join(", "));
+            let sql = format!(
+                "INSERT INTO {} ({}) VALUES ({})",
+                q(&table.name),
+                names.join(", "),
+                values.join(", ")
+            );
             let _ = conn.execute_batch(&sql);
         }
         if table.autoincrement {
-            let _ = conn.execute("UPDATE sqlite_sequence SET seq = 1000 WHERE name = ?1", [&table.name]);
+            let _ = conn.execute(
+                "UPDATE sqlite_sequence SET seq = 1000 WHERE name = ?1",
+                [&table.name],
+            );
         }
     }
-    if let Some(fts) = schema.virtual_tables.iter().find(|table| table.name == "ft") {
-        conn.execute_batch(&format!("INSERT INTO {} (rowid, a) VALUES (5, 'alpha'), (9, 'beta')", q(&fts.name)))
-            .unwrap();
+    if let Some(fts) = schema
+        .virtual_tables
+        .iter()
+        .find(|table| table.name == "ft")
+    {
+        conn.execute_batch(&format!(
+            "INSERT INTO {} (rowid, a) VALUES (5, 'alpha'), (9, 'beta')",
+            q(&fts.name)
+        ))
+        .unwrap();
     }
     if schema.virtual_tables.iter().any(|table| table.name == "rt") {
-        conn.execute_batch("INSERT INTO rt(id, x1, x2) VALUES (4, 1, 2)").unwrap();
+        conn.execute_batch("INSERT INTO rt(id, x1, x2) VALUES (4, 1, 2)")
+            .unwrap();
     }
 }
 
 fn rows(conn: &Connection, sql: &str) -> Vec<Vec<Value>> {
     let mut statement = conn.prepare(sql).unwrap_or_else(|e| panic!("{e}: {sql}"));
     let width = statement.column_count();
-    let rows = statement.query_map([], |row| (0..width).map(|i| row.get(i)).collect()).unwrap();
+    let rows = statement
+        .query_map([], |row| (0..width).map(|i| row.get(i)).collect())
+        .unwrap();
     rows.map(Result::unwrap).collect()
 }
 
-/// What the pragmas tell of every table, whatever the order of its columns: not by the code under test.
+/// What the pragmas tell of every table, whatever the order of its columns: not by the code under
+/// test.
 fn told(conn: &Connection, schema: &Schema) -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
     for Table { name, sql, .. } in &schema.tables {
@@ -250,9 +381,15 @@ fn told(conn: &Connection, schema: &Schema) -> BTreeMap<String, Vec<String>> {
             told.push(format!("{:?}", rows(conn, &query)));
         }
         let text = sql.to_ascii_lowercase();
-        for word in
-            [" check ", "on conflict", "initially deferred", "autoincrement", " stored", "'it''s, (x)'", "lower('a')"]
-        {
+        for word in [
+            " check ",
+            "on conflict",
+            "initially deferred",
+            "autoincrement",
+            " stored",
+            "'it''s, (x)'",
+            "lower('a')",
+        ] {
             told.push(format!("{word}: {}", text.matches(word).count()));
         }
         all.insert(name.clone(), told);
@@ -272,23 +409,44 @@ fn attempt(conn: &Connection, to: &str, renames: &[String]) -> Result<(), Error>
         let mut current = introspect::read(conn, &[])?;
         usable::note(conn, &mut current)?;
         let changes = diff(&current, &declared.schema, &declared.renames)?;
-        let mut plan = plan(&current, &declared.schema, &changes, rusqlite::version_number())?;
+        let mut plan = plan(
+            &current,
+            &declared.schema,
+            &changes,
+            rusqlite::version_number(),
+        )?;
         rehearse::measure(conn, &mut plan, &options)?;
         rehearse::apply(conn, &plan, &mut |_, _| {})?;
         rehearse::check(conn, &plan, &declared, &options)
     })();
-    conn.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).unwrap();
+    conn.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })
+        .unwrap();
     done
 }
 
 /// Renames of a column that goes to one that comes, in some tables.
 fn some_renames(a: &Schema, b: &Schema, tape: &mut Tape<'_>) -> Vec<String> {
     let mut renames = Vec::new();
-    for (old, new) in a.tables.iter().filter_map(|old| Some((old, b.table(&old.name)?))) {
-        let gone = old.columns.iter().find(|c| new.column(&c.name).is_none() && c.generated.is_none());
-        let come = new.columns.iter().find(|c| old.column(&c.name).is_none() && c.generated.is_none());
+    for (old, new) in a
+        .tables
+        .iter()
+        .filter_map(|old| Some((old, b.table(&old.name)?)))
+    {
+        let gone = old
+            .columns
+            .iter()
+            .find(|c| new.column(&c.name).is_none() && c.generated.is_none());
+        let come = new
+            .columns
+            .iter()
+            .find(|c| old.column(&c.name).is_none() && c.generated.is_none());
         if let (Some(gone), Some(come), true) = (gone, come, tape.chance(3)) {
-            renames.push(format!("{}.{}={}", q(&old.name), q(&gone.name), q(&come.name)));
+            renames.push(format!(
+                "{}.{}={}",
+                q(&old.name),
+                q(&gone.name),
+                q(&come.name)
+            ));
         }
     }
     let gone = a.tables.iter().find(|t| b.table(&t.name).is_none());
@@ -313,7 +471,9 @@ fn kind(declared: &str) -> &'static str {
 fn kept(conn: &Connection, mine: &Schema, other: &Schema) -> BTreeMap<String, Vec<Vec<Value>>> {
     let mut all = BTreeMap::new();
     for table in &mine.tables {
-        let Some(twin) = other.table(&table.name) else { continue };
+        let Some(twin) = other.table(&table.name) else {
+            continue;
+        };
         let alike = |name: &str| {
             let (x, y) = (table.column(name).unwrap(), twin.column(name)?);
             let plain = x.generated.is_none() && y.generated.is_none();
@@ -323,7 +483,11 @@ fn kept(conn: &Connection, mine: &Schema, other: &Schema) -> BTreeMap<String, Ve
                 && x.not_null == y.not_null)
                 .then(|| name.to_owned())
         };
-        let mut columns: Vec<String> = table.columns.iter().filter_map(|c| alike(&c.name)).collect();
+        let mut columns: Vec<String> = table
+            .columns
+            .iter()
+            .filter_map(|c| alike(&c.name))
+            .collect();
         columns.sort();
         let mut columns: Vec<String> = columns.iter().map(|c| q(c)).collect();
         let same_alias = match (table.rowid_alias(), twin.rowid_alias()) {
@@ -336,30 +500,58 @@ fn kept(conn: &Connection, mine: &Schema, other: &Schema) -> BTreeMap<String, Ve
             columns.push("_rowid_".into());
         }
         columns.push("count(*) OVER ()".into());
-        let mut found = rows(conn, &format!("SELECT {} FROM {}", columns.join(", "), q(&table.name)));
+        let mut found = rows(
+            conn,
+            &format!("SELECT {} FROM {}", columns.join(", "), q(&table.name)),
+        );
         found.sort_by_key(|row| format!("{row:?}"));
         if table.autoincrement && twin.autoincrement {
             found.extend(rows(
                 conn,
-                &format!("SELECT seq FROM sqlite_sequence WHERE name = '{}'", table.name.replace('\'', "''")),
+                &format!(
+                    "SELECT seq FROM sqlite_sequence WHERE name = '{}'",
+                    table.name.replace('\'', "''")
+                ),
             ));
         }
         all.insert(table.name.clone(), found);
     }
-    if mine.virtual_tables.iter().any(|t| t.name == "ft") && other.virtual_tables.iter().any(|t| t.name == "ft") {
-        all.insert("ft".into(), rows(conn, "SELECT rowid, a FROM ft WHERE ft MATCH 'beta'"));
+    if mine.virtual_tables.iter().any(|t| t.name == "ft")
+        && other.virtual_tables.iter().any(|t| t.name == "ft")
+    {
+        all.insert(
+            "ft".into(),
+            rows(conn, "SELECT rowid, a FROM ft WHERE ft MATCH 'beta'"),
+        );
     }
     all
 }
 
 fn holds(from: &str, to: &str, data: &[u16]) {
     engine::init();
-    let (before, target) = (Connection::open_in_memory().unwrap(), Connection::open_in_memory().unwrap());
-    before.execute_batch(from).unwrap_or_else(|e| panic!("{e}: {from}"));
-    target.execute_batch(to).unwrap_or_else(|e| panic!("{e}: {to}"));
-    let (a, b) = (introspect::read(&before, &[]).unwrap(), introspect::read(&target, &[]).unwrap());
-    assert!(a.tables.iter().all(|table| !table.opaque), "a statement is not understood");
-    assert_eq!(diff(&a, &a, &[]).unwrap(), [], "a schema differs from itself");
+    let (before, target) = (
+        Connection::open_in_memory().unwrap(),
+        Connection::open_in_memory().unwrap(),
+    );
+    before
+        .execute_batch(from)
+        .unwrap_or_else(|e| panic!("{e}: {from}"));
+    target
+        .execute_batch(to)
+        .unwrap_or_else(|e| panic!("{e}: {to}"));
+    let (a, b) = (
+        introspect::read(&before, &[]).unwrap(),
+        introspect::read(&target, &[]).unwrap(),
+    );
+    assert!(
+        a.tables.iter().all(|table| !table.opaque),
+        "a statement is not understood"
+    );
+    assert_eq!(
+        diff(&a, &a, &[]).unwrap(),
+        [],
+        "a schema differs from itself"
+    );
     let mut tape = Tape(data.iter());
     let renames = some_renames(&a, &b, &mut tape);
 
@@ -367,10 +559,16 @@ fn holds(from: &str, to: &str, data: &[u16]) {
     let empty = Connection::open_in_memory().unwrap();
     empty.execute_batch(from).unwrap();
     attempt(&empty, to, &renames).unwrap_or_else(|e| panic!("without rows: {e}\n{:?}", e.detail()));
-    assert_eq!(told(&empty, &introspect::read(&empty, &[]).unwrap()), told(&target, &b));
+    assert_eq!(
+        told(&empty, &introspect::read(&empty, &[]).unwrap()),
+        told(&target, &b)
+    );
 
     fill(&before, &a, &mut tape);
-    let (rows_before, schema_before) = (kept(&before, &a, &b), rehearse::fingerprint(&before).unwrap());
+    let (rows_before, schema_before) = (
+        kept(&before, &a, &b),
+        rehearse::fingerprint(&before).unwrap(),
+    );
     match attempt(&before, to, &renames) {
         Ok(()) => {
             let after = introspect::read(&before, &[]).unwrap();
@@ -381,9 +579,18 @@ fn holds(from: &str, to: &str, data: &[u16]) {
             }
         }
         Err(e) => {
-            let because_of_rows =
-                ["constraint failed", "cannot store", "NOT NULL", "UNIQUE", "not possible", "not there", "no integer"];
-            let of_rows = because_of_rows.iter().any(|why| e.to_string().contains(why));
+            let because_of_rows = [
+                "constraint failed",
+                "cannot store",
+                "NOT NULL",
+                "UNIQUE",
+                "not possible",
+                "not there",
+                "no integer",
+            ];
+            let of_rows = because_of_rows
+                .iter()
+                .any(|why| e.to_string().contains(why));
             assert!(
                 ["check_failed", "ddl_failed"].contains(&e.code()) && of_rows,
                 "{}: {e}\n{:?}",
@@ -406,7 +613,8 @@ fn two_schemas() -> impl Strategy<Value = (String, String)> {
         }
         (from, to)
     });
-    prop_oneof![near, (decisions(), decisions())].prop_map(|(from, to)| (schema(&from), schema(&to)))
+    prop_oneof![near, (decisions(), decisions())]
+        .prop_map(|(from, to)| (schema(&from), schema(&to)))
 }
 
 proptest! {

@@ -15,7 +15,10 @@ struct App(tempfile::TempDir);
 impl App {
     fn new(files: &[(&str, &str)]) -> Self {
         let app = Self(tempfile::tempdir().unwrap());
-        app.file("mindstudio.json", r#"{"tables": [{"name": "t", "path": "t.ts", "export": "T"}]}"#);
+        app.file(
+            "mindstudio.json",
+            r#"{"tables": [{"name": "t", "path": "t.ts", "export": "T"}]}"#,
+        );
         files.iter().for_each(|(path, text)| app.file(path, text));
         app
     }
@@ -51,21 +54,42 @@ fn one(define: &str, files: &[(&str, &str)]) -> AppTable {
 /// `name: type` of each column, with `?` where there need not be a value.
 fn columns(table: &AppTable) -> String {
     let column = |c: &remy_core::schema::app::AppColumn| {
-        format!("{}{}: {}", c.name, if c.required { "" } else { "?" }, c.logical)
+        format!(
+            "{}{}: {}",
+            c.name,
+            if c.required { "" } else { "?" },
+            c.logical
+        )
     };
-    table.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+    table
+        .columns
+        .iter()
+        .map(column)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The columns of a table whose row type is `row`, after `before`.
 fn row(before: &str, row: &str) -> String {
-    columns(&one(&format!("{before}\nexport const T = db.defineTable<{row}>('t');"), &[]))
+    columns(&one(
+        &format!("{before}\nexport const T = db.defineTable<{row}>('t');"),
+        &[],
+    ))
 }
 
 fn fails(define: &str) -> String {
     let read = with(define, &[]);
-    assert!(!read.errors.is_empty(), "{define} was read: {:?}", read.tables);
+    assert!(
+        !read.errors.is_empty(),
+        "{define} was read: {:?}",
+        read.tables
+    );
     assert!(read.tables.is_empty());
-    read.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    read.errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -79,8 +103,18 @@ fn the_example_of_the_format() {
 }>('vendors', { unique: [['contactEmail']], defaults: { status: 'pending' } });",
         &[],
     );
-    assert_eq!((table.name.as_str(), table.export.as_str(), table.file.as_str()), ("vendors", "T", "t.ts"));
-    assert_eq!(columns(&table), "name: text, contactEmail: text, status: text, paymentTerms?: text");
+    assert_eq!(
+        (
+            table.name.as_str(),
+            table.export.as_str(),
+            table.file.as_str()
+        ),
+        ("vendors", "T", "t.ts")
+    );
+    assert_eq!(
+        columns(&table),
+        "name: text, contactEmail: text, status: text, paymentTerms?: text"
+    );
     assert_eq!(table.unique, [["contactEmail"]]);
     assert_eq!(table.columns[2].default, Some(json!("pending")));
 }
@@ -112,10 +146,26 @@ fn logical_types() {
         ("('a' | 'b') & string", "text"),
         ("readonly string[]", "json"),
     ] {
-        assert_eq!(row("", &format!("{{ x: {of} }}")), format!("x: {logical}"), "{of}");
-        assert_eq!(row("", &format!("{{ x?: {of} }}")), format!("x?: {logical}"), "{of}");
-        assert_eq!(row("", &format!("{{ x: ({of}) | null }}")), format!("x?: {logical}"), "{of}");
-        assert_eq!(row("", &format!("{{ x: undefined | ({of}) }}")), format!("x?: {logical}"), "{of}");
+        assert_eq!(
+            row("", &format!("{{ x: {of} }}")),
+            format!("x: {logical}"),
+            "{of}"
+        );
+        assert_eq!(
+            row("", &format!("{{ x?: {of} }}")),
+            format!("x?: {logical}"),
+            "{of}"
+        );
+        assert_eq!(
+            row("", &format!("{{ x: ({of}) | null }}")),
+            format!("x?: {logical}"),
+            "{of}"
+        );
+        assert_eq!(
+            row("", &format!("{{ x: undefined | ({of}) }}")),
+            format!("x?: {logical}"),
+            "{of}"
+        );
     }
     assert_eq!(row("", "{ x: null }"), "x?: json");
 }
@@ -128,22 +178,44 @@ fn enums_are_what_their_constants_are() {
         ("A = 'x', B = S.A + 1", "text"),
         ("A = ('x'), B = `${A}y`", "text"),
         ("A = X, B = Other.A", "text"),
-        ("A = 1 << 2, B = A | 4, C = ~B, D = 'abc'.length, E = f(), F = A + 1, G", "number"),
+        (
+            "A = 1 << 2, B = A | 4, C = ~B, D = 'abc'.length, E = f(), F = A + 1, G",
+            "number",
+        ),
         ("A = N, B = N + 1", "number"),
         ("A = 'x', B = 1", "json"),
     ] {
         let before = format!(
             "const X = 'x', N = 1;\nenum Other {{ A = X + 'y' }}\ndeclare function f(): number;\nenum S {{ {members} }}\n"
         );
-        let read = with(&format!("{before}export const T = db.defineTable<{{ x: S }}>('t');"), &[]);
-        assert!(read.errors.is_empty() && read.warnings.is_empty(), "{members}: {read:?}");
-        assert_eq!(columns(&read.tables[0]), format!("x: {logical}"), "{members}");
+        let read = with(
+            &format!("{before}export const T = db.defineTable<{{ x: S }}>('t');"),
+            &[],
+        );
+        assert!(
+            read.errors.is_empty() && read.warnings.is_empty(),
+            "{members}: {read:?}"
+        );
+        assert_eq!(
+            columns(&read.tables[0]),
+            format!("x: {logical}"),
+            "{members}"
+        );
     }
     // What cannot be told is said, and no guess.
     for members in ["A = X", "A = X + 1", "A = S.B, B = 'x'", "A = Cycle.A"] {
-        let before = format!("import {{ X }} from 'some-package';\nenum Cycle {{ A = S.A }}\nenum S {{ {members} }}\n");
-        let read = with(&format!("{before}export const T = db.defineTable<{{ x: S }}>('t');"), &[]);
-        assert_eq!((columns(&read.tables[0]).as_str(), read.warnings.len()), ("x: json", 1), "{members}: {read:?}");
+        let before = format!(
+            "import {{ X }} from 'some-package';\nenum Cycle {{ A = S.A }}\nenum S {{ {members} }}\n"
+        );
+        let read = with(
+            &format!("{before}export const T = db.defineTable<{{ x: S }}>('t');"),
+            &[],
+        );
+        assert_eq!(
+            (columns(&read.tables[0]).as_str(), read.warnings.len()),
+            ("x: json", 1),
+            "{members}: {read:?}"
+        );
     }
     let literals = json!({"type": "string", "enum": ["x", "xy"]});
     assert_eq!(schema("enum S { A = 'x', B = A + 'y' }", "S").0, literals);
@@ -157,22 +229,52 @@ fn user_is_the_sdks_alone() {
         "import type { User } from '@mindstudio-ai/agent';",
         "import { type User } from '@mindstudio-ai/agent';",
     ] {
-        assert_eq!(columns(&one(&format!("{import}{define}"), &[])), "by: user, other?: user");
+        assert_eq!(
+            columns(&one(&format!("{import}{define}"), &[])),
+            "by: user, other?: user"
+        );
     }
     let renamed = "import { User as U } from '@mindstudio-ai/agent'; import * as sdk from '@mindstudio-ai/agent';";
     assert_eq!(
-        row(renamed, "{ a: U; b: sdk.User; c: import('@mindstudio-ai/agent').User }"),
+        row(
+            renamed,
+            "{ a: U; b: sdk.User; c: import('@mindstudio-ai/agent').User }"
+        ),
         "a: user, b: user, c: user"
     );
     // The app's own.
-    assert_eq!(columns(&one(&format!("interface User {{ name: string }} {define}"), &[])), "by: json, other?: json");
+    assert_eq!(
+        columns(&one(
+            &format!("interface User {{ name: string }} {define}"),
+            &[]
+        )),
+        "by: json, other?: json"
+    );
     // Through a file of the app's that exports it on.
-    let files = [("sdk.ts", "export type { User } from '@mindstudio-ai/agent';")];
-    assert_eq!(columns(&one(&format!("import {{ User }} from './sdk';{define}"), &files)), "by: user, other?: user");
+    let files = [(
+        "sdk.ts",
+        "export type { User } from '@mindstudio-ai/agent';",
+    )];
+    assert_eq!(
+        columns(&one(
+            &format!("import {{ User }} from './sdk';{define}"),
+            &files
+        )),
+        "by: user, other?: user"
+    );
     // Nobody's.
     let read = with(define, &[]);
-    let places: Vec<_> = read.errors.iter().map(|e| (e.line.unwrap(), e.column.unwrap())).collect();
-    assert_eq!((places, read.tables.len()), (vec![(2, 39), (2, 53)], 0), "{:?}", read.errors);
+    let places: Vec<_> = read
+        .errors
+        .iter()
+        .map(|e| (e.line.unwrap(), e.column.unwrap()))
+        .collect();
+    assert_eq!(
+        (places, read.tables.len()),
+        (vec![(2, 39), (2, 53)], 0),
+        "{:?}",
+        read.errors
+    );
 }
 
 #[test]
@@ -188,8 +290,13 @@ fn what_no_column_can_hold_is_an_error_that_names_the_property() {
         ("x: symbol", "t.x is a symbol"),
         ("x: unique symbol", "t.x is a symbol"),
     ] {
-        let why = fails(&format!("export const T = db.defineTable<{{ a: string;\n  {of} }}>('t');"));
-        assert!(why.contains(what) && why.contains("t.ts, line 3, column 3"), "{of}: {why}");
+        let why = fails(&format!(
+            "export const T = db.defineTable<{{ a: string;\n  {of} }}>('t');"
+        ));
+        assert!(
+            why.contains(what) && why.contains("t.ts, line 3, column 3"),
+            "{of}: {why}"
+        );
     }
 }
 
@@ -200,37 +307,105 @@ fn row_types() {
         ("interface Row { a: string }", r, "a: text"),
         ("type Row = { a: string }", r, "a: text"),
         ("type Row = ({ a: string })", r, "a: text"),
-        ("interface Row { a: string } interface Row { b?: number }", r, "a: text, b?: number"),
+        (
+            "interface Row { a: string } interface Row { b?: number }",
+            r,
+            "a: text, b?: number",
+        ),
         (
             "interface Base { a: string; b: number } interface Row extends Base { b: 1; c: boolean }",
             r,
             "a: text, b: number, c: boolean",
         ),
-        ("interface A { a: string } interface B { b: string } interface Row extends A, B {}", r, "a: text, b: text"),
-        ("type Row = { a: string } & { b?: number }", r, "a: text, b?: number"),
-        ("type Row = { a: string | number } & { a: string }", r, "a: text"),
-        ("type Row = { a: string | number } & { a: string | boolean | number }", r, "a: json"),
+        (
+            "interface A { a: string } interface B { b: string } interface Row extends A, B {}",
+            r,
+            "a: text, b: text",
+        ),
+        (
+            "type Row = { a: string } & { b?: number }",
+            r,
+            "a: text, b?: number",
+        ),
+        (
+            "type Row = { a: string | number } & { a: string }",
+            r,
+            "a: text",
+        ),
+        (
+            "type Row = { a: string | number } & { a: string | boolean | number }",
+            r,
+            "a: json",
+        ),
         ("type Row = { a?: string } & { a: string }", r, "a: text"),
-        ("", "Partial<{ a: string; b: number }>", "a?: text, b?: number"),
-        ("", "Required<{ a?: string; b?: number | undefined }>", "a: text, b: number"),
+        (
+            "",
+            "Partial<{ a: string; b: number }>",
+            "a?: text, b?: number",
+        ),
+        (
+            "",
+            "Required<{ a?: string; b?: number | undefined }>",
+            "a: text, b: number",
+        ),
         ("", "Readonly<{ a: string }>", "a: text"),
-        ("", "Pick<{ a: string; b: number; c: boolean }, 'a' | 'c'>", "a: text, c: boolean"),
+        (
+            "",
+            "Pick<{ a: string; b: number; c: boolean }, 'a' | 'c'>",
+            "a: text, c: boolean",
+        ),
         ("", "Omit<{ a: string; b: number }, 'b' | 'zzz'>", "a: text"),
         ("", "Record<'a' | 'b', number>", "a: number, b: number"),
-        ("", "{ a: NonNullable<string | null | undefined> }", "a: text"),
+        (
+            "",
+            "{ a: NonNullable<string | null | undefined> }",
+            "a: text",
+        ),
         (
             "interface Foo { bar: { baz: number }; list: string[]; opt?: boolean }",
             "{ a: Foo['bar']['baz']; b: Foo['list'][number]; c: Foo['opt'] }",
             "a: number, b: text, c?: boolean",
         ),
-        ("const X = { a: 1, b: 2 };", "{ k: keyof typeof X }", "k: text"),
-        ("const X = ['a', 'b'] as const;", "{ k: (typeof X)[number] }", "k: text"),
-        ("const X = ['a', 1] as const;", "{ k: (typeof X)[number] }", "k: json"),
-        ("const X = ['a', 1] as const satisfies readonly unknown[];", "{ k: (typeof X)[0] }", "k: text"),
-        ("const X = ['a', 'b'];", "{ k: (typeof X)[number] }", "k: text"),
-        ("const X = { a: 1, b: 2 } as const;", "{ k: (typeof X)[keyof typeof X] }", "k: number"),
-        ("const X = { a: { n: 'x' } } as const;", "{ k: (typeof X)['a']['n'] }", "k: text"),
-        ("const X = Object.freeze(['a', 'b'] as const);", "{ k: (typeof X)[number] }", "k: text"),
+        (
+            "const X = { a: 1, b: 2 };",
+            "{ k: keyof typeof X }",
+            "k: text",
+        ),
+        (
+            "const X = ['a', 'b'] as const;",
+            "{ k: (typeof X)[number] }",
+            "k: text",
+        ),
+        (
+            "const X = ['a', 1] as const;",
+            "{ k: (typeof X)[number] }",
+            "k: json",
+        ),
+        (
+            "const X = ['a', 1] as const satisfies readonly unknown[];",
+            "{ k: (typeof X)[0] }",
+            "k: text",
+        ),
+        (
+            "const X = ['a', 'b'];",
+            "{ k: (typeof X)[number] }",
+            "k: text",
+        ),
+        (
+            "const X = { a: 1, b: 2 } as const;",
+            "{ k: (typeof X)[keyof typeof X] }",
+            "k: number",
+        ),
+        (
+            "const X = { a: { n: 'x' } } as const;",
+            "{ k: (typeof X)['a']['n'] }",
+            "k: text",
+        ),
+        (
+            "const X = Object.freeze(['a', 'b'] as const);",
+            "{ k: (typeof X)[number] }",
+            "k: text",
+        ),
         (
             "export const Status = { A: 'a' } as const; export type Status = (typeof Status)[keyof typeof Status];",
             "{ k: Status }",
@@ -239,25 +414,57 @@ fn row_types() {
         ("enum E { A = 'a', B = 'b' }", "{ k: E }", "k: text"),
         ("enum E { A, B = 5, C }", "{ k: E }", "k: number"),
         ("const enum E { A = 'a' }", "{ k: E.A }", "k: text"),
-        ("enum E { A = 'a', B = 1 }", "{ k: E; n: keyof typeof E }", "k: json, n: text"),
-        ("type Id<T> = string & { __brand: T };", "{ k: Id<'x'> }", "k: text"),
+        (
+            "enum E { A = 'a', B = 1 }",
+            "{ k: E; n: keyof typeof E }",
+            "k: json, n: text",
+        ),
+        (
+            "type Id<T> = string & { __brand: T };",
+            "{ k: Id<'x'> }",
+            "k: text",
+        ),
         (
             "type Maybe<T> = T | null; interface Row<T, U = boolean> { a: Maybe<T>; b: U }",
             "Row<number>",
             "a?: number, b: boolean",
         ),
-        ("interface Base<T> { a: T } interface Row extends Base<boolean> {}", r, "a: boolean"),
-        ("type Row = { [K in 'a' | 'b']?: K extends never ? 1 : string }", r, "a?: json, b?: json"),
-        ("type Src = { a: string; b?: number }; type Row = { [K in keyof Src]: Src[K] }", r, "a: text, b?: number"),
-        ("type Src = { a?: string }; type Row = { [K in keyof Src]-?: number }", r, "a: number"),
+        (
+            "interface Base<T> { a: T } interface Row extends Base<boolean> {}",
+            r,
+            "a: boolean",
+        ),
+        (
+            "type Row = { [K in 'a' | 'b']?: K extends never ? 1 : string }",
+            r,
+            "a?: json, b?: json",
+        ),
+        (
+            "type Src = { a: string; b?: number }; type Row = { [K in keyof Src]: Src[K] }",
+            r,
+            "a: text, b?: number",
+        ),
+        (
+            "type Src = { a?: string }; type Row = { [K in keyof Src]-?: number }",
+            r,
+            "a: number",
+        ),
         (
             "",
             "{ 'with space': string; 1: number; select: boolean; ünï: string }",
             "with space: text, 1: number, select: boolean, ünï: text",
         ),
-        ("", "{ k: Exclude<'a' | 1, number>; l: Extract<'a' | 1, number> }", "k: text, l: number"),
+        (
+            "",
+            "{ k: Exclude<'a' | 1, number>; l: Extract<'a' | 1, number> }",
+            "k: text, l: number",
+        ),
         ("class Money { amount = 1 }", "{ k: Money }", "k: json"),
-        ("namespace N { export interface Row { a: string } }", "N.Row", "a: text"),
+        (
+            "namespace N { export interface Row { a: string } }",
+            "N.Row",
+            "a: text",
+        ),
     ] {
         assert_eq!(row(before, of), expected, "{before} {of}");
     }
@@ -267,37 +474,85 @@ fn row_types() {
 fn types_of_other_files() {
     let define = "export const T = db.defineTable<Row>('t');";
     for (import, files) in [
-        ("import { Row } from './types';", &[("types.ts", "export interface Row { a: string }")][..]),
-        ("import type { Row } from './types.ts';", &[("types.ts", "export interface Row { a: string }")]),
-        ("import { type Row } from './types.js';", &[("types.ts", "export type Row = { a: string }")]),
-        ("import { Row } from './types';", &[("types/index.ts", "export type Row = { a: string }")]),
-        ("import Row from './types';", &[("types.ts", "export default interface Row { a: string }")]),
-        ("import Row from './types';", &[("types.ts", "interface Mine { a: string } export default Mine;")]),
-        ("import { Mine as Row } from './types';", &[("types.ts", "interface X { a: string } export { X as Mine };")]),
+        (
+            "import { Row } from './types';",
+            &[("types.ts", "export interface Row { a: string }")][..],
+        ),
+        (
+            "import type { Row } from './types.ts';",
+            &[("types.ts", "export interface Row { a: string }")],
+        ),
+        (
+            "import { type Row } from './types.js';",
+            &[("types.ts", "export type Row = { a: string }")],
+        ),
+        (
+            "import { Row } from './types';",
+            &[("types/index.ts", "export type Row = { a: string }")],
+        ),
+        (
+            "import Row from './types';",
+            &[("types.ts", "export default interface Row { a: string }")],
+        ),
+        (
+            "import Row from './types';",
+            &[(
+                "types.ts",
+                "interface Mine { a: string } export default Mine;",
+            )],
+        ),
+        (
+            "import { Mine as Row } from './types';",
+            &[(
+                "types.ts",
+                "interface X { a: string } export { X as Mine };",
+            )],
+        ),
         (
             "import { Row } from './lib';",
             &[
-                ("lib/index.ts", "export * from './a'; export * from './rows'"),
+                (
+                    "lib/index.ts",
+                    "export * from './a'; export * from './rows'",
+                ),
                 ("lib/a.ts", "export const a = 1;"),
-                ("lib/rows.ts", "import { Base } from '../base.js'; export interface Row extends Base {}"),
+                (
+                    "lib/rows.ts",
+                    "import { Base } from '../base.js'; export interface Row extends Base {}",
+                ),
                 ("base.ts", "export type Base = { a: string }"),
             ],
         ),
         (
             "import { Row } from './a';",
-            &[("a.ts", "export { Inner as Row } from './b';"), ("b.ts", "export type Inner = { a: string }")],
+            &[
+                ("a.ts", "export { Inner as Row } from './b';"),
+                ("b.ts", "export type Inner = { a: string }"),
+            ],
         ),
-        ("import * as all from './types'; type Row = all.Row;", &[("types.ts", "export interface Row { a: string }")]),
+        (
+            "import * as all from './types'; type Row = all.Row;",
+            &[("types.ts", "export interface Row { a: string }")],
+        ),
         (
             "import { all } from './a'; type Row = all.Row;",
-            &[("a.ts", "export * as all from './b'"), ("b.ts", "export interface Row { a: string }")],
+            &[
+                ("a.ts", "export * as all from './b'"),
+                ("b.ts", "export interface Row { a: string }"),
+            ],
         ),
-        ("type Row = import('./types').Row;", &[("types.ts", "export interface Row { a: string }")]),
+        (
+            "type Row = import('./types').Row;",
+            &[("types.ts", "export interface Row { a: string }")],
+        ),
         (
             "import { N } from './types'; type Row = { a: (typeof N)[number] };",
             &[("types.ts", "export const N = ['x', 'y'] as const;")],
         ),
-        ("import { S } from './types'; type Row = { a: S };", &[("types.ts", "export enum S { A = 'a' }")]),
+        (
+            "import { S } from './types'; type Row = { a: S };",
+            &[("types.ts", "export enum S { A = 'a' }")],
+        ),
         // Files may import each other.
         (
             "import { Row } from './a';",
@@ -306,11 +561,18 @@ fn types_of_other_files() {
                     "a.ts",
                     "import { B } from './b'; export interface Row extends B {}; export interface A { x: string }",
                 ),
-                ("b.ts", "import { A } from './a'; export interface B { a: A['x'] }"),
+                (
+                    "b.ts",
+                    "import { A } from './a'; export interface B { a: A['x'] }",
+                ),
             ],
         ),
     ] {
-        assert_eq!(columns(&one(&format!("{import}\n{define}"), files)), "a: text", "{import} {files:?}");
+        assert_eq!(
+            columns(&one(&format!("{import}\n{define}"), files)),
+            "a: text",
+            "{import} {files:?}"
+        );
     }
 }
 
@@ -318,32 +580,61 @@ fn types_of_other_files() {
 fn a_row_type_that_cannot_be_resolved_is_an_error() {
     for (before, of, why) in [
         ("", "Missing", "Missing is not declared"),
-        ("import { Row } from 'some-package';", "Row", "only relative imports are read"),
-        ("import { Row } from './nowhere';", "Row", "which is not there"),
+        (
+            "import { Row } from 'some-package';",
+            "Row",
+            "only relative imports are read",
+        ),
+        (
+            "import { Row } from './nowhere';",
+            "Row",
+            "which is not there",
+        ),
         ("import { Row } from './t2';", "Row", "does not export Row"),
         ("import { Row } from './broken';", "Row", "syntax error"),
         ("", "string", "no object type"),
         ("", "{ a: string } | { b: string }", "a union"),
         ("", "Record<string, number>", "not named"),
-        ("interface Row extends Missing { a: string }", "Row", "extends what is not known"),
+        (
+            "interface Row extends Missing { a: string }",
+            "Row",
+            "extends what is not known",
+        ),
         ("", "{ a: string } & Missing", "Missing is not declared"),
         ("", "Pick<{ a: string }, 'b'>", "Pick names b"),
         ("", "Omit<{ a: string }, Missing>", "what Omit names"),
-        ("type Row<T> = T extends string ? { a: 1 } : { b: 1 };", "Row<string>", "conditional types"),
+        (
+            "type Row<T> = T extends string ? { a: 1 } : { b: 1 };",
+            "Row<string>",
+            "conditional types",
+        ),
         ("type Row = Row & { a: string };", "Row", "refers to itself"),
         ("type A = B; type B = A;", "A", "refers to itself"),
         ("interface Row extends Row {}", "Row", "refers to itself"),
         ("type G<T> = G<T[]>;", "G<string>", "refers to itself"),
     ] {
-        let app = App::new(&[("t2.ts", "export const a = 1;"), ("broken.ts", "export interface Row { a: ")]);
-        app.file("t.ts", &format!("{DB}{before}\nexport const T = db.defineTable<{of}>('t');"));
+        let app = App::new(&[
+            ("t2.ts", "export const a = 1;"),
+            ("broken.ts", "export interface Row { a: "),
+        ]);
+        app.file(
+            "t.ts",
+            &format!("{DB}{before}\nexport const T = db.defineTable<{of}>('t');"),
+        );
         let read = app.tables();
-        let [error] = read.errors.as_slice() else { panic!("{before} {of}: {read:?}") };
+        let [error] = read.errors.as_slice() else {
+            panic!("{before} {of}: {read:?}")
+        };
         assert!(
-            error.message.contains("the row type cannot be resolved") && error.message.contains(why),
+            error.message.contains("the row type cannot be resolved")
+                && error.message.contains(why),
             "{of}: {error}"
         );
-        assert_eq!((error.file.as_str(), error.line, error.column), ("t.ts", Some(3), Some(33)), "{error}");
+        assert_eq!(
+            (error.file.as_str(), error.line, error.column),
+            ("t.ts", Some(3), Some(33)),
+            "{error}"
+        );
     }
 }
 
@@ -352,26 +643,54 @@ fn a_property_type_that_cannot_be_resolved_is_a_text_column_with_a_warning() {
     let define = "import { Far } from 'some-package';\nexport const T = db.defineTable<{\n  a: number;\n  b: Far;\n  c?: WebSocket | null;\n  d: string extends Far ? 1 : 2;\n}>('t');";
     let read = with(define, &[]);
     assert!(read.errors.is_empty());
-    assert_eq!(columns(&read.tables[0]), "a: number, b: json, c?: json, d: json");
-    let places: Vec<_> = read.warnings.iter().map(|w| (w.line.unwrap(), w.column.unwrap())).collect();
+    assert_eq!(
+        columns(&read.tables[0]),
+        "a: number, b: json, c?: json, d: json"
+    );
+    let places: Vec<_> = read
+        .warnings
+        .iter()
+        .map(|w| (w.line.unwrap(), w.column.unwrap()))
+        .collect();
     assert_eq!(places, [(5, 3), (6, 3), (7, 3)]);
-    assert!(read.warnings[0].message.contains("t.b") && read.warnings[0].message.contains("some-package"));
+    assert!(
+        read.warnings[0].message.contains("t.b")
+            && read.warnings[0].message.contains("some-package")
+    );
     assert_eq!(read.warnings[0].source.as_deref(), Some("  b: Far;"));
 }
 
 #[test]
 fn a_type_name_that_nobody_declares_is_an_error_with_its_place() {
     let wrong = |before: &str, of: &str, files: &[(&str, &str)]| {
-        let read = with(&format!("{before}\nexport const T = db.defineTable<{{ ok: number; a: {of} }}>('t');"), files);
+        let read = with(
+            &format!("{before}\nexport const T = db.defineTable<{{ ok: number; a: {of} }}>('t');"),
+            files,
+        );
         let place = |error: &remy_core::typescript::Fault| {
-            assert!(error.message.contains("neither declared nor imported"), "{error}");
+            assert!(
+                error.message.contains("neither declared nor imported"),
+                "{error}"
+            );
             let name = error.message.split_whitespace().nth(2).unwrap().to_owned();
-            format!("{name} {}:{}:{}", error.file, error.line.unwrap(), error.column.unwrap())
+            format!(
+                "{name} {}:{}:{}",
+                error.file,
+                error.line.unwrap(),
+                error.column.unwrap()
+            )
         };
         let errors: Vec<_> = read.errors.iter().map(place).collect();
-        assert!(errors.is_empty() || read.tables.is_empty(), "{of}: it is published all the same");
+        assert!(
+            errors.is_empty() || read.tables.is_empty(),
+            "{of}: it is published all the same"
+        );
         // It is an error, and no warning besides.
-        assert!(errors.is_empty() || read.warnings.is_empty(), "{of}: {:?}", read.warnings);
+        assert!(
+            errors.is_empty() || read.warnings.is_empty(),
+            "{of}: {:?}",
+            read.warnings
+        );
         errors.join(" ")
     };
     for (before, of, expected) in [
@@ -388,30 +707,76 @@ fn a_type_name_that_nobody_declares_is_an_error_with_its_place() {
         assert_eq!(wrong(before, of, &[]), expected, "{before} {of}");
     }
     let files = [("far.ts", "export type Far = strng | number;")];
-    assert_eq!(wrong("import { Far } from './far';", "Far", &files), "strng far.ts:1:19");
+    assert_eq!(
+        wrong("import { Far } from './far';", "Far", &files),
+        "strng far.ts:1:19"
+    );
     // Said once, however often it is met.
-    assert_eq!(wrong("type Alias = strng;", "Alias; b: Alias[]; c: { d: Alias }", &[]), "strng t.ts:2:14");
+    assert_eq!(
+        wrong(
+            "type Alias = strng;",
+            "Alias; b: Alias[]; c: { d: Alias }",
+            &[]
+        ),
+        "strng t.ts:2:14"
+    );
 
     // Within a value that is JSON whatever it is, it decides nothing.
-    let read =
-        with("export const T = db.defineTable<{ a: strng[]; b: Record<string, { c: strng }>; c: strng[] }>('t');", &[]);
+    let read = with(
+        "export const T = db.defineTable<{ a: strng[]; b: Record<string, { c: strng }>; c: strng[] }>('t');",
+        &[],
+    );
     assert_eq!(columns(&read.tables[0]), "a: json, b: json, c: json");
-    let places: Vec<_> = read.warnings.iter().map(|w| (w.line.unwrap(), w.column.unwrap())).collect();
+    let places: Vec<_> = read
+        .warnings
+        .iter()
+        .map(|w| (w.line.unwrap(), w.column.unwrap()))
+        .collect();
     assert_eq!(places, [(2, 38), (2, 70), (2, 83)], "{:?}", read.warnings);
 
     // What is declared elsewhere, or in a way that is not followed, may be anything.
-    let ambient =
-        [("types/all.d.ts", "interface Money { n: number }"), ("g.ts", "export {}; declare global { type Coin = 1 }")];
+    let ambient = [
+        ("types/all.d.ts", "interface Money { n: number }"),
+        ("g.ts", "export {}; declare global { type Coin = 1 }"),
+    ];
     for (before, of, files) in [
-        ("", "Date | Buffer | PushSubscriptionJSON | NodeJS.Timeout | Intl.LocalesArgument", &[][..]),
-        ("import { Far } from 'some-package'; import * as far from 'far';", "Far | far.Any", &[]),
-        ("import { Gone } from './far';", "Gone", &[("far.ts", "export {};")]),
+        (
+            "",
+            "Date | Buffer | PushSubscriptionJSON | NodeJS.Timeout | Intl.LocalesArgument",
+            &[][..],
+        ),
+        (
+            "import { Far } from 'some-package'; import * as far from 'far';",
+            "Far | far.Any",
+            &[],
+        ),
+        (
+            "import { Gone } from './far';",
+            "Gone",
+            &[("far.ts", "export {};")],
+        ),
         ("import Far = require('far');", "Far", &[]),
-        ("namespace N { type A = 'a'; export type B = A }", "N.B", &[]),
+        (
+            "namespace N { type A = 'a'; export type B = A }",
+            "N.B",
+            &[],
+        ),
         ("declare global { interface Here {} }", "Here", &[]),
-        ("type Of<T> = { [K in keyof T]: T[K] };", "Of<{ x: 1 }>", &[]),
-        ("type Inner<T> = T extends (infer U)[] ? U : never;", "Inner<string[]>", &[]),
-        ("interface Node_ { next?: Node_; call(x: Anything): void }", "Node_", &[]),
+        (
+            "type Of<T> = { [K in keyof T]: T[K] };",
+            "Of<{ x: 1 }>",
+            &[],
+        ),
+        (
+            "type Inner<T> = T extends (infer U)[] ? U : never;",
+            "Inner<string[]>",
+            &[],
+        ),
+        (
+            "interface Node_ { next?: Node_; call(x: Anything): void }",
+            "Node_",
+            &[],
+        ),
         ("", "Money | Coin", &ambient),
     ] {
         assert_eq!(wrong(before, of, files), "", "{before} {of}");
@@ -421,36 +786,100 @@ fn a_type_name_that_nobody_declares_is_an_error_with_its_place() {
 #[test]
 fn cycles_end() {
     assert_eq!(
-        row("interface Row { name: string; parent?: Row; all: Row[] }", "Row"),
+        row(
+            "interface Row { name: string; parent?: Row; all: Row[] }",
+            "Row"
+        ),
         "name: text, parent?: json, all: json"
     );
-    assert_eq!(row("type Json = string | number | Json[] | { [k: string]: Json };", "{ j: Json }"), "j: json");
-    assert_eq!(row("type Tree<T> = { of: T; next: Tree<T[]> | null };", "Tree<string>"), "of: text, next?: json");
-    let read = with("type U = U | string; export const T = db.defineTable<{ a: U }>('t');", &[]);
-    assert_eq!((columns(&read.tables[0]).as_str(), read.warnings.len()), ("a: json", 1));
+    assert_eq!(
+        row(
+            "type Json = string | number | Json[] | { [k: string]: Json };",
+            "{ j: Json }"
+        ),
+        "j: json"
+    );
+    assert_eq!(
+        row(
+            "type Tree<T> = { of: T; next: Tree<T[]> | null };",
+            "Tree<string>"
+        ),
+        "of: text, next?: json"
+    );
+    let read = with(
+        "type U = U | string; export const T = db.defineTable<{ a: U }>('t');",
+        &[],
+    );
+    assert_eq!(
+        (columns(&read.tables[0]).as_str(), read.warnings.len()),
+        ("a: json", 1)
+    );
     // Files that export from each other in a circle.
     let files = [
         ("a.ts", "export * from './b'; export { X } from './b';"),
         ("b.ts", "export * from './a'; export { X } from './a';"),
     ];
-    let read = with("import { X } from './a'; export const T = db.defineTable<{ a: X }>('t');", &files);
+    let read = with(
+        "import { X } from './a'; export const T = db.defineTable<{ a: X }>('t');",
+        &files,
+    );
     assert_eq!(read.warnings.len(), 1, "{read:?}");
     // One that grows at every step.
-    let read = with("type U<T> = T | U<T[]>; export const T = db.defineTable<{ a: U<string> }>('t');", &[]);
-    assert_eq!((columns(&read.tables[0]).as_str(), read.warnings.len()), ("a: json", 1));
+    let read = with(
+        "type U<T> = T | U<T[]>; export const T = db.defineTable<{ a: U<string> }>('t');",
+        &[],
+    );
+    assert_eq!(
+        (columns(&read.tables[0]).as_str(), read.warnings.len()),
+        ("a: json", 1)
+    );
     // As deep as nobody writes.
-    assert_eq!(row(&format!("type U = {}string{};", "(".repeat(50), ")".repeat(50)), "{ a: U }"), "a: text");
-    let deep = |levels| format!("type U = {}string{};", "{ x: ".repeat(levels), " }".repeat(levels));
+    assert_eq!(
+        row(
+            &format!("type U = {}string{};", "(".repeat(50), ")".repeat(50)),
+            "{ a: U }"
+        ),
+        "a: text"
+    );
+    let deep = |levels| {
+        format!(
+            "type U = {}string{};",
+            "{ x: ".repeat(levels),
+            " }".repeat(levels)
+        )
+    };
     assert_eq!(row(&deep(1000), "{ a: U }"), "a: json");
-    let read = with(&format!("{} export const T = db.defineTable<{{ a: U }}>('t');", deep(5000)), &[]);
-    assert_eq!(read.errors[0].message, "what stands here is nested too deep to be read");
+    let read = with(
+        &format!(
+            "{} export const T = db.defineTable<{{ a: U }}>('t');",
+            deep(5000)
+        ),
+        &[],
+    );
+    assert_eq!(
+        read.errors[0].message,
+        "what stands here is nested too deep to be read"
+    );
     // A union that doubles at every step.
-    let doubling =
-        (1..40).map(|i| format!("type U{i} = U{} | U{}[] | [U{}];", i - 1, i - 1, i - 1)).collect::<String>();
-    assert_eq!(row(&format!("type U0 = string;{doubling}"), "{ a: U39 }"), "a: json");
-    let wide = (1..30).map(|i| format!("type V{i} = V{} | V{};", i - 1, i - 1)).collect::<String>();
-    let read = with(&format!("type V0 = string;{wide} export const T = db.defineTable<{{ a: V29 }}>('t');"), &[]);
-    assert_eq!(read.warnings.len(), 1, "too much to follow is said: {read:?}");
+    let doubling = (1..40)
+        .map(|i| format!("type U{i} = U{} | U{}[] | [U{}];", i - 1, i - 1, i - 1))
+        .collect::<String>();
+    assert_eq!(
+        row(&format!("type U0 = string;{doubling}"), "{ a: U39 }"),
+        "a: json"
+    );
+    let wide = (1..30)
+        .map(|i| format!("type V{i} = V{} | V{};", i - 1, i - 1))
+        .collect::<String>();
+    let read = with(
+        &format!("type V0 = string;{wide} export const T = db.defineTable<{{ a: V29 }}>('t');"),
+        &[],
+    );
+    assert_eq!(
+        read.warnings.len(),
+        1,
+        "too much to follow is said: {read:?}"
+    );
 }
 
 #[test]
@@ -468,23 +897,53 @@ fn the_pattern() {
         "export const T = db!.defineTable<{ a: string }>('t');",
     ] {
         let table = one(define, &[]);
-        assert_eq!((table.name.as_str(), columns(&table).as_str()), ("t", "a: text"), "{define}");
+        assert_eq!(
+            (table.name.as_str(), columns(&table).as_str()),
+            ("t", "a: text"),
+            "{define}"
+        );
     }
     let app = App::new(&[(
         "t.ts",
         "import { db } from '@mindstudio-ai/agent';\nexport default db.defineTable<{ a: string }>('t');",
     )]);
-    app.file("mindstudio.json", r#"{"tables": [{"name": "t", "path": "t.ts", "export": "default"}]}"#);
-    assert!(!app.tables().errors.is_empty(), "a default export is no named const");
+    app.file(
+        "mindstudio.json",
+        r#"{"tables": [{"name": "t", "path": "t.ts", "export": "default"}]}"#,
+    );
+    assert!(
+        !app.tables().errors.is_empty(),
+        "a default export is no named const"
+    );
 }
 
 #[test]
 fn what_breaks_the_pattern_is_said_with_its_place() {
     for (define, line, column, what) in [
-        ("export let T = db.defineTable<{}>('t');", 2, 12, "is no const"),
-        ("export const T = 5;", 2, 18, "expected a call of db.defineTable"),
-        ("export const T = db.makeTable<{}>('t');", 2, 18, "expected defineTable, found makeTable"),
-        ("export const T = defineTable<{}>('t');", 2, 18, "expected db.defineTable"),
+        (
+            "export let T = db.defineTable<{}>('t');",
+            2,
+            12,
+            "is no const",
+        ),
+        (
+            "export const T = 5;",
+            2,
+            18,
+            "expected a call of db.defineTable",
+        ),
+        (
+            "export const T = db.makeTable<{}>('t');",
+            2,
+            18,
+            "expected defineTable, found makeTable",
+        ),
+        (
+            "export const T = defineTable<{}>('t');",
+            2,
+            18,
+            "expected db.defineTable",
+        ),
         (
             "const mine = { defineTable: <R>(n: string) => n };\nexport const T = mine.defineTable<{}>('t');",
             3,
@@ -497,25 +956,90 @@ fn what_breaks_the_pattern_is_said_with_its_place() {
             18,
             "auth is not the db of",
         ),
-        ("export const T = db.defineTable('t');", 2, 32, "expected one row type"),
-        ("export const T = db.defineTable<{}, {}>('t');", 2, 32, "expected one row type"),
-        ("export const T = db.defineTable<{}>();", 2, 37, "expected the table's name"),
-        ("export const T = db.defineTable<{}>(name());", 2, 37, "expected the table's name as a literal"),
-        ("export const T = db.defineTable<{}>(`t${1}`);", 2, 37, "expected the table's name as a literal"),
-        ("export const T = db.defineTable<{}>('');", 2, 37, "cannot be a table's name"),
-        ("export const T = db.defineTable<{}>('_remy_x');", 2, 37, "cannot be a table's name"),
-        ("export const T = db.defineTable<{}>('sqlite_x');", 2, 37, "cannot be a table's name"),
-        ("export const T = db.defineTable<{ a: string }>('t', options);", 2, 53, "options as an object literal"),
-        ("export const T = db.defineTable<{ a: string }>('t', { ...x });", 2, 55, "not a spread"),
+        (
+            "export const T = db.defineTable('t');",
+            2,
+            32,
+            "expected one row type",
+        ),
+        (
+            "export const T = db.defineTable<{}, {}>('t');",
+            2,
+            32,
+            "expected one row type",
+        ),
+        (
+            "export const T = db.defineTable<{}>();",
+            2,
+            37,
+            "expected the table's name",
+        ),
+        (
+            "export const T = db.defineTable<{}>(name());",
+            2,
+            37,
+            "expected the table's name as a literal",
+        ),
+        (
+            "export const T = db.defineTable<{}>(`t${1}`);",
+            2,
+            37,
+            "expected the table's name as a literal",
+        ),
+        (
+            "export const T = db.defineTable<{}>('');",
+            2,
+            37,
+            "cannot be a table's name",
+        ),
+        (
+            "export const T = db.defineTable<{}>('_remy_x');",
+            2,
+            37,
+            "cannot be a table's name",
+        ),
+        (
+            "export const T = db.defineTable<{}>('sqlite_x');",
+            2,
+            37,
+            "cannot be a table's name",
+        ),
+        (
+            "export const T = db.defineTable<{ a: string }>('t', options);",
+            2,
+            53,
+            "options as an object literal",
+        ),
+        (
+            "export const T = db.defineTable<{ a: string }>('t', { ...x });",
+            2,
+            55,
+            "not a spread",
+        ),
         (
             "export const T = db.defineTable<{ a: string }>('t', { unique: ['a'] });",
             2,
             63,
             "expected lists of column names",
         ),
-        ("export const T = db.defineTable<{ a: string }>('t', { unique: [[]] });", 2, 63, "in every group"),
-        ("export const T = db.defineTable<{ a: string }>('t', { unique: [['b']] });", 2, 63, "b, which is no column"),
-        ("export const T = db.defineTable<{ a: string }>('t', { unique: [['a', 'a']] });", 2, 63, "twice"),
+        (
+            "export const T = db.defineTable<{ a: string }>('t', { unique: [[]] });",
+            2,
+            63,
+            "in every group",
+        ),
+        (
+            "export const T = db.defineTable<{ a: string }>('t', { unique: [['b']] });",
+            2,
+            63,
+            "b, which is no column",
+        ),
+        (
+            "export const T = db.defineTable<{ a: string }>('t', { unique: [['a', 'a']] });",
+            2,
+            63,
+            "twice",
+        ),
         (
             "export const T = db.defineTable<{ a: string }>('t', { defaults: { b: 1 } });",
             2,
@@ -528,43 +1052,88 @@ fn what_breaks_the_pattern_is_said_with_its_place() {
             65,
             "defaults as an object literal",
         ),
-        ("export const T = db.defineTable<{ '': string }>('t');", 2, 35, "cannot be a column's name"),
-        ("export const T = db.defineTable<{ a: string; A: string }>('t');", 2, 46, "differ in letter case only"),
-        ("export const T = db.defineTable<{ Ä: string; ä: string }>('t');", 2, 46, "differ in letter case only"),
-        ("export const T = db.defineTable<{ ID: string }>('t');", 2, 35, "differ in letter case only"),
+        (
+            "export const T = db.defineTable<{ '': string }>('t');",
+            2,
+            35,
+            "cannot be a column's name",
+        ),
+        (
+            "export const T = db.defineTable<{ a: string; A: string }>('t');",
+            2,
+            46,
+            "differ in letter case only",
+        ),
+        (
+            "export const T = db.defineTable<{ Ä: string; ä: string }>('t');",
+            2,
+            46,
+            "differ in letter case only",
+        ),
+        (
+            "export const T = db.defineTable<{ ID: string }>('t');",
+            2,
+            35,
+            "differ in letter case only",
+        ),
         (
             "/** @renamed old */\nexport const T = db.defineTable<{ a: string }>('t');",
             3,
             1,
             "expected @renamed from=old",
         ),
-        ("export const T = db.defineTable<{ a: string }>('t';", 2, 51, "syntax error"),
+        (
+            "export const T = db.defineTable<{ a: string }>('t';",
+            2,
+            51,
+            "syntax error",
+        ),
     ] {
         let read = with(define, &[]);
-        let [error] = read.errors.as_slice() else { panic!("{define}: {:?}", read.errors) };
+        let [error] = read.errors.as_slice() else {
+            panic!("{define}: {:?}", read.errors)
+        };
         assert!(error.message.contains(what), "{define}: {error}");
         assert_eq!(
             (error.file.as_str(), error.line, error.column),
             ("t.ts", Some(line), Some(column)),
             "{define}: {error}"
         );
-        let source = format!("{DB}{define}").lines().nth(line - 1).unwrap().to_owned();
+        let source = format!("{DB}{define}")
+            .lines()
+            .nth(line - 1)
+            .unwrap()
+            .to_owned();
         assert_eq!(error.source.as_deref(), Some(source.as_str()), "{define}");
     }
     assert!(fails("export const Other = 1;").contains("t.ts: T is not exported"));
     let app = App::new(&[
-        ("t.ts", "import { db } from './mine';\nexport const T = db.defineTable<{}>('t');"),
+        (
+            "t.ts",
+            "import { db } from './mine';\nexport const T = db.defineTable<{}>('t');",
+        ),
         ("mine.ts", "export const db = 1;"),
     ]);
-    assert!(app.tables().errors[0].message.contains("db is not the db of"), "{:?}", app.tables());
+    assert!(
+        app.tables().errors[0]
+            .message
+            .contains("db is not the db of"),
+        "{:?}",
+        app.tables()
+    );
 }
 
 #[test]
 fn what_has_no_effect_is_a_warning() {
-    let read =
-        with("export const T = db.defineTable<{ a: string; [more: string]: unknown }>('t', { color: 'red' });", &[]);
+    let read = with(
+        "export const T = db.defineTable<{ a: string; [more: string]: unknown }>('t', { color: 'red' });",
+        &[],
+    );
     let messages: Vec<_> = read.warnings.iter().map(|w| w.message.as_str()).collect();
-    assert!(messages[0].contains("index signature") && messages[1].contains("color"), "{messages:?}");
+    assert!(
+        messages[0].contains("index signature") && messages[1].contains("color"),
+        "{messages:?}"
+    );
     assert_eq!(columns(&read.tables[0]), "a: text");
 }
 
@@ -577,7 +1146,11 @@ fn defaults_are_literals_of_the_columns_type() {
         &[],
     );
     assert!(read.errors.is_empty(), "{:?}", read.errors);
-    let defaults: Vec<_> = read.tables[0].columns.iter().map(|c| c.default.clone().unwrap_or(Value::Null)).collect();
+    let defaults: Vec<_> = read.tables[0]
+        .columns
+        .iter()
+        .map(|c| c.default.clone().unwrap_or(Value::Null))
+        .collect();
     let expected = [
         json!("it's"),
         json!(1.5),
@@ -590,7 +1163,12 @@ fn defaults_are_literals_of_the_columns_type() {
         json!(null),
     ];
     assert_eq!(defaults, expected);
-    assert_eq!(read.warnings.len(), 1, "only the text for a number is odd: {:?}", read.warnings);
+    assert_eq!(
+        read.warnings.len(),
+        1,
+        "only the text for a number is odd: {:?}",
+        read.warnings
+    );
 }
 
 #[test]
@@ -617,7 +1195,11 @@ fn tags_above_a_property_and_above_the_table() {
         &files,
     );
     assert_eq!(table.renamed_from.as_deref(), Some("old vendors"));
-    let tags: Vec<_> = table.columns.iter().map(|c| (c.name.as_str(), c.cast, c.renamed_from.as_deref())).collect();
+    let tags: Vec<_> = table
+        .columns
+        .iter()
+        .map(|c| (c.name.as_str(), c.cast, c.renamed_from.as_deref()))
+        .collect();
     let expected = [
         ("amount", true, Some("count")),
         ("a", true, None),
@@ -629,9 +1211,19 @@ fn tags_above_a_property_and_above_the_table() {
     ];
     assert_eq!(tags, expected);
     // Behind a property it might mean that one or the next.
-    let read = with("export const T = db.defineTable<{\n  a: string; /** @cast */\n  b: string }>('t');", &[]);
+    let read = with(
+        "export const T = db.defineTable<{\n  a: string; /** @cast */\n  b: string }>('t');",
+        &[],
+    );
     assert!(read.tables[0].columns.iter().all(|column| !column.cast));
-    assert_eq!((read.warnings.len(), read.warnings[0].line, read.warnings[0].column), (1, Some(3), Some(14)));
+    assert_eq!(
+        (
+            read.warnings.len(),
+            read.warnings[0].line,
+            read.warnings[0].column
+        ),
+        (1, Some(3), Some(14))
+    );
 }
 
 #[test]
@@ -642,10 +1234,29 @@ fn system_columns_that_an_app_declares_itself() {
     );
     assert!(read.errors.is_empty());
     let table = &read.tables[0];
-    assert_eq!(columns(table), "createdAt?: number, updatedAt?: number, lastUpdatedBy?: text, a: text");
-    let from: Vec<_> = table.columns.iter().map(|c| c.computed_from.as_deref()).collect();
-    assert_eq!(from, [Some("created_at"), Some("updated_at"), Some("last_updated_by"), None]);
-    assert!(read.warnings.len() == 1 && read.warnings[0].message.contains("updatedAt"), "{:?}", read.warnings);
+    assert_eq!(
+        columns(table),
+        "createdAt?: number, updatedAt?: number, lastUpdatedBy?: text, a: text"
+    );
+    let from: Vec<_> = table
+        .columns
+        .iter()
+        .map(|c| c.computed_from.as_deref())
+        .collect();
+    assert_eq!(
+        from,
+        [
+            Some("created_at"),
+            Some("updated_at"),
+            Some("last_updated_by"),
+            None
+        ]
+    );
+    assert!(
+        read.warnings.len() == 1 && read.warnings[0].message.contains("updatedAt"),
+        "{:?}",
+        read.warnings
+    );
 }
 
 #[test]
@@ -667,7 +1278,11 @@ fn every_wrong_field_of_the_manifest_is_said_at_once() {
             {"name": "u", "path": "t.ts", "export": "U"}]}"#,
     );
     let read = app.tables();
-    let pointers: Vec<_> = read.errors.iter().map(|e| (e.file.as_str(), e.pointer.as_deref().unwrap())).collect();
+    let pointers: Vec<_> = read
+        .errors
+        .iter()
+        .map(|e| (e.file.as_str(), e.pointer.as_deref().unwrap()))
+        .collect();
     let expected = [
         "/tables/1/name",
         "/tables/1/path",
@@ -677,39 +1292,83 @@ fn every_wrong_field_of_the_manifest_is_said_at_once() {
         "/tables/3/path",
         "/tables/5",
     ];
-    assert_eq!(pointers, expected.map(|pointer| ("mindstudio.json", pointer)));
+    assert_eq!(
+        pointers,
+        expected.map(|pointer| ("mindstudio.json", pointer))
+    );
     assert!(read.errors[5].message.contains("gone/u.ts"));
-    assert!(read.errors[6].message.contains("/tables/0"), "two tables of one name: {}", read.errors[6]);
+    assert!(
+        read.errors[6].message.contains("/tables/0"),
+        "two tables of one name: {}",
+        read.errors[6]
+    );
     // The name that counts is the table's own.
     assert_eq!(read.tables[0].name, "real");
     assert_eq!(read.warnings[0].pointer.as_deref(), Some("/tables/0/name"));
-    // Each has its place: that of the value, or of what lacks one. The line is not shown, which may hold a secret.
-    let places: Vec<_> =
-        read.errors.iter().map(|e| (e.line.unwrap(), e.column.unwrap(), e.source.as_deref())).collect();
-    let expected = [(3, 22), (3, 33), (3, 13), (4, 13), (6, 35), (5, 35), (7, 13)];
+    // Each has its place: that of the value, or of what lacks one. The line is not shown, which may
+    // hold a secret.
+    let places: Vec<_> = read
+        .errors
+        .iter()
+        .map(|e| (e.line.unwrap(), e.column.unwrap(), e.source.as_deref()))
+        .collect();
+    let expected = [
+        (3, 22),
+        (3, 33),
+        (3, 13),
+        (4, 13),
+        (6, 35),
+        (5, 35),
+        (7, 13),
+    ];
     assert_eq!(places, expected.map(|(line, column)| (line, column, None)));
-    assert_eq!((read.warnings[0].line, read.warnings[0].column), (Some(2), Some(22)));
-    assert!(read.errors[0].to_string().starts_with("mindstudio.json /tables/1/name, line 3, column 22: has to be"));
+    assert_eq!(
+        (read.warnings[0].line, read.warnings[0].column),
+        (Some(2), Some(22))
+    );
+    assert!(
+        read.errors[0]
+            .to_string()
+            .starts_with("mindstudio.json /tables/1/name, line 3, column 22: has to be")
+    );
 
     app.file("mindstudio.json", "{\n  \"tables\": [,]\n}");
     let read = app.tables();
-    assert_eq!((read.errors[0].line, read.errors[0].column), (Some(2), Some(14)), "{:?}", read.errors);
+    assert_eq!(
+        (read.errors[0].line, read.errors[0].column),
+        (Some(2), Some(14)),
+        "{:?}",
+        read.errors
+    );
     app.file("mindstudio.json", "[]");
     assert_eq!(app.tables().errors[0].pointer.as_deref(), Some(""));
     app.file("mindstudio.json", r#"{"tables": {}}"#);
     assert_eq!(app.tables().errors[0].pointer.as_deref(), Some("/tables"));
     app.file("mindstudio.json", r#"{"name": "no tables"}"#);
     assert!(app.tables().errors.is_empty() && app.tables().tables.is_empty());
-    assert!(tables(Path::new("/nowhere/mindstudio.json")).errors[0].message.contains("cannot be read"));
+    assert!(
+        tables(Path::new("/nowhere/mindstudio.json")).errors[0]
+            .message
+            .contains("cannot be read")
+    );
 }
 
 #[test]
 fn a_table_entry_needs_no_name_since_its_file_says_it() {
-    let app = App::new(&[("t.ts", &format!("{DB}export const T = db.defineTable<{{ a: string }}>('real');"))]);
-    for entry in [json!({"path": "t.ts", "export": "T"}), json!({"name": null, "path": "t.ts", "export": "T"})] {
+    let app = App::new(&[(
+        "t.ts",
+        &format!("{DB}export const T = db.defineTable<{{ a: string }}>('real');"),
+    )]);
+    for entry in [
+        json!({"path": "t.ts", "export": "T"}),
+        json!({"name": null, "path": "t.ts", "export": "T"}),
+    ] {
         app.file("mindstudio.json", &json!({"tables": [entry]}).to_string());
         let read = app.tables();
-        assert!(read.errors.is_empty() && read.warnings.is_empty(), "{read:?}");
+        assert!(
+            read.errors.is_empty() && read.warnings.is_empty(),
+            "{read:?}"
+        );
         assert_eq!(read.tables[0].name, "real");
     }
 }
@@ -718,10 +1377,22 @@ fn a_table_entry_needs_no_name_since_its_file_says_it() {
 fn a_secret_in_what_is_not_json_is_not_shown() {
     let app = App::new(&[]);
     for (text, shown) in [
-        (r#"{"é": "ü\"}", "secret": "whsec_TOP" "b": 1}"#, r#"{"é": "**"*", "secret": "*********" "b": *}"#),
-        (r#"{"secret": whsec_TOP, "b": 1}"#, r#"{"secret": *********, "b": *}"#),
-        (r#"{"secret": "whsec_TOP": "b"}"#, r#"{"secret": "*********": "*"}"#),
-        (r#"{"secret": "whsec_TOP, "b": 1}"#, r#"{"secret": "***********"*"****"#),
+        (
+            r#"{"é": "ü\"}", "secret": "whsec_TOP" "b": 1}"#,
+            r#"{"é": "**"*", "secret": "*********" "b": *}"#,
+        ),
+        (
+            r#"{"secret": whsec_TOP, "b": 1}"#,
+            r#"{"secret": *********, "b": *}"#,
+        ),
+        (
+            r#"{"secret": "whsec_TOP": "b"}"#,
+            r#"{"secret": "*********": "*"}"#,
+        ),
+        (
+            r#"{"secret": "whsec_TOP, "b": 1}"#,
+            r#"{"secret": "***********"*"****"#,
+        ),
     ] {
         app.file("mindstudio.json", text);
         let fault = app.tables().errors.remove(0);
@@ -733,16 +1404,30 @@ fn a_secret_in_what_is_not_json_is_not_shown() {
 
 #[test]
 fn a_table_path_may_turn_back_within_the_app() {
-    let app = App::new(&[("t.ts", &format!("{DB}export const T = db.defineTable<{{ a: string }}>('t');"))]);
+    let app = App::new(&[(
+        "t.ts",
+        &format!("{DB}export const T = db.defineTable<{{ a: string }}>('t');"),
+    )]);
     let read = |path: &str| {
-        app.file("mindstudio.json", &format!(r#"{{"tables": [{{"name": "t", "path": "{path}", "export": "T"}}]}}"#));
+        app.file(
+            "mindstudio.json",
+            &format!(r#"{{"tables": [{{"name": "t", "path": "{path}", "export": "T"}}]}}"#),
+        );
         app.tables()
     };
     for path in ["q/../t.ts", "./q/./r/../../t.ts"] {
-        assert!(read(path).errors.is_empty(), "{path}: {:?}", read(path).errors);
+        assert!(
+            read(path).errors.is_empty(),
+            "{path}: {:?}",
+            read(path).errors
+        );
     }
     for path in ["../t.ts", "q/../../t.ts", "q/../../q/t.ts", "/t.ts"] {
-        assert_eq!(read(path).errors[0].message, "leads out of the app's folder", "{path}");
+        assert_eq!(
+            read(path).errors[0].message,
+            "leads out of the app's folder",
+            "{path}"
+        );
     }
 }
 
@@ -758,7 +1443,10 @@ fn every_fault_of_every_table_is_said_at_once() {
             ),
         ),
         ("c.ts", "export const C = ;"),
-        ("d.ts", &format!("{DB}export const D = db.defineTable<{{ a: bigint }}>('d');")),
+        (
+            "d.ts",
+            &format!("{DB}export const D = db.defineTable<{{ a: bigint }}>('d');"),
+        ),
     ]);
     let table = |path: &str, export: &str| json!({"name": export, "path": path, "export": export});
     let nameless = json!({"name": 5, "path": "d.ts", "export": "D"});
@@ -772,7 +1460,11 @@ fn every_fault_of_every_table_is_said_at_once() {
     ];
     app.file("mindstudio.json", &json!({"tables": tables}).to_string());
     let read = app.tables();
-    let told: Vec<_> = read.errors.iter().map(|e| (e.file.as_str(), e.line, e.message.as_str())).collect();
+    let told: Vec<_> = read
+        .errors
+        .iter()
+        .map(|e| (e.file.as_str(), e.line, e.message.as_str()))
+        .collect();
     let expected = [
         ("mindstudio.json", Some(1), "has to be a text"),
         ("a.ts", Some(2), "A is no const"),
@@ -793,41 +1485,74 @@ fn every_fault_of_every_table_is_said_at_once() {
     ];
     assert_eq!(told.len(), expected.len(), "{told:#?}");
     for (told, expected) in told.iter().zip(expected) {
-        assert_eq!((told.0, told.1), (expected.0, expected.1), "{told:?}, not {expected:?}");
+        assert_eq!(
+            (told.0, told.1),
+            (expected.0, expected.1),
+            "{told:?}, not {expected:?}"
+        );
         assert!(told.2.contains(expected.2), "{told:?}, not {expected:?}");
     }
-    assert!(read.tables.is_empty() && read.warnings.is_empty(), "{read:?}");
+    assert!(
+        read.tables.is_empty() && read.warnings.is_empty(),
+        "{read:?}"
+    );
 }
 
 // ---- Inputs of methods --------------------------------------------------------------------------------------------
 
-/// The schema of `async function f(input: …)`, without its `$schema`, and the messages of its warnings.
+/// The schema of `async function f(input: …)`, without its `$schema`, and the messages of its
+/// warnings.
 fn schema(before: &str, of: &str) -> (Value, Vec<String>) {
-    let app = App::new(&[("m.ts", &format!("{before}\nexport async function f(input: {of}) {{ return 1; }}"))]);
+    let app = App::new(&[(
+        "m.ts",
+        &format!("{before}\nexport async function f(input: {of}) {{ return 1; }}"),
+    )]);
     let mut input = app.input("m.ts", "f");
     assert!(input.errors.is_empty() && input.exported, "{input:?}");
     assert_eq!((input.function, input.is_async), (Some(true), Some(true)));
-    let draft = input.schema.as_object_mut().unwrap().shift_remove("$schema");
-    assert_eq!(draft, Some(json!("https://json-schema.org/draft/2020-12/schema")));
-    (input.schema, input.warnings.iter().map(ToString::to_string).collect())
+    let draft = input
+        .schema
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("$schema");
+    assert_eq!(
+        draft,
+        Some(json!("https://json-schema.org/draft/2020-12/schema"))
+    );
+    (
+        input.schema,
+        input.warnings.iter().map(ToString::to_string).collect(),
+    )
 }
 
 #[test]
 fn schemas_of_types() {
     for (of, expected) in [
         ("string", json!({"type": "string"})),
-        ("number | null", json!({"anyOf": [{"type": "number"}, {"type": "null"}]})),
-        ("'a' | 'b' | 1", json!({"anyOf": [{"type": "string", "enum": ["a", "b"]}, {"type": "number", "const": 1}]})),
+        (
+            "number | null",
+            json!({"anyOf": [{"type": "number"}, {"type": "null"}]}),
+        ),
+        (
+            "'a' | 'b' | 1",
+            json!({"anyOf": [{"type": "string", "enum": ["a", "b"]}, {"type": "number", "const": 1}]}),
+        ),
         ("boolean | undefined", json!({"type": "boolean"})),
         ("true | false", json!({"type": "boolean"})),
         ("Date", json!({"type": "string", "format": "date-time"})),
-        ("string[]", json!({"type": "array", "items": {"type": "string"}})),
+        (
+            "string[]",
+            json!({"type": "array", "items": {"type": "string"}}),
+        ),
         (
             "[string, number?, ...boolean[]]",
             json!({"type": "array", "prefixItems": [{"type": "string"}, {"type": "number"}], "items": {"type": "boolean"}, "minItems": 1}),
         ),
         ("unknown", json!({})),
-        ("Record<string, number>", json!({"type": "object", "additionalProperties": {"type": "number"}})),
+        (
+            "Record<string, number>",
+            json!({"type": "object", "additionalProperties": {"type": "number"}}),
+        ),
         (
             "{ a: string; b?: number; c: boolean | undefined }",
             json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "number"}, "c": {"type": "boolean"}}, "required": ["a"]}),
@@ -848,7 +1573,10 @@ fn schemas_of_types() {
         assert_eq!(schema, expected, "{of}");
         assert!(warnings.is_empty(), "{of}: {warnings:?}");
     }
-    assert_eq!(schema("enum E { A = 'a', B = 'b' }", "E").0, json!({"type": "string", "enum": ["a", "b"]}));
+    assert_eq!(
+        schema("enum E { A = 'a', B = 'b' }", "E").0,
+        json!({"type": "string", "enum": ["a", "b"]})
+    );
 }
 
 #[test]
@@ -861,20 +1589,37 @@ fn partial_and_required_are_of_each_member_of_a_union() {
         object
     };
     let nothing = json!({"type": "null"});
-    assert_eq!(schema(before, "Partial<A | B>").0, json!({"anyOf": [object("a"), object("b"), nothing]}));
-    assert_eq!(schema(before, "Required<A | B>").0, json!({"anyOf": [required("a"), required("b"), nothing]}));
+    assert_eq!(
+        schema(before, "Partial<A | B>").0,
+        json!({"anyOf": [object("a"), object("b"), nothing]})
+    );
+    assert_eq!(
+        schema(before, "Required<A | B>").0,
+        json!({"anyOf": [required("a"), required("b"), nothing]})
+    );
 }
 
 #[test]
 fn each_instantiation_of_a_generic_type_has_its_own_definition() {
-    let before = "type Tree<T> = { value: T; children: Tree<T>[] };\ntype Holder<T> = { tree: Tree<T[]> };";
+    let before =
+        "type Tree<T> = { value: T; children: Tree<T>[] };\ntype Holder<T> = { tree: Tree<T[]> };";
     let (schema, _) = schema(before, "{ a: Holder<string>; b: Holder<number> }");
     let value = |holder: &str| {
-        let tree = schema["properties"][holder]["properties"]["tree"]["$ref"].as_str().unwrap();
-        schema.pointer(&format!("{}/properties/value", &tree[1..])).unwrap()
+        let tree = schema["properties"][holder]["properties"]["tree"]["$ref"]
+            .as_str()
+            .unwrap();
+        schema
+            .pointer(&format!("{}/properties/value", &tree[1..]))
+            .unwrap()
     };
-    assert_eq!(value("a"), &json!({"type": "array", "items": {"type": "string"}}));
-    assert_eq!(value("b"), &json!({"type": "array", "items": {"type": "number"}}));
+    assert_eq!(
+        value("a"),
+        &json!({"type": "array", "items": {"type": "string"}})
+    );
+    assert_eq!(
+        value("b"),
+        &json!({"type": "array", "items": {"type": "number"}})
+    );
 }
 
 #[test]
@@ -885,14 +1630,22 @@ fn descriptions_come_from_jsdoc() {
         "address": {"type": "object", "description": "Where to.", "properties": {"street": {"type": "string"}}, "required": ["street"]}},
         "required": ["count", "address"]});
     assert_eq!(schema(before, "Order").0, expected);
-    let app = App::new(&[("m.ts", "/** Does it.\n * @param input x */\nexport async function f(input: {}) {}")]);
-    assert_eq!(app.input("m.ts", "f").description.as_deref(), Some("Does it."));
+    let app = App::new(&[(
+        "m.ts",
+        "/** Does it.\n * @param input x */\nexport async function f(input: {}) {}",
+    )]);
+    assert_eq!(
+        app.input("m.ts", "f").description.as_deref(),
+        Some("Does it.")
+    );
 }
 
 #[test]
 fn recursive_types_are_definitions() {
-    let (schema, warnings) =
-        schema("interface Node { value: number; children: Node[] }", "{ root: Node; other: Node }");
+    let (schema, warnings) = schema(
+        "interface Node { value: number; children: Node[] }",
+        "{ root: Node; other: Node }",
+    );
     assert_eq!(
         schema,
         json!({"type": "object", "properties": {"root": {"$ref": "#/$defs/Node"}, "other": {"$ref": "#/$defs/Node"}}, "required": ["root", "other"],
@@ -900,36 +1653,78 @@ fn recursive_types_are_definitions() {
                 "required": ["value", "children"]}}})
     );
     assert!(warnings.is_empty());
-    let (schema, _) = self::schema("type Json = string | Json[] | { [k: string]: Json };", "Json");
+    let (schema, _) = self::schema(
+        "type Json = string | Json[] | { [k: string]: Json };",
+        "Json",
+    );
     assert_eq!(schema["$ref"], json!("#/$defs/Json"));
-    assert_eq!(schema["$defs"]["Json"]["anyOf"][1], json!({"type": "array", "items": {"$ref": "#/$defs/Json"}}));
+    assert_eq!(
+        schema["$defs"]["Json"]["anyOf"][1],
+        json!({"type": "array", "items": {"$ref": "#/$defs/Json"}})
+    );
     // Each use of a generic type is a type of its own.
-    let (schema, _) =
-        self::schema("interface List<T> { of: T; next?: List<T> }", "{ a: List<string>; b: List<number> }");
-    assert_eq!(schema["$defs"]["List"]["properties"]["of"], json!({"type": "string"}));
-    assert_eq!(schema["$defs"]["List2"]["properties"]["of"], json!({"type": "number"}));
+    let (schema, _) = self::schema(
+        "interface List<T> { of: T; next?: List<T> }",
+        "{ a: List<string>; b: List<number> }",
+    );
+    assert_eq!(
+        schema["$defs"]["List"]["properties"]["of"],
+        json!({"type": "string"})
+    );
+    assert_eq!(
+        schema["$defs"]["List2"]["properties"]["of"],
+        json!({"type": "number"})
+    );
     // One that grows without end stops, and says so.
-    let (_, warnings) = self::schema("interface Grow<T> { of: T; next: Grow<T[]> }", "Grow<string>");
-    assert!(warnings.iter().any(|w| w.contains("without end")), "{warnings:?}");
+    let (_, warnings) = self::schema(
+        "interface Grow<T> { of: T; next: Grow<T[]> }",
+        "Grow<string>",
+    );
+    assert!(
+        warnings.iter().any(|w| w.contains("without end")),
+        "{warnings:?}"
+    );
 }
 
 #[test]
 fn what_is_not_known_takes_anything_and_is_said() {
-    let (schema, warnings) = schema("import { Far } from 'far';", "{\n  a: Far;\n  b: bigint; c: string }");
-    assert_eq!(schema["properties"], json!({"a": {}, "b": {}, "c": {"type": "string"}}));
+    let (schema, warnings) = schema(
+        "import { Far } from 'far';",
+        "{\n  a: Far;\n  b: bigint; c: string }",
+    );
+    assert_eq!(
+        schema["properties"],
+        json!({"a": {}, "b": {}, "c": {"type": "string"}})
+    );
     assert_eq!(warnings.len(), 2);
-    assert!(warnings[0].contains("m.ts, line 3, column 3") && warnings[0].contains("far"), "{warnings:?}");
-    let app = App::new(&[("m.ts", "export async function f(input) {}\nexport const g = async () => 1;")]);
+    assert!(
+        warnings[0].contains("m.ts, line 3, column 3") && warnings[0].contains("far"),
+        "{warnings:?}"
+    );
+    let app = App::new(&[(
+        "m.ts",
+        "export async function f(input) {}\nexport const g = async () => 1;",
+    )]);
     let input = app.input("m.ts", "f");
-    assert_eq!((input.schema.as_object().unwrap().len(), input.warnings.len()), (1, 1), "only $schema: {input:?}");
+    assert_eq!(
+        (
+            input.schema.as_object().unwrap().len(),
+            input.warnings.len()
+        ),
+        (1, 1),
+        "only $schema: {input:?}"
+    );
     assert_eq!(app.input("m.ts", "g").schema["properties"], json!({}));
 }
 
-/// The platform puts it in, and no caller gives it: it is no parameter of an API's documentation, nor of a tool.
+/// The platform puts it in, and no caller gives it: it is no parameter of an API's documentation,
+/// nor of a tool.
 #[test]
 fn the_request_that_the_platform_puts_in_is_no_parameter() {
-    let plain = json!({"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]});
-    let before = "interface ApiRequest { method: string; headers: Record<string, string>; rawBody: Unknown }
+    let plain =
+        json!({"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]});
+    let before =
+        "interface ApiRequest { method: string; headers: Record<string, string>; rawBody: Unknown }
                   interface Base { _request: ApiRequest } type Input = { id: string } & Base;
                   interface Own extends Base { id: string }";
     for of in [
@@ -943,15 +1738,27 @@ fn the_request_that_the_platform_puts_in_is_no_parameter() {
         assert_eq!(schema(before, of), (plain.clone(), vec![]), "{of}");
     }
     let (either, _) = schema(before, "Own | { _request: ApiRequest; n: 1 }");
-    assert!(either["anyOf"].as_array().is_some_and(|all| all.len() == 2), "{either}");
+    assert!(
+        either["anyOf"].as_array().is_some_and(|all| all.len() == 2),
+        "{either}"
+    );
     assert!(!either.to_string().contains("_request"), "{either}");
     let (recursive, _) = schema("interface Tree { _request: string; of: Tree[] }", "Tree");
     assert!(!recursive.to_string().contains("_request"), "{recursive}");
-    assert_eq!(schema(before, "Base").0, json!({"type": "object", "properties": {}}));
+    assert_eq!(
+        schema(before, "Base").0,
+        json!({"type": "object", "properties": {}})
+    );
     // Within a value it is the caller's own.
-    let (inner, _) = schema("", "{ body: { _request: string }; all: { _request: number }[] }");
+    let (inner, _) = schema(
+        "",
+        "{ body: { _request: string }; all: { _request: number }[] }",
+    );
     assert_eq!(inner["properties"]["body"]["required"], json!(["_request"]));
-    assert_eq!(inner["properties"]["all"]["items"]["required"], json!(["_request"]));
+    assert_eq!(
+        inner["properties"]["all"]["items"]["required"],
+        json!(["_request"])
+    );
 }
 
 #[test]
@@ -984,30 +1791,56 @@ fn whether_a_method_is_there() {
     assert_eq!(of("c"), (true, Some(true), Some(false)));
     assert_eq!(of("d"), (true, Some(false), Some(false)));
     assert_eq!(of("e"), (true, None, None));
-    assert_eq!(of("F"), (false, None, None), "a type is no export at run time");
+    assert_eq!(
+        of("F"),
+        (false, None, None),
+        "a type is no export at run time"
+    );
     assert_eq!(of("h"), (true, Some(true), Some(true)));
     assert_eq!(app.input("m.ts", "h").schema["required"], json!(["x"]));
     assert_eq!(app.input("m.ts", "i").schema["type"], json!("string"));
-    assert_eq!(app.input("m.ts", "default").schema["required"], json!(["y"]));
+    assert_eq!(
+        app.input("m.ts", "default").schema["required"],
+        json!(["y"])
+    );
     assert_eq!(of("J"), (true, Some(false), Some(false)));
-    assert_eq!(of("k"), (true, None, None), "it may be given a function later");
+    assert_eq!(
+        of("k"),
+        (true, None, None),
+        "it may be given a function later"
+    );
     assert_eq!(of("l"), (true, Some(false), Some(false)));
     assert_eq!(of("m"), (false, None, None));
-    let [fault] = &app.input("m.ts", "d").errors[..] else { panic!("one fault") };
+    let [fault] = &app.input("m.ts", "d").errors[..] else {
+        panic!("one fault")
+    };
     assert_eq!(
-        (fault.line, fault.column, fault.message.starts_with("d is a number, no function")),
+        (
+            fault.line,
+            fault.column,
+            fault.message.starts_with("d is a number, no function")
+        ),
         (Some(4), Some(31), true)
     );
     assert_eq!(app.input("m.ts", "J").errors[0].line, Some(10));
     assert!(app.input("m.ts", "e").errors.is_empty());
     let broken = app.input("broken.ts", "f");
-    assert!(!broken.exported && broken.errors[0].line == Some(1), "{broken:?}");
+    assert!(
+        !broken.exported && broken.errors[0].line == Some(1),
+        "{broken:?}"
+    );
     assert_eq!(app.input("gone.ts", "f").errors.len(), 1);
 }
 
 #[test]
 fn logical_types_have_names() {
-    for of in [Logical::Text, Logical::Number, Logical::Boolean, Logical::Json, Logical::User] {
+    for of in [
+        Logical::Text,
+        Logical::Number,
+        Logical::Boolean,
+        Logical::Json,
+        Logical::User,
+    ] {
         assert_eq!(serde_json::to_value(of).unwrap(), json!(of.name()));
         assert_eq!(Logical::named(of.name()), Some(of));
     }

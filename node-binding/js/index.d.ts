@@ -4,9 +4,24 @@ import { EventEmitter } from 'node:events';
 export const version: string;
 
 export type Code =
-  | 'invalid_argument' | 'schema_invalid' | 'unsupported_change' | 'ambiguous_rename' | 'lossy_change' | 'ddl_failed'
-  | 'check_failed' | 'busy' | 'pause_exceeded' | 'live_in_use' | 'not_found' | 'not_promotable' | 'pruned'
-  | 'no_previous_release' | 'corrupt' | 'io' | 'internal' | 'build_failed';
+  | 'invalid_argument'
+  | 'schema_invalid'
+  | 'unsupported_change'
+  | 'ambiguous_rename'
+  | 'lossy_change'
+  | 'ddl_failed'
+  | 'check_failed'
+  | 'busy'
+  | 'pause_exceeded'
+  | 'live_in_use'
+  | 'not_found'
+  | 'not_promotable'
+  | 'pruned'
+  | 'no_previous_release'
+  | 'corrupt'
+  | 'io'
+  | 'internal'
+  | 'build_failed';
 
 /** What an error is made of. */
 export interface Failure {
@@ -132,9 +147,24 @@ export interface Effects {
 export interface Statement {
   ord: number;
   kind:
-    | 'create_table' | 'drop_table' | 'rename_table' | 'add_column' | 'drop_column' | 'rename_column' | 'rebuild_table'
-    | 'add_constraint' | 'drop_constraint' | 'set_not_null' | 'drop_not_null'
-    | 'create_index' | 'drop_index' | 'create_view' | 'drop_view' | 'create_trigger' | 'drop_trigger' | 'migration'
+    | 'create_table'
+    | 'drop_table'
+    | 'rename_table'
+    | 'add_column'
+    | 'drop_column'
+    | 'rename_column'
+    | 'rebuild_table'
+    | 'add_constraint'
+    | 'drop_constraint'
+    | 'set_not_null'
+    | 'drop_not_null'
+    | 'create_index'
+    | 'drop_index'
+    | 'create_view'
+    | 'drop_view'
+    | 'create_trigger'
+    | 'drop_trigger'
+    | 'migration'
     /** What a publish would warn of, in a diff that asks for `warnings`. */
     | 'warning'
     /** Of a changed effect, in a diff. */
@@ -154,7 +184,18 @@ export interface Line {
   release: number;
   seq: number;
   at: number;
-  step: 'adopt' | 'build' | 'clone' | 'rehearse' | 'check' | 'catch_up' | 'switch' | 'settle' | 'prune' | 'recover' | 'verify';
+  step:
+    | 'adopt'
+    | 'build'
+    | 'clone'
+    | 'rehearse'
+    | 'check'
+    | 'catch_up'
+    | 'switch'
+    | 'settle'
+    | 'prune'
+    | 'recover'
+    | 'verify';
   outcome: 'ok' | 'warning' | 'failed';
   message: string;
   object: string | null;
@@ -174,7 +215,10 @@ export interface BuildLine {
 }
 
 /** A line as it is written: of a build it has no number yet. */
-export type ProgressLine = Omit<Line, 'release' | 'seq'> & { release: number | null; seq: number | null };
+export type ProgressLine = Omit<Line, 'release' | 'seq'> & {
+  release: number | null;
+  seq: number | null;
+};
 
 export interface Switch {
   by: 'pages' | 'backup';
@@ -405,7 +449,11 @@ export interface File {
  *
  * Every verb is `Remy`'s. Relative paths are the calling process's.
  */
-export class App extends EventEmitter<{ line: [ProgressLine]; live: [Outcome]; failed: [unknown] }> {
+export class App extends EventEmitter<{
+  line: [ProgressLine];
+  live: [Outcome];
+  failed: [unknown];
+}> {
   private constructor();
   /** The folder of the manifest, `null` where there is none. */
   readonly root: string | null;
@@ -418,8 +466,14 @@ export class App extends EventEmitter<{ line: [ProgressLine]; live: [Outcome]; f
   stage(options?: PublishOptions): Promise<Outcome>;
   diff(options?: DiffOptions): Promise<Statement[]>;
   build(options?: BuildOptions): Promise<Package>;
-  promote(release?: number | null, options?: Options & { onProgress?: (line: ProgressLine) => void }): Promise<Outcome>;
-  rollback(release?: number | null, options?: Options & { onProgress?: (line: ProgressLine) => void }): Promise<Outcome>;
+  promote(
+    release?: number | null,
+    options?: Options & { onProgress?: (line: ProgressLine) => void },
+  ): Promise<Outcome>;
+  rollback(
+    release?: number | null,
+    options?: Options & { onProgress?: (line: ProgressLine) => void },
+  ): Promise<Outcome>;
   releases(options?: Cancellable): Promise<Release[]>;
   buildLog(release?: number | null, options?: Cancellable): Promise<Line[]>;
   status(options?: Cancellable): Promise<Status>;
@@ -430,7 +484,11 @@ export class App extends EventEmitter<{ line: [ProgressLine]; live: [Outcome]; f
   /** What a file of a release holds; of a symlink, where it points. */
   readFile(release: number, path: string, options?: Cancellable): Promise<Buffer>;
   /** Writes the files of a release to `dir`, which must be empty or not there. */
-  checkout(release: number, dir: string, options?: Cancellable): Promise<{ release: number; dir: string; files: number }>;
+  checkout(
+    release: number,
+    dir: string,
+    options?: Cancellable,
+  ): Promise<{ release: number; dir: string; files: number }>;
   clone(path: string, options?: Cancellable): Promise<Clone>;
   detach(options?: Cancellable): Promise<Detached>;
   debug(options?: Cancellable): Promise<Debug>;

@@ -94,7 +94,10 @@ export class Remy {
    * @param {Options} [options]
    */
   async promote(release, options) {
-    return this.#run('promote', [number(release, 'release')], options, { takes: true, follows: true });
+    return this.#run('promote', [number(release, 'release')], options, {
+      takes: true,
+      follows: true,
+    });
   }
 
   /**
@@ -102,7 +105,10 @@ export class Remy {
    * @param {Options} [options]
    */
   async rollback(release, options) {
-    return this.#run('rollback', [number(release, 'release')], options, { takes: true, follows: true });
+    return this.#run('rollback', [number(release, 'release')], options, {
+      takes: true,
+      follows: true,
+    });
   }
 
   /** @param {Cancellable} [options] */
@@ -183,10 +189,17 @@ export class Remy {
    */
   #run(verb, args, given, { takes = false, follows = false } = {}) {
     const own = ['signal', ...(follows ? ['onProgress'] : [])];
-    const { signal, onProgress, ...options } = /** @type {Options} */ (read(verb, given, takes ? undefined : own));
+    const { signal, onProgress, ...options } = /** @type {Options} */ (
+      read(verb, given, takes ? undefined : own)
+    );
     // Core would not know whose it is.
     if (onProgress && !follows) read(verb, { onProgress }, own);
-    const request = { path: this.#path, verb, args: takes ? [...args, json(options, 'options')] : args, follow: !!onProgress };
+    const request = {
+      path: this.#path,
+      verb,
+      args: takes ? [...args, json(options, 'options')] : args,
+      follow: !!onProgress,
+    };
     return run(this, request, signal, onProgress);
   }
 }

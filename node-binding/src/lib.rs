@@ -1,9 +1,10 @@
 //! The N-API addon: a class over the verbs of [`remy_core::Remy`].
 //!
-//! Verbs are run by `js/worker.js` alone, in a process of its own: an application may have live open through another SQLite
-//! library, and two of them in one process must not share a file. Reading an app's TypeScript opens no database, and may be done
-//! anywhere. Options and results are JSON text. Every verb returns a promise and runs on a thread of Node's pool; it rejects with an `Error` that has `code`,
-//! `hint`, `object` and `sql`. No panic crosses the edge.
+//! Verbs are run by `js/worker.js` alone, in a process of its own: an application may have live
+//! open through another SQLite library, and two of them in one process must not share a file.
+//! Reading an app's TypeScript opens no database, and may be done anywhere. Options and results are
+//! JSON text. Every verb returns a promise and runs on a thread of Node's pool; it rejects with an
+//! `Error` that has `code`, `hint`, `object` and `sql`. No panic crosses the edge.
 #![warn(missing_docs)]
 
 use napi::{
@@ -32,11 +33,16 @@ type Call = Box<dyn FnOnce(Open<'_>, Progress<'_>) -> Result<String> + Send>;
 /// Opens the database, once the arguments have been looked at.
 type Open<'a> = &'a dyn Fn() -> Result<remy_core::Remy>;
 
-/// What is wrong with the tables that the manifest at `path` declares, and what is odd, in the words in which a publish warns of it.
+/// What is wrong with the tables that the manifest at `path` declares, and what is odd, in the
+/// words in which a publish warns of it.
 #[napi]
 pub fn app_tables(path: String) -> napi::Result<String> {
     reading(|| {
-        let remy_core::typescript::Tables { tables, errors, warnings } = remy_core::typescript::tables(path.as_ref());
+        let remy_core::typescript::Tables {
+            tables,
+            errors,
+            warnings,
+        } = remy_core::typescript::tables(path.as_ref());
         let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         json(&serde_json::json!({ "tables": tables, "errors": errors, "warnings": warnings }))
     })
@@ -45,17 +51,30 @@ pub fn app_tables(path: String) -> napi::Result<String> {
 /// What the method takes that `path`, a file of the app in the folder `root`, exports as `export`.
 #[napi]
 pub fn method_input(root: String, path: String, export: String) -> napi::Result<String> {
-    reading(|| json(&remy_core::typescript::method_input(root.as_ref(), path.as_ref(), &export)))
+    reading(|| {
+        json(&remy_core::typescript::method_input(
+            root.as_ref(),
+            path.as_ref(),
+            &export,
+        ))
+    })
 }
 
-/// What is wrong with `path`, a file of the app in the folder `root`, where it is nested too deep for a compiler to read: else `null`.
+/// What is wrong with `path`, a file of the app in the folder `root`, where it is nested too deep
+/// for a compiler to read: else `null`.
 #[napi]
 pub fn nested_too_deep(root: String, path: String) -> napi::Result<String> {
-    reading(|| json(&remy_core::typescript::nested_too_deep(root.as_ref(), path.as_ref())))
+    reading(|| {
+        json(&remy_core::typescript::nested_too_deep(
+            root.as_ref(),
+            path.as_ref(),
+        ))
+    })
 }
 
 fn reading(read: impl FnOnce() -> Result<String>) -> napi::Result<String> {
-    let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+    let read =
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
     read.map_err(|e| napi::Error::from_reason(e.to_string()))
 }
 
@@ -71,7 +90,10 @@ impl Remy {
     /// Of the database at `path`. Nothing is opened before the first verb.
     #[napi(constructor)]
     pub fn new(path: String) -> Self {
-        Self { path, cancel: Arc::default() }
+        Self {
+            path,
+            cancel: Arc::default(),
+        }
     }
 
     /// Calls off the verb that is running: it stops at its next step, and rejects with `busy`.
@@ -104,12 +126,19 @@ impl Remy {
     /// Copies live to `path`.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn clone(&self, path: String) -> AsyncTask<Verb> {
-        self.verb(None, move |open, progress| json(&open()?.clone_to_with(path, progress)?))
+        self.verb(None, move |open, progress| {
+            json(&open()?.clone_to_with(path, progress)?)
+        })
     }
 
     /// Publishes up to the switch.
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn stage(&self, schema: String, options: String, on_line: Option<OnLine>) -> AsyncTask<Verb> {
+    pub fn stage(
+        &self,
+        schema: String,
+        options: String,
+        on_line: Option<OnLine>,
+    ) -> AsyncTask<Verb> {
         self.verb(on_line, move |open, progress| {
             let options = Options::from_json(&options)?;
             json(&open()?.stage(&schema, &options, progress)?)
@@ -118,7 +147,12 @@ impl Remy {
 
     /// Makes live what `schema` declares.
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn publish(&self, schema: String, options: String, on_line: Option<OnLine>) -> AsyncTask<Verb> {
+    pub fn publish(
+        &self,
+        schema: String,
+        options: String,
+        on_line: Option<OnLine>,
+    ) -> AsyncTask<Verb> {
         self.verb(on_line, move |open, progress| {
             let options = Options::from_json(&options)?;
             json(&open()?.publish(&schema, &options, progress)?)
@@ -127,7 +161,12 @@ impl Remy {
 
     /// Records a release that could not be built.
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn fail(&self, failure: String, options: String, on_line: Option<OnLine>) -> AsyncTask<Verb> {
+    pub fn fail(
+        &self,
+        failure: String,
+        options: String,
+        on_line: Option<OnLine>,
+    ) -> AsyncTask<Verb> {
         self.verb(on_line, move |open, progress| {
             let failure = BuildFailure::from_json(&failure)?;
             let options = Options::from_json(&options)?;
@@ -137,7 +176,12 @@ impl Remy {
 
     /// Makes a kept or staged release live.
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn promote(&self, release: Option<i64>, options: String, on_line: Option<OnLine>) -> AsyncTask<Verb> {
+    pub fn promote(
+        &self,
+        release: Option<i64>,
+        options: String,
+        on_line: Option<OnLine>,
+    ) -> AsyncTask<Verb> {
         self.verb(on_line, move |open, progress| {
             let options = Options::from_json(&options)?;
             json(&open()?.promote(release, &options, progress)?)
@@ -146,7 +190,12 @@ impl Remy {
 
     /// Makes an earlier release live again.
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn rollback(&self, release: Option<i64>, options: String, on_line: Option<OnLine>) -> AsyncTask<Verb> {
+    pub fn rollback(
+        &self,
+        release: Option<i64>,
+        options: String,
+        on_line: Option<OnLine>,
+    ) -> AsyncTask<Verb> {
         self.verb(on_line, move |open, progress| {
             let options = Options::from_json(&options)?;
             json(&open()?.rollback(release, &options, progress)?)
@@ -168,13 +217,17 @@ impl Remy {
     /// Takes a copy of live for a dev session.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn dev_start(&self, name: String) -> AsyncTask<Verb> {
-        self.verb(None, move |open, progress| json(&open()?.dev_start_with(&name, progress)?))
+        self.verb(None, move |open, progress| {
+            json(&open()?.dev_start_with(&name, progress)?)
+        })
     }
 
     /// Makes a dev session's database equal to live.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn dev_reset(&self, name: String) -> AsyncTask<Verb> {
-        self.verb(None, move |open, progress| json(&open()?.dev_reset_with(&name, progress)?))
+        self.verb(None, move |open, progress| {
+            json(&open()?.dev_reset_with(&name, progress)?)
+        })
     }
 
     /// Empties every table of a dev session's database.
@@ -202,9 +255,13 @@ impl Remy {
     #[napi(ts_return_type = "Promise<string>")]
     pub fn prune(&self, days: Option<i64>, options: String) -> AsyncTask<Verb> {
         self.verb(None, move |open, progress| {
-            let wrong =
-                |days| Error::invalid_argument(format!("{days} is no number of days")).state("Nothing was done");
-            let days = days.map(|days| u32::try_from(days).map_err(|_| wrong(days))).transpose()?;
+            let wrong = |days| {
+                Error::invalid_argument(format!("{days} is no number of days"))
+                    .state("Nothing was done")
+            };
+            let days = days
+                .map(|days| u32::try_from(days).map_err(|_| wrong(days)))
+                .transpose()?;
             let options = Options::from_json(&options)?;
             json(&open()?.prune_with(days, &options, progress)?)
         })
@@ -231,7 +288,12 @@ impl Remy {
         call: impl FnOnce(Open<'_>, Progress<'_>) -> Result<String> + Send + 'static,
     ) -> AsyncTask<Verb> {
         let (path, cancel) = (self.path.clone(), self.cancel.clone());
-        AsyncTask::new(Verb { path, cancel, on_line, call: Some(Box::new(call)) })
+        AsyncTask::new(Verb {
+            path,
+            cancel,
+            on_line,
+            call: Some(Box::new(call)),
+        })
     }
 }
 
@@ -254,7 +316,10 @@ impl Task for Verb {
             }
         };
         let progress = Progress::none().on_line(&on_line).cancel(&self.cancel);
-        let call = self.call.take().ok_or_else(|| napi::Error::from_reason("a verb that ran already"))?;
+        let call = self
+            .call
+            .take()
+            .ok_or_else(|| napi::Error::from_reason("a verb that ran already"))?;
         let open = || remy_core::Remy::open(&self.path);
         let verb = AssertUnwindSafe(|| call(&open, progress));
         Ok(catch_unwind(verb).unwrap_or_else(|panic| Err(panicked(panic.as_ref()))))
@@ -276,11 +341,16 @@ fn js_error(env: &Env, e: &Error) -> napi::Result<napi::Error> {
 }
 
 fn json(result: &impl Serialize) -> Result<String> {
-    serde_json::to_string(result).map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
+    serde_json::to_string(result)
+        .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {
     let what = panic.downcast_ref::<&str>().copied();
-    let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("of an unknown kind");
-    Error::internal(format!("a panic: {what}")).state("Live is as it was, or switched whole").hint("Please report this")
+    let what = what
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("of an unknown kind");
+    Error::internal(format!("a panic: {what}"))
+        .state("Live is as it was, or switched whole")
+        .hint("Please report this")
 }

@@ -27,7 +27,10 @@ test('options of a wrong kind or name are refused by their name', async (t) => {
     [() => app.build({ out: 5 }), 'the option out of build must be a string'],
     [() => app.build({ nope: 1 }), 'build has no option nope'],
     [() => app.build([]), 'the options must be an object'],
-    [() => app.promote(1, { onProgress: 5 }), 'the option onProgress of promote must be a function'],
+    [
+      () => app.promote(1, { onProgress: 5 }),
+      'the option onProgress of promote must be a function',
+    ],
     [() => app.rollback(1, null), 'the options must be an object'],
     [() => app.status({ nope: 1 }), 'status has no option nope'],
     [() => app.files(1, 5), 'the path must be a string'],
@@ -35,10 +38,16 @@ test('options of a wrong kind or name are refused by their name', async (t) => {
     [() => app.checkout(1, 5), 'the folder must be a string'],
     [() => openApp(/** @type {any} */ (5)), 'the folder must be a string'],
     [() => openApp('.', /** @type {any} */ ({ nope: 1 })), 'openApp has no option nope'],
-    [() => openApp('.', /** @type {any} */ ({ db: 5 })), 'the option db of openApp must be a string'],
+    [
+      () => openApp('.', /** @type {any} */ ({ db: 5 })),
+      'the option db of openApp must be a string',
+    ],
     [async () => init(/** @type {any} */ (undefined)), 'the folder must be a string'],
     [async () => init(path('new'), /** @type {any} */ ({ sq: true })), 'init has no option sq'],
-    [() => remy.publish('x;', { onProgress: 5 }), 'the option onProgress of publish must be a function'],
+    [
+      () => remy.publish('x;', { onProgress: 5 }),
+      'the option onProgress of publish must be a function',
+    ],
     [() => remy.releases({ signal: 5 }), 'the option signal of releases must be an AbortSignal'],
     [() => remy.diff('x;', { onProgress() {} }), 'diff has no option onProgress'],
     [() => remy.fail(), 'the failure must be an object'],
@@ -46,14 +55,30 @@ test('options of a wrong kind or name are refused by their name', async (t) => {
     [() => remy.publish('x;', circle), /^the options cannot be given as JSON: .*circular/],
   ];
   for (const [call, expected] of cases) {
-    const error = await call().then(() => assert.fail(`${call}`), (/** @type {any} */ error) => error);
+    const error = await call().then(
+      () => assert.fail(`${call}`),
+      (/** @type {any} */ error) => error,
+    );
     assert(error instanceof RemyError, `${call}: ${error.stack}`);
     assert.equal(error.code, 'invalid_argument', `${call}`);
-    if (typeof expected === 'string') assert.equal(error.message.split('. ')[0], expected, `${call}`);
+    if (typeof expected === 'string')
+      assert.equal(error.message.split('. ')[0], expected, `${call}`);
     else assert.match(error.message, expected);
     assert.match(error.message, /\. Nothing was done(\. It has [\w, ]+)?$/s);
   }
-  assert.deepEqual([readdirSync(folder).sort(), readdirSync(path('shop')).sort()], [['.bin', 'schema.sql', 'shop'], ['.gitignore', 'dist', 'mindstudio.json', 'tsconfig.json']], 'nothing was made');
+  assert.deepEqual(
+    [readdirSync(folder).sort(), readdirSync(path('shop')).sort()],
+    [
+      ['.bin', 'schema.sql', 'shop'],
+      ['.gitignore', 'dist', 'mindstudio.json', 'tsconfig.json'],
+    ],
+    'nothing was made',
+  );
   // What is undefined is not given.
-  assert.deepEqual(await plain.diff({ schema: path('schema.sql'), signal: undefined, onProgress: undefined }).then((/** @type {any[]} */ rows) => rows.length), 1);
+  assert.deepEqual(
+    await plain
+      .diff({ schema: path('schema.sql'), signal: undefined, onProgress: undefined })
+      .then((/** @type {any[]} */ rows) => rows.length),
+    1,
+  );
 });

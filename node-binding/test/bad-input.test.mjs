@@ -8,7 +8,8 @@ import { known } from '../js/app/refusal.js';
 import { STATUS } from '../js/cli/exit.js';
 import { workshop } from './support.mjs';
 
-const USERS = "CREATE TABLE users (id INTEGER PRIMARY KEY, age TEXT); INSERT INTO users VALUES (1, '041')";
+const USERS =
+  "CREATE TABLE users (id INTEGER PRIMARY KEY, age TEXT); INSERT INTO users VALUES (1, '041')";
 
 test('usage: status 2, one line, the nearest name', async (t) => {
   const { remy, folder } = workshop(t);
@@ -17,12 +18,21 @@ test('usage: status 2, one line, the nearest name', async (t) => {
     [['relases'], /there is no command relases \(releases\?\)/],
     [['frobnicate'], /there is no command frobnicate: remy --help lists them/],
     [['dev'], /remy dev expects a command/],
-    [['dev', 'rest', 'x'], /remy dev has no rest \(reset\?\): it has start, reset, truncate, stop, list/],
-    [['publish', '--alow', 'drop'], /remy publish has no flag --alow \(--allow\?\): remy publish --help lists them/],
+    [
+      ['dev', 'rest', 'x'],
+      /remy dev has no rest \(reset\?\): it has start, reset, truncate, stop, list/,
+    ],
+    [
+      ['publish', '--alow', 'drop'],
+      /remy publish has no flag --alow \(--allow\?\): remy publish --help lists them/,
+    ],
     [['releases', '--dry-run'], /remy releases has no flag --dry-run/],
     [['rollback', '-m', 'x'], /remy rollback has no flag -m/],
     [['--dry-run'], /remy has no flag --dry-run/],
-    [['publish', '--allow', 'everything'], /--allow expects type_change or lossy or drop, not "everything"/],
+    [
+      ['publish', '--allow', 'everything'],
+      /--allow expects type_change or lossy or drop, not "everything"/,
+    ],
     [['publish', '--rename', 'a.b'], /--rename expects old=new, such as .*, not "a\.b"/],
     [['publish', '--max-pause-ms', 'soon'], /--max-pause-ms expects a whole number, not "soon"/],
     [['publish', '--max-pause-ms=-1'], /--max-pause-ms expects a whole number, not "-1"/],
@@ -33,16 +43,25 @@ test('usage: status 2, one line, the nearest name', async (t) => {
     [['publish', '-m', '--stage'], /-m expects TEXT/],
     [['publish', '-m', 'a', '-m', 'b'], /-m is given twice/],
     [['releases', '--json=yes'], /--json takes no value/],
-    [['prune', '--older-than', 'long'], /--older-than expects a number of days, such as 30 or 30d, not "long"/],
+    [
+      ['prune', '--older-than', 'long'],
+      /--older-than expects a number of days, such as 30 or 30d, not "long"/,
+    ],
     [['rollback', 'last'], /RELEASE expects the number of a release, not "last"/],
     [['promote', '0'], /RELEASE expects the number of a release, not "0"/],
     [['files'], /remy files expects RELEASE: remy files RELEASE \[PATH\]/],
     [['checkout', '2'], /remy checkout expects DIR: remy checkout RELEASE DIR/],
     [['releases', 'all'], /"all" is one argument too many: remy releases/],
     [['publish', '--db', ''], /--db expects FILE/],
-    [['publish'], /there is no mindstudio\.json in .* or above it, and nothing is named to be published/],
+    [
+      ['publish'],
+      /there is no mindstudio\.json in .* or above it, and nothing is named to be published/,
+    ],
     [['build'], /there is no mindstudio\.json/],
-    [['publish', 'app/mindstudio.json'], /is the manifest of an app, not a schema.*\nhint: Publish the app from its folder, or with --app app\n$/s],
+    [
+      ['publish', 'app/mindstudio.json'],
+      /is the manifest of an app, not a schema.*\nhint: Publish the app from its folder, or with --app app\n$/s,
+    ],
   ];
   for (const [args, expected] of cases) {
     const { status, stdout, stderr } = await remy(args);
@@ -56,14 +75,23 @@ test('usage: status 2, one line, the nearest name', async (t) => {
 test('exit statuses are those of core and of the contract', () => {
   const text = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
   const core = text('core/src/error.rs');
-  const codes = new Map([...core.matchAll(/^ {4}(\w+), \w+, "(\w+)";$/gm)].map(([, name, code]) => [name, code]));
+  const codes = new Map(
+    [...core.matchAll(/^ {4}(\w+), \w+, "(\w+)";$/gm)].map(([, name, code]) => [name, code]),
+  );
   assert(codes.size > 10);
-  const arms = core.slice(core.indexOf('pub fn exit_code')).matchAll(/((?:\s*\|?\s*Self::\w+\(_\))+) => (\d),/g);
-  const statuses = [...arms].flatMap(([, names, status]) => [...names.matchAll(/Self::(\w+)/g)].map(([, name]) => [codes.get(name), Number(status)]));
+  const arms = core
+    .slice(core.indexOf('pub fn exit_code'))
+    .matchAll(/((?:\s*\|?\s*Self::\w+\(_\))+) => (\d),/g);
+  const statuses = [...arms].flatMap(([, names, status]) =>
+    [...names.matchAll(/Self::(\w+)/g)].map(([, name]) => [codes.get(name), Number(status)]),
+  );
   assert.deepEqual(Object.fromEntries(statuses), STATUS);
   const rows = [...text('docs/contract.md').matchAll(/^\| ([1-4]) \| (.*) \|$/gm)];
-  const said = rows.flatMap(([, status, what]) => [...what.matchAll(/`([a-z]+(?:_[a-z]+)*)`/g)].map(([, code]) => [code, Number(status)]));
-  for (const code of codes.values()) assert.equal(Object.fromEntries(said)[code], STATUS[code] ?? 1, code);
+  const said = rows.flatMap(([, status, what]) =>
+    [...what.matchAll(/`([a-z]+(?:_[a-z]+)*)`/g)].map(([, code]) => [code, Number(status)]),
+  );
+  for (const code of codes.values())
+    assert.equal(Object.fromEntries(said)[code], STATUS[code] ?? 1, code);
 });
 
 test('help of every command has its example and status 0', async (t) => {
@@ -83,8 +111,23 @@ test('help of every command has its example and status 0', async (t) => {
 
 test('no database: not_found, and what to do', async (t) => {
   const { remy, folder } = workshop(t);
-  for (const verb of [['releases'], ['log'], ['rollback'], ['promote'], ['verify'], ['prune'], ['debug'], ['files', '1'], ['dev', 'list'], ['detach', '-y'], ['clone', 'x.db']]) {
-    for (const [flags, hint] of [[['--db', 'no.db'], 'Check the path; remy publish --create makes a new one'], [[], 'The first remy publish makes it; --db names another']]) {
+  for (const verb of [
+    ['releases'],
+    ['log'],
+    ['rollback'],
+    ['promote'],
+    ['verify'],
+    ['prune'],
+    ['debug'],
+    ['files', '1'],
+    ['dev', 'list'],
+    ['detach', '-y'],
+    ['clone', 'x.db'],
+  ]) {
+    for (const [flags, hint] of [
+      [['--db', 'no.db'], 'Check the path; remy publish --create makes a new one'],
+      [[], 'The first remy publish makes it; --db names another'],
+    ]) {
       const { status, stdout, stderr } = await remy([...verb, ...flags]);
       assert.deepEqual([verb, status, stdout], [verb, 1, '']);
       assert.match(stderr, /^error: not_found: there is no database at .*\. Nothing was done\n/);
@@ -94,7 +137,10 @@ test('no database: not_found, and what to do', async (t) => {
   const status = await remy(['status']);
   assert.equal(status.status, 0);
   assert.match(status.stdout, /live\.db \(the default\)\ndatabase +not there yet/);
-  assert.match((await remy(['status', '--db', 'no.db'])).stdout, /no\.db \(--db\)\ndatabase +not there yet: remy publish --create makes it$/m);
+  assert.match(
+    (await remy(['status', '--db', 'no.db'])).stdout,
+    /no\.db \(--db\)\ndatabase +not there yet: remy publish --create makes it$/m,
+  );
   const publish = await remy(['publish', 'schema.sql', '--db', 'no.db']);
   assert.equal(publish.status, 1);
   assert.deepEqual(readdirSync(folder), ['.bin'], 'nothing was made');
@@ -103,14 +149,34 @@ test('no database: not_found, and what to do', async (t) => {
 test('live is gone, its store is not: nothing is made in its place, and it is said how to have it back', async (t) => {
   const { remy, write, path } = workshop(t);
   write('schema.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY);');
-  for (const [db, flags] of [['.remy/live.db', []], ['app.db', ['--db', 'app.db']]]) {
+  for (const [db, flags] of [
+    ['.remy/live.db', []],
+    ['app.db', ['--db', 'app.db']],
+  ]) {
     assert.equal((await remy(['publish', 'schema.sql', '--create', ...flags])).status, 0);
     rmSync(path(db));
-    for (const verb of [['publish', 'schema.sql', '--create'], ['publish', 'schema.sql', '--dry-run'], ['diff', 'schema.sql'], ['stage', 'schema.sql'], ['status'], ['releases'], ['log'], ['rollback']]) {
+    for (const verb of [
+      ['publish', 'schema.sql', '--create'],
+      ['publish', 'schema.sql', '--dry-run'],
+      ['diff', 'schema.sql'],
+      ['stage', 'schema.sql'],
+      ['status'],
+      ['releases'],
+      ['log'],
+      ['rollback'],
+    ]) {
       const { status, stdout, stderr } = await remy([...verb, ...flags]);
       const live = path(db);
       const hint = `hint: Copy the newest database of ${live}-remy/snapshots to ${live} and make it writable to have it back, or move ${live}-remy away to begin anew\n`;
-      assert.deepEqual([verb, status, stdout, stderr], [verb, 1, '', `error: not_found: ${live} is gone, and ${live}-remy keeps its releases. Nothing was done\n${hint}`]);
+      assert.deepEqual(
+        [verb, status, stdout, stderr],
+        [
+          verb,
+          1,
+          '',
+          `error: not_found: ${live} is gone, and ${live}-remy keeps its releases. Nothing was done\n${hint}`,
+        ],
+      );
       assert(!existsSync(live));
     }
   }
@@ -137,7 +203,10 @@ test('a schema that is missing, malformed, empty', async (t) => {
       assert.match(done.stderr, /^hint: /m);
     }
   }
-  assert.equal(await sql("SELECT * FROM sqlite_schema WHERE name NOT GLOB '_remy*'; SELECT * FROM users"), before);
+  assert.equal(
+    await sql("SELECT * FROM sqlite_schema WHERE name NOT GLOB '_remy*'; SELECT * FROM users"),
+    before,
+  );
 });
 
 test('a lossy change is refused with 3, named, and done when it is allowed', async (t) => {
@@ -151,14 +220,24 @@ test('a lossy change is refused with 3, named, and done when it is allowed', asy
   assert.match(refused.stderr, /^hint: .*--allow lossy/m);
   assert.doesNotMatch(refused.stderr, /"allow":/);
   assert.equal(await sql('SELECT age FROM users'), '041');
-  const allowed = await remy(['publish', 'schema.sql', '--db', 'app.db', '--allow', 'type_change,lossy']);
+  const allowed = await remy([
+    'publish',
+    'schema.sql',
+    '--db',
+    'app.db',
+    '--allow',
+    'type_change,lossy',
+  ]);
   assert.equal(allowed.status, 0);
   assert.equal(await sql('SELECT age FROM users'), '41');
   // Refusals of --json: an event of a verb that follows, a document of any other; the line for people is on stderr in both.
   const again = await remy(['promote', '--db', 'app.db', '--json']);
   assert.equal(again.status, 1);
   const { event, error } = JSON.parse(again.stdout);
-  assert.deepEqual([event, error.code, Object.keys(error)], ['error', 'not_found', ['code', 'message', 'hint', 'object', 'sql']]);
+  assert.deepEqual(
+    [event, error.code, Object.keys(error)],
+    ['error', 'not_found', ['code', 'message', 'hint', 'object', 'sql']],
+  );
   assert.match(again.stderr, /^error: not_found: no release waits/);
   const log = await remy(['log', '99', '--db', 'app.db', '--json']);
   assert.equal(log.status, 1);
@@ -176,41 +255,105 @@ test('a disk that is too small: both numbers, nothing started; and a full one', 
   write('schema.sql', 'CREATE TABLE users (id INTEGER PRIMARY KEY, age TEXT, name TEXT);');
   const small = await remy(['publish', 'schema.sql', '--db', 'app.db', '--margin-bytes', '900TB']);
   assert.deepEqual([small.status, small.stdout], [1, '']);
-  assert.match(small.stderr, /^error: io: a clone of .*\/app\.db needs \d.* [KM]B and 900 TB have to stay free, but .*\/app\.db-remy has \d.* free\. Nothing was started\nhint: .*set --margin-bytes lower\n$/m);
-  assert.equal(await sql('SELECT name FROM pragma_table_info(\'users\')'), 'id\nage');
+  assert.match(
+    small.stderr,
+    /^error: io: a clone of .*\/app\.db needs \d.* [KM]B and 900 TB have to stay free, but .*\/app\.db-remy has \d.* free\. Nothing was started\nhint: .*set --margin-bytes lower\n$/m,
+  );
+  assert.equal(await sql("SELECT name FROM pragma_table_info('users')"), 'id\nage');
   assert.deepEqual(readdirSync(path('app.db-remy/work')), []);
   assert.match((await remy(['log', '--db', 'app.db'])).stdout, /✗ .*have to stay free/);
-  const full = Object.assign(new Error("ENOSPC: no space left on device, copyfile 'a' -> 'b'"), { code: 'ENOSPC', syscall: 'copyfile', path: 'a' });
+  const full = Object.assign(new Error("ENOSPC: no space left on device, copyfile 'a' -> 'b'"), {
+    code: 'ENOSPC',
+    syscall: 'copyfile',
+    path: 'a',
+  });
   const { code, message, hint, object } = /** @type {any} */ (known(full));
-  assert.deepEqual([code, object, hint], ['io', 'a', 'Free some space, or prune old releases, and try again']);
-  assert.equal(message, `copying a: no space left on device (ENOSPC). The database is as it was. ${hint}`);
+  assert.deepEqual(
+    [code, object, hint],
+    ['io', 'a', 'Free some space, or prune old releases, and try again'],
+  );
+  assert.equal(
+    message,
+    `copying a: no space left on device (ENOSPC). The database is as it was. ${hint}`,
+  );
 });
 
 test('a path that cannot be used: what was being done, to which path, and what to do', async (t) => {
   const { remy, write, path } = workshop(t);
   write('file', '');
   write('schema.sql', 'CREATE TABLE a (x);');
-  assert.equal((await remy(['publish', 'schema.sql', '--db', 'app.db', '--create', '--artifacts', 'schema.sql'])).status, 0);
+  assert.equal(
+    (
+      await remy([
+        'publish',
+        'schema.sql',
+        '--db',
+        'app.db',
+        '--create',
+        '--artifacts',
+        'schema.sql',
+      ])
+    ).status,
+    0,
+  );
   assert.equal((await remy(['init', 'shop'])).status, 0);
   mkdirSync(path('folder.tar'));
   write('odd/remy.json/x', '');
   const cases = [
-    [['init', 'file'], 2, `invalid_argument: ${path('file')} is not a folder. Nothing was done\nhint: Name a folder, which need not be there yet\n`],
-    [['init', 'file/x'], 1, `io: making the folder ${path('file/x')}: not a directory (ENOTDIR). Nothing was done\nhint: Check that path\n`],
-    [['checkout', '1', 'file', '--db', 'app.db'], 2, `invalid_argument: ${path('file')} is not a folder. Nothing was done\nhint: Name a folder that is empty or not there\n`],
-    [['build', '--app', 'shop', '-o', 'nope/x.tar'], 2, `invalid_argument: there is no folder ${path('nope')} for the package x.tar. Nothing was done\nhint: Make the folder, or name another\n`],
-    [['build', '--app', 'shop', '-o', 'file/x.tar'], 2, `invalid_argument: there is no folder ${path('file')} for the package x.tar. Nothing was done\nhint: Make the folder, or name another\n`],
-    [['build', '--app', 'shop', '-o', 'x.zip'], 2, 'invalid_argument: x.zip is no name of a package. Nothing was done\nhint: Name one that ends in .tar, .tar.gz or .tgz, such as app.tar\n'],
-    [['build', '--app', 'shop', '-o', 'folder.tar'], 2, 'invalid_argument: folder.tar is a folder. Nothing was done\nhint: Name a file that is to be the package\n'],
+    [
+      ['init', 'file'],
+      2,
+      `invalid_argument: ${path('file')} is not a folder. Nothing was done\nhint: Name a folder, which need not be there yet\n`,
+    ],
+    [
+      ['init', 'file/x'],
+      1,
+      `io: making the folder ${path('file/x')}: not a directory (ENOTDIR). Nothing was done\nhint: Check that path\n`,
+    ],
+    [
+      ['checkout', '1', 'file', '--db', 'app.db'],
+      2,
+      `invalid_argument: ${path('file')} is not a folder. Nothing was done\nhint: Name a folder that is empty or not there\n`,
+    ],
+    [
+      ['build', '--app', 'shop', '-o', 'nope/x.tar'],
+      2,
+      `invalid_argument: there is no folder ${path('nope')} for the package x.tar. Nothing was done\nhint: Make the folder, or name another\n`,
+    ],
+    [
+      ['build', '--app', 'shop', '-o', 'file/x.tar'],
+      2,
+      `invalid_argument: there is no folder ${path('file')} for the package x.tar. Nothing was done\nhint: Make the folder, or name another\n`,
+    ],
+    [
+      ['build', '--app', 'shop', '-o', 'x.zip'],
+      2,
+      'invalid_argument: x.zip is no name of a package. Nothing was done\nhint: Name one that ends in .tar, .tar.gz or .tgz, such as app.tar\n',
+    ],
+    [
+      ['build', '--app', 'shop', '-o', 'folder.tar'],
+      2,
+      'invalid_argument: folder.tar is a folder. Nothing was done\nhint: Name a file that is to be the package\n',
+    ],
   ];
   for (const [args, status, expected] of cases) {
     const done = await remy(args);
     assert.deepEqual([args, done.status, done.stderr], [args, status, `error: ${expected}`]);
   }
   const odd = await remy(['status'], { cwd: path('odd') });
-  assert.equal(odd.stderr, `error: io: ${path('odd/remy.json')} cannot be read: illegal operation on a directory (EISDIR). Nothing was done\nhint: Put it right, or remove it\n`);
-  const denied = Object.assign(new Error("EACCES: permission denied, copyfile '/a/x, y' -> '/b'"), { code: 'EACCES', syscall: 'copyfile', path: '/a/x, y' });
-  assert.equal(/** @type {any} */ (known(denied)).message, 'copying /a/x, y: permission denied (EACCES). The database is as it was. Give this user the right to do that, or use another path');
+  assert.equal(
+    odd.stderr,
+    `error: io: ${path('odd/remy.json')} cannot be read: illegal operation on a directory (EISDIR). Nothing was done\nhint: Put it right, or remove it\n`,
+  );
+  const denied = Object.assign(new Error("EACCES: permission denied, copyfile '/a/x, y' -> '/b'"), {
+    code: 'EACCES',
+    syscall: 'copyfile',
+    path: '/a/x, y',
+  });
+  assert.equal(
+    /** @type {any} */ (known(denied)).message,
+    'copying /a/x, y: permission denied (EACCES). The database is as it was. Give this user the right to do that, or use another path',
+  );
 });
 
 test('init that fails midway leaves nothing', async (t) => {
@@ -237,7 +380,7 @@ test('a writer that does not let go: busy, 4', async (t) => {
   assert.match(busy.stderr, /^error: busy: /m);
   writer.stdin.end('ROLLBACK;\n');
   await once(writer, 'close');
-  assert.equal(await sql('SELECT name FROM pragma_table_info(\'users\')'), 'id\nage\nname');
+  assert.equal(await sql("SELECT name FROM pragma_table_info('users')"), 'id\nage\nname');
 });
 
 test('a file that is no database, a settings file that is wrong', async (t) => {
@@ -270,8 +413,15 @@ test('an app: a schema on top of it, options that it declares itself, a folder w
   assert.equal(mixed.status, 2);
   assert.match(mixed.stderr, /shop\/mindstudio\.json declares what is published here/);
   assert.match(mixed.stderr, /hint: Leave schema\.sql out, or name its database with --db/);
-  const environment = await remy(['publish', 'schema.sql'], { cwd: path('shop'), env: { REMY_DB: path('x.db') } });
-  assert.equal(environment.status, 2, 'REMY_DB may be set for all of a session: it is no word about this schema');
+  const environment = await remy(['publish', 'schema.sql'], {
+    cwd: path('shop'),
+    env: { REMY_DB: path('x.db') },
+  });
+  assert.equal(
+    environment.status,
+    2,
+    'REMY_DB may be set for all of a session: it is no word about this schema',
+  );
   const options = await remy(['publish', '--artifacts', 'dist'], { cwd: path('shop') });
   assert.equal(options.status, 2);
   assert.match(options.stderr, /an app declares its own artifacts/);

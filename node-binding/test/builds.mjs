@@ -46,8 +46,22 @@ export function write(root, files) {
  */
 export function git(cwd, ...args) {
   const env = { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_SYSTEM: '/dev/null' };
-  const who = ['-c', 'user.name=a', '-c', 'user.email=a@b', '-c', 'init.defaultBranch=main', '-c', 'protocol.file.allow=always'];
-  return execFileSync('git', [...who, ...args], { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+  const who = [
+    '-c',
+    'user.name=a',
+    '-c',
+    'user.email=a@b',
+    '-c',
+    'init.defaultBranch=main',
+    '-c',
+    'protocol.file.allow=always',
+  ];
+  return execFileSync('git', [...who, ...args], {
+    cwd,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  }).trim();
 }
 
 let releases = 0;
@@ -66,7 +80,10 @@ export function app(t, files) {
   const tree = join(cache, 'source');
   write(root, files);
   return {
-    base, root, cache, tree,
+    base,
+    root,
+    cache,
+    tree,
     write: (/** @type {Files} */ more) => write(root, more),
     /** @param {Parameters<typeof stageSource>[2]} [options] */
     async stage(options) {
@@ -82,15 +99,32 @@ export function app(t, files) {
      */
     async compile(methods, { signal } = {}) {
       const { out, files } = await this.stage();
-      const list = Object.entries(methods).map(([id, at]) => ({ id, path: at.split('#')[0], export: at.split('#')[1] }));
+      const list = Object.entries(methods).map(([id, at]) => ({
+        id,
+        path: at.split('#')[0],
+        export: at.split('#')[1],
+      }));
       const installs = new Map();
       for (const at of new Set(list.map(({ path }) => packageFolder(files, path)))) {
         if (at === null || installs.has(at)) continue;
         const installed = await install(at, { root, tree, cache, files, signal });
         for (const each of installed.folders) installs.set(each, installed);
       }
-      const compiled = await compileMethods({ methods: list, files, tree, cache, out, installs, signal });
-      return { out, compiled, by: Object.fromEntries(compiled.map((each) => [each.id, each])), installs };
+      const compiled = await compileMethods({
+        methods: list,
+        files,
+        tree,
+        cache,
+        out,
+        installs,
+        signal,
+      });
+      return {
+        out,
+        compiled,
+        by: Object.fromEntries(compiled.map((each) => [each.id, each])),
+        installs,
+      };
     },
   };
 }
@@ -121,5 +155,10 @@ export function tarball(root, path, files) {
  */
 export function call(out, id, name, ...args) {
   const code = `const m = await import(${JSON.stringify(`${out}/methods/${id}.mjs`)}); console.log(JSON.stringify(await m[${JSON.stringify(name)}](...${JSON.stringify(args)})))`;
-  return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8', cwd: '/' }));
+  return JSON.parse(
+    execFileSync(process.execPath, ['--input-type=module', '-e', code], {
+      encoding: 'utf8',
+      cwd: '/',
+    }),
+  );
 }

@@ -17,17 +17,55 @@ function effectsOf(files) {
 }
 
 const expected = {
-  roles: [{ id: 'requester', name: 'Requester', description: 'Asks for vendors.' }, { id: 'ap-clerk' }],
-  cron_jobs: [{ method: 'pay', schedule: '0 9 * * 5', description: 'Fridays' }, { method: 'list-vendors', schedule: '*/30 * * * *' }],
-  webhooks: [{ secret: 'whsec_0123456789', method: 'pay', description: 'Paid' }, { secret: 'whsec_9876543210', method: 'pay' }],
-  email_routes: [{ method: 'submit-vendor', approved_senders: ['Ann@example.com', '*@trusted.example'] }],
+  roles: [
+    { id: 'requester', name: 'Requester', description: 'Asks for vendors.' },
+    { id: 'ap-clerk' },
+  ],
+  cron_jobs: [
+    { method: 'pay', schedule: '0 9 * * 5', description: 'Fridays' },
+    { method: 'list-vendors', schedule: '*/30 * * * *' },
+  ],
+  webhooks: [
+    { secret: 'whsec_0123456789', method: 'pay', description: 'Paid' },
+    { secret: 'whsec_9876543210', method: 'pay' },
+  ],
+  email_routes: [
+    { method: 'submit-vendor', approved_senders: ['Ann@example.com', '*@trusted.example'] },
+  ],
   bot_commands: [
-    { platform: 'discord', name: 'vendors', method: 'list-vendors', description: 'All vendors', definition: { type: 1 } },
-    { platform: 'discord', name: 'pay', method: 'pay', description: 'Pays a vendor', definition: { type: 1, options: [
-      { type: 3, name: 'vendor', description: 'Whom', required: true, choices: [{ name: 'Acme', value: 'acme' }] },
-      { type: 10, name: 'amount', description: 'How much', min_value: 0.01 },
-    ] } },
-    { platform: 'telegram', name: 'vendors', method: 'list-vendors', description: 'All vendors', definition: {} },
+    {
+      platform: 'discord',
+      name: 'vendors',
+      method: 'list-vendors',
+      description: 'All vendors',
+      definition: { type: 1 },
+    },
+    {
+      platform: 'discord',
+      name: 'pay',
+      method: 'pay',
+      description: 'Pays a vendor',
+      definition: {
+        type: 1,
+        options: [
+          {
+            type: 3,
+            name: 'vendor',
+            description: 'Whom',
+            required: true,
+            choices: [{ name: 'Acme', value: 'acme' }],
+          },
+          { type: 10, name: 'amount', description: 'How much', min_value: 0.01 },
+        ],
+      },
+    },
+    {
+      platform: 'telegram',
+      name: 'vendors',
+      method: 'list-vendors',
+      description: 'All vendors',
+      definition: {},
+    },
     { platform: 'telegram', name: 'pay_all', method: 'pay', description: 'Pay', definition: {} },
   ],
 };
@@ -37,13 +75,25 @@ test('effects', () => assert.deepEqual(effectsOf(vendorApp()), expected));
 test('an app without any', () => {
   const files = vendorApp();
   Object.assign(files['mindstudio.json'], { roles: null, interfaces: [], scenarios: [] });
-  assert.deepEqual(effectsOf(files), { roles: [], cron_jobs: [], webhooks: [], email_routes: [], bot_commands: [] });
+  assert.deepEqual(effectsOf(files), {
+    roles: [],
+    cron_jobs: [],
+    webhooks: [],
+    email_routes: [],
+    bot_commands: [],
+  });
 });
 
 test('what is switched off has none', () => {
   const files = vendorApp();
   for (const it of files['mindstudio.json'].interfaces) it.enabled = false;
-  assert.deepEqual(effectsOf(files), { ...expected, cron_jobs: [], webhooks: [], email_routes: [], bot_commands: [] });
+  assert.deepEqual(effectsOf(files), {
+    ...expected,
+    cron_jobs: [],
+    webhooks: [],
+    email_routes: [],
+    bot_commands: [],
+  });
 });
 
 test('null stands for what is not said', () => {
@@ -58,31 +108,125 @@ test('null stands for what is not said', () => {
 const remy = new Remy(join(write({ 'live.db': '' }), 'live.db'));
 
 test('the core takes them', async () => {
-  const { effects: changes } = await remy.publish('CREATE TABLE t (x);', { effects: effectsOf(vendorApp()) });
-  assert.deepEqual(changes.map(({ kind, id, change }) => `${change} ${kind} ${id}`), [
-    'create role ap-clerk', 'create role requester', 'create cron_job list-vendors', 'create cron_job pay', 'create webhook pay', 'create webhook pay#2',
-    'create email_route submit-vendor', 'create bot_command discord/pay', 'create bot_command discord/vendors', 'create bot_command telegram/pay_all', 'create bot_command telegram/vendors',
-  ]);
+  const { effects: changes } = await remy.publish('CREATE TABLE t (x);', {
+    effects: effectsOf(vendorApp()),
+  });
+  assert.deepEqual(
+    changes.map(({ kind, id, change }) => `${change} ${kind} ${id}`),
+    [
+      'create role ap-clerk',
+      'create role requester',
+      'create cron_job list-vendors',
+      'create cron_job pay',
+      'create webhook pay',
+      'create webhook pay#2',
+      'create email_route submit-vendor',
+      'create bot_command discord/pay',
+      'create bot_command discord/vendors',
+      'create bot_command telegram/pay_all',
+      'create bot_command telegram/vendors',
+    ],
+  );
 });
 
 // One call of the core for all: it names everything that it refuses.
 test('the core refuses the same schedules and senders', async () => {
-  const fields = ['*', '0', '7', '8', '12', '31', '32', '59', '60', '1-5', '5-1', '*/7', '*/0', '0/5', '1-9/2', 'jan', 'Dec', 'sun-tue', 'fri-sun', '1,2', '1,', ',', '-1', '+1', '1-2-3', '*/2/3', '*-5', '1.5', '00005', 'L', '?'];
-  const schedules = fields.flatMap((field) => [0, 1, 2, 3, 4].map((place) => [0, 1, 2, 3, 4].map((i) => (i === place ? field : '*')).join(' '))).concat('* * * *', '* * * * * *', '@daily', '0 0 30 2 *', '0 0 31 feb-apr *', '0 0 31 4,6 *', '0 0 31 4 1');
+  const fields = [
+    '*',
+    '0',
+    '7',
+    '8',
+    '12',
+    '31',
+    '32',
+    '59',
+    '60',
+    '1-5',
+    '5-1',
+    '*/7',
+    '*/0',
+    '0/5',
+    '1-9/2',
+    'jan',
+    'Dec',
+    'sun-tue',
+    'fri-sun',
+    '1,2',
+    '1,',
+    ',',
+    '-1',
+    '+1',
+    '1-2-3',
+    '*/2/3',
+    '*-5',
+    '1.5',
+    '00005',
+    'L',
+    '?',
+  ];
+  const schedules = fields
+    .flatMap((field) =>
+      [0, 1, 2, 3, 4].map((place) =>
+        [0, 1, 2, 3, 4].map((i) => (i === place ? field : '*')).join(' '),
+      ),
+    )
+    .concat(
+      '* * * *',
+      '* * * * * *',
+      '@daily',
+      '0 0 30 2 *',
+      '0 0 31 feb-apr *',
+      '0 0 31 4,6 *',
+      '0 0 31 4 1',
+    );
   const jobs = [...new Set(schedules)].map((schedule) => ({ method: 'm', schedule }));
-  const senders = ['a@b', '*@b.c', 'a b@c', 'a', '@', '*@', 'a@', '*a@b', 'a@b@c', 'a,b@c', '<a@b>', 'a@b..c', 'a@-b', 'a@b-', 'a@b_c', 'ü@ü.é', 'a@½.b', 'a\u00a0b@c', 'a@b.', '"x y"@b'];
-  const refused = await remy.publish('CREATE TABLE t (x);', { dry_run: true, effects: { cron_jobs: jobs, email_routes: [{ method: 'm', approved_senders: senders }] } }).then(
-    () => assert.fail('the core took them all'),
-    (error) => {
-      assert.equal(error.code, 'schema_invalid', error.message);
-      return error.message;
-    },
-  );
+  const senders = [
+    'a@b',
+    '*@b.c',
+    'a b@c',
+    'a',
+    '@',
+    '*@',
+    'a@',
+    '*a@b',
+    'a@b@c',
+    'a,b@c',
+    '<a@b>',
+    'a@b..c',
+    'a@-b',
+    'a@b-',
+    'a@b_c',
+    'ü@ü.é',
+    'a@½.b',
+    'a\u00a0b@c',
+    'a@b.',
+    '"x y"@b',
+  ];
+  const refused = await remy
+    .publish('CREATE TABLE t (x);', {
+      dry_run: true,
+      effects: { cron_jobs: jobs, email_routes: [{ method: 'm', approved_senders: senders }] },
+    })
+    .then(
+      () => assert.fail('the core took them all'),
+      (error) => {
+        assert.equal(error.code, 'schema_invalid', error.message);
+        return error.message;
+      },
+    );
   for (const [i, { schedule }] of jobs.entries()) {
     const why = checkSchedule(schedule);
-    assert.equal(refused.includes(`/cron_jobs/${i}/schedule:`), why !== null, `${schedule}: ${why}`);
+    assert.equal(
+      refused.includes(`/cron_jobs/${i}/schedule:`),
+      why !== null,
+      `${schedule}: ${why}`,
+    );
   }
   for (const [i, sender] of senders.entries()) {
-    assert.equal(refused.includes(`/email_routes/0/approved_senders/${i}:`), !isSender(sender), sender);
+    assert.equal(
+      refused.includes(`/email_routes/0/approved_senders/${i}:`),
+      !isSender(sender),
+      sender,
+    );
   }
 });

@@ -37,8 +37,13 @@ function declared(root) {
   const { manifest, interfaces, warnings } = readApp(root);
   assert.deepEqual(warnings, []);
   // A file that nobody declares would be of no use.
-  const files = (/** @type {string} */ at) => readdirSync(join(root, at)).filter((name) => name.endsWith('.ts')).map((name) => `${at}/${name}`).sort();
-  const paths = (/** @type {{ path: string }[]} */ entries) => entries.map(({ path }) => path).sort();
+  const files = (/** @type {string} */ at) =>
+    readdirSync(join(root, at))
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => `${at}/${name}`)
+      .sort();
+  const paths = (/** @type {{ path: string }[]} */ entries) =>
+    entries.map(({ path }) => path).sort();
   assert.deepEqual(paths(manifest.methods), files(`${METHODS}/src`));
   assert.deepEqual(paths(manifest.tables), files(`${METHODS}/src/tables`));
   assert.deepEqual(paths(manifest.scenarios), files(`${METHODS}/.scenarios`));
@@ -48,7 +53,9 @@ function declared(root) {
     tables: manifest.tables.map(({ name }) => name),
     roles: roles.map((/** @type {any} */ { id }) => id),
     interfaces: interfaces.map(({ type }) => type),
-    effects: Object.fromEntries(Object.entries(effect).map(([kind, entries]) => [kind, entries.length])),
+    effects: Object.fromEntries(
+      Object.entries(effect).map(([kind, entries]) => [kind, entries.length]),
+    ),
   };
 }
 
@@ -74,9 +81,18 @@ test('what the example declares, before and after the change', (t) => {
 
 test('the change has no file that changes nothing', () => {
   const [app, changes] = [join(TESTS, 'app'), join(TESTS, 'app-changes')];
-  const files = readdirSync(changes, { recursive: true, encoding: 'utf8' }).filter((path) => statSync(join(changes, path)).isFile());
+  const files = readdirSync(changes, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    statSync(join(changes, path)).isFile(),
+  );
   assert(files.length > 0);
-  assert.deepEqual(files.filter((path) => existsSync(join(app, path)) && readFileSync(join(app, path)).equals(readFileSync(join(changes, path)))), []);
+  assert.deepEqual(
+    files.filter(
+      (path) =>
+        existsSync(join(app, path)) &&
+        readFileSync(join(app, path)).equals(readFileSync(join(changes, path))),
+    ),
+    [],
+  );
 });
 
 test('lock files name no registry', () => {
@@ -86,32 +102,53 @@ test('lock files name no registry', () => {
   }
 });
 
-test('the example is built whole, before and after the change (needs the registry)', { timeout: 300_000 }, async (t) => {
-  const it = example(t);
-  const cacheDir = join(it.base, 'cache');
-  let releases = 0;
-  const release = async () => {
-    const built = await build(it.root, { outDir: join(it.base, `release-${++releases}`), cacheDir });
-    assert.deepEqual(built.warnings, []);
-    page(built.dir);
-    return built;
-  };
+test(
+  'the example is built whole, before and after the change (needs the registry)',
+  { timeout: 300_000 },
+  async (t) => {
+    const it = example(t);
+    const cacheDir = join(it.base, 'cache');
+    let releases = 0;
+    const release = async () => {
+      const built = await build(it.root, {
+        outDir: join(it.base, `release-${++releases}`),
+        cacheDir,
+      });
+      assert.deepEqual(built.warnings, []);
+      page(built.dir);
+      return built;
+    };
 
-  const first = await release();
-  assert.deepEqual([fresh(first).length, kept(first).length], [13, 0]);
-  types(join(cacheDir, 'source'));
-  it.change();
-  const second = await release();
-  // Those that import nothing of the table that changed.
-  const untouched = ['approve-order', 'cancel-order', 'cancel-stale-orders', 'list-orders', 'record-delivery'];
-  assert.deepEqual([kept(second), fresh(second).length], [untouched, 16 - untouched.length]);
-  types(join(cacheDir, 'source'));
-  const third = await release();
-  assert.deepEqual([fresh(third), kept(third).length], [[], 16]);
-});
+    const first = await release();
+    assert.deepEqual([fresh(first).length, kept(first).length], [13, 0]);
+    types(join(cacheDir, 'source'));
+    it.change();
+    const second = await release();
+    // Those that import nothing of the table that changed.
+    const untouched = [
+      'approve-order',
+      'cancel-order',
+      'cancel-stale-orders',
+      'list-orders',
+      'record-delivery',
+    ];
+    assert.deepEqual([kept(second), fresh(second).length], [untouched, 16 - untouched.length]);
+    types(join(cacheDir, 'source'));
+    const third = await release();
+    assert.deepEqual([fresh(third), kept(third).length], [[], 16]);
+  },
+);
 
 /** @param {Built} built @param {string} word */
-const methods = (built, word) => built.lines.filter(({ message, object }) => message.startsWith(word) && built.manifest.methods.some((/** @type {any} */ { id }) => id === object)).map(({ object }) => object).sort();
+const methods = (built, word) =>
+  built.lines
+    .filter(
+      ({ message, object }) =>
+        message.startsWith(word) &&
+        built.manifest.methods.some((/** @type {any} */ { id }) => id === object),
+    )
+    .map(({ object }) => object)
+    .sort();
 /** The methods that were compiled. @param {Built} built */
 const fresh = (built) => methods(built, 'Compiled');
 /** The methods whose earlier output was taken. @param {Built} built */
@@ -123,7 +160,9 @@ const kept = (built) => methods(built, 'Reused');
  */
 function page(dir) {
   const at = join(dir, 'interfaces/web');
-  const named = [...readFileSync(join(at, 'index.html'), 'utf8').matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path);
+  const named = [
+    ...readFileSync(join(at, 'index.html'), 'utf8').matchAll(/(?:src|href)="(\/[^"]+)"/g),
+  ].map(([, path]) => path);
   assert.deepEqual(named.map((path) => path.replace(/.*\./, '')).sort(), ['css', 'js']);
   for (const path of named) assert(existsSync(join(at, path)), path);
 }
@@ -135,7 +174,11 @@ function page(dir) {
 function types(tree) {
   for (const at of [METHODS, WEB]) {
     try {
-      execFileSync('npx', ['--yes', '--package', 'typescript@5.9.3', '--', 'tsc', '-p', join(tree, at)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+      execFileSync(
+        'npx',
+        ['--yes', '--package', 'typescript@5.9.3', '--', 'tsc', '-p', join(tree, at)],
+        { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+      );
     } catch (error) {
       assert.fail(/** @type {any} */ (error).stdout);
     }

@@ -8,13 +8,29 @@ import { masked, readJson } from '../js/pipeline/json.js';
 /** @param {string} text */
 const shown = (text) => {
   const json = readJson(text);
-  return 'fault' in json ? line({ file: 'a.json', pointer: '', message: json.fault, ...place(masked(text), json.offset) }) : json;
+  return 'fault' in json
+    ? line({
+        file: 'a.json',
+        pointer: '',
+        message: json.fault,
+        ...place(masked(text), json.offset),
+      })
+    : json;
 };
 
 test('what is wrong is shown in its line', () => {
-  assert.equal(shown('{\n  "a": 1,\n  "b": 2,\n}'), 'a.json:3:9: a comma stands before the "}"; the last entry has none\n    "b": 2,\n          ^');
-  assert.equal(shown('{\n\t"a": 1\n\t"b": 2\n}'), 'a.json:3:2: "," or "}" has to stand here, but "\\"" does\n  \t"b": 2\n  \t^');
-  assert.equal(shown('{ "a" 1 }'), 'a.json:1:7: a colon has to follow the key "a", but something without quotes does\n  { "*" 1 }\n        ^');
+  assert.equal(
+    shown('{\n  "a": 1,\n  "b": 2,\n}'),
+    'a.json:3:9: a comma stands before the "}"; the last entry has none\n    "b": 2,\n          ^',
+  );
+  assert.equal(
+    shown('{\n\t"a": 1\n\t"b": 2\n}'),
+    'a.json:3:2: "," or "}" has to stand here, but "\\"" does\n  \t"b": 2\n  \t^',
+  );
+  assert.equal(
+    shown('{ "a" 1 }'),
+    'a.json:1:7: a colon has to follow the key "a", but something without quotes does\n  { "*" 1 }\n        ^',
+  );
 });
 
 for (const [text, expected] of [
@@ -23,7 +39,10 @@ for (const [text, expected] of [
   ['\n{"a": 1', '2:8: the "{" of line 2 is never closed'],
   ['[1, 2,]', '1:6: a comma stands before the "]"; the last entry has none'],
   ['{"a": 1} x', '1:10: nothing can follow the end, but something without quotes does'],
-  ["{'a': 1}", "1:2: a key in double quotes has to stand here, but ' (texts stand in double quotes) does"],
+  [
+    "{'a': 1}",
+    "1:2: a key in double quotes has to stand here, but ' (texts stand in double quotes) does",
+  ],
   ['{a: 1}', '1:2: a key in double quotes has to stand here, but "a" does'],
   ['{"a": undefined}', '1:7: a value has to stand here, but something without quotes does'],
   ['{"a": 01}', '1:7: a value has to stand here, but something without quotes does'],
@@ -35,7 +54,8 @@ for (const [text, expected] of [
   ['{"a": "C:\\dir"}', '1:10: "\\d" means nothing in a text; a backslash itself is "\\\\"'],
   ['['.repeat(600), '1:501: more than 500 lists and objects are nested here'],
 ]) {
-  test(`not JSON: ${JSON.stringify(text.slice(0, 20))}`, () => assert.equal(String(shown(text)).split('\n')[0], `a.json:${expected}`));
+  test(`not JSON: ${JSON.stringify(text.slice(0, 20))}`, () =>
+    assert.equal(String(shown(text)).split('\n')[0], `a.json:${expected}`));
 }
 
 for (const [name, text] of Object.entries({
@@ -45,17 +65,21 @@ for (const [name, text] of Object.entries({
   'without its first quote': '{ "secret": whsec_TOP", "a": 1 }',
   'without its last quote': '{ "secret": "whsec_TOP, "a": 1 }',
   'after a key without its last quote': '{ "secret: "whsec_TOP", "a": 1 }',
-  'in other quotes': "{ \"secret\": 'whsec_TOP' }",
+  'in other quotes': '{ "secret": \'whsec_TOP\' }',
   'before a colon': '{ "secret": "whsec_TOP": "a": 1 }',
   'after an escape that means nothing': '{ "secret": "\\xwhsec_TOP" }',
   'after an escaped quote': '{ "secret": "\\"whsec_TOP" "a": 1 }',
   'behind a comment': '{ "a": 1, // whsec_TOP\n}',
 })) {
-  test(`a secret is not shown: ${name}`, () => assert.doesNotMatch(JSON.stringify(shown(text)), /whsec|TOP/));
+  test(`a secret is not shown: ${name}`, () =>
+    assert.doesNotMatch(JSON.stringify(shown(text)), /whsec|TOP/));
 }
 
 test('a key, a number and the column are shown', () => {
-  assert.equal(shown('{ "café": "señor", "n": -1.5 "key": true }'), 'a.json:1:30: "," or "}" has to stand here, but "\\"" does\n  { "café": "*****", "n": -1.5 "key": true }\n                               ^');
+  assert.equal(
+    shown('{ "café": "señor", "n": -1.5 "key": true }'),
+    'a.json:1:30: "," or "}" has to stand here, but "\\"" does\n  { "café": "*****", "n": -1.5 "key": true }\n                               ^',
+  );
 });
 
 test('a long line is cut around the fault', () => {
@@ -66,7 +90,10 @@ test('a long line is cut around the fault', () => {
 });
 
 test('keys that are there twice', () => {
-  assert.deepEqual(readJson('{"a": {"b/c": 1, "b/c": 2}, "x": [{"y": 1, "y": 1}]}'), { value: { a: { 'b/c': 2 }, x: [{ y: 1 }] }, twice: ['/a/b~1c', '/x/0/y'] });
+  assert.deepEqual(readJson('{"a": {"b/c": 1, "b/c": 2}, "x": [{"y": 1, "y": 1}]}'), {
+    value: { a: { 'b/c': 2 }, x: [{ y: 1 }] },
+    twice: ['/a/b~1c', '/x/0/y'],
+  });
 });
 
 test('it takes what JSON.parse takes, and nothing else', () => {
@@ -80,8 +107,31 @@ test('it takes what JSON.parse takes, and nothing else', () => {
   };
   let broken = 0;
   for (let i = 0; i < whole.length; i++) {
-    for (const piece of ['', '"', '\\', ',', '}', ']', '{', '[', '0', '-', '.', 'e', ' ', '\n', '\u0001', 't', ':', '/']) {
-      for (const text of [whole.slice(0, i) + piece + whole.slice(i + 1), whole.slice(0, i) + piece + whole.slice(i), whole.slice(0, i) + piece]) {
+    for (const piece of [
+      '',
+      '"',
+      '\\',
+      ',',
+      '}',
+      ']',
+      '{',
+      '[',
+      '0',
+      '-',
+      '.',
+      'e',
+      ' ',
+      '\n',
+      '\u0001',
+      't',
+      ':',
+      '/',
+    ]) {
+      for (const text of [
+        whole.slice(0, i) + piece + whole.slice(i + 1),
+        whole.slice(0, i) + piece + whole.slice(i),
+        whole.slice(0, i) + piece,
+      ]) {
         const found = readJson(text);
         assert.equal('fault' in found, parses(text) === null, text);
         if ('fault' in found) {

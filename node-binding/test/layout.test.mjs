@@ -1,14 +1,24 @@
 // The packages as they are published: remy-db, and the engine in the package of this platform.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
-const manifest = (/** @type {string} */ folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+const manifest = (/** @type {string} */ folder) =>
+  JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 
 test('what npm packs, installed without a checkout, has its engine', (t) => {
   const addon = process.env.REMY_ADDON;
@@ -21,19 +31,44 @@ test('what npm packs, installed without a checkout, has its engine', (t) => {
   copyFileSync(addon, join(engine, manifest(engine).main));
   const modules = join(root, 'node_modules');
   mkdirSync(modules);
-  for (const [name, folder] of [['remy-db', here], [`remy-db-${platform}`, engine]]) {
-    const packed = JSON.parse(execFileSync('npm', ['pack', '--json', '--silent', '--pack-destination', root, folder], { encoding: 'utf8' }));
+  for (const [name, folder] of [
+    ['remy-db', here],
+    [`remy-db-${platform}`, engine],
+  ]) {
+    const packed = JSON.parse(
+      execFileSync('npm', ['pack', '--json', '--silent', '--pack-destination', root, folder], {
+        encoding: 'utf8',
+      }),
+    );
     assert.equal(packed[0].name, name);
     mkdirSync(join(modules, name));
-    execFileSync('tar', ['-xf', join(root, packed[0].filename), '--strip-components=1', '-C', join(modules, name)]);
+    execFileSync('tar', [
+      '-xf',
+      join(root, packed[0].filename),
+      '--strip-components=1',
+      '-C',
+      join(modules, name),
+    ]);
   }
-  assert(!readdirSync(join(modules, 'remy-db')).includes('npm'), 'the engine is no part of remy-db itself');
-  for (const name of Object.keys(manifest(here).dependencies)) symlinkSync(join(here, 'node_modules', name), join(modules, name));
+  assert(
+    !readdirSync(join(modules, 'remy-db')).includes('npm'),
+    'the engine is no part of remy-db itself',
+  );
+  for (const name of Object.keys(manifest(here).dependencies))
+    symlinkSync(join(here, 'node_modules', name), join(modules, name));
   const { REMY_ADDON: _, ...env } = process.env;
   execFileSync('sqlite3', ['app.db', 'CREATE TABLE kept (a)'], { cwd: root });
   const remy = join(modules, 'remy-db/js/cli/main.js');
-  execFileSync('node', [remy, 'publish', 'CREATE TABLE kept (a, b);', '--db', 'app.db'], { cwd: root, env, stdio: 'pipe' });
-  const columns = execFileSync('sqlite3', ['app.db', "SELECT name FROM pragma_table_info('kept')"], { cwd: root, encoding: 'utf8' });
+  execFileSync('node', [remy, 'publish', 'CREATE TABLE kept (a, b);', '--db', 'app.db'], {
+    cwd: root,
+    env,
+    stdio: 'pipe',
+  });
+  const columns = execFileSync(
+    'sqlite3',
+    ['app.db', "SELECT name FROM pragma_table_info('kept')"],
+    { cwd: root, encoding: 'utf8' },
+  );
   assert.equal(columns, 'a\nb\n');
 });
 
@@ -42,7 +77,15 @@ test('the packages of the platforms are of one version with remy-db', () => {
   assert.deepEqual(platforms.sort(), ['linux-arm64-gnu', 'linux-x64-gnu']);
   for (const platform of platforms) {
     const { name, version, main, files, cpu } = manifest(join(here, 'npm', platform));
-    assert.deepEqual({ name, version, main, files }, { name: `remy-db-${platform}`, version: manifest(here).version, main: `remy.${platform}.node`, files: [main] });
+    assert.deepEqual(
+      { name, version, main, files },
+      {
+        name: `remy-db-${platform}`,
+        version: manifest(here).version,
+        main: `remy.${platform}.node`,
+        files: [main],
+      },
+    );
     assert.deepEqual(cpu, [platform.split('-')[1]]);
   }
 });

@@ -5,14 +5,19 @@ import { test } from 'node:test';
 import { workshop } from './support.mjs';
 
 const SCHEMA = 'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);';
-const FULL = /error: io: the output could not be written \(ENOSPC.*\)\. (.*)\. Give the output another place, or free some space there\n$/;
+const FULL =
+  /error: io: the output could not be written \(ENOSPC.*\)\. (.*)\. Give the output another place, or free some space there\n$/;
 
 test('a full disk below stdout: the verb ends, status 1 and one line that says what was done', async (t) => {
   const { shell, write, sql } = workshop(t);
   write('a.sql', SCHEMA);
   write('b.sql', `${SCHEMA} CREATE TABLE more (x);`);
   const cases = [
-    ['remy publish a.sql --db app.db --create --json >/dev/full', 1, /^Release 1 is live; writers waited/],
+    [
+      'remy publish a.sql --db app.db --create --json >/dev/full',
+      1,
+      /^Release 1 is live; writers waited/,
+    ],
     ['remy publish b.sql --db app.db >/dev/full', 1, /^Release 2 is live; writers waited/],
     ['remy log --db app.db >/dev/full', 1, /^remy log itself is done$/],
     ['remy --version >/dev/full', 1, /^Nothing was done$/],
@@ -36,7 +41,12 @@ test('an app is built to its end and nothing of the build is left; stderr that c
   assert.equal(quiet.status, 0);
   assert.match(quiet.stdout, /^Release 2 is live/m);
   assert.equal((await shell('cd shop && remy publish nope.tar 2>/dev/full')).status, 1);
-  assert.deepEqual(readdirSync(path('shop/.remy')).sort(), ['.gitignore', 'cache', 'live.db', 'live.db-remy']);
+  assert.deepEqual(readdirSync(path('shop/.remy')).sort(), [
+    '.gitignore',
+    'cache',
+    'live.db',
+    'live.db-remy',
+  ]);
 });
 
 test('a file that takes only a part of the output is no success', async (t) => {

@@ -19,8 +19,30 @@ const HOST = Symbol.for('remy.host');
 
 test('the agent SDK exports what apps import', () => {
   const names = [
-    'MindStudioAgent', 'MindStudioError', 'Roles', 'User', 'analytics', 'auth', 'dataSources', 'db', 'default', 'defineJewel', 'defineMapper', 'email', 'events', 'files', 'getRequestContext',
-    'mindstudio', 'prerender', 'reportIssue', 'resolveUser', 'runWithContext', 'session', 'stream', 'voice', 'waitUntil',
+    'MindStudioAgent',
+    'MindStudioError',
+    'Roles',
+    'User',
+    'analytics',
+    'auth',
+    'dataSources',
+    'db',
+    'default',
+    'defineJewel',
+    'defineMapper',
+    'email',
+    'events',
+    'files',
+    'getRequestContext',
+    'mindstudio',
+    'prerender',
+    'reportIssue',
+    'resolveUser',
+    'runWithContext',
+    'session',
+    'stream',
+    'voice',
+    'waitUntil',
   ];
   assert.deepEqual(Object.keys(agent).sort(), names);
   assert.equal(agent.default, agent.mindstudio);
@@ -29,7 +51,17 @@ test('the agent SDK exports what apps import', () => {
 test('tables are declared without a host, and used only with one', async () => {
   const Vendors = agent.db.defineTable('vendors', { unique: [['name']] });
   const code = { name: 'MindStudioError', code: 'no_runtime', status: 500 };
-  for (const use of [() => Vendors.get('1'), () => agent.auth.userId, () => agent.auth.requireRole('x'), () => agent.session.x, () => agent.stream('x'), () => agent.resolveUser('x'), () => agent.db.batch(), () => agent.db.sql('SELECT 1')]) assert.throws(use, code);
+  for (const use of [
+    () => Vendors.get('1'),
+    () => agent.auth.userId,
+    () => agent.auth.requireRole('x'),
+    () => agent.session.x,
+    () => agent.stream('x'),
+    () => agent.resolveUser('x'),
+    () => agent.db.batch(),
+    () => agent.db.sql('SELECT 1'),
+  ])
+    assert.throws(use, code);
   // Looked at by others: promises, loggers.
   assert.equal(await Promise.resolve(Vendors), Vendors);
   assert.equal(String(Object.prototype.toString.call(agent.auth)), '[object Object]');
@@ -37,13 +69,27 @@ test('tables are declared without a host, and used only with one', async () => {
   /** @type {any[]} */
   const asked = [];
   anywhere[HOST] = {
-    table: (/** @type {string} */ name, /** @type {object} */ options) => ({ get: (/** @type {string} */ id) => ({ name, options, id }) }),
-    auth: { userId: 'u1', roles: ['admin'], hasRole() { return this.roles.includes('admin'); } },
+    table: (/** @type {string} */ name, /** @type {object} */ options) => ({
+      get: (/** @type {string} */ id) => ({ name, options, id }),
+    }),
+    auth: {
+      userId: 'u1',
+      roles: ['admin'],
+      hasRole() {
+        return this.roles.includes('admin');
+      },
+    },
     db: { batch: (/** @type {any[]} */ ...all) => all, sql: (/** @type {any[]} */ ...all) => all },
-    session: { a: 1 }, stream: (/** @type {any} */ data) => asked.push(data), resolveUser: (/** @type {string} */ id) => ({ id }),
+    session: { a: 1 },
+    stream: (/** @type {any} */ data) => asked.push(data),
+    resolveUser: (/** @type {string} */ id) => ({ id }),
   };
   try {
-    assert.deepEqual(Vendors.get('7'), { name: 'vendors', options: { unique: [['name']] }, id: '7' });
+    assert.deepEqual(Vendors.get('7'), {
+      name: 'vendors',
+      options: { unique: [['name']] },
+      id: '7',
+    });
     assert.equal(agent.auth.userId, 'u1');
     const { hasRole } = agent.auth;
     assert.equal(hasRole(), true);
@@ -60,12 +106,23 @@ test('tables are declared without a host, and used only with one', async () => {
 
 test('roles and times', () => {
   assert.equal(agent.Roles['ap-clerk'], 'ap-clerk');
-  assert.equal(agent.db.days(2) + agent.db.hours(1) + agent.db.minutes(1), 2 * 86_400_000 + 3_600_000 + 60_000);
-  assert(Math.abs(agent.db.ago(1000) - (Date.now() - 1000)) < 1000 && Math.abs(agent.db.fromNow(1000) - (Date.now() + 1000)) < 1000);
+  assert.equal(
+    agent.db.days(2) + agent.db.hours(1) + agent.db.minutes(1),
+    2 * 86_400_000 + 3_600_000 + 60_000,
+  );
+  assert(
+    Math.abs(agent.db.ago(1000) - (Date.now() - 1000)) < 1000 &&
+      Math.abs(agent.db.fromNow(1000) - (Date.now() + 1000)) < 1000,
+  );
 });
 
 test('what remy has nothing behind links, and throws when it is called', () => {
-  const code = (/** @type {string} */ name) => ({ name: 'MindStudioError', code: 'not_supported', status: 501, message: `remy does not support ${name} of @mindstudio-ai/agent` });
+  const code = (/** @type {string} */ name) => ({
+    name: 'MindStudioError',
+    code: 'not_supported',
+    status: 501,
+    message: `remy does not support ${name} of @mindstudio-ai/agent`,
+  });
   assert.throws(() => agent.mindstudio.generateText({}), code('mindstudio.generateText'));
   assert.throws(() => agent.mindstudio(), code('mindstudio'));
   assert.throws(() => new agent.MindStudioAgent(), code('MindStudioAgent'));
@@ -76,21 +133,39 @@ test('what remy has nothing behind links, and throws when it is called', () => {
 
 test('what a host may have is asked of it, and not supported where it has none', async () => {
   const uses = {
-    'events.publish': () => agent.events.publish('a', 1), 'events.grant': () => agent.events.grant(['a'], { publish: true }), 'email.send': () => agent.email.send({}), email: () => agent.email({}),
-    'analytics.track': () => agent.analytics.track('x'), reportIssue: () => agent.reportIssue('x'), getRequestContext: () => agent.getRequestContext(),
+    'events.publish': () => agent.events.publish('a', 1),
+    'events.grant': () => agent.events.grant(['a'], { publish: true }),
+    'email.send': () => agent.email.send({}),
+    email: () => agent.email({}),
+    'analytics.track': () => agent.analytics.track('x'),
+    reportIssue: () => agent.reportIssue('x'),
+    getRequestContext: () => agent.getRequestContext(),
   };
   for (const use of Object.values(uses)) assert.throws(use, { code: 'no_runtime' });
   anywhere[HOST] = {};
   try {
-    for (const [what, use] of Object.entries(uses)) assert.throws(use, { code: 'not_supported', message: `remy does not support ${what} of @mindstudio-ai/agent` });
-    anywhere[HOST] = { events: { publish: (/** @type {any} */ ...all) => all, some: 1 }, getRequestContext: () => ({ method: 'GET' }) };
-    assert.deepEqual([uses['events.publish'](), uses.getRequestContext()], [['a', 1], { method: 'GET' }]);
+    for (const [what, use] of Object.entries(uses))
+      assert.throws(use, {
+        code: 'not_supported',
+        message: `remy does not support ${what} of @mindstudio-ai/agent`,
+      });
+    anywhere[HOST] = {
+      events: { publish: (/** @type {any} */ ...all) => all, some: 1 },
+      getRequestContext: () => ({ method: 'GET' }),
+    };
+    assert.deepEqual(
+      [uses['events.publish'](), uses.getRequestContext()],
+      [['a', 1], { method: 'GET' }],
+    );
     assert.throws(() => agent.events.grant('a'), { code: 'not_supported' });
   } finally {
     delete anywhere[HOST];
   }
   const jewel = { a: 1 };
-  assert.deepEqual([agent.defineJewel(jewel) === jewel, agent.defineMapper(jewel) === jewel], [true, true]);
+  assert.deepEqual(
+    [agent.defineJewel(jewel) === jewel, agent.defineMapper(jewel) === jewel],
+    [true, true],
+  );
   assert.equal(agent.db.userRef('u1'), '@@user@@u1');
   assert.equal(agent.db.userRef('@@user@@u1'), '@@user@@u1');
 });
@@ -102,15 +177,23 @@ test('work that goes on after the answer is handed on, and never throws', async 
   anywhere.__msWaitUntil = (/** @type {any} */ promise) => handed.push(promise);
   agent.waitUntil(work);
   agent.mindstudio.waitUntil(work);
-  assert.deepEqual(handed.map((promise) => promise === work), [true, true]);
+  assert.deepEqual(
+    handed.map((promise) => promise === work),
+    [true, true],
+  );
   const said = t.mock.method(console, 'error', () => {});
-  anywhere.__msWaitUntil = () => { throw new Error('full'); };
+  anywhere.__msWaitUntil = () => {
+    throw new Error('full');
+  };
   agent.waitUntil(work);
   delete anywhere.__msWaitUntil;
   agent.waitUntil(Promise.reject(new Error('late')));
   agent.waitUntil(undefined);
   await new Promise(setImmediate);
-  assert.deepEqual(said.mock.calls.map(({ arguments: [error] }) => error.message), ['full', 'late']);
+  assert.deepEqual(
+    said.mock.calls.map(({ arguments: [error] }) => error.message),
+    ['full', 'late'],
+  );
 });
 
 test('a client calls methods where they are served', async (t) => {
@@ -120,7 +203,8 @@ test('a client calls methods where they are served', async (t) => {
     let body = '';
     for await (const part of request) body += part;
     asked.push([request.method, request.url, request.headers.authorization, JSON.parse(body)]);
-    if (request.url?.endsWith('refused')) return response.writeHead(403).end('{"error":"only admins","code":"forbidden"}');
+    if (request.url?.endsWith('refused'))
+      return response.writeHead(403).end('{"error":"only admins","code":"forbidden"}');
     if (request.url?.endsWith('broken')) return response.writeHead(502).end('<html>');
     response.end(JSON.stringify({ output: { ok: true } }));
   });
@@ -130,17 +214,35 @@ test('a client calls methods where they are served', async (t) => {
   const real = globalThis.fetch;
   // A page's addresses are relative to it.
   globalThis.fetch = (path, options) => real(`http://127.0.0.1:${port}${path}`, options);
-  anywhere.__MINDSTUDIO__ = { token: 'tok', methods: { submitVendor: 'submit-vendor', refuse: 'refused', fail: 'broken' }, user: { id: 'u', name: 'Ann' } };
+  anywhere.__MINDSTUDIO__ = {
+    token: 'tok',
+    methods: { submitVendor: 'submit-vendor', refuse: 'refused', fail: 'broken' },
+    user: { id: 'u', name: 'Ann' },
+  };
   t.after(() => ((globalThis.fetch = real), delete anywhere.__MINDSTUDIO__));
   const api = web.createClient();
   assert.deepEqual(await api.submitVendor({ name: 'Acme' }), { ok: true });
   assert.deepEqual(await api['submit-vendor'](), { ok: true });
-  assert.deepEqual(asked, [['POST', '/_/methods/submit-vendor', 'Bearer tok', { input: { name: 'Acme' } }], ['POST', '/_/methods/submit-vendor', 'Bearer tok', { input: {} }]]);
-  await assert.rejects(api.refuse(), { name: 'MindStudioInterfaceError', message: 'only admins', code: 'forbidden', status: 403 });
+  assert.deepEqual(asked, [
+    ['POST', '/_/methods/submit-vendor', 'Bearer tok', { input: { name: 'Acme' } }],
+    ['POST', '/_/methods/submit-vendor', 'Bearer tok', { input: {} }],
+  ]);
+  await assert.rejects(api.refuse(), {
+    name: 'MindStudioInterfaceError',
+    message: 'only admins',
+    code: 'forbidden',
+    status: 403,
+  });
   await assert.rejects(api.fail(), { code: 'method_error', status: 502 });
-  await assert.rejects(api.nothing(), { code: 'method_not_found', message: 'the app has no method nothing. It has submitVendor, refuse, fail' });
+  await assert.rejects(api.nothing(), {
+    code: 'method_not_found',
+    message: 'the app has no method nothing. It has submitVendor, refuse, fail',
+  });
   assert.equal(await Promise.resolve(api), api);
-  assert.deepEqual([web.auth.currentUser.name, web.auth.isAuthenticated(), web.auth.userId], ['Ann', true, 'u']);
+  assert.deepEqual(
+    [web.auth.currentUser.name, web.auth.isAuthenticated(), web.auth.userId],
+    ['Ann', true, 'u'],
+  );
 });
 
 test('a method that answers in events', async (t) => {
@@ -167,10 +269,21 @@ test('a method that answers in events', async (t) => {
   t.after(() => (globalThis.fetch = real));
   /** @type {any[]} */
   const seen = [];
-  const options = { stream: true, onToken: (/** @type {string} */ text) => seen.push(text), onStreamError: (/** @type {string} */ error) => seen.push({ error }) };
+  const options = {
+    stream: true,
+    onToken: (/** @type {string} */ text) => seen.push(text),
+    onStreamError: (/** @type {string} */ error) => seen.push({ error }),
+  };
   const go = () => web.createClient().talk({ a: 1 }, options);
-  parts = ['data: {"type":"token","te', 'xt":"Hé"}\n\n: other\n', 'data: {"type":"token","text":"Héllo"}\n\ndata: {"type":"data","data":1}\n\ndata: {"type":"done","output":null}\n\n'];
-  assert.deepEqual([await go(), seen, asked], [null, ['Hé', 'Héllo'], { input: { a: 1 }, stream: true }]);
+  parts = [
+    'data: {"type":"token","te',
+    'xt":"Hé"}\n\n: other\n',
+    'data: {"type":"token","text":"Héllo"}\n\ndata: {"type":"data","data":1}\n\ndata: {"type":"done","output":null}\n\n',
+  ];
+  assert.deepEqual(
+    [await go(), seen, asked],
+    [null, ['Hé', 'Héllo'], { input: { a: 1 }, stream: true }],
+  );
   parts = ['data: {"type":"error","error":"no more"}\n\n'];
   await assert.rejects(go(), { message: 'no more', code: 'stream_error' });
   assert.deepEqual(seen.at(-1), { error: 'no more' });
@@ -181,11 +294,27 @@ test('a method that answers in events', async (t) => {
 test('telephone numbers', () => {
   const { phone } = web.auth;
   for (const [text, country, number] of [
-    ['(555) 123-4567', 'US', '+15551234567'], ['1 555 123 4567', 'CA', '+15551234567'], ['0151 234567', 'DE', '+49151234567'], ['06 1234 5678', 'IT', '+390612345678'], ['+44 20 7946 0958', 'US', '+442079460958'], ['0044 20', 'US', '+4420'],
-  ]) assert.equal(phone.toE164(text, country), number, text);
-  assert.deepEqual([phone.format('+15551234567'), phone.format('+49151234567'), phone.format('none')], ['+1 (555) 123-4567', '+49 151 234 567', 'none']);
-  assert.deepEqual(phone.countries.find((/** @type {any} */ { code }) => code === 'DE'), { code: 'DE', name: 'Germany', dialCode: '+49', flag: '🇩🇪' });
-  assert(phone.countries.length > 200 && new Set(phone.countries.map((/** @type {any} */ { code }) => code)).size === phone.countries.length);
+    ['(555) 123-4567', 'US', '+15551234567'],
+    ['1 555 123 4567', 'CA', '+15551234567'],
+    ['0151 234567', 'DE', '+49151234567'],
+    ['06 1234 5678', 'IT', '+390612345678'],
+    ['+44 20 7946 0958', 'US', '+442079460958'],
+    ['0044 20', 'US', '+4420'],
+  ])
+    assert.equal(phone.toE164(text, country), number, text);
+  assert.deepEqual(
+    [phone.format('+15551234567'), phone.format('+49151234567'), phone.format('none')],
+    ['+1 (555) 123-4567', '+49 151 234 567', 'none'],
+  );
+  assert.deepEqual(
+    phone.countries.find((/** @type {any} */ { code }) => code === 'DE'),
+    { code: 'DE', name: 'Germany', dialCode: '+49', flag: '🇩🇪' },
+  );
+  assert(
+    phone.countries.length > 200 &&
+      new Set(phone.countries.map((/** @type {any} */ { code }) => code)).size ===
+        phone.countries.length,
+  );
   assert.match(phone.detectCountry(), /^[A-Z]{2}$/);
   assert.deepEqual([phone.isValid('+15551234567'), phone.isValid('5551234567')], [true, false]);
 });
@@ -208,17 +337,40 @@ test('what is not served yet says so, when it is called', async () => {
 });
 
 test('types for editors: what is declared is there, and an app checks against it', (t) => {
-  const declared = (/** @type {string} */ name) => [...readFileSync(new URL(`../js/sdk/${name}.d.ts`, import.meta.url), 'utf8').matchAll(/^export (?:const|function|class|default) (\w+)/gm)].map(([line, name]) => (line.includes('default') ? 'default' : name)).sort();
-  for (const [name, module] of Object.entries({ agent, interface: web, voice: { createVoiceClient } })) assert.deepEqual(declared(name), Object.keys(module).sort(), name);
+  const declared = (/** @type {string} */ name) =>
+    [
+      ...readFileSync(new URL(`../js/sdk/${name}.d.ts`, import.meta.url), 'utf8').matchAll(
+        /^export (?:const|function|class|default) (\w+)/gm,
+      ),
+    ]
+      .map(([line, name]) => (line.includes('default') ? 'default' : name))
+      .sort();
+  for (const [name, module] of Object.entries({
+    agent,
+    interface: web,
+    voice: { createVoiceClient },
+  }))
+    assert.deepEqual(declared(name), Object.keys(module).sort(), name);
 
   const at = mkdtempSync(join(tmpdir(), 'remy-types-'));
   t.after(() => rmSync(at, { recursive: true, force: true }));
-  for (const [name, file] of [['agent', 'agent'], ['interface', 'interface']]) {
+  for (const [name, file] of [
+    ['agent', 'agent'],
+    ['interface', 'interface'],
+  ]) {
     mkdirSync(join(at, 'node_modules/@mindstudio-ai', name), { recursive: true });
-    writeFileSync(join(at, 'node_modules/@mindstudio-ai', name, 'index.d.ts'), readFileSync(new URL(`../js/sdk/${file}.d.ts`, import.meta.url)));
-    writeFileSync(join(at, 'node_modules/@mindstudio-ai', name, 'package.json'), JSON.stringify({ name: `@mindstudio-ai/${name}`, types: 'index.d.ts' }));
+    writeFileSync(
+      join(at, 'node_modules/@mindstudio-ai', name, 'index.d.ts'),
+      readFileSync(new URL(`../js/sdk/${file}.d.ts`, import.meta.url)),
+    );
+    writeFileSync(
+      join(at, 'node_modules/@mindstudio-ai', name, 'package.json'),
+      JSON.stringify({ name: `@mindstudio-ai/${name}`, types: 'index.d.ts' }),
+    );
   }
-  writeFileSync(join(at, 'app.ts'), `
+  writeFileSync(
+    join(at, 'app.ts'),
+    `
 import mindstudio, { db, auth, Roles, User, MindStudioError, stream, resolveUser, session, files, events, waitUntil, email, analytics, reportIssue, getRequestContext, defineJewel, defineMapper } from '@mindstudio-ai/agent';
 import { createClient, platform, auth as page, createAgentChatClient, analytics as seen, events as heard } from '@mindstudio-ai/interface';
 import type { ThreadSummary, ThreadListPage, Message, SendMessageResult, SendMessageOptions, AgentChatEvent, InvokeOptions, UploadToken, Auth, AuthStatus, Country, BootstrapConfig } from '@mindstudio-ai/interface';
@@ -267,7 +419,24 @@ export async function chat(token: UploadToken, boot: BootstrapConfig, more: Send
   const onEvent = (event: AgentChatEvent) => { if (event.type === 'client_tool_call') client.registerClientTool(event.name, () => event.input); };
   return client.sendMessage('t', 'x', { onEvent }, more);
 }
-`);
-  writeFileSync(join(at, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, noEmit: true, module: 'nodenext', target: 'es2022', lib: ['es2022', 'dom'], types: [] }, files: ['app.ts'] }));
-  execFileSync('npx', ['--yes', '--package', 'typescript@5.9.3', '--', 'tsc', '-p', at], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+`,
+  );
+  writeFileSync(
+    join(at, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        strict: true,
+        noEmit: true,
+        module: 'nodenext',
+        target: 'es2022',
+        lib: ['es2022', 'dom'],
+        types: [],
+      },
+      files: ['app.ts'],
+    }),
+  );
+  execFileSync('npx', ['--yes', '--package', 'typescript@5.9.3', '--', 'tsc', '-p', at], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 });

@@ -22,9 +22,13 @@ export function workshop(t) {
     const child = spawn(program, args, { cwd, env: { ...base, ...env } });
     const done = new Promise((fulfill, reject) => {
       let [stdout, stderr] = ['', ''];
-      child.stdout.setEncoding('utf8').on('data', (text) => ((stdout += text), onStdout?.(text, child)));
+      child.stdout
+        .setEncoding('utf8')
+        .on('data', (text) => ((stdout += text), onStdout?.(text, child)));
       child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
-      child.on('error', reject).on('close', (status, signal) => fulfill({ status, signal, stdout, stderr }));
+      child
+        .on('error', reject)
+        .on('close', (status, signal) => fulfill({ status, signal, stdout, stderr }));
       child.stdin.on('error', () => {});
       if (!open) child.stdin.end(input);
     });
@@ -42,7 +46,9 @@ export function workshop(t) {
     remy: (args, options) => run('remy', args, options),
     shell: (command, options) => run('bash', ['-c', command], options),
     async sql(statements, db = 'app.db') {
-      const { status, stdout, stderr } = await run('sqlite3', ['-batch', '-bail', db], { input: statements });
+      const { status, stdout, stderr } = await run('sqlite3', ['-batch', '-bail', db], {
+        input: statements,
+      });
       if (status !== 0) throw new Error(`sqlite3: ${stderr}`);
       return stdout.trim();
     },

@@ -10,7 +10,10 @@ const SCHEMA = 'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);';
 
 /** Runs a command on a terminal of `columns`. */
 function terminal({ run }, command, { columns = 80, ...options } = {}) {
-  return run('script', ['-qec', `stty cols ${columns}; ${command}`, '/dev/null'], { env: { TERM: 'xterm-256color' }, ...options });
+  return run('script', ['-qec', `stty cols ${columns}; ${command}`, '/dev/null'], {
+    env: { TERM: 'xterm-256color' },
+    ...options,
+  });
 }
 
 /** What stays on the screen, line by line. */
@@ -26,13 +29,24 @@ test('the progress view: colours, a line at work, times at the right', async (t)
   assert.equal(status, 0);
   assert.match(stdout, /\x1b\[36m⠋\x1b\[0m Starting/);
   assert.match(stdout, /\x1b\[36m.\x1b\[0m Rehearsing the change/);
-  assert.match(stdout, /\x1b\[32m✓\x1b\[0m Cloned live database \[[^\]]*\] +\x1b\[2m[^\x1b]* m?s\x1b\[0m/);
+  assert.match(
+    stdout,
+    /\x1b\[32m✓\x1b\[0m Cloned live database \[[^\]]*\] +\x1b\[2m[^\x1b]* m?s\x1b\[0m/,
+  );
   const lines = screen(stdout);
-  assert.match(lines.find((line) => line.startsWith('✓ Release')), /^✓ Release \d+ created$/);
-  const timed = lines.filter((line) => / m?s$/.test(line) && line.startsWith('✓') && !/\[\d+ pages\] in/.test(line));
+  assert.match(
+    lines.find((line) => line.startsWith('✓ Release')),
+    /^✓ Release \d+ created$/,
+  );
+  const timed = lines.filter(
+    (line) => / m?s$/.test(line) && line.startsWith('✓') && !/\[\d+ pages\] in/.test(line),
+  );
   assert(timed.length >= 4);
   for (const line of timed) assert.equal([...line].length, 79, line);
-  assert.match(lines.find((line) => line.includes('longlong')), /…/);
+  assert.match(
+    lines.find((line) => line.includes('longlong')),
+    /…/,
+  );
   assert.match(lines.at(-2), /^Release 1 is live; writers waited/);
   assert.doesNotMatch(lines.join('\n'), /[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/, 'no line at work is left');
 });
@@ -43,7 +57,8 @@ test('no colour where it is not wanted, no cursor where it cannot move', async (
   const { stdout } = await terminal(shop, 'NO_COLOR=1 remy publish schema.sql', { columns: 40 });
   assert.match(stdout, /\x1b\[K/);
   assert.doesNotMatch(stdout, /\x1b\[\d*m/);
-  for (const line of screen(stdout).filter((line) => line.startsWith('✓'))) assert([...line].length <= 40, line);
+  for (const line of screen(stdout).filter((line) => line.startsWith('✓')))
+    assert([...line].length <= 40, line);
   const dumb = await terminal(shop, 'remy publish schema.sql', { env: { TERM: 'dumb' } });
   assert.doesNotMatch(dumb.stdout, /\x1b/);
   assert.match(dumb.stdout, /✓ Cloned live database/);
@@ -53,7 +68,9 @@ test('no colour where it is not wanted, no cursor where it cannot move', async (
 
 test('a refusal on a terminal is told once', async (t) => {
   const shop = workshop(t);
-  await shop.sql("CREATE TABLE users (id INTEGER PRIMARY KEY, fax TEXT); INSERT INTO users VALUES (1, 'x')");
+  await shop.sql(
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, fax TEXT); INSERT INTO users VALUES (1, 'x')",
+  );
   shop.write('schema.sql', SCHEMA);
   const { status, stdout } = await terminal(shop, 'remy publish schema.sql --db app.db');
   assert.equal(status, 3);
@@ -72,7 +89,9 @@ test('names from a database do not reach the terminal as they are', async (t) =>
 
 test('a name cannot make a line of its own', async (t) => {
   const shop = workshop(t);
-  await shop.sql('CREATE TABLE "a\nerror: io: forged\t" (x); INSERT INTO "a\nerror: io: forged\t" VALUES (1)');
+  await shop.sql(
+    'CREATE TABLE "a\nerror: io: forged\t" (x); INSERT INTO "a\nerror: io: forged\t" VALUES (1)',
+  );
   shop.write('schema.sql', 'CREATE TABLE "a\nerror: io: forged\t" (y);');
   const args = ['publish', 'schema.sql', '--db', 'app.db'];
   const refused = await shop.remy(args);
@@ -90,19 +109,43 @@ test('a name cannot make a line of its own', async (t) => {
 test('a rename says to what', async (t) => {
   const shop = workshop(t);
   await shop.sql('CREATE TABLE vendors (id INTEGER PRIMARY KEY, terms TEXT)');
-  shop.write('schema.sql', 'CREATE TABLE "odd ""TO"" name" (id INTEGER PRIMARY KEY, "payment TO ""x" TEXT);');
-  const { stdout } = await shop.remy(['diff', 'schema.sql', '--db', 'app.db', '--rename', 'vendors="odd ""TO"" name"', '--rename', '"odd ""TO"" name".terms="payment TO ""x"']);
+  shop.write(
+    'schema.sql',
+    'CREATE TABLE "odd ""TO"" name" (id INTEGER PRIMARY KEY, "payment TO ""x" TEXT);',
+  );
+  const { stdout } = await shop.remy([
+    'diff',
+    'schema.sql',
+    '--db',
+    'app.db',
+    '--rename',
+    'vendors="odd ""TO"" name"',
+    '--rename',
+    '"odd ""TO"" name".terms="payment TO ""x"',
+  ]);
   assert.match(stdout, /rename table +vendors → odd "TO" name\n/);
   assert.match(stdout, /rename column +odd "TO" name\.terms → payment TO "x\n/);
 });
 
 test('a rename is advised as a shell takes it', async (t) => {
   const shop = workshop(t);
-  await shop.sql(`CREATE TABLE vendors ("it's terms" TEXT); INSERT INTO vendors VALUES ('30 days')`);
+  await shop.sql(
+    `CREATE TABLE vendors ("it's terms" TEXT); INSERT INTO vendors VALUES ('30 days')`,
+  );
   shop.write('schema.sql', 'CREATE TABLE vendors (terms TEXT);');
   const { stderr } = await shop.remy(['publish', 'schema.sql', '--db', 'app.db']);
-  assert.match(stderr, /^hint: .*--rename 'vendors\."it'\\''s terms"=terms' or a comment @renamed from="it's terms" beside/m);
-  const { status } = await shop.remy(['publish', 'schema.sql', '--db', 'app.db', '--rename', `vendors."it's terms"=terms`]);
+  assert.match(
+    stderr,
+    /^hint: .*--rename 'vendors\."it'\\''s terms"=terms' or a comment @renamed from="it's terms" beside/m,
+  );
+  const { status } = await shop.remy([
+    'publish',
+    'schema.sql',
+    '--db',
+    'app.db',
+    '--rename',
+    `vendors."it's terms"=terms`,
+  ]);
   assert.equal(status, 0);
 });
 
@@ -110,7 +153,12 @@ test('detach asks', async (t) => {
   const shop = workshop(t);
   shop.write('schema.sql', SCHEMA);
   await shop.remy(['publish', 'schema.sql']);
-  const answer = (text) => terminal(shop, 'remy detach', { onStdout: (out, child) => out.includes('[y/N]') && child.stdin.write(text), input: undefined, open: true });
+  const answer = (text) =>
+    terminal(shop, 'remy detach', {
+      onStdout: (out, child) => out.includes('[y/N]') && child.stdin.write(text),
+      input: undefined,
+      open: true,
+    });
   const no = await answer('\n');
   assert.equal(no.status, 2);
   assert.match(no.stdout, /Take remy out of .*live\.db\?/);
@@ -127,17 +175,26 @@ test('detach asks', async (t) => {
 
 test('a rollback that takes something away asks on a terminal, and nowhere else', async (t) => {
   const shop = workshop(t);
-  const release = async () => JSON.parse((await shop.remy(['status', '--json'])).stdout).release.release;
+  const release = async () =>
+    JSON.parse((await shop.remy(['status', '--json'])).stdout).release.release;
   shop.write('schema.sql', SCHEMA);
   await shop.remy(['publish', 'schema.sql']);
   shop.write('schema.sql', `${SCHEMA} CREATE TABLE more (x);`);
   await shop.remy(['publish', 'schema.sql']);
   await shop.sql('INSERT INTO more VALUES (1), (2)', '.remy/live.db');
-  const answer = (text) => terminal(shop, 'remy rollback', { onStdout: (out, child) => out.includes('[y/N]') && child.stdin.write(text), input: undefined, open: true });
+  const answer = (text) =>
+    terminal(shop, 'remy rollback', {
+      onStdout: (out, child) => out.includes('[y/N]') && child.stdin.write(text),
+      input: undefined,
+      open: true,
+    });
   const no = await answer('\n');
   assert.equal(no.status, 2);
   assert.match(no.stdout, /drop table +more +2 rows/);
-  assert.match(no.stdout, /Bring back release 1\? What goes stays in the snapshot of release 2\. \[y\/N\]/);
+  assert.match(
+    no.stdout,
+    /Bring back release 1\? What goes stays in the snapshot of release 2\. \[y\/N\]/,
+  );
   assert.equal(await release(), 2);
   const yes = await answer('y\n');
   assert.equal(yes.status, 0);
@@ -164,14 +221,22 @@ test('Ctrl-C calls off: live is as it was, and nothing of it is left', async (t)
   await once(writer.stdout, 'data');
   write('schema.sql', `${SCHEMA} CREATE TABLE more (x);`);
   const waits = (args, options) => {
-    const done = remy(['publish', 'schema.sql', '--db', 'app.db', '--lock-timeout-ms', '600000', ...args], options);
+    const done = remy(
+      ['publish', 'schema.sql', '--db', 'app.db', '--lock-timeout-ms', '600000', ...args],
+      options,
+    );
     const waiting = new Promise((fulfill) => {
       let seen = '';
-      for (const stream of [done.child.stdout, done.child.stderr]) stream.on('data', (text) => (seen += text).includes('Checked foreign keys') && fulfill());
+      for (const stream of [done.child.stdout, done.child.stderr])
+        stream.on('data', (text) => (seen += text).includes('Checked foreign keys') && fulfill());
     });
     return { done, waiting };
   };
-  for (const [signal, status] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
+  for (const [signal, status] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ]) {
     const { done, waiting } = waits([]);
     await waiting;
     done.child.kill(signal);
@@ -190,10 +255,14 @@ test('Ctrl-C calls off: live is as it was, and nothing of it is left', async (t)
   assert(!existsSync(path('.remy')));
 
   // Ctrl-C itself goes to the worker process as well; twice does not wait.
-  const typed = await terminal(shop, 'remy publish schema.sql --db app.db --lock-timeout-ms 600000', {
-    open: true,
-    onStdout: (text, child) => text.includes('Checked foreign keys') && child.stdin.write('\x03'),
-  });
+  const typed = await terminal(
+    shop,
+    'remy publish schema.sql --db app.db --lock-timeout-ms 600000',
+    {
+      open: true,
+      onStdout: (text, child) => text.includes('Checked foreign keys') && child.stdin.write('\x03'),
+    },
+  );
   assert.equal(typed.status, 130);
   assert.match(typed.stdout, /Live is unchanged/);
   writer.stdin.end('ROLLBACK;\n');
@@ -212,12 +281,21 @@ test('a terminal that closes tells the worker process as well, and that ends the
   t.after(() => writer.child.kill());
   writer.child.stdin.write("BEGIN IMMEDIATE; SELECT 'held';\n");
   await once(writer.child.stdout, 'data');
-  const done = run('setsid', ['remy', 'publish', 'schema.sql', '--db', 'app.db', '--lock-timeout-ms', '600000']);
+  const done = run('setsid', [
+    'remy',
+    'publish',
+    'schema.sql',
+    '--db',
+    'app.db',
+    '--lock-timeout-ms',
+    '600000',
+  ]);
   let seen = '';
   done.child.stderr.on('data', (text) => {
     const before = seen;
     seen += text;
-    if (seen.includes('Checked foreign keys') && !before.includes('Checked foreign keys')) process.kill(-done.child.pid, 'SIGHUP');
+    if (seen.includes('Checked foreign keys') && !before.includes('Checked foreign keys'))
+      process.kill(-done.child.pid, 'SIGHUP');
   });
   const { status, stderr } = await done;
   assert.equal(status, 129);
@@ -230,9 +308,14 @@ test('Ctrl-C ends what a build started, and that is no other failure', async (t)
   assert.equal((await remy(['init', 'shop'])).status, 0);
   // The terminal's Ctrl-C, as soon as the program runs: once, and of the whole group.
   write('bin/git', '#!/bin/sh\nmkdir "$ONCE" && kill -INT 0\nexit 1\n', 0o755);
-  const cases = [{ PATH: `${path('bin')}:${path('.bin')}:${process.env.PATH}` }, { ESBUILD_BINARY_PATH: path('bin/git') }];
+  const cases = [
+    { PATH: `${path('bin')}:${path('.bin')}:${process.env.PATH}` },
+    { ESBUILD_BINARY_PATH: path('bin/git') },
+  ];
   for (const [i, env] of cases.entries()) {
-    const { status, stderr } = await run('setsid', ['remy', 'publish', '--app', 'shop'], { env: { ...env, ONCE: path(`once-${i}`) } });
+    const { status, stderr } = await run('setsid', ['remy', 'publish', '--app', 'shop'], {
+      env: { ...env, ONCE: path(`once-${i}`) },
+    });
     assert.match(stderr, /called off by SIGINT\. Live is unchanged\n$/);
     assert.equal(status, 130);
   }
@@ -243,18 +326,24 @@ test('Ctrl-C twice does not wait, and what was not committed is not', async (t) 
   write('schema.sql', SCHEMA);
   assert.equal((await remy(['publish', 'schema.sql', '--db', 'app.db', '--create'])).status, 0);
   write('schema.sql', `${SCHEMA} CREATE TABLE more (x);`);
-  const other = run('flock', ['app.db-remy/lock', 'sh', '-c', 'echo held; read line'], { open: true });
+  const other = run('flock', ['app.db-remy/lock', 'sh', '-c', 'echo held; read line'], {
+    open: true,
+  });
   await once(other.child.stdout, 'data');
   const done = remy(['publish', 'schema.sql', '--db', 'app.db', '--lock-timeout-ms', '600000']);
   done.child.stderr.once('data', () => done.child.kill('SIGINT'));
   // The command is ready for a signal when its worker process runs.
-  const children = () => readFileSync(`/proc/${done.child.pid}/task/${done.child.pid}/children`, 'utf8').trim();
+  const children = () =>
+    readFileSync(`/proc/${done.child.pid}/task/${done.child.pid}/children`, 'utf8').trim();
   while (!children()) await new Promise((resume) => setTimeout(resume, 20));
   const worker = Number(children());
   done.child.kill('SIGINT');
   const { status, stdout, stderr } = await done;
   assert.deepEqual([status, stdout], [130, '']);
-  assert.match(stderr, /calling off.*\nremy: not waiting for the end\. Live is as it was, or switched whole: remy status says which\n$/);
+  assert.match(
+    stderr,
+    /calling off.*\nremy: not waiting for the end\. Live is as it was, or switched whole: remy status says which\n$/,
+  );
   other.child.stdin.end('\n');
   await other;
   while (existsSync(`/proc/${worker}`)) await new Promise((resume) => setTimeout(resume, 20));

@@ -11,7 +11,15 @@ import { buildWeb } from '../js/pipeline/web.js';
 import { app, folder, tarball } from './builds.mjs';
 
 const WEB = 'dist/interfaces/web';
-const project = (/** @type {string} */ build, /** @type {import('./builds.mjs').Files} */ more = {}) => ({ [`${WEB}/package.json`]: JSON.stringify({ scripts: { build: 'node build.mjs' }, type: 'module' }), [`${WEB}/build.mjs`]: build, [`${WEB}/web.json`]: '{}', ...more });
+const project = (
+  /** @type {string} */ build,
+  /** @type {import('./builds.mjs').Files} */ more = {},
+) => ({
+  [`${WEB}/package.json`]: JSON.stringify({ scripts: { build: 'node build.mjs' }, type: 'module' }),
+  [`${WEB}/build.mjs`]: build,
+  [`${WEB}/web.json`]: '{}',
+  ...more,
+});
 const HEAD = "import { mkdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs';\n";
 
 /**
@@ -24,68 +32,163 @@ async function web(it, { signal, also = [] } = {}) {
   const installs = new Map();
   for (const at of [WEB, ...also]) {
     if (!files.has(`${at}/package.json`)) continue;
-    const installed = await install(at, { root: it.root, tree: it.tree, cache: it.cache, files, signal });
+    const installed = await install(at, {
+      root: it.root,
+      tree: it.tree,
+      cache: it.cache,
+      files,
+      signal,
+    });
     for (const each of installed.folders) installs.set(each, installed);
   }
   const to = join(out, 'interfaces/web');
-  const result = await buildWeb({ folder: WEB, settings: [`${WEB}/web.json`], files, tree: it.tree, cache: it.cache, to, installs, signal });
-  const paths = readdirSync(to, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-  const built = Object.fromEntries(paths.map((path) => [path.slice(to.length + 1), readFileSync(path, 'utf8')]));
+  const result = await buildWeb({
+    folder: WEB,
+    settings: [`${WEB}/web.json`],
+    files,
+    tree: it.tree,
+    cache: it.cache,
+    to,
+    installs,
+    signal,
+  });
+  const paths = readdirSync(to, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  const built = Object.fromEntries(
+    paths.map((path) => [path.slice(to.length + 1), readFileSync(path, 'utf8')]),
+  );
   assert.equal(Object.keys(built).length, result.files);
-  assert.equal(paths.reduce((sum, path) => sum + readFileSync(path).length, 0), result.bytes);
+  assert.equal(
+    paths.reduce((sum, path) => sum + readFileSync(path).length, 0),
+    result.bytes,
+  );
   return { ...result, built };
 }
 
 test('the output of the build is taken, from dist, build or out', async (t) => {
   for (const name of ['dist', 'build', 'out']) {
-    const it = app(t, project(`${HEAD}mkdirSync('${name}/assets', { recursive: true }); writeFileSync('${name}/index.html', '<p>'); writeFileSync('${name}/assets/a.js', process.env.NODE_ENV + process.env.CI + process.env.REMY_SECRET);`));
+    const it = app(
+      t,
+      project(
+        `${HEAD}mkdirSync('${name}/assets', { recursive: true }); writeFileSync('${name}/index.html', '<p>'); writeFileSync('${name}/assets/a.js', process.env.NODE_ENV + process.env.CI + process.env.REMY_SECRET);`,
+      ),
+    );
     process.env.REMY_SECRET = 'secret';
     const { built, reused } = await web(it);
     delete process.env.REMY_SECRET;
-    assert.deepEqual([built, reused], [{ 'index.html': '<p>', 'assets/a.js': 'productiontrueundefined' }, false]);
+    assert.deepEqual(
+      [built, reused],
+      [{ 'index.html': '<p>', 'assets/a.js': 'productiontrueundefined' }, false],
+    );
     assert.equal(existsSync(join(it.root, WEB, name)), false);
   }
 });
 
 test('output of before, and files that the release itself has under such a name, are not taken for it', async (t) => {
-  const it = app(t, project(`${HEAD}mkdirSync('out'); writeFileSync('out/index.html', 'new');`, { [`${WEB}/build/helper.mjs`]: 'x', [`${WEB}/dist/old.html`]: 'committed' }));
+  const it = app(
+    t,
+    project(`${HEAD}mkdirSync('out'); writeFileSync('out/index.html', 'new');`, {
+      [`${WEB}/build/helper.mjs`]: 'x',
+      [`${WEB}/dist/old.html`]: 'committed',
+    }),
+  );
   assert.deepEqual((await web(it)).built, { 'index.html': 'new' });
-  it.write({ [`${WEB}/build.mjs`]: `${HEAD}writeFileSync('dist/index.html', 'into the committed one');` });
-  assert.deepEqual((await web(it)).built, { 'index.html': 'into the committed one', 'old.html': 'committed' });
+  it.write({
+    [`${WEB}/build.mjs`]: `${HEAD}writeFileSync('dist/index.html', 'into the committed one');`,
+  });
+  assert.deepEqual((await web(it)).built, {
+    'index.html': 'into the committed one',
+    'old.html': 'committed',
+  });
   it.write({ [`${WEB}/build.mjs`]: '1;' });
-  await assert.rejects(web(it), /dist\/interfaces\/web\/package\.json#\/scripts\/build: npm run build wrote nothing to dist\/, build\/, out\//);
+  await assert.rejects(
+    web(it),
+    /dist\/interfaces\/web\/package\.json#\/scripts\/build: npm run build wrote nothing to dist\/, build\/, out\//,
+  );
 });
 
 test('a project without a build is its files, with a warning that says which', async (t) => {
-  const it = app(t, { [`${WEB}/web.json`]: '{}', [`${WEB}/index.html`]: '<p>', [`${WEB}/a/b.js`]: '1', [`${WEB}/shown.html`]: { symlink: 'index.html' }, other: 'x' });
+  const it = app(t, {
+    [`${WEB}/web.json`]: '{}',
+    [`${WEB}/index.html`]: '<p>',
+    [`${WEB}/a/b.js`]: '1',
+    [`${WEB}/shown.html`]: { symlink: 'index.html' },
+    other: 'x',
+  });
   const taken = { 'index.html': '<p>', 'a/b.js': '1', 'shown.html': '<p>' };
   const { built, warnings } = await web(it);
   assert.deepEqual(built, taken);
-  assert.deepEqual(warnings, [`there is no ${WEB}/package.json with a script "build": the files of ${WEB} are served as they are: index.html, a/b.js, shown.html`]);
+  assert.deepEqual(warnings, [
+    `there is no ${WEB}/package.json with a script "build": the files of ${WEB} are served as they are: index.html, a/b.js, shown.html`,
+  ]);
   // What tools keep there is for nobody else: a token stands in some of it.
-  it.write({ [`${WEB}/package.json`]: '{"scripts":{"dev":"x"}}', [`${WEB}/.npmrc`]: 'x', [`${WEB}/bun.lock`]: 'x', [`${WEB}/a/.cache/x`]: 'x', [`${WEB}/.well-known/x`]: 'x', [`${WEB}/c.js`]: '1' });
+  it.write({
+    [`${WEB}/package.json`]: '{"scripts":{"dev":"x"}}',
+    [`${WEB}/.npmrc`]: 'x',
+    [`${WEB}/bun.lock`]: 'x',
+    [`${WEB}/a/.cache/x`]: 'x',
+    [`${WEB}/.well-known/x`]: 'x',
+    [`${WEB}/c.js`]: '1',
+  });
   const again = await web(it);
   assert.deepEqual(again.built, { ...taken, '.well-known/x': 'x', 'c.js': '1' });
-  assert.deepEqual(again.warnings, [`${WEB}/package.json has no script "build": the files of ${WEB} are served as they are: index.html, .well-known/x, a/b.js, c.js, 1 more`]);
+  assert.deepEqual(again.warnings, [
+    `${WEB}/package.json has no script "build": the files of ${WEB} are served as they are: index.html, .well-known/x, a/b.js, c.js, 1 more`,
+  ]);
 });
 
 test('where there is nothing to serve, what was looked for is said', async (t) => {
-  const it = app(t, { [`${WEB}/web.json`]: '{}', [`${WEB}/a.js`]: '1', [`${WEB}/deep/index.html`]: '<p>' });
-  await assert.rejects(web(it), { code: 'build_failed', message: /dist\/interfaces\/web\/index\.html: is not there, and there is no dist\/interfaces\/web\/package\.json with a script "build": the web interface has nothing to serve\. Add this file, or a script "build" that writes to dist\/, build\/, out\// });
+  const it = app(t, {
+    [`${WEB}/web.json`]: '{}',
+    [`${WEB}/a.js`]: '1',
+    [`${WEB}/deep/index.html`]: '<p>',
+  });
+  await assert.rejects(web(it), {
+    code: 'build_failed',
+    message:
+      /dist\/interfaces\/web\/index\.html: is not there, and there is no dist\/interfaces\/web\/package\.json with a script "build": the web interface has nothing to serve\. Add this file, or a script "build" that writes to dist\/, build\/, out\//,
+  });
   it.write({ [`${WEB}/package.json`]: '{"scripts":{"dev":"x"}}' });
-  await assert.rejects(web(it), /index\.html: is not there, and dist\/interfaces\/web\/package\.json has no script "build"/);
+  await assert.rejects(
+    web(it),
+    /index\.html: is not there, and dist\/interfaces\/web\/package\.json has no script "build"/,
+  );
   it.write(project(`${HEAD}mkdirSync('dist'); writeFileSync('dist/main.js', '');`));
-  for (const reused of [false, true]) assert.deepEqual(await web(it), { files: 1, bytes: 0, reused, unsupported: [], warnings: [`the build of ${WEB} wrote no index.html: whoever opens the web interface finds nothing`], built: { 'main.js': '' } });
-  it.write({ [`${WEB}/build.mjs`]: `${HEAD}mkdirSync('dist'); writeFileSync('dist/index.html', '');` });
+  for (const reused of [false, true])
+    assert.deepEqual(await web(it), {
+      files: 1,
+      bytes: 0,
+      reused,
+      unsupported: [],
+      warnings: [
+        `the build of ${WEB} wrote no index.html: whoever opens the web interface finds nothing`,
+      ],
+      built: { 'main.js': '' },
+    });
+  it.write({
+    [`${WEB}/build.mjs`]: `${HEAD}mkdirSync('dist'); writeFileSync('dist/index.html', '');`,
+  });
   assert.deepEqual((await web(it)).warnings, []);
 });
 
 test('inputs that did not change reuse the output, those that may count build again', async (t) => {
   const it = app(t, {
-    'package.json': '{}', 'dist/methods/src/common/types.ts': 'one', 'dist/methods/src/other.ts': "import '../deeper/x';", 'dist/methods/deeper/x.ts': '1', 'dist/methods/tables/t.ts': '1', 'spec.md': '1', 'shared/a.txt': '1', 'shared/deep/b.txt': '1',
-    ...project(`${HEAD}mkdirSync('dist', { recursive: true }); writeFileSync('dist/n', readFileSync('src/main.ts', 'utf8') + readFileSync('../../methods/src/common/types.ts', 'utf8') + (process.env.APP_TITLE ?? ''));`),
-    [`${WEB}/src/main.ts`]: "import type { T } from '../../../methods/src/common/types'; import x from '../lib/x'; const { ...rest } = x; process.env.APP_TITLE\n",
-    [`${WEB}/src/page.css`]: '@import url(../../../../shared/a.txt);', [`${WEB}/lib/x.ts`]: '1',
+    'package.json': '{}',
+    'dist/methods/src/common/types.ts': 'one',
+    'dist/methods/src/other.ts': "import '../deeper/x';",
+    'dist/methods/deeper/x.ts': '1',
+    'dist/methods/tables/t.ts': '1',
+    'spec.md': '1',
+    'shared/a.txt': '1',
+    'shared/deep/b.txt': '1',
+    ...project(
+      `${HEAD}mkdirSync('dist', { recursive: true }); writeFileSync('dist/n', readFileSync('src/main.ts', 'utf8') + readFileSync('../../methods/src/common/types.ts', 'utf8') + (process.env.APP_TITLE ?? ''));`,
+    ),
+    [`${WEB}/src/main.ts`]:
+      "import type { T } from '../../../methods/src/common/types'; import x from '../lib/x'; const { ...rest } = x; process.env.APP_TITLE\n",
+    [`${WEB}/src/page.css`]: '@import url(../../../../shared/a.txt);',
+    [`${WEB}/lib/x.ts`]: '1',
   });
   /** @type {(files: import('./builds.mjs').Files, reused: boolean) => Promise<string>} */
   const step = async (files, reused) => {
@@ -126,19 +229,45 @@ test('inputs that did not change reuse the output, those that may count build ag
 
 test('what is found without a path that goes up counts: siblings of a workspace, packages, settings above, variables of any name', async (t) => {
   const it = app(t, {
-    'package.json': '{"private":true,"workspaces":["packages/*","dist/interfaces/web"]}', 'packages/ui/package.json': '{"name":"ui","version":"1.0.0"}', 'packages/ui/i.js': '1', 'packages/other/package.json': '{"name":"other","version":"1.0.0"}', 'packages/other/i.js': '1',
-    'dist/methods/package.json': '{}', 'dist/methods/types.ts': "export * from './more';", 'dist/methods/more.ts': '1', 'dist/methods/run.ts': '1',
-    ...project(`${HEAD}mkdirSync('dist', { recursive: true }); writeFileSync('dist/n', '');`), [`${WEB}/main.ts`]: "import { label } from 'ui'; const { Title } = process.env;",
+    'package.json': '{"private":true,"workspaces":["packages/*","dist/interfaces/web"]}',
+    'packages/ui/package.json': '{"name":"ui","version":"1.0.0"}',
+    'packages/ui/i.js': '1',
+    'packages/other/package.json': '{"name":"other","version":"1.0.0"}',
+    'packages/other/i.js': '1',
+    'dist/methods/package.json': '{}',
+    'dist/methods/types.ts': "export * from './more';",
+    'dist/methods/more.ts': '1',
+    'dist/methods/run.ts': '1',
+    ...project(`${HEAD}mkdirSync('dist', { recursive: true }); writeFileSync('dist/n', '');`),
+    [`${WEB}/main.ts`]: "import { label } from 'ui'; const { Title } = process.env;",
   });
-  const step = async (/** @type {import('./builds.mjs').Files} */ files, /** @type {boolean} */ reused) => {
+  const step = async (
+    /** @type {import('./builds.mjs').Files} */ files,
+    /** @type {boolean} */ reused,
+  ) => {
     it.write(files);
     assert.equal((await web(it, { also: ['dist/methods'] })).reused, reused, JSON.stringify(files));
   };
   await step({}, false);
   await step({ 'packages/ui/i.js': '2' }, false);
-  await step({ 'packages/other/i.js': '2', 'dist/methods/run.ts': '2', 'dist/methods/package.json': '{"description":"x"}', 'mindstudio.json': '{}' }, true);
-  for (const name of ['tsconfig.json', '.browserslistrc', 'dist/postcss.config.mjs']) await step({ [name]: '{}' }, false);
-  await step({ 'tsconfig.json': '{"extends":"./settings/ts","compilerOptions":{"outDir":"./dist"}}', 'settings/ts.json': '1' }, false);
+  await step(
+    {
+      'packages/other/i.js': '2',
+      'dist/methods/run.ts': '2',
+      'dist/methods/package.json': '{"description":"x"}',
+      'mindstudio.json': '{}',
+    },
+    true,
+  );
+  for (const name of ['tsconfig.json', '.browserslistrc', 'dist/postcss.config.mjs'])
+    await step({ [name]: '{}' }, false);
+  await step(
+    {
+      'tsconfig.json': '{"extends":"./settings/ts","compilerOptions":{"outDir":"./dist"}}',
+      'settings/ts.json': '1',
+    },
+    false,
+  );
   await step({ 'settings/ts.json': '2' }, false);
   await step({ 'packages/other/i.js': '3', 'dist/methods/run.ts': '3' }, true);
   process.env.Title = 'prod';
@@ -156,37 +285,83 @@ test('what is found without a path that goes up counts: siblings of a workspace,
   await step({}, true);
 });
 
-test('the interface SDK is in the project\'s packages', async (t) => {
-  const it = app(t, project("import { createClient, platform } from '@mindstudio-ai/interface'; import { createVoiceClient } from '@mindstudio-ai/interface/voice';\nimport { mkdirSync, writeFileSync } from 'node:fs'; mkdirSync('dist'); writeFileSync('dist/x', [typeof createClient, typeof createVoiceClient, await platform.uploadFile().catch((e) => e.code)].join());"));
-  it.write({ [`${WEB}/package.json`]: JSON.stringify({ type: 'module', scripts: { build: 'node build.mjs' }, dependencies: { '@mindstudio-ai/interface': '^0.1.0' } }) });
+test("the interface SDK is in the project's packages", async (t) => {
+  const it = app(
+    t,
+    project(
+      "import { createClient, platform } from '@mindstudio-ai/interface'; import { createVoiceClient } from '@mindstudio-ai/interface/voice';\nimport { mkdirSync, writeFileSync } from 'node:fs'; mkdirSync('dist'); writeFileSync('dist/x', [typeof createClient, typeof createVoiceClient, await platform.uploadFile().catch((e) => e.code)].join());",
+    ),
+  );
+  it.write({
+    [`${WEB}/package.json`]: JSON.stringify({
+      type: 'module',
+      scripts: { build: 'node build.mjs' },
+      dependencies: { '@mindstudio-ai/interface': '^0.1.0' },
+    }),
+  });
   assert.deepEqual((await web(it)).built, { x: 'function,function,not_supported' });
 });
 
 test('a name that the SDK does not have links, and is told of', async (t) => {
-  const it = app(t, project([
-    "import { createClient, unheardOf, type Nothing as None, default as all } from '@mindstudio-ai/interface';", "import nobody, { also as other } from '@mindstudio-ai/interface/voice';",
-    "// import { gone } from '@mindstudio-ai/interface';", "export { passed } from '@mindstudio-ai/interface';", "import { mkdirSync, writeFileSync } from 'node:fs';",
-    "const of = (f) => { try { f(); } catch (e) { return [e.name, e.code]; } };", "mkdirSync('dist'); writeFileSync('dist/x', JSON.stringify([typeof createClient, of(() => unheardOf.deep()), of(() => new other()), of(() => all()), of(nobody)]));",
-  ].join('\n').replace('type Nothing as None, ', '')));
-  it.write({ [`${WEB}/types.ts`]: "import type { Nothing, Thread } from '@mindstudio-ai/interface';\nimport { type Odd, events } from \"@mindstudio-ai/interface\";\nimport type Whole from '@mindstudio-ai/interface';" });
+  const it = app(
+    t,
+    project(
+      [
+        "import { createClient, unheardOf, type Nothing as None, default as all } from '@mindstudio-ai/interface';",
+        "import nobody, { also as other } from '@mindstudio-ai/interface/voice';",
+        "// import { gone } from '@mindstudio-ai/interface';",
+        "export { passed } from '@mindstudio-ai/interface';",
+        "import { mkdirSync, writeFileSync } from 'node:fs';",
+        'const of = (f) => { try { f(); } catch (e) { return [e.name, e.code]; } };',
+        "mkdirSync('dist'); writeFileSync('dist/x', JSON.stringify([typeof createClient, of(() => unheardOf.deep()), of(() => new other()), of(() => all()), of(nobody)]));",
+      ]
+        .join('\n')
+        .replace('type Nothing as None, ', ''),
+    ),
+  );
+  it.write({
+    [`${WEB}/types.ts`]:
+      "import type { Nothing, Thread } from '@mindstudio-ai/interface';\nimport { type Odd, events } from \"@mindstudio-ai/interface\";\nimport type Whole from '@mindstudio-ai/interface';",
+  });
   const refused = ['MindStudioInterfaceError', 'not_supported'];
-  const names = ['Nothing', 'Odd', 'default', 'passed', 'unheardOf'].map((name) => ({ module: '@mindstudio-ai/interface', name }));
-  names.push(...['also', 'default'].map((name) => ({ module: '@mindstudio-ai/interface/voice', name })));
+  const names = ['Nothing', 'Odd', 'default', 'passed', 'unheardOf'].map((name) => ({
+    module: '@mindstudio-ai/interface',
+    name,
+  }));
+  names.push(
+    ...['also', 'default'].map((name) => ({ module: '@mindstudio-ai/interface/voice', name })),
+  );
   for (const reused of [false, true]) {
     const now = await web(it);
-    assert.deepEqual([now.reused, JSON.parse(now.built.x), now.unsupported], [reused, ['function', refused, refused, refused, refused], names]);
+    assert.deepEqual(
+      [now.reused, JSON.parse(now.built.x), now.unsupported],
+      [reused, ['function', refused, refused, refused, refused], names],
+    );
   }
   // A name that is not asked for any more is not there any more.
-  it.write(project("import * as sdk from '@mindstudio-ai/interface';\nimport { mkdirSync, writeFileSync } from 'node:fs'; mkdirSync('dist'); writeFileSync('dist/x', String('unheardOf' in sdk));", { [`${WEB}/types.ts`]: '' }));
+  it.write(
+    project(
+      "import * as sdk from '@mindstudio-ai/interface';\nimport { mkdirSync, writeFileSync } from 'node:fs'; mkdirSync('dist'); writeFileSync('dist/x', String('unheardOf' in sdk));",
+      { [`${WEB}/types.ts`]: '' },
+    ),
+  );
   const now = await web(it);
   assert.deepEqual([now.built.x, now.unsupported], ['false', []]);
 });
 
 test('a build that fails says how, and with what output', async (t) => {
-  const it = app(t, project("console.log('on stdout'); console.error('\\u001b[31mthe reason\\u001b[0m'); process.exit(7);"));
+  const it = app(
+    t,
+    project(
+      "console.log('on stdout'); console.error('\\u001b[31mthe reason\\u001b[0m'); process.exit(7);",
+    ),
+  );
   await assert.rejects(web(it), (/** @type {any} */ error) => {
     assert.equal(error.code, 'build_failed');
-    assert.deepEqual(error.faults.map((/** @type {any} */ { file, pointer }) => file + pointer), [`${WEB}/package.json/scripts/build`]);
+    assert.deepEqual(
+      error.faults.map((/** @type {any} */ { file, pointer }) => file + pointer),
+      [`${WEB}/package.json/scripts/build`],
+    );
     assert.match(error.message, /npm run build ended with status 7\n[^]*on stdout\s+the reason/);
     return true;
   });
@@ -194,8 +369,15 @@ test('a build that fails says how, and with what output', async (t) => {
   await assert.rejects(web(it), /status 7/);
   it.write({ [`${WEB}/build.mjs`]: "process.kill(process.pid, 'SIGKILL');" });
   await assert.rejects(web(it), /npm run build (ended with status|was ended by)/);
-  it.write({ [`${WEB}/build.mjs`]: "for (let i = 0; i < 5000; i++) console.log('x'.repeat(100)); console.log('the end'); process.exitCode = 1;" });
-  await assert.rejects(web(it), (/** @type {any} */ error) => error.message.includes('the end') && error.message.length < 20_000);
+  it.write({
+    [`${WEB}/build.mjs`]:
+      "for (let i = 0; i < 5000; i++) console.log('x'.repeat(100)); console.log('the end'); process.exitCode = 1;",
+  });
+  await assert.rejects(
+    web(it),
+    (/** @type {any} */ error) =>
+      error.message.includes('the end') && error.message.length < 20_000,
+  );
 });
 
 /**
@@ -219,24 +401,44 @@ async function gone(pid) {
   assert.fail(`process ${pid} runs still`);
 }
 
-test('what a build leaves running is ended, and does not hold it up', { timeout: 30_000 }, async (t) => {
-  const pids = join(folder(t), 'pids');
-  const it = app(t, project(`${HEAD}import { spawn } from 'node:child_process';
+test(
+  'what a build leaves running is ended, and does not hold it up',
+  { timeout: 30_000 },
+  async (t) => {
+    const pids = join(folder(t), 'pids');
+    const it = app(
+      t,
+      project(`${HEAD}import { spawn } from 'node:child_process';
 const child = spawn(process.execPath, ['-e', 'process.on("SIGTERM", () => {}); setInterval(() => {}, 50)'], { stdio: 'inherit' }); child.unref();
-mkdirSync('dist'); writeFileSync('dist/x', ''); writeFileSync(${JSON.stringify(pids)}, String(child.pid)); process.exit(0);`));
-  assert.equal((await web(it)).files, 1);
-  await gone(readFileSync(pids, 'utf8'));
-});
+mkdirSync('dist'); writeFileSync('dist/x', ''); writeFileSync(${JSON.stringify(pids)}, String(child.pid)); process.exit(0);`),
+    );
+    assert.equal((await web(it)).files, 1);
+    await gone(readFileSync(pids, 'utf8'));
+  },
+);
 
 test('a program that does not end when it is told to is ended', { timeout: 30_000 }, async () => {
   const controller = new AbortController();
-  const code = 'process.on("SIGTERM", () => {}); console.log(process.pid); setInterval(() => {}, 50);';
-  const ran = run(process.execPath, ['-e', code], { cwd: '/', env: process.env, signal: controller.signal });
+  const code =
+    'process.on("SIGTERM", () => {}); console.log(process.pid); setInterval(() => {}, 50);';
+  const ran = run(process.execPath, ['-e', code], {
+    cwd: '/',
+    env: process.env,
+    signal: controller.signal,
+  });
   setTimeout(() => controller.abort(new Error('no more')), 1000);
   await assert.rejects(ran, { message: 'no more' });
-  await assert.rejects(run('no-such-program', [], { cwd: '/', env: process.env }), { code: 'ENOENT' });
-  const { output, ...how } = await run('sh', ['-c', 'echo out; echo err >&2; exit 4'], { cwd: '/', env: process.env });
-  assert.deepEqual([how, output.split('\n').sort()], [{ status: 4, signal: null }, ['', 'err', 'out']]);
+  await assert.rejects(run('no-such-program', [], { cwd: '/', env: process.env }), {
+    code: 'ENOENT',
+  });
+  const { output, ...how } = await run('sh', ['-c', 'echo out; echo err >&2; exit 4'], {
+    cwd: '/',
+    env: process.env,
+  });
+  assert.deepEqual(
+    [how, output.split('\n').sort()],
+    [{ status: 4, signal: null }, ['', 'err', 'out']],
+  );
 });
 
 test('of a long output the beginning and the end are kept, and it is said how much is not', async () => {
@@ -246,46 +448,86 @@ test('of a long output the beginning and the end are kept, and it is said how mu
   assert.equal(output.replace(/\n.*\n/, '').length, 65_536);
 });
 
-test('who does not wait for a program that does not end leaves none behind', { timeout: 30_000 }, async () => {
-  const code = `import { run } from ${JSON.stringify(new URL('../js/pipeline/run.js', import.meta.url).href)};
+test(
+  'who does not wait for a program that does not end leaves none behind',
+  { timeout: 30_000 },
+  async () => {
+    const code = `import { run } from ${JSON.stringify(new URL('../js/pipeline/run.js', import.meta.url).href)};
     run('sh', ['-c', 'trap "" TERM; echo $$ > /dev/stderr; while :; do sleep 0.1; done'], { cwd: '/', env: process.env });
     setTimeout(() => process.exit(), 500);`;
-  const children = () => execFileSync('ps', ['-eo', 'pgid,args'], { encoding: 'utf8' }).split('\n').filter((line) => line.includes('trap "" TERM; echo $$ >') && !line.includes('import'));
-  execFileSync(process.execPath, ['--input-type=module', '-e', code]);
-  assert.deepEqual(children(), []);
-});
+    const children = () =>
+      execFileSync('ps', ['-eo', 'pgid,args'], { encoding: 'utf8' })
+        .split('\n')
+        .filter((line) => line.includes('trap "" TERM; echo $$ >') && !line.includes('import'));
+    execFileSync(process.execPath, ['--input-type=module', '-e', code]);
+    assert.deepEqual(children(), []);
+  },
+);
 
-test('a build that is called off is ended with all that it started', { timeout: 30_000 }, async (t) => {
-  const pids = join(folder(t), 'pids');
-  const it = app(t, project(`${HEAD}import { spawn } from 'node:child_process';
+test(
+  'a build that is called off is ended with all that it started',
+  { timeout: 30_000 },
+  async (t) => {
+    const pids = join(folder(t), 'pids');
+    const it = app(
+      t,
+      project(`${HEAD}import { spawn } from 'node:child_process';
 process.on('SIGTERM', () => {});
 const child = spawn(process.execPath, ['-e', 'process.on("SIGTERM", () => {}); setInterval(() => {}, 50)'], { stdio: 'inherit' });
-writeFileSync(${JSON.stringify(pids)}, process.pid + ' ' + child.pid); setInterval(() => {}, 50);`));
-  const controller = new AbortController();
-  const built = web(it, { signal: controller.signal });
-  while (!existsSync(pids)) await new Promise((later) => setTimeout(later, 20));
-  controller.abort(new Error('no more'));
-  await assert.rejects(built, { message: 'no more' });
-  for (const pid of readFileSync(pids, 'utf8').split(' ')) await gone(pid);
-  assert.deepEqual(readdirSync(it.cache).includes('web'), false);
-});
+writeFileSync(${JSON.stringify(pids)}, process.pid + ' ' + child.pid); setInterval(() => {}, 50);`),
+    );
+    const controller = new AbortController();
+    const built = web(it, { signal: controller.signal });
+    while (!existsSync(pids)) await new Promise((later) => setTimeout(later, 20));
+    controller.abort(new Error('no more'));
+    await assert.rejects(built, { message: 'no more' });
+    for (const pid of readFileSync(pids, 'utf8').split(' ')) await gone(pid);
+    assert.deepEqual(readdirSync(it.cache).includes('web'), false);
+  },
+);
 
-test('a project built by Vite, with types from the methods (needs the registry)', { timeout: 180_000 }, async (t) => {
-  const it = app(t, {
-    'dist/methods/src/common/types.ts': "import { db } from '@mindstudio-ai/agent';\nexport interface Vendor { name: string }\nexport const Vendors = db.defineTable<Vendor>('vendors', { defaults: { name: 'x' } });\nexport const kinds = ['a', 'b'] as const;",
-    'dist/methods/package.json': JSON.stringify({ dependencies: { '@mindstudio-ai/agent': '*' } }),
-    [`${WEB}/package.json`]: JSON.stringify({ type: 'module', scripts: { build: 'tsc --noEmit && vite build' }, dependencies: { '@mindstudio-ai/interface': '^0.1' }, devDependencies: { vite: '^6.0.0', typescript: '5.9.3' } }),
-    [`${WEB}/index.html`]: '<div id="x"></div><script type="module" src="/src/main.ts"></script>',
-    [`${WEB}/tsconfig.json`]: JSON.stringify({ compilerOptions: { strict: true, module: 'esnext', moduleResolution: 'bundler', target: 'es2022', lib: ['es2022', 'dom'], types: [] }, include: ['src'] }),
-    [`${WEB}/src/main.ts`]: "import { createClient, auth } from '@mindstudio-ai/interface';\nimport { createVoiceClient } from '@mindstudio-ai/interface/voice';\nimport type { Vendor } from '../../../methods/src/common/types';\nconst api = createClient<{ list(input: { page: number }): Promise<{ vendors: Vendor[] }> }>();\nvoid api.list({ page: 1 }).then(({ vendors }) => document.body.append(vendors[0].name, auth.currentUser?.name ?? '', String(createVoiceClient)));\n",
-    [`${WEB}/web.json`]: '{}',
-  });
-  const { files } = await it.stage();
-  await install('dist/methods', { root: it.root, tree: it.tree, cache: it.cache, files });
-  const first = await web(it);
-  assert(Object.keys(first.built).includes('index.html'), Object.keys(first.built).join());
-  assert(Object.values(first.built).some((text) => text.includes('/_/methods/')));
-  assert.equal((await web(it)).reused, true);
-  it.write({ [`${WEB}/src/main.ts`]: "import type { Vendor } from '../../../methods/src/common/types';\nexport const x: Vendor = { nam: '' };\n" });
-  await assert.rejects(web(it), /src\/main\.ts.*TS2561|error TS/);
-});
+test(
+  'a project built by Vite, with types from the methods (needs the registry)',
+  { timeout: 180_000 },
+  async (t) => {
+    const it = app(t, {
+      'dist/methods/src/common/types.ts':
+        "import { db } from '@mindstudio-ai/agent';\nexport interface Vendor { name: string }\nexport const Vendors = db.defineTable<Vendor>('vendors', { defaults: { name: 'x' } });\nexport const kinds = ['a', 'b'] as const;",
+      'dist/methods/package.json': JSON.stringify({
+        dependencies: { '@mindstudio-ai/agent': '*' },
+      }),
+      [`${WEB}/package.json`]: JSON.stringify({
+        type: 'module',
+        scripts: { build: 'tsc --noEmit && vite build' },
+        dependencies: { '@mindstudio-ai/interface': '^0.1' },
+        devDependencies: { vite: '^6.0.0', typescript: '5.9.3' },
+      }),
+      [`${WEB}/index.html`]: '<div id="x"></div><script type="module" src="/src/main.ts"></script>',
+      [`${WEB}/tsconfig.json`]: JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          module: 'esnext',
+          moduleResolution: 'bundler',
+          target: 'es2022',
+          lib: ['es2022', 'dom'],
+          types: [],
+        },
+        include: ['src'],
+      }),
+      [`${WEB}/src/main.ts`]:
+        "import { createClient, auth } from '@mindstudio-ai/interface';\nimport { createVoiceClient } from '@mindstudio-ai/interface/voice';\nimport type { Vendor } from '../../../methods/src/common/types';\nconst api = createClient<{ list(input: { page: number }): Promise<{ vendors: Vendor[] }> }>();\nvoid api.list({ page: 1 }).then(({ vendors }) => document.body.append(vendors[0].name, auth.currentUser?.name ?? '', String(createVoiceClient)));\n",
+      [`${WEB}/web.json`]: '{}',
+    });
+    const { files } = await it.stage();
+    await install('dist/methods', { root: it.root, tree: it.tree, cache: it.cache, files });
+    const first = await web(it);
+    assert(Object.keys(first.built).includes('index.html'), Object.keys(first.built).join());
+    assert(Object.values(first.built).some((text) => text.includes('/_/methods/')));
+    assert.equal((await web(it)).reused, true);
+    it.write({
+      [`${WEB}/src/main.ts`]:
+        "import type { Vendor } from '../../../methods/src/common/types';\nexport const x: Vendor = { nam: '' };\n",
+    });
+    await assert.rejects(web(it), /src\/main\.ts.*TS2561|error TS/);
+  },
+);

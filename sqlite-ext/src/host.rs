@@ -1,11 +1,15 @@
 //! The one guard between remy and the SQLite that loaded it.
 //!
-//! Nothing else in this crate is called by SQLite directly, and nothing else looks at a raw value. Here is seen to it that
+//! Nothing else in this crate is called by SQLite directly, and nothing else looks at a raw value.
+//! Here is seen to it that
 //!
-//! - no panic reaches SQLite: sqlite-loadable's and rusqlite's callbacks would abort the host's process;
-//! - no argument is read that is not there: sqlite-loadable's `value_blob` is undefined on NULL, and its `value_text` asks for
-//!   the length before the text, so values are fetched through rusqlite's bindings, in SQLite's order;
-//! - an error is text, never a format: table functions are rusqlite's, since sqlite-loadable's hand their message to printf;
+//! - no panic reaches SQLite: sqlite-loadable's and rusqlite's callbacks would abort the host's
+//!   process;
+//! - no argument is read that is not there: sqlite-loadable's `value_blob` is undefined on NULL,
+//!   and its `value_text` asks for the length before the text, so values are fetched through
+//!   rusqlite's bindings, in SQLite's order;
+//! - an error is text, never a format: table functions are rusqlite's, since sqlite-loadable's hand
+//!   their message to printf;
 //! - a host that is too old is told so before anything newer than it is touched.
 use crate::tables::{Row, Table};
 use remy_core::{Error, Options, Remy, Result};
@@ -35,26 +39,32 @@ pub struct Host {
 /// Binds remy to the host and lets `register` add its functions.
 ///
 /// # Safety
-/// `db` is an open connection of the SQLite whose routines are in `api`; `message` is null or may be written to.
+/// `db` is an open connection of the SQLite whose routines are in `api`; `message` is null or may
+/// be written to.
 pub unsafe fn load(
     db: *mut ffi::sqlite3,
     message: *mut *mut c_char,
     api: *mut ffi::sqlite3_api_routines,
     register: impl FnOnce(&Host) -> Result<()>,
 ) -> c_int {
-    // SAFETY: `api` is null or, by the contract of an entry point, the table of routines of the host.
-    let Some(api_ref) = (unsafe { api.as_ref() }) else { return ffi::SQLITE_ERROR };
+    // SAFETY: `api` is null or, by the contract of an entry point, the table of routines of the
+    // host.
+    let Some(api_ref) = (unsafe { api.as_ref() }) else {
+        return ffi::SQLITE_ERROR;
+    };
     let loaded = guard(|| {
         // SAFETY: this function's contract.
         let host = unsafe { bind(db, api, api_ref) }?;
         register(&host)
     });
     let Err(e) = loaded else {
-        // Code that SQLite could unload would take threads, hooks and destructors of the process down with it.
+        // Code that SQLite could unload would take threads, hooks and destructors of the process
+        // down with it.
         return ffi::SQLITE_OK_LOAD_PERMANENTLY;
     };
     if let (false, Some(mprintf)) = (message.is_null(), api_ref.mprintf) {
-        // SAFETY: `message` may be written to, and takes a string of the host's allocator. The format takes one C string.
+        // SAFETY: `message` may be written to, and takes a string of the host's allocator. The
+        // format takes one C string.
         unsafe { *message = mprintf(c"%s".as_ptr(), c_text(&raised(&e)).as_ptr()) };
     }
     ffi::SQLITE_ERROR
@@ -69,9 +79,12 @@ unsafe fn bind(
     api: *mut ffi::sqlite3_api_routines,
     table: &ffi::sqlite3_api_routines,
 ) -> Result<Host> {
-    // Both routines are among the first hundred of the table, which every SQLite has that can load an extension.
+    // Both routines are among the first hundred of the table, which every SQLite has that can load
+    // an extension.
     let (Some(number), Some(text)) = (table.libversion_number, table.libversion) else {
-        return Err(Error::invalid_argument("the host's SQLite does not tell its version"));
+        return Err(Error::invalid_argument(
+            "the host's SQLite does not tell its version",
+        ));
     };
     // SAFETY: they take nothing; the text is a constant of the host.
     let (number, text) = unsafe { (number(), CStr::from_ptr(text())) };
@@ -82,19 +95,25 @@ unsafe fn bind(
             text.to_string_lossy()
         ))
         .state("Nothing was loaded")
-        .hint("Load it into a newer SQLite, or use remy from C or Node.js, which bring their own"));
+        .hint(
+            "Load it into a newer SQLite, or use remy from C or Node.js, which bring their own",
+        ));
     }
     let mut bound = BOUND.lock().unwrap_or_else(PoisonError::into_inner);
     match *bound {
         Some(address) if address == api as usize => {}
         Some(_) => {
-            return Err(Error::live_in_use("another SQLite library of this process has loaded remy already")
-                .state("Nothing was loaded")
-                .hint("Two SQLite libraries in one process must not share a database: use one of them"));
+            return Err(Error::live_in_use(
+                "another SQLite library of this process has loaded remy already",
+            )
+            .state("Nothing was loaded")
+            .hint(
+                "Two SQLite libraries in one process must not share a database: use one of them",
+            ));
         }
         None => {
-            // SAFETY: `api` is the host's table, new enough to have every routine that the bindings name. The lock
-            // keeps two threads from binding at once.
+            // SAFETY: `api` is the host's table, new enough to have every routine that the bindings
+            // name. The lock keeps two threads from binding at once.
             unsafe {
                 ffi::rusqlite_extension_init2(api).map_err(rusqlite::Error::from)?;
                 sqlite_loadable::ext::faux_sqlite_extension_init2(api.cast());
@@ -103,7 +122,9 @@ unsafe fn bind(
         }
     }
     // SAFETY: `db` is open, and a connection made from a handle does not close it.
-    Ok(Host { conn: unsafe { Connection::from_handle(db) }? })
+    Ok(Host {
+        conn: unsafe { Connection::from_handle(db) }?,
+    })
 }
 
 impl Host {
@@ -121,12 +142,16 @@ impl Host {
     where
         F: Fn(&Call) -> Result<String> + Copy + 'static,
     {
-        arity.into_iter().try_for_each(|count| self.define(name, count, FunctionFlags::DIRECTONLY, verb))
+        arity
+            .into_iter()
+            .try_for_each(|count| self.define(name, count, FunctionFlags::DIRECTONLY, verb))
     }
 
     /// Registers a table function.
     pub fn table(&self, table: &'static Table) -> Result<()> {
-        Ok(self.conn.create_module(table.name, &Row::MODULE, Some(table))?)
+        Ok(self
+            .conn
+            .create_module(table.name, &Row::MODULE, Some(table))?)
     }
 
     fn define<F>(&self, name: &str, arity: c_int, flags: FunctionFlags, call: F) -> Result<()>
@@ -135,23 +160,33 @@ impl Host {
     {
         // sqlite-loadable never frees what a function captures, so it may capture nothing.
         const { assert!(size_of::<F>() == 0) };
-        let callback = move |context: *mut sqlite_loadable::ext::sqlite3_context,
-                             values: &[*mut sqlite_loadable::ext::sqlite3_value]| {
-            let context: *mut ffi::sqlite3_context = context.cast();
-            let result = guard(|| {
-                // SAFETY: SQLite gives a callback valid values, for as long as it runs.
-                let args = values.iter().map(|value| unsafe { fetch(value.cast()) }).collect::<Result<_>>()?;
-                // SAFETY: and a valid context, of the connection that is calling.
-                call(&unsafe { Call::new(ffi::sqlite3_context_db_handle(context), args) })
-            });
-            // SAFETY: it is still running; SQLite copies the text before `answer` returns.
-            unsafe { answer(context, &result) };
-            Ok(())
-        };
+        let callback =
+            move |context: *mut sqlite_loadable::ext::sqlite3_context,
+                  values: &[*mut sqlite_loadable::ext::sqlite3_value]| {
+                let context: *mut ffi::sqlite3_context = context.cast();
+                let result = guard(|| {
+                    // SAFETY: SQLite gives a callback valid values, for as long as it runs.
+                    let args = values
+                        .iter()
+                        .map(|value| unsafe { fetch(value.cast()) })
+                        .collect::<Result<_>>()?;
+                    // SAFETY: and a valid context, of the connection that is calling.
+                    call(&unsafe { Call::new(ffi::sqlite3_context_db_handle(context), args) })
+                });
+                // SAFETY: it is still running; SQLite copies the text before `answer` returns.
+                unsafe { answer(context, &result) };
+                Ok(())
+            };
         // SAFETY: `handle` is used to register a function, not kept.
         let db = unsafe { self.conn.handle() };
-        define_scalar_function(db.cast(), name, arity, callback, FunctionFlags::UTF8 | flags)
-            .map_err(|_| Error::internal(format!("the host's SQLite did not register {name}")))
+        define_scalar_function(
+            db.cast(),
+            name,
+            arity,
+            callback,
+            FunctionFlags::UTF8 | flags,
+        )
+        .map_err(|_| Error::internal(format!("the host's SQLite did not register {name}")))
     }
 }
 
@@ -164,12 +199,20 @@ unsafe fn answer(context: *mut ffi::sqlite3_context, result: &Result<String>) {
         Ok(json) => (json.clone(), false),
         Err(e) => (raised(e), true),
     };
-    // SAFETY: the pointer and the length are those of `text`, which SQLite copies (TRANSIENT; an error always is).
+    // SAFETY: the pointer and the length are those of `text`, which SQLite copies (TRANSIENT; an
+    // error always is).
     unsafe {
         match c_int::try_from(text.len()) {
             Err(_) => ffi::sqlite3_result_error_toobig(context),
-            Ok(length) if failed => ffi::sqlite3_result_error(context, text.as_ptr().cast(), length),
-            Ok(length) => ffi::sqlite3_result_text(context, text.as_ptr().cast(), length, ffi::SQLITE_TRANSIENT()),
+            Ok(length) if failed => {
+                ffi::sqlite3_result_error(context, text.as_ptr().cast(), length)
+            }
+            Ok(length) => ffi::sqlite3_result_text(
+                context,
+                text.as_ptr().cast(),
+                length,
+                ffi::SQLITE_TRANSIENT(),
+            ),
         }
     }
 }
@@ -179,8 +222,9 @@ unsafe fn answer(context: *mut ffi::sqlite3_context, result: &Result<String>) {
 /// # Safety
 /// `value` is an argument of a running callback.
 unsafe fn fetch(value: *mut ffi::sqlite3_value) -> Result<Value> {
-    // SAFETY: the type says which of the accessors is defined; the text is asked for before its length, since that is
-    // the length of what the accessor before it made. A null text is what SQLite gives when out of memory.
+    // SAFETY: the type says which of the accessors is defined; the text is asked for before its
+    // length, since that is the length of what the accessor before it made. A null text is what
+    // SQLite gives when out of memory.
     unsafe {
         Ok(match ffi::sqlite3_value_type(value) {
             ffi::SQLITE_INTEGER => Value::Integer(ffi::sqlite3_value_int64(value)),
@@ -189,7 +233,9 @@ unsafe fn fetch(value: *mut ffi::sqlite3_value) -> Result<Value> {
                 let text = ffi::sqlite3_value_text(value);
                 let length = ffi::sqlite3_value_bytes(value);
                 if text.is_null() {
-                    return Err(Error::internal("SQLite is out of memory").state("Nothing was done"));
+                    return Err(
+                        Error::internal("SQLite is out of memory").state("Nothing was done")
+                    );
                 }
                 let bytes = std::slice::from_raw_parts(text, usize::try_from(length).unwrap_or(0));
                 Value::Text(utf8(bytes)?)
@@ -203,8 +249,9 @@ unsafe fn fetch(value: *mut ffi::sqlite3_value) -> Result<Value> {
 
 /// Copies a text that SQLite gave.
 pub fn utf8(bytes: &[u8]) -> Result<String> {
-    String::from_utf8(bytes.to_owned())
-        .map_err(|_| Error::invalid_argument("an argument is not valid UTF-8").state("Nothing was done"))
+    String::from_utf8(bytes.to_owned()).map_err(|_| {
+        Error::invalid_argument("an argument is not valid UTF-8").state("Nothing was done")
+    })
 }
 
 /// A call: the connection that makes it, and its arguments. One that is NULL counts as not given.
@@ -215,7 +262,8 @@ pub struct Call {
 
 impl Call {
     /// # Safety
-    /// `db` is an open connection of the SQLite that remy is bound to, for as long as the call lives.
+    /// `db` is an open connection of the SQLite that remy is bound to, for as long as the call
+    /// lives.
     pub unsafe fn new(db: *mut ffi::sqlite3, args: Vec<Value>) -> Self {
         Self { db, args }
     }
@@ -226,15 +274,17 @@ impl Call {
         unsafe { Remy::on_host(self.db) }
     }
 
-    /// The same for the table functions, which change nothing: their statement has begun to read the main database when
-    /// they are called, so that they are in a transaction, and cannot be refused for it.
+    /// The same for the table functions, which change nothing: their statement has begun to read
+    /// the main database when they are called, so that they are in a transaction, and cannot be
+    /// refused for it.
     pub fn remy_to_read(&self) -> Result<Remy> {
         // SAFETY: what `new` was promised.
         unsafe { Remy::on_host_to_read(self.db) }
     }
 
-    /// Whether somebody has interrupted the statement that makes the call, by `sqlite3_interrupt`: SQLite then lets nothing else run on its
-    /// connection, and says so. (The call that asks for no more than that came with 3.41.) To be asked on the thread of the call.
+    /// Whether somebody has interrupted the statement that makes the call, by `sqlite3_interrupt`:
+    /// SQLite then lets nothing else run on its connection, and says so. (The call that asks for no
+    /// more than that came with 3.41.) To be asked on the thread of the call.
     pub fn interrupted(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         /// A connection, on its way through core to this thread again.
         struct OfThisThread(*mut ffi::sqlite3);
@@ -244,11 +294,17 @@ impl Call {
         unsafe impl Sync for OfThisThread {}
         impl OfThisThread {
             fn is_interrupted(&self) -> bool {
-                // SAFETY: the connection is open while it makes the call, which is longer than the verb runs; the statement is one of
-                // nothing, whose end leaves the connection as it was.
+                // SAFETY: the connection is open while it makes the call, which is longer than the
+                // verb runs; the statement is one of nothing, whose end leaves the connection as it
+                // was.
                 unsafe {
-                    ffi::sqlite3_exec(self.0, c"SELECT 1".as_ptr(), None, ptr::null_mut(), ptr::null_mut())
-                        == ffi::SQLITE_INTERRUPT
+                    ffi::sqlite3_exec(
+                        self.0,
+                        c"SELECT 1".as_ptr(),
+                        None,
+                        ptr::null_mut(),
+                        ptr::null_mut(),
+                    ) == ffi::SQLITE_INTERRUPT
                 }
             }
         }
@@ -263,7 +319,8 @@ impl Call {
 
     /// The text at `at`, which has to be there. `what` is what the caller knows it as.
     pub fn text(&self, at: usize, what: &str) -> Result<&str> {
-        self.optional_text(at, what)?.ok_or_else(|| wrong(format!("the {what} is missing")))
+        self.optional_text(at, what)?
+            .ok_or_else(|| wrong(format!("the {what} is missing")))
     }
 
     /// The number at `at`, if there is one: an integer, or text that is one.
@@ -272,14 +329,20 @@ impl Call {
             Value::Null => Ok(None),
             Value::Integer(number) => Ok(Some(*number)),
             Value::Text(text) if text.parse::<i64>().is_ok() => Ok(text.parse().ok()),
-            other => Err(wrong(format!("the {what} must be a whole number, not {}", kind(other)))),
+            other => Err(wrong(format!(
+                "the {what} must be a whole number, not {}",
+                kind(other)
+            ))),
         }
     }
 
     /// The number of days at `at`, if there is one.
     pub fn days(&self, at: usize) -> Result<Option<u32>> {
         let days = self.number(at, "number of days")?;
-        days.map(|days| u32::try_from(days).map_err(|_| wrong(format!("{days} is no number of days")))).transpose()
+        days.map(|days| {
+            u32::try_from(days).map_err(|_| wrong(format!("{days} is no number of days")))
+        })
+        .transpose()
     }
 
     /// The options at `at`.
@@ -291,7 +354,10 @@ impl Call {
         match self.arg(at) {
             Value::Null => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            other => Err(wrong(format!("the {what} must be text, not {}", kind(other)))),
+            other => Err(wrong(format!(
+                "the {what} must be text, not {}",
+                kind(other)
+            ))),
         }
     }
 }
@@ -312,19 +378,25 @@ fn kind(value: &Value) -> &'static str {
 
 /// A result as JSON text.
 pub fn json(result: &impl Serialize) -> Result<String> {
-    serde_json::to_string(result).map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
+    serde_json::to_string(result)
+        .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
 }
 
 /// Runs `call`, and makes a panic an `internal` error.
 pub fn guard<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Nothing that a panic may have left half-done is looked at again: every verb opens what it needs anew.
+    // Nothing that a panic may have left half-done is looked at again: every verb opens what it
+    // needs anew.
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {
     let what = panic.downcast_ref::<&str>().copied();
-    let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("of an unknown kind");
-    Error::internal(format!("a panic: {what}")).state("Live is as it was, or switched whole").hint("Please report this")
+    let what = what
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("of an unknown kind");
+    Error::internal(format!("a panic: {what}"))
+        .state("Live is as it was, or switched whole")
+        .hint("Please report this")
 }
 
 /// An error as SQL raises it: its code, and its message.

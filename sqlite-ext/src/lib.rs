@@ -1,9 +1,11 @@
-//! remy as a loadable SQLite extension: `.load ./libremy0`, then `SELECT remy_publish('schema.sql')`.
+//! remy as a loadable SQLite extension: `.load ./libremy0`, then `SELECT
+//! remy_publish('schema.sql')`.
 //!
-//! This page is the registration table. The functions act on the main database of the connection that calls them, through
-//! the SQLite that loaded the extension, outside a transaction. What they take and give is `docs/contract.md`; an error is
-//! raised as `code: message`. All but `remy_version` are direct-only: no trigger and no view of a database that somebody
-//! sent can call them.
+//! This page is the registration table. The functions act on the main database of the connection
+//! that calls them, through the SQLite that loaded the extension, outside a transaction. What they
+//! take and give is `docs/contract.md`; an error is raised as `code: message`. All but
+//! `remy_version` are direct-only: no trigger and no view of a database that somebody sent can call
+//! them.
 #![warn(missing_docs)]
 
 mod functions;
@@ -16,12 +18,12 @@ use std::ffi::{c_char, c_int};
 
 /// The entry point that SQLite derives from the file names `libremy0.so` and `remy0.so`.
 ///
-/// Returns `SQLITE_OK_LOAD_PERMANENTLY`, or `SQLITE_ERROR` with a message where the host's SQLite is too old, or another SQLite
-/// of this process has loaded remy before.
+/// Returns `SQLITE_OK_LOAD_PERMANENTLY`, or `SQLITE_ERROR` with a message where the host's SQLite
+/// is too old, or another SQLite of this process has loaded remy before.
 ///
 /// # Safety
-/// SQLite calls this: `db` is an open connection, `message` is null or may be written to, and `api` is the table of
-/// routines of the SQLite that `db` belongs to.
+/// SQLite calls this: `db` is an open connection, `message` is null or may be written to, and `api`
+/// is the table of routines of the SQLite that `db` belongs to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sqlite3_remy_init(
     db: *mut ffi::sqlite3,

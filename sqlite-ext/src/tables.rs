@@ -1,12 +1,13 @@
-//! The table-valued functions: arguments in, rows out. A column is the key of the same name in the verb's JSON.
+//! The table-valued functions: arguments in, rows out. A column is the key of the same name in the
+//! verb's JSON.
 use crate::host::{Call, guard, raised, utf8};
 use remy_core::{Error, Result};
 use rusqlite::{
     ffi,
     types::{Null, Value, ValueRef},
     vtab::{
-        Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
-        sqlite3_vtab, sqlite3_vtab_cursor,
+        Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection,
+        VTabCursor, sqlite3_vtab, sqlite3_vtab_cursor,
     },
 };
 use serde::Serialize;
@@ -31,7 +32,9 @@ pub struct Table {
 
 pub static DIFF: Table = Table {
     name: "remy_diff",
-    columns: &["ord", "kind", "object", "sql", "strategy", "needs", "loses", "message"],
+    columns: &[
+        "ord", "kind", "object", "sql", "strategy", "needs", "loses", "message",
+    ],
     args: &["schema", "options"],
     required: 1,
     filter: None,
@@ -65,7 +68,17 @@ pub static RELEASES: Table = Table {
 
 pub static BUILD_LOG: Table = Table {
     name: "remy_build_log",
-    columns: &["release", "seq", "at", "step", "outcome", "message", "object", "sql", "duration_ms"],
+    columns: &[
+        "release",
+        "seq",
+        "at",
+        "step",
+        "outcome",
+        "message",
+        "object",
+        "sql",
+        "duration_ms",
+    ],
     args: &["of_release"],
     required: 0,
     filter: Some(0),
@@ -77,7 +90,16 @@ pub static BUILD_LOG: Table = Table {
 
 pub static DEV_LIST: Table = Table {
     name: "remy_dev_list",
-    columns: &["name", "path", "bytes", "release", "status", "created_at", "reset_at", "stopped_at"],
+    columns: &[
+        "name",
+        "path",
+        "bytes",
+        "release",
+        "status",
+        "created_at",
+        "reset_at",
+        "stopped_at",
+    ],
     args: &[],
     required: 0,
     filter: None,
@@ -93,7 +115,10 @@ impl Table {
     fn declaration(&self) -> String {
         let shown = self.columns.iter().map(|name| format!("\"{name}\""));
         let hidden = self.args.iter().map(|name| format!("\"{name}\" HIDDEN"));
-        format!("CREATE TABLE x({})", shown.chain(hidden).collect::<Vec<_>>().join(", "))
+        format!(
+            "CREATE TABLE x({})",
+            shown.chain(hidden).collect::<Vec<_>>().join(", ")
+        )
     }
 
     /// The argument that an `=` on `column` gives.
@@ -132,30 +157,45 @@ unsafe impl VTab<'_> for Row {
         _args: &[&[u8]],
     ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
         edge(|| {
-            let table = *table.ok_or_else(|| Error::internal("a table function without its table"))?;
+            let table =
+                *table.ok_or_else(|| Error::internal("a table function without its table"))?;
             db.config(VTabConfig::DirectOnly)?;
-            let declaration = CString::new(table.declaration()).map_err(|e| Error::internal(e.to_string()))?;
-            // SAFETY: the handle is only used while a cursor of this table is open, and SQLite closes those first.
+            let declaration =
+                CString::new(table.declaration()).map_err(|e| Error::internal(e.to_string()))?;
+            // SAFETY: the handle is only used while a cursor of this table is open, and SQLite
+            // closes those first.
             let db = unsafe { db.handle() };
-            Ok((Cow::Owned(declaration), Self { base: sqlite3_vtab::default(), table, db }))
+            Ok((
+                Cow::Owned(declaration),
+                Self {
+                    base: sqlite3_vtab::default(),
+                    table,
+                    db,
+                },
+            ))
         })
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
         edge(|| {
             let table = self.table;
-            // The constraint that gives each argument; one on the hidden column goes before one on the column that is shown.
+            // The constraint that gives each argument; one on the hidden column goes before one on
+            // the column that is shown.
             let mut given: Vec<Option<usize>> = vec![None; table.args.len()];
             let mut hidden = vec![false; table.args.len()];
             let mut usable = true;
             for (i, constraint) in info.constraints().enumerate() {
-                let Some(arg) = table.argument(constraint.column()) else { continue };
+                let Some(arg) = table.argument(constraint.column()) else {
+                    continue;
+                };
                 if constraint.operator() != IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ {
                     continue;
                 }
                 let is_hidden = constraint.column() as usize >= table.columns.len();
                 match constraint.is_usable() {
-                    true if given[arg].is_none() || is_hidden => (given[arg], hidden[arg]) = (Some(i), is_hidden),
+                    true if given[arg].is_none() || is_hidden => {
+                        (given[arg], hidden[arg]) = (Some(i), is_hidden)
+                    }
                     true => {}
                     // An argument of a later table in a join: another order of the join has it.
                     false => usable &= !is_hidden,
@@ -172,9 +212,12 @@ unsafe impl VTab<'_> for Row {
                 .state("Nothing was done"));
             }
             let mut which = 0;
-            for (next, (arg, constraint)) in
-                (1..).zip(given.iter().enumerate().filter_map(|(arg, at)| at.map(|at| (arg, at))))
-            {
+            for (next, (arg, constraint)) in (1..).zip(
+                given
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(arg, at)| at.map(|at| (arg, at))),
+            ) {
                 which |= 1 << arg;
                 let mut usage = info.constraint_usage(constraint);
                 usage.set_argv_index(next);
@@ -213,12 +256,21 @@ pub struct Cursor {
 
 // SAFETY: the first field is the `sqlite3_vtab_cursor`, and the layout is C's.
 unsafe impl VTabCursor for Cursor {
-    fn filter(&mut self, which: c_int, _: Option<&str>, given: &Filters<'_>) -> rusqlite::Result<()> {
+    fn filter(
+        &mut self,
+        which: c_int,
+        _: Option<&str>,
+        given: &Filters<'_>,
+    ) -> rusqlite::Result<()> {
         edge(|| {
             let mut given = given.iter();
             let mut args = Vec::new();
             for arg in 0..self.table.args.len() {
-                let value = if which >> arg & 1 == 1 { given.next() } else { None };
+                let value = if which >> arg & 1 == 1 {
+                    given.next()
+                } else {
+                    None
+                };
                 args.push(match value {
                     None | Some(ValueRef::Null) => Value::Null,
                     Some(ValueRef::Integer(number)) => Value::Integer(number),
@@ -227,7 +279,8 @@ unsafe impl VTabCursor for Cursor {
                     Some(ValueRef::Blob(_)) => Value::Blob(Vec::new()),
                 });
             }
-            // SAFETY: `db` is the connection that runs this statement, and stays open while the statement has a cursor.
+            // SAFETY: `db` is the connection that runs this statement, and stays open while the
+            // statement has a cursor.
             let call = self.call.insert(unsafe { Call::new(self.db, args) });
             self.at = 0;
             self.rows = match (self.table.rows)(call)? {
@@ -252,10 +305,16 @@ unsafe impl VTabCursor for Cursor {
         edge(|| {
             let column = usize::try_from(column).unwrap_or_default();
             let Some(name) = self.table.columns.get(column) else {
-                let arg = self.call.as_ref().map_or(&Value::Null, |call| call.arg(column - self.table.columns.len()));
+                let arg = self.call.as_ref().map_or(&Value::Null, |call| {
+                    call.arg(column - self.table.columns.len())
+                });
                 return Ok(context.set_result(arg)?);
             };
-            let value = self.rows.get(self.at).and_then(|row| row.get(name)).unwrap_or(&Json::Null);
+            let value = self
+                .rows
+                .get(self.at)
+                .and_then(|row| row.get(name))
+                .unwrap_or(&Json::Null);
             Ok(match value {
                 Json::Null => context.set_result(&Null),
                 Json::Bool(yes) => context.set_result(yes),
@@ -286,7 +345,11 @@ mod tests {
     #[test]
     fn every_table_is_declared_as_its_rows_are_named() {
         for table in [&DIFF, &RELEASES, &BUILD_LOG, &DEV_LIST] {
-            assert!(table.args.iter().all(|arg| !table.columns.contains(arg)), "{}", table.name);
+            assert!(
+                table.args.iter().all(|arg| !table.columns.contains(arg)),
+                "{}",
+                table.name
+            );
             assert!(table.required <= table.args.len());
         }
         assert_eq!(

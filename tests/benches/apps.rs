@@ -1,6 +1,8 @@
-//! `cargo bench -p remy-tests --bench apps [-- --turns N]`: what publishing the example app takes, beside what its builds take alone.
+//! `cargo bench -p remy-tests --bench apps [-- --turns N]`: what publishing the example app takes,
+//! beside what its builds take alone.
 //!
-//! Everything is measured in one run, in turns. Prints a table of Markdown. No test: nothing fails for being slow.
+//! Everything is measured in one run, in turns. Prints a table of Markdown. No test: nothing fails
+//! for being slow.
 use remy_tests::{
     built,
     report::{Done, Folder, Row, Sample, Table, load, machine, ms, progress, run, write_out},
@@ -36,8 +38,16 @@ fn main() -> Done {
         bench.turn(turn, &mut times)?;
     }
 
-    let versions = format!("remy {}, Node.js {}", remy_core::VERSION, stdout(Command::new("node").arg("-v")).trim());
-    println!("{}\n\n{}", machine(&dir.0, &versions, &load)?, times.table());
+    let versions = format!(
+        "remy {}, Node.js {}",
+        remy_core::VERSION,
+        stdout(Command::new("node").arg("-v")).trim()
+    );
+    println!(
+        "{}\n\n{}",
+        machine(&dir.0, &versions, &load)?,
+        times.table()
+    );
     println!("{}", NOTES.replace("{turns}", &turns.to_string()));
     if !bench.git {
         println!("- There is no git here: the app is no repository.");
@@ -70,18 +80,34 @@ struct Times {
 
 impl Times {
     fn table(&self) -> Table {
-        let row = |what: &str, remy: &Sample| Row::new(what, remy.median()).with_least(remy.least());
+        let row =
+            |what: &str, remy: &Sample| Row::new(what, remy.median()).with_least(remy.least());
         let vite = self.vite.median();
         let mut table = Table::default();
-        table.add(row("first publish", &self.first).against("`vite build`", vite).over_at_most(1000.0));
-        table.add(row("first publish", &self.first).against("esbuild, all methods", self.esbuild.median()));
-        table.add(row("code unchanged", &self.unchanged).against("Node.js twice", self.node.median()).at_most(300.0));
+        table.add(
+            row("first publish", &self.first)
+                .against("`vite build`", vite)
+                .over_at_most(1000.0),
+        );
+        table.add(
+            row("first publish", &self.first)
+                .against("esbuild, all methods", self.esbuild.median()),
+        );
+        table.add(
+            row("code unchanged", &self.unchanged)
+                .against("Node.js twice", self.node.median())
+                .at_most(300.0),
+        );
         table.add(
             row("one method changed", &self.method)
                 .against("esbuild, that one", self.esbuild_one.median())
                 .at_most(500.0),
         );
-        table.add(row("web interface changed", &self.web).against("`vite build`", vite).over_at_most(1000.0));
+        table.add(
+            row("web interface changed", &self.web)
+                .against("`vite build`", vite)
+                .over_at_most(1000.0),
+        );
         table
     }
 }
@@ -100,18 +126,41 @@ struct Bench {
 impl Bench {
     /// Publishes the app once, so that its packages are installed.
     fn new(dir: &Path) -> Done<Self> {
-        let (app, alone, package) = (dir.join("app"), dir.join("alone"), repository("node-binding"));
+        let (app, alone, package) = (
+            dir.join("app"),
+            dir.join("alone"),
+            repository("node-binding"),
+        );
         if !package.join("node_modules/esbuild").exists() {
-            run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(&package))?;
+            run(Command::new("npm")
+                .args(["ci", "--no-audit", "--no-fund", "--silent"])
+                .current_dir(&package))?;
         }
-        run(Command::new("cp").arg("-r").arg(repository("tests/app")).arg(&app))?;
-        let manifest: serde_json::Value = serde_json::from_str(&fs::read_to_string(app.join("mindstudio.json"))?)?;
+        run(Command::new("cp")
+            .arg("-r")
+            .arg(repository("tests/app"))
+            .arg(&app))?;
+        let manifest: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(app.join("mindstudio.json"))?)?;
         let methods = manifest["methods"].as_array().ok_or("no methods")?;
-        let methods = methods.iter().filter_map(|method| method["path"].as_str().map(str::to_owned)).collect();
+        let methods = methods
+            .iter()
+            .filter_map(|method| method["path"].as_str().map(str::to_owned))
+            .collect();
         let git = repository_of(&app).is_ok();
-        let bench = Self { app, alone, package, addon: built("libremy_node.so"), methods, git };
+        let bench = Self {
+            app,
+            alone,
+            package,
+            addon: built("libremy_node.so"),
+            methods,
+            git,
+        };
         bench.publish(&[])?;
-        run(Command::new("cp").arg("-a").arg(bench.app.join(".remy/cache/source")).arg(&bench.alone))?;
+        run(Command::new("cp")
+            .arg("-a")
+            .arg(bench.app.join(".remy/cache/source"))
+            .arg(&bench.alone))?;
         // Once for the page cache.
         bench.builds(&mut Times::default())?;
         Ok(bench)
@@ -121,7 +170,9 @@ impl Bench {
     fn builds(&self, times: &mut Times) -> Done {
         times.vite.push(self.vite()?);
         times.esbuild.push(self.esbuild(&self.methods)?);
-        times.esbuild_one.push(self.esbuild(&[METHOD.1.to_owned()])?);
+        times
+            .esbuild_one
+            .push(self.esbuild(&[METHOD.1.to_owned()])?);
         times.node.push(self.node()?);
         Ok(())
     }
@@ -131,19 +182,33 @@ impl Bench {
         let method = |how: &str| format!("{how} {}", METHOD.0);
         let web = |how: &str| format!("{how} web interface");
         self.forget()?;
-        times.first.push(self.publish(&[method("Compiled"), web("Compiled")])?);
-        times.unchanged.push(self.publish(&[method("Reused"), web("Reused")])?);
+        times
+            .first
+            .push(self.publish(&[method("Compiled"), web("Compiled")])?);
+        times
+            .unchanged
+            .push(self.publish(&[method("Reused"), web("Reused")])?);
         self.change(METHOD.1, &format!("export const turn = {turn};"))?;
-        times.method.push(self.publish(&[method("Compiled"), web("Reused")])?);
-        self.change(&format!("{WEB}/src/main.tsx"), &format!("document.title = 'turn {turn}';"))?;
-        times.web.push(self.publish(&[method("Reused"), web("Compiled")])?);
+        times
+            .method
+            .push(self.publish(&[method("Compiled"), web("Reused")])?);
+        self.change(
+            &format!("{WEB}/src/main.tsx"),
+            &format!("document.title = 'turn {turn}';"),
+        )?;
+        times
+            .web
+            .push(self.publish(&[method("Reused"), web("Compiled")])?);
         Ok(())
     }
 
     /// Publishes the app, which has to do what `done` says.
     fn publish(&self, done: &[String]) -> Done<f64> {
         let mut command = Command::new("node");
-        command.arg(self.package.join("js/cli/main.js")).arg("publish").current_dir(&self.app);
+        command
+            .arg(self.package.join("js/cli/main.js"))
+            .arg("publish")
+            .current_dir(&self.app);
         command.env("REMY_ADDON", &self.addon).env_remove("REMY_DB");
         write_out(&self.app)?;
         let start = Instant::now();
@@ -177,15 +242,27 @@ impl Bench {
     /// The web project's own build.
     fn vite(&self) -> Done<f64> {
         let mut vite = Command::new("node");
-        vite.args(["node_modules/vite/bin/vite.js", "build"]).current_dir(self.alone.join(WEB));
+        vite.args(["node_modules/vite/bin/vite.js", "build"])
+            .current_dir(self.alone.join(WEB));
         self.time(vite.env("NODE_ENV", "production"))
     }
 
     /// Bundles methods as remy does.
     fn esbuild(&self, methods: &[String]) -> Done<f64> {
         let mut esbuild = Command::new(self.package.join("node_modules/esbuild/bin/esbuild"));
-        esbuild.args(["--bundle", "--platform=node", "--target=node20", "--format=esm", "--charset=utf8"]);
-        esbuild.args(["--sourcemap", "--out-extension:.js=.mjs", "--outdir=out", "--log-level=error"]);
+        esbuild.args([
+            "--bundle",
+            "--platform=node",
+            "--target=node20",
+            "--format=esm",
+            "--charset=utf8",
+        ]);
+        esbuild.args([
+            "--sourcemap",
+            "--out-extension:.js=.mjs",
+            "--outdir=out",
+            "--log-level=error",
+        ]);
         self.time(esbuild.args(methods).current_dir(&self.alone))
     }
 
@@ -207,5 +284,14 @@ fn repository_of(app: &Path) -> Done {
     let git = |arguments: &[&str]| run(Command::new("git").args(arguments).current_dir(app));
     git(&["init", "--quiet"])?;
     git(&["add", "--all"])?;
-    git(&["-c", "user.name=remy", "-c", "user.email=remy@example.com", "commit", "--quiet", "--message", "The app"])
+    git(&[
+        "-c",
+        "user.name=remy",
+        "-c",
+        "user.email=remy@example.com",
+        "commit",
+        "--quiet",
+        "--message",
+        "The app",
+    ])
 }

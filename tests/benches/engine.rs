@@ -1,12 +1,15 @@
-//! `cargo bench -p remy-tests [-- SIZE_IN_MB… [--publishes N] [--only PART…]]`: what remy takes, beside what one would do without
-//! it. The parts are clones, publishes, rebuilds, constraints, changes, rollbacks, memory, reflinks and diff.
+//! `cargo bench -p remy-tests [-- SIZE_IN_MB… [--publishes N] [--only PART…]]`: what remy takes,
+//! beside what one would do without it. The parts are clones, publishes, rebuilds, constraints,
+//! changes, rollbacks, memory, reflinks and diff.
 //!
-//! Everything in a row is measured in one run, in turns, on one disk, with the database in the page cache. Prints a
-//! table of Markdown. No test: nothing fails for being slow.
+//! Everything in a row is measured in one run, in turns, on one disk, with the database in the page
+//! cache. Prints a table of Markdown. No test: nothing fails for being slow.
 use remy_core::{Options, Outcome, Progress, Remy};
 use remy_tests::{
     built_program,
-    report::{Done, Folder, Row, Sample, Table, Value, load, machine, ms, progress, run, write_out},
+    report::{
+        Done, Folder, Row, Sample, Table, Value, load, machine, ms, progress, run, write_out,
+    },
     shell, stdout,
     writer::Writer,
 };
@@ -36,15 +39,20 @@ const SCHEMA: &str = "
 
 /// ADD COLUMN and CREATE TABLE, as remy is told.
 fn with_column_and_table() -> String {
-    SCHEMA.replace("body BLOB", "body BLOB, note TEXT") + "CREATE TABLE invoices (id INTEGER PRIMARY KEY, total REAL);"
+    SCHEMA.replace("body BLOB", "body BLOB, note TEXT")
+        + "CREATE TABLE invoices (id INTEGER PRIMARY KEY, total REAL);"
 }
 
 /// Another DEFAULT: SQLite has no ALTER for that.
 fn with_default() -> String {
-    SCHEMA.replace("quantity INTEGER NOT NULL", "quantity INTEGER NOT NULL DEFAULT 1")
+    SCHEMA.replace(
+        "quantity INTEGER NOT NULL",
+        "quantity INTEGER NOT NULL DEFAULT 1",
+    )
 }
 
-/// What SQLite says without a rebuild: the constraint, how remy is told, and SQLite's own statement.
+/// What SQLite says without a rebuild: the constraint, how remy is told, and SQLite's own
+/// statement.
 const CONSTRAINTS: [(&str, &str, &str, &str); 2] = [
     (
         "ADD CHECK",
@@ -52,18 +60,30 @@ const CONSTRAINTS: [(&str, &str, &str, &str); 2] = [
         "name TEXT NOT NULL, body BLOB, CONSTRAINT named CHECK (name <> '')",
         "ALTER TABLE items ADD CONSTRAINT named CHECK (name <> '')",
     ),
-    ("SET NOT NULL", "body BLOB", "body BLOB NOT NULL", "ALTER TABLE items ALTER COLUMN body SET NOT NULL"),
+    (
+        "SET NOT NULL",
+        "body BLOB",
+        "body BLOB NOT NULL",
+        "ALTER TABLE items ALTER COLUMN body SET NOT NULL",
+    ),
 ];
 
 fn main() -> Done {
     remy_core::engine::init();
     let (mut sizes, mut publishes, mut only) = (Vec::new(), 50, Vec::new());
     // cargo itself passes `--bench`.
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--turns" => drop(arguments.next()), // of the other benchmark
-            "--publishes" => publishes = arguments.next().ok_or("--publishes takes a number")?.parse()?,
+            "--publishes" => {
+                publishes = arguments
+                    .next()
+                    .ok_or("--publishes takes a number")?
+                    .parse()?
+            }
             "--only" => only.push(arguments.next().ok_or("--only takes a part")?),
             size => sizes.push(size.parse()?),
         }
@@ -77,7 +97,13 @@ fn main() -> Done {
     let mut table = Table::default();
     let wanted = |part: &str| only.is_empty() || only.iter().any(|only| only == part);
     for &size in &sizes {
-        at_size(&dir.0.join(size.to_string()), size, publishes, &wanted, &mut table)?;
+        at_size(
+            &dir.0.join(size.to_string()),
+            size,
+            publishes,
+            &wanted,
+            &mut table,
+        )?;
     }
     let reflinks = !wanted("reflinks") || reflinks(&dir.0, &sizes, &mut table)?;
     if wanted("diff") {
@@ -113,9 +139,20 @@ const NOTES: &str = "\
   not measured here.";
 
 /// Everything about one size.
-fn at_size(dir: &Path, size: u64, publishes: usize, wanted: &dyn Fn(&str) -> bool, table: &mut Table) -> Done {
+fn at_size(
+    dir: &Path,
+    size: u64,
+    publishes: usize,
+    wanted: &dyn Fn(&str) -> bool,
+    table: &mut Table,
+) -> Done {
     fs::create_dir(dir)?;
-    let bench = Bench { live: dir.join("live.db"), place: dir.join("place.db"), dir: dir.to_owned(), size };
+    let bench = Bench {
+        live: dir.join("live.db"),
+        place: dir.join("place.db"),
+        dir: dir.to_owned(),
+        size,
+    };
     progress(&format!("{size} MB: making the database"));
     make(&bench.live, size * MB)?;
     Remy::open(&bench.live)?.clone_to(&bench.place)?;
@@ -150,9 +187,17 @@ impl Bench {
         progress(&format!("{} MB: clones", self.size));
         let times = clones(&self.live, &self.dir, n)?;
         let row = |what| Row::new(what, times.remy.median()).of_size(self.size);
-        table.add(row("clone").against("cp", times.cp.median()).ratio_at_most(0.8));
+        table.add(
+            row("clone")
+                .against("cp", times.cp.median())
+                .ratio_at_most(0.8),
+        );
         table.add(row("clone").against("cp, not synced", times.cp_only.median()));
-        table.add(row("clone").against(".backup", times.backup.median()).ratio_at_most(0.2));
+        table.add(
+            row("clone")
+                .against(".backup", times.backup.median())
+                .ratio_at_most(0.2),
+        );
         table.add(row("clone").against("VACUUM INTO", times.vacuum.median()));
         Ok(())
     }
@@ -161,7 +206,8 @@ impl Bench {
         progress(&format!("{} MB: {n} publishes", self.size));
         let (app, mut place) = (Remy::open(&self.live)?, Shell::open(&self.place)?);
         let schema = with_column_and_table();
-        let (mut remy, mut there, mut quiet) = (Times::default(), Times::default(), Sample::default());
+        let (mut remy, mut there, mut quiet) =
+            (Times::default(), Times::default(), Sample::default());
         for turn in 0..TURNS {
             let turns = turn * n / TURNS..(turn + 1) * n / TURNS;
             let writers = Writers::start(&self.live)?;
@@ -193,12 +239,24 @@ impl Bench {
         let what = "ADD COLUMN, CREATE TABLE";
         let row = |part: &str, value| Row::new(format!("{what}: {part}"), value).of_size(self.size);
         table.add(row("pause", remy.pause.median()).against("in place", there.pause.median()));
-        table.add(row("pause, p99", remy.pause.p99()).against("in place", there.pause.p99()).at_most(5.0));
+        table.add(
+            row("pause, p99", remy.pause.p99())
+                .against("in place", there.pause.p99())
+                .at_most(5.0),
+        );
         table.add(row("publish", remy.whole.median()).against("in place", there.whole.median()));
         table.add(row("publish, p99", remy.whole.p99()).against("in place", there.whole.p99()));
-        table.add(row("slowest INSERT", remy.slowest.median()).against("in place", there.slowest.median()));
-        table.add(row("slowest INSERT, p99", remy.slowest.p99()).against("in place", there.slowest.p99()));
-        table.add(row("slowest INSERT", remy.slowest.median()).against("as long without remy", quiet.median()));
+        table.add(
+            row("slowest INSERT", remy.slowest.median())
+                .against("in place", there.slowest.median()),
+        );
+        table.add(
+            row("slowest INSERT, p99", remy.slowest.p99()).against("in place", there.slowest.p99()),
+        );
+        table.add(
+            row("slowest INSERT", remy.slowest.median())
+                .against("as long without remy", quiet.median()),
+        );
         Ok(())
     }
 
@@ -207,7 +265,11 @@ impl Bench {
         progress(&format!("{} MB: {n} rebuilds", self.size));
         let (app, mut place) = (Remy::open(&self.live)?, Shell::open(&self.place)?);
         let schema = with_default();
-        let create = schema.lines().find(|line| line.contains("orders")).ok_or("no orders")?.replace("orders", "new");
+        let create = schema
+            .lines()
+            .find(|line| line.contains("orders"))
+            .ok_or("no orders")?
+            .replace("orders", "new");
         let by_hand = format!(
             "{create} INSERT INTO new SELECT * FROM orders; DROP TABLE orders; ALTER TABLE new RENAME TO orders;"
         );
@@ -227,7 +289,9 @@ impl Bench {
             }
             writers.stop()?;
         }
-        let row = |part: &str, value| Row::new(format!("rebuild of 50,000 rows: {part}"), value).of_size(self.size);
+        let row = |part: &str, value| {
+            Row::new(format!("rebuild of 50,000 rows: {part}"), value).of_size(self.size)
+        };
         table.add(row("pause", remy.pause.median()).against("in place", there.median()));
         table.add(row("pause, slowest", remy.pause.p99()).against("in place", there.p99()));
         Ok(())
@@ -262,8 +326,13 @@ impl Bench {
                 }
                 writers.stop()?;
             }
-            let row = |part: &str, value| Row::new(format!("{what}: {part}"), value).of_size(self.size);
-            table.add(row("pause", remy.pause.median()).against("in place", there.median()).at_most(5.0));
+            let row =
+                |part: &str, value| Row::new(format!("{what}: {part}"), value).of_size(self.size);
+            table.add(
+                row("pause", remy.pause.median())
+                    .against("in place", there.median())
+                    .at_most(5.0),
+            );
             table.add(row("pause, slowest", remy.pause.p99()).against("in place", there.p99()));
             table.add(row("slowest INSERT", remy.slowest.median()));
         }
@@ -272,16 +341,23 @@ impl Bench {
 
     /// A migration changes several MiB of pages.
     fn changes(&self, n: usize, table: &mut Table) -> Done {
-        progress(&format!("{} MB: {n} publishes that change pages", self.size));
+        progress(&format!(
+            "{} MB: {n} publishes that change pages",
+            self.size
+        ));
         let (app, mut place) = (Remy::open(&self.live)?, Shell::open(&self.place)?);
         let (rows, pages) = self.rows_and_pages()?;
         let changed = CHANGED_PAGES.min(pages / 2);
-        let update = format!("UPDATE items SET body = zeroblob(length(body)) WHERE id <= {};", rows * changed / pages);
+        let update = format!(
+            "UPDATE items SET body = zeroblob(length(body)) WHERE id <= {};",
+            rows * changed / pages
+        );
         let folder = self.dir.join("migrations");
         fs::create_dir(&folder)?;
         fs::write(folder.join("0001_change.sql"), &update)?;
         let options = serde_json::json!({ "migrations": folder }).to_string();
-        let (mut busy, mut alone, mut there) = (Sample::default(), Sample::default(), Sample::default());
+        let (mut busy, mut alone, mut there) =
+            (Sample::default(), Sample::default(), Sample::default());
         let per_mib = |outcome: &Outcome| -> Done<f64> {
             let switch = outcome.switch.as_ref().ok_or("no switch")?;
             Ok(switch.pause_ms / mib(switch.pages_written))
@@ -298,9 +374,17 @@ impl Bench {
             writers.stop()?;
         }
         let row = |part: &str, value| {
-            Row::new(format!("UPDATE of {:.0} MiB: pause a MiB{part}", mib(changed)), value).of_size(self.size)
+            Row::new(
+                format!("UPDATE of {:.0} MiB: pause a MiB{part}", mib(changed)),
+                value,
+            )
+            .of_size(self.size)
         };
-        table.add(row("", busy.median()).against("in place", there.median()).at_most(3.0));
+        table.add(
+            row("", busy.median())
+                .against("in place", there.median())
+                .at_most(3.0),
+        );
         table.add(row(", slowest", busy.p99()).against("in place", there.p99()));
         table.add(row(", no writers", alone.median()).at_most(3.0));
         Ok(())
@@ -324,8 +408,9 @@ impl Bench {
             remy.add(&outcome, slowest);
             writers.stop()?;
         }
-        let row =
-            |part: &str, value| Row::new(format!("rollback of 1 % of the pages: {part}"), value).of_size(self.size);
+        let row = |part: &str, value| {
+            Row::new(format!("rollback of 1 % of the pages: {part}"), value).of_size(self.size)
+        };
         table.add(row("pause", remy.pause.median()).at_most(40.0));
         table.add(row("pause, slowest", remy.pause.p99()));
         table.add(row("whole", remy.whole.median()));
@@ -344,9 +429,16 @@ impl Bench {
                 return Err(String::from_utf8_lossy(&out.stdout).into());
             }
             let kib: f64 = String::from_utf8(out.stderr)?.trim().parse()?;
-            Ok(Value { amount: kib / 1024.0, unit: "MiB" })
+            Ok(Value {
+                amount: kib / 1024.0,
+                unit: "MiB",
+            })
         };
-        let row = |verb: &str, value| Row::new(format!("peak memory: {verb}"), value).of_size(self.size).at_most(64.0);
+        let row = |verb: &str, value| {
+            Row::new(format!("peak memory: {verb}"), value)
+                .of_size(self.size)
+                .at_most(64.0)
+        };
         table.add(row("publish", driver("publish", &with_default())?));
         table.add(row("rollback", driver("rollback", "")?));
         Ok(())
@@ -355,8 +447,14 @@ impl Bench {
     /// The rows of `items`, which is nearly all there is, and the pages of the database.
     fn rows_and_pages(&self) -> Done<(u64, u64)> {
         let conn = Connection::open(&self.live)?;
-        let number = |sql| conn.query_row(sql, [], |row| row.get::<_, u32>(0)).map(u64::from);
-        Ok((number("SELECT count(*) FROM items")?, number("PRAGMA page_count")?))
+        let number = |sql| {
+            conn.query_row(sql, [], |row| row.get::<_, u32>(0))
+                .map(u64::from)
+        };
+        Ok((
+            number("SELECT count(*) FROM items")?,
+            number("PRAGMA page_count")?,
+        ))
     }
 }
 
@@ -384,12 +482,18 @@ fn make(path: &Path, bytes: u64) -> Done {
 
 fn publish(app: &Remy, schema: &str, options: &str) -> Done<Outcome> {
     // A snapshot of each of 50 releases would fill the disk.
-    let options = Options { keep_releases: Some(2), ..Options::from_json(options)? };
+    let options = Options {
+        keep_releases: Some(2),
+        ..Options::from_json(options)?
+    };
     Ok(app.publish(schema, &options, Progress::none())?)
 }
 
 fn rollback(app: &Remy) -> Done<Outcome> {
-    let options = Options { keep_releases: Some(2), ..Options::default() };
+    let options = Options {
+        keep_releases: Some(2),
+        ..Options::default()
+    };
     Ok(app.rollback(None, &options, Progress::none())?)
 }
 
@@ -409,8 +513,8 @@ fn clones(live: &Path, dir: &Path, repetitions: usize) -> Done<Clones> {
     let cp = || run(Command::new("cp").arg(live).arg(&to));
     for _ in 0..repetitions {
         let mut time = |sample: fn(&mut Clones) -> &mut Sample, copy: &dyn Fn() -> Done| -> Done {
-            // Once for the page cache, and because memory that was free for long is slow to get in a virtual machine:
-            // whoever comes after a long pause would pay for it.
+            // Once for the page cache, and because memory that was free for long is slow to get in
+            // a virtual machine: whoever comes after a long pause would pay for it.
             copy()?;
             fs::remove_file(&to)?;
             write_out(dir)?;
@@ -419,8 +523,12 @@ fn clones(live: &Path, dir: &Path, repetitions: usize) -> Done<Clones> {
             sample(&mut times).push(ms(start.elapsed()));
             Ok(fs::remove_file(&to)?)
         };
-        time(|times| &mut times.remy, &|| Ok(app.clone_to(&to).map(drop)?))?;
-        time(|times| &mut times.cp, &|| cp().and_then(|()| make_durable(&to)))?;
+        time(|times| &mut times.remy, &|| {
+            Ok(app.clone_to(&to).map(drop)?)
+        })?;
+        time(|times| &mut times.cp, &|| {
+            cp().and_then(|()| make_durable(&to))
+        })?;
         time(|times| &mut times.cp_only, &cp)?;
         time(|times| &mut times.backup, &|| {
             shell(format!(".backup '{}'", to.display())).and_then(|()| make_durable(&to))
@@ -435,15 +543,21 @@ fn clones(live: &Path, dir: &Path, repetitions: usize) -> Done<Clones> {
 /// Clones on a file system that shares blocks. `false` where there is none to be had.
 fn reflinks(dir: &Path, sizes: &[u64], table: &mut Table) -> Done<bool> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mkfs = std::env::split_paths(&path).chain(["/sbin".into(), "/usr/sbin".into()]).map(|dir| dir.join("mkfs.xfs"));
+    let mkfs = std::env::split_paths(&path)
+        .chain(["/sbin".into(), "/usr/sbin".into()])
+        .map(|dir| dir.join("mkfs.xfs"));
     // SAFETY: asks for a number.
     let root = unsafe { libc::geteuid() } == 0;
-    let (Some(mkfs), true) = (mkfs.into_iter().find(|mkfs| mkfs.exists()), root) else { return Ok(false) };
+    let (Some(mkfs), true) = (mkfs.into_iter().find(|mkfs| mkfs.exists()), root) else {
+        return Ok(false);
+    };
     for &size in sizes {
         progress(&format!("{size} MB: clones by reflink"));
         let image = dir.join("xfs.img");
         File::create(&image)?.set_len(size * MB * 4 + 400 * MB)?;
-        run(Command::new(&mkfs).args(["-q", "-f", "-m", "reflink=1"]).arg(&image))?;
+        run(Command::new(&mkfs)
+            .args(["-q", "-f", "-m", "reflink=1"])
+            .arg(&image))?;
         let mounted = Mounted::new(&image, &dir.join("xfs"))?;
         let live = mounted.0.join("live.db");
         make(&live, size * MB)?;
@@ -462,14 +576,19 @@ struct Mounted(PathBuf);
 impl Mounted {
     fn new(image: &Path, at: &Path) -> Done<Self> {
         fs::create_dir(at)?;
-        run(Command::new("mount").args(["-o", "loop"]).arg(image).arg(at))?;
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(image)
+            .arg(at))?;
         Ok(Self(at.to_owned()))
     }
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        if let Err(e) = run(Command::new("umount").arg(&self.0)).and_then(|()| Ok(fs::remove_dir(&self.0)?)) {
+        if let Err(e) =
+            run(Command::new("umount").arg(&self.0)).and_then(|()| Ok(fs::remove_dir(&self.0)?))
+        {
             eprintln!("{} stays mounted: {e}", self.0.display());
         }
     }
@@ -492,13 +611,21 @@ fn diff(dir: &Path, table: &mut Table) -> Done {
         )
     };
     type Definition = dyn Fn(usize, &str) -> String;
-    let kinds: [(&str, &Definition); 2] = [("", &plain), (", each UNIQUE and with an index", &rich)];
+    let kinds: [(&str, &Definition); 2] =
+        [("", &plain), (", each UNIQUE and with an index", &rich)];
     for (what, one) in kinds {
-        let schema =
-            |note: &str| -> String { (0..500).map(|i| one(i, if i.is_multiple_of(50) { note } else { "" })).collect() };
+        let schema = |note: &str| -> String {
+            (0..500)
+                .map(|i| one(i, if i.is_multiple_of(50) { note } else { "" }))
+                .collect()
+        };
         let path = dir.join("tables.db");
-        Connection::open(&path)?.execute_batch(&format!("BEGIN; {} COMMIT; PRAGMA journal_mode = wal", schema("")))?;
-        let (app, declared, mut times) = (Remy::open(&path)?, schema(", note TEXT"), Sample::default());
+        Connection::open(&path)?.execute_batch(&format!(
+            "BEGIN; {} COMMIT; PRAGMA journal_mode = wal",
+            schema("")
+        ))?;
+        let (app, declared, mut times) =
+            (Remy::open(&path)?, schema(", note TEXT"), Sample::default());
         for _ in 0..21 {
             let start = Instant::now();
             let statements = app.diff(&declared, &Options::default())?;
@@ -507,7 +634,9 @@ fn diff(dir: &Path, table: &mut Table) -> Done {
                 return Err(format!("{} statements instead of 10", statements.len()).into());
             }
         }
-        table.add(Row::new(format!("diff and plan of 500 tables{what}"), times.median()).at_most(20.0));
+        table.add(
+            Row::new(format!("diff and plan of 500 tables{what}"), times.median()).at_most(20.0),
+        );
         fs::remove_file(&path)?;
     }
     Ok(())
@@ -518,7 +647,11 @@ struct Writers(Vec<Writer>);
 
 impl Writers {
     fn start(live: &Path) -> Done<Self> {
-        let writers = Self((1..=3).map(|number| Writer::start_paced(live, number, REST)).collect());
+        let writers = Self(
+            (1..=3)
+                .map(|number| Writer::start_paced(live, number, REST))
+                .collect(),
+        );
         std::thread::sleep(Duration::from_millis(200));
         Ok(writers)
     }
@@ -529,12 +662,26 @@ impl Writers {
         let result = work()?;
         // Until the INSERTs that waited are through.
         std::thread::sleep(Duration::from_millis(50));
-        Ok((result, self.0.iter().map(|writer| ms(writer.longest())).fold(0.0, f64::max)))
+        Ok((
+            result,
+            self.0
+                .iter()
+                .map(|writer| ms(writer.longest()))
+                .fold(0.0, f64::max),
+        ))
     }
 
     fn stop(self) -> Done {
-        let errors: Vec<String> = self.0.into_iter().flat_map(|writer| writer.stop().errors).collect();
-        if errors.is_empty() { Ok(()) } else { Err(format!("writers failed: {errors:?}").into()) }
+        let errors: Vec<String> = self
+            .0
+            .into_iter()
+            .flat_map(|writer| writer.stop().errors)
+            .collect();
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("writers failed: {errors:?}").into())
+        }
     }
 }
 
@@ -555,7 +702,11 @@ impl Shell {
             .spawn()?;
         let input = process.stdin.take().ok_or("no input")?;
         let output = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
-        Ok(Self { process, input, output })
+        Ok(Self {
+            process,
+            input,
+            output,
+        })
     }
 
     fn run(&mut self, sql: &str) -> Done {
@@ -593,7 +744,12 @@ struct Times {
 
 impl Times {
     fn add(&mut self, outcome: &Outcome, slowest: f64) {
-        self.pause.push(outcome.switch.as_ref().map_or(f64::NAN, |switch| switch.pause_ms));
+        self.pause.push(
+            outcome
+                .switch
+                .as_ref()
+                .map_or(f64::NAN, |switch| switch.pause_ms),
+        );
         self.whole.push(outcome.total_ms);
         self.slowest.push(slowest);
     }

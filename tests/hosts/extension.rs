@@ -55,9 +55,16 @@ fn error(db: &Connection, sql: &str) -> String {
 #[test]
 fn the_version_may_be_used_anywhere() {
     let db = memory();
-    assert_eq!(ask(&db, "SELECT remy_version()").unwrap(), remy_core::VERSION);
-    db.execute_batch("CREATE VIEW v AS SELECT remy_version() AS version").unwrap();
-    assert_eq!(ask(&db, "SELECT version FROM v").unwrap(), remy_core::VERSION);
+    assert_eq!(
+        ask(&db, "SELECT remy_version()").unwrap(),
+        remy_core::VERSION
+    );
+    db.execute_batch("CREATE VIEW v AS SELECT remy_version() AS version")
+        .unwrap();
+    assert_eq!(
+        ask(&db, "SELECT version FROM v").unwrap(),
+        remy_core::VERSION
+    );
 }
 
 #[test]
@@ -90,12 +97,28 @@ fn everything_else_is_direct_only() {
     .iter()
     .enumerate()
     {
-        db.execute_batch(&format!("CREATE VIEW v{i} AS SELECT {call}")).unwrap();
-        assert!(error(&db, &format!("SELECT * FROM v{i}")).contains("unsafe use"), "{call}");
+        db.execute_batch(&format!("CREATE VIEW v{i} AS SELECT {call}"))
+            .unwrap();
+        assert!(
+            error(&db, &format!("SELECT * FROM v{i}")).contains("unsafe use"),
+            "{call}"
+        );
     }
-    for table in ["remy_diff('x;')", "remy_releases", "remy_build_log", "remy_build_log(1)", "remy_dev_list"] {
-        db.execute_batch(&format!("DROP VIEW IF EXISTS v; CREATE VIEW v AS SELECT * FROM {table}")).unwrap();
-        assert!(error(&db, "SELECT * FROM v").contains("unsafe use"), "{table}");
+    for table in [
+        "remy_diff('x;')",
+        "remy_releases",
+        "remy_build_log",
+        "remy_build_log(1)",
+        "remy_dev_list",
+    ] {
+        db.execute_batch(&format!(
+            "DROP VIEW IF EXISTS v; CREATE VIEW v AS SELECT * FROM {table}"
+        ))
+        .unwrap();
+        assert!(
+            error(&db, "SELECT * FROM v").contains("unsafe use"),
+            "{table}"
+        );
     }
 }
 
@@ -104,28 +127,71 @@ fn arguments_are_checked_before_the_database_is_looked_at() {
     let db = memory();
     for (sql, why) in [
         ("SELECT remy_publish(NULL)", "the schema is missing"),
-        ("SELECT remy_publish(x'00')", "the schema must be text, not a blob"),
-        ("SELECT remy_publish('x;', 7)", "the options must be text, not an integer"),
+        (
+            "SELECT remy_publish(x'00')",
+            "the schema must be text, not a blob",
+        ),
+        (
+            "SELECT remy_publish('x;', 7)",
+            "the options must be text, not an integer",
+        ),
         ("SELECT remy_publish('x;', '{\"lable\": 1}')", "lable"),
-        ("SELECT remy_publish('x;', '[')", "the options are not understood"),
-        ("SELECT remy_publish(CAST(x'ff3b' AS TEXT))", "not valid UTF-8"),
-        ("SELECT remy_clone(1.5)", "the path must be text, not a real number"),
-        ("SELECT remy_promote('newest')", "the release must be a whole number, not text"),
-        ("SELECT remy_rollback(1.0)", "the release must be a whole number, not a real number"),
+        (
+            "SELECT remy_publish('x;', '[')",
+            "the options are not understood",
+        ),
+        (
+            "SELECT remy_publish(CAST(x'ff3b' AS TEXT))",
+            "not valid UTF-8",
+        ),
+        (
+            "SELECT remy_clone(1.5)",
+            "the path must be text, not a real number",
+        ),
+        (
+            "SELECT remy_promote('newest')",
+            "the release must be a whole number, not text",
+        ),
+        (
+            "SELECT remy_rollback(1.0)",
+            "the release must be a whole number, not a real number",
+        ),
         ("SELECT remy_prune(-1)", "-1 is no number of days"),
-        ("SELECT remy_prune(4294967296)", "4294967296 is no number of days"),
+        (
+            "SELECT remy_prune(4294967296)",
+            "4294967296 is no number of days",
+        ),
         ("SELECT remy_dev_start(NULL)", "the name is missing"),
-        ("SELECT * FROM remy_diff", "remy_diff is called with a schema"),
+        (
+            "SELECT * FROM remy_diff",
+            "remy_diff is called with a schema",
+        ),
         ("SELECT * FROM remy_diff(NULL)", "the schema is missing"),
         ("SELECT * FROM remy_diff('x;', '{\"lable\": 1}')", "lable"),
-        ("SELECT * FROM remy_build_log('newest')", "the release must be a whole number, not text"),
-        ("SELECT * FROM remy_build_log WHERE release = 'newest'", "the release must be a whole number, not text"),
+        (
+            "SELECT * FROM remy_build_log('newest')",
+            "the release must be a whole number, not text",
+        ),
+        (
+            "SELECT * FROM remy_build_log WHERE release = 'newest'",
+            "the release must be a whole number, not text",
+        ),
     ] {
         let message = error(&db, sql);
-        assert!(message.contains("invalid_argument: ") && message.contains(why), "{sql}: {message}");
+        assert!(
+            message.contains("invalid_argument: ") && message.contains(why),
+            "{sql}: {message}"
+        );
     }
-    for sql in ["SELECT remy_publish()", "SELECT remy_publish('a', 'b', 'c')", "SELECT remy_verify(1, 2)"] {
-        assert!(error(&db, sql).contains("wrong number of arguments"), "{sql}");
+    for sql in [
+        "SELECT remy_publish()",
+        "SELECT remy_publish('a', 'b', 'c')",
+        "SELECT remy_verify(1, 2)",
+    ] {
+        assert!(
+            error(&db, sql).contains("wrong number of arguments"),
+            "{sql}"
+        );
     }
     assert!(error(&db, "SELECT * FROM remy_releases(1)").contains("too many arguments"));
 }
@@ -134,14 +200,23 @@ fn arguments_are_checked_before_the_database_is_looked_at() {
 fn tables_have_the_columns_of_the_contract() {
     let db = memory();
     for (table, columns) in [
-        ("remy_diff('x;')", "ord, kind, object, sql, strategy, needs, loses"),
+        (
+            "remy_diff('x;')",
+            "ord, kind, object, sql, strategy, needs, loses",
+        ),
         (
             "remy_releases",
             "release, label, commit, status, created_at, live_at, superseded_at, restored_from, database, \
              database_bytes, pruned_at, preview",
         ),
-        ("remy_build_log", "release, seq, at, step, outcome, message, object, sql, duration_ms"),
-        ("remy_dev_list", "name, path, bytes, release, status, created_at, reset_at, stopped_at"),
+        (
+            "remy_build_log",
+            "release, seq, at, step, outcome, message, object, sql, duration_ms",
+        ),
+        (
+            "remy_dev_list",
+            "name, path, bytes, release, status, created_at, reset_at, stopped_at",
+        ),
     ] {
         let statement = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
         assert_eq!(statement.column_names().join(", "), columns);
@@ -160,7 +235,10 @@ fn an_old_host_is_refused_and_so_is_a_second_one() {
     // SAFETY: the engine's table lives as long as the process, and is plain data.
     let mut other = unsafe { ptr::read(remy_engine_api()) };
     let message = load(&db, &raw mut other).unwrap_err();
-    assert!(message.starts_with("live_in_use: another SQLite library"), "{message}");
+    assert!(
+        message.starts_with("live_in_use: another SQLite library"),
+        "{message}"
+    );
 
     other.libversion_number = Some(number);
     other.libversion = Some(text);
@@ -170,7 +248,10 @@ fn an_old_host_is_refused_and_so_is_a_second_one() {
         "both versions: {message}"
     );
     // Loading it again where it is loaded is nothing special.
-    assert_eq!(ask(&loaded(db), "SELECT remy_version()").unwrap(), remy_core::VERSION);
+    assert_eq!(
+        ask(&loaded(db), "SELECT remy_version()").unwrap(),
+        remy_core::VERSION
+    );
     // SAFETY: a null table is the one thing that an entry point can be given instead of a table.
     let rc = unsafe { remy0::sqlite3_remy_init(ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) };
     assert_eq!(rc, ffi::SQLITE_ERROR);
@@ -181,7 +262,12 @@ fn an_old_host_is_refused_and_so_is_a_second_one() {
 fn the_library_carries_no_engine() {
     let id = ask(&memory(), "SELECT sqlite_source_id()").unwrap();
     let library = std::fs::read(built("libremy0.so")).unwrap();
-    assert!(!library.windows(id.len()).any(|bytes| bytes == id.as_bytes()), "libremy0.so holds an SQLite");
+    assert!(
+        !library
+            .windows(id.len())
+            .any(|bytes| bytes == id.as_bytes()),
+        "libremy0.so holds an SQLite"
+    );
 }
 
 #[test]
@@ -196,28 +282,60 @@ fn publish_and_roll_back() {
         .unwrap()
         .collect::<rusqlite::Result<_>>()
         .unwrap();
-    assert_eq!(changes, [("add_column".to_owned(), "users.email".to_owned())]);
+    assert_eq!(
+        changes,
+        [("add_column".to_owned(), "users.email".to_owned())]
+    );
 
-    let outcome = ask(&db, &format!("SELECT remy_publish('{schema}', '{{\"label\": \"v2\"}}')")).unwrap();
+    let outcome = ask(
+        &db,
+        &format!("SELECT remy_publish('{schema}', '{{\"label\": \"v2\"}}')"),
+    )
+    .unwrap();
     let outcome: serde_json::Value = serde_json::from_str(&outcome).unwrap();
-    assert_eq!((&outcome["status"], &outcome["release"], &outcome["previous"]), (&"live".into(), &2.into(), &1.into()));
+    assert_eq!(
+        (
+            &outcome["status"],
+            &outcome["release"],
+            &outcome["previous"]
+        ),
+        (&"live".into(), &2.into(), &1.into())
+    );
     // The prepared statements and the connection itself see the new schema.
-    assert_eq!(db.query_row("SELECT email FROM users", [], |row| row.get::<_, Option<String>>(0)).unwrap(), None);
-    assert_eq!(ask(&db, "SELECT label FROM remy_releases WHERE status = 'live'").unwrap(), "v2");
-    assert_ne!(ask(&db, "SELECT count(*) || '' FROM remy_build_log(2)").unwrap(), "0");
+    assert_eq!(
+        db.query_row("SELECT email FROM users", [], |row| row
+            .get::<_, Option<String>>(0))
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        ask(&db, "SELECT label FROM remy_releases WHERE status = 'live'").unwrap(),
+        "v2"
+    );
+    assert_ne!(
+        ask(&db, "SELECT count(*) || '' FROM remy_build_log(2)").unwrap(),
+        "0"
+    );
     // NULL is no argument.
     assert_eq!(
         ask(&db, "SELECT count(*) || '' FROM remy_build_log(NULL)").unwrap(),
         ask(&db, "SELECT count(*) || '' FROM remy_build_log").unwrap()
     );
     assert_eq!(
-        ask(&db, "SELECT count(*) || '' FROM remy_build_log WHERE release = 2").unwrap(),
+        ask(
+            &db,
+            "SELECT count(*) || '' FROM remy_build_log WHERE release = 2"
+        )
+        .unwrap(),
         ask(&db, "SELECT count(*) || '' FROM remy_build_log(2)").unwrap()
     );
 
     let outcome: serde_json::Value =
         serde_json::from_str(&ask(&db, "SELECT remy_rollback()").unwrap()).expect("an outcome");
-    assert_eq!((&outcome["release"], &outcome["restored_from"]), (&3.into(), &1.into()));
+    assert_eq!(
+        (&outcome["release"], &outcome["restored_from"]),
+        (&3.into(), &1.into())
+    );
     assert!(error(&db, "SELECT email FROM users").contains("no such column"));
 }
 
@@ -240,7 +358,8 @@ const NOT_ENDED: &str = "invalid_argument: this connection is in a transaction, 
 fn a_verb_is_a_statement_of_its_own() {
     let (_folder, path) = database();
     let db = loaded(Connection::open(&path).unwrap());
-    db.execute_batch("CREATE TABLE log (a); CREATE TEMP TABLE temp_log (a)").unwrap();
+    db.execute_batch("CREATE TABLE log (a); CREATE TEMP TABLE temp_log (a)")
+        .unwrap();
     let publish = format!("remy_publish('{SCHEMA}')");
     for sql in [
         "INSERT INTO log SELECT remy_publish",
@@ -260,13 +379,19 @@ fn a_verb_is_a_statement_of_its_own() {
     ] {
         refused(&path, &db, &sql.replace("remy_publish", &publish), BESIDES);
     }
-    for begin in ["BEGIN", "BEGIN IMMEDIATE", "BEGIN; SELECT count(*) FROM users", "SAVEPOINT s"] {
+    for begin in [
+        "BEGIN",
+        "BEGIN IMMEDIATE",
+        "BEGIN; SELECT count(*) FROM users",
+        "SAVEPOINT s",
+    ] {
         db.execute_batch(begin).unwrap();
         refused(&path, &db, &format!("SELECT {publish}"), IN_TRANSACTION);
         db.execute_batch("ROLLBACK").unwrap();
     }
     // In autocommit, but a SELECT is not at its end: its read transaction is this connection's.
-    db.execute_batch("INSERT INTO users (name) VALUES ('Bob')").unwrap();
+    db.execute_batch("INSERT INTO users (name) VALUES ('Bob')")
+        .unwrap();
     let mut select = db.prepare("SELECT name FROM users").unwrap();
     let mut rows = select.query([]).unwrap();
     rows.next().unwrap();
@@ -282,13 +407,22 @@ fn no_schema_can_call_a_verb() {
     let db = loaded(Connection::open(&path).unwrap());
     let publish = format!("remy_publish('{SCHEMA}')");
     for (made, used) in [
-        ("CREATE VIEW v AS SELECT remy_publish AS a", "SELECT a FROM v"),
+        (
+            "CREATE VIEW v AS SELECT remy_publish AS a",
+            "SELECT a FROM v",
+        ),
         (
             "CREATE TRIGGER t AFTER INSERT ON users BEGIN SELECT remy_publish; END",
             "INSERT INTO users (name) VALUES ('x')",
         ),
-        ("CREATE TABLE c (a CHECK (remy_publish <> a))", "INSERT INTO c VALUES (1)"),
-        ("CREATE TABLE c (a DEFAULT (remy_publish))", "INSERT INTO c DEFAULT VALUES"),
+        (
+            "CREATE TABLE c (a CHECK (remy_publish <> a))",
+            "INSERT INTO c VALUES (1)",
+        ),
+        (
+            "CREATE TABLE c (a DEFAULT (remy_publish))",
+            "INSERT INTO c DEFAULT VALUES",
+        ),
         ("CREATE TABLE c (a, b AS (remy_publish))", "SELECT b FROM c"),
         ("CREATE INDEX i ON users (remy_publish)", "SELECT 1"),
     ] {
@@ -297,23 +431,32 @@ fn no_schema_can_call_a_verb() {
         match db.execute_batch(&made) {
             Ok(()) => refused(&path, &db, used, "unsafe use of remy_publish()"),
             Err(e) => assert!(
-                ["unsafe use of remy_publish()", "non-deterministic functions prohibited"]
-                    .iter()
-                    .any(|why| e.to_string().contains(why)),
+                [
+                    "unsafe use of remy_publish()",
+                    "non-deterministic functions prohibited"
+                ]
+                .iter()
+                .any(|why| e.to_string().contains(why)),
                 "{made}: {e}"
             ),
         }
-        db.execute_batch("DROP VIEW IF EXISTS v; DROP TRIGGER IF EXISTS t; DROP TABLE IF EXISTS c").unwrap();
+        db.execute_batch("DROP VIEW IF EXISTS v; DROP TRIGGER IF EXISTS t; DROP TABLE IF EXISTS c")
+            .unwrap();
     }
-    // What is temporary is this connection's own SQL, which SQLite lets call anything; but it is not a statement of its own.
+    // What is temporary is this connection's own SQL, which SQLite lets call anything; but it is
+    // not a statement of its own.
     for (made, used) in [
-        ("CREATE TEMP VIEW v AS SELECT remy_publish AS a", "SELECT a FROM v"),
+        (
+            "CREATE TEMP VIEW v AS SELECT remy_publish AS a",
+            "SELECT a FROM v",
+        ),
         (
             "CREATE TEMP TRIGGER t AFTER INSERT ON users BEGIN SELECT remy_publish; END",
             "INSERT INTO users (name) VALUES ('x')",
         ),
     ] {
-        db.execute_batch(&made.replace("remy_publish", &publish)).unwrap();
+        db.execute_batch(&made.replace("remy_publish", &publish))
+            .unwrap();
         refused(&path, &db, used, BESIDES);
     }
 }
@@ -325,13 +468,34 @@ fn only_a_file_that_this_connection_locks_and_writes() {
     let call = format!("SELECT remy_publish('{SCHEMA}')");
     let open = |uri: String| loaded(Connection::open(uri).expect("a connection"));
     for (uri, why) in [
-        (":memory:".to_owned(), "the main database of this connection is in memory"),
-        (String::new(), "the main database of this connection is in memory"),
-        (format!("file:{shown}?mode=memory"), "the main database of this connection is in memory"),
-        (format!("file:{shown}?nolock=1"), "is open with nolock=1, so that SQLite takes no locks on it"),
-        (format!("file:{shown}?immutable=1"), "is open with immutable=1, so that SQLite takes no locks on it"),
-        (format!("file:{shown}?vfs=unix-none"), "is open with vfs=unix-none, so that SQLite takes no locks on it"),
-        (format!("file:{shown}?mode=ro"), "this connection may only read"),
+        (
+            ":memory:".to_owned(),
+            "the main database of this connection is in memory",
+        ),
+        (
+            String::new(),
+            "the main database of this connection is in memory",
+        ),
+        (
+            format!("file:{shown}?mode=memory"),
+            "the main database of this connection is in memory",
+        ),
+        (
+            format!("file:{shown}?nolock=1"),
+            "is open with nolock=1, so that SQLite takes no locks on it",
+        ),
+        (
+            format!("file:{shown}?immutable=1"),
+            "is open with immutable=1, so that SQLite takes no locks on it",
+        ),
+        (
+            format!("file:{shown}?vfs=unix-none"),
+            "is open with vfs=unix-none, so that SQLite takes no locks on it",
+        ),
+        (
+            format!("file:{shown}?mode=ro"),
+            "this connection may only read",
+        ),
     ] {
         let db = open(uri);
         // Live by another name does not count: remy acts on the main database.
@@ -345,7 +509,12 @@ fn only_a_file_that_this_connection_locks_and_writes() {
     db.execute_batch("PRAGMA query_only = OFF").unwrap();
 
     std::fs::hard_link(&path, path.with_file_name("again.db")).unwrap();
-    refused(&path, &db, &call, "has 2 hard links, and each name would have a WAL of its own");
+    refused(
+        &path,
+        &db,
+        &call,
+        "has 2 hard links, and each name would have a WAL of its own",
+    );
     std::fs::remove_file(path.with_file_name("again.db")).unwrap();
     ask(&db, &call).expect("what was refused was refused for that reason alone");
 }
@@ -359,10 +528,18 @@ fn an_attached_name_survives_a_switch() {
     other.execute("ATTACH ?1 AS app", [path.to_str()]).unwrap();
     assert_eq!(ask(&other, "SELECT name FROM app.users").unwrap(), "Ann");
     ask(&db, &format!("SELECT remy_publish('{SCHEMA}')")).unwrap();
-    other.execute_batch("INSERT INTO app.users (name, email) VALUES ('Bob', 'bob@example.com')").unwrap();
-    assert_eq!(ask(&db, "SELECT email FROM users WHERE name = 'Bob'").unwrap(), "bob@example.com");
+    other
+        .execute_batch("INSERT INTO app.users (name, email) VALUES ('Bob', 'bob@example.com')")
+        .unwrap();
+    assert_eq!(
+        ask(&db, "SELECT email FROM users WHERE name = 'Bob'").unwrap(),
+        "bob@example.com"
+    );
     // remy is on main, which has no release.
-    assert_eq!(ask(&other, "SELECT count(*) || '' FROM remy_releases").unwrap(), "0");
+    assert_eq!(
+        ask(&other, "SELECT count(*) || '' FROM remy_releases").unwrap(),
+        "0"
+    );
 }
 
 static OPENED_BY_SHIM: AtomicUsize = AtomicUsize::new(0);
@@ -380,21 +557,25 @@ fn live_is_opened_with_the_vfs_of_the_host() {
         if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
             OPENED_BY_SHIM.fetch_add(1, Ordering::Relaxed);
         }
-        // SAFETY: the shim's data is the VFS below it, which is what its own xOpen has to be called with.
+        // SAFETY: the shim's data is the VFS below it, which is what its own xOpen has to be called
+        // with.
         unsafe {
             let below: *mut ffi::sqlite3_vfs = (*vfs).pAppData.cast();
             (*below).xOpen.expect("a VFS opens files")(below, name, file, flags, out)
         }
     }
     let (_folder, path) = database();
-    // SAFETY: the shim is a copy of the default VFS, with a name of its own, and lives as long as the process; the methods that
-    // it shares with the default one do not look at their VFS.
+    // SAFETY: the shim is a copy of the default VFS, with a name of its own, and lives as long as
+    // the process; the methods that it shares with the default one do not look at their VFS.
     unsafe {
         let below = ffi::sqlite3_vfs_find(ptr::null());
         let mut shim = ptr::read(below);
         (shim.zName, shim.pNext, shim.pAppData) = (c"shim".as_ptr(), ptr::null_mut(), below.cast());
         shim.xOpen = Some(open);
-        assert_eq!(ffi::sqlite3_vfs_register(Box::leak(Box::new(shim)), 0), ffi::SQLITE_OK);
+        assert_eq!(
+            ffi::sqlite3_vfs_register(Box::leak(Box::new(shim)), 0),
+            ffi::SQLITE_OK
+        );
     }
     let db = loaded(Connection::open(format!("file:{}?vfs=shim", path.display())).unwrap());
     let before = OPENED_BY_SHIM.load(Ordering::Relaxed);

@@ -30,4 +30,5 @@ fn database_with_writers() -> (tempfile::TempDir, std::path::PathBuf) {
 }
 
 /// The table of [`remy_tests::writer`].
-const WRITES: &str = "CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE);";
+const WRITES: &str =
+    "CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE);";

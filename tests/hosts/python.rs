@@ -6,9 +6,12 @@ use std::process::Command;
 /// A Python that can load extensions: some are built so that they cannot.
 pub fn python(script: &str) -> Option<Command> {
     let can = "import sqlite3; sqlite3.connect(':memory:').enable_load_extension(True)";
-    let python = ["python3", "/usr/bin/python3"]
-        .into_iter()
-        .find(|python| Command::new(python).args(["-c", can]).output().is_ok_and(|out| out.status.success()));
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        Command::new(python)
+            .args(["-c", can])
+            .output()
+            .is_ok_and(|out| out.status.success())
+    });
     if python.is_none() {
         not_covered("the host Python", "no Python here can load extensions");
     }
@@ -45,12 +48,20 @@ print(fails(db, 'SELECT remy_dev_start(?)', None))
 print(fails(db, 'SELECT * FROM remy_diff(?, ?)', 'x;', 5))
 "
     );
-    let Some(mut python) = python(&script) else { return };
+    let Some(mut python) = python(&script) else {
+        return;
+    };
     let out = stdout(&mut python);
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines[..3], [remy_core::VERSION; 3]);
-    assert_eq!(lines[3], "invalid_argument: the name is missing. Nothing was done");
-    assert_eq!(lines[4], "invalid_argument: the options must be text, not an integer. Nothing was done");
+    assert_eq!(
+        lines[3],
+        "invalid_argument: the name is missing. Nothing was done"
+    );
+    assert_eq!(
+        lines[4],
+        "invalid_argument: the options must be text, not an integer. Nothing was done"
+    );
 }
 
 #[test]
@@ -71,13 +82,16 @@ print(other.execute('SELECT count(*) FROM users').fetchone()[0])
 print(db.execute('SELECT group_concat(release) FROM remy_releases').fetchone()[0])
 "
     );
-    let Some(mut python) = python(&script) else { return };
+    let Some(mut python) = python(&script) else {
+        return;
+    };
     let out = stdout(python.arg(path).arg(SCHEMA));
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines, ["1", "invalid_argument", "live", "2", "1", "3,2,1"]);
 }
 
-/// In a process with a shared cache, a connection of remy's has one of its own: else the application's locks would be remy's.
+/// In a process with a shared cache, a connection of remy's has one of its own: else the
+/// application's locks would be remy's.
 #[test]
 fn a_shared_cache_is_left_to_the_application() {
     let (_folder, path) = database();
@@ -94,11 +108,19 @@ print(json.loads(db.execute('SELECT remy_publish(?)', (sys.argv[3],)).fetchone()
 print(len(rows.fetchall()))
 "
     );
-    let Some(mut python) = python(&script) else { return };
-    assert_eq!(stdout(python.arg(path).arg(SCHEMA)).lines().collect::<Vec<_>>(), ["live", "3"]);
+    let Some(mut python) = python(&script) else {
+        return;
+    };
+    assert_eq!(
+        stdout(python.arg(path).arg(SCHEMA))
+            .lines()
+            .collect::<Vec<_>>(),
+        ["live", "3"]
+    );
 }
 
-/// A second SQLite library in a host's process, a copy of the first: the extension sees that the wal-index is mapped twice.
+/// A second SQLite library in a host's process, a copy of the first: the extension sees that the
+/// wal-index is mapped twice.
 #[test]
 fn another_library_that_has_live_open_is_refused() {
     let (folder, path) = database_with_writers();
@@ -117,10 +139,20 @@ print(fails(db, 'SELECT remy_publish(?)', sys.argv[3]))
 print(len(db.execute('PRAGMA table_info(users)').fetchall()))
 "
     );
-    let Some(mut python) = python(&script) else { return };
-    let out = stdout(python.arg(&path).arg(SCHEMA).arg(folder.path().join("other.so")));
+    let Some(mut python) = python(&script) else {
+        return;
+    };
+    let out = stdout(
+        python
+            .arg(&path)
+            .arg(SCHEMA)
+            .arg(folder.path().join("other.so")),
+    );
     let lines: Vec<_> = out.lines().collect();
-    assert!(lines[1].starts_with("live_in_use: this process has "), "{out}");
+    assert!(
+        lines[1].starts_with("live_in_use: this process has "),
+        "{out}"
+    );
     assert_eq!((lines[0], lines[2]), ("1", "2"));
 }
 
@@ -139,9 +171,17 @@ int sqlite3_mark_init(void *db, char **message, const void *api) {
 }",
     )
     .unwrap();
-    let (library, mark) = (folder.path().join("mark.so"), folder.path().join("was-here"));
+    let (library, mark) = (
+        folder.path().join("mark.so"),
+        folder.path().join("was-here"),
+    );
     let define = format!("-DMARK=\"{}\"", mark.display());
-    stdout(Command::new("cc").args(["-shared", "-fPIC", &define, "-o"]).arg(&library).arg(source));
+    stdout(
+        Command::new("cc")
+            .args(["-shared", "-fPIC", &define, "-o"])
+            .arg(&library)
+            .arg(source),
+    );
     let script = format!(
         "{LOAD}
 import os
@@ -175,7 +215,9 @@ assert marked()
 print(releases)
 "
     );
-    let Some(mut python) = python(&script) else { return };
+    let Some(mut python) = python(&script) else {
+        return;
+    };
     let out = stdout(python.arg(path).arg(SCHEMA).arg(&library).arg(&mark));
     assert_eq!(out.trim(), "3", "what was refused made no release");
 }

@@ -9,27 +9,42 @@ pub fn shell(database: impl AsRef<OsStr>, commands: &[&str]) -> Command {
     let mut shell = Command::new("sqlite3");
     shell.args(["-batch", "-bail"]).arg(database);
     // `.load` derives the entry point from the name of the file, which is what this is to show.
-    shell.arg(format!(".load {}", library.with_extension("").display())).args(commands);
+    shell
+        .arg(format!(".load {}", library.with_extension("").display()))
+        .args(commands);
     shell
 }
 
 #[test]
 fn it_loads() {
-    assert_eq!(stdout(&mut shell(":memory:", &["SELECT remy_version()"])).trim(), remy_core::VERSION);
+    assert_eq!(
+        stdout(&mut shell(":memory:", &["SELECT remy_version()"])).trim(),
+        remy_core::VERSION
+    );
 }
 
 #[test]
 fn an_error_is_its_code_and_its_message() {
-    let out = output(&mut shell(":memory:", &["SELECT remy_publish('x;', '{\"lable\": 1}')"]));
+    let out = output(&mut shell(
+        ":memory:",
+        &["SELECT remy_publish('x;', '{\"lable\": 1}')"],
+    ));
     assert!(!out.status.success());
     let message = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(message.contains("invalid_argument: there is no option \"lable\""), "{message}");
+    assert!(
+        message.contains("invalid_argument: there is no option \"lable\""),
+        "{message}"
+    );
 }
 
 /// Whatever becomes of a call, the host lives on.
 #[test]
 fn no_call_ends_the_host() {
-    for call in ["SELECT remy_debug()", "SELECT * FROM remy_releases", "SELECT * FROM remy_diff('%s%n;')"] {
+    for call in [
+        "SELECT remy_debug()",
+        "SELECT * FROM remy_releases",
+        "SELECT * FROM remy_diff('%s%n;')",
+    ] {
         let mut shell = shell(":memory:", &[]);
         // Not `-bail`: the shell goes on to the second statement.
         let out = output(shell.args([".bail off", call]));

@@ -1,5 +1,5 @@
-//! Another SQLite library in the process that publishes: each drops the locks of the other when it closes a file, so the C
-//! library refuses, whenever it comes, and no commit is lost.
+//! Another SQLite library in the process that publishes: each drops the locks of the other when it
+//! closes a file, so the C library refuses, whenever it comes, and no commit is lost.
 use crate::{SCHEMA, WRITES, c, database_with_writers};
 use remy_tests::shell;
 
@@ -7,7 +7,11 @@ fn stranger(when: &str, published: bool) {
     let mut databases = Vec::new();
     let args = || {
         let (folder, path) = database_with_writers();
-        let arguments = vec![path.display().to_string(), format!("{SCHEMA} {WRITES}"), when.to_owned()];
+        let arguments = vec![
+            path.display().to_string(),
+            format!("{SCHEMA} {WRITES}"),
+            when.to_owned(),
+        ];
         databases.push((folder, path));
         arguments
     };
@@ -16,7 +20,10 @@ fn stranger(when: &str, published: bool) {
     for ((_folder, path), acknowledged) in databases.iter().zip(acknowledged) {
         let found = shell(path, "SELECT key FROM app_writes ORDER BY id");
         assert!(acknowledged.lines().count() > 4, "{acknowledged}");
-        let lost: Vec<_> = acknowledged.lines().filter(|key| !found.lines().any(|found| found == *key)).collect();
+        let lost: Vec<_> = acknowledged
+            .lines()
+            .filter(|key| !found.lines().any(|found| found == *key))
+            .collect();
         assert!(lost.is_empty(), "lost: {lost:?}, there are {found}");
         assert_eq!(shell(path, "PRAGMA integrity_check").trim(), "ok");
         let columns = shell(path, "SELECT count(*) FROM pragma_table_info('users')");

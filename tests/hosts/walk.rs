@@ -1,4 +1,5 @@
-//! The same way through every host, calling every function of the extension, while a process besides writes.
+//! The same way through every host, calling every function of the extension, while a process
+//! besides writes.
 use crate::{WRITES, database_with_writers, python, shell};
 use remy_tests::{built, stdout, writer, writer::Writer};
 use std::{path::Path, process::Command};
@@ -11,35 +12,88 @@ fn way(folder: &Path) -> Vec<(String, &'static str)> {
     [
         ("SELECT remy_version()".to_owned(), remy_core::VERSION),
         ("SELECT remy_debug() ->> 'switch'".to_owned(), "backup"),
-        (format!("SELECT kind || ' ' || object FROM remy_diff({})", schema(", email TEXT")), "add_column users.email"),
-        (format!("SELECT remy_stage({}) ->> 'status'", schema(", email TEXT")), "compiled"),
+        (
+            format!(
+                "SELECT kind || ' ' || object FROM remy_diff({})",
+                schema(", email TEXT")
+            ),
+            "add_column users.email",
+        ),
+        (
+            format!("SELECT remy_stage({}) ->> 'status'", schema(", email TEXT")),
+            "compiled",
+        ),
         ("SELECT remy_promote() ->> 'status'".to_owned(), "live"),
         (
-            format!("SELECT remy_publish({}, '{{\"label\": \"v3\"}}') ->> 'label'", schema(", email TEXT, fax TEXT")),
+            format!(
+                "SELECT remy_publish({}, '{{\"label\": \"v3\"}}') ->> 'label'",
+                schema(", email TEXT, fax TEXT")
+            ),
             "v3",
         ),
-        ("SELECT count(*) FROM pragma_table_info('users')".to_owned(), "4"),
-        ("SELECT remy_rollback(2, '{}') ->> 'restored_from'".to_owned(), "2"),
+        (
+            "SELECT count(*) FROM pragma_table_info('users')".to_owned(),
+            "4",
+        ),
+        (
+            "SELECT remy_rollback(2, '{}') ->> 'restored_from'".to_owned(),
+            "2",
+        ),
         ("SELECT remy_promote(3) ->> 'restored_from'".to_owned(), "3"),
         ("SELECT remy_rollback() ->> 'restored_from'".to_owned(), "2"),
-        ("SELECT count(*) FROM pragma_table_info('users')".to_owned(), "3"),
+        (
+            "SELECT count(*) FROM pragma_table_info('users')".to_owned(),
+            "3",
+        ),
         (
             "SELECT group_concat(release || ' ' || status, ', ') FROM remy_releases".to_owned(),
             "6 live, 5 superseded, 4 superseded, 3 superseded, 2 superseded, 1 superseded",
         ),
-        ("SELECT count(*) > 5 AND min(release) = 6 AND max(release) = 6 FROM remy_build_log".to_owned(), "1"),
-        ("SELECT count(*) > 5 AND min(release) = 2 AND max(release) = 2 FROM remy_build_log(2)".to_owned(), "1"),
-        (format!("SELECT remy_clone('{}') ->> 'method'", clone.display()), "backup"),
-        ("SELECT remy_dev_start('ann') ->> 'status'".to_owned(), "dev"),
-        ("SELECT remy_dev_truncate('ann') ->> 'name'".to_owned(), "ann"),
+        (
+            "SELECT count(*) > 5 AND min(release) = 6 AND max(release) = 6 FROM remy_build_log"
+                .to_owned(),
+            "1",
+        ),
+        (
+            "SELECT count(*) > 5 AND min(release) = 2 AND max(release) = 2 FROM remy_build_log(2)"
+                .to_owned(),
+            "1",
+        ),
+        (
+            format!("SELECT remy_clone('{}') ->> 'method'", clone.display()),
+            "backup",
+        ),
+        (
+            "SELECT remy_dev_start('ann') ->> 'status'".to_owned(),
+            "dev",
+        ),
+        (
+            "SELECT remy_dev_truncate('ann') ->> 'name'".to_owned(),
+            "ann",
+        ),
         ("SELECT remy_dev_reset('ann') ->> 'release'".to_owned(), "6"),
-        ("SELECT group_concat(name || ' ' || status) FROM remy_dev_list".to_owned(), "ann dev"),
-        ("SELECT remy_dev_stop('ann') ->> 'status'".to_owned(), "superseded"),
-        ("SELECT remy_prune(30, '{\"keep_releases\": 50}') ->> 'kept'".to_owned(), "5"),
+        (
+            "SELECT group_concat(name || ' ' || status) FROM remy_dev_list".to_owned(),
+            "ann dev",
+        ),
+        (
+            "SELECT remy_dev_stop('ann') ->> 'status'".to_owned(),
+            "superseded",
+        ),
+        (
+            "SELECT remy_prune(30, '{\"keep_releases\": 50}') ->> 'kept'".to_owned(),
+            "5",
+        ),
         ("SELECT remy_verify() ->> 'ok'".to_owned(), "1"),
         // Under an error nothing happens, and the host goes on.
-        ("SELECT remy_detach() ->> '$.dropped[0]'".to_owned(), "_remy_bot_commands"),
-        ("SELECT count(*) FROM sqlite_schema WHERE name GLOB '_remy_*'".to_owned(), "0"),
+        (
+            "SELECT remy_detach() ->> '$.dropped[0]'".to_owned(),
+            "_remy_bot_commands",
+        ),
+        (
+            "SELECT count(*) FROM sqlite_schema WHERE name GLOB '_remy_*'".to_owned(),
+            "0",
+        ),
     ]
     .into()
 }
@@ -49,7 +103,9 @@ fn walk(host: impl FnOnce(&Path, &[String]) -> Option<Command>) {
     let (folder, path) = database_with_writers();
     let way = way(folder.path());
     let statements: Vec<_> = way.iter().map(|(sql, _)| sql.clone()).collect();
-    let Some(mut host) = host(&path, &statements) else { return };
+    let Some(mut host) = host(&path, &statements) else {
+        return;
+    };
     let writers = vec![Writer::start(&path, 1), Writer::start(&path, 2)];
     let out = stdout(&mut host);
     let answers: Vec<_> = out.lines().collect();
@@ -60,7 +116,9 @@ fn walk(host: impl FnOnce(&Path, &[String]) -> Option<Command>) {
     assert!(writers.iter().all(Writer::is_writing));
     // Live, and what each release took with it.
     let snapshots = std::fs::read_dir(folder.path().join("app.db-remy/snapshots")).unwrap();
-    let files = snapshots.map(|entry| entry.unwrap().path()).chain([path.clone()]);
+    let files = snapshots
+        .map(|entry| entry.unwrap().path())
+        .chain([path.clone()]);
     assert!(writer::account(files, writers) > 20);
 }
 

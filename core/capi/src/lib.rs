@@ -1,8 +1,9 @@
 //! The C ABI: opaque handles, a status for every error code, JSON through out-parameters.
 //!
-//! Every function is a thin edge: arguments are checked for NULL and UTF-8, the verb of [`remy_core::Remy`] is called, its result is
-//! written as JSON. No panic crosses it. The header `include/remy.h` is generated from this file by `build.rs`, so what is said
-//! here is what C programmers read.
+//! Every function is a thin edge: arguments are checked for NULL and UTF-8, the verb of
+//! [`remy_core::Remy`] is called, its result is written as JSON. No panic crosses it. The header
+//! `include/remy.h` is generated from this file by `build.rs`, so what is said here is what C
+//! programmers read.
 #![allow(non_camel_case_types)] // the names are C's
 #![warn(missing_docs)]
 
@@ -20,7 +21,8 @@ use std::{
     },
 };
 
-/// What a call came to. `remy_errcode` has the same as text, `remy_errmsg` says it in words. The values are stable.
+/// What a call came to. `remy_errcode` has the same as text, `remy_errmsg` says it in words. The
+/// values are stable.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum remy_status {
@@ -90,13 +92,14 @@ const STATUSES: [remy_status; 18] = [
 
 /// A live database and its store.
 ///
-/// Threads: a handle may be used from any thread, by one call at a time. A call that finds another one running on the same
-/// handle does nothing and returns `REMY_BUSY`, as `remy_errmsg(NULL)` says. `remy_cancel` alone may be called while another call runs. Different handles are
+/// Threads: a handle may be used from any thread, by one call at a time. A call that finds another
+/// one running on the same handle does nothing and returns `REMY_BUSY`, as `remy_errmsg(NULL)`
+/// says. `remy_cancel` alone may be called while another call runs. Different handles are
 /// independent, also on the same database. No handle may be used in a child process after `fork`.
 ///
-/// Strings: `const char *` results belong to the handle and are valid until the next call on it. `char **json` results belong
-/// to the caller, who frees them with `remy_free`; where a call fails, `*json` is NULL. All text is UTF-8, ends with NUL, and
-/// is copied where it is kept.
+/// Strings: `const char *` results belong to the handle and are valid until the next call on it.
+/// `char **json` results belong to the caller, who frees them with `remy_free`; where a call fails,
+/// `*json` is NULL. All text is UTF-8, ends with NUL, and is copied where it is kept.
 pub struct remy {
     remy: Mutex<remy_core::Remy>,
     cancel: AtomicBool,
@@ -104,8 +107,9 @@ pub struct remy {
     last: Mutex<Last>,
 }
 
-/// Takes a line of the build log as JSON, while a verb runs and on its thread. The line is valid until the callback returns.
-/// It may call `remy_cancel`, and no other function of this handle. It must not unwind (`longjmp`, C++ exceptions).
+/// Takes a line of the build log as JSON, while a verb runs and on its thread. The line is valid
+/// until the callback returns. It may call `remy_cancel`, and no other function of this handle. It
+/// must not unwind (`longjmp`, C++ exceptions).
 pub type remy_progress = Option<unsafe extern "C" fn(line: *const c_char, arg: *mut c_void)>;
 
 /// What the last call on a handle, or the last `remy_open` of a thread, failed with.
@@ -117,12 +121,20 @@ struct Last {
 
 impl Last {
     fn none() -> Self {
-        Self { code: c_text("ok"), message: c_text(""), json: c_text("null") }
+        Self {
+            code: c_text("ok"),
+            message: c_text(""),
+            json: c_text("null"),
+        }
     }
 
     fn new(e: &Error) -> Self {
         let json = serde_json::json!(e);
-        Self { code: c_text(e.code()), message: c_text(&e.to_string()), json: c_text(&json.to_string()) }
+        Self {
+            code: c_text(e.code()),
+            message: c_text(&e.to_string()),
+            json: c_text(&json.to_string()),
+        }
     }
 }
 
@@ -137,18 +149,22 @@ pub extern "C" fn remy_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// The version of the library as a number: major * 1000000 + minor * 1000 + patch, as `REMY_VERSION_NUMBER`.
+/// The version of the library as a number: major * 1000000 + minor * 1000 + patch, as
+/// `REMY_VERSION_NUMBER`.
 #[unsafe(no_mangle)]
 pub extern "C" fn remy_version_number() -> i32 {
-    let mut parts = env!("CARGO_PKG_VERSION").split('.').map(|part| part.parse::<i32>().unwrap_or(0));
+    let mut parts = env!("CARGO_PKG_VERSION")
+        .split('.')
+        .map(|part| part.parse::<i32>().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);
     next() * 1_000_000 + next() * 1_000 + next()
 }
 
-/// Opens the SQLite database at `path`, on the SQLite that the library carries. `*out` is the handle, or NULL where it fails;
-/// `remy_errmsg(NULL)` then says why, on the thread that called.
+/// Opens the SQLite database at `path`, on the SQLite that the library carries. `*out` is the
+/// handle, or NULL where it fails; `remy_errmsg(NULL)` then says why, on the thread that called.
 ///
-/// A process that has the database open through another SQLite library must not use it through this one at the same time.
+/// A process that has the database open through another SQLite library must not use it through this
+/// one at the same time.
 ///
 /// # Safety
 /// `path` is NULL or a C string; `out` is NULL or may be written to.
@@ -205,8 +221,8 @@ pub unsafe extern "C" fn remy_free(json: *mut c_char) {
     }
 }
 
-/// What the last call on `handle` failed with, in words: `""` where it did not fail. With NULL: of the last call of this
-/// thread that had no handle.
+/// What the last call on `handle` failed with, in words: `""` where it did not fail. With NULL: of
+/// the last call of this thread that had no handle.
 ///
 /// # Safety
 /// `handle` is NULL or an open handle that no call is running on.
@@ -226,7 +242,8 @@ pub unsafe extern "C" fn remy_errcode(handle: *const remy) -> *const c_char {
     unsafe { last(handle, |last| last.code.as_ptr()) }
 }
 
-/// All of what `remy_errmsg` says, as JSON: `{"code", "message", "hint", "object", "sql"}`; `"null"` where the call did not fail.
+/// All of what `remy_errmsg` says, as JSON: `{"code", "message", "hint", "object", "sql"}`;
+/// `"null"` where the call did not fail.
 ///
 /// # Safety
 /// As `remy_errmsg`.
@@ -236,10 +253,12 @@ pub unsafe extern "C" fn remy_errjson(handle: *const remy) -> *const c_char {
     unsafe { last(handle, |last| last.json.as_ptr()) }
 }
 
-/// Gives each line of the build log to `progress`, together with `arg`, from the next verb on. NULL ends that.
+/// Gives each line of the build log to `progress`, together with `arg`, from the next verb on. NULL
+/// ends that.
 ///
 /// # Safety
-/// `handle` is NULL or an open handle; `progress` may be called with `arg` on any thread that runs a verb on it.
+/// `handle` is NULL or an open handle; `progress` may be called with `arg` on any thread that runs
+/// a verb on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_set_progress(
     handle: *mut remy,
@@ -254,15 +273,17 @@ pub unsafe extern "C" fn remy_set_progress(
     REMY_OK
 }
 
-/// Calls off the verb that is running on `handle`: it stops at its next step and returns `REMY_BUSY`, unless it has come as
-/// far as committing, from where on it ends as it would. Does nothing where none is running. May be called from any thread,
-/// also by a progress callback, at any time before `remy_close`.
+/// Calls off the verb that is running on `handle`: it stops at its next step and returns
+/// `REMY_BUSY`, unless it has come as far as committing, from where on it ends as it would. Does
+/// nothing where none is running. May be called from any thread, also by a progress callback, at
+/// any time before `remy_close`.
 ///
 /// # Safety
 /// `handle` is NULL or an open handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_cancel(handle: *mut remy) {
-    // SAFETY: this function's contract; the flag is atomic, and nothing else of the handle is touched.
+    // SAFETY: this function's contract; the flag is atomic, and nothing else of the handle is
+    // touched.
     if let Some(handle) = unsafe { handle.as_ref() } {
         handle.cancel.store(true, Ordering::Relaxed);
     }
@@ -271,8 +292,9 @@ pub unsafe extern "C" fn remy_cancel(handle: *mut remy) {
 /// What remy runs on: `*json` is *debug*.
 ///
 /// # Safety
-/// Of this function and all below: `handle` is NULL or an open handle; texts are NULL or C strings; `json` is NULL or may be
-/// written to. A NULL where there has to be something is `REMY_INVALID_ARGUMENT`.
+/// Of this function and all below: `handle` is NULL or an open handle; texts are NULL or C strings;
+/// `json` is NULL or may be written to. A NULL where there has to be something is
+/// `REMY_INVALID_ARGUMENT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_debug(handle: *mut remy, json: *mut *mut c_char) -> remy_status {
     // SAFETY: this function's contract.
@@ -291,17 +313,30 @@ pub unsafe extern "C" fn remy_diff(
     json: *mut *mut c_char,
 ) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.diff(text(schema, "schema")?, &parse(options)?)) }
+    unsafe {
+        run(handle, json, |remy, _| {
+            remy.diff(text(schema, "schema")?, &parse(options)?)
+        })
+    }
 }
 
-/// Copies live, as of one committed transaction, to `path`, which must not be there: `*json` is *clone*.
+/// Copies live, as of one committed transaction, to `path`, which must not be there: `*json` is
+/// *clone*.
 ///
 /// # Safety
 /// As `remy_debug`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn remy_clone(handle: *mut remy, path: *const c_char, json: *mut *mut c_char) -> remy_status {
+pub unsafe extern "C" fn remy_clone(
+    handle: *mut remy,
+    path: *const c_char,
+    json: *mut *mut c_char,
+) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, progress| remy.clone_to_with(text(path, "path")?, progress)) }
+    unsafe {
+        run(handle, json, |remy, progress| {
+            remy.clone_to_with(text(path, "path")?, progress)
+        })
+    }
 }
 
 /// Publishes up to the switch, and leaves the release `compiled`: `*json` is *outcome*.
@@ -316,7 +351,11 @@ pub unsafe extern "C" fn remy_stage(
     json: *mut *mut c_char,
 ) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, progress| remy.stage(text(schema, "schema")?, &parse(options)?, progress)) }
+    unsafe {
+        run(handle, json, |remy, progress| {
+            remy.stage(text(schema, "schema")?, &parse(options)?, progress)
+        })
+    }
 }
 
 /// Makes live what `schema` declares: `*json` is *outcome*.
@@ -331,10 +370,15 @@ pub unsafe extern "C" fn remy_publish(
     json: *mut *mut c_char,
 ) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, progress| remy.publish(text(schema, "schema")?, &parse(options)?, progress)) }
+    unsafe {
+        run(handle, json, |remy, progress| {
+            remy.publish(text(schema, "schema")?, &parse(options)?, progress)
+        })
+    }
 }
 
-/// Makes a kept or staged release live: `*json` is *outcome*. `release` 0 is the newest `compiled` one.
+/// Makes a kept or staged release live: `*json` is *outcome*. `release` 0 is the newest `compiled`
+/// one.
 ///
 /// # Safety
 /// As `remy_debug`. `options` may be NULL.
@@ -346,10 +390,15 @@ pub unsafe extern "C" fn remy_promote(
     json: *mut *mut c_char,
 ) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, progress| remy.promote(numbered(release), &parse(options)?, progress)) }
+    unsafe {
+        run(handle, json, |remy, progress| {
+            remy.promote(numbered(release), &parse(options)?, progress)
+        })
+    }
 }
 
-/// Makes an earlier release live again: `*json` is *outcome*. `release` 0 is the one that was live before the live one.
+/// Makes an earlier release live again: `*json` is *outcome*. `release` 0 is the one that was live
+/// before the live one.
 ///
 /// # Safety
 /// As `remy_debug`. `options` may be NULL.
@@ -361,7 +410,11 @@ pub unsafe extern "C" fn remy_rollback(
     json: *mut *mut c_char,
 ) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, progress| remy.rollback(numbered(release), &parse(options)?, progress)) }
+    unsafe {
+        run(handle, json, |remy, progress| {
+            remy.rollback(numbered(release), &parse(options)?, progress)
+        })
+    }
 }
 
 /// The history, newest first: `*json` is a list of *release*.
@@ -379,7 +432,11 @@ pub unsafe extern "C" fn remy_releases(handle: *mut remy, json: *mut *mut c_char
 /// # Safety
 /// As `remy_debug`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn remy_build_log(handle: *mut remy, release: i64, json: *mut *mut c_char) -> remy_status {
+pub unsafe extern "C" fn remy_build_log(
+    handle: *mut remy,
+    release: i64,
+    json: *mut *mut c_char,
+) -> remy_status {
     // SAFETY: this function's contract.
     unsafe { run(handle, json, |remy, _| remy.build_log(numbered(release))) }
 }
@@ -389,9 +446,17 @@ pub unsafe extern "C" fn remy_build_log(handle: *mut remy, release: i64, json: *
 /// # Safety
 /// As `remy_debug`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn remy_dev_start(handle: *mut remy, name: *const c_char, json: *mut *mut c_char) -> remy_status {
+pub unsafe extern "C" fn remy_dev_start(
+    handle: *mut remy,
+    name: *const c_char,
+    json: *mut *mut c_char,
+) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, progress| remy.dev_start_with(text(name, "name")?, progress)) }
+    unsafe {
+        run(handle, json, |remy, progress| {
+            remy.dev_start_with(text(name, "name")?, progress)
+        })
+    }
 }
 
 /// Makes a dev session's database equal to live, under open connections: `*json` is *dev*.
@@ -399,13 +464,21 @@ pub unsafe extern "C" fn remy_dev_start(handle: *mut remy, name: *const c_char, 
 /// # Safety
 /// As `remy_debug`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn remy_dev_reset(handle: *mut remy, name: *const c_char, json: *mut *mut c_char) -> remy_status {
+pub unsafe extern "C" fn remy_dev_reset(
+    handle: *mut remy,
+    name: *const c_char,
+    json: *mut *mut c_char,
+) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, progress| remy.dev_reset_with(text(name, "name")?, progress)) }
+    unsafe {
+        run(handle, json, |remy, progress| {
+            remy.dev_reset_with(text(name, "name")?, progress)
+        })
+    }
 }
 
-/// Empties every table of a dev session's database, under open connections: `*json` is *dev*. Of the options it takes
-/// `extensions` and `lock_timeout_ms`.
+/// Empties every table of a dev session's database, under open connections: `*json` is *dev*. Of
+/// the options it takes `extensions` and `lock_timeout_ms`.
 ///
 /// # Safety
 /// As `remy_debug`. `options` may be NULL.
@@ -418,7 +491,9 @@ pub unsafe extern "C" fn remy_dev_truncate(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| remy.dev_truncate_with(text(name, "name")?, &parse(options)?, progress))
+        run(handle, json, |remy, progress| {
+            remy.dev_truncate_with(text(name, "name")?, &parse(options)?, progress)
+        })
     }
 }
 
@@ -427,7 +502,11 @@ pub unsafe extern "C" fn remy_dev_truncate(
 /// # Safety
 /// As `remy_debug`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn remy_dev_stop(handle: *mut remy, name: *const c_char, json: *mut *mut c_char) -> remy_status {
+pub unsafe extern "C" fn remy_dev_stop(
+    handle: *mut remy,
+    name: *const c_char,
+    json: *mut *mut c_char,
+) -> remy_status {
     // SAFETY: this function's contract.
     unsafe { run(handle, json, |remy, _| remy.dev_stop(text(name, "name")?)) }
 }
@@ -442,7 +521,8 @@ pub unsafe extern "C" fn remy_dev_list(handle: *mut remy, json: *mut *mut c_char
     unsafe { run(handle, json, |remy, _| remy.dev_list()) }
 }
 
-/// Drops snapshots that are older than `days`: `*json` is *pruned*. `days` -1 is the option `retention_days`.
+/// Drops snapshots that are older than `days`: `*json` is *pruned*. `days` -1 is the option
+/// `retention_days`.
 ///
 /// # Safety
 /// As `remy_debug`. `options` may be NULL.
@@ -458,22 +538,33 @@ pub unsafe extern "C" fn remy_prune(
         run(handle, json, |remy, progress| {
             let days = match days {
                 -1 => None,
-                days => Some(u32::try_from(days).map_err(|_| wrong(format!("{days} is no number of days")))?),
+                days => Some(
+                    u32::try_from(days)
+                        .map_err(|_| wrong(format!("{days} is no number of days")))?,
+                ),
             };
             remy.prune_with(days, &parse(options)?, progress)
         })
     }
 }
 
-/// Reads everything again: `*json` is *verified*. `REMY_OK` says that it was read; `ok` in it says whether all holds. Of the options
-/// it takes `extensions`.
+/// Reads everything again: `*json` is *verified*. `REMY_OK` says that it was read; `ok` in it says
+/// whether all holds. Of the options it takes `extensions`.
 ///
 /// # Safety
 /// As `remy_debug`. `options` may be NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn remy_verify(handle: *mut remy, options: *const c_char, json: *mut *mut c_char) -> remy_status {
+pub unsafe extern "C" fn remy_verify(
+    handle: *mut remy,
+    options: *const c_char,
+    json: *mut *mut c_char,
+) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, progress| remy.verify_with(&parse(options)?, progress)) }
+    unsafe {
+        run(handle, json, |remy, progress| {
+            remy.verify_with(&parse(options)?, progress)
+        })
+    }
 }
 
 /// Drops remy's tables from live in one transaction; the store stays: `*json` is *detached*.
@@ -519,7 +610,8 @@ unsafe fn run<T: Serialize>(
     let progress = *lock(&handle.progress);
     let on_line = |line: &remy_core::Line| {
         if let ((Some(callback), arg), Ok(line)) = (progress, serde_json::to_string(line)) {
-            // SAFETY: the caller of remy_set_progress promised that this may be called here, with this argument.
+            // SAFETY: the caller of remy_set_progress promised that this may be called here, with
+            // this argument.
             unsafe { callback(c_text(&line).as_ptr(), arg as *mut c_void) };
         }
     };
@@ -527,8 +619,12 @@ unsafe fn run<T: Serialize>(
         if json.is_null() {
             return Err(wrong("json is NULL"));
         }
-        let result = verb(&remy, Progress::none().on_line(&on_line).cancel(&handle.cancel))?;
-        serde_json::to_string(&result).map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
+        let result = verb(
+            &remy,
+            Progress::none().on_line(&on_line).cancel(&handle.cancel),
+        )?;
+        serde_json::to_string(&result)
+            .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
     });
     match result {
         Ok(text) => {
@@ -549,7 +645,8 @@ unsafe fn run<T: Serialize>(
 /// # Safety
 /// `handle` is NULL or an open handle that no call is running on.
 unsafe fn last(handle: *const remy, part: impl FnOnce(&Last) -> *const c_char) -> *const c_char {
-    // SAFETY: this function's contract. The pointer is into memory that the handle, or this thread, keeps until its next call.
+    // SAFETY: this function's contract. The pointer is into memory that the handle, or this thread,
+    // keeps until its next call.
     match unsafe { handle.as_ref() } {
         Some(handle) => part(&lock(&handle.last)),
         None => LAST.with_borrow(part),
@@ -564,7 +661,9 @@ fn without_handle(e: &Error) -> remy_status {
 
 fn status(e: &Error) -> remy_status {
     let at = remy_core::CODES.iter().position(|code| *code == e.code());
-    at.and_then(|at| STATUSES.get(at)).copied().unwrap_or(REMY_INTERNAL)
+    at.and_then(|at| STATUSES.get(at))
+        .copied()
+        .unwrap_or(REMY_INTERNAL)
 }
 
 /// Runs `call`, and makes a panic an `internal` error.
@@ -574,8 +673,12 @@ fn guard<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {
     let what = panic.downcast_ref::<&str>().copied();
-    let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("of an unknown kind");
-    Error::internal(format!("a panic: {what}")).state("Live is as it was, or switched whole").hint("Please report this")
+    let what = what
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("of an unknown kind");
+    Error::internal(format!("a panic: {what}"))
+        .state("Live is as it was, or switched whole")
+        .hint("Please report this")
 }
 
 /// # Safety
@@ -585,7 +688,9 @@ unsafe fn text<'a>(given: *const c_char, what: &str) -> Result<&'a str> {
         return Err(wrong(format!("{what} is NULL")));
     }
     // SAFETY: not NULL, so it is a C string.
-    unsafe { CStr::from_ptr(given) }.to_str().map_err(|_| wrong(format!("{what} is not valid UTF-8")))
+    unsafe { CStr::from_ptr(given) }
+        .to_str()
+        .map_err(|_| wrong(format!("{what} is not valid UTF-8")))
 }
 
 /// # Safety
@@ -631,22 +736,34 @@ mod tests {
     #[test]
     fn the_header_is_not_stale() {
         let fresh = include_str!(concat!(env!("OUT_DIR"), "/remy.h"));
-        assert!(HEADER == fresh, "include/remy.h is stale: build remy-capi without CI set, and commit it");
+        assert!(
+            HEADER == fresh,
+            "include/remy.h is stale: build remy-capi without CI set, and commit it"
+        );
     }
 
     #[test]
     fn there_is_a_status_for_every_code() {
         assert_eq!(STATUSES.len(), remy_core::CODES.len());
         for (at, (status, code)) in STATUSES.iter().zip(remy_core::CODES).enumerate() {
-            assert_eq!(format!("{status:?}"), format!("REMY_{}", code.to_uppercase()));
+            assert_eq!(
+                format!("{status:?}"),
+                format!("REMY_{}", code.to_uppercase())
+            );
             assert_eq!(*status as usize, at + 1);
         }
     }
 
     #[test]
     fn versions_agree() {
-        assert!(HEADER.contains(&format!("#define REMY_VERSION \"{}\"\n", env!("CARGO_PKG_VERSION"))));
-        assert!(HEADER.contains(&format!("#define REMY_VERSION_NUMBER {}\n", remy_version_number())));
+        assert!(HEADER.contains(&format!(
+            "#define REMY_VERSION \"{}\"\n",
+            env!("CARGO_PKG_VERSION")
+        )));
+        assert!(HEADER.contains(&format!(
+            "#define REMY_VERSION_NUMBER {}\n",
+            remy_version_number()
+        )));
     }
 
     #[test]
@@ -655,16 +772,37 @@ mod tests {
         let mut json = ptr::dangling_mut();
         // SAFETY: NULL is what every function takes, and the out-parameters may be written to.
         unsafe {
-            assert_eq!(remy_open(ptr::null(), &raw mut handle), REMY_INVALID_ARGUMENT);
+            assert_eq!(
+                remy_open(ptr::null(), &raw mut handle),
+                REMY_INVALID_ARGUMENT
+            );
             assert!(handle.is_null());
-            assert_eq!(CStr::from_ptr(remy_errmsg(ptr::null())).to_str(), Ok("path is NULL. Nothing was done"));
-            assert_eq!(CStr::from_ptr(remy_errcode(ptr::null())).to_str(), Ok("invalid_argument"));
-            assert_eq!(remy_open(c"\xff".as_ptr(), &raw mut handle), REMY_INVALID_ARGUMENT);
-            assert_eq!(remy_open(c"x".as_ptr(), ptr::null_mut()), REMY_INVALID_ARGUMENT);
-            assert_eq!(remy_publish(handle, ptr::null(), ptr::null(), &raw mut json), REMY_INVALID_ARGUMENT);
+            assert_eq!(
+                CStr::from_ptr(remy_errmsg(ptr::null())).to_str(),
+                Ok("path is NULL. Nothing was done")
+            );
+            assert_eq!(
+                CStr::from_ptr(remy_errcode(ptr::null())).to_str(),
+                Ok("invalid_argument")
+            );
+            assert_eq!(
+                remy_open(c"\xff".as_ptr(), &raw mut handle),
+                REMY_INVALID_ARGUMENT
+            );
+            assert_eq!(
+                remy_open(c"x".as_ptr(), ptr::null_mut()),
+                REMY_INVALID_ARGUMENT
+            );
+            assert_eq!(
+                remy_publish(handle, ptr::null(), ptr::null(), &raw mut json),
+                REMY_INVALID_ARGUMENT
+            );
             assert!(json.is_null());
             assert_eq!(remy_debug(handle, ptr::null_mut()), REMY_INVALID_ARGUMENT);
-            assert_eq!(remy_set_progress(handle, None, ptr::null_mut()), REMY_INVALID_ARGUMENT);
+            assert_eq!(
+                remy_set_progress(handle, None, ptr::null_mut()),
+                REMY_INVALID_ARGUMENT
+            );
             remy_cancel(handle);
             remy_free(json);
             remy_close(handle);

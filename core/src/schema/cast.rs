@@ -1,5 +1,6 @@
-//! How a value of one logical type becomes one of another, as an expression of SQL. One that cannot becomes NULL, which the
-//! rows are asked about before anything runs: a value is converted, or the change is refused.
+//! How a value of one logical type becomes one of another, as an expression of SQL. One that cannot
+//! becomes NULL, which the rows are asked about before anything runs: a value is converted, or the
+//! change is refused.
 use super::app::Logical;
 
 /// A change of a column's logical type that somebody has asked for.
@@ -39,11 +40,14 @@ impl Cast {
             Logical::Text | Logical::Json | Logical::User => {
                 let truth = match self.from {
                     Logical::Boolean => {
-                        format!("WHEN {number} AND {value} = 1 THEN 'true' WHEN {number} AND {value} = 0 THEN 'false' ")
+                        format!(
+                            "WHEN {number} AND {value} = 1 THEN 'true' WHEN {number} AND {value} = 0 THEN 'false' "
+                        )
                     }
                     _ => String::new(),
                 };
-                // As JavaScript writes a number: no fraction that is not there, and digits enough to read it again.
+                // As JavaScript writes a number: no fraction that is not there, and digits enough
+                // to read it again.
                 format!(
                     "CASE WHEN {text} THEN {value} {truth}\
                      WHEN {number} AND {value} = CAST({value} AS INTEGER) AND abs({value}) < 9007199254740992 \
@@ -75,7 +79,12 @@ mod tests {
             (Text, Number, text(""), Value::Null),
             (Text, Number, text("0x10"), Value::Null),
             (Number, Text, Value::Real(5.0), text("5")),
-            (Number, Text, Value::Real(0.1 + 0.2), text("0.30000000000000004")),
+            (
+                Number,
+                Text,
+                Value::Real(0.1 + 0.2),
+                text("0.30000000000000004"),
+            ),
             (Number, Text, Value::Real(0.1), text("0.1")),
             (Number, Json, Value::Integer(-3), text("-3")),
             (Boolean, Text, Value::Integer(1), text("true")),
@@ -91,7 +100,10 @@ mod tests {
         ] {
             // A column has an affinity, which an expression has not.
             let kind = from.sql_type();
-            conn.execute_batch(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t (v {kind})")).unwrap();
+            conn.execute_batch(&format!(
+                "DROP TABLE IF EXISTS t; CREATE TABLE t (v {kind})"
+            ))
+            .unwrap();
             conn.execute("INSERT INTO t VALUES (?1)", [&value]).unwrap();
             let sql = format!("SELECT {} FROM t", Cast { from, to }.sql("v"));
             let got: Value = conn.query_row(&sql, [], |row| row.get(0)).unwrap();

@@ -1,4 +1,5 @@
-//! CHECK and NOT NULL by ALTER TABLE, which SQLite has had since 3.53: a table's statement changes, and no row.
+//! CHECK and NOT NULL by ALTER TABLE, which SQLite has had since 3.53: a table's statement changes,
+//! and no row.
 use super::{
     Check, Table,
     diff::{TableChange, agree, default_expression},
@@ -33,18 +34,32 @@ pub(super) struct Edits {
 
 impl Edits {
     /// The ones for `change`, `None` where this SQLite has none.
-    pub(super) fn of(change: &TableChange, old: &Table, new: &Table, sqlite_version: i32) -> Option<Self> {
+    pub(super) fn of(
+        change: &TableChange,
+        old: &Table,
+        new: &Table,
+        sqlite_version: i32,
+    ) -> Option<Self> {
         let mut edits = Self::default();
-        if change.required.is_empty() && change.checks_gone.is_empty() && change.checks_come.is_empty() {
+        if change.required.is_empty()
+            && change.checks_gone.is_empty()
+            && change.checks_come.is_empty()
+        {
             return Some(edits);
         }
-        // Read back below as SQLite keeps it: a statement that somebody else put there need not begin so.
+        // Read back below as SQLite keeps it: a statement that somebody else put there need not
+        // begin so.
         if sqlite_version < SINCE || !old.sql.starts_with("CREATE TABLE ") {
             return None;
         }
         for check in &change.checks_gone {
             let what = format!("DROP CONSTRAINT {}", ident(check.name.as_ref()?));
-            edits.first.push(alter("drop_constraint", &change.table, check.name.as_deref(), &what));
+            edits.first.push(alter(
+                "drop_constraint",
+                &change.table,
+                check.name.as_deref(),
+                &what,
+            ));
         }
         for name in &change.required {
             edits.last.push(requirement(change, old, new, name)?);
@@ -66,20 +81,42 @@ fn alter(kind: &'static str, table: &str, of: Option<&str>, what: &str) -> State
 }
 
 /// A column's NOT NULL comes, goes, or does something else on a conflict.
-fn requirement(change: &TableChange, old: &Table, new: &Table, name: &str) -> Option<(Statement, Option<Question>)> {
-    let before = change.renamed.iter().find(|(_, to)| to == name).map_or(name, |(from, _)| from);
+fn requirement(
+    change: &TableChange,
+    old: &Table,
+    new: &Table,
+    name: &str,
+) -> Option<(Statement, Option<Question>)> {
+    let before = change
+        .renamed
+        .iter()
+        .find(|(_, to)| to == name)
+        .map_or(name, |(from, _)| from);
     let (column, before) = (new.column(name)?, old.column(before)?);
     let named = ident(name);
     let Some(conflict) = &column.not_null else {
         let what = format!("ALTER COLUMN {named} DROP NOT NULL");
-        return Some((alter("drop_not_null", &change.table, Some(name), &what), None));
+        return Some((
+            alter("drop_not_null", &change.table, Some(name), &what),
+            None,
+        ));
     };
-    let otherwise =
-        if conflict == "abort" { String::new() } else { format!(" ON CONFLICT {}", conflict.to_uppercase()) };
+    let otherwise = if conflict == "abort" {
+        String::new()
+    } else {
+        format!(" ON CONFLICT {}", conflict.to_uppercase())
+    };
     let what = format!("ALTER COLUMN {named} SET NOT NULL{otherwise}");
     let mut statement = alter("set_not_null", &change.table, Some(name), &what);
-    let mut added = Added { table: change.table.clone(), what, fill: None };
-    let default = column.default.as_deref().filter(|default| constant(default) != Some(true));
+    let mut added = Added {
+        table: change.table.clone(),
+        what,
+        fill: None,
+    };
+    let default = column
+        .default
+        .as_deref()
+        .filter(|default| constant(default) != Some(true));
     let question = before.not_null.is_none().then(|| Question::Nulls {
         table: old.name.clone(),
         column: before.name.clone(),
@@ -88,8 +125,10 @@ fn requirement(change: &TableChange, old: &Table, new: &Table, name: &str) -> Op
     });
     if let Some(default) = default.filter(|_| question.is_some() && column.generated.is_none()) {
         let table = ident(&change.table);
-        let fill =
-            format!("UPDATE OR ABORT {table} SET {named} = {} WHERE {named} IS NULL", default_expression(default));
+        let fill = format!(
+            "UPDATE OR ABORT {table} SET {named} = {} WHERE {named} IS NULL",
+            default_expression(default)
+        );
         statement.filling = Some(format!("{fill}; {}", statement.sql));
         added.fill = Some(fill);
     }
@@ -97,19 +136,38 @@ fn requirement(change: &TableChange, old: &Table, new: &Table, name: &str) -> Op
     Some((statement, question))
 }
 
-fn added_check(change: &TableChange, old: &Table, check: &Check) -> Option<(Statement, Option<Question>)> {
+fn added_check(
+    change: &TableChange,
+    old: &Table,
+    check: &Check,
+) -> Option<(Statement, Option<Question>)> {
     let tokens = lex::tokens(&check.expr);
     // What is asked of the rows is asked by the names of now, before anything changes.
     let new_names = change.renamed.iter().map(|(_, to)| to).chain(&change.added);
-    if new_names.into_iter().any(|name| tokens.iter().any(|token| token.may_name(name))) {
+    if new_names
+        .into_iter()
+        .any(|name| tokens.iter().any(|token| token.may_name(name)))
+    {
         return None;
     }
     // A comment behind it would hide what follows.
     let expr = &check.expr[tokens.first()?.start..tokens.last()?.end()];
-    let name = check.name.as_ref().map_or_else(String::new, |name| format!("CONSTRAINT {} ", ident(name)));
+    let name = check
+        .name
+        .as_ref()
+        .map_or_else(String::new, |name| format!("CONSTRAINT {} ", ident(name)));
     let what = format!("ADD {name}CHECK ({expr})");
-    let mut statement = alter("add_constraint", &change.table, check.name.as_deref(), &what);
-    statement.adds = Some(Added { table: change.table.clone(), what, fill: None });
+    let mut statement = alter(
+        "add_constraint",
+        &change.table,
+        check.name.as_deref(),
+        &what,
+    );
+    statement.adds = Some(Added {
+        table: change.table.clone(),
+        what,
+        fill: None,
+    });
     let question = Question::Check {
         table: old.name.clone(),
         new_name: change.table.clone(),
@@ -121,16 +179,23 @@ fn added_check(change: &TableChange, old: &Table, check: &Check) -> Option<(Stat
     Some((statement, Some(question)))
 }
 
-/// Whether these statements make `new` of `old`, tried on a table without rows. SQLite finds what it edits by looking for words:
-/// the first constraint of a name, and the first NOT of a column, which may be that of NOT DEFERRABLE.
-pub(super) fn lead_to<'a>(old: &Table, new: &Table, statements: impl Iterator<Item = &'a str>) -> bool {
+/// Whether these statements make `new` of `old`, tried on a table without rows. SQLite finds what
+/// it edits by looking for words: the first constraint of a name, and the first NOT of a column,
+/// which may be that of NOT DEFERRABLE.
+pub(super) fn lead_to<'a>(
+    old: &Table,
+    new: &Table,
+    statements: impl Iterator<Item = &'a str>,
+) -> bool {
     let tried = || -> crate::Result<bool> {
         let conn = Connection::open_in_memory()?;
         conn.execute_batch(&old.sql)?;
         for statement in statements {
             conn.execute_batch(statement)?;
         }
-        Ok(introspect::read(&conn, &[])?.table(&new.name).is_some_and(|table| agree(table, new)))
+        Ok(introspect::read(&conn, &[])?
+            .table(&new.name)
+            .is_some_and(|table| agree(table, new)))
     };
     tried().unwrap_or(false)
 }

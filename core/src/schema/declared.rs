@@ -1,4 +1,5 @@
-//! Where a declared schema comes from, and how it is read: SQLite loads it into an empty in-memory database.
+//! Where a declared schema comes from, and how it is read: SQLite loads it into an empty in-memory
+//! database.
 use super::{
     Schema, VirtualTable,
     app::{self, App, Recorded},
@@ -38,24 +39,38 @@ pub enum Source {
 }
 
 impl Source {
-    /// A path where there is a file of that name, or where it ends as one does; else SQL text if it holds a `;`, or white space before a `(`,
-    /// and is spelled as SQL is.
+    /// A path where there is a file of that name, or where it ends as one does; else SQL text if it
+    /// holds a `;`, or white space before a `(`, and is spelled as SQL is.
     pub fn of(argument: &str) -> Self {
-        let creates = argument.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("create"));
+        let creates = argument
+            .trim_start()
+            .get(..6)
+            .is_some_and(|word| word.eq_ignore_ascii_case("create"));
         let spaced = argument.match_indices('(').any(|(at, _)| {
             let before = &argument[..at];
             before.ends_with(|c: char| c.is_ascii_whitespace()) || creates
         });
         let path = PathBuf::from(argument);
         let ends_as_one = !argument.contains([';', '\n'])
-            && [".sql", ".json", ".db", ".sqlite", ".sqlite3"].iter().any(|end| argument.ends_with(end));
+            && [".sql", ".json", ".db", ".sqlite", ".sqlite3"]
+                .iter()
+                .any(|end| argument.ends_with(end));
         let sql = (argument.contains(';') || spaced) && spelled::is_sql(argument);
         if sql && !ends_as_one && path.symlink_metadata().is_err() {
             return Self::Sql(argument.to_owned());
         }
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let extension = path
+            .extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         match extension.as_str() {
-            _ if path.file_name().is_some_and(|name| name == "mindstudio.json") => Self::App(path),
+            _ if path
+                .file_name()
+                .is_some_and(|name| name == "mindstudio.json") =>
+            {
+                Self::App(path)
+            }
             "sql" => Self::SqlFile(path),
             "json" => Self::Model(path),
             _ => Self::Database(path),
@@ -84,7 +99,8 @@ pub struct Rename {
     pub from: String,
     /// The new name.
     pub to: String,
-    /// A comment beside the definition tells it. It stays there once the rename is done, and is ignored then.
+    /// A comment beside the definition tells it. It stays there once the rename is done, and is
+    /// ignored then.
     pub comment: bool,
 }
 
@@ -99,8 +115,8 @@ pub struct Declared {
     pub source: Source,
     /// Its text, where that is SQL.
     pub sql: Option<String>,
-    /// What an app declares. Its `schema` is then what it makes of an empty database, until [`Declared::onto`] tells what it
-    /// makes of another.
+    /// What an app declares. Its `schema` is then what it makes of an empty database, until
+    /// [`Declared::onto`] tells what it makes of another.
     pub app: Option<App>,
     /// The migrations that come with it.
     pub migrations: Option<PathBuf>,
@@ -115,11 +131,19 @@ impl Declared {
         for rename in &options.renames {
             renames.push(told_rename(rename)?);
         }
-        Ok(Self { schema, renames, source, sql: None, app: Some(app), migrations: None, warnings: Vec::new() })
+        Ok(Self {
+            schema,
+            renames,
+            source,
+            sql: None,
+            app: Some(app),
+            migrations: None,
+            warnings: Vec::new(),
+        })
     }
 
-    /// The schema for a database that has the schema `current`, whose live release declared `recorded`; `migrations` ran
-    /// just before. The same as it is for everything but an app.
+    /// The schema for a database that has the schema `current`, whose live release declared
+    /// `recorded`; `migrations` ran just before. The same as it is for everything but an app.
     pub fn onto(&self, current: &Schema, recorded: &Recorded, migrations: &[&str]) -> Result<Self> {
         let mut declared = self.clone();
         if let Some(app) = &self.app {
@@ -131,9 +155,11 @@ impl Declared {
     }
 }
 
-/// Reads a declared schema, given as SQL, a `.sql` file, a `.json` model, another database or an app's `mindstudio.json`.
+/// Reads a declared schema, given as SQL, a `.sql` file, a `.json` model, another database or an
+/// app's `mindstudio.json`.
 ///
-/// Fails with `schema_invalid`, naming line and column, where SQLite does not take it, and with `not_found`.
+/// Fails with `schema_invalid`, naming line and column, where SQLite does not take it, and with
+/// `not_found`.
 pub fn declared(argument: &str, options: &Options) -> Result<Declared> {
     read(Source::of(argument), options)
 }
@@ -151,9 +177,13 @@ pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
         _ => None,
     };
     let (mut schema, mut renames, mut warnings) = match &source {
-        Source::Sql(_) | Source::SqlFile(_) => {
-            from_sql(sql.as_deref().unwrap_or_default().trim_start_matches('\u{feff}'), &source, options)?
-        }
+        Source::Sql(_) | Source::SqlFile(_) => from_sql(
+            sql.as_deref()
+                .unwrap_or_default()
+                .trim_start_matches('\u{feff}'),
+            &source,
+            options,
+        )?,
         Source::Model(path) => from_model(&text(path, &source)?, &source, options)?,
         Source::Database(path) => {
             let schema = from_database(path, &source, options)?;
@@ -167,7 +197,15 @@ pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
     }
     let ignored = left_alone::leave_out(&mut schema, |name| left_alone::is_ignored(name, options));
     warnings.extend(hidden(&ignored, &source));
-    Ok(Declared { schema, renames, source, sql, app: None, migrations: None, warnings })
+    Ok(Declared {
+        schema,
+        renames,
+        source,
+        sql,
+        app: None,
+        migrations: None,
+        warnings,
+    })
 }
 
 /// Says that the option `ignore` hides what is declared.
@@ -178,7 +216,8 @@ fn hidden(names: &[String], source: &Source) -> Option<String> {
     })
 }
 
-/// Reads the tables of an app. The folder of migrations beside them is taken where there is one and no other is named.
+/// Reads the tables of an app. The folder of migrations beside them is taken where there is one and
+/// no other is named.
 #[cfg(feature = "typescript")]
 fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared> {
     if !path.is_file() {
@@ -186,19 +225,31 @@ fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared>
     }
     let read = crate::typescript::tables(path);
     if let Some(first) = read.errors.first() {
-        let list = read.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        return Err(Error::schema_invalid(format!("the tables of {source} are not as they should be: {list}"))
-            .object(first.file.clone())
-            .state("Nothing was done")
-            .hint("Correct what is named and try again"));
+        let list = read
+            .errors
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ");
+        return Err(Error::schema_invalid(format!(
+            "the tables of {source} are not as they should be: {list}"
+        ))
+        .object(first.file.clone())
+        .state("Nothing was done")
+        .hint("Correct what is named and try again"));
     }
-    let (ignored, tables): (Vec<_>, Vec<_>) =
-        read.tables.into_iter().partition(|table| left_alone::is_ignored(&table.name, options));
+    let (ignored, tables): (Vec<_>, Vec<_>) = read
+        .tables
+        .into_iter()
+        .partition(|table| left_alone::is_ignored(&table.name, options));
     let ignored: Vec<String> = ignored.into_iter().map(|table| table.name).collect();
     let mut declared = Declared::of_app(App { tables }, source.clone(), options)?;
     declared.warnings = read.warnings.iter().map(ToString::to_string).collect();
     declared.warnings.extend(hidden(&ignored, source));
-    let folder = path.parent().unwrap_or(Path::new("")).join("dist/methods/migrations");
+    let folder = path
+        .parent()
+        .unwrap_or(Path::new(""))
+        .join("dist/methods/migrations");
     // One that git keeps with a .gitkeep holds nothing.
     let holds_something = |folder: &Path| {
         let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -206,9 +257,18 @@ fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared>
     };
     declared.migrations = Some(folder).filter(|folder| holds_something(folder));
     if let Some(folder) = &declared.migrations {
-        let within =
-            |folder: &Path, root: &Path| Some(folder.canonicalize().ok()?.starts_with(root.canonicalize().ok()?));
-        let root = path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let within = |folder: &Path, root: &Path| {
+            Some(
+                folder
+                    .canonicalize()
+                    .ok()?
+                    .starts_with(root.canonicalize().ok()?),
+            )
+        };
+        let root = path
+            .parent()
+            .filter(|root| !root.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         if within(folder, root) != Some(true) {
             return Err(Error::schema_invalid(format!(
                 "{} is a link that leads out of the app's folder",
@@ -239,7 +299,8 @@ fn text(path: &Path, source: &Source) -> Result<String> {
     }
     std::fs::read_to_string(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::InvalidData => {
-            Error::schema_invalid(format!("{source} is not UTF-8 text")).object(path.display().to_string())
+            Error::schema_invalid(format!("{source} is not UTF-8 text"))
+                .object(path.display().to_string())
         }
         std::io::ErrorKind::PermissionDenied => Error::io(format!("reading {source}: {e}"))
             .object(path.display().to_string())
@@ -250,10 +311,12 @@ fn text(path: &Path, source: &Source) -> Result<String> {
 }
 
 fn missing(path: &Path, source: &Source, why: &str) -> Error {
-    Error::not_found(format!("the declared schema was taken for {source}, which cannot be read: {why}"))
-        .object(path.display().to_string())
-        .state("Nothing was done")
-        .hint("Check the path, or end SQL text with a ;")
+    Error::not_found(format!(
+        "the declared schema was taken for {source}, which cannot be read: {why}"
+    ))
+    .object(path.display().to_string())
+    .state("Nothing was done")
+    .hint("Check the path, or end SQL text with a ;")
 }
 
 fn from_database(path: &Path, source: &Source, options: &Options) -> Result<Schema> {
@@ -266,7 +329,9 @@ fn from_database(path: &Path, source: &Source, options: &Options) -> Result<Sche
     let doing = || format!("reading {source}");
     live::reading_database(path, |conn| {
         match conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
-            Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => return Err(no_schema(path)),
+            Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+                return Err(no_schema(path));
+            }
             read => read.context(doing)?,
         }
         introspect::read_with(conn, &[], &options.extensions)
@@ -285,15 +350,31 @@ fn no_schema(path: &Path) -> Error {
 
 /// The renames that comments inside the statements of a schema tell.
 fn kept_renames(schema: &Schema) -> Vec<Rename> {
-    let texts =
-        schema.tables.iter().map(|table| &table.sql).chain(schema.virtual_tables.iter().map(|table| &table.sql));
-    texts.flat_map(|sql| parse::renames(sql).unwrap_or_default()).map(rename_of).collect()
+    let texts = schema
+        .tables
+        .iter()
+        .map(|table| &table.sql)
+        .chain(schema.virtual_tables.iter().map(|table| &table.sql));
+    texts
+        .flat_map(|sql| parse::renames(sql).unwrap_or_default())
+        .map(rename_of)
+        .collect()
 }
 
 fn rename_of(found: parse::Renamed) -> Rename {
     match found.column {
-        Some(column) => Rename { table: Some(found.table), from: found.from, to: column, comment: true },
-        None => Rename { table: None, from: found.from, to: found.table, comment: true },
+        Some(column) => Rename {
+            table: Some(found.table),
+            from: found.from,
+            to: column,
+            comment: true,
+        },
+        None => Rename {
+            table: None,
+            from: found.from,
+            to: found.table,
+            comment: true,
+        },
     }
 }
 
@@ -303,10 +384,20 @@ fn told_rename(text: &str) -> Result<Rename> {
     let name = |i: usize| tokens.get(i).and_then(lex::Token::name);
     let is = |i: usize, what: &str| tokens.get(i).is_some_and(|token| token.is(what));
     let rename = if tokens.len() == 3 && is(1, "=") {
-        name(0).zip(name(2)).map(|(from, to)| Rename { table: None, from, to, comment: false })
+        name(0).zip(name(2)).map(|(from, to)| Rename {
+            table: None,
+            from,
+            to,
+            comment: false,
+        })
     } else if tokens.len() == 5 && is(1, ".") && is(3, "=") {
         let names = name(0).zip(name(2)).zip(name(4));
-        names.map(|((table, from), to)| Rename { table: Some(table), from, to, comment: false })
+        names.map(|((table, from), to)| Rename {
+            table: Some(table),
+            from,
+            to,
+            comment: false,
+        })
     } else {
         None
     };
@@ -323,9 +414,13 @@ type Read = (Schema, Vec<Rename>, Vec<String>);
 fn from_model(json: &str, source: &Source, options: &Options) -> Result<Read> {
     let model = Schema::from_json(json).map_err(|e| e.object(source.to_string()))?;
     let (schema, renames, warnings) = from_sql(&model.to_sql(), source, options)?;
-    // The statements are what counts; a model whose parts say something else would be taken by halves.
+    // The statements are what counts; a model whose parts say something else would be taken by
+    // halves.
     for table in &model.tables {
-        if schema.table(&table.name).is_some_and(|read| comparable(read) != comparable(table)) {
+        if schema
+            .table(&table.name)
+            .is_some_and(|read| comparable(read) != comparable(table))
+        {
             return Err(Error::schema_invalid(format!(
                 "in {source}, the table {} contradicts its own sql",
                 table.name
@@ -340,36 +435,60 @@ fn from_model(json: &str, source: &Source, options: &Options) -> Result<Read> {
 
 fn comparable(table: &super::Table) -> super::Table {
     let mut table = table.clone();
-    table.columns.iter_mut().for_each(|column| column.definition.clear());
+    table
+        .columns
+        .iter_mut()
+        .for_each(|column| column.definition.clear());
     table
 }
 
-/// Loads a schema from SQL. Functions and collations that this SQLite lacks are no reason to refuse it: whether the
-/// change needs them shows on the clone.
+/// Loads a schema from SQL. Functions and collations that this SQLite lacks are no reason to refuse
+/// it: whether the change needs them shows on the clone.
 fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<Read> {
-    let conn = Connection::open_in_memory().context(|| "opening a database in memory".to_owned())?;
-    for quoted_strings in [DbConfig::SQLITE_DBCONFIG_DQS_DDL, DbConfig::SQLITE_DBCONFIG_DQS_DML] {
+    let conn =
+        Connection::open_in_memory().context(|| "opening a database in memory".to_owned())?;
+    for quoted_strings in [
+        DbConfig::SQLITE_DBCONFIG_DQS_DDL,
+        DbConfig::SQLITE_DBCONFIG_DQS_DML,
+    ] {
         let _ = conn.set_db_config(quoted_strings, true);
     }
     rehearse::load_extensions(&conn, &options.extensions)?;
     // One transaction: a commit for each of 500 statements costs as much as some of them.
-    conn.execute_batch("BEGIN").context(|| "beginning to read the declared schema".to_owned())?;
+    conn.execute_batch("BEGIN")
+        .context(|| "beginning to read the declared schema".to_owned())?;
     let (mut strangers, rows) = load(&conn, &dump::with_virtual_tables(sql), source)?;
-    conn.execute_batch("COMMIT").context(|| "reading the declared schema".to_owned())?;
+    conn.execute_batch("COMMIT")
+        .context(|| "reading the declared schema".to_owned())?;
     shadow::find(&conn, &mut strangers, &[], &options.extensions)?;
     // `CREATE TABLE temp.t` makes one that no other connection would ever see.
     let temporary = "SELECT name FROM sqlite_temp_schema LIMIT 1";
     let doing = || "reading the declared schema".to_owned();
-    if let Some(name) = conn.query_row(temporary, [], |row| row.get::<_, String>(0)).optional().context(doing)? {
-        return Err(Error::schema_invalid(format!("{source} declares {name} in temp, which is no part of a schema"))
-            .object(&name)
-            .state("Nothing was done")
-            .hint("Leave out temp, or the whole statement"));
+    if let Some(name) = conn
+        .query_row(temporary, [], |row| row.get::<_, String>(0))
+        .optional()
+        .context(doing)?
+    {
+        return Err(Error::schema_invalid(format!(
+            "{source} declares {name} in temp, which is no part of a schema"
+        ))
+        .object(&name)
+        .state("Nothing was done")
+        .hint("Leave out temp, or the whole statement"));
     }
-    // Remy's own tables may stand in a dump of live, and are passed over; another name of that kind is a mistake.
+    // Remy's own tables may stand in a dump of live, and are passed over; another name of that kind
+    // is a mistake.
     let ours = |name: &str| OURS.contains(&name) || name.starts_with("sqlite_autoindex__remy_");
-    for name in strangers.iter().map(|table| &table.name).chain(&object_names(&conn)?).filter(|name| !ours(name)) {
-        if name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("_remy_")) {
+    for name in strangers
+        .iter()
+        .map(|table| &table.name)
+        .chain(&object_names(&conn)?)
+        .filter(|name| !ours(name))
+    {
+        if name
+            .get(..6)
+            .is_some_and(|start| start.eq_ignore_ascii_case("_remy_"))
+        {
             return Err(Error::schema_invalid(format!(
                 "{source} declares {name}; names that begin with _remy_ are remy's own"
             ))
@@ -379,14 +498,27 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<Read> {
         }
     }
     let mut schema = introspect::read_with(&conn, &[], &options.extensions)?;
-    schema.names.extend(strangers.iter().map(|table| table.name.to_ascii_lowercase()));
+    schema.names.extend(
+        strangers
+            .iter()
+            .map(|table| table.name.to_ascii_lowercase()),
+    );
     schema.virtual_tables.extend(strangers);
     let renames = parse::renames(sql).map_err(|at| {
-        invalid(sql, at, source, "a @renamed comment belongs to no table or column")
-            .hint("Put it before the table or column, or behind it on the same line")
+        invalid(
+            sql,
+            at,
+            source,
+            "a @renamed comment belongs to no table or column",
+        )
+        .hint("Put it before the table or column, or behind it on the same line")
     })?;
     let warnings = dump::warning(&rows, &schema).into_iter().collect();
-    Ok((schema, renames.into_iter().map(rename_of).collect(), warnings))
+    Ok((
+        schema,
+        renames.into_iter().map(rename_of).collect(),
+        warnings,
+    ))
 }
 
 /// The tables that remy keeps in live.
@@ -404,31 +536,52 @@ const OURS: &[&str] = &[
 
 fn object_names(conn: &Connection) -> Result<Vec<String>> {
     let doing = || "reading the names of the declared schema".to_owned();
-    let mut statement = conn.prepare("SELECT name FROM sqlite_schema").context(doing)?;
-    statement.query_map([], |row| row.get(0)).context(doing)?.collect::<rusqlite::Result<_>>().context(doing)
+    let mut statement = conn
+        .prepare("SELECT name FROM sqlite_schema")
+        .context(doing)?;
+    statement
+        .query_map([], |row| row.get(0))
+        .context(doing)?
+        .collect::<rusqlite::Result<_>>()
+        .context(doing)
 }
 
 /// `schema_invalid` at byte `at` of `sql`.
 fn invalid(sql: &str, at: usize, source: &Source, why: &str) -> Error {
     let before = sql.get(..at).unwrap_or(sql);
     let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
     let text = cut(sql.lines().nth(line - 1).unwrap_or_default().trim(), 200);
-    Error::schema_invalid(format!("{source}, line {line}, column {column}: {why}: {text}"))
-        .object(format!("line {line}, column {column}"))
-        .state("Nothing was done")
+    Error::schema_invalid(format!(
+        "{source}, line {line}, column {column}: {why}: {text}"
+    ))
+    .object(format!("line {line}, column {column}"))
+    .state("Nothing was done")
 }
 
-/// Runs every statement; gives the virtual tables whose modules or tokenizers this SQLite lacks, and how many INSERTs into which table were passed
-/// over.
-fn load(conn: &Connection, sql: &str, source: &Source) -> Result<(Vec<VirtualTable>, BTreeMap<String, u64>)> {
+/// Runs every statement; gives the virtual tables whose modules or tokenizers this SQLite lacks,
+/// and how many INSERTs into which table were passed over.
+fn load(
+    conn: &Connection,
+    sql: &str,
+    source: &Source,
+) -> Result<(Vec<VirtualTable>, BTreeMap<String, u64>)> {
     let script = Script::new(sql).map_err(|(why, at)| invalid(sql, at, source, &why))?;
     let tokens = lex::tokens(sql);
     let refuse = |at: usize, why: &str| invalid(sql, at, source, why).hint("Leave it out");
     if let Some(at) = lex::too_deep(&tokens) {
         return Err(refuse(at, "this is nested too deep to be read"));
     }
-    for three in tokens.windows(3).filter(|three| three[2].is("(") && !three[0].is("TABLE") && !three[0].is("EXISTS")) {
+    for three in tokens
+        .windows(3)
+        .filter(|three| three[2].is("(") && !three[0].is("TABLE") && !three[0].is("EXISTS"))
+    {
         if let Some(name) = three[1].name().filter(|name| authorizer::reaches_out(name)) {
             return Err(refuse(
                 three[1].start,
@@ -451,7 +604,10 @@ fn load(conn: &Connection, sql: &str, source: &Source) -> Result<(Vec<VirtualTab
         let part = dump::part(&tokens[at..]);
         // Not even compiled: a pragma is done by then.
         if matches!(part, Part::Skip | Part::Rows(_)) {
-            start = tokens[at..].iter().find(|token| token.is(";")).map_or(sql.len(), lex::Token::end);
+            start = tokens[at..]
+                .iter()
+                .find(|token| token.is(";"))
+                .map_or(sql.len(), lex::Token::end);
             if let Part::Rows(table) = part {
                 *rows.entry(table).or_default() += 1;
             }
@@ -481,9 +637,14 @@ fn load(conn: &Connection, sql: &str, source: &Source) -> Result<(Vec<VirtualTab
             }
             Err(failure) => {
                 let rest = tokens.iter().filter(|token| token.start >= start);
-                let end = rest.clone().find(|token| token.is(";")).map_or(sql.len(), lex::Token::end);
+                let end = rest
+                    .clone()
+                    .find(|token| token.is(";"))
+                    .map_or(sql.len(), lex::Token::end);
                 // `.schema` of the shell prints SQLite's own tables, too.
-                let own = failure.0.starts_with("object name reserved for internal use: sqlite_");
+                let own = failure
+                    .0
+                    .starts_with("object name reserved for internal use: sqlite_");
                 (if own { Ok(()) } else { Err(failure) }, end)
             }
         };
@@ -493,10 +654,15 @@ fn load(conn: &Connection, sql: &str, source: &Source) -> Result<(Vec<VirtualTab
                 if stand_ins.take_place(&why) {
                     continue;
                 }
-                if Stranger::of(&why).is_some_and(|stranger| matches!(stranger.kind, Kind::Module | Kind::Tokenizer))
+                if Stranger::of(&why)
+                    .is_some_and(|stranger| matches!(stranger.kind, Kind::Module | Kind::Tokenizer))
                     && let Some((name, ..)) = parse::virtual_table(&sql[start..end])
                 {
-                    let text = sql[start..end].trim().trim_end_matches(';').trim_end().to_owned();
+                    let text = sql[start..end]
+                        .trim()
+                        .trim_end_matches(';')
+                        .trim_end()
+                        .to_owned();
                     strangers.push(introspect::virtual_table(name, text, Vec::new()));
                     start = end;
                     continue;
@@ -517,8 +683,9 @@ fn load(conn: &Connection, sql: &str, source: &Source) -> Result<(Vec<VirtualTab
 
 /// Where rows of `sqlite_schema` stand aside while a schema is loaded.
 ///
-/// To learn what a CREATE made, SQLite reads all of `sqlite_schema`: loading n statements reads n²/2 rows, which for 500 tables
-/// was half of a diff. What it has read it keeps in memory, so the rows can be elsewhere until the schema is read back.
+/// To learn what a CREATE made, SQLite reads all of `sqlite_schema`: loading n statements reads
+/// n²/2 rows, which for 500 tables was half of a diff. What it has read it keeps in memory, so the
+/// rows can be elsewhere until the schema is read back.
 struct Shelf<'a> {
     conn: &'a Connection,
     creates: usize,
@@ -561,7 +728,9 @@ impl<'a> Shelf<'a> {
     fn run(&self, sql: &str) -> Result<()> {
         // Only here: where the schema is writable, SQLite takes names that are its own.
         self.conn
-            .execute_batch(&format!("PRAGMA writable_schema = ON; {sql}; PRAGMA writable_schema = OFF"))
+            .execute_batch(&format!(
+                "PRAGMA writable_schema = ON; {sql}; PRAGMA writable_schema = OFF"
+            ))
             .context(|| "loading the declared schema".to_owned())
     }
 }
@@ -570,18 +739,25 @@ impl<'a> Shelf<'a> {
 mod tests {
     use super::*;
 
-    /// The rows that stand aside while a schema is loaded come back as they were, in their order, also for ALTER and DROP in
-    /// between, which read and write them.
+    /// The rows that stand aside while a schema is loaded come back as they were, in their order,
+    /// also for ALTER and DROP in between, which read and write them.
     #[test]
     fn many_statements_give_what_sqlite_gives() {
         crate::engine::init();
         let mut sql = String::new();
         for i in 0..Shelf::CREATES * 3 + 1 {
-            sql += &format!("CREATE TABLE t{i} (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT UNIQUE, b);");
-            sql += &format!("CREATE INDEX i{i} ON t{i} (b); CREATE VIEW v{i} AS SELECT a FROM t{i};");
+            sql += &format!(
+                "CREATE TABLE t{i} (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT UNIQUE, b);"
+            );
+            sql +=
+                &format!("CREATE INDEX i{i} ON t{i} (b); CREATE VIEW v{i} AS SELECT a FROM t{i};");
             match i % 7 {
                 0 => sql += &format!("ALTER TABLE t{i} RENAME COLUMN b TO c; DROP VIEW v{i};"),
-                1 => sql += &format!("CREATE TRIGGER g{i} AFTER INSERT ON t{i} BEGIN DELETE FROM t0; END;"),
+                1 => {
+                    sql += &format!(
+                        "CREATE TRIGGER g{i} AFTER INSERT ON t{i} BEGIN DELETE FROM t0; END;"
+                    )
+                }
                 2 => sql += &format!("CREATE VIRTUAL TABLE f{i} USING fts5 (body);"),
                 3 => sql += &format!("ALTER TABLE t{i} RENAME TO u{i};"),
                 _ => {}
@@ -600,8 +776,13 @@ mod tests {
         for n in [0, Shelf::CREATES - 1, Shelf::CREATES] {
             let mut sql: String = (0..n).map(|i| format!("CREATE TABLE t{i} (a);")).collect();
             sql += "CREATE TABLE t (a); CREATE VIEW sqlite_v AS SELECT 1;";
-            let (schema, ..) = from_sql(&sql, &Source::Sql(sql.clone()), &Options::default()).unwrap();
-            assert_eq!((schema.tables.len(), schema.views.len()), (n + 1, 0), "passed over, as of a dump");
+            let (schema, ..) =
+                from_sql(&sql, &Source::Sql(sql.clone()), &Options::default()).unwrap();
+            assert_eq!(
+                (schema.tables.len(), schema.views.len()),
+                (n + 1, 0),
+                "passed over, as of a dump"
+            );
         }
     }
 }

@@ -68,7 +68,8 @@ pub struct TableChange {
     pub added: Vec<String>,
     /// Columns that go.
     pub dropped: Vec<String>,
-    /// Of these, what a renamed column takes the name of, and the name that it goes by until then: a plan's own.
+    /// Of these, what a renamed column takes the name of, and the name that it goes by until then:
+    /// a plan's own.
     pub(crate) away: Vec<(String, String)>,
     /// Columns that stay and are defined otherwise, beyond their NOT NULL, by their declared names.
     pub altered: Vec<String>,
@@ -78,14 +79,18 @@ pub struct TableChange {
     pub checks_gone: Vec<Check>,
     /// CHECKs that come, but for those that come with a column.
     pub checks_come: Vec<Check>,
-    /// Other constraints, or options of the table, differ, beyond those that come and go with a column.
+    /// Other constraints, or options of the table, differ, beyond those that come and go with a
+    /// column.
     pub constraints: bool,
 }
 
 impl TableChange {
     /// What a column that goes is called when it does.
     pub(crate) fn gone_as<'a>(&'a self, name: &'a str) -> &'a str {
-        self.away.iter().find(|(from, _)| same(from, name)).map_or(name, |(_, to)| to)
+        self.away
+            .iter()
+            .find(|(from, _)| same(from, name))
+            .map_or(name, |(_, to)| to)
     }
 }
 
@@ -116,7 +121,9 @@ impl Names {
 
     /// The declared name of a table of now.
     pub(super) fn table<'a>(&'a self, name: &'a str) -> &'a str {
-        self.tables.get(&name.to_ascii_lowercase()).map_or(name, String::as_str)
+        self.tables
+            .get(&name.to_ascii_lowercase())
+            .map_or(name, String::as_str)
     }
 
     /// The declared name of a column of a table of now.
@@ -127,20 +134,34 @@ impl Names {
 
     /// Whether a table of now, which has no such column, gets one.
     fn comes(&self, table: &Table, column: &str) -> bool {
-        self.come.contains(&(table.name.to_ascii_lowercase(), column.to_ascii_lowercase()))
+        self.come
+            .contains(&(table.name.to_ascii_lowercase(), column.to_ascii_lowercase()))
     }
 
     /// Notes the columns that come to tables whose statements differ.
     fn note_coming(&mut self, current: &Schema, declared: &Schema) {
-        let new: BTreeMap<String, &Table> =
-            declared.tables.iter().map(|table| (table.name.to_ascii_lowercase(), table)).collect();
+        let new: BTreeMap<String, &Table> = declared
+            .tables
+            .iter()
+            .map(|table| (table.name.to_ascii_lowercase(), table))
+            .collect();
         for old in &current.tables {
-            let Some(new) = new.get(&self.table(&old.name).to_ascii_lowercase()).filter(|new| new.sql != old.sql)
+            let Some(new) = new
+                .get(&self.table(&old.name).to_ascii_lowercase())
+                .filter(|new| new.sql != old.sql)
             else {
                 continue;
             };
-            let come = new.columns.iter().filter(|column| old.column(&column.name).is_none());
-            self.come.extend(come.map(|column| (old.name.to_ascii_lowercase(), column.name.to_ascii_lowercase())));
+            let come = new
+                .columns
+                .iter()
+                .filter(|column| old.column(&column.name).is_none());
+            self.come.extend(come.map(|column| {
+                (
+                    old.name.to_ascii_lowercase(),
+                    column.name.to_ascii_lowercase(),
+                )
+            }));
         }
     }
 
@@ -148,7 +169,8 @@ impl Names {
         let mut names = Self::default();
         let has_table = |schema: &Schema, name: &str| schema.columns_of(name).is_some();
         for rename in renames.iter().filter(|rename| rename.table.is_none()) {
-            // A name that another rename takes away is free; comments do not tell whether theirs is done.
+            // A name that another rename takes away is free; comments do not tell whether theirs is
+            // done.
             let leaves = |r: &Rename| r.table.is_none() && same(&r.from, &rename.to);
             let frees = !rename.comment && renames.iter().any(leaves);
             let there = has_table(current, &rename.to) && !frees;
@@ -161,38 +183,74 @@ impl Names {
             };
             if judge(rename, &rename.from, &rename.to, found)? {
                 if there {
-                    names.tables.insert(rename.to.to_ascii_lowercase(), gone(&rename.to));
+                    names
+                        .tables
+                        .insert(rename.to.to_ascii_lowercase(), gone(&rename.to));
                 }
-                if rename.comment && has_table(declared, &rename.from) && !renames.iter().any(|r| becomes(r, rename)) {
+                if rename.comment
+                    && has_table(declared, &rename.from)
+                    && !renames.iter().any(|r| becomes(r, rename))
+                {
                     return Err(stays(&rename.from, &rename.to));
                 }
-                let before = names.tables.insert(rename.from.to_ascii_lowercase(), rename.to.clone());
+                let before = names
+                    .tables
+                    .insert(rename.from.to_ascii_lowercase(), rename.to.clone());
                 once(&rename.from, &rename.to, before)?;
             }
         }
         for rename in renames {
             let Some(told) = &rename.table else { continue };
             // The table is told by its old name or its new one.
-            let old = names.tables.iter().find(|(_, to)| to.eq_ignore_ascii_case(told)).map(|(from, _)| from.clone());
+            let old = names
+                .tables
+                .iter()
+                .find(|(_, to)| to.eq_ignore_ascii_case(told))
+                .map(|(from, _)| from.clone());
             let old = old.unwrap_or_else(|| told.to_ascii_lowercase());
-            let (now, new) = (current.columns_of(&old), declared.columns_of(names.table(&old)));
-            let has = |name: &str| now.as_ref().is_some_and(|columns| columns.iter().any(|c| same(c, name)));
-            let will = |name: &str| new.as_ref().is_some_and(|columns| columns.iter().any(|c| same(c, name)));
-            let leaves = |r: &Rename| r.table.as_ref().is_some_and(|t| same(t, told)) && same(&r.from, &rename.to);
+            let (now, new) = (
+                current.columns_of(&old),
+                declared.columns_of(names.table(&old)),
+            );
+            let has = |name: &str| {
+                now.as_ref()
+                    .is_some_and(|columns| columns.iter().any(|c| same(c, name)))
+            };
+            let will = |name: &str| {
+                new.as_ref()
+                    .is_some_and(|columns| columns.iter().any(|c| same(c, name)))
+            };
+            let leaves = |r: &Rename| {
+                r.table.as_ref().is_some_and(|t| same(t, told)) && same(&r.from, &rename.to)
+            };
             let frees = !rename.comment && renames.iter().any(leaves);
             let applies = has(&rename.from);
             let there = has(&rename.to) && !frees && !same(&rename.to, &rename.from);
             let room = current.table(&old).is_some();
-            let found = Found { applies, there, room, declares: will(&rename.to), keeps: will(&rename.from) };
-            let (from, to) = (format!("{told}.{}", rename.from), format!("{told}.{}", rename.to));
+            let found = Found {
+                applies,
+                there,
+                room,
+                declares: will(&rename.to),
+                keeps: will(&rename.from),
+            };
+            let (from, to) = (
+                format!("{told}.{}", rename.from),
+                format!("{told}.{}", rename.to),
+            );
             if judge(rename, &from, &to, found)? {
                 if there {
-                    names.columns.insert((old.clone(), rename.to.to_ascii_lowercase()), gone(&rename.to));
+                    names.columns.insert(
+                        (old.clone(), rename.to.to_ascii_lowercase()),
+                        gone(&rename.to),
+                    );
                 }
                 if rename.comment && found.keeps && !renames.iter().any(|r| becomes(r, rename)) {
                     return Err(stays(&from, &to));
                 }
-                let before = names.columns.insert((old, rename.from.to_ascii_lowercase()), rename.to.clone());
+                let before = names
+                    .columns
+                    .insert((old, rename.from.to_ascii_lowercase()), rename.to.clone());
                 once(&from, &rename.to, before)?;
             }
         }
@@ -201,7 +259,8 @@ impl Names {
     }
 }
 
-/// Whether a rename gives its name to what another takes it from, or does not take it from there: in another case.
+/// Whether a rename gives its name to what another takes it from, or does not take it from there:
+/// in another case.
 fn becomes(one: &Rename, other: &Rename) -> bool {
     let beside = match (&one.table, &other.table) {
         (Some(a), Some(b)) => same(a, b),
@@ -210,7 +269,8 @@ fn becomes(one: &Rename, other: &Rename) -> bool {
     beside && same(&one.to, &other.from)
 }
 
-/// A comment that tells of a rename, beside the old name declared as well: its values would be moved, and it be empty.
+/// A comment that tells of a rename, beside the old name declared as well: its values would be
+/// moved, and it be empty.
 fn stays(from: &str, to: &str) -> Error {
     Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and {from} is declared, too"))
         .object(from)
@@ -225,10 +285,12 @@ fn stays(from: &str, to: &str) -> Error {
 fn once(from: &str, to: &str, before: Option<String>) -> Result<()> {
     match before.filter(|before| !same(before, to)) {
         None => Ok(()),
-        Some(before) => Err(Error::invalid_argument(format!("{from} is said to be renamed to both {before} and {to}"))
-            .object(from)
-            .state("Nothing was changed")
-            .hint("Take out one of the two, in the comments or the option renames")),
+        Some(before) => Err(Error::invalid_argument(format!(
+            "{from} is said to be renamed to both {before} and {to}"
+        ))
+        .object(from)
+        .state("Nothing was changed")
+        .hint("Take out one of the two, in the comments or the option renames")),
     }
 }
 
@@ -256,14 +318,16 @@ struct Found {
     keeps: bool,
 }
 
-/// Whether a rename is to be done; an error where it can neither be done nor has been. What has the new name makes room, where
-/// that is told.
+/// Whether a rename is to be done; an error where it can neither be done nor has been. What has the
+/// new name makes room, where that is told.
 fn judge(rename: &Rename, from: &str, to: &str, found: Found) -> Result<bool> {
     let wrong = |why: String| {
-        Err(Error::invalid_argument(format!("the rename of {from} to {to} cannot be done: {why}"))
-            .object(from)
-            .state("Nothing was changed")
-            .hint("Correct the rename, or leave it out"))
+        Err(Error::invalid_argument(format!(
+            "the rename of {from} to {to} cannot be done: {why}"
+        ))
+        .object(from)
+        .state("Nothing was changed")
+        .hint("Correct the rename, or leave it out"))
     };
     match (found.applies, found.there) {
         // Done already, or told of a database that never had the old name.
@@ -286,7 +350,8 @@ fn judge(rename: &Rename, from: &str, to: &str, found: Found) -> Result<bool> {
     }
 }
 
-/// What turns `current` into `declared`. Names that no rename tells of are other names: what goes, goes.
+/// What turns `current` into `declared`. Names that no rename tells of are other names: what goes,
+/// goes.
 pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<Vec<Change>> {
     let names = Names::resolve(current, declared, renames)?;
     let mut changes = Vec::new();
@@ -304,7 +369,12 @@ pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<V
     let new: BTreeMap<String, String> = declared
         .indexes
         .iter()
-        .map(|index| (index.name.to_ascii_lowercase(), index_meaning(declared, index, None)))
+        .map(|index| {
+            (
+                index.name.to_ascii_lowercase(),
+                index_meaning(declared, index, None),
+            )
+        })
         .collect();
     let old: Vec<_> = current
         .indexes
@@ -312,19 +382,59 @@ pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<V
         .filter(|index| stays(&index.table))
         .map(|index| (&index.name, index_meaning(current, index, Some(&names))))
         .collect();
-    compare(&old, &new, declared.indexes.iter().map(|i| &i.name), &mut changes, Change::DropIndex, Change::CreateIndex);
+    compare(
+        &old,
+        &new,
+        declared.indexes.iter().map(|i| &i.name),
+        &mut changes,
+        Change::DropIndex,
+        Change::CreateIndex,
+    );
 
     let meaning = |sql: &str| lex::meaning(&parse::definition(sql), &|_| None);
-    let new = declared.views.iter().map(|view| (view.name.to_ascii_lowercase(), meaning(&view.sql))).collect();
-    let old: Vec<_> = current.views.iter().map(|view| (&view.name, meaning(&view.sql))).collect();
-    compare(&old, &new, declared.views.iter().map(|v| &v.name), &mut changes, Change::DropView, Change::CreateView);
+    let new = declared
+        .views
+        .iter()
+        .map(|view| (view.name.to_ascii_lowercase(), meaning(&view.sql)))
+        .collect();
+    let old: Vec<_> = current
+        .views
+        .iter()
+        .map(|view| (&view.name, meaning(&view.sql)))
+        .collect();
+    compare(
+        &old,
+        &new,
+        declared.views.iter().map(|v| &v.name),
+        &mut changes,
+        Change::DropView,
+        Change::CreateView,
+    );
 
     // Text that is there word for word needs no reading.
-    let word_for_word: BTreeSet<&str> = current.triggers.iter().map(|trigger| trigger.sql.as_str()).collect();
-    let declared_texts: BTreeSet<&str> = declared.triggers.iter().map(|trigger| trigger.sql.as_str()).collect();
+    let word_for_word: BTreeSet<&str> = current
+        .triggers
+        .iter()
+        .map(|trigger| trigger.sql.as_str())
+        .collect();
+    let declared_texts: BTreeSet<&str> = declared
+        .triggers
+        .iter()
+        .map(|trigger| trigger.sql.as_str())
+        .collect();
     let on_both = |sql: &str| word_for_word.contains(sql) && declared_texts.contains(sql);
-    let meaning = |sql: &str| if on_both(sql) { sql.to_owned() } else { meaning(sql) };
-    let new = declared.triggers.iter().map(|t| (t.name.to_ascii_lowercase(), meaning(&t.sql))).collect();
+    let meaning = |sql: &str| {
+        if on_both(sql) {
+            sql.to_owned()
+        } else {
+            meaning(sql)
+        }
+    };
+    let new = declared
+        .triggers
+        .iter()
+        .map(|t| (t.name.to_ascii_lowercase(), meaning(&t.sql)))
+        .collect();
     let old: Vec<_> = current
         .triggers
         .iter()
@@ -332,7 +442,14 @@ pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<V
         .map(|trigger| (&trigger.name, meaning(&trigger.sql)))
         .collect();
     let triggers = declared.triggers.iter().map(|t| &t.name);
-    compare(&old, &new, triggers, &mut changes, Change::DropTrigger, Change::CreateTrigger);
+    compare(
+        &old,
+        &new,
+        triggers,
+        &mut changes,
+        Change::DropTrigger,
+        Change::CreateTrigger,
+    );
     Ok(changes)
 }
 
@@ -351,20 +468,33 @@ fn compare<'a>(
         .map(|(name, _)| name.to_ascii_lowercase())
         .collect();
     let differs = |name: &str| !same.contains(&name.to_ascii_lowercase());
-    changes.extend(old.iter().filter(|(name, _)| differs(name)).map(|(name, _)| drop((*name).clone())));
-    changes.extend(order.filter(|name| differs(name)).map(|name| create(name.clone())));
+    changes.extend(
+        old.iter()
+            .filter(|(name, _)| differs(name))
+            .map(|(name, _)| drop((*name).clone())),
+    );
+    changes.extend(
+        order
+            .filter(|name| differs(name))
+            .map(|name| create(name.clone())),
+    );
 }
 
 fn index_meaning(schema: &Schema, index: &super::Index, names: Option<&Names>) -> String {
     let table = schema.table(&index.table);
-    let (Some(parsed), Some(table)) = (parse::index(&index.sql), table) else { return lex::meaning_of(&index.sql) };
-    let on = names.map_or(index.table.as_str(), |names| names.table(&index.table)).to_ascii_lowercase();
+    let (Some(parsed), Some(table)) = (parse::index(&index.sql), table) else {
+        return lex::meaning_of(&index.sql);
+    };
+    let on = names
+        .map_or(index.table.as_str(), |names| names.table(&index.table))
+        .to_ascii_lowercase();
     let body = lex::meaning(&parsed.body, &|token| stands_for(token, table, names));
     format!("{} {on} {body}", parsed.unique)
 }
 
-/// What a name in an expression of a table stands for: a column by its declared name, and, in double quotes, a string
-/// where the table has no such column. SQLite itself writes such a string with single quotes when it edits a statement.
+/// What a name in an expression of a table stands for: a column by its declared name, and, in
+/// double quotes, a string where the table has no such column. SQLite itself writes such a string
+/// with single quotes when it edits a statement.
 fn stands_for(token: &Token<'_>, table: &Table, names: Option<&Names>) -> Option<Stands> {
     let name = token.name()?;
     if table.column(&name).is_some() {
@@ -374,14 +504,19 @@ fn stands_for(token: &Token<'_>, table: &Table, names: Option<&Names>) -> Option
     if names.is_some_and(|names| names.comes(table, &name)) {
         return Some(Stands::Name(name));
     }
-    let rowid = ["rowid", "oid", "_rowid_"].iter().any(|rowid| same(&name, rowid));
+    let rowid = ["rowid", "oid", "_rowid_"]
+        .iter()
+        .any(|rowid| same(&name, rowid));
     (token.text.starts_with('"') && !rowid).then_some(Stands::Text(name))
 }
 
 fn tables(current: &Schema, declared: &Schema, names: &Names, changes: &mut Vec<Change>) {
     let mut matched = BTreeSet::new();
-    let now: BTreeMap<String, &Table> =
-        current.tables.iter().map(|table| (names.table(&table.name).to_ascii_lowercase(), table)).collect();
+    let now: BTreeMap<String, &Table> = current
+        .tables
+        .iter()
+        .map(|table| (names.table(&table.name).to_ascii_lowercase(), table))
+        .collect();
     let mut created = Vec::new();
     for table in &declared.tables {
         let Some(old) = now.get(&table.name.to_ascii_lowercase()) else {
@@ -389,20 +524,31 @@ fn tables(current: &Schema, declared: &Schema, names: &Names, changes: &mut Vec<
             continue;
         };
         matched.insert(old.name.to_ascii_lowercase());
-        // The same text means the same, unless a rename changes what it speaks of. Most tables end here.
+        // The same text means the same, unless a rename changes what it speaks of. Most tables end
+        // here.
         if old.sql == table.sql && names.is_empty() {
             continue;
         }
         if old.name != table.name {
-            changes.push(Change::RenameTable { from: old.name.clone(), to: table.name.clone() });
+            changes.push(Change::RenameTable {
+                from: old.name.clone(),
+                to: table.name.clone(),
+            });
         }
         let change = table_change(current, old, declared, table, names);
-        let same = TableChange { table: table.name.clone(), from: old.name.clone(), ..TableChange::default() };
+        let same = TableChange {
+            table: table.name.clone(),
+            from: old.name.clone(),
+            ..TableChange::default()
+        };
         if change != same {
             changes.push(Change::AlterTable(change));
         }
     }
-    let gone = current.tables.iter().filter(|table| !matched.contains(&table.name.to_ascii_lowercase()));
+    let gone = current
+        .tables
+        .iter()
+        .filter(|table| !matched.contains(&table.name.to_ascii_lowercase()));
     changes.extend(gone.map(|table| Change::DropTable(table.name.clone())));
     changes.extend(created);
 }
@@ -411,28 +557,54 @@ fn virtual_tables(current: &Schema, declared: &Schema, names: &Names, changes: &
     let lower = |name: &str| name.to_ascii_lowercase();
     for old in &current.virtual_tables {
         let name = names.table(&old.name);
-        match declared.virtual_tables.iter().find(|new| new.name.eq_ignore_ascii_case(name)) {
+        match declared
+            .virtual_tables
+            .iter()
+            .find(|new| new.name.eq_ignore_ascii_case(name))
+        {
             None => changes.push(Change::DropVirtual(old.name.clone())),
             Some(new) => {
                 if new.name != old.name {
-                    changes.push(Change::RenameTable { from: old.name.clone(), to: new.name.clone() });
+                    changes.push(Change::RenameTable {
+                        from: old.name.clone(),
+                        to: new.name.clone(),
+                    });
                 }
-                // Arguments are the module's own language: compared as they are, but for white space around them.
-                let told =
-                    |arguments: &str| lex::tokens(arguments).iter().map(|t| t.text.to_owned()).collect::<Vec<_>>();
-                if lower(&old.module) != lower(&new.module) || told(&old.arguments) != told(&new.arguments) {
+                // Arguments are the module's own language: compared as they are, but for white
+                // space around them.
+                let told = |arguments: &str| {
+                    lex::tokens(arguments)
+                        .iter()
+                        .map(|t| t.text.to_owned())
+                        .collect::<Vec<_>>()
+                };
+                if lower(&old.module) != lower(&new.module)
+                    || told(&old.arguments) != told(&new.arguments)
+                {
                     changes.push(Change::AlterVirtual(virtual_change(old, new, names)));
                 }
             }
         }
     }
-    let there = |name: &str| current.virtual_tables.iter().any(|old| lower(names.table(&old.name)) == lower(name));
-    let come = declared.virtual_tables.iter().filter(|new| !there(&new.name));
+    let there = |name: &str| {
+        current
+            .virtual_tables
+            .iter()
+            .any(|old| lower(names.table(&old.name)) == lower(name))
+    };
+    let come = declared
+        .virtual_tables
+        .iter()
+        .filter(|new| !there(&new.name));
     changes.extend(come.map(|new| Change::CreateVirtual(new.name.clone(), new.module.clone())));
 }
 
 fn virtual_change(old: &VirtualTable, new: &VirtualTable, names: &Names) -> VirtualChange {
-    let mut change = VirtualChange { table: new.name.clone(), from: old.name.clone(), ..VirtualChange::default() };
+    let mut change = VirtualChange {
+        table: new.name.clone(),
+        from: old.name.clone(),
+        ..VirtualChange::default()
+    };
     for column in old.kept() {
         let name = names.column(&old.name, &column);
         if name != column {
@@ -441,10 +613,25 @@ fn virtual_change(old: &VirtualTable, new: &VirtualTable, names: &Names) -> Virt
         }
     }
     // What these columns are is told by their places, whatever they are called.
-    let told = |column: &String| change.renamed.iter().any(|(from, to)| same(from, column) || same(to, column));
+    let told = |column: &String| {
+        change
+            .renamed
+            .iter()
+            .any(|(from, to)| same(from, column) || same(to, column))
+    };
     let mut pairs = Vec::new();
-    if same(&old.module, &new.module) && old.module.get(..5).is_some_and(|module| same(module, "rtree")) {
-        pairs.extend(old.columns.first().cloned().zip(new.columns.first().cloned()));
+    if same(&old.module, &new.module)
+        && old
+            .module
+            .get(..5)
+            .is_some_and(|module| same(module, "rtree"))
+    {
+        pairs.extend(
+            old.columns
+                .first()
+                .cloned()
+                .zip(new.columns.first().cloned()),
+        );
     }
     pairs.extend(old.option("languageid").zip(new.option("languageid")));
     pairs.retain(|(from, to)| from != to && !told(from) && !told(to));
@@ -452,8 +639,18 @@ fn virtual_change(old: &VirtualTable, new: &VirtualTable, names: &Names) -> Virt
     change
 }
 
-fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, names: &Names) -> TableChange {
-    let mut change = TableChange { table: new.name.clone(), from: old.name.clone(), ..TableChange::default() };
+fn table_change(
+    current: &Schema,
+    old: &Table,
+    declared: &Schema,
+    new: &Table,
+    names: &Names,
+) -> TableChange {
+    let mut change = TableChange {
+        table: new.name.clone(),
+        from: old.name.clone(),
+        ..TableChange::default()
+    };
     let mut kept = BTreeSet::new();
     for column in &old.columns {
         let name = names.column(&old.name, &column.name);
@@ -462,7 +659,9 @@ fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, n
             Some(declared) => {
                 kept.insert(declared.name.to_ascii_lowercase());
                 if declared.name != column.name {
-                    change.renamed.push((column.name.clone(), declared.name.clone()));
+                    change
+                        .renamed
+                        .push((column.name.clone(), declared.name.clone()));
                 }
                 if column_meaning(column, old, Some(names)) != column_meaning(declared, new, None) {
                     change.altered.push(declared.name.clone());
@@ -472,7 +671,10 @@ fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, n
             }
         }
     }
-    let added = new.columns.iter().filter(|column| !kept.contains(&column.name.to_ascii_lowercase()));
+    let added = new
+        .columns
+        .iter()
+        .filter(|column| !kept.contains(&column.name.to_ascii_lowercase()));
     change.added = added.map(|column| column.name.clone()).collect();
     // A column changed, or a constraint may have: then both statements are read a second time.
     let doubted = || old.sql != new.sql && !(witness::agrees(old) && witness::agrees(new));
@@ -480,8 +682,8 @@ fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, n
         change.constraints = opaque_meaning(old) != opaque_meaning(new);
         return change;
     }
-    change.constraints =
-        constraints(current, old, &change.dropped, Some(names)) != constraints(declared, new, &change.added, None);
+    change.constraints = constraints(current, old, &change.dropped, Some(names))
+        != constraints(declared, new, &change.added, None);
     let mut gone = checks(old, &change.dropped, Some(names));
     for (meaning, check) in checks(new, &change.added, None) {
         match gone.iter().position(|(before, _)| *before == meaning) {
@@ -493,30 +695,61 @@ fn table_change(current: &Schema, old: &Table, declared: &Schema, new: &Table, n
     change
 }
 
-/// Whether two tables are one by what stands in their statements, as far as CHECKs and columns go, in any order; of keys, how many
-/// there are.
+/// Whether two tables are one by what stands in their statements, as far as CHECKs and columns go,
+/// in any order; of keys, how many there are.
 pub(super) fn agree(a: &Table, b: &Table) -> bool {
     let columns = |table: &Table| -> BTreeMap<String, (ColumnMeaning, Option<String>)> {
-        let meaning = |column: &Column| (column_meaning(column, table, None), column.not_null.clone());
-        table.columns.iter().map(|column| (column.name.to_ascii_lowercase(), meaning(column))).collect()
+        let meaning =
+            |column: &Column| (column_meaning(column, table, None), column.not_null.clone());
+        table
+            .columns
+            .iter()
+            .map(|column| (column.name.to_ascii_lowercase(), meaning(column)))
+            .collect()
     };
     let told = |table: &Table| -> Vec<String> {
-        let mut all: Vec<_> = checks(table, &[], None).into_iter().map(|(meaning, _)| meaning).collect();
+        let mut all: Vec<_> = checks(table, &[], None)
+            .into_iter()
+            .map(|(meaning, _)| meaning)
+            .collect();
         all.sort();
         all
     };
     let keys = |t: &Table| {
         let kinds = (t.without_rowid, t.strict, t.autoincrement, t.opaque);
-        (t.primary_key.is_some(), t.uniques.len(), t.foreign_keys.len(), kinds)
+        (
+            t.primary_key.is_some(),
+            t.uniques.len(),
+            t.foreign_keys.len(),
+            kinds,
+        )
     };
     keys(a) == keys(b) && told(a) == told(b) && columns(a) == columns(b)
 }
 
 /// What the CHECKs of a table say, but for those that stand with one of `without`.
-fn checks<'a>(table: &'a Table, without: &[String], names: Option<&Names>) -> Vec<(String, &'a Check)> {
+fn checks<'a>(
+    table: &'a Table,
+    without: &[String],
+    names: Option<&Names>,
+) -> Vec<(String, &'a Check)> {
     let left_out = |name: &str| without.iter().any(|w| w.eq_ignore_ascii_case(name));
-    let checks = table.checks.iter().filter(|check| !check.column.as_deref().is_some_and(left_out));
-    checks.map(|check| (format!("{} {}", label(&check.name), expression(&check.expr, table, names)), check)).collect()
+    let checks = table
+        .checks
+        .iter()
+        .filter(|check| !check.column.as_deref().is_some_and(left_out));
+    checks
+        .map(|check| {
+            (
+                format!(
+                    "{} {}",
+                    label(&check.name),
+                    expression(&check.expr, table, names)
+                ),
+                check,
+            )
+        })
+        .collect()
 }
 
 /// A constraint's name, by meaning.
@@ -548,28 +781,44 @@ fn unqualified<'a>(tokens: &[Token<'a>], table: &str) -> Vec<Token<'a>> {
 
 fn expression(sql: &str, table: &Table, names: Option<&Names>) -> String {
     let tokens = unqualified(&lex::tokens(sql), &table.name);
-    lex::meaning(lex::without_parens(&tokens), &|token| stands_for(token, table, names))
+    lex::meaning(lex::without_parens(&tokens), &|token| {
+        stands_for(token, table, names)
+    })
 }
 
 pub(super) type ColumnMeaning = (String, Option<String>, String, Option<(String, bool)>);
 
 /// What a column's definition says, but for its NOT NULL.
-pub(super) fn column_meaning(column: &Column, table: &Table, names: Option<&Names>) -> ColumnMeaning {
+pub(super) fn column_meaning(
+    column: &Column,
+    table: &Table,
+    names: Option<&Names>,
+) -> ColumnMeaning {
     (
         lex::meaning_of(&column.declared_type),
         column.default.as_deref().and_then(default_meaning),
         collation(column),
-        column.generated.as_ref().map(|g| (expression(&g.expr, table, names), g.stored)),
+        column
+            .generated
+            .as_ref()
+            .map(|g| (expression(&g.expr, table, names), g.stored)),
     )
 }
 
 fn collation(column: &Column) -> String {
-    column.collate.as_deref().unwrap_or("binary").to_ascii_lowercase()
+    column
+        .collate
+        .as_deref()
+        .unwrap_or("binary")
+        .to_ascii_lowercase()
 }
 
 /// A `DEFAULT` by meaning: `NULL` is none; a name, and a text in double quotes, is a string.
 fn default_meaning(sql: &str) -> Option<String> {
-    let meaning = lex::meaning(lex::without_parens(&lex::tokens(&default_expression(sql))), &|_| None);
+    let meaning = lex::meaning(
+        lex::without_parens(&lex::tokens(&default_expression(sql))),
+        &|_| None,
+    );
     (meaning != "null").then_some(meaning)
 }
 
@@ -577,10 +826,22 @@ fn default_meaning(sql: &str) -> Option<String> {
 pub(super) fn default_expression(sql: &str) -> String {
     let tokens = lex::tokens(sql);
     match tokens.as_slice() {
-        [token] if token.kind == Kind::Quoted => crate::quote::literal(&token.name().unwrap_or_default()),
+        [token] if token.kind == Kind::Quoted => {
+            crate::quote::literal(&token.name().unwrap_or_default())
+        }
         [token] if token.kind == Kind::Word => {
-            let values = ["null", "true", "false", "current_time", "current_date", "current_timestamp"];
-            if values.iter().any(|value| token.is(&value.to_ascii_uppercase())) {
+            let values = [
+                "null",
+                "true",
+                "false",
+                "current_time",
+                "current_date",
+                "current_timestamp",
+            ];
+            if values
+                .iter()
+                .any(|value| token.is(&value.to_ascii_uppercase()))
+            {
                 token.text.to_owned()
             } else {
                 crate::quote::literal(token.text)
@@ -590,9 +851,19 @@ pub(super) fn default_expression(sql: &str) -> String {
     }
 }
 
-/// Everything that a table says beside its columns and CHECKs, but what stands with one of `without`.
-fn constraints(schema: &Schema, table: &Table, without: &[String], names: Option<&Names>) -> Vec<String> {
-    let column = |name: &str| names.map_or(name, |names| names.column(&table.name, name)).to_ascii_lowercase();
+/// Everything that a table says beside its columns and CHECKs, but what stands with one of
+/// `without`.
+fn constraints(
+    schema: &Schema,
+    table: &Table,
+    without: &[String],
+    names: Option<&Names>,
+) -> Vec<String> {
+    let column = |name: &str| {
+        names
+            .map_or(name, |names| names.column(&table.name, name))
+            .to_ascii_lowercase()
+    };
     let left_out = |name: &str| without.iter().any(|w| w.eq_ignore_ascii_case(name));
     let key = |what: &str, key: &Key| {
         let single = key.columns.len() == 1;
@@ -600,30 +871,67 @@ fn constraints(schema: &Schema, table: &Table, without: &[String], names: Option
             .columns
             .iter()
             .map(|part| {
-                let own = table.column(&part.name).map_or_else(|| "binary".to_owned(), collation);
+                let own = table
+                    .column(&part.name)
+                    .map_or_else(|| "binary".to_owned(), collation);
                 let collate = part.collate.as_deref().map_or(own, str::to_ascii_lowercase);
                 format!("{:?} {collate} {}", column(&part.name), part.descending)
             })
             .collect();
         // Where it stands means something for INTEGER PRIMARY KEY DESC only.
         let inline = key.inline && single && key.columns[0].descending;
-        format!("{what} {} {columns:?} {} {inline}", label(&key.name), key.conflict)
+        format!(
+            "{what} {} {columns:?} {} {inline}",
+            label(&key.name),
+            key.conflict
+        )
     };
-    let mut all = vec![format!("{} {} {}", table.without_rowid, table.strict, table.autoincrement)];
+    let mut all = vec![format!(
+        "{} {} {}",
+        table.without_rowid, table.strict, table.autoincrement
+    )];
     let stands_with = |k: &Key| k.inline && k.columns.first().is_some_and(|c| left_out(&c.name));
-    all.extend(table.primary_key.iter().filter(|k| !stands_with(k)).map(|k| key("primary", k)));
-    all.extend(table.uniques.iter().filter(|k| !stands_with(k)).map(|k| key("unique", k)));
-    for key in table.foreign_keys.iter().filter(|key| !(key.inline && key.columns.iter().any(|c| left_out(c)))) {
+    all.extend(
+        table
+            .primary_key
+            .iter()
+            .filter(|k| !stands_with(k))
+            .map(|k| key("primary", k)),
+    );
+    all.extend(
+        table
+            .uniques
+            .iter()
+            .filter(|k| !stands_with(k))
+            .map(|k| key("unique", k)),
+    );
+    for key in table
+        .foreign_keys
+        .iter()
+        .filter(|key| !(key.inline && key.columns.iter().any(|c| left_out(c))))
+    {
         let columns: Vec<String> = key.columns.iter().map(|c| column(c)).collect();
-        let primary = || schema.table(&key.parent).and_then(|parent| parent.primary_key.as_ref());
+        let primary = || {
+            schema
+                .table(&key.parent)
+                .and_then(|parent| parent.primary_key.as_ref())
+        };
         let parent_columns: Vec<String> = if key.parent_columns.is_empty() {
-            primary().map(|key| key.columns.iter().map(|c| c.name.clone()).collect()).unwrap_or_default()
+            primary()
+                .map(|key| key.columns.iter().map(|c| c.name.clone()).collect())
+                .unwrap_or_default()
         } else {
             key.parent_columns.clone()
         };
-        let parent_column = |c: &String| names.map_or(c.as_str(), |n| n.column(&key.parent, c)).to_ascii_lowercase();
+        let parent_column = |c: &String| {
+            names
+                .map_or(c.as_str(), |n| n.column(&key.parent, c))
+                .to_ascii_lowercase()
+        };
         let parent_columns: Vec<String> = parent_columns.iter().map(parent_column).collect();
-        let parent = names.map_or(key.parent.as_str(), |names| names.table(&key.parent)).to_ascii_lowercase();
+        let parent = names
+            .map_or(key.parent.as_str(), |names| names.table(&key.parent))
+            .to_ascii_lowercase();
         let (name, update, delete) = (label(&key.name), &key.on_update, &key.on_delete);
         all.push(format!(
             "foreign {name} {columns:?} {parent:?} {parent_columns:?} {update} {delete} {}",

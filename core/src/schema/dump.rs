@@ -1,4 +1,5 @@
-//! What dumps hold beside a schema: `.dump` of SQLite's shell, Rails' `structure.sql`, dbmate's `schema.sql`, exports of D1.
+//! What dumps hold beside a schema: `.dump` of SQLite's shell, Rails' `structure.sql`, dbmate's
+//! `schema.sql`, exports of D1.
 use super::{Schema, introspect, lex, parse};
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -19,18 +20,35 @@ pub(super) enum Part {
 
 /// What a statement is, by its first tokens; `tokens` may go on behind it.
 pub(super) fn part(tokens: &[lex::Token<'_>]) -> Part {
-    let is = |at: usize, words: &[&str]| tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is(word)));
-    match tokens.first().map(|first| first.text.to_ascii_uppercase()).unwrap_or_default().as_str() {
+    let is = |at: usize, words: &[&str]| {
+        tokens
+            .get(at)
+            .is_some_and(|token| words.iter().any(|word| token.is(word)))
+    };
+    match tokens
+        .first()
+        .map(|first| first.text.to_ascii_uppercase())
+        .unwrap_or_default()
+        .as_str()
+    {
         "CREATE" if is(1, &["TEMP", "TEMPORARY"]) => Part::Refuse,
         "CREATE" => Part::Create,
         "DROP" | "ALTER" => Part::Change,
         "PRAGMA" | "BEGIN" | "COMMIT" | "END" | "ANALYZE" => Part::Skip,
         // INSERT INTO, INSERT OR REPLACE INTO, REPLACE INTO, DELETE FROM.
         verb @ ("INSERT" | "REPLACE" | "DELETE") => {
-            let Some(at) = tokens.iter().take(4).position(|token| token.is("INTO") || token.is("FROM")) else {
+            let Some(at) = tokens
+                .iter()
+                .take(4)
+                .position(|token| token.is("INTO") || token.is("FROM"))
+            else {
                 return Part::Refuse;
             };
-            let at = if tokens.get(at + 2).is_some_and(|token| token.is(".")) { at + 3 } else { at + 1 };
+            let at = if tokens.get(at + 2).is_some_and(|token| token.is(".")) {
+                at + 3
+            } else {
+                at + 1
+            };
             match tokens.get(at).and_then(lex::Token::name) {
                 // Whoever wrote it wants another schema than the statements that are run.
                 Some(table) if is_schema_table(&table) => Part::Refuse,
@@ -45,11 +63,13 @@ pub(super) fn part(tokens: &[lex::Token<'_>]) -> Part {
 }
 
 fn is_schema_table(name: &str) -> bool {
-    ["sqlite_schema", "sqlite_master"].iter().any(|table| table.eq_ignore_ascii_case(name))
+    ["sqlite_schema", "sqlite_master"]
+        .iter()
+        .any(|table| table.eq_ignore_ascii_case(name))
 }
 
-/// Puts CREATE VIRTUAL TABLE in the place of the row of `sqlite_schema` as which `.dump` writes it. All else stays where it is, and so
-/// do lines and columns.
+/// Puts CREATE VIRTUAL TABLE in the place of the row of `sqlite_schema` as which `.dump` writes it.
+/// All else stays where it is, and so do lines and columns.
 pub(super) fn with_virtual_tables(sql: &str) -> Cow<'_, str> {
     if !sql.to_ascii_lowercase().contains("writable_schema") {
         return Cow::Borrowed(sql);
@@ -62,8 +82,13 @@ pub(super) fn with_virtual_tables(sql: &str) -> Cow<'_, str> {
         if !begins || !first.is("INSERT") {
             continue;
         }
-        let statement = tokens[at..].split(|token| token.is(";")).next().unwrap_or_default();
-        let Some(create) = virtual_table(statement) else { continue };
+        let statement = tokens[at..]
+            .split(|token| token.is(";"))
+            .next()
+            .unwrap_or_default();
+        let Some(create) = virtual_table(statement) else {
+            continue;
+        };
         let end = statement[statement.len() - 1].end();
         // The statement is shorter than the row that holds it.
         let room = end - first.start;
@@ -76,26 +101,45 @@ pub(super) fn with_virtual_tables(sql: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The statement in `INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','f','f',0,'CREATE VIRTUAL TABLE …')`.
+/// The statement in `INSERT INTO
+/// sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','f','f',0,'CREATE VIRTUAL TABLE
+/// …')`.
 fn virtual_table(statement: &[lex::Token<'_>]) -> Option<String> {
     let table = statement.get(2)?.name()?;
-    let [.., before, row, close] = statement else { return None };
-    let is_row = statement[1].is("INTO") && is_schema_table(&table) && before.is(",") && close.is(")");
-    let create = row.name().filter(|_| is_row && row.kind == lex::Kind::Text)?;
+    let [.., before, row, close] = statement else {
+        return None;
+    };
+    let is_row =
+        statement[1].is("INTO") && is_schema_table(&table) && before.is(",") && close.is(")");
+    let create = row
+        .name()
+        .filter(|_| is_row && row.kind == lex::Kind::Text)?;
     parse::virtual_table(&create).is_some().then_some(create)
 }
 
-/// Says of the INSERTs of a schema, counted by table, that they were passed over. Those into tables of SQLite's and of virtual tables
-/// are not told of.
+/// Says of the INSERTs of a schema, counted by table, that they were passed over. Those into tables
+/// of SQLite's and of virtual tables are not told of.
 pub(super) fn warning(rows: &BTreeMap<String, u64>, schema: &Schema) -> Option<String> {
     let is_there = |name: &str| {
-        let mut tables = schema.tables.iter().map(|t| &t.name).chain(schema.virtual_tables.iter().map(|t| &t.name));
-        tables.any(|table| table.eq_ignore_ascii_case(name)) || !schema.names.contains(&name.to_ascii_lowercase())
+        let mut tables = schema
+            .tables
+            .iter()
+            .map(|t| &t.name)
+            .chain(schema.virtual_tables.iter().map(|t| &t.name));
+        tables.any(|table| table.eq_ignore_ascii_case(name))
+            || !schema.names.contains(&name.to_ascii_lowercase())
     };
     let told: Vec<_> = rows.iter().filter(|(table, _)| is_there(table)).collect();
     let all: u64 = told.iter().map(|(_, n)| **n).sum();
-    let list: Vec<String> = told.iter().map(|(table, n)| format!("{n} into {table}")).collect();
-    let (inserts, were) = if all == 1 { ("INSERT", "was") } else { ("INSERTs", "were") };
+    let list: Vec<String> = told
+        .iter()
+        .map(|(table, n)| format!("{n} into {table}"))
+        .collect();
+    let (inserts, were) = if all == 1 {
+        ("INSERT", "was")
+    } else {
+        ("INSERTs", "were")
+    };
     (all > 0).then(|| {
         format!(
             "{all} {inserts} of the declared schema {were} passed over ({}): a schema has no rows, which a migration puts in",
@@ -113,7 +157,10 @@ mod tests {
         let rows = |table: &str| Part::Rows(table.to_owned());
         for (sql, expected) in [
             ("INSERT INTO t VALUES (1)", rows("t")),
-            ("insert or ignore into main.\"a b\" (x) values (1)", rows("a b")),
+            (
+                "insert or ignore into main.\"a b\" (x) values (1)",
+                rows("a b"),
+            ),
             ("REPLACE INTO 't' SELECT 1", rows("t")),
             ("INSERT INTO sqlite_sequence VALUES ('t', 1)", Part::Skip),
             ("DELETE FROM sqlite_sequence", Part::Skip),
@@ -135,9 +182,18 @@ mod tests {
         let row = "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','f','f',0,'CREATE VIRTUAL TABLE f USING fts5(a, tokenize=''ascii'')')";
         let dump = format!("PRAGMA writable_schema=ON;\n{row};\nCREATE TABLE t (a);");
         let read = with_virtual_tables(&dump);
-        assert!(read.contains("\nCREATE VIRTUAL TABLE f USING fts5(a, tokenize='ascii')  "), "{read}");
-        assert_eq!((read.len(), read.find("CREATE TABLE t")), (dump.len(), dump.find("CREATE TABLE t")));
-        let other = row.replace("VIRTUAL TABLE f USING fts5(a, tokenize=''ascii'')", "TABLE f(a)");
+        assert!(
+            read.contains("\nCREATE VIRTUAL TABLE f USING fts5(a, tokenize='ascii')  "),
+            "{read}"
+        );
+        assert_eq!(
+            (read.len(), read.find("CREATE TABLE t")),
+            (dump.len(), dump.find("CREATE TABLE t"))
+        );
+        let other = row.replace(
+            "VIRTUAL TABLE f USING fts5(a, tokenize=''ascii'')",
+            "TABLE f(a)",
+        );
         let dump = format!("PRAGMA writable_schema=ON; {other};");
         assert_eq!(with_virtual_tables(&dump), dump);
     }

@@ -5,12 +5,20 @@ use super::{
 };
 use crate::quote::ident;
 
-/// What FTS5 knows beside columns, in the order in which it looks: any beginning of such a word means it.
-const FTS5_OPTIONS: &[&str] =
-    &["prefix", "tokenize", "content", "contentless_delete", "contentless_unindexed", "content_rowid"];
+/// What FTS5 knows beside columns, in the order in which it looks: any beginning of such a word
+/// means it.
+const FTS5_OPTIONS: &[&str] = &[
+    "prefix",
+    "tokenize",
+    "content",
+    "contentless_delete",
+    "contentless_unindexed",
+    "content_rowid",
+];
 
-/// The name and module of a virtual table, and the statement that reads what it reads elsewhere: the columns of the table that
-/// keeps its content, or the full-text table whose index it shows. SQLite asks for them only when the table is read.
+/// The name and module of a virtual table, and the statement that reads what it reads elsewhere:
+/// the columns of the table that keeps its content, or the full-text table whose index it shows.
+/// SQLite asks for them only when the table is read.
 pub(crate) fn elsewhere(sql: &str) -> Option<(String, String)> {
     let (name, module, arguments) = parse::virtual_table(sql)?;
     let module = module.to_ascii_lowercase();
@@ -18,13 +26,18 @@ pub(crate) fn elsewhere(sql: &str) -> Option<(String, String)> {
     let statement = match module.as_str() {
         "fts5" | "fts4" => of_content(&module, &arguments)?,
         "fts5vocab" | "fts4aux" => {
-            // The database may stand before the table. Only the table's own module has such a column.
+            // The database may stand before the table. Only the table's own module has such a
+            // column.
             let at = match (module.as_str(), arguments.len()) {
                 ("fts5vocab", 3) | ("fts4aux", 2) => 1,
                 _ => 0,
             };
             let table = arguments.get(at)?.first()?.name()?;
-            let column = if module == "fts5vocab" { "rank" } else { "docid" };
+            let column = if module == "fts5vocab" {
+                "rank"
+            } else {
+                "docid"
+            };
             format!("SELECT {column} FROM main.{}", ident(&table))
         }
         _ => return None,
@@ -32,12 +45,15 @@ pub(crate) fn elsewhere(sql: &str) -> Option<(String, String)> {
     Some((name, statement))
 }
 
-/// What a full-text table reads of the table that keeps its content; `None` where it keeps its own, or none.
+/// What a full-text table reads of the table that keeps its content; `None` where it keeps its own,
+/// or none.
 fn of_content(module: &str, arguments: &[Vec<Token<'_>>]) -> Option<String> {
     let mut columns = Vec::new();
     let (mut content, mut rowid) = (None, "rowid".to_owned());
     for argument in arguments {
-        let Some(first) = argument.first() else { continue };
+        let Some(first) = argument.first() else {
+            continue;
+        };
         if !argument.get(1).is_some_and(|sign| sign.is("=")) {
             columns.extend(first.name());
             continue;
@@ -52,15 +68,26 @@ fn of_content(module: &str, arguments: &[Vec<Token<'_>>]) -> Option<String> {
         }
     }
     let content = content.filter(|content| !content.is_empty())?;
-    let read: Vec<String> = std::iter::once(&rowid).chain(&columns).map(|name| format!("T.{}", ident(name))).collect();
-    Some(format!("SELECT {} FROM main.{} AS T", read.join(", "), ident(&content)))
+    let read: Vec<String> = std::iter::once(&rowid)
+        .chain(&columns)
+        .map(|name| format!("T.{}", ident(name)))
+        .collect();
+    Some(format!(
+        "SELECT {} FROM main.{} AS T",
+        read.join(", "),
+        ident(&content)
+    ))
 }
 
 /// The whole name of an option.
 fn option(module: &str, given: &str) -> String {
     let given = given.to_ascii_lowercase();
     let begins = |option: &&&str| option.starts_with(&given);
-    match FTS5_OPTIONS.iter().find(begins).filter(|_| module == "fts5") {
+    match FTS5_OPTIONS
+        .iter()
+        .find(begins)
+        .filter(|_| module == "fts5")
+    {
         Some(option) => (*option).to_owned(),
         None => given,
     }
@@ -75,7 +102,11 @@ fn split(arguments: &str) -> Vec<Vec<Token<'_>>> {
             split.push(Vec::new());
             continue;
         }
-        depth = if token.is("(") { depth + 1 } else { depth.saturating_sub(usize::from(token.is(")"))) };
+        depth = if token.is("(") {
+            depth + 1
+        } else {
+            depth.saturating_sub(usize::from(token.is(")")))
+        };
         split.last_mut().expect("one at least").push(token);
     }
     split
@@ -98,14 +129,23 @@ mod tests {
                 "fts5(content_rowid=id, content=\"a doc\", title)",
                 Some(r#"SELECT T."id", T."title" FROM main."a doc" AS T"#),
             ),
-            ("fts5(a, tokenize = 'porter', cont = 'doc')", Some(r#"SELECT T."rowid", T."a" FROM main."doc" AS T"#)),
+            (
+                "fts5(a, tokenize = 'porter', cont = 'doc')",
+                Some(r#"SELECT T."rowid", T."a" FROM main."doc" AS T"#),
+            ),
             (
                 "fts4(content=\"doc\", body TEXT, languageid=lid)",
                 Some(r#"SELECT T."rowid", T."body", T."lid" FROM main."doc" AS T"#),
             ),
             ("fts4(content='')", None),
-            ("fts4(content=\"doc\")", Some(r#"SELECT T."rowid" FROM main."doc" AS T"#)),
-            ("fts5vocab(main, f, 'row')", Some(r#"SELECT rank FROM main."f""#)),
+            (
+                "fts4(content=\"doc\")",
+                Some(r#"SELECT T."rowid" FROM main."doc" AS T"#),
+            ),
+            (
+                "fts5vocab(main, f, 'row')",
+                Some(r#"SELECT rank FROM main."f""#),
+            ),
             ("fts5vocab('f', col)", Some(r#"SELECT rank FROM main."f""#)),
             ("fts4aux(f)", Some(r#"SELECT docid FROM main."f""#)),
             ("rtree(id, a, b)", None),

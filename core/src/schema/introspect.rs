@@ -1,5 +1,8 @@
-//! Reads the schema of a database: structure from the pragmas, the rest from the statements that SQLite keeps.
-use super::{Column, Index, Key, KeyColumn, Schema, Table, Trigger, View, VirtualTable, lex, parse, shadow};
+//! Reads the schema of a database: structure from the pragmas, the rest from the statements that
+//! SQLite keeps.
+use super::{
+    Column, Index, Key, KeyColumn, Schema, Table, Trigger, View, VirtualTable, lex, parse, shadow,
+};
 use crate::error::{Context, Result};
 use rusqlite::Connection;
 use std::{
@@ -17,8 +20,8 @@ struct Told {
     hidden: i64,
 }
 
-/// The schema of `conn`'s main database. Tables that match a glob of `ignore`, and what hangs on them, are left out; so are those
-/// that belong to virtual tables.
+/// The schema of `conn`'s main database. Tables that match a glob of `ignore`, and what hangs on
+/// them, are left out; so are those that belong to virtual tables.
 pub fn read(conn: &Connection, ignore: &[String]) -> Result<Schema> {
     read_with(conn, ignore, &[])
 }
@@ -27,7 +30,9 @@ pub fn read(conn: &Connection, ignore: &[String]) -> Result<Schema> {
 pub fn read_with(conn: &Connection, ignore: &[String], libraries: &[PathBuf]) -> Result<Schema> {
     let doing = || "reading the schema".to_owned();
     let mut statement = conn
-        .prepare("SELECT type, name, tbl_name, sql, rootpage FROM main.sqlite_schema ORDER BY rowid")
+        .prepare(
+            "SELECT type, name, tbl_name, sql, rootpage FROM main.sqlite_schema ORDER BY rowid",
+        )
         .context(doing)?;
     let rows = statement
         .query_map([], |row| {
@@ -45,19 +50,36 @@ pub fn read_with(conn: &Connection, ignore: &[String], libraries: &[PathBuf]) ->
         .context(doing)?;
 
     let names = rows.iter().map(|row| row.1.to_ascii_lowercase()).collect();
-    let is_virtual =
-        |row: &(String, String, String, Option<String>, Option<i64>)| row.0 == "table" && row.4.unwrap_or(0) == 0;
+    let is_virtual = |row: &(String, String, String, Option<String>, Option<i64>)| {
+        row.0 == "table" && row.4.unwrap_or(0) == 0
+    };
     let mut left_out = ignored(conn, ignore)?;
-    let mut schema = Schema { names, ..Schema::default() };
+    let mut schema = Schema {
+        names,
+        ..Schema::default()
+    };
     for (_, name, _, sql, _) in rows.iter().filter(|row| is_virtual(row)) {
         if let Some(sql) = sql {
-            schema.virtual_tables.push(read_virtual(conn, name.clone(), sql.clone()));
+            schema
+                .virtual_tables
+                .push(read_virtual(conn, name.clone(), sql.clone()));
         }
     }
-    let ordinary = rows.iter().filter(|row| row.0 == "table" && !is_virtual(row));
-    let ordinary: Vec<(&str, &str)> = ordinary.filter_map(|row| Some((row.1.as_str(), row.3.as_deref()?))).collect();
+    let ordinary = rows
+        .iter()
+        .filter(|row| row.0 == "table" && !is_virtual(row));
+    let ordinary: Vec<(&str, &str)> = ordinary
+        .filter_map(|row| Some((row.1.as_str(), row.3.as_deref()?)))
+        .collect();
     schema.claims = shadow::find(conn, &mut schema.virtual_tables, &ordinary, libraries)?;
-    left_out.extend(schema.virtual_tables.iter().filter_map(|table| table.own.as_ref()).flatten().cloned());
+    left_out.extend(
+        schema
+            .virtual_tables
+            .iter()
+            .filter_map(|table| table.own.as_ref())
+            .flatten()
+            .cloned(),
+    );
     let left_out = |name: &str| is_internal(name) || left_out.contains(&name.to_ascii_lowercase());
     schema.virtual_tables.retain(|table| !left_out(&table.name));
 
@@ -85,7 +107,10 @@ pub fn read_with(conn: &Connection, ignore: &[String], libraries: &[PathBuf]) ->
 
 /// Whether a name is SQLite's or remy's own.
 pub(crate) fn is_internal(name: &str) -> bool {
-    ["sqlite_", "_remy_"].iter().any(|own| name.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own)))
+    ["sqlite_", "_remy_"].iter().any(|own| {
+        name.get(..own.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(own))
+    })
 }
 
 fn columns(conn: &Connection) -> Result<HashMap<String, Vec<Told>>> {
@@ -118,17 +143,23 @@ fn columns(conn: &Connection) -> Result<HashMap<String, Vec<Told>>> {
 
 fn read_table(name: String, sql: String, told: Vec<Told>) -> Table {
     let parsed = parse::table(&sql).filter(|parsed| agree(parsed, &told));
-    let Some(parsed) = parsed else { return opaque(name, sql, told) };
-    let columns = parsed.columns.into_iter().zip(told).map(|(parsed, told)| Column {
-        name: told.name,
-        declared_type: told.declared_type,
-        not_null: parsed.not_null,
-        default: parsed.default,
-        collate: parsed.collate,
-        generated: parsed.generated,
-        definition: parsed.definition,
-        cast: None,
-    });
+    let Some(parsed) = parsed else {
+        return opaque(name, sql, told);
+    };
+    let columns = parsed
+        .columns
+        .into_iter()
+        .zip(told)
+        .map(|(parsed, told)| Column {
+            name: told.name,
+            declared_type: told.declared_type,
+            not_null: parsed.not_null,
+            default: parsed.default,
+            collate: parsed.collate,
+            generated: parsed.generated,
+            definition: parsed.definition,
+            cast: None,
+        });
     Table {
         name,
         columns: columns.collect(),
@@ -148,18 +179,33 @@ fn read_table(name: String, sql: String, told: Vec<Told>) -> Table {
 fn agree(parsed: &parse::ParsedTable, told: &[Told]) -> bool {
     let keys = told.iter().filter(|column| column.key > 0).count();
     parsed.columns.len() == told.len()
-        && keys == parsed.primary_key.as_ref().map_or(0, |key| key.columns.len())
+        && keys
+            == parsed
+                .primary_key
+                .as_ref()
+                .map_or(0, |key| key.columns.len())
         && parsed.columns.iter().zip(told).all(|(parsed, told)| {
             parsed.name == told.name
                 && parsed.default.is_some() == told.default.is_some()
-                && parsed.generated.as_ref().map_or(0, |g| if g.stored { 3 } else { 2 }) == told.hidden
+                && parsed
+                    .generated
+                    .as_ref()
+                    .map_or(0, |g| if g.stored { 3 } else { 2 })
+                    == told.hidden
                 && (parsed.not_null.is_some() == told.not_null || told.key > 0)
         })
 }
 
 fn opaque(name: String, sql: String, mut told: Vec<Told>) -> Table {
-    let tail: Vec<_> = lex::tokens(&sql).into_iter().rev().take_while(|token| !token.is(")")).collect();
-    let (without_rowid, strict) = (tail.iter().any(|t| t.is("ROWID")), tail.iter().any(|t| t.is("STRICT")));
+    let tail: Vec<_> = lex::tokens(&sql)
+        .into_iter()
+        .rev()
+        .take_while(|token| !token.is(")"))
+        .collect();
+    let (without_rowid, strict) = (
+        tail.iter().any(|t| t.is("ROWID")),
+        tail.iter().any(|t| t.is("STRICT")),
+    );
     let columns = told
         .iter()
         .map(|column| Column {
@@ -167,25 +213,48 @@ fn opaque(name: String, sql: String, mut told: Vec<Told>) -> Table {
             declared_type: column.declared_type.clone(),
             not_null: column.not_null.then(|| "abort".to_owned()),
             default: column.default.clone(),
-            generated: (column.hidden > 1)
-                .then(|| super::Generated { expr: String::new(), stored: column.hidden == 3 }),
+            generated: (column.hidden > 1).then(|| super::Generated {
+                expr: String::new(),
+                stored: column.hidden == 3,
+            }),
             ..Column::default()
         })
         .collect();
     told.retain(|column| column.key > 0);
     told.sort_by_key(|column| column.key);
-    let key_columns: Vec<_> =
-        told.into_iter().map(|column| KeyColumn { name: column.name, ..KeyColumn::default() }).collect();
-    let primary_key =
-        (!key_columns.is_empty()).then(|| Key { columns: key_columns, conflict: "abort".into(), ..Key::default() });
-    Table { name, columns, primary_key, without_rowid, strict, opaque: true, sql, ..Table::default() }
+    let key_columns: Vec<_> = told
+        .into_iter()
+        .map(|column| KeyColumn {
+            name: column.name,
+            ..KeyColumn::default()
+        })
+        .collect();
+    let primary_key = (!key_columns.is_empty()).then(|| Key {
+        columns: key_columns,
+        conflict: "abort".into(),
+        ..Key::default()
+    });
+    Table {
+        name,
+        columns,
+        primary_key,
+        without_rowid,
+        strict,
+        opaque: true,
+        sql,
+        ..Table::default()
+    }
 }
 
 fn read_virtual(conn: &Connection, name: String, sql: String) -> VirtualTable {
-    // The module may be one that this SQLite does not have: then its columns are not known, and need not be.
+    // The module may be one that this SQLite does not have: then its columns are not known, and
+    // need not be.
     let columns = conn
         .prepare("SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 0 ORDER BY cid")
-        .and_then(|mut s| s.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>())
+        .and_then(|mut s| {
+            s.query_map([&name], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<String>>>()
+        })
         .unwrap_or_default();
     virtual_table(name, sql, columns)
 }
@@ -193,7 +262,15 @@ fn read_virtual(conn: &Connection, name: String, sql: String) -> VirtualTable {
 /// A virtual table by its statement.
 pub(super) fn virtual_table(name: String, sql: String, columns: Vec<String>) -> VirtualTable {
     let (_, module, arguments) = parse::virtual_table(&sql).unwrap_or_default();
-    VirtualTable { name, module, arguments, columns, sql, own: None, missing: None }
+    VirtualTable {
+        name,
+        module,
+        arguments,
+        columns,
+        sql,
+        own: None,
+        missing: None,
+    }
 }
 
 /// The tables, in lower case, that match a glob.
@@ -203,8 +280,11 @@ fn ignored(conn: &Connection, globs: &[String]) -> Result<BTreeSet<String>> {
     }
     let doing = || "matching the globs of ignored tables".to_owned();
     let matches = vec!["name GLOB ?"; globs.len()].join(" OR ");
-    let sql = format!("SELECT lower(name) FROM main.sqlite_schema WHERE type = 'table' AND ({matches})");
+    let sql =
+        format!("SELECT lower(name) FROM main.sqlite_schema WHERE type = 'table' AND ({matches})");
     let mut statement = conn.prepare(&sql).context(doing)?;
-    let names = statement.query_map(rusqlite::params_from_iter(globs), |row| row.get(0)).context(doing)?;
+    let names = statement
+        .query_map(rusqlite::params_from_iter(globs), |row| row.get(0))
+        .context(doing)?;
     names.collect::<rusqlite::Result<_>>().context(doing)
 }

@@ -1,5 +1,5 @@
-//! Tables that a change leaves alone: those in which other tools keep their books, unless the schema declares them, and those that
-//! the option `ignore` names, whatever the schema says.
+//! Tables that a change leaves alone: those in which other tools keep their books, unless the
+//! schema declares them, and those that the option `ignore` names, whatever the schema says.
 use super::{Declared, Schema, introspect};
 use crate::{error::Result, options::Options};
 use rusqlite::{Connection, ffi};
@@ -67,21 +67,28 @@ const BOOKS: &[&str] = &[
 
 fn is_of_books(name: &str) -> bool {
     BOOKS.iter().any(|book| match book.strip_suffix('*') {
-        Some(start) => name.get(..start.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(start)),
+        Some(start) => name
+            .get(..start.len())
+            .is_some_and(|begins| begins.eq_ignore_ascii_case(start)),
         None => book.eq_ignore_ascii_case(name),
     })
 }
 
 /// SQLite's GLOB.
 fn is_like(glob: &str, name: &str) -> bool {
-    let (Ok(glob), Ok(name)) = (CString::new(glob), CString::new(name)) else { return false };
+    let (Ok(glob), Ok(name)) = (CString::new(glob), CString::new(name)) else {
+        return false;
+    };
     // SAFETY: both texts end in NUL and live during the call.
     unsafe { ffi::sqlite3_strglob(glob.as_ptr(), name.as_ptr()) == 0 }
 }
 
 /// Whether the option `ignore` names a table.
 pub(super) fn is_ignored(name: &str, options: &Options) -> bool {
-    options.ignored_tables().iter().any(|glob| is_like(glob, name))
+    options
+        .ignored_tables()
+        .iter()
+        .any(|glob| is_like(glob, name))
 }
 
 /// Whether a table is no business of remy's where nothing declares it.
@@ -96,11 +103,24 @@ pub fn current(conn: &Connection, declared: &Declared, options: &Options) -> Res
     let mut current = introspect::read_with(conn, options.ignored_tables(), &options.extensions)?;
     let schema = &declared.schema;
     let tables = schema.tables.iter().map(|table| &table.name);
-    let others =
-        schema.virtual_tables.iter().map(|table| &table.name).chain(schema.views.iter().map(|view| &view.name));
-    let renamed = declared.renames.iter().filter(|rename| rename.table.is_none()).map(|rename| &rename.from);
-    let own: BTreeSet<String> = tables.chain(others).chain(renamed).map(|name| name.to_ascii_lowercase()).collect();
-    leave_out(&mut current, |name| is_of_books(name) && !own.contains(&name.to_ascii_lowercase()));
+    let others = schema
+        .virtual_tables
+        .iter()
+        .map(|table| &table.name)
+        .chain(schema.views.iter().map(|view| &view.name));
+    let renamed = declared
+        .renames
+        .iter()
+        .filter(|rename| rename.table.is_none())
+        .map(|rename| &rename.from);
+    let own: BTreeSet<String> = tables
+        .chain(others)
+        .chain(renamed)
+        .map(|name| name.to_ascii_lowercase())
+        .collect();
+    leave_out(&mut current, |name| {
+        is_of_books(name) && !own.contains(&name.to_ascii_lowercase())
+    });
     Ok(current)
 }
 
@@ -124,18 +144,32 @@ mod tests {
     #[test]
     fn books_are_known_in_any_case_and_globs_are_sqlites() {
         crate::engine::init();
-        for name in
-            ["_sqlx_migrations", "sequelizemeta", "KYSELY_MIGRATION_lock", "knex_migrations", "databasechangelog"]
-        {
+        for name in [
+            "_sqlx_migrations",
+            "sequelizemeta",
+            "KYSELY_MIGRATION_lock",
+            "knex_migrations",
+            "databasechangelog",
+        ] {
             assert!(is_of_books(name), "{name}");
         }
-        for name in ["my_migrations", "migrations_old", "kysely", "schema_migrated", "é"] {
+        for name in [
+            "my_migrations",
+            "migrations_old",
+            "kysely",
+            "schema_migrated",
+            "é",
+        ] {
             assert!(!is_of_books(name), "{name}");
         }
         let options = Options::from_json(r#"{"ignore": ["tmp_*", "x?[0-9]"]}"#).unwrap();
-        for (name, expected) in
-            [("tmp_a", true), ("a_tmp_", false), ("xy1", true), ("xya", false), ("migrations", false)]
-        {
+        for (name, expected) in [
+            ("tmp_a", true),
+            ("a_tmp_", false),
+            ("xy1", true),
+            ("xya", false),
+            ("migrations", false),
+        ] {
             assert_eq!(is_ignored(name, &options), expected, "{name}");
         }
     }

@@ -1,4 +1,5 @@
-//! SQLite's lexical rules: what is needed to compare SQL by meaning and to cut it without touching its strings.
+//! SQLite's lexical rules: what is needed to compare SQL by meaning and to cut it without touching
+//! its strings.
 use std::ops::Range;
 
 /// What a token is.
@@ -45,12 +46,15 @@ impl<'a> Token<'a> {
 
     /// Whether it can only be a name, or a word that may be one.
     pub fn may_name(&self, name: &str) -> bool {
-        matches!(self.kind, Kind::Word | Kind::Quoted) && self.name().is_some_and(|n| n.eq_ignore_ascii_case(name))
+        matches!(self.kind, Kind::Word | Kind::Quoted)
+            && self.name().is_some_and(|n| n.eq_ignore_ascii_case(name))
     }
 }
 
 fn unquote(text: &str) -> String {
-    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+    let inner = text
+        .get(1..text.len().saturating_sub(1))
+        .unwrap_or_default();
     match text.as_bytes()[0] {
         b'[' => inner.to_owned(),
         quote => {
@@ -72,7 +76,11 @@ pub(crate) fn tokens_and_comments(sql: &str) -> (Vec<Token<'_>>, Vec<Range<usize
     let mut i = 0;
     while i < bytes.len() {
         let start = i;
-        let find = |from: usize, what: &str| sql.get(from..).and_then(|rest| rest.find(what)).map(|n| from + n);
+        let find = |from: usize, what: &str| {
+            sql.get(from..)
+                .and_then(|rest| rest.find(what))
+                .map(|n| from + n)
+        };
         let kind = match bytes[i] {
             b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' => {
                 i += 1;
@@ -94,7 +102,11 @@ pub(crate) fn tokens_and_comments(sql: &str) -> (Vec<Token<'_>>, Vec<Range<usize
             }
             quote @ (b'\'' | b'"' | b'`') => {
                 i = end_of_quoted(bytes, i, quote);
-                if quote == b'\'' { Kind::Text } else { Kind::Quoted }
+                if quote == b'\'' {
+                    Kind::Text
+                } else {
+                    Kind::Quoted
+                }
             }
             b'x' | b'X' if at(i + 1) == b'\'' => {
                 i = end_of_quoted(bytes, i + 1, b'\'');
@@ -125,7 +137,9 @@ pub(crate) fn tokens_and_comments(sql: &str) -> (Vec<Token<'_>>, Vec<Range<usize
                 let rest = &bytes[i..];
                 i += match rest {
                     [b'-', b'>', b'>', ..] => 3,
-                    [b'|', b'|', ..] | [b'<', b'=' | b'>' | b'<', ..] | [b'>', b'=' | b'>', ..] => 2,
+                    [b'|', b'|', ..] | [b'<', b'=' | b'>' | b'<', ..] | [b'>', b'=' | b'>', ..] => {
+                        2
+                    }
                     [b'=' | b'!', b'=', ..] | [b'-', b'>', ..] => 2,
                     _ => 1,
                 };
@@ -133,7 +147,11 @@ pub(crate) fn tokens_and_comments(sql: &str) -> (Vec<Token<'_>>, Vec<Range<usize
             }
         };
         i = i.min(bytes.len());
-        tokens.push(Token { kind, text: &sql[start..i], start });
+        tokens.push(Token {
+            kind,
+            text: &sql[start..i],
+            start,
+        });
     }
     (tokens, comments)
 }
@@ -161,7 +179,10 @@ fn end_of_number(bytes: &[u8], start: usize) -> usize {
     let mut i = start;
     let hex = bytes[i] == b'0' && matches!(bytes.get(i + 1), Some(b'x' | b'X'));
     while i < bytes.len() {
-        let sign = !hex && matches!(bytes[i], b'+' | b'-') && matches!(bytes[i - 1], b'e' | b'E') && i > start;
+        let sign = !hex
+            && matches!(bytes[i], b'+' | b'-')
+            && matches!(bytes[i - 1], b'e' | b'E')
+            && i > start;
         if !(is_word(bytes[i]) || bytes[i] == b'.' || sign) {
             break;
         }
@@ -178,9 +199,12 @@ pub(crate) enum Stands {
     Text(String),
 }
 
-/// What `tokens` mean, as text: two pieces of SQL of one meaning by lexical rules give one text. `names` says of a name
-/// what it stands for.
-pub(crate) fn meaning(tokens: &[Token<'_>], names: &dyn Fn(&Token<'_>) -> Option<Stands>) -> String {
+/// What `tokens` mean, as text: two pieces of SQL of one meaning by lexical rules give one text.
+/// `names` says of a name what it stands for.
+pub(crate) fn meaning(
+    tokens: &[Token<'_>],
+    names: &dyn Fn(&Token<'_>) -> Option<Stands>,
+) -> String {
     let mut out = String::with_capacity(tokens.len() * 6);
     for (i, token) in tokens.iter().enumerate() {
         if i > 0 {
@@ -195,11 +219,20 @@ pub(crate) fn meaning(tokens: &[Token<'_>], names: &dyn Fn(&Token<'_>) -> Option
                 other => other,
             }),
             Kind::Word | Kind::Quoted => {
-                let before_dot_or_call = tokens.get(i + 1).is_some_and(|next| next.is("(") || next.is("."));
-                match if before_dot_or_call { None } else { names(token) } {
+                let before_dot_or_call = tokens
+                    .get(i + 1)
+                    .is_some_and(|next| next.is("(") || next.is("."));
+                match if before_dot_or_call {
+                    None
+                } else {
+                    names(token)
+                } {
                     Some(Stands::Text(text)) => out.push_str(&crate::quote::literal(&text)),
                     Some(Stands::Name(name)) => out.push_str(&name_meaning(&name, true)),
-                    None => out.push_str(&name_meaning(&token.name().unwrap_or_default(), token.kind == Kind::Quoted)),
+                    None => out.push_str(&name_meaning(
+                        &token.name().unwrap_or_default(),
+                        token.kind == Kind::Quoted,
+                    )),
                 }
             }
         }
@@ -211,7 +244,11 @@ pub(crate) fn meaning(tokens: &[Token<'_>], names: &dyn Fn(&Token<'_>) -> Option
 fn name_meaning(name: &str, quoted: bool) -> String {
     let lower = name.to_ascii_lowercase();
     let bare = !is_reserved(&lower) && lower.bytes().all(is_word) && !lower.is_empty();
-    if quoted && !bare { crate::quote::ident(&lower) } else { lower }
+    if quoted && !bare {
+        crate::quote::ident(&lower)
+    } else {
+        lower
+    }
 }
 
 /// The meaning of a piece of SQL.
@@ -234,7 +271,9 @@ pub(crate) fn without_parens<'t, 'a>(tokens: &'t [Token<'a>]) -> &'t [Token<'a>]
             }
         }
     }
-    let around = (0..leading).take_while(|&i| closed[i] + i + 1 == tokens.len()).count();
+    let around = (0..leading)
+        .take_while(|&i| closed[i] + i + 1 == tokens.len())
+        .count();
     &tokens[around..tokens.len() - around]
 }
 
@@ -257,7 +296,8 @@ pub(crate) fn close(tokens: &[Token<'_>], open: usize) -> Option<usize> {
 /// Deeper than SQLite lets an expression be.
 const DEEPEST: usize = 1_000;
 
-/// Where parentheses are nested deeper than anybody writes, if they are: each reader of SQL recurses in some of them.
+/// Where parentheses are nested deeper than anybody writes, if they are: each reader of SQL
+/// recurses in some of them.
 pub(crate) fn too_deep(tokens: &[Token<'_>]) -> Option<usize> {
     let mut depth = 0usize;
     for token in tokens {
@@ -277,8 +317,8 @@ fn is_reserved(lower: &str) -> bool {
     RESERVED.split_ascii_whitespace().any(|word| word == lower)
 }
 
-/// The words that mean something else without quotes: SQLite's reserved keywords, and those that it reads as values. Its
-/// other keywords are names wherever a name is due.
+/// The words that mean something else without quotes: SQLite's reserved keywords, and those that it
+/// reads as values. Its other keywords are names wherever a name is due.
 const RESERVED: &str = "add all alter and as autoincrement between case check collate commit constraint create \
 current_date current_time current_timestamp default deferrable delete distinct drop else escape except exists false \
 foreign from group having in index insert intersect into is isnull join limit not nothing notnull null on or order \
@@ -299,15 +339,20 @@ pub(crate) fn one_line(sql: &str) -> String {
     line
 }
 
-/// Where tokens stand that two statements have in common: of the longest row of them that both have in the same order. Texts that differ in
-/// too much are not compared: then it is every pair of equal ones.
+/// Where tokens stand that two statements have in common: of the longest row of them that both have
+/// in the same order. Texts that differ in too much are not compared: then it is every pair of
+/// equal ones.
 pub(crate) fn in_both(old: &str, new: &str) -> Vec<(usize, usize)> {
     const MOST: usize = 1 << 22;
     let (old, new) = (tokens(old), tokens(new));
-    let same = |a: usize, b: usize| old[a].kind == new[b].kind && old[a].text.eq_ignore_ascii_case(new[b].text);
+    let same = |a: usize, b: usize| {
+        old[a].kind == new[b].kind && old[a].text.eq_ignore_ascii_case(new[b].text)
+    };
     let shorter = old.len().min(new.len());
     let head = (0..shorter).take_while(|&i| same(i, i)).count();
-    let tail = (1..=shorter - head).take_while(|&i| same(old.len() - i, new.len() - i)).count();
+    let tail = (1..=shorter - head)
+        .take_while(|&i| same(old.len() - i, new.len() - i))
+        .count();
     let (rows, columns) = (old.len() - head - tail, new.len() - head - tail);
     let mut pairs: Vec<_> = (0..head).map(|i| (i, i)).collect();
     pairs.extend((1..=tail).map(|i| (old.len() - i, new.len() - i)));
@@ -367,7 +412,11 @@ mod tests {
             ("()", ""),
             ("", ""),
         ] {
-            assert_eq!(meaning(without_parens(&tokens(sql)), &|_| None), without, "{sql}");
+            assert_eq!(
+                meaning(without_parens(&tokens(sql)), &|_| None),
+                without,
+                "{sql}"
+            );
         }
         let many = format!("{}a{}", "(".repeat(200_000), ")".repeat(200_000));
         assert_eq!(without_parens(&tokens(&many)).len(), 1);

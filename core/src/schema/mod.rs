@@ -1,7 +1,8 @@
-//! Schemas: the model, where a declared one comes from, how two differ, and what turns one into the other.
+//! Schemas: the model, where a declared one comes from, how two differ, and what turns one into the
+//! other.
 //!
-//! SQLite is the parser: a declared schema is loaded into an empty in-memory database, and both sides are read back
-//! ([`introspect`]). [`diff`](diff::diff) and [`plan`](plan::plan) are pure.
+//! SQLite is the parser: a declared schema is loaded into an empty in-memory database, and both
+//! sides are read back ([`introspect`]). [`diff`](diff::diff) and [`plan`](plan::plan) are pure.
 pub mod app;
 mod cast;
 mod constraints;
@@ -52,8 +53,8 @@ pub struct Schema {
     /// Every name that the database knows, in lower case, with those that the schema leaves out.
     #[serde(skip)]
     pub(crate) names: BTreeSet<String>,
-    /// The views and triggers that were found sound, in lower case; none where nobody has looked: see
-    /// [`usable::note`](crate::usable::note).
+    /// The views and triggers that were found sound, in lower case; none where nobody has looked:
+    /// see [`usable::note`](crate::usable::note).
     #[serde(skip)]
     pub(crate) sound: BTreeSet<String>,
     /// Tables that may belong to a virtual table.
@@ -135,7 +136,8 @@ pub struct Key {
     pub columns: Vec<KeyColumn>,
     /// What it does on a conflict (`abort` unless it says otherwise).
     pub conflict: String,
-    /// It stands with its column. Means something for `INTEGER PRIMARY KEY DESC` only, which is no alias of the rowid.
+    /// It stands with its column. Means something for `INTEGER PRIMARY KEY DESC` only, which is no
+    /// alias of the rowid.
     pub inline: bool,
 }
 
@@ -233,7 +235,8 @@ pub struct VirtualTable {
     pub columns: Vec<String>,
     /// The statement that makes it.
     pub sql: String,
-    /// The tables that its module made with it, by their names in lower case; `None` where the module is not here.
+    /// The tables that its module made with it, by their names in lower case; `None` where the
+    /// module is not here.
     #[serde(skip)]
     pub(crate) own: Option<BTreeSet<String>>,
     /// What SQLite says where it cannot be made.
@@ -244,7 +247,9 @@ pub struct VirtualTable {
 impl VirtualTable {
     /// The columns whose values it keeps: FTS4's language of a row is one that is hidden.
     pub(crate) fn kept(&self) -> Vec<String> {
-        let language = self.option("languageid").filter(|_| self.module.eq_ignore_ascii_case("fts4"));
+        let language = self
+            .option("languageid")
+            .filter(|_| self.module.eq_ignore_ascii_case("fts4"));
         self.columns.iter().cloned().chain(language).collect()
     }
 
@@ -261,64 +266,110 @@ impl VirtualTable {
             true => option.starts_with(&name.to_ascii_lowercase()),
             false => option.eq_ignore_ascii_case(name),
         };
-        let at = tokens
-            .windows(2)
-            .position(|pair| pair[1].is("=") && pair[0].name().is_some_and(|name| !name.is_empty() && is(&name)))?;
-        Some(tokens.get(at + 2).and_then(lex::Token::name).unwrap_or_default())
+        let at = tokens.windows(2).position(|pair| {
+            pair[1].is("=")
+                && pair[0]
+                    .name()
+                    .is_some_and(|name| !name.is_empty() && is(&name))
+        })?;
+        Some(
+            tokens
+                .get(at + 2)
+                .and_then(lex::Token::name)
+                .unwrap_or_default(),
+        )
     }
 }
 
 impl Table {
     /// The column of this name; SQLite's names do not tell ASCII letters' case.
     pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+        self.columns
+            .iter()
+            .find(|column| column.name.eq_ignore_ascii_case(name))
     }
 
     /// The column that is another name of the rowid.
     pub fn rowid_alias(&self) -> Option<&Column> {
-        let [key] = self.primary_key.as_ref()?.columns.as_slice() else { return None };
+        let [key] = self.primary_key.as_ref()?.columns.as_slice() else {
+            return None;
+        };
         let quirk = key.descending && self.primary_key.as_ref().is_some_and(|key| key.inline);
         let column = self.column(&key.name)?;
-        (!self.without_rowid && !quirk && column.declared_type.eq_ignore_ascii_case("INTEGER")).then_some(column)
+        (!self.without_rowid && !quirk && column.declared_type.eq_ignore_ascii_case("INTEGER"))
+            .then_some(column)
     }
 
-    /// A name by which SQL reaches the rowid: none where there is no rowid, or all are columns' names.
+    /// A name by which SQL reaches the rowid: none where there is no rowid, or all are columns'
+    /// names.
     pub(crate) fn rowid_name(&self) -> Option<&'static str> {
         if self.without_rowid {
             return None;
         }
-        ["rowid", "_rowid_", "oid"].into_iter().find(|name| self.column(name).is_none())
+        ["rowid", "_rowid_", "oid"]
+            .into_iter()
+            .find(|name| self.column(name).is_none())
     }
 }
 
 impl Schema {
     /// Whether it declares nothing.
     pub fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.virtual_tables.is_empty() && self.views.is_empty() && self.triggers.is_empty()
+        self.tables.is_empty()
+            && self.virtual_tables.is_empty()
+            && self.views.is_empty()
+            && self.triggers.is_empty()
     }
 
     /// The table of this name.
     pub fn table(&self, name: &str) -> Option<&Table> {
-        self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+        self.tables
+            .iter()
+            .find(|table| table.name.eq_ignore_ascii_case(name))
     }
 
     /// The names of the columns of a table, virtual or not.
     pub(crate) fn columns_of(&self, name: &str) -> Option<Vec<String>> {
-        let columns = |table: &Table| table.columns.iter().map(|column| column.name.clone()).collect();
-        let of_virtual = || self.virtual_tables.iter().find(|table| table.name.eq_ignore_ascii_case(name));
-        self.table(name).map(columns).or_else(|| of_virtual().map(VirtualTable::kept))
+        let columns = |table: &Table| {
+            table
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect()
+        };
+        let of_virtual = || {
+            self.virtual_tables
+                .iter()
+                .find(|table| table.name.eq_ignore_ascii_case(name))
+        };
+        self.table(name)
+            .map(columns)
+            .or_else(|| of_virtual().map(VirtualTable::kept))
     }
 
-    /// Leaves out the tables that may belong to a virtual table that stays, and that nobody declares or renames, with their indexes
-    /// and triggers: they are left alone. Gives what they were claimed by.
+    /// Leaves out the tables that may belong to a virtual table that stays, and that nobody
+    /// declares or renames, with their indexes and triggers: they are left alone. Gives what they
+    /// were claimed by.
     pub(crate) fn leave_claimed(&mut self, declared: &Schema, renames: &[Rename]) -> Vec<Claim> {
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-        let told = |name: &str| renames.iter().any(|r| r.table.is_none() && same(&r.from, name));
-        let stays = |name: &str| told(name) || declared.virtual_tables.iter().any(|table| same(&table.name, name));
+        let told = |name: &str| {
+            renames
+                .iter()
+                .any(|r| r.table.is_none() && same(&r.from, name))
+        };
+        let stays = |name: &str| {
+            told(name)
+                || declared
+                    .virtual_tables
+                    .iter()
+                    .any(|table| same(&table.name, name))
+        };
         let left: Vec<_> = self
             .claims
             .iter()
-            .filter(|claim| stays(&claim.by) && declared.table(&claim.table).is_none() && !told(&claim.table))
+            .filter(|claim| {
+                stays(&claim.by) && declared.table(&claim.table).is_none() && !told(&claim.table)
+            })
             .cloned()
             .collect();
         let is_left = |name: &str| left.iter().any(|claim| same(&claim.table, name));
@@ -331,19 +382,33 @@ impl Schema {
     /// Reads the JSON model.
     pub fn from_json(json: &str) -> crate::Result<Self> {
         serde_json::from_str(json).map_err(|e| {
-            crate::Error::schema_invalid(format!("the JSON model of a schema is not understood: {e}"))
-                .state("Nothing was done")
-                .hint("Give what reading a database gives, or declare the schema as SQL")
+            crate::Error::schema_invalid(format!(
+                "the JSON model of a schema is not understood: {e}"
+            ))
+            .state("Nothing was done")
+            .hint("Give what reading a database gives, or declare the schema as SQL")
         })
     }
 
     /// The statements that make it, in an order in which they can run.
     pub fn to_sql(&self) -> String {
-        let tables = self.tables.iter().map(|t| &t.sql).chain(self.virtual_tables.iter().map(|t| &t.sql));
-        let rest = self.indexes.iter().map(|i| &i.sql).chain(self.views.iter().map(|v| &v.sql));
-        let all = tables.chain(rest).chain(self.triggers.iter().map(|t| &t.sql));
+        let tables = self
+            .tables
+            .iter()
+            .map(|t| &t.sql)
+            .chain(self.virtual_tables.iter().map(|t| &t.sql));
+        let rest = self
+            .indexes
+            .iter()
+            .map(|i| &i.sql)
+            .chain(self.views.iter().map(|v| &v.sql));
+        let all = tables
+            .chain(rest)
+            .chain(self.triggers.iter().map(|t| &t.sql));
         // A statement may end in a comment, which a line break ends.
-        let ends_in_comment = |sql: &str| sql.lines().last().is_some_and(|line| line.contains("--"));
-        all.map(|sql| format!("{sql}{};\n", if ends_in_comment(sql) { "\n" } else { "" })).collect()
+        let ends_in_comment =
+            |sql: &str| sql.lines().last().is_some_and(|line| line.contains("--"));
+        all.map(|sql| format!("{sql}{};\n", if ends_in_comment(sql) { "\n" } else { "" }))
+            .collect()
     }
 }

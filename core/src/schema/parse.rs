@@ -1,7 +1,9 @@
-//! What the pragmas do not tell of a schema: read from the statements that SQLite has accepted and kept.
+//! What the pragmas do not tell of a schema: read from the statements that SQLite has accepted and
+//! kept.
 //!
-//! SQLite has parsed every statement that comes here, so this reads structure and never judges. What it does not
-//! recognise makes it give up on the statement (`None`), and the statement is compared as a whole.
+//! SQLite has parsed every statement that comes here, so this reads structure and never judges.
+//! What it does not recognise makes it give up on the statement (`None`), and the statement is
+//! compared as a whole.
 use super::{
     Check, ForeignKey, Generated, Key, KeyColumn,
     lex::{Kind, Token, close, tokens, tokens_and_comments},
@@ -44,7 +46,8 @@ fn head(tokens: &[Token<'_>]) -> Option<(usize, String)> {
         at += 1;
     }
     at += 1;
-    if tokens.get(at)?.is("IF") && tokens.get(at + 1)?.is("NOT") && tokens.get(at + 2)?.is("EXISTS") {
+    if tokens.get(at)?.is("IF") && tokens.get(at + 1)?.is("NOT") && tokens.get(at + 2)?.is("EXISTS")
+    {
         at += 3;
     }
     if tokens.get(at + 1)?.is(".") {
@@ -60,7 +63,11 @@ pub(super) fn table(sql: &str) -> Option<ParsedTable> {
     let (open, _) = head(&tokens)?;
     let end = close(&tokens, open)?;
     let mut table = ParsedTable::default();
-    let mut cursor = Cursor { sql, tokens: &tokens[..end], at: open + 1 };
+    let mut cursor = Cursor {
+        sql,
+        tokens: &tokens[..end],
+        at: open + 1,
+    };
     while cursor.at < end {
         if !cursor.table_constraint(&mut table)? {
             cursor.column(&mut table)?;
@@ -90,7 +97,10 @@ impl<'a> Cursor<'_, 'a> {
     }
 
     fn eat_all(&mut self, what: &[&str]) -> bool {
-        let are = what.iter().enumerate().all(|(i, w)| self.tokens.get(self.at + i).is_some_and(|t| t.is(w)));
+        let are = what
+            .iter()
+            .enumerate()
+            .all(|(i, w)| self.tokens.get(self.at + i).is_some_and(|t| t.is(w)));
         if are {
             self.at += what.len();
         }
@@ -115,7 +125,11 @@ impl<'a> Cursor<'_, 'a> {
     }
 
     fn conflict(&mut self) -> Option<String> {
-        if self.eat_all(&["ON", "CONFLICT"]) { Some(self.name()?.to_ascii_lowercase()) } else { Some("abort".into()) }
+        if self.eat_all(&["ON", "CONFLICT"]) {
+            Some(self.name()?.to_ascii_lowercase())
+        } else {
+            Some("abort".into())
+        }
     }
 
     fn constraint_name(&mut self) -> Option<Option<String>> {
@@ -132,7 +146,10 @@ impl<'a> Cursor<'_, 'a> {
         }
         let mut columns = Vec::new();
         loop {
-            let mut column = KeyColumn { name: self.name()?, ..KeyColumn::default() };
+            let mut column = KeyColumn {
+                name: self.name()?,
+                ..KeyColumn::default()
+            };
             if self.eat("COLLATE") {
                 column.collate = Some(self.name()?);
             }
@@ -151,13 +168,27 @@ impl<'a> Cursor<'_, 'a> {
     }
 
     fn names(&mut self) -> Option<Vec<String>> {
-        Some(self.key_columns()?.into_iter().map(|column| column.name).collect())
+        Some(
+            self.key_columns()?
+                .into_iter()
+                .map(|column| column.name)
+                .collect(),
+        )
     }
 
     /// `REFERENCES …`, its first word read.
-    fn references(&mut self, name: Option<String>, columns: Vec<String>, inline: bool) -> Option<ForeignKey> {
+    fn references(
+        &mut self,
+        name: Option<String>,
+        columns: Vec<String>,
+        inline: bool,
+    ) -> Option<ForeignKey> {
         let parent = self.name()?;
-        let parent_columns = if self.peek().is_some_and(|t| t.is("(")) { self.names()? } else { Vec::new() };
+        let parent_columns = if self.peek().is_some_and(|t| t.is("(")) {
+            self.names()?
+        } else {
+            Vec::new()
+        };
         let none = || "NO ACTION".to_owned();
         let mut key = ForeignKey {
             name,
@@ -193,7 +224,9 @@ impl<'a> Cursor<'_, 'a> {
             }
         }
         let word = self.name()?.to_ascii_uppercase();
-        ["CASCADE", "RESTRICT"].contains(&word.as_str()).then_some(word)
+        ["CASCADE", "RESTRICT"]
+            .contains(&word.as_str())
+            .then_some(word)
     }
 
     /// `[NOT] DEFERRABLE [INITIALLY DEFERRED|IMMEDIATE]`: whether it makes the key deferred.
@@ -215,22 +248,42 @@ impl<'a> Cursor<'_, 'a> {
         let name = self.constraint_name()?;
         if self.eat_all(&["PRIMARY", "KEY"]) {
             // `PRIMARY KEY(id AUTOINCREMENT)` is read by SQLite, too.
-            let auto = self.tokens.get(self.at + 2).is_some_and(|t| t.is("AUTOINCREMENT"));
+            let auto = self
+                .tokens
+                .get(self.at + 2)
+                .is_some_and(|t| t.is("AUTOINCREMENT"));
             let columns = if auto {
                 self.at += 1;
                 let name = self.name()?;
                 self.at += 2;
-                vec![KeyColumn { name, ..KeyColumn::default() }]
+                vec![KeyColumn {
+                    name,
+                    ..KeyColumn::default()
+                }]
             } else {
                 self.key_columns()?
             };
             table.autoincrement |= auto;
-            table.primary_key = Some(Key { name, columns, conflict: self.conflict()?, inline: false });
+            table.primary_key = Some(Key {
+                name,
+                columns,
+                conflict: self.conflict()?,
+                inline: false,
+            });
         } else if self.eat("UNIQUE") {
             let columns = self.key_columns()?;
-            table.uniques.push(Key { name, columns, conflict: self.conflict()?, inline: false });
+            table.uniques.push(Key {
+                name,
+                columns,
+                conflict: self.conflict()?,
+                inline: false,
+            });
         } else if self.eat("CHECK") {
-            table.checks.push(Check { name, expr: self.parenthesized()?, column: None });
+            table.checks.push(Check {
+                name,
+                expr: self.parenthesized()?,
+                column: None,
+            });
             self.conflict()?;
         } else if self.eat_all(&["FOREIGN", "KEY"]) {
             let columns = self.names()?;
@@ -249,13 +302,31 @@ impl<'a> Cursor<'_, 'a> {
     /// Reads a column's definition.
     fn column(&mut self, table: &mut ParsedTable) -> Option<()> {
         let first = self.at;
-        let mut column = ParsedColumn { name: self.name()?, ..ParsedColumn::default() };
+        let mut column = ParsedColumn {
+            name: self.name()?,
+            ..ParsedColumn::default()
+        };
         while let Some(token) = self.peek() {
-            let ends = ["CONSTRAINT", "PRIMARY", "NOT", "NULL", "UNIQUE", "CHECK", "DEFAULT", "COLLATE", "REFERENCES"];
-            if token.is(",") || ends.iter().any(|end| token.is(end)) || token.is("AS") || token.is("DEFERRABLE") {
+            let ends = [
+                "CONSTRAINT",
+                "PRIMARY",
+                "NOT",
+                "NULL",
+                "UNIQUE",
+                "CHECK",
+                "DEFAULT",
+                "COLLATE",
+                "REFERENCES",
+            ];
+            if token.is(",")
+                || ends.iter().any(|end| token.is(end))
+                || token.is("AS")
+                || token.is("DEFERRABLE")
+            {
                 break;
             }
-            if token.is("GENERATED") && self.tokens.get(self.at + 1).is_some_and(|t| t.is("ALWAYS")) {
+            if token.is("GENERATED") && self.tokens.get(self.at + 1).is_some_and(|t| t.is("ALWAYS"))
+            {
                 break;
             }
             if token.is("(") {
@@ -294,16 +365,30 @@ impl<'a> Cursor<'_, 'a> {
                     }
                     let columns = vec![key(self)];
                     let conflict = self.conflict()?;
-                    table.primary_key = Some(Key { name: name.take(), columns, conflict, inline: true });
+                    table.primary_key = Some(Key {
+                        name: name.take(),
+                        columns,
+                        conflict,
+                        inline: true,
+                    });
                     table.autoincrement |= self.eat("AUTOINCREMENT");
                 }
                 "UNIQUE" => {
                     let columns = vec![key(self)];
-                    table.uniques.push(Key { name: name.take(), columns, conflict: self.conflict()?, inline: true });
+                    table.uniques.push(Key {
+                        name: name.take(),
+                        columns,
+                        conflict: self.conflict()?,
+                        inline: true,
+                    });
                 }
                 "CHECK" => {
                     let expr = self.parenthesized()?;
-                    table.checks.push(Check { name: name.take(), expr, column: Some(column.name.clone()) });
+                    table.checks.push(Check {
+                        name: name.take(),
+                        expr,
+                        column: Some(column.name.clone()),
+                    });
                     self.conflict()?;
                 }
                 "DEFAULT" => column.default = Some(self.default()?),
@@ -354,15 +439,19 @@ impl<'a> Cursor<'_, 'a> {
 
 /// `sql`, a `CREATE TABLE` of the table `name`, as one that makes `new_name`.
 ///
-/// The name is replaced where the statement names what it makes. Expressions that qualify a column with the table's own
-/// name lose the qualifier, which means the same; references to the table itself stay: they are due once it has its name.
+/// The name is replaced where the statement names what it makes. Expressions that qualify a column
+/// with the table's own name lose the qualifier, which means the same; references to the table
+/// itself stay: they are due once it has its name.
 pub(super) fn renamed_table(sql: &str, name: &str, new_name: &str) -> Option<String> {
     let tokens = tokens(sql);
     let (open, _) = head(&tokens)?;
     let mut out = format!("CREATE TABLE {} ", crate::quote::ident(new_name));
     let mut copied = tokens[open].start;
     for (i, token) in tokens.iter().enumerate().skip(open) {
-        if token.may_name(name) && tokens.get(i + 1).is_some_and(|t| t.is(".")) && !tokens[i - 1].is(".") {
+        if token.may_name(name)
+            && tokens.get(i + 1).is_some_and(|t| t.is("."))
+            && !tokens[i - 1].is(".")
+        {
             out.push_str(&sql[copied..token.start]);
             copied = tokens[i + 1].end();
         }
@@ -398,19 +487,35 @@ pub(super) fn index(sql: &str) -> Option<ParsedIndex<'_>> {
         if depth == 0 && (token.is(",") || i == end) {
             let part = &tokens[from..i];
             let ordered = part.last().is_some_and(|t| t.is("ASC") || t.is("DESC"));
-            let expr = if ordered { &part[..part.len() - 1] } else { part };
+            let expr = if ordered {
+                &part[..part.len() - 1]
+            } else {
+                part
+            };
             columns.push(sql[expr.first()?.start..expr.last()?.end()].to_owned());
             // ASC is what an index has without it.
             body.extend(part.iter().filter(|t| !t.is("ASC")).copied());
             body.push(*token);
             from = i + 1;
         }
-        depth = if token.is("(") { depth + 1 } else { depth - usize::from(token.is(")") && i < end) };
+        depth = if token.is("(") {
+            depth + 1
+        } else {
+            depth - usize::from(token.is(")") && i < end)
+        };
     }
     body.extend(&tokens[end + 1..]);
-    let condition = tokens.get(end + 1).filter(|t| t.is("WHERE")).map(|t| sql[t.end()..].trim().to_owned());
+    let condition = tokens
+        .get(end + 1)
+        .filter(|t| t.is("WHERE"))
+        .map(|t| sql[t.end()..].trim().to_owned());
     let unique = tokens.get(1)?.is("UNIQUE");
-    Some(ParsedIndex { unique, columns, body, condition })
+    Some(ParsedIndex {
+        unique,
+        columns,
+        body,
+        condition,
+    })
 }
 
 /// Reads a `CREATE VIRTUAL TABLE`: name, module, arguments.
@@ -420,7 +525,9 @@ pub(super) fn virtual_table(sql: &str) -> Option<(String, String, String)> {
     let name = tokens.get(using.checked_sub(1)?)?.name()?;
     let module = tokens.get(using + 1)?.name()?;
     let arguments = match tokens.get(using + 2) {
-        Some(open) if open.is("(") => sql[open.end()..tokens[close(&tokens, using + 2)?].start].trim().to_owned(),
+        Some(open) if open.is("(") => sql[open.end()..tokens[close(&tokens, using + 2)?].start]
+            .trim()
+            .to_owned(),
         _ => String::new(),
     };
     Some((name, module, arguments))
@@ -430,17 +537,23 @@ pub(super) fn virtual_table(sql: &str) -> Option<(String, String, String)> {
 pub(super) fn renamed_virtual_table(sql: &str, new_name: &str) -> Option<String> {
     let tokens = tokens(sql);
     let using = tokens.iter().find(|token| token.is("USING"))?;
-    Some(format!("CREATE VIRTUAL TABLE {} {}", crate::quote::ident(new_name), &sql[using.start..]))
+    Some(format!(
+        "CREATE VIRTUAL TABLE {} {}",
+        crate::quote::ident(new_name),
+        &sql[using.start..]
+    ))
 }
 
-/// The tokens that say what a view or trigger is, without its own name's spelling: all after `CREATE`.
+/// The tokens that say what a view or trigger is, without its own name's spelling: all after
+/// `CREATE`.
 pub(super) fn definition(sql: &str) -> Vec<Token<'_>> {
     let tokens = tokens(sql);
     let skip = |t: &Token<'_>| t.is("TEMP") || t.is("TEMPORARY");
     tokens.into_iter().skip(1).skip_while(skip).collect()
 }
 
-/// A rename that a comment tells: of a table, or of a column of it. Names are the new ones, then the old.
+/// A rename that a comment tells: of a table, or of a column of it. Names are the new ones, then
+/// the old.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Renamed {
     pub table: String,
@@ -448,12 +561,15 @@ pub(super) struct Renamed {
     pub from: String,
 }
 
-/// The renames that `@renamed from=old` in comments of `sql` tell. `Err` holds the place of one that belongs to nothing.
+/// The renames that `@renamed from=old` in comments of `sql` tell. `Err` holds the place of one
+/// that belongs to nothing.
 ///
-/// A comment belongs to the table or column that it stands before, or in, or behind on the same line. One of an index, a view or a
-/// trigger is passed over: these have no rows, and are made anew under any name.
+/// A comment belongs to the table or column that it stands before, or in, or behind on the same
+/// line. One of an index, a view or a trigger is passed over: these have no rows, and are made anew
+/// under any name.
 pub(super) fn renames(sql: &str) -> Result<Vec<Renamed>, usize> {
-    // Most schemas have none, and reading the text once more costs a tenth of reading it as SQLite does.
+    // Most schemas have none, and reading the text once more costs a tenth of reading it as SQLite
+    // does.
     if !sql.contains("@renamed") {
         return Ok(Vec::new());
     }
@@ -461,19 +577,28 @@ pub(super) fn renames(sql: &str) -> Result<Vec<Renamed>, usize> {
     let places = places(&tokens);
     let mut found = Vec::new();
     for comment in comments {
-        let Some(from) = sql.get(comment.clone()).and_then(renamed_from) else { continue };
+        let Some(from) = sql.get(comment.clone()).and_then(renamed_from) else {
+            continue;
+        };
         let next = tokens.partition_point(|token| token.start < comment.start);
-        let lines_between = |a: usize, b: usize| sql.get(a..b).is_some_and(|text| text.contains('\n'));
+        let lines_between =
+            |a: usize, b: usize| sql.get(a..b).is_some_and(|text| text.contains('\n'));
         let previous = next.checked_sub(1);
         let behind = previous.is_some_and(|p| {
             let separates = tokens[p].is(",") || tokens[p].is("(") || tokens[p].is(";");
-            let closes_line = tokens.get(next).is_none_or(|t| lines_between(comment.start, t.start));
+            let closes_line = tokens
+                .get(next)
+                .is_none_or(|t| lines_between(comment.start, t.start));
             !separates || (!lines_between(tokens[p].end(), comment.start) && closes_line)
         });
         let at = if behind { previous } else { Some(next) };
         match at.and_then(|at| places.get(at)) {
             Some(Place::Of(table, column)) => {
-                found.push(Renamed { table: table.clone(), column: column.clone(), from });
+                found.push(Renamed {
+                    table: table.clone(),
+                    column: column.clone(),
+                    from,
+                });
             }
             Some(Place::WithoutRows) => {}
             Some(Place::Nowhere) | None => return Err(comment.start),
@@ -497,13 +622,23 @@ fn places(tokens: &[Token<'_>]) -> Vec<Place> {
     let mut places: Vec<Place> = vec![Place::Nowhere; tokens.len()];
     let mut start = 0;
     while start < tokens.len() {
-        let makes =
-            |what: &str| tokens[start].is("CREATE") && tokens[start + 1..].iter().take(2).any(|token| token.is(what));
-        let is_virtual = makes("TABLE") && tokens.get(start + 1).is_some_and(|token| token.is("VIRTUAL"));
+        let makes = |what: &str| {
+            tokens[start].is("CREATE")
+                && tokens[start + 1..]
+                    .iter()
+                    .take(2)
+                    .any(|token| token.is(what))
+        };
+        let is_virtual = makes("TABLE")
+            && tokens
+                .get(start + 1)
+                .is_some_and(|token| token.is("VIRTUAL"));
         let is_table = makes("TABLE") && !is_virtual;
         // The statements in a trigger end with a ; each.
         let ends = |i: usize| tokens[i].is(";") && (!makes("TRIGGER") || tokens[i - 1].is("END"));
-        let end = (start..tokens.len()).find(|&i| ends(i)).map_or(tokens.len(), |i| i + 1);
+        let end = (start..tokens.len())
+            .find(|&i| ends(i))
+            .map_or(tokens.len(), |i| i + 1);
         if ["INDEX", "VIEW", "TRIGGER"].iter().any(|what| makes(what)) {
             places[start..end].fill(Place::WithoutRows);
         }
@@ -520,13 +655,19 @@ fn places(tokens: &[Token<'_>]) -> Vec<Place> {
             while item < body_end {
                 let mut stop = item;
                 while stop < body_end && !tokens[stop].is(",") {
-                    stop = if tokens[stop].is("(") { close(tokens, stop).unwrap_or(body_end) } else { stop } + 1;
+                    stop = if tokens[stop].is("(") {
+                        close(tokens, stop).unwrap_or(body_end)
+                    } else {
+                        stop
+                    } + 1;
                 }
-                let constraint =
-                    ["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"].iter().any(|w| tokens[item].is(w));
+                let constraint = ["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"]
+                    .iter()
+                    .any(|w| tokens[item].is(w));
                 if !constraint && let Some(column) = tokens[item].name() {
                     // With its comma, but not with what closes the table.
-                    places[item..body_end.min(stop + 1)].fill(Place::Of(name.clone(), Some(column)));
+                    places[item..body_end.min(stop + 1)]
+                        .fill(Place::Of(name.clone(), Some(column)));
                 }
                 item = stop + 1;
             }
@@ -536,23 +677,42 @@ fn places(tokens: &[Token<'_>]) -> Vec<Place> {
     places
 }
 
-/// As [`places`], for a `CREATE VIRTUAL TABLE`: the arguments of SQLite's own modules begin with the names of columns.
+/// As [`places`], for a `CREATE VIRTUAL TABLE`: the arguments of SQLite's own modules begin with
+/// the names of columns.
 fn virtual_places(tokens: &[Token<'_>], places: &mut [Place]) {
-    let Some(using) = tokens.iter().position(|token| token.is("USING")) else { return };
-    let Some(name) = using.checked_sub(1).and_then(|at| tokens[at].name()) else { return };
+    let Some(using) = tokens.iter().position(|token| token.is("USING")) else {
+        return;
+    };
+    let Some(name) = using.checked_sub(1).and_then(|at| tokens[at].name()) else {
+        return;
+    };
     places.fill(Place::Of(name.clone(), None));
     let open = using + 2;
-    let Some(end) = tokens.get(open).filter(|token| token.is("(")).and_then(|_| close(tokens, open)) else { return };
+    let Some(end) = tokens
+        .get(open)
+        .filter(|token| token.is("("))
+        .and_then(|_| close(tokens, open))
+    else {
+        return;
+    };
     let mut item = open + 1;
     while item < end {
         let mut stop = item;
         while stop < end && !tokens[stop].is(",") {
-            stop = if tokens[stop].is("(") { close(tokens, stop).unwrap_or(end) } else { stop } + 1;
+            stop = if tokens[stop].is("(") {
+                close(tokens, stop).unwrap_or(end)
+            } else {
+                stop
+            } + 1;
         }
         // `+label` is a column of an R-Tree beside its coordinates, `content = t` an option.
         let at = item + usize::from(tokens[item].is("+"));
         let option = tokens.get(at + 1).is_some_and(|token| token.is("="));
-        if let Some(column) = tokens.get(at).filter(|_| at < stop && !option).and_then(Token::name) {
+        if let Some(column) = tokens
+            .get(at)
+            .filter(|_| at < stop && !option)
+            .and_then(Token::name)
+        {
             places[item..end.min(stop + 1)].fill(Place::Of(name.clone(), Some(column)));
         }
         item = stop + 1;
@@ -564,7 +724,9 @@ fn renamed_from(comment: &str) -> Option<String> {
     let after = comment.split_once("@renamed")?.1.trim_start();
     let tokens = tokens(after);
     match tokens.as_slice() {
-        [from, equals, old, ..] if from.is("FROM") && equals.is("=") && old.kind != Kind::Value => old.name(),
+        [from, equals, old, ..] if from.is("FROM") && equals.is("=") && old.kind != Kind::Value => {
+            old.name()
+        }
         _ => None,
     }
 }
@@ -583,11 +745,23 @@ mod tests {
         assert!(t.strict && t.without_rowid);
         let a = &t.columns[0];
         assert_eq!(a.not_null.as_deref(), Some("replace"));
-        assert_eq!((a.default.as_deref(), a.collate.as_deref()), (Some("(1+1)"), Some("NOCASE")));
-        assert_eq!(t.columns[1].generated, Some(Generated { expr: "a || ','".into(), stored: true }));
+        assert_eq!(
+            (a.default.as_deref(), a.collate.as_deref()),
+            (Some("(1+1)"), Some("NOCASE"))
+        );
+        assert_eq!(
+            t.columns[1].generated,
+            Some(Generated {
+                expr: "a || ','".into(),
+                stored: true
+            })
+        );
         assert_eq!(t.columns[2].default.as_deref(), Some("-5"));
         assert!(t.primary_key.as_ref().unwrap().columns[0].descending);
-        assert_eq!((t.uniques.len(), t.uniques[0].conflict.as_str()), (2, "ignore"));
+        assert_eq!(
+            (t.uniques.len(), t.uniques[0].conflict.as_str()),
+            (2, "ignore")
+        );
         assert!(t.uniques[1].columns[1].descending);
         assert_eq!(t.checks.len(), 2);
         assert!(t.foreign_keys[0].deferred && t.foreign_keys[0].on_delete == "SET NULL");
@@ -596,16 +770,20 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_not_guessed() {
-        assert!(table("CREATE TABLE t(a INT FROBNICATE NULL SOMETHING(1) WHATEVER CHECK)").is_none());
+        assert!(
+            table("CREATE TABLE t(a INT FROBNICATE NULL SOMETHING(1) WHATEVER CHECK)").is_none()
+        );
         assert!(table("CREATE TABLE t(a) SOMETHING").is_none());
     }
 
     #[test]
     fn a_table_is_renamed_but_its_strings_are_not() {
-        let sql =
-            "CREATE TABLE users(name CHECK(\"users\".name <> 'users.' AND Users.name <> ''), p REFERENCES users(name))";
+        let sql = "CREATE TABLE users(name CHECK(\"users\".name <> 'users.' AND Users.name <> ''), p REFERENCES users(name))";
         let new = renamed_table(sql, "users", "tmp").unwrap();
-        assert_eq!(new, "CREATE TABLE \"tmp\" (name CHECK(name <> 'users.' AND name <> ''), p REFERENCES users(name))");
+        assert_eq!(
+            new,
+            "CREATE TABLE \"tmp\" (name CHECK(name <> 'users.' AND name <> ''), p REFERENCES users(name))"
+        );
     }
 
     #[test]
@@ -613,9 +791,19 @@ mod tests {
         let sql = "-- @renamed from=clients\nCREATE TABLE customers ( id INTEGER, -- @renamed from=key\n\
             /* @renamed from=\"full name\" */ name TEXT,\n -- @renamed from=c\n d INT, e /* @renamed from=f */ INT -- x\n);\n\
             CREATE TABLE x (a INT -- @renamed from=z\n)";
-        let found: Vec<_> = renames(sql).unwrap().into_iter().map(|r| (r.column.unwrap_or(r.table), r.from)).collect();
-        let expect =
-            [("customers", "clients"), ("id", "key"), ("name", "full name"), ("d", "c"), ("e", "f"), ("a", "z")];
+        let found: Vec<_> = renames(sql)
+            .unwrap()
+            .into_iter()
+            .map(|r| (r.column.unwrap_or(r.table), r.from))
+            .collect();
+        let expect = [
+            ("customers", "clients"),
+            ("id", "key"),
+            ("name", "full name"),
+            ("d", "c"),
+            ("e", "f"),
+            ("a", "z"),
+        ];
         assert_eq!(found, expect.map(|(a, b)| (a.to_owned(), b.to_owned())));
         assert_eq!(renames("SELECT 1 -- @renamed from=w"), Err(9));
         for sql in [
@@ -626,25 +814,40 @@ mod tests {
         ] {
             assert_eq!(renames(sql), Ok(vec![]), "{sql}");
         }
-        assert_eq!(renames("CREATE TABLE t(a DEFAULT '-- @renamed from=b')"), Ok(vec![]));
+        assert_eq!(
+            renames("CREATE TABLE t(a DEFAULT '-- @renamed from=b')"),
+            Ok(vec![])
+        );
     }
 
     #[test]
     fn renames_of_virtual_tables_and_their_columns() {
         let sql = "-- @renamed from=g\nCREATE VIRTUAL TABLE f USING fts5(a UNINDEXED, -- @renamed from=b\n c, content = t, tokenize = 'x');\n\
             CREATE VIRTUAL TABLE r USING rtree(id, x0, x1, /* @renamed from=label */ +name);";
-        let found: Vec<_> = renames(sql).unwrap().into_iter().map(|r| (r.table, r.column, r.from)).collect();
-        let column =
-            |table: &str, column: &str, from: &str| (table.to_owned(), Some(column.to_owned()), from.to_owned());
+        let found: Vec<_> = renames(sql)
+            .unwrap()
+            .into_iter()
+            .map(|r| (r.table, r.column, r.from))
+            .collect();
+        let column = |table: &str, column: &str, from: &str| {
+            (table.to_owned(), Some(column.to_owned()), from.to_owned())
+        };
         assert_eq!(
             found,
-            [("f".to_owned(), None, "g".to_owned()), column("f", "a", "b"), column("r", "name", "label")]
+            [
+                ("f".to_owned(), None, "g".to_owned()),
+                column("f", "a", "b"),
+                column("r", "name", "label")
+            ]
         );
     }
 
     #[test]
     fn an_index() {
-        let i = index("CREATE UNIQUE INDEX i ON t(a ASC, lower(b, ',') COLLATE NOCASE DESC) WHERE a > (1)").unwrap();
+        let i = index(
+            "CREATE UNIQUE INDEX i ON t(a ASC, lower(b, ',') COLLATE NOCASE DESC) WHERE a > (1)",
+        )
+        .unwrap();
         assert!(i.unique);
         assert_eq!(i.columns, ["a", "lower(b, ',') COLLATE NOCASE"]);
         assert_eq!(i.condition.as_deref(), Some("a > (1)"));

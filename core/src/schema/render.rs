@@ -4,16 +4,40 @@ use crate::quote::{ident, idents};
 
 /// The `CREATE TABLE` that makes this table.
 pub(super) fn table(table: &Table) -> String {
-    let mut parts: Vec<String> = table.columns.iter().map(|c| format!("  {}", column(c, table))).collect();
+    let mut parts: Vec<String> = table
+        .columns
+        .iter()
+        .map(|c| format!("  {}", column(c, table)))
+        .collect();
     let (_, whole) = keys(table);
-    parts.extend(
-        whole.map(|key| format!("  {}PRIMARY KEY ({}){}", named(&key.name), key_columns(key), conflict(&key.conflict))),
-    );
+    parts.extend(whole.map(|key| {
+        format!(
+            "  {}PRIMARY KEY ({}){}",
+            named(&key.name),
+            key_columns(key),
+            conflict(&key.conflict)
+        )
+    }));
     for key in &table.uniques {
-        parts.push(format!("  {}UNIQUE ({}){}", named(&key.name), key_columns(key), conflict(&key.conflict)));
+        parts.push(format!(
+            "  {}UNIQUE ({}){}",
+            named(&key.name),
+            key_columns(key),
+            conflict(&key.conflict)
+        ));
     }
-    parts.extend(table.checks.iter().map(|Check { name, expr, .. }| format!("  {}CHECK ({expr})", named(name))));
-    parts.extend(table.foreign_keys.iter().map(|key| format!("  {}", foreign_key(key))));
+    parts.extend(
+        table
+            .checks
+            .iter()
+            .map(|Check { name, expr, .. }| format!("  {}CHECK ({expr})", named(name))),
+    );
+    parts.extend(
+        table
+            .foreign_keys
+            .iter()
+            .map(|key| format!("  {}", foreign_key(key))),
+    );
     let mut options = Vec::new();
     if table.without_rowid {
         options.push("WITHOUT ROWID");
@@ -21,8 +45,16 @@ pub(super) fn table(table: &Table) -> String {
     if table.strict {
         options.push("STRICT");
     }
-    let options = if options.is_empty() { String::new() } else { format!(" {}", options.join(", ")) };
-    format!("CREATE TABLE {} (\n{}\n){options}", ident(&table.name), parts.join(",\n"))
+    let options = if options.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", options.join(", "))
+    };
+    format!(
+        "CREATE TABLE {} (\n{}\n){options}",
+        ident(&table.name),
+        parts.join(",\n")
+    )
 }
 
 /// The primary key: with its column, or after the columns.
@@ -47,9 +79,21 @@ pub(super) fn column(column: &Column, table: &Table) -> String {
     if let (Some(key), _) = keys(table)
         && key.columns[0].name.eq_ignore_ascii_case(&column.name)
     {
-        let order = if key.columns[0].descending { " DESC" } else { "" };
-        let auto = if table.autoincrement { " AUTOINCREMENT" } else { "" };
-        add(&format!("{}PRIMARY KEY{order}{}{auto}", named(&key.name), conflict(&key.conflict)));
+        let order = if key.columns[0].descending {
+            " DESC"
+        } else {
+            ""
+        };
+        let auto = if table.autoincrement {
+            " AUTOINCREMENT"
+        } else {
+            ""
+        };
+        add(&format!(
+            "{}PRIMARY KEY{order}{}{auto}",
+            named(&key.name),
+            conflict(&key.conflict)
+        ));
     }
     if let Some(on_conflict) = &column.not_null {
         add(&format!("NOT NULL{}", conflict(on_conflict)));
@@ -61,33 +105,56 @@ pub(super) fn column(column: &Column, table: &Table) -> String {
         add(&format!("COLLATE {}", ident(collate)));
     }
     if let Some(generated) = &column.generated {
-        let kind = if generated.stored { "STORED" } else { "VIRTUAL" };
+        let kind = if generated.stored {
+            "STORED"
+        } else {
+            "VIRTUAL"
+        };
         add(&format!("GENERATED ALWAYS AS ({}) {kind}", generated.expr));
     }
     out
 }
 
 fn named(name: &Option<String>) -> String {
-    name.as_ref().map_or_else(String::new, |name| format!("CONSTRAINT {} ", ident(name)))
+    name.as_ref()
+        .map_or_else(String::new, |name| format!("CONSTRAINT {} ", ident(name)))
 }
 
 fn conflict(what: &str) -> String {
-    if what == "abort" { String::new() } else { format!(" ON CONFLICT {}", what.to_ascii_uppercase()) }
+    if what == "abort" {
+        String::new()
+    } else {
+        format!(" ON CONFLICT {}", what.to_ascii_uppercase())
+    }
 }
 
 fn key_columns(key: &Key) -> String {
     let part = |part: &super::KeyColumn| {
-        let collate = part.collate.as_ref().map_or_else(String::new, |c| format!(" COLLATE {}", ident(c)));
-        format!("{}{collate}{}", ident(&part.name), if part.descending { " DESC" } else { "" })
+        let collate = part
+            .collate
+            .as_ref()
+            .map_or_else(String::new, |c| format!(" COLLATE {}", ident(c)));
+        format!(
+            "{}{collate}{}",
+            ident(&part.name),
+            if part.descending { " DESC" } else { "" }
+        )
     };
     key.columns.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
 fn foreign_key(key: &ForeignKey) -> String {
-    let parent_columns =
-        if key.parent_columns.is_empty() { String::new() } else { format!(" ({})", idents(&key.parent_columns)) };
+    let parent_columns = if key.parent_columns.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", idents(&key.parent_columns))
+    };
     let action = |when: &str, what: &str| {
-        if what == "NO ACTION" { String::new() } else { format!(" ON {when} {what}") }
+        if what == "NO ACTION" {
+            String::new()
+        } else {
+            format!(" ON {when} {what}")
+        }
     };
     format!(
         "{}FOREIGN KEY ({}) REFERENCES {}{parent_columns}{}{}{}",
@@ -96,7 +163,11 @@ fn foreign_key(key: &ForeignKey) -> String {
         ident(&key.parent),
         action("UPDATE", &key.on_update),
         action("DELETE", &key.on_delete),
-        if key.deferred { " DEFERRABLE INITIALLY DEFERRED" } else { "" },
+        if key.deferred {
+            " DEFERRABLE INITIALLY DEFERRED"
+        } else {
+            ""
+        },
     )
 }
 
@@ -120,7 +191,8 @@ mod tests {
         ] {
             let read = |sql: &str| {
                 let conn = Connection::open_in_memory().unwrap();
-                conn.execute_batch(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+                conn.execute_batch(sql)
+                    .unwrap_or_else(|e| panic!("{sql}: {e}"));
                 introspect::read(&conn, &[]).unwrap()
             };
             let one = read(sql);

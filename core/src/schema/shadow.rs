@@ -1,8 +1,9 @@
 //! Which tables belong to virtual tables.
 //!
-//! No name tells: `doc_content` beside `doc` is FTS5's own, or a table of the user's whose text `doc` indexes, and SQLite's
-//! `xShadowName` goes by the ending alone. So each virtual table is made once more in an empty database: what appears beside it
-//! there is its module's. Where the module is not here, whatever may be its own stays.
+//! No name tells: `doc_content` beside `doc` is FTS5's own, or a table of the user's whose text
+//! `doc` indexes, and SQLite's `xShadowName` goes by the ending alone. So each virtual table is
+//! made once more in an empty database: what appears beside it there is its module's. Where the
+//! module is not here, whatever may be its own stays.
 use super::{VirtualTable, lex};
 use crate::{
     error::{Context, Result, sqlite_message},
@@ -15,7 +16,8 @@ use std::{
     path::PathBuf,
 };
 
-/// SQLite's own modules. They make all of their tables at once, but for FTS3's `stat`, which its first merge makes.
+/// SQLite's own modules. They make all of their tables at once, but for FTS3's `stat`, which its
+/// first merge makes.
 const OF_SQLITE: &[&str] = &[
     "dbstat",
     "fts3",
@@ -30,8 +32,8 @@ const OF_SQLITE: &[&str] = &[
     "sqlite_dbpage",
 ];
 
-/// A table that may belong to a virtual table, though that does not make it when it is made itself. It stays as it is unless
-/// somebody declares it: then it is a table as others are.
+/// A table that may belong to a virtual table, though that does not make it when it is made itself.
+/// It stays as it is unless somebody declares it: then it is a table as others are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// The table.
@@ -42,8 +44,9 @@ pub(crate) struct Claim {
     pub said: bool,
 }
 
-/// Notes for each of `virtuals`, which stand in the database of `conn`, which of its ordinary `tables` (names and statements) are
-/// its own, and gives those that may be. `libraries` bring modules.
+/// Notes for each of `virtuals`, which stand in the database of `conn`, which of its ordinary
+/// `tables` (names and statements) are its own, and gives those that may be. `libraries` bring
+/// modules.
 pub(super) fn find(
     conn: &Connection,
     virtuals: &mut [VirtualTable],
@@ -55,14 +58,21 @@ pub(super) fn find(
     }
     let scratch = scratch(libraries)?;
     // What is indexed, which may be a virtual table as well, comes before its index.
-    let (indexes, others): (Vec<_>, Vec<_>) = virtuals.iter_mut().partition(|table| table.option("content").is_some());
+    let (indexes, others): (Vec<_>, Vec<_>) = virtuals
+        .iter_mut()
+        .partition(|table| table.option("content").is_some());
     for table in others.into_iter().chain(indexes) {
         match made(&scratch, conn, table, tables)? {
             Ok(own) => table.own = Some(own),
             Err(why) => table.missing = Some(why),
         }
     }
-    let owned: BTreeSet<String> = virtuals.iter().filter_map(|table| table.own.as_ref()).flatten().cloned().collect();
+    let owned: BTreeSet<String> = virtuals
+        .iter()
+        .filter_map(|table| table.own.as_ref())
+        .flatten()
+        .cloned()
+        .collect();
     let mut claims = Vec::new();
     for table in &*virtuals {
         let whole = OF_SQLITE.contains(&table.module.to_ascii_lowercase().as_str());
@@ -81,8 +91,15 @@ pub(super) fn find(
         if others.is_empty() {
             continue;
         }
-        let said = table.own.as_ref().map(|own| said(table, own, &others, libraries)).transpose()?.flatten();
-        let claimed = others.into_iter().filter(|name| said.as_ref().is_none_or(|said| said.contains(*name)));
+        let said = table
+            .own
+            .as_ref()
+            .map(|own| said(table, own, &others, libraries))
+            .transpose()?
+            .flatten();
+        let claimed = others
+            .into_iter()
+            .filter(|name| said.as_ref().is_none_or(|said| said.contains(*name)));
         claims.extend(claimed.map(|name| Claim {
             table: name.to_owned(),
             by: table.name.clone(),
@@ -94,7 +111,8 @@ pub(super) fn find(
 
 /// An empty database in memory, with the modules of `libraries`.
 fn scratch(libraries: &[PathBuf]) -> Result<Connection> {
-    let conn = Connection::open_in_memory().context(|| "opening a database in memory".to_owned())?;
+    let conn =
+        Connection::open_in_memory().context(|| "opening a database in memory".to_owned())?;
     rehearse::load_extensions(&conn, libraries)?;
     Ok(conn)
 }
@@ -105,33 +123,46 @@ fn make(scratch: &Connection, table: &VirtualTable) -> rusqlite::Result<()> {
     statement.raw_execute().map(|_| ())
 }
 
-/// The names, in lower case, of those of `tables` that `table` makes; what SQLite says where it cannot be made here.
+/// The names, in lower case, of those of `tables` that `table` makes; what SQLite says where it
+/// cannot be made here.
 fn made(
     scratch: &Connection,
     conn: &Connection,
     table: &VirtualTable,
     tables: &[(&str, &str)],
 ) -> Result<std::result::Result<BTreeSet<String>, String>> {
-    if let Some(content) = table.option("content").filter(|content| !content.is_empty()) {
+    if let Some(content) = table
+        .option("content")
+        .filter(|content| !content.is_empty())
+    {
         stand_in(scratch, conn, &content);
     }
     let before = names(scratch)?;
     if let Err(e) = make(scratch, table) {
         return Ok(Err(sqlite_message(&e)));
     }
-    // FTS3 makes the table of its settings when the first is set, and both it and FTS4 take one that is there for it: whose it is
-    // its definition tells.
-    let settings = ["fts3", "fts4"].iter().any(|module| table.module.eq_ignore_ascii_case(module));
+    // FTS3 makes the table of its settings when the first is set, and both it and FTS4 take one
+    // that is there for it: whose it is its definition tells.
+    let settings = ["fts3", "fts4"]
+        .iter()
+        .any(|module| table.module.eq_ignore_ascii_case(module));
     let settings = settings.then(|| format!("{}_stat", table.name.to_ascii_lowercase()));
     if settings.is_some() {
         let name = ident(&table.name);
-        let _ = scratch.execute_batch(&format!("INSERT INTO {name} ({name}) VALUES ('automerge=8')"));
+        let _ = scratch.execute_batch(&format!(
+            "INSERT INTO {name} ({name}) VALUES ('automerge=8')"
+        ));
     }
     let is_own = |made: &(String, String)| {
         !before.contains_key(&made.0)
-            && (settings.as_ref() != Some(&made.0) || tables.iter().any(|table| is_same(*table, made)))
+            && (settings.as_ref() != Some(&made.0)
+                || tables.iter().any(|table| is_same(*table, made)))
     };
-    let own = names(scratch)?.into_iter().filter(is_own).map(|(name, _)| name).collect();
+    let own = names(scratch)?
+        .into_iter()
+        .filter(is_own)
+        .map(|(name, _)| name)
+        .collect();
     Ok(Ok(own))
 }
 
@@ -139,14 +170,22 @@ fn made(
 fn stand_in(scratch: &Connection, conn: &Connection, content: &str) {
     let columns = conn
         .prepare("SELECT name FROM pragma_table_xinfo(?1, 'main') ORDER BY cid")
-        .and_then(|mut s| s.query_map([content], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>())
+        .and_then(|mut s| {
+            s.query_map([content], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<String>>>()
+        })
         .unwrap_or_default();
     // What cannot be made is not there; making the virtual table then tells.
-    let sql = format!("CREATE TABLE IF NOT EXISTS {} ({})", ident(content), idents(&columns));
+    let sql = format!(
+        "CREATE TABLE IF NOT EXISTS {} ({})",
+        ident(content),
+        idents(&columns)
+    );
     let _ = scratch.execute_batch(&sql);
 }
 
-/// Which of `others` the module says are its own, as SQLite asks it; `None` where it says nothing of its tables.
+/// Which of `others` the module says are its own, as SQLite asks it; `None` where it says nothing
+/// of its tables.
 fn said(
     table: &VirtualTable,
     own: &BTreeSet<String>,
@@ -160,16 +199,22 @@ fn said(
     // SQLite asks of the tables that are there when the virtual one comes.
     let scratch = scratch(libraries)?;
     for name in others {
-        scratch.execute_batch(&format!("CREATE TABLE {} (x)", ident(name))).context(doing)?;
+        scratch
+            .execute_batch(&format!("CREATE TABLE {} (x)", ident(name)))
+            .context(doing)?;
     }
     if make(&scratch, table).is_err() {
         return Ok(None);
     }
     let sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'";
     let mut statement = scratch.prepare(sql).context(doing)?;
-    let found: BTreeSet<String> =
-        statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).context(doing)?;
-    let speaks = found.iter().any(|name| own.contains(&name.to_ascii_lowercase()))
+    let found: BTreeSet<String> = statement
+        .query_map([], |row| row.get(0))
+        .and_then(Iterator::collect)
+        .context(doing)?;
+    let speaks = found
+        .iter()
+        .any(|name| own.contains(&name.to_ascii_lowercase()))
         || others.iter().any(|name| found.contains(*name));
     Ok(speaks.then_some(found))
 }

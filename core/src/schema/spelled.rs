@@ -32,8 +32,12 @@ const VERBS: &[&str] = &[
 pub(super) fn is_sql(text: &str) -> bool {
     let text = text.trim();
     let tokens = lex::tokens(text);
-    let verb = tokens.first().is_some_and(|first| VERBS.iter().any(|verb| first.is(verb)));
-    let word = tokens.get(1).is_some_and(|second| matches!(second.kind, Kind::Word | Kind::Quoted));
+    let verb = tokens
+        .first()
+        .is_some_and(|first| VERBS.iter().any(|verb| first.is(verb)));
+    let word = tokens
+        .get(1)
+        .is_some_and(|second| matches!(second.kind, Kind::Word | Kind::Quoted));
     text.contains('\n') || text.ends_with(';') || (verb && word)
 }
 
@@ -53,7 +57,14 @@ mod tests {
         ] {
             assert!(is_sql(sql), "{sql}");
         }
-        for path in ["nothere (1)", "/srv/app (copy)/schema", "a;b", "update (1)", "create;x", "/srv/* (2)"] {
+        for path in [
+            "nothere (1)",
+            "/srv/app (copy)/schema",
+            "a;b",
+            "update (1)",
+            "create;x",
+            "/srv/* (2)",
+        ] {
             assert!(!is_sql(path), "{path}");
         }
     }

@@ -1,8 +1,9 @@
 //! A second reader of CREATE TABLE.
 //!
-//! What the pragmas do not tell (how many CHECKs there are, say) is read by [`super::parse`] alone, and a constraint that it
-//! missed would be lost without a word. So of a table that changes, `sqlparser` reads the statement too; where the two
-//! count differently, the table is taken as a whole and rebuilt: never a guess. What sqlparser cannot read says nothing.
+//! What the pragmas do not tell (how many CHECKs there are, say) is read by [`super::parse`] alone,
+//! and a constraint that it missed would be lost without a word. So of a table that changes,
+//! `sqlparser` reads the statement too; where the two count differently, the table is taken as a
+//! whole and rebuilt: never a guess. What sqlparser cannot read says nothing.
 use super::Table;
 use sqlparser::{
     ast::{ColumnOption, Statement, TableConstraint},
@@ -28,16 +29,29 @@ pub(super) fn agrees(table: &Table) -> bool {
         checks: table.checks.len(),
         foreign_keys: table.foreign_keys.len(),
         uniques: table.uniques.len(),
-        generated: table.columns.iter().filter(|column| column.generated.is_some()).count(),
-        collations: table.columns.iter().filter(|column| column.collate.is_some()).count(),
+        generated: table
+            .columns
+            .iter()
+            .filter(|column| column.generated.is_some())
+            .count(),
+        collations: table
+            .columns
+            .iter()
+            .filter(|column| column.collate.is_some())
+            .count(),
     };
     count(&table.sql).is_none_or(|theirs| theirs == ours)
 }
 
 fn count(sql: &str) -> Option<Count> {
     let statements = Parser::parse_sql(&SQLiteDialect {}, sql).ok()?;
-    let [Statement::CreateTable(table)] = statements.as_slice() else { return None };
-    let mut count = Count { columns: table.columns.len(), ..Count::default() };
+    let [Statement::CreateTable(table)] = statements.as_slice() else {
+        return None;
+    };
+    let mut count = Count {
+        columns: table.columns.len(),
+        ..Count::default()
+    };
     for column in &table.columns {
         let mut collated = false;
         for option in &column.options {
@@ -71,21 +85,41 @@ mod tests {
     fn it_counts_every_kind() {
         let sql = "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE COLLATE NOCASE CHECK (b <> ''), c INT AS (a + 1) STORED,
                    d INT REFERENCES u (id), UNIQUE (a, b), CHECK (a > 0), FOREIGN KEY (c) REFERENCES v (id))";
-        let expected = Count { columns: 4, checks: 2, foreign_keys: 2, uniques: 2, generated: 1, collations: 1 };
+        let expected = Count {
+            columns: 4,
+            checks: 2,
+            foreign_keys: 2,
+            uniques: 2,
+            generated: 1,
+            collations: 1,
+        };
         assert_eq!(count(sql), Some(expected));
     }
 
     #[test]
     fn a_constraint_that_one_reader_missed_is_noticed() {
-        let mut table = Table { sql: "CREATE TABLE t (a, CHECK (a > 0))".into(), ..Table::default() };
-        table.columns.push(super::super::Column { name: "a".into(), ..Default::default() });
+        let mut table = Table {
+            sql: "CREATE TABLE t (a, CHECK (a > 0))".into(),
+            ..Table::default()
+        };
+        table.columns.push(super::super::Column {
+            name: "a".into(),
+            ..Default::default()
+        });
         assert!(!agrees(&table));
-        table.checks.push(super::super::Check { name: None, expr: "a > 0".into(), column: None });
+        table.checks.push(super::super::Check {
+            name: None,
+            expr: "a > 0".into(),
+            column: None,
+        });
         assert!(agrees(&table));
     }
 
     #[test]
     fn what_it_cannot_read_says_nothing() {
-        assert_eq!(count("CREATE TABLE t (a INTEGER NOT NULL ON CONFLICT REPLACE DEFAULT (1) ? )"), None);
+        assert_eq!(
+            count("CREATE TABLE t (a INTEGER NOT NULL ON CONFLICT REPLACE DEFAULT (1) ? )"),
+            None
+        );
     }
 }

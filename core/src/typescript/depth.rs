@@ -1,16 +1,19 @@
-//! How deep a TypeScript text is nested. The parser recurses, and one that is given too deep a text ends the process: so that is
-//! looked at before.
+//! How deep a TypeScript text is nested. The parser recurses, and one that is given too deep a text
+//! ends the process: so that is looked at before.
 //!
-//! This is no parser. It adds up the tokens since the last separator, over every bracket that is open: nothing nests without a token
-//! of its own, so that the sum is never less than the depth of what stands there.
+//! This is no parser. It adds up the tokens since the last separator, over every bracket that is
+//! open: nothing nests without a token of its own, so that the sum is never less than the depth of
+//! what stands there.
 
 use super::Fault;
 use std::path::Path;
 
-/// Deeper than anything that people write, and a tenth of what the stack of [`super::with_room`] holds.
+/// Deeper than anything that people write, and a tenth of what the stack of [`super::with_room`]
+/// holds.
 const DEEPEST: usize = 4_000;
 
-/// Words behind which an expression, a type or a statement is due: a `/` there begins a regular expression, and a line end ends nothing.
+/// Words behind which an expression, a type or a statement is due: a `/` there begins a regular
+/// expression, and a line end ends nothing.
 const OPENING: &[&str] = &[
     "abstract",
     "as",
@@ -71,7 +74,17 @@ const OPENING: &[&str] = &[
 ];
 
 /// Words that go on with what stands before them, also on a new line.
-const JOINING: &[&str] = &["as", "else", "extends", "implements", "in", "instanceof", "is", "of", "satisfies"];
+const JOINING: &[&str] = &[
+    "as",
+    "else",
+    "extends",
+    "implements",
+    "in",
+    "instanceof",
+    "is",
+    "of",
+    "satisfies",
+];
 
 /// Words whose parentheses a statement follows.
 const CONTROL: &[&str] = &["for", "if", "while", "with"];
@@ -102,11 +115,18 @@ struct Scanner<'a> {
 
 /// What is wrong with a text that is nested too deep. `shown` is what messages call its file.
 pub(super) fn fault(shown: &str, text: &str) -> Option<Fault> {
-    too_deep(text).map(|at| Fault::at(shown, text, at, "what stands here is nested too deep to be read"))
+    too_deep(text).map(|at| {
+        Fault::at(
+            shown,
+            text,
+            at,
+            "what stands here is nested too deep to be read",
+        )
+    })
 }
 
-/// What is wrong with `path`, a file of the app in the folder `root`, where it is nested too deep for whoever reads it. Nothing, where it
-/// cannot be read.
+/// What is wrong with `path`, a file of the app in the folder `root`, where it is nested too deep
+/// for whoever reads it. Nothing, where it cannot be read.
 pub fn nested_too_deep(root: &Path, path: &Path) -> Option<Fault> {
     let text = std::fs::read(root.join(path)).ok()?;
     fault(&path.display().to_string(), &String::from_utf8_lossy(&text))
@@ -114,7 +134,12 @@ pub fn nested_too_deep(root: &Path, path: &Path) -> Option<Fault> {
 
 /// The byte at which `text` is nested too deep, if it is.
 fn too_deep(text: &str) -> Option<usize> {
-    let level = Level { tokens: 0, angles: 0, template: false, control: false };
+    let level = Level {
+        tokens: 0,
+        angles: 0,
+        template: false,
+        control: false,
+    };
     let mut scanner = Scanner {
         text: text.as_bytes(),
         at: 0,
@@ -147,7 +172,9 @@ impl<'a> Scanner<'a> {
 
     /// Passes over a token, or what stands between tokens; `false` at the end.
     fn token(&mut self) -> bool {
-        let Some(&first) = self.text.get(self.at) else { return false };
+        let Some(&first) = self.text.get(self.at) else {
+            return false;
+        };
         match first {
             b'\n' | b'\r' => {
                 self.new_line = true;
@@ -166,7 +193,12 @@ impl<'a> Scanner<'a> {
             b'(' | b'[' | b'{' => {
                 let control = first == b'(' && among(CONTROL, self.word);
                 self.count(false);
-                self.open(Level { tokens: 0, angles: 0, template: false, control });
+                self.open(Level {
+                    tokens: 0,
+                    angles: 0,
+                    template: false,
+                    control,
+                });
                 self.at += 1;
             }
             b')' | b']' | b'}' => self.close(),
@@ -180,12 +212,19 @@ impl<'a> Scanner<'a> {
 
     fn until(&self, is_end: impl Fn(u8) -> bool) -> usize {
         let rest = &self.text[self.at..];
-        rest.iter().position(|&byte| is_end(byte)).unwrap_or(rest.len())
+        rest.iter()
+            .position(|&byte| is_end(byte))
+            .unwrap_or(rest.len())
     }
 
     fn level(&mut self) -> &mut Level {
         if self.levels.is_empty() {
-            self.levels.push(Level { tokens: 0, angles: 0, template: false, control: false });
+            self.levels.push(Level {
+                tokens: 0,
+                angles: 0,
+                template: false,
+                control: false,
+            });
         }
         let last = self.levels.len() - 1;
         &mut self.levels[last]
@@ -205,9 +244,17 @@ impl<'a> Scanner<'a> {
 
     fn close(&mut self) {
         self.at += 1;
-        let closed = if self.levels.len() > 1 { self.levels.pop() } else { None };
+        let closed = if self.levels.len() > 1 {
+            self.levels.pop()
+        } else {
+            None
+        };
         self.depth -= closed.as_ref().map_or(0, |level| level.tokens);
-        (self.ended, self.word, self.new_line) = (!closed.as_ref().is_some_and(|level| level.control), b"", false);
+        (self.ended, self.word, self.new_line) = (
+            !closed.as_ref().is_some_and(|level| level.control),
+            b"",
+            false,
+        );
         if closed.is_some_and(|level| level.template) {
             self.template();
         }
@@ -255,7 +302,9 @@ impl<'a> Scanner<'a> {
     }
 
     fn comment(&mut self) {
-        let end = self.text[self.at + 2..].windows(2).position(|two| two == b"*/");
+        let end = self.text[self.at + 2..]
+            .windows(2)
+            .position(|two| two == b"*/");
         let length = end.map_or(self.text.len() - self.at, |end| end + 4);
         self.new_line |= self.text[self.at..self.at + length].contains(&b'\n');
         self.at += length;
@@ -304,7 +353,12 @@ impl<'a> Scanner<'a> {
                 b'$' if self.peek(1) == b'{' => {
                     self.at += 2;
                     self.count(false);
-                    return self.open(Level { tokens: 0, angles: 0, template: true, control: false });
+                    return self.open(Level {
+                        tokens: 0,
+                        angles: 0,
+                        template: true,
+                        control: false,
+                    });
                 }
                 _ => self.at += 1,
             }
@@ -381,12 +435,17 @@ mod tests {
         }
         let members = "  a: string\n".repeat(DEEPEST);
         assert_eq!(too_deep(&format!("interface I {{\n{members}}}")), None);
-        assert_eq!(too_deep(&format!("x = [{}]", "'(', ".repeat(DEEPEST * 2))), None);
+        assert_eq!(
+            too_deep(&format!("x = [{}]", "'(', ".repeat(DEEPEST * 2))),
+            None
+        );
     }
 
     #[test]
     fn text_that_ends_anywhere_is_borne() {
-        for text in ["", "\\", "`", "`${", "'", "/", "/[", "/*", "a\\", "}}}", "é", "`\\"] {
+        for text in [
+            "", "\\", "`", "`${", "'", "/", "/[", "/*", "a\\", "}}}", "é", "`\\",
+        ] {
             too_deep(text);
         }
     }

@@ -1,10 +1,12 @@
-//! The TypeScript files of an app: parsed once each, with what they declare, import and export, and where things stand.
+//! The TypeScript files of an app: parsed once each, with what they declare, import and export, and
+//! where things stand.
 use super::{Fault, depth, globals};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
-    BindingPattern, Class, Comment, Declaration, ExportDefaultDeclarationKind, Expression, Function,
-    ImportDeclarationSpecifier, ModuleExportName, Program, Statement, TSEnumDeclaration, TSInterfaceDeclaration,
-    TSNamespaceDeclarationBody, TSTypeAliasDeclaration, VariableDeclarationKind, VariableDeclarator,
+    BindingPattern, Class, Comment, Declaration, ExportDefaultDeclarationKind, Expression,
+    Function, ImportDeclarationSpecifier, ModuleExportName, Program, Statement, TSEnumDeclaration,
+    TSInterfaceDeclaration, TSNamespaceDeclarationBody, TSTypeAliasDeclaration,
+    VariableDeclarationKind, VariableDeclarator,
 };
 use oxc_parser::Parser;
 use oxc_span::SourceType;
@@ -73,7 +75,11 @@ pub(super) enum TypeDeclaration<'a> {
 /// A declaration that an expression can refer to.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
-    Variable { declarator: &'a VariableDeclarator<'a>, constant: bool, statement: u32 },
+    Variable {
+        declarator: &'a VariableDeclarator<'a>,
+        constant: bool,
+        statement: u32,
+    },
     Function(&'a Function<'a>),
     Class(&'a Class<'a>),
     Enum(&'a TSEnumDeclaration<'a>),
@@ -126,17 +132,29 @@ pub(super) enum Meaning {
 
 impl<'a> Files<'a> {
     pub fn new(arena: &'a Allocator, root: &Path) -> Self {
-        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+        let root = if root.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            root
+        };
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        Self { arena, root, read: RefCell::default(), ambient: RefCell::default(), outside: RefCell::default() }
+        Self {
+            arena,
+            root,
+            read: RefCell::default(),
+            ambient: RefCell::default(),
+            outside: RefCell::default(),
+        }
     }
 
-    /// The imports met so far that lead out of the root: a release has no such file, and what is there is nobody's to read.
+    /// The imports met so far that lead out of the root: a release has no such file, and what is
+    /// there is nobody's to read.
     pub fn outside(&self) -> Vec<Fault> {
         self.outside.borrow().clone()
     }
 
-    /// Reads and parses a file, which has to be in the root, links followed. One with an error in its syntax is not taken by halves.
+    /// Reads and parses a file, which has to be in the root, links followed. One with an error in
+    /// its syntax is not taken by halves.
     pub fn open(&self, path: &Path) -> Opened<'a> {
         let key = match path.canonicalize() {
             Ok(key) if !key.starts_with(&self.root) => {
@@ -156,60 +174,113 @@ impl<'a> Files<'a> {
 
     /// Whether a file of the app declares this type for all of them.
     pub fn is_ambient(&self, name: &str) -> bool {
-        *self.ambient.borrow_mut().entry(name.to_owned()).or_insert_with(|| globals::is_ambient(&self.root, name))
+        *self
+            .ambient
+            .borrow_mut()
+            .entry(name.to_owned())
+            .or_insert_with(|| globals::is_ambient(&self.root, name))
     }
 
     /// What messages call a path.
     pub fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
+        path.strip_prefix(&self.root)
+            .unwrap_or(path)
+            .display()
+            .to_string()
     }
 
     fn parse(&self, path: &Path) -> Opened<'a> {
         let shown = self.shown(path);
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Box::new(Fault::of_file(&shown, format!("the file cannot be read: {e}"))))?;
-        let text = self.arena.alloc_str(text.strip_prefix('\u{feff}').unwrap_or(&text));
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Box::new(Fault::of_file(
+                &shown,
+                format!("the file cannot be read: {e}"),
+            ))
+        })?;
+        let text = self
+            .arena
+            .alloc_str(text.strip_prefix('\u{feff}').unwrap_or(&text));
         if let Some(fault) = depth::fault(&shown, text) {
             return Err(Box::new(fault));
         }
-        let kind = SourceType::from_path(path)
-            .map_err(|_| Box::new(Fault::of_file(&shown, "the file is neither TypeScript nor JavaScript")))?;
+        let kind = SourceType::from_path(path).map_err(|_| {
+            Box::new(Fault::of_file(
+                &shown,
+                "the file is neither TypeScript nor JavaScript",
+            ))
+        })?;
         let parsed = Parser::new(self.arena, text, kind).parse();
         if let Some(first) = parsed.diagnostics.errors().next() {
-            let at = first.labels.first().map_or(0, |label| label.offset() as usize);
-            return Err(Box::new(Fault::at(&shown, text, at, format!("syntax error: {}", first.message))));
+            let at = first
+                .labels
+                .first()
+                .map_or(0, |label| label.offset() as usize);
+            return Err(Box::new(Fault::at(
+                &shown,
+                text,
+                at,
+                format!("syntax error: {}", first.message),
+            )));
         }
         let program: &'a Program<'a> = self.arena.alloc(parsed.program);
         let scope = Scope::of(&program.body);
         let mut docs: HashMap<u32, Vec<String>> = HashMap::new();
         for comment in program.comments.iter().filter(|comment| comment.is_jsdoc()) {
             let span = comment.content_span();
-            let content = text.get(span.start as usize + 1..span.end as usize).unwrap_or_default();
-            docs.entry(comment.attached_to).or_default().push(without_stars(content));
+            let content = text
+                .get(span.start as usize + 1..span.end as usize)
+                .unwrap_or_default();
+            docs.entry(comment.attached_to)
+                .or_default()
+                .push(without_stars(content));
         }
         let tagged = |comment: &&Comment| {
-            let text = text.get(comment.span.start as usize..comment.span.end as usize).unwrap_or_default();
+            let text = text
+                .get(comment.span.start as usize..comment.span.end as usize)
+                .unwrap_or_default();
             text.starts_with("/**") && ["@cast", "@renamed"].iter().any(|tag| text.contains(tag))
         };
-        let behind = program.comments.iter().filter(|comment| !comment.is_leading());
-        let stray = behind.filter(tagged).map(|comment| comment.span.start).collect();
-        Ok(Rc::new(File { path: path.to_owned(), shown, text, scope, docs, stray }))
+        let behind = program
+            .comments
+            .iter()
+            .filter(|comment| !comment.is_leading());
+        let stray = behind
+            .filter(tagged)
+            .map(|comment| comment.span.start)
+            .collect();
+        Ok(Rc::new(File {
+            path: path.to_owned(),
+            shown,
+            text,
+            scope,
+            docs,
+            stray,
+        }))
     }
 
     /// The file that `./x` in `file` means: `./x.ts`, `./x.js` for a `./x.ts`, `./x/index.ts`.
     fn relative(&self, file: &File<'a>, specifier: &str) -> Result<Rc<File<'a>>, String> {
-        if !specifier.starts_with("./") && !specifier.starts_with("../") && ![".", ".."].contains(&specifier) {
-            return Err(format!("comes from {specifier:?}, and only relative imports are read"));
+        if !specifier.starts_with("./")
+            && !specifier.starts_with("../")
+            && ![".", ".."].contains(&specifier)
+        {
+            return Err(format!(
+                "comes from {specifier:?}, and only relative imports are read"
+            ));
         }
         let base = file.path.parent().unwrap_or(Path::new("")).join(specifier);
         let leads_out = || {
-            let fault =
-                Fault::of_file(&file.shown, format!("imports {specifier:?}, which is outside of the app's folder"));
+            let fault = Fault::of_file(
+                &file.shown,
+                format!("imports {specifier:?}, which is outside of the app's folder"),
+            );
             let mut outside = self.outside.borrow_mut();
             if !outside.contains(&fault) {
                 outside.push(fault);
             }
-            Err(format!("comes from {specifier:?}, which is outside of the app's folder"))
+            Err(format!(
+                "comes from {specifier:?}, which is outside of the app's folder"
+            ))
         };
         // By its text as well: whether there is a file out there is not told.
         if !normal(&base).starts_with(&self.root) {
@@ -221,20 +292,37 @@ impl<'a> Files<'a> {
             PathBuf::from(path)
         };
         let mut candidates = Vec::new();
-        let extension = base.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let extension = base
+            .extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or_default();
         match extension {
             "ts" | "tsx" | "mts" | "cts" => candidates.push(base.clone()),
-            "js" => candidates.extend([base.with_extension("ts"), base.with_extension("tsx"), base.clone()]),
+            "js" => candidates.extend([
+                base.with_extension("ts"),
+                base.with_extension("tsx"),
+                base.clone(),
+            ]),
             "jsx" => candidates.extend([base.with_extension("tsx"), base.clone()]),
             "mjs" => candidates.extend([base.with_extension("mts"), base.clone()]),
             "cjs" => candidates.extend([base.with_extension("cts"), base.clone()]),
             _ => {}
         }
         candidates.extend([".ts", ".tsx", ".mts", ".d.ts", ".js"].map(with));
-        candidates.extend(["index.ts", "index.tsx", "index.mts", "index.js"].map(|index| base.join(index)));
+        candidates.extend(
+            ["index.ts", "index.tsx", "index.mts", "index.js"].map(|index| base.join(index)),
+        );
         match candidates.iter().find(|path| path.is_file()) {
-            Some(path) if !path.canonicalize().is_ok_and(|path| path.starts_with(&self.root)) => leads_out(),
-            Some(path) => self.open(path).map_err(|fault| format!("comes from {specifier:?}: {fault}")),
+            Some(path)
+                if !path
+                    .canonicalize()
+                    .is_ok_and(|path| path.starts_with(&self.root)) =>
+            {
+                leads_out()
+            }
+            Some(path) => self
+                .open(path)
+                .map_err(|fault| format!("comes from {specifier:?}: {fault}")),
             None => Err(format!("comes from {specifier:?}, which is not there")),
         }
     }
@@ -298,7 +386,10 @@ impl<'a> Files<'a> {
         if !seen.insert((file.path.clone(), name.to_owned())) {
             return Found::Not(format!("{name} is exported in a circle"));
         }
-        let other = |from: &str| self.relative(file, from).map_err(|why| Found::Not(format!("{name} {why}")));
+        let other = |from: &str| {
+            self.relative(file, from)
+                .map_err(|why| Found::Not(format!("{name} {why}")))
+        };
         match file.scope.exports.get(name) {
             Some(Export::Local(local)) => {
                 return match self.look(file, local, meaning, seen) {
@@ -307,13 +398,20 @@ impl<'a> Files<'a> {
                     found => found,
                 };
             }
-            Some(Export::From { from, name }) if *from == SDK => return Found::Sdk((*name).to_owned()),
+            Some(Export::From { from, name }) if *from == SDK => {
+                return Found::Sdk((*name).to_owned());
+            }
             Some(Export::From { from, name }) => {
-                return other(from).map_or_else(|not| not, |file| self.look_at_exports(&file, name, meaning, seen));
+                return other(from).map_or_else(
+                    |not| not,
+                    |file| self.look_at_exports(&file, name, meaning, seen),
+                );
             }
             Some(Export::AllOf(from)) if *from == SDK => return Found::Sdk("*".to_owned()),
             Some(Export::AllOf(from)) => return other(from).map_or_else(|not| not, Found::Module),
-            Some(Export::Value(value)) if meaning == Meaning::Value => return Found::Value(file.clone(), *value),
+            Some(Export::Value(value)) if meaning == Meaning::Value => {
+                return Found::Value(file.clone(), *value);
+            }
             Some(Export::Value(Value::Class(class))) => {
                 return Found::Type(file.clone(), TypeDeclaration::Class(class));
             }
@@ -324,7 +422,12 @@ impl<'a> Files<'a> {
         }
         let mut why = format!("{} does not export {name}", file.shown);
         // `export *` leaves the default out.
-        for from in file.scope.stars.iter().filter(|from| name != "default" && **from != SDK) {
+        for from in file
+            .scope
+            .stars
+            .iter()
+            .filter(|from| name != "default" && **from != SDK)
+        {
             match other(from) {
                 Ok(other) => match self.look_at_exports(&other, name, meaning, seen) {
                     Found::Not(_) => {}
@@ -342,7 +445,8 @@ impl<'a> Files<'a> {
         if specifier == SDK {
             return Found::Sdk("*".to_owned());
         }
-        self.relative(file, specifier).map_or_else(|why| Found::Not(format!("the type {why}")), Found::Module)
+        self.relative(file, specifier)
+            .map_or_else(|why| Found::Not(format!("the type {why}")), Found::Module)
     }
 }
 
@@ -372,11 +476,13 @@ impl<'a> Scope<'a> {
         scope
     }
 
-    /// Whether it declares this name in a way that is not followed, or a namespace in it declares it: there it is known without
-    /// the namespace's name.
+    /// Whether it declares this name in a way that is not followed, or a namespace in it declares
+    /// it: there it is known without the namespace's name.
     pub fn has_unfollowed(&self, name: &str) -> bool {
         let inner = |of: &TypeDeclaration<'a>| match of {
-            TypeDeclaration::Namespace(space) => space.types.contains_key(name) || space.has_unfollowed(name),
+            TypeDeclaration::Namespace(space) => {
+                space.types.contains_key(name) || space.has_unfollowed(name)
+            }
             _ => false,
         };
         self.others.contains(name) || self.types.values().any(inner)
@@ -384,7 +490,10 @@ impl<'a> Scope<'a> {
 
     /// What a namespace exports.
     pub fn exported_type(&self, name: &str) -> Option<TypeDeclaration<'a>> {
-        self.types.get(name).filter(|_| self.exports.contains_key(name)).cloned()
+        self.types
+            .get(name)
+            .filter(|_| self.exports.contains_key(name))
+            .cloned()
     }
 
     fn statement(&mut self, statement: &'a Statement<'a>) {
@@ -415,14 +524,18 @@ impl<'a> Scope<'a> {
             }
             Statement::ExportNamedDeclaration(export) => {
                 for specifier in &export.specifiers {
-                    self.exports.insert(name_of(&specifier.exported), Export::Local(name_of(&specifier.local)));
+                    self.exports.insert(
+                        name_of(&specifier.exported),
+                        Export::Local(name_of(&specifier.local)),
+                    );
                 }
             }
             Statement::ExportFromDeclaration(export) => {
                 let from = export.source.value.as_str();
                 for specifier in &export.specifiers {
                     let name = name_of(&specifier.local);
-                    self.exports.insert(name_of(&specifier.exported), Export::From { from, name });
+                    self.exports
+                        .insert(name_of(&specifier.exported), Export::From { from, name });
                 }
             }
             Statement::ExportDeclaration(export) => {
@@ -432,9 +545,15 @@ impl<'a> Scope<'a> {
             }
             Statement::ExportDefaultDeclaration(export) => {
                 let exported = match &export.declaration {
-                    ExportDefaultDeclarationKind::FunctionDeclaration(f) => Export::Value(Value::Function(f)),
-                    ExportDefaultDeclarationKind::ClassDeclaration(c) => Export::Value(Value::Class(c)),
-                    ExportDefaultDeclarationKind::TSInterfaceDeclaration(i) => Export::Interface(Rc::new(vec![&**i])),
+                    ExportDefaultDeclarationKind::FunctionDeclaration(f) => {
+                        Export::Value(Value::Function(f))
+                    }
+                    ExportDefaultDeclarationKind::ClassDeclaration(c) => {
+                        Export::Value(Value::Class(c))
+                    }
+                    ExportDefaultDeclarationKind::TSInterfaceDeclaration(i) => {
+                        Export::Interface(Rc::new(vec![&**i]))
+                    }
                     other => match other.as_expression() {
                         Some(Expression::Identifier(name)) => Export::Local(name.name.as_str()),
                         Some(expression) => Export::Value(Value::Expression(expression)),
@@ -460,14 +579,23 @@ impl<'a> Scope<'a> {
                 for declarator in &variables.declarations {
                     if let BindingPattern::BindingIdentifier(id) = &declarator.id {
                         let name = id.name.as_str();
-                        self.values.insert(name, Value::Variable { declarator, constant, statement });
+                        self.values.insert(
+                            name,
+                            Value::Variable {
+                                declarator,
+                                constant,
+                                statement,
+                            },
+                        );
                         names.push(name);
                     }
                 }
                 names
             }
             Declaration::FunctionDeclaration(function) => {
-                let Some(id) = &function.id else { return Vec::new() };
+                let Some(id) = &function.id else {
+                    return Vec::new();
+                };
                 // Of overloads, the one with the body is called.
                 let name = id.name.as_str();
                 if function.body.is_some() || !self.values.contains_key(name) {
@@ -476,7 +604,9 @@ impl<'a> Scope<'a> {
                 vec![name]
             }
             Declaration::ClassDeclaration(class) => {
-                let Some(id) = &class.id else { return Vec::new() };
+                let Some(id) = &class.id else {
+                    return Vec::new();
+                };
                 let name = id.name.as_str();
                 self.values.insert(name, Value::Class(class));
                 self.types.insert(name, TypeDeclaration::Class(class));
@@ -496,7 +626,10 @@ impl<'a> Scope<'a> {
                         *all = Rc::new(more);
                     }
                     _ => {
-                        self.types.insert(name, TypeDeclaration::Interface(Rc::new(vec![&**interface])));
+                        self.types.insert(
+                            name,
+                            TypeDeclaration::Interface(Rc::new(vec![&**interface])),
+                        );
                     }
                 }
                 vec![name]
@@ -510,7 +643,10 @@ impl<'a> Scope<'a> {
             Declaration::TSNamespaceDeclaration(namespace) => {
                 let name = namespace.id.name.as_str();
                 if let TSNamespaceDeclarationBody::TSModuleBlock(block) = &namespace.body {
-                    self.types.insert(name, TypeDeclaration::Namespace(Rc::new(Scope::of(&block.body))));
+                    self.types.insert(
+                        name,
+                        TypeDeclaration::Namespace(Rc::new(Scope::of(&block.body))),
+                    );
                 }
                 vec![name]
             }
@@ -529,7 +665,13 @@ fn without_stars(content: &str) -> String {
         let line = line.trim();
         line.strip_prefix('*').unwrap_or(line).trim().to_owned()
     };
-    content.lines().map(line).collect::<Vec<_>>().join("\n").trim().to_owned()
+    content
+        .lines()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
+        .trim()
+        .to_owned()
 }
 
 fn declaration_start(declaration: &Declaration<'_>) -> u32 {
@@ -547,19 +689,25 @@ impl<'a> File<'a> {
         self.docs.get(&at).map_or(&[], Vec::as_slice)
     }
 
-    /// What the JSDoc before a declaration says before its first tag. `at` is where the declaration stands, or what is
-    /// exported of it.
+    /// What the JSDoc before a declaration says before its first tag. `at` is where the declaration
+    /// stands, or what is exported of it.
     pub fn description(&self, at: u32) -> Option<String> {
         let mut at = at as usize;
         let mut docs = self.docs(at as u32);
         while docs.is_empty() {
             let before = self.text.get(..at)?.trim_end();
-            let word = ["export", "default", "declare"].into_iter().find(|word| before.ends_with(word))?;
+            let word = ["export", "default", "declare"]
+                .into_iter()
+                .find(|word| before.ends_with(word))?;
             at = before.len() - word.len();
             docs = self.docs(u32::try_from(at).ok()?);
         }
         let text = docs.last()?;
-        let said = text.lines().take_while(|line| !line.starts_with('@')).collect::<Vec<_>>().join("\n");
+        let said = text
+            .lines()
+            .take_while(|line| !line.starts_with('@'))
+            .collect::<Vec<_>>()
+            .join("\n");
         Some(said.trim().to_owned()).filter(|said| !said.is_empty())
     }
 }

@@ -1,7 +1,7 @@
 //! Where a value stands in JSON text.
 
-/// The byte at which the value at a JSON pointer begins in `text`, which is JSON. Where there is none, that of the nearest value around
-/// it: what is missing is missing there.
+/// The byte at which the value at a JSON pointer begins in `text`, which is JSON. Where there is
+/// none, that of the nearest value around it: what is missing is missing there.
 pub(super) fn place_of(text: &str, pointer: &str) -> usize {
     let mut at = begin(text, 0);
     for step in pointer.split('/').skip(1) {
@@ -32,7 +32,8 @@ fn begin(text: &str, at: usize) -> usize {
     text.len() - text[at..].trim_start().len()
 }
 
-/// Where the entry `step` of the object or list at `at` begins. Of a key that is there twice, the last one counts.
+/// Where the entry `step` of the object or list at `at` begins. Of a key that is there twice, the
+/// last one counts.
 fn below(text: &str, at: usize, step: &str) -> Option<usize> {
     let is_object = match text.as_bytes().get(at)? {
         b'{' => true,

@@ -26,7 +26,8 @@ pub struct MethodInput {
     pub is_async: Option<bool>,
     /// What its JSDoc says of it.
     pub description: Option<String>,
-    /// The JSON Schema of its first parameter. `{}`, which takes anything, where its type is not known.
+    /// The JSON Schema of its first parameter. `{}`, which takes anything, where its type is not
+    /// known.
     pub schema: Json,
     /// The file cannot be read, or not be parsed; or what it exports is no function.
     pub errors: Vec<Fault>,
@@ -40,7 +41,8 @@ const REQUEST: &str = "_request";
 /// Deeper than this no input is described.
 const DEPTH: usize = 48;
 
-/// Reads what the function that `path`, a file of the app in the folder `root`, exports as `export` takes.
+/// Reads what the function that `path`, a file of the app in the folder `root`, exports as `export`
+/// takes.
 pub fn method_input(root: &Path, path: &Path, export: &str) -> MethodInput {
     super::with_room(|| {
         let arena = Allocator::default();
@@ -52,7 +54,10 @@ pub fn method_input(root: &Path, path: &Path, export: &str) -> MethodInput {
 }
 
 fn read<'a>(files: &Files<'a>, path: &Path, export: &str) -> MethodInput {
-    let mut found = MethodInput { schema: json!({}), ..MethodInput::default() };
+    let mut found = MethodInput {
+        schema: json!({}),
+        ..MethodInput::default()
+    };
     let file = match files.open(path) {
         Ok(file) => file,
         Err(fault) => {
@@ -101,7 +106,9 @@ fn read<'a>(files: &Files<'a>, path: &Path, export: &str) -> MethodInput {
             }
             None => {
                 let message = format!("the input of {export} has no type: anything is taken");
-                writer.warnings.push(file.fault(parameter.span.start, message));
+                writer
+                    .warnings
+                    .push(file.fault(parameter.span.start, message));
                 json!({})
             }
         },
@@ -110,7 +117,9 @@ fn read<'a>(files: &Files<'a>, path: &Path, export: &str) -> MethodInput {
         let mut root = Map::new();
         root.insert("$schema".into(), DRAFT.into());
         root.append(object);
-        let definitions: Map<String, Json> = std::mem::take(&mut writer.definitions).into_iter().collect();
+        let definitions: Map<String, Json> = std::mem::take(&mut writer.definitions)
+            .into_iter()
+            .collect();
         if !definitions.is_empty() {
             root.insert("$defs".into(), Json::Object(definitions));
         }
@@ -132,11 +141,17 @@ enum Nature<'a> {
 
 fn function(value: Value<'_>) -> Nature<'_> {
     let (expression, at, constant) = match value {
-        Value::Function(function) => return Nature::Function(&function.params, function.r#async, function.span.start),
+        Value::Function(function) => {
+            return Nature::Function(&function.params, function.r#async, function.span.start);
+        }
         Value::Class(class) => return Nature::Other("a class", class.span.start),
         Value::Enum(of) => return Nature::Other("an enum", of.span.start),
         Value::Expression(expression) => (expression, expression.span().start, true),
-        Value::Variable { declarator, statement, constant } => match &declarator.init {
+        Value::Variable {
+            declarator,
+            statement,
+            constant,
+        } => match &declarator.init {
             Some(init) => (init, statement, constant),
             None => return Nature::Unknown,
         },
@@ -152,9 +167,15 @@ fn function(value: Value<'_>) -> Nature<'_> {
             Expression::ParenthesizedExpression(of) => &of.expression,
             Expression::TSAsExpression(of) => &of.expression,
             Expression::TSSatisfiesExpression(of) => &of.expression,
-            Expression::ArrowFunctionExpression(arrow) => return Nature::Function(&arrow.params, arrow.r#async, at),
-            Expression::FunctionExpression(of) => return Nature::Function(&of.params, of.r#async, at),
-            Expression::StringLiteral(_) | Expression::TemplateLiteral(_) => return other("a text", inner),
+            Expression::ArrowFunctionExpression(arrow) => {
+                return Nature::Function(&arrow.params, arrow.r#async, at);
+            }
+            Expression::FunctionExpression(of) => {
+                return Nature::Function(&of.params, of.r#async, at);
+            }
+            Expression::StringLiteral(_) | Expression::TemplateLiteral(_) => {
+                return other("a text", inner);
+            }
             Expression::NumericLiteral(_) => return other("a number", inner),
             Expression::BooleanLiteral(_) => return other("true or false", inner),
             Expression::NullLiteral(_) => return other("null", inner),
@@ -182,16 +203,27 @@ struct Writer<'f, 'a> {
 impl<'a> Writer<'_, 'a> {
     /// The schema of a type that stands at `at`.
     fn schema(&mut self, of: &Thunk<'a>, file: &Rc<File<'a>>, at: u32) -> Json {
-        let Some(declared) = self.types.reference(of) else { return self.plain(of, file, at) };
-        if let Some(name) = self.names.get(&declared.key).filter(|name| self.definitions.contains_key(*name)) {
+        let Some(declared) = self.types.reference(of) else {
+            return self.plain(of, file, at);
+        };
+        if let Some(name) = self
+            .names
+            .get(&declared.key)
+            .filter(|name| self.definitions.contains_key(*name))
+        {
             return reference(name);
         }
-        if let Some(open) = self.within.iter_mut().find(|(key, ..)| *key == declared.key) {
+        if let Some(open) = self
+            .within
+            .iter_mut()
+            .find(|(key, ..)| *key == declared.key)
+        {
             open.2 = true;
             return reference(&open.1);
         }
         let name = self.free_name(declared.name, &declared.key);
-        self.within.push((declared.key.clone(), name.clone(), false));
+        self.within
+            .push((declared.key.clone(), name.clone(), false));
         let mut schema = self.plain(&Thunk::Declared(declared.clone()), file, at);
         let recursive = self.within.pop().is_some_and(|(.., recursive)| recursive);
         let described = declared.site_file().description(declared.at);
@@ -252,9 +284,14 @@ impl<'a> Writer<'_, 'a> {
             Type::Symbol => self.open(file, at, "JSON has no symbols"),
             Type::Function => self.open(file, at, "JSON has no functions"),
             Type::Unresolved(why) => self.open(file, at, why),
-            Type::Array(element) => json!({"type": "array", "items": self.value(&element, file, at)}),
+            Type::Array(element) => {
+                json!({"type": "array", "items": self.value(&element, file, at)})
+            }
             Type::Tuple(elements) => {
-                let least = elements.iter().take_while(|e| !e.optional && !e.rest).count();
+                let least = elements
+                    .iter()
+                    .take_while(|e| !e.optional && !e.rest)
+                    .count();
                 let (mut listed, mut rest) = (Vec::new(), Json::Bool(false));
                 for element in &elements {
                     let schema = self.value(&element.of, file, at);
@@ -275,12 +312,20 @@ impl<'a> Writer<'_, 'a> {
         }
     }
 
-    fn union(&mut self, members: &[Thunk<'a>], file: &Rc<File<'a>>, at: u32, schemas: &mut Vec<Json>) {
+    fn union(
+        &mut self,
+        members: &[Thunk<'a>],
+        file: &Rc<File<'a>>,
+        at: u32,
+        schemas: &mut Vec<Json>,
+    ) {
         for member in members {
             match self.types.head(member) {
                 // JSON has no undefined: the property may be left out.
                 Type::Undefined | Type::Never => {}
-                Type::Union(more) if self.types.reference(member).is_none() => self.union(&more, file, at, schemas),
+                Type::Union(more) if self.types.reference(member).is_none() => {
+                    self.union(&more, file, at, schemas)
+                }
                 _ => {
                     let schema = self.schema(member, file, at);
                     match schema
@@ -308,11 +353,23 @@ impl<'a> Writer<'_, 'a> {
         let (mut properties, mut required) = (Map::new(), Vec::new());
         // The input itself, not a value in it.
         let own = |property: &Property<'a>| self.values > 0 || property.name != REQUEST;
-        for property in object.properties.into_iter().filter(own).collect::<Vec<_>>() {
-            let may_lack =
-                property.optional || self.types.members(&property.of).iter().any(|of| matches!(of, Type::Undefined));
+        for property in object
+            .properties
+            .into_iter()
+            .filter(own)
+            .collect::<Vec<_>>()
+        {
+            let may_lack = property.optional
+                || self
+                    .types
+                    .members(&property.of)
+                    .iter()
+                    .any(|of| matches!(of, Type::Undefined));
             let mut schema = self.value(&property.of, &property.file, property.at);
-            if let (Some(fields), Some(text)) = (schema.as_object_mut(), property.file.description(property.at)) {
+            if let (Some(fields), Some(text)) = (
+                schema.as_object_mut(),
+                property.file.description(property.at),
+            ) {
                 fields.insert("description".into(), text.into());
             }
             if !may_lack {
@@ -363,8 +420,11 @@ fn either(schemas: Vec<Json>) -> Json {
             schema.get("description").is_none().then_some((of, values))
         };
         if let Some((of, values)) = literals(&schema)
-            && let Some((before, (_, mut all))) =
-                merged.iter_mut().find_map(|m| literals(m).filter(|(other, _)| *other == of).map(|found| (m, found)))
+            && let Some((before, (_, mut all))) = merged.iter_mut().find_map(|m| {
+                literals(m)
+                    .filter(|(other, _)| *other == of)
+                    .map(|found| (m, found))
+            })
         {
             for value in values {
                 if !all.contains(&value) {
@@ -377,7 +437,10 @@ fn either(schemas: Vec<Json>) -> Json {
         }
     }
     for schema in &mut merged {
-        let both = schema.get("enum").and_then(Json::as_array).is_some_and(|all| all.len() == 2);
+        let both = schema
+            .get("enum")
+            .and_then(Json::as_array)
+            .is_some_and(|all| all.len() == 2);
         if both && schema.get("type") == Some(&json!("boolean")) {
             *schema = json!({"type": "boolean"});
         }

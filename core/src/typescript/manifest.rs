@@ -14,7 +14,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// The tables of an app, and what is to be said of them. Where there are errors, the tables are those without.
+/// The tables of an app, and what is to be said of them. Where there are errors, the tables are
+/// those without.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Tables {
     /// In the manifest's order.
@@ -25,8 +26,8 @@ pub struct Tables {
     pub warnings: Vec<Fault>,
 }
 
-/// Reads the tables that the manifest `mindstudio.json` lists, from their TypeScript files. All else in the manifest is left to
-/// others.
+/// Reads the tables that the manifest `mindstudio.json` lists, from their TypeScript files. All
+/// else in the manifest is left to others.
 pub fn tables(manifest: &Path) -> Tables {
     super::with_room(|| read(manifest))
 }
@@ -34,11 +35,17 @@ pub fn tables(manifest: &Path) -> Tables {
 fn read(manifest: &Path) -> Tables {
     let mut found = Tables::default();
     let folder = manifest.parent().unwrap_or(Path::new(""));
-    let name = manifest.file_name().map_or_else(|| manifest.display().to_string(), |n| n.to_string_lossy().into());
+    let name = manifest.file_name().map_or_else(
+        || manifest.display().to_string(),
+        |n| n.to_string_lossy().into(),
+    );
     let text = match std::fs::read_to_string(manifest) {
         Ok(text) => text,
         Err(e) => {
-            found.errors.push(Fault::of_file(&name, format!("the manifest cannot be read: {e}")));
+            found.errors.push(Fault::of_file(
+                &name,
+                format!("the manifest cannot be read: {e}"),
+            ));
             return found;
         }
     };
@@ -46,39 +53,68 @@ fn read(manifest: &Path) -> Tables {
     let json: Value = match serde_json::from_str(text) {
         Ok(json) => json,
         Err(e) => {
-            let start = text.split_inclusive('\n').take(e.line().saturating_sub(1)).map(str::len).sum::<usize>();
+            let start = text
+                .split_inclusive('\n')
+                .take(e.line().saturating_sub(1))
+                .map(str::len)
+                .sum::<usize>();
             let at = start + e.column().saturating_sub(1);
             let fault = Fault::at(&name, text, at, format!("the manifest is no JSON: {e}"));
-            found.errors.push(Fault { source: fault.source.as_deref().map(masked), ..fault });
+            found.errors.push(Fault {
+                source: fault.source.as_deref().map(masked),
+                ..fault
+            });
             return found;
         }
     };
     let mut entries = Vec::new();
     match json.as_object().map(|fields| fields.get("tables")) {
-        None => found.errors.push(Fault::of_field(&name, "", "the manifest has to be an object")),
+        None => found.errors.push(Fault::of_field(
+            &name,
+            "",
+            "the manifest has to be an object",
+        )),
         Some(None) => {}
         Some(Some(Value::Array(list))) => {
             for (i, entry) in list.iter().enumerate() {
-                entries.extend(self::entry(&name, &format!("/tables/{i}"), entry, &mut found.errors));
+                entries.extend(self::entry(
+                    &name,
+                    &format!("/tables/{i}"),
+                    entry,
+                    &mut found.errors,
+                ));
             }
         }
-        Some(Some(_)) => found.errors.push(Fault::of_field(&name, "/tables", "has to be a list")),
+        Some(Some(_)) => found
+            .errors
+            .push(Fault::of_field(&name, "/tables", "has to be a list")),
     }
 
     let arena = Allocator::default();
-    let root = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let root = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let files = Files::new(&arena, root);
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for entry in entries {
         let path = root.join(entry.path);
         if !path.is_file() {
             let message = format!("there is no file {}", path.display());
-            found.errors.push(Fault::of_field(&name, format!("{}/path", entry.at), message));
+            found.errors.push(Fault::of_field(
+                &name,
+                format!("{}/path", entry.at),
+                message,
+            ));
             continue;
         }
         let read = table::read(&files, &path, entry.export);
         // Tables may share a file, or a row type.
-        for (all, more) in [(&mut found.errors, read.errors), (&mut found.warnings, read.warnings)] {
+        for (all, more) in [
+            (&mut found.errors, read.errors),
+            (&mut found.warnings, read.warnings),
+        ] {
             for fault in more {
                 if !all.contains(&fault) {
                     all.push(fault);
@@ -87,38 +123,64 @@ fn read(manifest: &Path) -> Tables {
         }
         let Some(table) = read.table else { continue };
         if let Some(first) = seen.insert(table.name.to_lowercase(), entry.at.clone()) {
-            let message =
-                format!("defines the table {}, as {first} does; names differ in more than letter case", table.name);
-            found.errors.push(Fault::of_field(&name, &entry.at, message));
+            let message = format!(
+                "defines the table {}, as {first} does; names differ in more than letter case",
+                table.name
+            );
+            found
+                .errors
+                .push(Fault::of_field(&name, &entry.at, message));
             continue;
         }
         if !entry.name.is_empty() && entry.name != table.name {
-            let message =
-                format!("{:?} differs from the name of the table itself, {:?}, which counts", entry.name, table.name);
-            found.warnings.push(Fault::of_field(&name, format!("{}/name", entry.at), message));
+            let message = format!(
+                "{:?} differs from the name of the table itself, {:?}, which counts",
+                entry.name, table.name
+            );
+            found.warnings.push(Fault::of_field(
+                &name,
+                format!("{}/name", entry.at),
+                message,
+            ));
         }
         found.tables.push(table);
     }
     found.errors.extend(files.outside());
     let of_manifest = |fault: &&mut Fault| fault.file == name && fault.pointer.is_some();
-    for fault in found.errors.iter_mut().chain(&mut found.warnings).filter(of_manifest) {
-        let place = Fault::at(&name, text, place_of(text, fault.pointer.as_deref().unwrap_or_default()), "");
+    for fault in found
+        .errors
+        .iter_mut()
+        .chain(&mut found.warnings)
+        .filter(of_manifest)
+    {
+        let place = Fault::at(
+            &name,
+            text,
+            place_of(text, fault.pointer.as_deref().unwrap_or_default()),
+            "",
+        );
         // Not the line itself: it may hold a secret.
         (fault.line, fault.column) = (place.line, place.column);
     }
     found
 }
 
-/// A line of what is not JSON with only its keys left to read: a value may be a secret, and what shows the line is kept in logs.
-/// A value is whatever is not surely a key. Every character stays in its place.
+/// A line of what is not JSON with only its keys left to read: a value may be a secret, and what
+/// shows the line is kept in logs. A value is whatever is not surely a key. Every character stays
+/// in its place.
 fn masked(line: &str) -> String {
     let mut shown = String::new();
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
         let quoted = first == '"';
-        let (part, after) = rest.split_at(if quoted { text_end(rest) } else { first.len_utf8() });
+        let (part, after) = rest.split_at(if quoted {
+            text_end(rest)
+        } else {
+            first.len_utf8()
+        });
         let key = quoted && after.trim_start().starts_with(':') && !shown.trim_end().ends_with(':');
-        let stays = |c: char| key || c == '"' || !quoted && (c.is_whitespace() || "{}[],:".contains(c));
+        let stays =
+            |c: char| key || c == '"' || !quoted && (c.is_whitespace() || "{}[],:".contains(c));
         shown.extend(part.chars().map(|c| if stays(c) { c } else { '*' }));
         rest = after;
     }
@@ -133,9 +195,18 @@ struct Entry<'a> {
     export: &'a str,
 }
 
-fn entry<'a>(manifest: &str, at: &str, entry: &'a Value, errors: &mut Vec<Fault>) -> Option<Entry<'a>> {
+fn entry<'a>(
+    manifest: &str,
+    at: &str,
+    entry: &'a Value,
+    errors: &mut Vec<Fault>,
+) -> Option<Entry<'a>> {
     let Some(fields) = entry.as_object() else {
-        errors.push(Fault::of_field(manifest, at, "has to be an object: { path, export }"));
+        errors.push(Fault::of_field(
+            manifest,
+            at,
+            "has to be an object: { path, export }",
+        ));
         return None;
     };
     let mut text = |field: &str, optional: bool| match fields.get(field) {
@@ -152,13 +223,26 @@ fn entry<'a>(manifest: &str, at: &str, entry: &'a Value, errors: &mut Vec<Fault>
         }
     };
     // The table's file says its name.
-    let (name, path, export) = (text("name", true), text("path", false), text("export", false));
+    let (name, path, export) = (
+        text("name", true),
+        text("path", false),
+        text("export", false),
+    );
     let Some(within) = within(path) else {
-        errors.push(Fault::of_field(manifest, format!("{at}/path"), "leads out of the app's folder"));
+        errors.push(Fault::of_field(
+            manifest,
+            format!("{at}/path"),
+            "leads out of the app's folder",
+        ));
         return None;
     };
     let whole = !path.is_empty() && !export.is_empty();
-    whole.then(|| Entry { at: at.to_owned(), name, path: within, export })
+    whole.then(|| Entry {
+        at: at.to_owned(),
+        name,
+        path: within,
+        export,
+    })
 }
 
 /// The path without `.` and `..`; nothing, where it leads out of the folder.

@@ -1,7 +1,9 @@
-//! What an app says in TypeScript: its tables ([`tables`]), and what its methods take ([`method_input`]).
+//! What an app says in TypeScript: its tables ([`tables`]), and what its methods take
+//! ([`method_input`]).
 //!
-//! Nothing here is compiled or checked as a compiler would. Types are followed through the app's own files as far as they can
-//! be with certainty; what cannot be known is said, with file, line and column, and never guessed.
+//! Nothing here is compiled or checked as a compiler would. Types are followed through the app's
+//! own files as far as they can be with certainty; what cannot be known is said, with file, line
+//! and column, and never guessed.
 mod depth;
 mod files;
 mod globals;
@@ -18,12 +20,14 @@ pub use manifest::{Tables, tables};
 use serde::Serialize;
 use std::fmt;
 
-/// What `work` gives, on a thread with a large stack: the parser goes as deep as a file is nested, and a host's thread may have
-/// little room. Memory that is not used is not taken.
+/// What `work` gives, on a thread with a large stack: the parser goes as deep as a file is nested,
+/// and a host's thread may have little room. Memory that is not used is not taken.
 fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     const STACK: usize = 256 << 20;
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, work);
         // No thread to be had is a panic of its own, which every face turns into an error.
         let done = thread.expect("a thread to read TypeScript on").join();
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -50,22 +54,43 @@ pub struct Fault {
 impl Fault {
     /// About a whole file.
     fn of_file(file: &str, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), pointer: None, line: None, column: None, source: None, message: message.into() }
+        Self {
+            file: file.to_owned(),
+            pointer: None,
+            line: None,
+            column: None,
+            source: None,
+            message: message.into(),
+        }
     }
 
     /// About a field of a JSON file.
     fn of_field(file: &str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: Some(pointer.into()), ..Self::of_file(file, message) }
+        Self {
+            pointer: Some(pointer.into()),
+            ..Self::of_file(file, message)
+        }
     }
 
     /// About the byte `at` of a text.
     fn at(file: &str, text: &str, at: usize, message: impl Into<String>) -> Self {
         let before = text.get(..at).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
         let source = text.lines().nth(line - 1).unwrap_or_default().trim_end();
         let source = crate::quote::cut(source, 200);
-        Self { line: Some(line), column: Some(column), source: Some(source), ..Self::of_file(file, message) }
+        Self {
+            line: Some(line),
+            column: Some(column),
+            source: Some(source),
+            ..Self::of_file(file, message)
+        }
     }
 }
 

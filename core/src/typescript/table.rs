@@ -1,4 +1,5 @@
-//! One table: `export const Vendors = db.defineTable<Row>('vendors', { unique, defaults, database })`.
+//! One table: `export const Vendors = db.defineTable<Row>('vendors', { unique, defaults, database
+//! })`.
 use super::{
     Fault,
     files::{File, Files, Found, Meaning, SDK, Value},
@@ -20,11 +21,16 @@ pub(super) struct Read {
     pub warnings: Vec<Fault>,
 }
 
-const PATTERN: &str = "export const X = db.defineTable<Row>('name', { … }), with db from '@mindstudio-ai/agent'";
+const PATTERN: &str =
+    "export const X = db.defineTable<Row>('name', { … }), with db from '@mindstudio-ai/agent'";
 
 /// Reads the table that `path` exports as `export`.
 pub(super) fn read(files: &Files<'_>, path: &Path, export: &str) -> Read {
-    let mut reader = Reader { types: Types::new(files), errors: Vec::new(), warnings: Vec::new() };
+    let mut reader = Reader {
+        types: Types::new(files),
+        errors: Vec::new(),
+        warnings: Vec::new(),
+    };
     let table = match files.open(path) {
         Ok(file) => reader.table(&file, export),
         Err(fault) => {
@@ -33,7 +39,11 @@ pub(super) fn read(files: &Files<'_>, path: &Path, export: &str) -> Read {
         }
     };
     let table = table.filter(|_| reader.errors.is_empty());
-    Read { table, errors: reader.errors, warnings: reader.warnings }
+    Read {
+        table,
+        errors: reader.errors,
+        warnings: reader.warnings,
+    }
 }
 
 struct Reader<'f, 'a> {
@@ -48,45 +58,82 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn table(&mut self, file: &Rc<File<'a>>, export: &str) -> Option<AppTable> {
-        let (file, declarator, statement) = match self.types.files.exported(file, export, Meaning::Value) {
-            Found::Value(file, Value::Variable { declarator, constant, statement }) => {
-                if !constant {
-                    self.wrong(&file, declarator.span.start, format!("{export} is no const: a table is {PATTERN}"));
+        let (file, declarator, statement) =
+            match self.types.files.exported(file, export, Meaning::Value) {
+                Found::Value(
+                    file,
+                    Value::Variable {
+                        declarator,
+                        constant,
+                        statement,
+                    },
+                ) => {
+                    if !constant {
+                        self.wrong(
+                            &file,
+                            declarator.span.start,
+                            format!("{export} is no const: a table is {PATTERN}"),
+                        );
+                    }
+                    (file, declarator, statement)
                 }
-                (file, declarator, statement)
-            }
-            Found::Not(why) => {
-                // The file stands before the message already.
-                let why = why
-                    .strip_prefix(&format!("{} does not export ", file.shown))
-                    .map_or_else(|| why.clone(), |name| format!("{name} is not exported"));
-                self.errors.push(Fault::of_file(&file.shown, format!("{why}: a table is {PATTERN}")));
-                return None;
-            }
-            _ => {
-                self.errors.push(Fault::of_file(&file.shown, format!("{export} is no table: a table is {PATTERN}")));
-                return None;
-            }
-        };
+                Found::Not(why) => {
+                    // The file stands before the message already.
+                    let why = why
+                        .strip_prefix(&format!("{} does not export ", file.shown))
+                        .map_or_else(|| why.clone(), |name| format!("{name} is not exported"));
+                    self.errors.push(Fault::of_file(
+                        &file.shown,
+                        format!("{why}: a table is {PATTERN}"),
+                    ));
+                    return None;
+                }
+                _ => {
+                    self.errors.push(Fault::of_file(
+                        &file.shown,
+                        format!("{export} is no table: a table is {PATTERN}"),
+                    ));
+                    return None;
+                }
+            };
         for at in &file.stray {
-            let message = "this tag belongs to no property: it has no effect, unless it stands above one";
+            let message =
+                "this tag belongs to no property: it has no effect, unless it stands above one";
             self.warnings.push(file.fault(*at, message));
         }
         let Some(init) = &declarator.init else {
-            self.wrong(&file, declarator.span.start, format!("{export} has no value: a table is {PATTERN}"));
+            self.wrong(
+                &file,
+                declarator.span.start,
+                format!("{export} has no value: a table is {PATTERN}"),
+            );
             return None;
         };
         let Expression::CallExpression(call) = plain(init) else {
-            self.wrong(&file, init.span().start, format!("expected a call of db.defineTable: a table is {PATTERN}"));
+            self.wrong(
+                &file,
+                init.span().start,
+                format!("expected a call of db.defineTable: a table is {PATTERN}"),
+            );
             return None;
         };
         if let Err(why) = self.is_define_table(&file, &call.callee) {
-            self.wrong(&file, call.callee.span().start, format!("{why}: a table is {PATTERN}"));
+            self.wrong(
+                &file,
+                call.callee.span().start,
+                format!("{why}: a table is {PATTERN}"),
+            );
             return None;
         }
-        // From here on a fault keeps nothing else from being looked at: all of them are told at once.
+        // From here on a fault keeps nothing else from being looked at: all of them are told at
+        // once.
         let name = self.name(&file, call).unwrap_or_else(|| export.to_owned());
-        let mut table = AppTable { name, export: export.to_owned(), file: file.shown.clone(), ..AppTable::default() };
+        let mut table = AppTable {
+            name,
+            export: export.to_owned(),
+            file: file.shown.clone(),
+            ..AppTable::default()
+        };
         let tags = self.tags(&file, statement);
         table.renamed_from = tags.renamed_from;
         if tags.cast {
@@ -96,9 +143,11 @@ impl<'a> Reader<'_, 'a> {
         let kinds = rows.map(|rows| {
             let of: Vec<_> = rows.iter().map(|property| property.of.clone()).collect();
             let kinds = self.columns(&mut table, rows);
-            // What is within a column's type makes no other column: a warning. Last, since it uses up what may be followed.
+            // What is within a column's type makes no other column: a warning. Last, since it uses
+            // up what may be followed.
             let mut seen = HashSet::new();
-            of.iter().for_each(|of| self.types.look_through(of, &mut seen));
+            of.iter()
+                .for_each(|of| self.types.look_through(of, &mut seen));
             for fault in self.undeclared() {
                 if !self.errors.contains(&fault) && !self.warnings.contains(&fault) {
                     self.warnings.push(fault);
@@ -112,9 +161,14 @@ impl<'a> Reader<'_, 'a> {
 
     fn is_define_table(&self, file: &Rc<File<'a>>, callee: &Expression<'a>) -> Result<(), String> {
         let expected = || "expected db.defineTable".to_owned();
-        let Expression::StaticMemberExpression(callee) = plain(callee) else { return Err(expected()) };
+        let Expression::StaticMemberExpression(callee) = plain(callee) else {
+            return Err(expected());
+        };
         if callee.property.name != "defineTable" {
-            return Err(format!("expected defineTable, found {}", callee.property.name));
+            return Err(format!(
+                "expected defineTable, found {}",
+                callee.property.name
+            ));
         }
         let sdk = |name: &str| match self.types.files.find(file, name, Meaning::Value) {
             Found::Sdk(name) => Some(name),
@@ -124,9 +178,10 @@ impl<'a> Reader<'_, 'a> {
             Expression::Identifier(id) => (id.name.to_string(), sdk(&id.name)),
             // `import * as sdk`: sdk.db.
             Expression::StaticMemberExpression(inner) => match plain(&inner.object) {
-                Expression::Identifier(id) if sdk(&id.name).as_deref() == Some("*") => {
-                    (inner.property.name.to_string(), Some(inner.property.name.to_string()))
-                }
+                Expression::Identifier(id) if sdk(&id.name).as_deref() == Some("*") => (
+                    inner.property.name.to_string(),
+                    Some(inner.property.name.to_string()),
+                ),
                 _ => return Err(expected()),
             },
             _ => return Err(expected()),
@@ -139,35 +194,65 @@ impl<'a> Reader<'_, 'a> {
 
     fn name(&mut self, file: &Rc<File<'a>>, call: &'a CallExpression<'a>) -> Option<String> {
         let Some(first) = call.arguments.first() else {
-            self.wrong(file, call.span.end.saturating_sub(1), "expected the table's name, such as 'vendors'");
+            self.wrong(
+                file,
+                call.span.end.saturating_sub(1),
+                "expected the table's name, such as 'vendors'",
+            );
             return None;
         };
         let at = first.span().start;
-        let Some(serde_json::Value::String(name)) =
-            first.as_expression().and_then(|e| constant(self.types.files, file, e))
+        let Some(serde_json::Value::String(name)) = first
+            .as_expression()
+            .and_then(|e| constant(self.types.files, file, e))
         else {
-            self.wrong(file, at, "expected the table's name as a literal, such as 'vendors'");
+            self.wrong(
+                file,
+                at,
+                "expected the table's name as a literal, such as 'vendors'",
+            );
             return None;
         };
         if let Some(why) = app::unfit_table_name(&name) {
-            self.wrong(file, at, format!("{name:?} cannot be a table's name: {why}"));
+            self.wrong(
+                file,
+                at,
+                format!("{name:?} cannot be a table's name: {why}"),
+            );
             return None;
         }
         Some(name)
     }
 
     /// The properties of the row type.
-    fn row(&mut self, file: &Rc<File<'a>>, call: &'a CallExpression<'a>) -> Option<Vec<Property<'a>>> {
-        let params = call.type_arguments.as_ref().map_or(&[][..], |args| &args.params[..]);
+    fn row(
+        &mut self,
+        file: &Rc<File<'a>>,
+        call: &'a CallExpression<'a>,
+    ) -> Option<Vec<Property<'a>>> {
+        let params = call
+            .type_arguments
+            .as_ref()
+            .map_or(&[][..], |args| &args.params[..]);
         let [row] = params else {
-            let at = call.type_arguments.as_ref().map_or(call.callee.span().end, |args| args.span.start);
-            self.wrong(file, at, format!("expected one row type, as in db.defineTable<{{ … }}>: a table is {PATTERN}"));
+            let at = call
+                .type_arguments
+                .as_ref()
+                .map_or(call.callee.span().end, |args| args.span.start);
+            self.wrong(
+                file,
+                at,
+                format!(
+                    "expected one row type, as in db.defineTable<{{ … }}>: a table is {PATTERN}"
+                ),
+            );
             return None;
         };
         let why = match self.types.head(&Thunk::Node(row, Site::of(file))) {
             Type::Object(object) if object.index.is_none() => return Some(object.properties),
             Type::Object(object) if !object.properties.is_empty() => {
-                let message = "the index signature makes no column; only the properties that are named do";
+                let message =
+                    "the index signature makes no column; only the properties that are named do";
                 self.warnings.push(file.fault(row.span().start, message));
                 return Some(object.properties);
             }
@@ -176,7 +261,11 @@ impl<'a> Reader<'_, 'a> {
             Type::Unresolved(why) => why,
             _ => "it is no object type".to_owned(),
         };
-        self.wrong(file, row.span().start, format!("the row type cannot be resolved: {why}"));
+        self.wrong(
+            file,
+            row.span().start,
+            format!("the row type cannot be resolved: {why}"),
+        );
         // Among the reasons, if it is one.
         self.types.take_undeclared();
         None
@@ -194,8 +283,13 @@ impl<'a> Reader<'_, 'a> {
         self.types.take_undeclared().into_iter().map(told).collect()
     }
 
-    /// Makes columns of the properties. Gives the logical type of each by its name, those of system columns too.
-    fn columns(&mut self, table: &mut AppTable, properties: Vec<Property<'a>>) -> BTreeMap<String, Logical> {
+    /// Makes columns of the properties. Gives the logical type of each by its name, those of system
+    /// columns too.
+    fn columns(
+        &mut self,
+        table: &mut AppTable,
+        properties: Vec<Property<'a>>,
+    ) -> BTreeMap<String, Logical> {
         let mut kinds = BTreeMap::new();
         let mut lower: BTreeMap<String, String> = BTreeMap::new();
         for system in app::SYSTEM {
@@ -206,18 +300,30 @@ impl<'a> Reader<'_, 'a> {
             let (name, file, at) = (&property.name, property.file.clone(), property.at);
             let key = name.to_lowercase();
             if let Some(other) = lower.get(&key).filter(|other| *other != name) {
-                let message = format!("{} and {name} of {} differ in letter case only", other, table.name);
+                let message = format!(
+                    "{} and {name} of {} differ in letter case only",
+                    other, table.name
+                );
                 self.wrong(&file, at, message);
                 continue;
             }
             if let Some(why) = app::unfit_column_name(name) {
-                self.wrong(&file, at, format!("{name:?} of {} cannot be a column's name: {why}", table.name));
+                self.wrong(
+                    &file,
+                    at,
+                    format!(
+                        "{name:?} of {} cannot be a column's name: {why}",
+                        table.name
+                    ),
+                );
                 continue;
             }
             lower.insert(key, name.clone());
             let tags = self.tags(&file, at);
             // One that no column can hold is a column to those that name it.
-            let (logical, required) = self.logical(table, &property).unwrap_or((Logical::Json, false));
+            let (logical, required) = self
+                .logical(table, &property)
+                .unwrap_or((Logical::Json, false));
             if let Some(system) = app::SYSTEM.iter().find(|system| system.name == name) {
                 if logical != system.logical {
                     let message = format!(
@@ -228,11 +334,15 @@ impl<'a> Reader<'_, 'a> {
                 }
                 continue;
             }
-            let twin = app::SYSTEM.iter().find(|system| system.twin == Some(name.as_str()));
+            let twin = app::SYSTEM
+                .iter()
+                .find(|system| system.twin == Some(name.as_str()));
             if let Some(system) = twin {
                 if logical != system.logical {
-                    let message =
-                        format!("{name} is computed from {}, {}; declared as {logical}", system.name, system.logical);
+                    let message = format!(
+                        "{name} is computed from {}, {}; declared as {logical}",
+                        system.name, system.logical
+                    );
                     self.warnings.push(file.fault(at, message));
                 }
                 kinds.insert(name.clone(), system.logical);
@@ -305,11 +415,19 @@ impl<'a> Reader<'_, 'a> {
                 "the type of {}.{} cannot be resolved ({why}): it becomes a TEXT column for any value",
                 table.name, property.name
             );
-            self.warnings.push(property.file.fault(property.at, message));
+            self.warnings
+                .push(property.file.fault(property.at, message));
             return Some((Logical::Json, required));
         }
         let one = found.first().copied().unwrap_or(Logical::Json);
-        Some((if found.iter().all(|of| *of == one) { one } else { Logical::Json }, required))
+        Some((
+            if found.iter().all(|of| *of == one) {
+                one
+            } else {
+                Logical::Json
+            },
+            required,
+        ))
     }
 
     /// `kinds` are those of [`Reader::columns`], where they are known.
@@ -320,17 +438,27 @@ impl<'a> Reader<'_, 'a> {
         table: &mut AppTable,
         kinds: Option<&BTreeMap<String, Logical>>,
     ) {
-        let Some(argument) = call.arguments.get(1) else { return };
+        let Some(argument) = call.arguments.get(1) else {
+            return;
+        };
         let literal = argument.as_expression().map(plain);
         let Some(Expression::ObjectExpression(options)) = literal else {
-            return self.wrong(file, argument.span().start, "expected the table's options as an object literal");
+            return self.wrong(
+                file,
+                argument.span().start,
+                "expected the table's options as an object literal",
+            );
         };
         if let Some(more) = call.arguments.get(2) {
             self.wrong(file, more.span().start, "expected no third argument");
         }
         for option in &options.properties {
             let ObjectPropertyKind::ObjectProperty(option) = option else {
-                self.wrong(file, option.span().start, "expected the table's options one by one, not a spread");
+                self.wrong(
+                    file,
+                    option.span().start,
+                    "expected the table's options one by one, not a spread",
+                );
                 continue;
             };
             let at = option.value.span().start;
@@ -344,7 +472,9 @@ impl<'a> Reader<'_, 'a> {
                 // There is one database.
                 Some("database") => {}
                 Some(other) => {
-                    let message = format!("the option {other} is not known here, and has no effect on the table");
+                    let message = format!(
+                        "the option {other} is not known here, and has no effect on the table"
+                    );
                     self.warnings.push(file.fault(option.span.start, message));
                 }
                 None => self.wrong(file, option.span.start, "expected an option's name"),
@@ -361,19 +491,32 @@ impl<'a> Reader<'_, 'a> {
     ) {
         let at = value.span().start;
         let groups = constant(self.types.files, file, value);
-        let Some(groups) = groups.and_then(|groups| serde_json::from_value::<Vec<Vec<String>>>(groups).ok()) else {
-            return self.wrong(file, at, "expected lists of column names, such as [['email'], ['org', 'number']]");
+        let Some(groups) =
+            groups.and_then(|groups| serde_json::from_value::<Vec<Vec<String>>>(groups).ok())
+        else {
+            return self.wrong(
+                file,
+                at,
+                "expected lists of column names, such as [['email'], ['org', 'number']]",
+            );
         };
         for group in groups {
             if group.is_empty() {
-                self.wrong(file, at, "expected a column's name in every group of unique");
+                self.wrong(
+                    file,
+                    at,
+                    "expected a column's name in every group of unique",
+                );
                 continue;
             }
             if let Some(kinds) = kinds
                 && let Some(name) = group.iter().find(|name| !kinds.contains_key(*name))
             {
                 let known = kinds.keys().cloned().collect::<Vec<_>>().join(", ");
-                let message = format!("unique names {name}, which is no column of {}; {known} are", table.name);
+                let message = format!(
+                    "unique names {name}, which is no column of {}; {known} are",
+                    table.name
+                );
                 self.wrong(file, at, message);
                 continue;
             }
@@ -387,27 +530,44 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    fn defaults(&mut self, file: &Rc<File<'a>>, defaults: &'a ObjectExpression<'a>, table: &mut AppTable) {
+    fn defaults(
+        &mut self,
+        file: &Rc<File<'a>>,
+        defaults: &'a ObjectExpression<'a>,
+        table: &mut AppTable,
+    ) {
         for default in &defaults.properties {
             // What is not a literal is left to those who write: `push` and `upsert` apply it.
-            let ObjectPropertyKind::ObjectProperty(default) = default else { continue };
-            let Some(name) = default.key.static_name() else { continue };
+            let ObjectPropertyKind::ObjectProperty(default) = default else {
+                continue;
+            };
+            let Some(name) = default.key.static_name() else {
+                continue;
+            };
             if app::SYSTEM.iter().any(|system| system.name == name) {
                 continue;
             }
             let Some(column) = table.columns.iter_mut().find(|column| column.name == name) else {
-                let message = format!("defaults names {name}, which is no column of {}", table.name);
+                let message = format!(
+                    "defaults names {name}, which is no column of {}",
+                    table.name
+                );
                 self.wrong(file, default.span.start, message);
                 continue;
             };
-            let Some(value) = constant(self.types.files, file, &default.value) else { continue };
+            let Some(value) = constant(self.types.files, file, &default.value) else {
+                continue;
+            };
             if value.is_null() {
                 continue;
             }
             if app::stored(column.logical, &value).is_none() {
-                let message =
-                    format!("the default of {name} is no {}: rows that are there do not read it", column.logical);
-                self.warnings.push(file.fault(default.value.span().start, message));
+                let message = format!(
+                    "the default of {name} is no {}: rows that are there do not read it",
+                    column.logical
+                );
+                self.warnings
+                    .push(file.fault(default.value.span().start, message));
                 continue;
             }
             column.default = Some(value);
@@ -417,13 +577,17 @@ impl<'a> Reader<'_, 'a> {
     fn tags(&mut self, file: &Rc<File<'a>>, at: u32) -> Tags {
         let mut tags = Tags::default();
         for line in file.docs(at).iter().flat_map(|text| text.lines()) {
-            let Some(tag) = line.find('@').map(|start| &line[start..]) else { continue };
+            let Some(tag) = line.find('@').map(|start| &line[start..]) else {
+                continue;
+            };
             if let Some(rest) = tag.strip_prefix("@cast") {
                 tags.cast |= !rest.starts_with(|c: char| c.is_alphanumeric());
             } else if let Some(rest) = tag.strip_prefix("@renamed") {
                 match renamed_from(rest) {
                     Some(from) => tags.renamed_from = Some(from),
-                    None => self.errors.push(file.fault(at, "expected @renamed from=old, with the old name")),
+                    None => self
+                        .errors
+                        .push(file.fault(at, "expected @renamed from=old, with the old name")),
                 }
             }
         }
@@ -439,7 +603,12 @@ struct Tags {
 
 /// `old` of ` from=old`, in quotes where it has spaces.
 fn renamed_from(rest: &str) -> Option<String> {
-    let name = rest.trim_start().strip_prefix("from")?.trim_start().strip_prefix('=')?.trim_start();
+    let name = rest
+        .trim_start()
+        .strip_prefix("from")?
+        .trim_start()
+        .strip_prefix('=')?
+        .trim_start();
     let name = match name.chars().next()? {
         quote @ ('"' | '\'') => name[1..].split(quote).next()?,
         _ => name.split_whitespace().next()?,
@@ -460,7 +629,11 @@ fn plain<'e, 'a>(expression: &'e Expression<'a>) -> &'e Expression<'a> {
 }
 
 /// The value of an expression, where it is a literal or a const that is one.
-fn constant<'a>(files: &Files<'a>, file: &Rc<File<'a>>, expression: &Expression<'a>) -> Option<serde_json::Value> {
+fn constant<'a>(
+    files: &Files<'a>,
+    file: &Rc<File<'a>>,
+    expression: &Expression<'a>,
+) -> Option<serde_json::Value> {
     follow_constant(files, file, expression, 20)
 }
 
@@ -483,7 +656,9 @@ fn follow_constant<'a>(
         Expression::UnaryExpression(unary) => {
             let value = follow_constant(files, file, &unary.argument, depth)?;
             match (unary.operator, value) {
-                (oxc_ast::ast::UnaryOperator::UnaryNegation, Json::Number(n)) => number_json(-n.as_f64()?)?,
+                (oxc_ast::ast::UnaryOperator::UnaryNegation, Json::Number(n)) => {
+                    number_json(-n.as_f64()?)?
+                }
                 (oxc_ast::ast::UnaryOperator::UnaryPlus, value @ Json::Number(_)) => value,
                 _ => return None,
             }
@@ -498,16 +673,23 @@ fn follow_constant<'a>(
         Expression::ObjectExpression(object) => {
             let mut map = serde_json::Map::new();
             for property in &object.properties {
-                let ObjectPropertyKind::ObjectProperty(property) = property else { return None };
+                let ObjectPropertyKind::ObjectProperty(property) = property else {
+                    return None;
+                };
                 let name = PropertyKey::static_name(&property.key)?.into_owned();
                 map.insert(name, follow_constant(files, file, &property.value, depth)?);
             }
             Json::Object(map)
         }
         Expression::Identifier(id) => match files.find(file, &id.name, Meaning::Value) {
-            Found::Value(file, Value::Variable { declarator, constant: true, .. }) => {
-                follow_constant(files, &file, declarator.init.as_ref()?, depth)?
-            }
+            Found::Value(
+                file,
+                Value::Variable {
+                    declarator,
+                    constant: true,
+                    ..
+                },
+            ) => follow_constant(files, &file, declarator.init.as_ref()?, depth)?,
             _ => return None,
         },
         _ => return None,

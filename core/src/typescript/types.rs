@@ -1,15 +1,16 @@
 //! What a type is: names followed, utility types and generics worked out, one level at a time.
 //!
-//! A type that is not asked for is not looked at, so that one that cannot be resolved spoils only what needs it, and a type
-//! that contains itself ends.
+//! A type that is not asked for is not looked at, so that one that cannot be resolved spoils only
+//! what needs it, and a type that contains itself ends.
 use super::{
     files::{File, Files, Found, Meaning, TypeDeclaration, Value},
     globals,
 };
 use oxc_ast::ast::{
-    Argument, ArrayExpressionElement, BinaryOperator, Expression, ObjectPropertyKind, PropertyKey, TSEnumDeclaration,
-    TSLiteral, TSMappedTypeModifierOperator, TSSignature, TSTupleElement, TSType, TSTypeName, TSTypeOperatorOperator,
-    TSTypeParameterDeclaration, TSTypeQueryExprName, UnaryOperator,
+    Argument, ArrayExpressionElement, BinaryOperator, Expression, ObjectPropertyKind, PropertyKey,
+    TSEnumDeclaration, TSLiteral, TSMappedTypeModifierOperator, TSSignature, TSTupleElement,
+    TSType, TSTypeName, TSTypeOperatorOperator, TSTypeParameterDeclaration, TSTypeQueryExprName,
+    UnaryOperator,
 };
 use oxc_span::GetSpan;
 use std::{
@@ -22,7 +23,8 @@ use std::{
 const BUDGET: u32 = 50_000;
 /// How deep types may refer to each other.
 const DEPTH: u32 = 80;
-/// How many of the types within a column's are looked through. Each is a step down at most, so that the stack holds them.
+/// How many of the types within a column's are looked through. Each is a step down at most, so that
+/// the stack holds them.
 const WITHIN: usize = 2_000;
 
 /// Where a type stands: its file, and what its type parameters mean.
@@ -127,7 +129,8 @@ pub(super) struct Types<'f, 'a> {
     left: Cell<u32>,
     depth: Cell<u32>,
     undeclared: RefCell<Vec<Undeclared<'a>>>,
-    /// What type parameters meant so far. A key has the address, which is another's once they are dropped.
+    /// What type parameters meant so far. A key has the address, which is another's once they are
+    /// dropped.
     parameters: RefCell<Vec<Rc<HashMap<&'a str, Thunk<'a>>>>>,
 }
 
@@ -161,11 +164,18 @@ impl<'a> Thunk<'a> {
 
 impl<'a> Site<'a> {
     pub fn of(file: &Rc<File<'a>>) -> Self {
-        Self { file: file.clone(), parameters: None }
+        Self {
+            file: file.clone(),
+            parameters: None,
+        }
     }
 
     fn key(&self) -> String {
-        self.parameters.as_ref().map_or_else(String::new, |parameters| format!("@{:p}", Rc::as_ptr(parameters)))
+        self.parameters
+            .as_ref()
+            .map_or_else(String::new, |parameters| {
+                format!("@{:p}", Rc::as_ptr(parameters))
+            })
     }
 
     fn parameter(&self, name: &str) -> Option<Thunk<'a>> {
@@ -224,7 +234,9 @@ impl<'f, 'a> Types<'f, 'a> {
         match self.head(thunk) {
             Type::Union(members) => {
                 within.push(key);
-                members.iter().for_each(|member| self.add_members(member, all, within));
+                members
+                    .iter()
+                    .for_each(|member| self.add_members(member, all, within));
                 within.pop();
             }
             one => all.push(one),
@@ -246,7 +258,10 @@ impl<'f, 'a> Types<'f, 'a> {
                 }
                 match self.follow(&reference.type_name, site) {
                     Found::Type(file, declaration) => {
-                        let args = reference.type_arguments.as_ref().map_or(&[][..], |args| &args.params[..]);
+                        let args = reference
+                            .type_arguments
+                            .as_ref()
+                            .map_or(&[][..], |args| &args.params[..]);
                         self.apply(file, declaration, args, site).ok()
                     }
                     _ => None,
@@ -261,8 +276,12 @@ impl<'f, 'a> Types<'f, 'a> {
     /// What a name in a type stands for.
     fn follow(&self, name: &TSTypeName<'a>, site: &Site<'a>) -> Found<'a> {
         match name {
-            TSTypeName::IdentifierReference(id) => self.files.find(&site.file, &id.name, Meaning::Type),
-            TSTypeName::QualifiedName(name) => self.member(self.follow(&name.left, site), &name.right.name),
+            TSTypeName::IdentifierReference(id) => {
+                self.files.find(&site.file, &id.name, Meaning::Type)
+            }
+            TSTypeName::QualifiedName(name) => {
+                self.member(self.follow(&name.left, site), &name.right.name)
+            }
             TSTypeName::ThisExpression(_) => Found::Not("this is not a type of its own".into()),
         }
     }
@@ -272,7 +291,8 @@ impl<'f, 'a> Types<'f, 'a> {
         match of {
             Found::Module(file) => self.files.exported(&file, name, Meaning::Type),
             Found::Sdk(all) if all == "*" => Found::Sdk(name.to_owned()),
-            Found::Type(file, TypeDeclaration::Namespace(space)) => match space.exported_type(name) {
+            Found::Type(file, TypeDeclaration::Namespace(space)) => match space.exported_type(name)
+            {
                 Some(declaration) => Found::Type(file, declaration),
                 None => Found::Not(format!("the namespace does not export {name}")),
             },
@@ -289,32 +309,57 @@ impl<'f, 'a> Types<'f, 'a> {
         args: &'a [TSType<'a>],
         from: &Site<'a>,
     ) -> Result<Declared<'a>, String> {
-        let mut site = Site { file, parameters: None };
-        let (name, at, parameters): (&str, u32, Option<&TSTypeParameterDeclaration<'a>>) = match &declaration {
-            TypeDeclaration::Interface(all) => {
-                let first = all[0];
-                (first.id.name.as_str(), first.span.start, first.type_parameters.as_deref())
-            }
-            TypeDeclaration::Alias(alias) => {
-                (alias.id.name.as_str(), alias.span.start, alias.type_parameters.as_deref())
-            }
-            TypeDeclaration::Enum(declared) => (declared.id.name.as_str(), declared.span.start, None),
-            TypeDeclaration::Class(class) => {
-                (class.id.as_ref().map_or("class", |id| id.name.as_str()), class.span.start, None)
-            }
-            TypeDeclaration::Namespace(_) => return Err("a namespace is no type".into()),
+        let mut site = Site {
+            file,
+            parameters: None,
         };
+        let (name, at, parameters): (&str, u32, Option<&TSTypeParameterDeclaration<'a>>) =
+            match &declaration {
+                TypeDeclaration::Interface(all) => {
+                    let first = all[0];
+                    (
+                        first.id.name.as_str(),
+                        first.span.start,
+                        first.type_parameters.as_deref(),
+                    )
+                }
+                TypeDeclaration::Alias(alias) => (
+                    alias.id.name.as_str(),
+                    alias.span.start,
+                    alias.type_parameters.as_deref(),
+                ),
+                TypeDeclaration::Enum(declared) => {
+                    (declared.id.name.as_str(), declared.span.start, None)
+                }
+                TypeDeclaration::Class(class) => (
+                    class.id.as_ref().map_or("class", |id| id.name.as_str()),
+                    class.span.start,
+                    None,
+                ),
+                TypeDeclaration::Namespace(_) => return Err("a namespace is no type".into()),
+            };
         let mut key = format!("{}:{at}", site.file.path.display());
         for (i, parameter) in parameters.iter().flat_map(|p| &p.params).enumerate() {
             let of = match (args.get(i), &parameter.default) {
                 (Some(arg), _) => self.argument(arg, from),
                 (None, Some(default)) => Thunk::Node(default, site.clone()),
-                (None, None) => return Err(format!("{name} is generic, and {} is not given", parameter.name.name)),
+                (None, None) => {
+                    return Err(format!(
+                        "{name} is generic, and {} is not given",
+                        parameter.name.name
+                    ));
+                }
             };
             key.push_str(&format!("<{}>", of.key()));
             site = self.with(&site, parameter.name.name.as_str(), of);
         }
-        Ok(Declared { name, declaration, site, key, at })
+        Ok(Declared {
+            name,
+            declaration,
+            site,
+            key,
+            at,
+        })
     }
 
     /// The site with one more type parameter.
@@ -323,11 +368,14 @@ impl<'f, 'a> Types<'f, 'a> {
         parameters.insert(name, of);
         let parameters = Rc::new(parameters);
         self.parameters.borrow_mut().push(parameters.clone());
-        Site { parameters: Some(parameters), ..site.clone() }
+        Site {
+            parameters: Some(parameters),
+            ..site.clone()
+        }
     }
 
-    /// A type argument. One that is a type parameter itself is what that stands for, so that a recursive generic type is
-    /// known for itself.
+    /// A type argument. One that is a type parameter itself is what that stands for, so that a
+    /// recursive generic type is known for itself.
     fn argument(&self, arg: &'a TSType<'a>, from: &Site<'a>) -> Thunk<'a> {
         if let TSType::TSTypeReference(reference) = arg
             && let TSTypeName::IdentifierReference(id) = &reference.type_name
@@ -341,19 +389,32 @@ impl<'f, 'a> Types<'f, 'a> {
     fn declared(&self, declared: &Declared<'a>) -> Type<'a> {
         let site = &declared.site;
         match &declared.declaration {
-            TypeDeclaration::Alias(alias) => self.head(&Thunk::Node(&alias.type_annotation, site.clone())),
+            TypeDeclaration::Alias(alias) => {
+                self.head(&Thunk::Node(&alias.type_annotation, site.clone()))
+            }
             TypeDeclaration::Interface(all) => {
                 let mut object = Object::default();
                 for interface in all.iter() {
                     for base in &interface.extends {
-                        let args = base.type_arguments.as_ref().map_or(&[][..], |args| &args.params[..]);
+                        let args = base
+                            .type_arguments
+                            .as_ref()
+                            .map_or(&[][..], |args| &args.params[..]);
                         match self.named(&base.type_name, args, site) {
                             Type::Object(base) => object.inherit(base),
                             Type::SomeObject => {}
                             Type::Unresolved(why) => {
-                                return unresolved(format!("{} extends what is not known: {why}", declared.name));
+                                return unresolved(format!(
+                                    "{} extends what is not known: {why}",
+                                    declared.name
+                                ));
                             }
-                            _ => return unresolved(format!("{} extends what is no object type", declared.name)),
+                            _ => {
+                                return unresolved(format!(
+                                    "{} extends what is no object type",
+                                    declared.name
+                                ));
+                            }
                         }
                     }
                 }
@@ -363,7 +424,10 @@ impl<'f, 'a> Types<'f, 'a> {
                 Type::Object(object)
             }
             TypeDeclaration::Enum(declared) => Type::Union(
-                self.enum_members(&site.file, declared).into_iter().map(|(_, of)| Thunk::known(of)).collect(),
+                self.enum_members(&site.file, declared)
+                    .into_iter()
+                    .map(|(_, of)| Thunk::known(of))
+                    .collect(),
             ),
             TypeDeclaration::Class(_) => Type::SomeObject,
             TypeDeclaration::Namespace(_) => unresolved("a namespace is no type"),
@@ -379,12 +443,20 @@ impl<'f, 'a> Types<'f, 'a> {
         }
         // `Status.Active`
         if let TSTypeName::QualifiedName(qualified) = name
-            && let Found::Type(file, TypeDeclaration::Enum(declared)) = self.follow(&qualified.left, site)
+            && let Found::Type(file, TypeDeclaration::Enum(declared)) =
+                self.follow(&qualified.left, site)
         {
-            let member =
-                self.enum_members(&file, declared).into_iter().find(|(name, _)| *name == qualified.right.name.as_str());
+            let member = self
+                .enum_members(&file, declared)
+                .into_iter()
+                .find(|(name, _)| *name == qualified.right.name.as_str());
             return member.map_or_else(
-                || unresolved(format!("{} has no {}", declared.id.name, qualified.right.name)),
+                || {
+                    unresolved(format!(
+                        "{} has no {}",
+                        declared.id.name, qualified.right.name
+                    ))
+                },
                 |(_, of)| of,
             );
         }
@@ -407,16 +479,24 @@ impl<'f, 'a> Types<'f, 'a> {
         }
     }
 
-    /// A type whose name nobody declares, unless that is somewhere where it is not looked for: it is told of by
-    /// [`Types::take_undeclared`].
+    /// A type whose name nobody declares, unless that is somewhere where it is not looked for: it
+    /// is told of by [`Types::take_undeclared`].
     fn undeclared(&self, name: &TSTypeName<'a>, site: &Site<'a>, why: String) -> Type<'a> {
         let mut first = name;
         while let TSTypeName::QualifiedName(qualified) = first {
             first = &qualified.left;
         }
-        let TSTypeName::IdentifierReference(id) = first else { return unresolved(why) };
-        if globals::is_global(&id.name) || site.file.scope.has_unfollowed(&id.name) || self.files.is_ambient(&id.name) {
-            return unresolved(format!("{} is declared elsewhere, and not followed", id.name));
+        let TSTypeName::IdentifierReference(id) = first else {
+            return unresolved(why);
+        };
+        if globals::is_global(&id.name)
+            || site.file.scope.has_unfollowed(&id.name)
+            || self.files.is_ambient(&id.name)
+        {
+            return unresolved(format!(
+                "{} is declared elsewhere, and not followed",
+                id.name
+            ));
         }
         self.undeclared.borrow_mut().push(Undeclared {
             name: id.name.to_string(),
@@ -431,18 +511,29 @@ impl<'f, 'a> Types<'f, 'a> {
         self.undeclared.take()
     }
 
-    /// Looks at all that a type is made of, for the sake of the names in it. `seen` is what was looked at.
+    /// Looks at all that a type is made of, for the sake of the names in it. `seen` is what was
+    /// looked at.
     pub fn look_through(&self, thunk: &Thunk<'a>, seen: &mut HashSet<String>) {
         if seen.len() >= WITHIN || !seen.insert(thunk.key()) {
             return;
         }
         match self.head(thunk) {
             Type::Array(of) => self.look_through(&of, seen),
-            Type::Tuple(elements) => elements.iter().for_each(|element| self.look_through(&element.of, seen)),
-            Type::Union(members) => members.iter().for_each(|member| self.look_through(member, seen)),
+            Type::Tuple(elements) => elements
+                .iter()
+                .for_each(|element| self.look_through(&element.of, seen)),
+            Type::Union(members) => members
+                .iter()
+                .for_each(|member| self.look_through(member, seen)),
             Type::Object(object) => {
-                object.properties.iter().for_each(|property| self.look_through(&property.of, seen));
-                object.index.iter().for_each(|of| self.look_through(of, seen));
+                object
+                    .properties
+                    .iter()
+                    .for_each(|property| self.look_through(&property.of, seen));
+                object
+                    .index
+                    .iter()
+                    .for_each(|of| self.look_through(of, seen));
             }
             _ => {}
         }
@@ -464,7 +555,8 @@ impl<'f, 'a> Types<'f, 'a> {
             "BigInt" => Type::BigInt,
             "Symbol" => Type::Symbol,
             "Function" => Type::Function,
-            "Object" | "Map" | "Set" | "ReadonlyMap" | "ReadonlySet" | "Error" | "RegExp" | "URL" => Type::SomeObject,
+            "Object" | "Map" | "Set" | "ReadonlyMap" | "ReadonlySet" | "Error" | "RegExp"
+            | "URL" => Type::SomeObject,
             "Readonly" | "Awaited" => match arg(0) {
                 Some(of) => self.head(&of),
                 None => return missing(),
@@ -474,14 +566,20 @@ impl<'f, 'a> Types<'f, 'a> {
                 None => return missing(),
             },
             "NonNullable" => match arg(0) {
-                Some(of) => self.head(&self.without(&of, |of| matches!(of, Type::Null | Type::Undefined))),
+                Some(of) => {
+                    self.head(&self.without(&of, |of| matches!(of, Type::Null | Type::Undefined)))
+                }
                 None => return missing(),
             },
             "Pick" | "Omit" => {
-                let (Some(of), Some(names)) = (arg(0), arg(1)) else { return missing() };
+                let (Some(of), Some(names)) = (arg(0), arg(1)) else {
+                    return missing();
+                };
                 let names = match self.names(&names) {
                     Ok(names) => names,
-                    Err(why) => return Some(unresolved(format!("what {name} names is not known: {why}"))),
+                    Err(why) => {
+                        return Some(unresolved(format!("what {name} names is not known: {why}")));
+                    }
                 };
                 match self.head(&of) {
                     Type::Object(mut object) => {
@@ -489,9 +587,13 @@ impl<'f, 'a> Types<'f, 'a> {
                         if name == "Pick"
                             && let Some(missing) = names.iter().find(|name| !has(name))
                         {
-                            return Some(unresolved(format!("Pick names {missing}, which is not there")));
+                            return Some(unresolved(format!(
+                                "Pick names {missing}, which is not there"
+                            )));
                         }
-                        object.properties.retain(|p| names.contains(&p.name) == (name == "Pick"));
+                        object
+                            .properties
+                            .retain(|p| names.contains(&p.name) == (name == "Pick"));
                         Type::Object(object)
                     }
                     other @ Type::Unresolved(_) => other,
@@ -499,7 +601,9 @@ impl<'f, 'a> Types<'f, 'a> {
                 }
             }
             "Record" => {
-                let (Some(keys), Some(of)) = (arg(0), arg(1)) else { return missing() };
+                let (Some(keys), Some(of)) = (arg(0), arg(1)) else {
+                    return missing();
+                };
                 match self.names(&keys) {
                     Ok(names) => {
                         let property = |name: String| Property {
@@ -509,14 +613,22 @@ impl<'f, 'a> Types<'f, 'a> {
                             file: site.file.clone(),
                             at: args[0].span().start,
                         };
-                        Type::Object(Object { properties: names.into_iter().map(property).collect(), index: None })
+                        Type::Object(Object {
+                            properties: names.into_iter().map(property).collect(),
+                            index: None,
+                        })
                     }
                     // Keys that are not listed: any.
-                    Err(_) => Type::Object(Object { properties: Vec::new(), index: Some(of) }),
+                    Err(_) => Type::Object(Object {
+                        properties: Vec::new(),
+                        index: Some(of),
+                    }),
                 }
             }
             "Exclude" | "Extract" => {
-                let (Some(of), Some(which)) = (arg(0), arg(1)) else { return missing() };
+                let (Some(of), Some(which)) = (arg(0), arg(1)) else {
+                    return missing();
+                };
                 let which = self.members(&which);
                 let all = self.members(&of);
                 if let Some(why) = all.iter().chain(&which).find_map(Type::why_unresolved) {
@@ -530,11 +642,14 @@ impl<'f, 'a> Types<'f, 'a> {
         })
     }
 
-    /// `Partial` or, where they are not to be optional, `Required`: of a union, that of each member.
+    /// `Partial` or, where they are not to be optional, `Required`: of a union, that of each
+    /// member.
     fn all_optional(&self, of: &Thunk<'a>, optional: bool) -> Type<'a> {
         let mut members = self.members(of);
         for member in &mut members {
-            let Type::Object(object) = member else { continue };
+            let Type::Object(object) = member else {
+                continue;
+            };
             for property in &mut object.properties {
                 property.optional = optional;
                 if !optional {
@@ -554,7 +669,13 @@ impl<'f, 'a> Types<'f, 'a> {
         if !members.iter().any(&goes) {
             return of.clone();
         }
-        Thunk::known(Type::Union(members.into_iter().filter(|of| !goes(of)).map(Thunk::known).collect()))
+        Thunk::known(Type::Union(
+            members
+                .into_iter()
+                .filter(|of| !goes(of))
+                .map(Thunk::known)
+                .collect(),
+        ))
     }
 
     /// The names that a union of literals lists.
@@ -565,7 +686,11 @@ impl<'f, 'a> Types<'f, 'a> {
             Type::Unresolved(why) => Err(why),
             _ => Err("it is no list of names".to_owned()),
         };
-        self.members(of).into_iter().filter(|of| !matches!(of, Type::Never)).map(name).collect()
+        self.members(of)
+            .into_iter()
+            .filter(|of| !matches!(of, Type::Never))
+            .map(name)
+            .collect()
     }
 
     // ---- Types as they are written ------------------------------------------------------------------------------
@@ -585,9 +710,13 @@ impl<'f, 'a> Types<'f, 'a> {
             TSType::TSObjectKeyword(_) => Type::SomeObject,
             TSType::TSFunctionType(_) | TSType::TSConstructorType(_) => Type::Function,
             TSType::TSTemplateLiteralType(template) => match &template.quasis[..] {
-                [only] if template.types.is_empty() => {
-                    Type::Text(only.value.cooked.as_ref().unwrap_or(&only.value.raw).to_string())
-                }
+                [only] if template.types.is_empty() => Type::Text(
+                    only.value
+                        .cooked
+                        .as_ref()
+                        .unwrap_or(&only.value.raw)
+                        .to_string(),
+                ),
                 _ => Type::Template,
             },
             TSType::TSParenthesizedType(inner) => self.head(&thunk(&inner.type_annotation)),
@@ -598,25 +727,38 @@ impl<'f, 'a> Types<'f, 'a> {
                 TSLiteral::StringLiteral(of) => Type::Text(of.value.to_string()),
                 TSLiteral::TemplateLiteral(_) => Type::Template,
                 TSLiteral::UnaryExpression(of) => match (&of.operator, &of.argument) {
-                    (UnaryOperator::UnaryNegation, Expression::NumericLiteral(n)) => Type::Numeral(-n.value),
-                    (UnaryOperator::UnaryPlus, Expression::NumericLiteral(n)) => Type::Numeral(n.value),
+                    (UnaryOperator::UnaryNegation, Expression::NumericLiteral(n)) => {
+                        Type::Numeral(-n.value)
+                    }
+                    (UnaryOperator::UnaryPlus, Expression::NumericLiteral(n)) => {
+                        Type::Numeral(n.value)
+                    }
                     (_, Expression::BigIntLiteral(_)) => Type::BigInt,
                     _ => unresolved("this literal is not understood"),
                 },
             },
             TSType::TSArrayType(array) => Type::Array(thunk(&array.element_type)),
-            TSType::TSTupleType(tuple) => {
-                Type::Tuple(tuple.element_types.iter().map(|element| element_of(element, site)).collect())
-            }
+            TSType::TSTupleType(tuple) => Type::Tuple(
+                tuple
+                    .element_types
+                    .iter()
+                    .map(|element| element_of(element, site))
+                    .collect(),
+            ),
             TSType::TSNamedTupleMember(member) => match member.element_type.as_ts_type() {
                 Some(of) => self.head(&thunk(of)),
                 None => unresolved("this tuple is not understood"),
             },
             TSType::TSTypeLiteral(literal) => Type::Object(self.signatures(&literal.members, site)),
             TSType::TSUnionType(union) => Type::Union(union.types.iter().map(thunk).collect()),
-            TSType::TSIntersectionType(all) => self.intersection(&all.types.iter().map(thunk).collect::<Vec<_>>()),
+            TSType::TSIntersectionType(all) => {
+                self.intersection(&all.types.iter().map(thunk).collect::<Vec<_>>())
+            }
             TSType::TSTypeReference(reference) => {
-                let args = reference.type_arguments.as_ref().map_or(&[][..], |args| &args.params[..]);
+                let args = reference
+                    .type_arguments
+                    .as_ref()
+                    .map_or(&[][..], |args| &args.params[..]);
                 self.named(&reference.type_name, args, site)
             }
             TSType::TSTypeOperatorType(operator) => match operator.operator {
@@ -631,7 +773,9 @@ impl<'f, 'a> Types<'f, 'a> {
             TSType::TSTypeQuery(query) => self.query(&query.expr_name, site),
             TSType::TSImportType(import) => {
                 let mut found = self.files.imported(&site.file, &import.source.value);
-                let Some(mut qualifier) = import.qualifier.as_ref() else { return Type::SomeObject };
+                let Some(mut qualifier) = import.qualifier.as_ref() else {
+                    return Type::SomeObject;
+                };
                 let mut path = Vec::new();
                 loop {
                     match qualifier {
@@ -648,18 +792,25 @@ impl<'f, 'a> Types<'f, 'a> {
                 for name in path.into_iter().rev() {
                     found = self.member(found, name);
                 }
-                let args = import.type_arguments.as_ref().map_or(&[][..], |args| &args.params[..]);
+                let args = import
+                    .type_arguments
+                    .as_ref()
+                    .map_or(&[][..], |args| &args.params[..]);
                 match found {
-                    Found::Type(file, declaration) => match self.apply(file, declaration, args, site) {
-                        Ok(declared) => self.head(&Thunk::Declared(declared)),
-                        Err(why) => unresolved(why),
-                    },
+                    Found::Type(file, declaration) => {
+                        match self.apply(file, declaration, args, site) {
+                            Ok(declared) => self.head(&Thunk::Declared(declared)),
+                            Err(why) => unresolved(why),
+                        }
+                    }
                     Found::Sdk(name) if name == "User" => Type::User,
                     Found::Not(why) | Found::Undeclared(why) => unresolved(why),
                     _ => unresolved("this import is no type"),
                 }
             }
-            TSType::TSConditionalType(_) | TSType::TSInferType(_) => unresolved("conditional types are not followed"),
+            TSType::TSConditionalType(_) | TSType::TSInferType(_) => {
+                unresolved("conditional types are not followed")
+            }
             _ => unresolved("this kind of type is not followed"),
         }
     }
@@ -675,18 +826,32 @@ impl<'f, 'a> Types<'f, 'a> {
                     };
                     (&property.key, property.optional, of, property.span.start)
                 }
-                TSSignature::TSMethodSignature(method) => {
-                    (&method.key, method.optional, Thunk::known(Type::Function), method.span.start)
-                }
+                TSSignature::TSMethodSignature(method) => (
+                    &method.key,
+                    method.optional,
+                    Thunk::known(Type::Function),
+                    method.span.start,
+                ),
                 TSSignature::TSIndexSignature(index) => {
-                    object.index = Some(Thunk::Node(&index.type_annotation.type_annotation, site.clone()));
+                    object.index = Some(Thunk::Node(
+                        &index.type_annotation.type_annotation,
+                        site.clone(),
+                    ));
                     continue;
                 }
                 _ => continue,
             };
             // A name that is computed from a symbol is no name of a column, nor of JSON.
-            let Some(name) = self.key_name(key, site) else { continue };
-            object.add(Property { name, optional, of, file: site.file.clone(), at });
+            let Some(name) = self.key_name(key, site) else {
+                continue;
+            };
+            object.add(Property {
+                name,
+                optional,
+                of,
+                file: site.file.clone(),
+                at,
+            });
         }
         object
     }
@@ -718,8 +883,16 @@ impl<'f, 'a> Types<'f, 'a> {
                 Type::SomeObject => some_object = true,
                 // A & (B | C) is (A & B) | (A & C).
                 Type::Union(members) => {
-                    let others = || parts.iter().enumerate().filter(|(other, _)| *other != i).map(|(_, part)| part);
-                    let each = |member: Thunk<'a>| Thunk::All(Rc::new(others().cloned().chain([member]).collect()));
+                    let others = || {
+                        parts
+                            .iter()
+                            .enumerate()
+                            .filter(|(other, _)| *other != i)
+                            .map(|(_, part)| part)
+                    };
+                    let each = |member: Thunk<'a>| {
+                        Thunk::All(Rc::new(others().cloned().chain([member]).collect()))
+                    };
                     return Type::Union(members.into_iter().map(each).collect());
                 }
                 // `string & { __brand: 'x' }`: the brand is there for the compiler only.
@@ -742,8 +915,11 @@ impl<'f, 'a> Types<'f, 'a> {
     fn keys(&self, of: &Thunk<'a>) -> Type<'a> {
         match self.head(of) {
             Type::Object(object) => {
-                let mut keys: Vec<_> =
-                    object.properties.into_iter().map(|p| Thunk::known(Type::Text(p.name))).collect();
+                let mut keys: Vec<_> = object
+                    .properties
+                    .into_iter()
+                    .map(|p| Thunk::known(Type::Text(p.name)))
+                    .collect();
                 if object.index.is_some() {
                     keys.push(Thunk::known(Type::String));
                 }
@@ -763,7 +939,9 @@ impl<'f, 'a> Types<'f, 'a> {
             match (&of, index) {
                 (Type::Unresolved(why), _) => return unresolved(why.clone()),
                 (_, Type::Unresolved(why)) => return unresolved(why),
-                (Type::Object(object), Type::Text(_) | Type::Numeral(_)) if object.properties.is_empty() => {
+                (Type::Object(object), Type::Text(_) | Type::Numeral(_))
+                    if object.properties.is_empty() =>
+                {
                     match &object.index {
                         Some(of) => found.push(of.clone()),
                         None => return unresolved("it has no such property"),
@@ -785,16 +963,28 @@ impl<'f, 'a> Types<'f, 'a> {
                         None => return unresolved(format!("it has no property {name}")),
                     }
                 }
-                (Type::Object(Object { index: Some(of), .. }), Type::String | Type::Number) => found.push(of.clone()),
+                (
+                    Type::Object(Object {
+                        index: Some(of), ..
+                    }),
+                    Type::String | Type::Number,
+                ) => found.push(of.clone()),
                 (Type::Array(of), Type::Number | Type::Numeral(_)) => found.push(of.clone()),
-                (Type::Tuple(elements), Type::Number) => found.extend(elements.iter().map(|e| e.of.clone())),
+                (Type::Tuple(elements), Type::Number) => {
+                    found.extend(elements.iter().map(|e| e.of.clone()))
+                }
                 (Type::Tuple(elements), index @ (Type::Numeral(_) | Type::Text(_))) => {
                     let at = match index {
                         Type::Numeral(number) => number.to_string(),
                         Type::Text(text) => text,
                         _ => unreachable!("matched above"),
                     };
-                    match at.parse::<usize>().ok().and_then(|at| elements.get(at)).filter(|e| !e.rest) {
+                    match at
+                        .parse::<usize>()
+                        .ok()
+                        .and_then(|at| elements.get(at))
+                        .filter(|e| !e.rest)
+                    {
                         Some(element) => found.push(element.of.clone()),
                         None => return unresolved(format!("the tuple has no element {at}")),
                     }
@@ -813,10 +1003,14 @@ impl<'f, 'a> Types<'f, 'a> {
         if mapped.name_type.is_some() {
             return unresolved("mapped types that rename their keys are not followed");
         }
-        let Some(of) = &mapped.type_annotation else { return unresolved("this mapped type has no type") };
+        let Some(of) = &mapped.type_annotation else {
+            return unresolved("this mapped type has no type");
+        };
         // `keyof T` keeps which properties of T are optional.
         let base = match &mapped.constraint {
-            TSType::TSTypeOperatorType(operator) if operator.operator == TSTypeOperatorOperator::Keyof => {
+            TSType::TSTypeOperatorType(operator)
+                if operator.operator == TSTypeOperatorOperator::Keyof =>
+            {
                 match self.head(&Thunk::Node(&operator.type_annotation, site.clone())) {
                     Type::Object(object) => Some(object),
                     _ => None,
@@ -830,22 +1024,40 @@ impl<'f, 'a> Types<'f, 'a> {
             let of = Thunk::Node(of, self.with(site, key, Thunk::known(Type::String)));
             return match self.members(&keys).iter().find_map(Type::why_unresolved) {
                 Some(why) => unresolved(why),
-                None => Type::Object(Object { properties: Vec::new(), index: Some(of) }),
+                None => Type::Object(Object {
+                    properties: Vec::new(),
+                    index: Some(of),
+                }),
             };
         };
         let property = |name: String| {
-            let before = base.as_ref().and_then(|base| base.properties.iter().find(|p| p.name == name));
+            let before = base
+                .as_ref()
+                .and_then(|base| base.properties.iter().find(|p| p.name == name));
             let optional = match mapped.optional {
                 Some(TSMappedTypeModifierOperator::Minus) => false,
                 Some(_) => true,
                 None => before.is_some_and(|before| before.optional),
             };
-            let of = Thunk::Node(of, self.with(site, key, Thunk::known(Type::Text(name.clone()))));
-            let (file, at) =
-                before.map_or((site.file.clone(), mapped.span.start), |before| (before.file.clone(), before.at));
-            Property { name, optional, of, file, at }
+            let of = Thunk::Node(
+                of,
+                self.with(site, key, Thunk::known(Type::Text(name.clone()))),
+            );
+            let (file, at) = before.map_or((site.file.clone(), mapped.span.start), |before| {
+                (before.file.clone(), before.at)
+            });
+            Property {
+                name,
+                optional,
+                of,
+                file,
+                at,
+            }
         };
-        Type::Object(Object { properties: names.into_iter().map(property).collect(), index: None })
+        Type::Object(Object {
+            properties: names.into_iter().map(property).collect(),
+            index: None,
+        })
     }
 
     // ---- Types of values ----------------------------------------------------------------------------------------
@@ -857,8 +1069,12 @@ impl<'f, 'a> Types<'f, 'a> {
             TSTypeQueryExprName::QualifiedName(qualified) => {
                 let left = match &qualified.left {
                     TSTypeName::IdentifierReference(id) => {
-                        if let Found::Module(file) = self.files.find(&site.file, &id.name, Meaning::Value) {
-                            let found = self.files.exported(&file, &qualified.right.name, Meaning::Value);
+                        if let Found::Module(file) =
+                            self.files.find(&site.file, &id.name, Meaning::Value)
+                        {
+                            let found =
+                                self.files
+                                    .exported(&file, &qualified.right.name, Meaning::Value);
                             return self.found_value(found);
                         }
                         self.variable(&id.name, site)
@@ -889,13 +1105,19 @@ impl<'f, 'a> Types<'f, 'a> {
     fn type_of(&self, file: &Rc<File<'a>>, value: Value<'a>) -> Type<'a> {
         let site = Site::of(file);
         match value {
-            Value::Variable { declarator, constant, .. } => match (&declarator.type_annotation, &declarator.init) {
+            Value::Variable {
+                declarator,
+                constant,
+                ..
+            } => match (&declarator.type_annotation, &declarator.init) {
                 (Some(annotation), _) => self.head(&Thunk::Node(&annotation.type_annotation, site)),
                 (None, Some(init)) => {
                     // The type of a literal itself; what is inside an object or array is widened.
                     let literal = matches!(
                         init,
-                        Expression::StringLiteral(_) | Expression::NumericLiteral(_) | Expression::BooleanLiteral(_)
+                        Expression::StringLiteral(_)
+                            | Expression::NumericLiteral(_)
+                            | Expression::BooleanLiteral(_)
                     );
                     self.head(&Thunk::Value(init, site, constant && literal))
                 }
@@ -912,7 +1134,11 @@ impl<'f, 'a> Types<'f, 'a> {
                     at: declared.span.start,
                 };
                 Type::Object(Object {
-                    properties: self.enum_members(file, declared).into_iter().map(property).collect(),
+                    properties: self
+                        .enum_members(file, declared)
+                        .into_iter()
+                        .map(property)
+                        .collect(),
                     index: None,
                 })
             }
@@ -920,14 +1146,20 @@ impl<'f, 'a> Types<'f, 'a> {
     }
 
     /// The members of an enum, with what they are.
-    fn enum_members(&self, file: &Rc<File<'a>>, declared: &'a TSEnumDeclaration<'a>) -> Vec<(&'a str, Type<'a>)> {
+    fn enum_members(
+        &self,
+        file: &Rc<File<'a>>,
+        declared: &'a TSEnumDeclaration<'a>,
+    ) -> Vec<(&'a str, Type<'a>)> {
         let site = Site::of(file);
         let mut next = Some(0.0);
         let mut members = Vec::new();
         for member in &declared.body.members {
             let of = match &member.initializer {
                 None => next.map_or(Type::Number, Type::Numeral),
-                Some(initializer) => self.constant(initializer, &site, declared.id.name.as_str(), &members),
+                Some(initializer) => {
+                    self.constant(initializer, &site, declared.id.name.as_str(), &members)
+                }
             };
             next = match of {
                 Type::Numeral(number) => Some(number + 1.0),
@@ -938,7 +1170,8 @@ impl<'f, 'a> Types<'f, 'a> {
         members
     }
 
-    /// What an enum's member is set to; `before` are the members of the enum `own` that stand above it.
+    /// What an enum's member is set to; `before` are the members of the enum `own` that stand above
+    /// it.
     fn constant(
         &self,
         expression: &'a Expression<'a>,
@@ -947,7 +1180,12 @@ impl<'f, 'a> Types<'f, 'a> {
         before: &[(&'a str, Type<'a>)],
     ) -> Type<'a> {
         let of = |expression: &'a Expression<'a>| self.constant(expression, site, own, before);
-        let member = |name: &str| before.iter().find(|(member, _)| *member == name).map(|(_, of)| of.clone());
+        let member = |name: &str| {
+            before
+                .iter()
+                .find(|(member, _)| *member == name)
+                .map(|(_, of)| of.clone())
+        };
         match expression {
             Expression::ParenthesizedExpression(inner) => of(&inner.expression),
             Expression::Identifier(id) if let Some(of) = member(&id.name) => of,
@@ -966,18 +1204,25 @@ impl<'f, 'a> Types<'f, 'a> {
                 }
             }
             Expression::UnaryExpression(unary) => match (&unary.operator, &unary.argument) {
-                (UnaryOperator::UnaryNegation, Expression::NumericLiteral(n)) => Type::Numeral(-n.value),
+                (UnaryOperator::UnaryNegation, Expression::NumericLiteral(n)) => {
+                    Type::Numeral(-n.value)
+                }
                 _ => Type::Number,
             },
             Expression::StringLiteral(_)
             | Expression::TemplateLiteral(_)
             | Expression::NumericLiteral(_)
             | Expression::Identifier(_) => self.value(expression, site, true),
-            Expression::StaticMemberExpression(access) if matches!(&access.object, Expression::Identifier(_)) => {
+            Expression::StaticMemberExpression(access)
+                if matches!(&access.object, Expression::Identifier(_)) =>
+            {
                 self.value(expression, site, true)
             }
-            Expression::ComputedMemberExpression(_) => unresolved("what this enum refers to is not followed"),
-            // All else (`'abc'.length`, a call) is computed when it runs, which only numbers can be.
+            Expression::ComputedMemberExpression(_) => {
+                unresolved("what this enum refers to is not followed")
+            }
+            // All else (`'abc'.length`, a call) is computed when it runs, which only numbers can
+            // be.
             _ => Type::Number,
         }
     }
@@ -989,12 +1234,11 @@ impl<'f, 'a> Types<'f, 'a> {
             Expression::StringLiteral(text) if narrow => Type::Text(text.value.to_string()),
             Expression::NumericLiteral(number) if narrow => Type::Numeral(number.value),
             Expression::BooleanLiteral(truth) if narrow => Type::Truth(truth.value),
-            Expression::TemplateLiteral(template) if template.expressions.is_empty() && narrow => Type::Text(
-                template
-                    .quasis
-                    .first()
-                    .map_or_else(String::new, |q| q.value.cooked.as_ref().unwrap_or(&q.value.raw).to_string()),
-            ),
+            Expression::TemplateLiteral(template) if template.expressions.is_empty() && narrow => {
+                Type::Text(template.quasis.first().map_or_else(String::new, |q| {
+                    q.value.cooked.as_ref().unwrap_or(&q.value.raw).to_string()
+                }))
+            }
             Expression::StringLiteral(_) | Expression::TemplateLiteral(_) => Type::String,
             Expression::NumericLiteral(_) => Type::Number,
             Expression::BooleanLiteral(_) => Type::Boolean,
@@ -1002,10 +1246,13 @@ impl<'f, 'a> Types<'f, 'a> {
             Expression::NullLiteral(_) => Type::Null,
             Expression::Identifier(id) if id.name == "undefined" => Type::Undefined,
             Expression::UnaryExpression(unary) => match (&unary.operator, &unary.argument) {
-                (UnaryOperator::UnaryNegation, Expression::NumericLiteral(n)) if narrow => Type::Numeral(-n.value),
-                (UnaryOperator::UnaryNegation | UnaryOperator::UnaryPlus, Expression::NumericLiteral(_)) => {
-                    Type::Number
+                (UnaryOperator::UnaryNegation, Expression::NumericLiteral(n)) if narrow => {
+                    Type::Numeral(-n.value)
                 }
+                (
+                    UnaryOperator::UnaryNegation | UnaryOperator::UnaryPlus,
+                    Expression::NumericLiteral(_),
+                ) => Type::Number,
                 (UnaryOperator::LogicalNot, _) => Type::Boolean,
                 _ => unresolved("the type of this expression is not known"),
             },
@@ -1015,11 +1262,15 @@ impl<'f, 'a> Types<'f, 'a> {
             Expression::TSAsExpression(inner) if is_const(&inner.type_annotation) => {
                 self.head(&Thunk::Value(&inner.expression, site.clone(), true))
             }
-            Expression::TSAsExpression(inner) => self.head(&Thunk::Node(&inner.type_annotation, site.clone())),
+            Expression::TSAsExpression(inner) => {
+                self.head(&Thunk::Node(&inner.type_annotation, site.clone()))
+            }
             Expression::TSTypeAssertion(inner) if is_const(&inner.type_annotation) => {
                 self.head(&Thunk::Value(&inner.expression, site.clone(), true))
             }
-            Expression::TSTypeAssertion(inner) => self.head(&Thunk::Node(&inner.type_annotation, site.clone())),
+            Expression::TSTypeAssertion(inner) => {
+                self.head(&Thunk::Node(&inner.type_annotation, site.clone()))
+            }
             Expression::ArrowFunctionExpression(_)
             | Expression::FunctionExpression(_)
             | Expression::ClassExpression(_) => Type::Function,
@@ -1030,9 +1281,14 @@ impl<'f, 'a> Types<'f, 'a> {
             Expression::Identifier(id) => self.variable(&id.name, site),
             Expression::StaticMemberExpression(member) => {
                 if let Expression::Identifier(id) = &member.object
-                    && let Found::Module(file) = self.files.find(&site.file, &id.name, Meaning::Value)
+                    && let Found::Module(file) =
+                        self.files.find(&site.file, &id.name, Meaning::Value)
                 {
-                    return self.found_value(self.files.exported(&file, &member.property.name, Meaning::Value));
+                    return self.found_value(self.files.exported(
+                        &file,
+                        &member.property.name,
+                        Meaning::Value,
+                    ));
                 }
                 let index = Thunk::known(Type::Text(member.property.name.to_string()));
                 self.indexed(&of(&member.object), &index)
@@ -1043,8 +1299,10 @@ impl<'f, 'a> Types<'f, 'a> {
                     if callee.property.name == "freeze"
                         && matches!(&callee.object, Expression::Identifier(id) if id.name == "Object") =>
                 {
-                    Argument::as_expression(only)
-                        .map_or_else(|| unresolved("this call is not followed"), |only| self.head(&of(only)))
+                    Argument::as_expression(only).map_or_else(
+                        || unresolved("this call is not followed"),
+                        |only| self.head(&of(only)),
+                    )
                 }
                 _ => unresolved("what a call gives is not known"),
             },
@@ -1052,24 +1310,42 @@ impl<'f, 'a> Types<'f, 'a> {
                 let mut elements = Vec::new();
                 for element in &array.elements {
                     match element {
-                        ArrayExpressionElement::SpreadElement(spread) => match self.head(&of(&spread.argument)) {
-                            Type::Tuple(more) => elements.extend(more),
-                            Type::Array(more) => elements.push(Element { of: more, optional: false, rest: true }),
-                            other => return other.or_unresolved("this spread is not followed"),
-                        },
+                        ArrayExpressionElement::SpreadElement(spread) => {
+                            match self.head(&of(&spread.argument)) {
+                                Type::Tuple(more) => elements.extend(more),
+                                Type::Array(more) => elements.push(Element {
+                                    of: more,
+                                    optional: false,
+                                    rest: true,
+                                }),
+                                other => return other.or_unresolved("this spread is not followed"),
+                            }
+                        }
                         ArrayExpressionElement::Elision(_) => {
-                            elements.push(Element { of: Thunk::known(Type::Undefined), optional: false, rest: false });
+                            elements.push(Element {
+                                of: Thunk::known(Type::Undefined),
+                                optional: false,
+                                rest: false,
+                            });
                         }
                         other => {
-                            let Some(expression) = other.as_expression() else { continue };
-                            elements.push(Element { of: of(expression), optional: false, rest: false });
+                            let Some(expression) = other.as_expression() else {
+                                continue;
+                            };
+                            elements.push(Element {
+                                of: of(expression),
+                                optional: false,
+                                rest: false,
+                            });
                         }
                     }
                 }
                 if narrow {
                     Type::Tuple(elements)
                 } else {
-                    Type::Array(Thunk::known(Type::Union(elements.into_iter().map(|e| e.of).collect())))
+                    Type::Array(Thunk::known(Type::Union(
+                        elements.into_iter().map(|e| e.of).collect(),
+                    )))
                 }
             }
             Expression::ObjectExpression(literal) => {
@@ -1088,10 +1364,12 @@ impl<'f, 'a> Types<'f, 'a> {
                                 at: property.span.start,
                             });
                         }
-                        ObjectPropertyKind::SpreadProperty(spread) => match self.head(&of(&spread.argument)) {
-                            Type::Object(more) => object.inherit(more),
-                            other => return other.or_unresolved("this spread is not followed"),
-                        },
+                        ObjectPropertyKind::SpreadProperty(spread) => {
+                            match self.head(&of(&spread.argument)) {
+                                Type::Object(more) => object.inherit(more),
+                                other => return other.or_unresolved("this spread is not followed"),
+                            }
+                        }
                     }
                 }
                 Type::Object(object)
@@ -1110,22 +1388,41 @@ fn is_const(of: &TSType<'_>) -> bool {
 fn element_of<'a>(element: &'a TSTupleElement<'a>, site: &Site<'a>) -> Element<'a> {
     let thunk = |of: &'a TSType<'a>| Thunk::Node(of, site.clone());
     match element {
-        TSTupleElement::TSOptionalType(of) => Element { of: thunk(&of.type_annotation), optional: true, rest: false },
+        TSTupleElement::TSOptionalType(of) => Element {
+            of: thunk(&of.type_annotation),
+            optional: true,
+            rest: false,
+        },
         TSTupleElement::TSRestType(of) => {
             // `...T[]` is any number of T.
             let of = match &of.type_annotation {
                 TSType::TSArrayType(array) => thunk(&array.element_type),
                 _ => Thunk::known(Type::Any),
             };
-            Element { of, optional: false, rest: true }
+            Element {
+                of,
+                optional: false,
+                rest: true,
+            }
         }
         TSTupleElement::TSNamedTupleMember(member) => {
             let inner = element_of(&member.element_type, site);
-            Element { optional: member.optional || inner.optional, ..inner }
+            Element {
+                optional: member.optional || inner.optional,
+                ..inner
+            }
         }
         other => match other.as_ts_type() {
-            Some(of) => Element { of: thunk(of), optional: false, rest: false },
-            None => Element { of: Thunk::known(Type::Any), optional: false, rest: false },
+            Some(of) => Element {
+                of: thunk(of),
+                optional: false,
+                rest: false,
+            },
+            None => Element {
+                of: Thunk::known(Type::Any),
+                optional: false,
+                rest: false,
+            },
         },
     }
 }
@@ -1140,7 +1437,10 @@ impl<'a> Object<'a> {
 
     /// Takes over the properties of another, which go before those of the same name.
     fn inherit(&mut self, other: Self) {
-        other.properties.into_iter().for_each(|property| self.add(property));
+        other
+            .properties
+            .into_iter()
+            .for_each(|property| self.add(property));
         self.index = other.index.or(self.index.take());
     }
 
@@ -1186,8 +1486,12 @@ impl Type<'_> {
             (Self::Template, Self::Template) | (Self::Text(_), Self::Template) => true,
             (Self::Numeral(_) | Self::Number, Self::Number) => true,
             (Self::Truth(_) | Self::Boolean, Self::Boolean) => true,
-            (Self::Null, Self::Null) | (Self::Undefined, Self::Undefined) | (Self::Date, Self::Date) => true,
-            (Self::BigInt, Self::BigInt) | (Self::Symbol, Self::Symbol) | (Self::User, Self::User) => true,
+            (Self::Null, Self::Null)
+            | (Self::Undefined, Self::Undefined)
+            | (Self::Date, Self::Date) => true,
+            (Self::BigInt, Self::BigInt)
+            | (Self::Symbol, Self::Symbol)
+            | (Self::User, Self::User) => true,
             (Self::Function, Self::Function) => true,
             _ => false,
         }

@@ -18,7 +18,14 @@ export type User = string & { readonly [user]?: true };
 export function User(id: string): User;
 
 /** Columns that every table has, and no write sets. */
-export type SystemFields = 'id' | 'created_at' | 'createdAt' | 'updated_at' | 'updatedAt' | 'last_updated_by' | 'lastUpdatedBy';
+export type SystemFields =
+  | 'id'
+  | 'created_at'
+  | 'createdAt'
+  | 'updated_at'
+  | 'updatedAt'
+  | 'last_updated_by'
+  | 'lastUpdatedBy';
 
 interface System {
   id: string;
@@ -95,7 +102,10 @@ export interface Table<T, Pushed = PushInput<T>> extends Reads<T> {
   push(row: Pushed): Operation<Row<T>>;
   push(rows: Pushed[]): Operation<Row<T>[]>;
   update(id: string, changes: UpdateInput<T>): Operation<Row<T>>;
-  upsert(key: (keyof Writable<T> & string) | (keyof Writable<T> & string)[], row: Pushed): Operation<Row<T>>;
+  upsert(
+    key: (keyof Writable<T> & string) | (keyof Writable<T> & string)[],
+    row: Pushed,
+  ): Operation<Row<T>>;
   remove(id: string): Operation<{ deleted: boolean }>;
   removeAll<B>(predicate: Predicate<T, B>, bindings?: B): Operation<number>;
   clear(): Operation<number>;
@@ -120,7 +130,11 @@ export const db: {
   /** Does several things in one transaction. */
   batch<O extends PromiseLike<any>[]>(...operations: O): Promise<Results<O>>;
   /** A SELECT of one's own, with `?` for values. */
-  sql<R = Record<string, unknown>>(text: string, params?: unknown[], options?: { database?: string }): Operation<R[]>;
+  sql<R = Record<string, unknown>>(
+    text: string,
+    params?: unknown[],
+    options?: { database?: string },
+  ): Operation<R[]>;
   /** Unix milliseconds. */
   now(): number;
   days(n: number): number;
@@ -166,7 +180,10 @@ type Channels = string | string[];
 export const events: {
   publish(channels: Channels, data: unknown): Promise<{ delivered: number; id: string }>;
   /** A token by which a page listens, and publishes where `publish` says so. Lives 60 to 3600 seconds, 900 if nothing is said. */
-  grant(channels: Channels, options?: { ttlSeconds?: number; publish?: boolean }): Promise<{ token: string; expiresAt: number; ttlSeconds: number }>;
+  grant(
+    channels: Channels,
+    options?: { ttlSeconds?: number; publish?: boolean },
+  ): Promise<{ token: string; expiresAt: number; ttlSeconds: number }>;
 };
 
 /** Sends e-mail. */

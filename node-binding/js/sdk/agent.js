@@ -39,7 +39,11 @@ const HOST = /* @__PURE__ */ Symbol.for('remy.host');
 function host() {
   const found = /** @type {any} */ (globalThis)[HOST];
   if (found) return found;
-  throw new MindStudioError('This code runs outside of a remy runtime: there is no database and no caller. Call it through the app', 'no_runtime', 500);
+  throw new MindStudioError(
+    'This code runs outside of a remy runtime: there is no database and no caller. Call it through the app',
+    'no_runtime',
+    500,
+  );
 }
 
 /**
@@ -84,7 +88,9 @@ export const auth = /* @__PURE__ */ behind(() => host().auth);
 export const session = /* @__PURE__ */ behind(() => host().session);
 
 /** `Roles.admin` is `'admin'`. */
-export const Roles = /* @__PURE__ */ new Proxy(Object.create(null), { get: (_, name) => (typeof name === 'string' ? name : undefined) });
+export const Roles = /* @__PURE__ */ new Proxy(Object.create(null), {
+  get: (_, name) => (typeof name === 'string' ? name : undefined),
+});
 
 /** A user's id. A type in TypeScript; as a value it gives the id as text. */
 export const User = (/** @type {unknown} */ id) => String(id);
@@ -108,7 +114,12 @@ export function waitUntil(work) {
 }
 
 /** @param {string} what */
-const refusal = (what) => new MindStudioError(`remy does not support ${what} of @mindstudio-ai/agent`, 'not_supported', 501);
+const refusal = (what) =>
+  new MindStudioError(
+    `remy does not support ${what} of @mindstudio-ai/agent`,
+    'not_supported',
+    501,
+  );
 
 /**
  * What the host has under this name: a function, an object of functions, or both. Looked up at each use, as `behind` does.
@@ -125,7 +136,9 @@ function ofHost(name) {
       if (typeof property === 'symbol' || property === 'then') return undefined;
       return (/** @type {any[]} */ ...args) => {
         const target = find(`${name}.${property}`);
-        return typeof target[property] === 'function' ? target[property](...args) : fail(`${name}.${property}`);
+        return typeof target[property] === 'function'
+          ? target[property](...args)
+          : fail(`${name}.${property}`);
       };
     },
     set: () => false,

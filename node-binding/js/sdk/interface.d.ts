@@ -23,7 +23,11 @@ type AnyMethods = Record<string, (input?: any, options?: InvokeOptions) => Promi
 /** Methods that are called with options besides. */
 type WithOptions<Methods> = {
   [M in keyof Methods]: Methods[M] extends (...args: infer Input) => infer Output
-    ? (...args: Input extends [] ? [input?: Record<string, never>, options?: InvokeOptions] : [...input: Input, options?: InvokeOptions]) => Output
+    ? (
+        ...args: Input extends []
+          ? [input?: Record<string, never>, options?: InvokeOptions]
+          : [...input: Input, options?: InvokeOptions]
+      ) => Output
     : Methods[M];
 };
 
@@ -79,7 +83,11 @@ export const platform: {
   /** The path that the app's pages are below, without a slash at its end. */
   readonly basePath: string;
   uploadFile(file: File, options?: UploadOptions): Promise<string>;
-  upload(token: UploadToken, file: File, options?: UploadOptions): Promise<{ key: string; url: string }>;
+  upload(
+    token: UploadToken,
+    file: File,
+    options?: UploadOptions,
+  ): Promise<{ key: string; url: string }>;
   requestFile(options?: { type?: string }): Promise<{ url: string }>;
 };
 
@@ -124,7 +132,11 @@ export interface Auth {
   verifyEmailCode(verificationId: string, code: string): Promise<AppUser>;
   sendSmsCode(phone: string): Promise<{ verificationId: string }>;
   verifySmsCode(verificationId: string, code: string): Promise<AppUser>;
-  signInWithRemy(options?: { redirectUri?: string; state?: string; mode?: 'auto' | 'popup' | 'redirect' }): Promise<AppUser | null>;
+  signInWithRemy(options?: {
+    redirectUri?: string;
+    state?: string;
+    mode?: 'auto' | 'popup' | 'redirect';
+  }): Promise<AppUser | null>;
   requestEmailChange(email: string): Promise<void>;
   confirmEmailChange(email: string, code: string): Promise<AppUser>;
   requestPhoneChange(phone: string): Promise<void>;

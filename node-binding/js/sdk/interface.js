@@ -37,7 +37,10 @@ export function createClient() {
     get(_, name) {
       // A client that is returned from an async function is no promise.
       if (typeof name === 'symbol' || name === 'then') return undefined;
-      if (!known.has(name)) known.set(name, (/** @type {unknown} */ input, /** @type {Options} */ options) => call(name, input, options));
+      if (!known.has(name))
+        known.set(name, (/** @type {unknown} */ input, /** @type {Options} */ options) =>
+          call(name, input, options),
+        );
       return known.get(name);
     },
   });
@@ -50,21 +53,39 @@ export function createClient() {
  */
 async function call(name, input = {}, { signal, stream = false, onToken, onStreamError } = {}) {
   const { token, methods } = page();
-  const id = methods?.[name] ?? (!methods || Object.values(methods).includes(name) ? name : undefined);
+  const id =
+    methods?.[name] ?? (!methods || Object.values(methods).includes(name) ? name : undefined);
   if (id === undefined) {
-    throw new MindStudioInterfaceError(`the app has no method ${name}. It has ${Object.keys(methods).join(', ') || 'none'}`, 'method_not_found');
+    throw new MindStudioInterfaceError(
+      `the app has no method ${name}. It has ${Object.keys(methods).join(', ') || 'none'}`,
+      'method_not_found',
+    );
   }
-  const headers = { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) };
-  const answer = await fetch(METHODS + encodeURIComponent(id), { method: 'POST', headers, body: JSON.stringify({ input, ...(stream && { stream }) }), signal });
+  const headers = {
+    'Content-Type': 'application/json',
+    ...(token && { Authorization: `Bearer ${token}` }),
+  };
+  const answer = await fetch(METHODS + encodeURIComponent(id), {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ input, ...(stream && { stream }) }),
+    signal,
+  });
   if (answer.ok && stream && answer.headers.get('Content-Type')?.startsWith('text/event-stream')) {
     return streamed(name, answer, { onToken, onStreamError });
   }
   const body = /** @type {any} */ (await answer.json().catch(() => null));
   if (!answer.ok) {
-    const message = body?.error ?? `the method ${name} failed: ${answer.status} ${answer.statusText}`.trimEnd();
+    const message =
+      body?.error ?? `the method ${name} failed: ${answer.status} ${answer.statusText}`.trimEnd();
     throw new MindStudioInterfaceError(message, body?.code ?? 'method_error', answer.status);
   }
-  if (body === null) throw new MindStudioInterfaceError(`the method ${name} gave an answer that is not JSON`, 'method_error', answer.status);
+  if (body === null)
+    throw new MindStudioInterfaceError(
+      `the method ${name} gave an answer that is not JSON`,
+      'method_error',
+      answer.status,
+    );
   return body.output;
 }
 
@@ -80,7 +101,9 @@ async function streamed(name, answer, { onToken, onStreamError }) {
   let rest = '';
   for (;;) {
     const { value, done } = await reader.read();
-    const lines = (rest + (done ? `${decoder.decode()}\n` : decoder.decode(value, { stream: true }))).split('\n');
+    const lines = (
+      rest + (done ? `${decoder.decode()}\n` : decoder.decode(value, { stream: true }))
+    ).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) {
       if (!line.startsWith('data: ')) continue;
@@ -90,10 +113,19 @@ async function streamed(name, answer, { onToken, onStreamError }) {
       if (event.type === 'done') return event.output;
       if (event.type === 'error') {
         onStreamError?.(event.error);
-        throw new MindStudioInterfaceError(event.error, event.code ?? 'stream_error', answer.status);
+        throw new MindStudioInterfaceError(
+          event.error,
+          event.code ?? 'stream_error',
+          answer.status,
+        );
       }
     }
-    if (done) throw new MindStudioInterfaceError(`the answer of the method ${name} ended before it was whole`, 'stream_incomplete', answer.status);
+    if (done)
+      throw new MindStudioInterfaceError(
+        `the answer of the method ${name} ended before it was whole`,
+        'stream_incomplete',
+        answer.status,
+      );
   }
 }
 
@@ -108,7 +140,8 @@ function notServed(what) {
 }
 
 /** @type {(group: string, names: string[]) => Record<string, () => Promise<never>>} */
-const none = (group, names) => Object.fromEntries(names.map((name) => [name, notServed(`${group}.${name}`)]));
+const none = (group, names) =>
+  Object.fromEntries(names.map((name) => [name, notServed(`${group}.${name}`)]));
 
 export const platform = {
   ...none('platform', ['uploadFile', 'upload', 'requestFile']),
@@ -131,8 +164,18 @@ export const events = {
 
 export const auth = {
   ...none('auth', [
-    'sendEmailCode', 'verifyEmailCode', 'sendSmsCode', 'verifySmsCode', 'signInWithRemy', 'requestEmailChange', 'confirmEmailChange',
-    'requestPhoneChange', 'confirmPhoneChange', 'createApiKey', 'revokeApiKey', 'logout',
+    'sendEmailCode',
+    'verifyEmailCode',
+    'sendSmsCode',
+    'verifySmsCode',
+    'signInWithRemy',
+    'requestEmailChange',
+    'confirmEmailChange',
+    'requestPhoneChange',
+    'confirmPhoneChange',
+    'createApiKey',
+    'revokeApiKey',
+    'logout',
   ]),
   get currentUser() {
     return page().user ?? null;
@@ -166,7 +209,14 @@ export const auth = {
 /** A client for conversations with the app's agent. */
 export function createAgentChatClient() {
   return {
-    ...none('agent chat', ['createThread', 'listThreads', 'getThread', 'updateThread', 'deleteThread', 'claimThread']),
+    ...none('agent chat', [
+      'createThread',
+      'listThreads',
+      'getThread',
+      'updateThread',
+      'deleteThread',
+      'claimThread',
+    ]),
     sendMessage: () => Object.assign(notServed('agent chat.sendMessage')(), { abort() {} }),
     registerClientTool: () => () => {},
   };
@@ -181,7 +231,10 @@ export function createAgentChatClient() {
 // eslint-disable-next-line no-unused-vars
 function remyUnknown(name) {
   const refuse = () => {
-    throw new MindStudioInterfaceError(`remy does not support ${name} of @mindstudio-ai/interface`, 'not_supported');
+    throw new MindStudioInterfaceError(
+      `remy does not support ${name} of @mindstudio-ai/interface`,
+      'not_supported',
+    );
   };
   return new Proxy(class {}, {
     get: (target, property) => {

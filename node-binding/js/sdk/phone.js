@@ -30,11 +30,16 @@ function nameOf(code) {
 }
 
 /** @type {Country[]} */
-export const countries = /* @__PURE__ */ CODES.trim().split(/\s+/).map((entry) => {
-  const code = entry.slice(0, 2);
-  const flag = String.fromCodePoint(...[...code].map((letter) => 0x1f1e6 + letter.charCodeAt(0) - 65));
-  return { code, name: nameOf(code), dialCode: `+${entry.slice(2)}`, flag };
-}).sort((a, b) => (a.name < b.name ? -1 : 1));
+export const countries = /* @__PURE__ */ CODES.trim()
+  .split(/\s+/)
+  .map((entry) => {
+    const code = entry.slice(0, 2);
+    const flag = String.fromCodePoint(
+      ...[...code].map((letter) => 0x1f1e6 + letter.charCodeAt(0) - 65),
+    );
+    return { code, name: nameOf(code), dialCode: `+${entry.slice(2)}`, flag };
+  })
+  .sort((a, b) => (a.name < b.name ? -1 : 1));
 
 /** The country of the browser's language, `US` where it names none. */
 export function detectCountry() {
@@ -55,7 +60,9 @@ export function toE164(text, country = detectCountry()) {
   const digits = text.replace(/\D/g, '');
   if (text.trim().startsWith('+')) return `+${digits}`;
   if (digits.startsWith('00')) return `+${digits.slice(2)}`;
-  const dial = (countries.find(({ code }) => code === country.toUpperCase())?.dialCode ?? '+1').slice(1);
+  const dial = (
+    countries.find(({ code }) => code === country.toUpperCase())?.dialCode ?? '+1'
+  ).slice(1);
   // In North America the 1 stands before numbers at home, too.
   if (dial === '1') return `+1${digits.length === 11 ? digits.replace(/^1/, '') : digits}`;
   return `+${dial}${KEEPS_ZERO.includes(country.toUpperCase()) ? digits : digits.replace(/^0+/, '')}`;
@@ -69,7 +76,10 @@ export function format(text) {
   const number = text.trim().startsWith('+') ? toE164(text) : text;
   const american = /^\+1(\d{3})(\d{3})(\d{4})$/.exec(number);
   if (american) return `+1 (${american[1]}) ${american[2]}-${american[3]}`;
-  const dial = countries.map(({ dialCode }) => dialCode).filter((code) => number.startsWith(code)).sort((a, b) => b.length - a.length)[0];
+  const dial = countries
+    .map(({ dialCode }) => dialCode)
+    .filter((code) => number.startsWith(code))
+    .sort((a, b) => b.length - a.length)[0];
   if (!dial) return text;
   return [dial, ...(number.slice(dial.length).match(/\d{1,3}/g) ?? [])].join(' ');
 }

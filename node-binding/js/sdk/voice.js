@@ -25,5 +25,7 @@ const notServed = (/** @type {string} */ what) => async () => {
 
 /** A client for spoken conversations with the app's agent. */
 export function createVoiceClient() {
-  return Object.fromEntries(['startSession', 'listSessions', 'getSession'].map((name) => [name, notServed(name)]));
+  return Object.fromEntries(
+    ['startSession', 'listSessions', 'getSession'].map((name) => [name, notServed(name)]),
+  );
 }

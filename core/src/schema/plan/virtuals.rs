@@ -1,7 +1,9 @@
-//! Virtual tables in a plan. SQLite alters none of them beyond the name: what is declared otherwise is made anew under a free name,
-//! filled from the old one or from the table that it indexes, and takes the old one's place.
+//! Virtual tables in a plan. SQLite alters none of them beyond the name: what is declared otherwise
+//! is made anew under a free name, filled from the old one or from the table that it indexes, and
+//! takes the old one's place.
 use super::{
-    Change, Free, Group, Plan, Question, Schema, VirtualTable, fit, holds, ident, idents, literal, parse, same,
+    Change, Free, Group, Plan, Question, Schema, VirtualTable, fit, holds, ident, idents, literal,
+    parse, same,
 };
 use crate::{
     error::{Error, Result},
@@ -39,28 +41,42 @@ fn is_full_text(table: &VirtualTable) -> bool {
 }
 
 fn find<'a>(schema: &'a Schema, name: &str) -> Option<&'a VirtualTable> {
-    schema.virtual_tables.iter().find(|table| same(&table.name, name))
+    schema
+        .virtual_tables
+        .iter()
+        .find(|table| same(&table.name, name))
 }
 
-/// Refuses a table that can neither be made nor dropped, as its module is not here, or what that needs.
+/// Refuses a table that can neither be made nor dropped, as its module is not here, or what that
+/// needs.
 fn needs_module(table: &VirtualTable, what: &str) -> Result<()> {
-    let Some(why) = table.missing.as_ref().filter(|_| table.columns.is_empty()) else { return Ok(()) };
+    let Some(why) = table.missing.as_ref().filter(|_| table.columns.is_empty()) else {
+        return Ok(());
+    };
     let needed = why.rsplit(": ").next().unwrap_or(&table.module);
-    Err(Error::unsupported_change(format!("the virtual table {} cannot be {what}: {why}", table.name))
-        .object(&table.name)
-        .sql(&table.sql)
-        .state("Nothing was done")
-        .hint(format!("Name the library that brings {needed} in `extensions`")))
+    Err(Error::unsupported_change(format!(
+        "the virtual table {} cannot be {what}: {why}",
+        table.name
+    ))
+    .object(&table.name)
+    .sql(&table.sql)
+    .state("Nothing was done")
+    .hint(format!(
+        "Name the library that brings {needed} in `extensions`"
+    )))
 }
 
-/// Refuses where FTS3 and FTS4 would take a table of the user's along: they drop, and rename, `NAME_docsize` and `NAME_stat`
-/// whosever they are.
+/// Refuses where FTS3 and FTS4 would take a table of the user's along: they drop, and rename,
+/// `NAME_docsize` and `NAME_stat` whosever they are.
 fn takes_nothing_along(table: &VirtualTable, current: &Schema, dropped: &[String]) -> Result<()> {
     if !is(table, &["fts3", "fts4"]) {
         return Ok(());
     }
     let names = ["docsize", "stat"].map(|part| format!("{}_{part}", table.name));
-    let taken = names.iter().filter_map(|name| current.table(name)).find(|taken| !holds(dropped, &taken.name));
+    let taken = names
+        .iter()
+        .filter_map(|name| current.table(name))
+        .find(|taken| !holds(dropped, &taken.name));
     taken.map_or(Ok(()), |taken| {
         Err(Error::unsupported_change(format!(
             "the virtual table {} would take the table {} along, which its module {} treats as its own",
@@ -73,20 +89,39 @@ fn takes_nothing_along(table: &VirtualTable, current: &Schema, dropped: &[String
 }
 
 /// Drops virtual tables, and then what was claimed by them and did not go along.
-pub(super) fn drop(plan: &mut Plan, current: &Schema, changes: &[Change], dropped: &[String]) -> Result<()> {
+pub(super) fn drop(
+    plan: &mut Plan,
+    current: &Schema,
+    changes: &[Change],
+    dropped: &[String],
+) -> Result<()> {
     for change in changes {
-        let Change::DropVirtual(name) = change else { continue };
+        let Change::DropVirtual(name) = change else {
+            continue;
+        };
         if let Some(table) = find(current, name) {
             needs_module(table, "dropped")?;
             takes_nothing_along(table, current, dropped)?;
         }
         plan.add("drop_table", name, format!("DROP TABLE {}", ident(name)));
-        plan.ask(Question::Rows { table: name.clone() });
+        plan.ask(Question::Rows {
+            table: name.clone(),
+        });
     }
     ask_about_names(plan, current, changes);
-    for claim in current.claims.iter().filter(|claim| holds(dropped, &claim.table)) {
-        plan.add("drop_table", &claim.table, format!("DROP TABLE IF EXISTS {}", ident(&claim.table)));
-        plan.ask(Question::Rows { table: claim.table.clone() });
+    for claim in current
+        .claims
+        .iter()
+        .filter(|claim| holds(dropped, &claim.table))
+    {
+        plan.add(
+            "drop_table",
+            &claim.table,
+            format!("DROP TABLE IF EXISTS {}", ident(&claim.table)),
+        );
+        plan.ask(Question::Rows {
+            table: claim.table.clone(),
+        });
     }
     Ok(())
 }
@@ -99,11 +134,17 @@ fn ask_about_names(plan: &mut Plan, current: &Schema, changes: &[Change]) {
         match change {
             Change::DropVirtual(name) => {
                 if let Some(table) = find(current, name).filter(|_| keeps_rows(current, name)) {
-                    dropped.entry(table.module.to_ascii_lowercase()).or_default().push(name.clone());
+                    dropped
+                        .entry(table.module.to_ascii_lowercase())
+                        .or_default()
+                        .push(name.clone());
                 }
             }
             Change::CreateVirtual(name, module) => {
-                created.entry(module.to_ascii_lowercase()).or_default().push(name.clone());
+                created
+                    .entry(module.to_ascii_lowercase())
+                    .or_default()
+                    .push(name.clone());
             }
             _ => {}
         }
@@ -111,8 +152,14 @@ fn ask_about_names(plan: &mut Plan, current: &Schema, changes: &[Change]) {
     for (module, dropped) in dropped {
         if let Some(created) = created.remove(&module) {
             let fits = fit::names(&dropped, &created);
-            let gone = dropped.into_iter().map(|name| (name.clone(), plan.at("drop_table", &name, 0)));
-            let group = Group { gone: gone.collect(), come: created, fits };
+            let gone = dropped
+                .into_iter()
+                .map(|name| (name.clone(), plan.at("drop_table", &name, 0)));
+            let group = Group {
+                gone: gone.collect(),
+                come: created,
+                fits,
+            };
             plan.ask(Question::Tables { group, app: false });
         }
     }
@@ -121,7 +168,8 @@ fn ask_about_names(plan: &mut Plan, current: &Schema, changes: &[Change]) {
 /// Whether a virtual table has rows of its own, which go with it.
 pub(super) fn keeps_rows(current: &Schema, name: &str) -> bool {
     find(current, name).is_some_and(|table| {
-        table.own.as_ref().is_some_and(|own| !own.is_empty()) && Content::of(table) != Content::Other
+        table.own.as_ref().is_some_and(|own| !own.is_empty())
+            && Content::of(table) != Content::Other
     })
 }
 
@@ -141,13 +189,17 @@ pub(super) fn make(
     for change in changes {
         match change {
             Change::CreateVirtual(name, _) => {
-                let Some(table) = find(declared, name) else { continue };
+                let Some(table) = find(declared, name) else {
+                    continue;
+                };
                 needs_module(table, "made")?;
                 plan.add("create_table", name, &table.sql);
                 fill_from_content(plan, table, name);
             }
             Change::AlterVirtual(change) => {
-                if let (Some(old), Some(new)) = (find(current, &change.from), find(declared, &change.table)) {
+                if let (Some(old), Some(new)) =
+                    (find(current, &change.from), find(declared, &change.table))
+                {
                     takes_nothing_along(old, current, &[])?;
                     alter(plan, change, old, new, free)?;
                 }
@@ -161,9 +213,17 @@ pub(super) fn make(
                         _ => false,
                     })
                 };
-                let of_view =
-                    |table: &&VirtualTable| table.option("content").is_some_and(|content| same(&content, view));
-                for table in declared.virtual_tables.iter().filter(of_view).filter(|table| !changed(&table.name)) {
+                let of_view = |table: &&VirtualTable| {
+                    table
+                        .option("content")
+                        .is_some_and(|content| same(&content, view))
+                };
+                for table in declared
+                    .virtual_tables
+                    .iter()
+                    .filter(of_view)
+                    .filter(|table| !changed(&table.name))
+                {
                     fill_from_content(plan, table, &table.name);
                 }
             }
@@ -173,11 +233,16 @@ pub(super) fn make(
     Ok(())
 }
 
-/// A full-text table over another table's content, here under the name `name`, is empty until it is told to read it.
+/// A full-text table over another table's content, here under the name `name`, is empty until it is
+/// told to read it.
 fn fill_from_content(plan: &mut Plan, table: &VirtualTable, name: &str) {
     if is_full_text(table) && Content::of(table) == Content::Other {
         let name = ident(name);
-        plan.add_rebuild("rebuild_table", &table.name, format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"));
+        plan.add_rebuild(
+            "rebuild_table",
+            &table.name,
+            format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"),
+        );
     }
 }
 
@@ -199,11 +264,18 @@ fn alter(
             ))
     };
     let full_text = is_full_text(old) && is_full_text(new);
-    let alike = full_text || (same(&old.module, &new.module) && is(new, &["rtree", "rtree_i32", "geopoly"]));
+    let alike = full_text
+        || (same(&old.module, &new.module) && is(new, &["rtree", "rtree_i32", "geopoly"]));
     if !alike {
         return refuse(&match same(&old.module, &new.module) {
-            true => format!("remy does not know how its module {} keeps its content", new.module),
-            false => format!("it is of the module {}, and {} keeps other things", old.module, new.module),
+            true => format!(
+                "remy does not know how its module {} keeps its content",
+                new.module
+            ),
+            false => format!(
+                "it is of the module {}, and {} keeps other things",
+                old.module, new.module
+            ),
         });
     }
     let (before, after) = (Content::of(old), Content::of(new));
@@ -226,17 +298,39 @@ fn alter(
     }
     // What was kept here is to be found elsewhere from now on.
     if before == Content::Own && after == Content::Other {
-        plan.ask(Question::Rows { table: old.name.clone() });
+        plan.ask(Question::Rows {
+            table: old.name.clone(),
+        });
     }
-    plan.add_rebuild("rebuild_table", &new.name, format!("DROP TABLE {}", ident(&new.name)));
-    let rename = format!("ALTER TABLE {} RENAME TO {}", ident(&temp), ident(&new.name));
+    plan.add_rebuild(
+        "rebuild_table",
+        &new.name,
+        format!("DROP TABLE {}", ident(&new.name)),
+    );
+    let rename = format!(
+        "ALTER TABLE {} RENAME TO {}",
+        ident(&temp),
+        ident(&new.name)
+    );
     plan.add_rebuild("rebuild_table", &new.name, rename);
     Ok(())
 }
 
 /// Copies the columns that stay into the table `temp`; gives whether there are any.
-fn copy(plan: &mut Plan, change: &VirtualChange, old: &VirtualTable, new: &VirtualTable, temp: &str) -> bool {
-    let renamed = |name: &str| change.renamed.iter().find(|(from, _)| same(from, name)).map(|(_, to)| to.clone());
+fn copy(
+    plan: &mut Plan,
+    change: &VirtualChange,
+    old: &VirtualTable,
+    new: &VirtualTable,
+    temp: &str,
+) -> bool {
+    let renamed = |name: &str| {
+        change
+            .renamed
+            .iter()
+            .find(|(from, _)| same(from, name))
+            .map(|(_, to)| to.clone())
+    };
     let (had, has) = (old.kept(), new.kept());
     let stays = |name: &String| {
         let now = renamed(name).unwrap_or_else(|| name.clone());
@@ -249,28 +343,55 @@ fn copy(plan: &mut Plan, change: &VirtualChange, old: &VirtualTable, new: &Virtu
         return false;
     }
     // An R-Tree has no rowid beside its first column.
-    let rowid = if is(new, &["rtree", "rtree_i32"]) { "" } else { "rowid, " };
-    let (from, into) = (idents(kept.iter().map(|(from, _)| from)), idents(kept.iter().map(|(_, into)| into)));
-    let sql = format!("INSERT INTO {} ({rowid}{into}) SELECT {rowid}{from} FROM {}", ident(temp), ident(&new.name));
+    let rowid = if is(new, &["rtree", "rtree_i32"]) {
+        ""
+    } else {
+        "rowid, "
+    };
+    let (from, into) = (
+        idents(kept.iter().map(|(from, _)| from)),
+        idents(kept.iter().map(|(_, into)| into)),
+    );
+    let sql = format!(
+        "INSERT INTO {} ({rowid}{into}) SELECT {rowid}{from} FROM {}",
+        ident(temp),
+        ident(&new.name)
+    );
     plan.add_rebuild("rebuild_table", &new.name, sql);
     // What stands in another table stays there.
     if Content::of(old) == Content::Own {
-        let dropped: Vec<String> = had.into_iter().filter(|name| !kept.iter().any(|(from, _)| from == name)).collect();
-        let added: Vec<String> =
-            has.into_iter().filter(|name| !kept.iter().any(|(_, into)| same(into, name))).collect();
+        let dropped: Vec<String> = had
+            .into_iter()
+            .filter(|name| !kept.iter().any(|(from, _)| from == name))
+            .collect();
+        let added: Vec<String> = has
+            .into_iter()
+            .filter(|name| !kept.iter().any(|(_, into)| same(into, name)))
+            .collect();
         for column in &dropped {
-            plan.ask(Question::Values { table: old.name.clone(), column: column.clone() });
+            plan.ask(Question::Values {
+                table: old.name.clone(),
+                column: column.clone(),
+            });
         }
         if !dropped.is_empty() && !added.is_empty() {
             let (fits, copy) = (fit::names(&dropped, &added), plan.statements.len() - 1);
             let gone = dropped.into_iter().map(|name| (name, copy)).collect();
-            plan.ask(Question::Columns { table: old.name.clone(), group: Group { gone, come: added, fits } });
+            plan.ask(Question::Columns {
+                table: old.name.clone(),
+                group: Group {
+                    gone,
+                    come: added,
+                    fits,
+                },
+            });
         }
     }
     true
 }
 
-/// Gives the table `temp` the settings that somebody has made of the old one by INSERT, and that its module keeps beside its content.
+/// Gives the table `temp` the settings that somebody has made of the old one by INSERT, and that
+/// its module keeps beside its content.
 fn keep_settings(plan: &mut Plan, old: &VirtualTable, new: &VirtualTable, temp: &str) {
     if !same(&old.module, &new.module) {
         return;
@@ -283,8 +404,10 @@ fn keep_settings(plan: &mut Plan, old: &VirtualTable, new: &VirtualTable, temp: 
     };
     if is(new, &["fts5"]) {
         let from = ident(&part("config"));
-        let sql =
-            format!("INSERT INTO {temp} ({temp}, rank) SELECT k, v FROM {from} WHERE k <> {}", literal("version"));
+        let sql = format!(
+            "INSERT INTO {temp} ({temp}, rank) SELECT k, v FROM {from} WHERE k <> {}",
+            literal("version")
+        );
         plan.add_rebuild("rebuild_table", &new.name, sql);
     } else if is(new, &["fts3", "fts4"]) && has("stat") {
         // FTS_STAT_AUTOINCRMERGE of FTS3.

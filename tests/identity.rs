@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -558,6 +559,8 @@ fn slowly(app: &App, arguments: &[&str], ms: u32) -> Child {
         .env("LD_PRELOAD", faults("slow_sync"))
         .env("SLOW_DIR", app.dir.path())
         .env("SLOW_MS", ms.to_string())
+        // A terminal does not stop a process of a group that nobody looks after, as this one may be.
+        .process_group(0)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()

@@ -48,7 +48,7 @@ test('no manifest', () => {
       assert.equal(error.code, 'not_found');
       assert.equal(
         error.message,
-        `${root} has no app: there is no file "mindstudio.json". The database is as it was. Run this in the folder of an app, or make one with "remy init"`,
+        `${root} has no app: there is no file "mindstudio.json". The database is as it was. Run this in the folder of an app, or make one: the verb init does`,
       );
       assert.deepEqual(error.faults, [
         { file: MANIFEST, pointer: '', message: 'there is no file "mindstudio.json"' },

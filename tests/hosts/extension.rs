@@ -202,7 +202,7 @@ fn tables_have_the_columns_of_the_contract() {
     for (table, columns) in [
         (
             "remy_diff('x;')",
-            "ord, kind, object, sql, strategy, needs, loses",
+            "ord, kind, object, sql, strategy, needs, loses, message",
         ),
         (
             "remy_releases",

@@ -157,8 +157,8 @@ impl Face {
         let cloned = match self {
             Self::Pages(Some(app)) => app.clone_to(to),
             Self::Pages(None) => Remy::open(live).and_then(|app| app.clone_to(to)),
-            // SAFETY: the connection is open, and of the SQLite that rusqlite is bound to.
             Self::Host(conn) => {
+                // SAFETY: the connection is open, and of the SQLite that rusqlite is bound to.
                 unsafe { Remy::on_host(conn.handle()) }.and_then(|app| app.clone_to(to))
             }
             Self::Shell(shell) => {

@@ -363,9 +363,9 @@ fn eight_writers_and_two_readers() {
             ),
         );
         let host = Connection::open(&live).unwrap();
-        // SAFETY: the connection is open for as long as the round goes on, and of the SQLite that
-        // rusqlite is bound to.
         let app = if on_host {
+            // SAFETY: the connection is open for as long as the round goes on, and of the SQLite
+            // that rusqlite is bound to.
             unsafe { Remy::on_host(host.handle()) }
         } else {
             Remy::open(&live)

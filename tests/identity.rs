@@ -592,11 +592,9 @@ fn state(process: &Child) -> char {
 }
 
 fn send(process: &Child, signal: i32) {
+    let id = i32::try_from(process.id()).unwrap();
     // SAFETY: a child of ours that was not waited for.
-    assert_eq!(
-        unsafe { libc::kill(i32::try_from(process.id()).unwrap(), signal) },
-        0
-    );
+    assert_eq!(unsafe { libc::kill(id, signal) }, 0);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The 60 edge cases of schema change, each on a database of its own: diff, plan, measure, apply,
 //! check.
 use remy_core::{
-    Error, Options, engine, rehearse,
-    schema::{current, declared, diff::diff, plan::plan},
-    usable,
+    Error, Options,
+    declare::{current, declared},
+    engine, rehearse,
+    schema::{diff::diff, plan::plan},
 };
 use rusqlite::{Connection, types::Value};
 use serde_json::Value as Json;
@@ -51,7 +52,7 @@ fn change(conn: &Connection, desired: &str, options: &Options) -> Result<Done, E
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     let outcome = (|| {
         let mut current = current(conn, &declared, options)?;
-        usable::note(conn, &mut current)?;
+        rehearse::dependents::note(conn, &mut current)?;
         let changes = diff(&current, &declared.schema, &declared.renames)?;
         let mut plan = plan(
             &current,

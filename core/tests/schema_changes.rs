@@ -1,9 +1,11 @@
 //! What a change asks, refuses, reports and keeps: one case a test, those that were found the hard
 //! way among them.
 use remy_core::{
-    Error, Options, engine, migration, rehearse,
-    schema::{Schema, Source, current, declared, diff::diff, introspect, plan::Plan, plan::plan},
-    usable,
+    Error, Options,
+    declare::{Source, current, declared},
+    engine,
+    rehearse::{self, dependents, migration_files},
+    schema::{Schema, diff::diff, introspect, plan::Plan, plan::plan},
 };
 use rusqlite::Connection;
 
@@ -17,7 +19,7 @@ fn open(sql: &str) -> Connection {
 fn planned(conn: &Connection, to: &str, options: &Options) -> Result<Plan, Error> {
     let declared = declared(to, options)?;
     let mut current = current(conn, &declared, options)?;
-    usable::note(conn, &mut current)?;
+    dependents::note(conn, &mut current)?;
     let changes = diff(&current, &declared.schema, &declared.renames)?;
     plan(
         &current,
@@ -619,7 +621,7 @@ fn migrations_run_once_in_order() {
     let conn = open("CREATE TABLE t(a, n); INSERT INTO t VALUES('A B', 0)");
     let run = || -> Result<Vec<String>, Error> {
         conn.execute_batch("BEGIN").unwrap();
-        let ran = migration::read(dir.path())
+        let ran = migration_files::read(dir.path())
             .and_then(|found| rehearse::migrations(&conn, &found.files, &mut |_, _| {}));
         conn.execute_batch(if ran.is_ok() { "COMMIT" } else { "ROLLBACK" })
             .unwrap();

@@ -2,9 +2,10 @@
 //! what both have.
 use proptest::prelude::*;
 use remy_core::{
-    Error, Options, engine, rehearse,
-    schema::{Schema, Table, declared, diff::diff, introspect, plan::plan},
-    usable,
+    Error, Options,
+    declare::declared,
+    engine, rehearse,
+    schema::{Schema, Table, diff::diff, introspect, plan::plan},
 };
 use rusqlite::{Connection, types::Value};
 use std::collections::BTreeMap;
@@ -407,7 +408,7 @@ fn attempt(conn: &Connection, to: &str, renames: &[String]) -> Result<(), Error>
     conn.execute_batch("BEGIN").unwrap();
     let done = (|| {
         let mut current = introspect::read(conn, &[])?;
-        usable::note(conn, &mut current)?;
+        rehearse::dependents::note(conn, &mut current)?;
         let changes = diff(&current, &declared.schema, &declared.renames)?;
         let mut plan = plan(
             &current,

@@ -1,5 +1,6 @@
 //! The scalar functions: arguments in, JSON out. Arguments are looked at before the database is.
-use crate::host::{Call, json};
+
+use crate::{call::Call, host::json};
 use remy_core::{Progress, Result, VERSION};
 
 pub fn version() -> &'static str {

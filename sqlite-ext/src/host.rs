@@ -11,17 +11,19 @@
 //! - an error is text, never a format: table functions are rusqlite's, since sqlite-loadable's hand
 //!   their message to printf;
 //! - a host that is too old is told so before anything newer than it is touched.
-use crate::tables::{Row, Table};
-use remy_core::{Error, Options, Remy, Result};
+
+use crate::{
+    call::{Call, utf8},
+    guard::{guard, raised},
+    tables::{Row, Table},
+};
+use remy_core::{Error, Result};
 use rusqlite::{Connection, ffi, types::Value};
 use serde::Serialize;
 use sqlite_loadable::{FunctionFlags, define_scalar_function};
 use std::{
-    any::Any,
     ffi::{CStr, CString, c_char, c_int},
     ops::RangeInclusive,
-    panic::{AssertUnwindSafe, catch_unwind},
-    ptr,
     sync::{Mutex, PoisonError},
 };
 
@@ -122,9 +124,8 @@ unsafe fn bind(
         }
     }
     // SAFETY: `db` is open, and a connection made from a handle does not close it.
-    Ok(Host {
-        conn: unsafe { Connection::from_handle(db) }?,
-    })
+    let conn = unsafe { Connection::from_handle(db) }?;
+    Ok(Host { conn })
 }
 
 impl Host {
@@ -247,161 +248,10 @@ unsafe fn fetch(value: *mut ffi::sqlite3_value) -> Result<Value> {
     }
 }
 
-/// Copies a text that SQLite gave.
-pub fn utf8(bytes: &[u8]) -> Result<String> {
-    String::from_utf8(bytes.to_owned()).map_err(|_| {
-        Error::invalid_argument("an argument is not valid UTF-8").state("Nothing was done")
-    })
-}
-
-/// A call: the connection that makes it, and its arguments. One that is NULL counts as not given.
-pub struct Call {
-    db: *mut ffi::sqlite3,
-    args: Vec<Value>,
-}
-
-impl Call {
-    /// # Safety
-    /// `db` is an open connection of the SQLite that remy is bound to, for as long as the call
-    /// lives.
-    pub unsafe fn new(db: *mut ffi::sqlite3, args: Vec<Value>) -> Self {
-        Self { db, args }
-    }
-
-    /// remy on the main database of the connection.
-    pub fn remy(&self) -> Result<Remy> {
-        // SAFETY: what `new` was promised.
-        unsafe { Remy::on_host(self.db) }
-    }
-
-    /// The same for the table functions, which change nothing: their statement has begun to read
-    /// the main database when they are called, so that they are in a transaction, and cannot be
-    /// refused for it.
-    pub fn remy_to_read(&self) -> Result<Remy> {
-        // SAFETY: what `new` was promised.
-        unsafe { Remy::on_host_to_read(self.db) }
-    }
-
-    /// Whether somebody has interrupted the statement that makes the call, by `sqlite3_interrupt`:
-    /// SQLite then lets nothing else run on its connection, and says so. (The call that asks for no
-    /// more than that came with 3.41.) To be asked on the thread of the call.
-    pub fn interrupted(&self) -> impl Fn() -> bool + Send + Sync + use<> {
-        /// A connection, on its way through core to this thread again.
-        struct OfThisThread(*mut ffi::sqlite3);
-        // SAFETY: core asks on the thread that runs the verb, which is that of the call.
-        unsafe impl Send for OfThisThread {}
-        // SAFETY: as above.
-        unsafe impl Sync for OfThisThread {}
-        impl OfThisThread {
-            fn is_interrupted(&self) -> bool {
-                // SAFETY: the connection is open while it makes the call, which is longer than the
-                // verb runs; the statement is one of nothing, whose end leaves the connection as it
-                // was.
-                unsafe {
-                    ffi::sqlite3_exec(
-                        self.0,
-                        c"SELECT 1".as_ptr(),
-                        None,
-                        ptr::null_mut(),
-                        ptr::null_mut(),
-                    ) == ffi::SQLITE_INTERRUPT
-                }
-            }
-        }
-        let host = OfThisThread(self.db);
-        move || host.is_interrupted()
-    }
-
-    /// The argument at `at`.
-    pub fn arg(&self, at: usize) -> &Value {
-        self.args.get(at).unwrap_or(&Value::Null)
-    }
-
-    /// The text at `at`, which has to be there. `what` is what the caller knows it as.
-    pub fn text(&self, at: usize, what: &str) -> Result<&str> {
-        self.optional_text(at, what)?
-            .ok_or_else(|| wrong(format!("the {what} is missing")))
-    }
-
-    /// The number at `at`, if there is one: an integer, or text that is one.
-    pub fn number(&self, at: usize, what: &str) -> Result<Option<i64>> {
-        match self.arg(at) {
-            Value::Null => Ok(None),
-            Value::Integer(number) => Ok(Some(*number)),
-            Value::Text(text) if text.parse::<i64>().is_ok() => Ok(text.parse().ok()),
-            other => Err(wrong(format!(
-                "the {what} must be a whole number, not {}",
-                kind(other)
-            ))),
-        }
-    }
-
-    /// The number of days at `at`, if there is one.
-    pub fn days(&self, at: usize) -> Result<Option<u32>> {
-        let days = self.number(at, "number of days")?;
-        days.map(|days| {
-            u32::try_from(days).map_err(|_| wrong(format!("{days} is no number of days")))
-        })
-        .transpose()
-    }
-
-    /// The options at `at`.
-    pub fn options(&self, at: usize) -> Result<Options> {
-        Options::from_json(self.optional_text(at, "options")?.unwrap_or_default())
-    }
-
-    fn optional_text(&self, at: usize, what: &str) -> Result<Option<&str>> {
-        match self.arg(at) {
-            Value::Null => Ok(None),
-            Value::Text(text) => Ok(Some(text)),
-            other => Err(wrong(format!(
-                "the {what} must be text, not {}",
-                kind(other)
-            ))),
-        }
-    }
-}
-
-fn wrong(what: String) -> Error {
-    Error::invalid_argument(what).state("Nothing was done")
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "NULL",
-        Value::Integer(_) => "an integer",
-        Value::Real(_) => "a real number",
-        Value::Text(_) => "text",
-        Value::Blob(_) => "a blob",
-    }
-}
-
 /// A result as JSON text.
 pub fn json(result: &impl Serialize) -> Result<String> {
     serde_json::to_string(result)
         .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
-}
-
-/// Runs `call`, and makes a panic an `internal` error.
-pub fn guard<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Nothing that a panic may have left half-done is looked at again: every verb opens what it
-    // needs anew.
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let what = panic.downcast_ref::<&str>().copied();
-    let what = what
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("of an unknown kind");
-    Error::internal(format!("a panic: {what}"))
-        .state("Live is as it was, or switched whole")
-        .hint("Please report this")
-}
-
-/// An error as SQL raises it: its code, and its message.
-pub fn raised(e: &Error) -> String {
-    format!("{}: {e}", e.code())
 }
 
 /// `text` up to its first NUL.

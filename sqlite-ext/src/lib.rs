@@ -8,11 +8,12 @@
 //! them.
 #![warn(missing_docs)]
 
+mod call;
 mod functions;
+mod guard;
 mod host;
 mod tables;
 
-use functions as f;
 use rusqlite::ffi;
 use std::ffi::{c_char, c_int};
 
@@ -33,20 +34,20 @@ pub unsafe extern "C" fn sqlite3_remy_init(
     // SAFETY: what this function is promised is what `load` asks for.
     unsafe {
         host::load(db, message, api, |host| {
-            host.public("remy_version", f::version)?;
-            host.function("remy_debug", 0..=0, f::debug)?;
-            host.function("remy_clone", 1..=1, f::clone)?;
-            host.function("remy_stage", 1..=2, f::stage)?;
-            host.function("remy_publish", 1..=2, f::publish)?;
-            host.function("remy_promote", 0..=2, f::promote)?;
-            host.function("remy_rollback", 0..=2, f::rollback)?;
-            host.function("remy_dev_start", 1..=1, f::dev_start)?;
-            host.function("remy_dev_reset", 1..=1, f::dev_reset)?;
-            host.function("remy_dev_truncate", 1..=2, f::dev_truncate)?;
-            host.function("remy_dev_stop", 1..=1, f::dev_stop)?;
-            host.function("remy_prune", 0..=2, f::prune)?;
-            host.function("remy_verify", 0..=1, f::verify)?;
-            host.function("remy_detach", 0..=0, f::detach)?;
+            host.public("remy_version", functions::version)?;
+            host.function("remy_debug", 0..=0, functions::debug)?;
+            host.function("remy_clone", 1..=1, functions::clone)?;
+            host.function("remy_stage", 1..=2, functions::stage)?;
+            host.function("remy_publish", 1..=2, functions::publish)?;
+            host.function("remy_promote", 0..=2, functions::promote)?;
+            host.function("remy_rollback", 0..=2, functions::rollback)?;
+            host.function("remy_dev_start", 1..=1, functions::dev_start)?;
+            host.function("remy_dev_reset", 1..=1, functions::dev_reset)?;
+            host.function("remy_dev_truncate", 1..=2, functions::dev_truncate)?;
+            host.function("remy_dev_stop", 1..=1, functions::dev_stop)?;
+            host.function("remy_prune", 0..=2, functions::prune)?;
+            host.function("remy_verify", 0..=1, functions::verify)?;
+            host.function("remy_detach", 0..=0, functions::detach)?;
             host.table(&tables::DIFF)?;
             host.table(&tables::RELEASES)?;
             host.table(&tables::BUILD_LOG)?;

@@ -1,6 +1,10 @@
 //! The table-valued functions: arguments in, rows out. A column is the key of the same name in the
 //! verb's JSON.
-use crate::host::{Call, guard, raised, utf8};
+
+use crate::{
+    call::{Call, utf8},
+    guard::{guard, raised},
+};
 use remy_core::{Error, Result};
 use rusqlite::{
     ffi,

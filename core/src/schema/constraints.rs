@@ -1,27 +1,22 @@
 //! CHECK and NOT NULL by ALTER TABLE, which SQLite has had since 3.53: a table's statement changes,
 //! and no row.
-use super::{
-    Check, Table,
-    diff::{TableChange, agree, default_expression},
-    introspect, lex,
-    plan::{Question, Statement, constant},
+
+use crate::{
+    schema::{
+        Check, Table,
+        diff::{TableChange, agree, default_expression},
+        introspect,
+        plan::{
+            model::{Added, Question, Statement},
+            questions::constant,
+        },
+    },
+    sqlite::{lex, quote::ident},
 };
-use crate::quote::ident;
 use rusqlite::Connection;
 
 /// The version that brought ADD CONSTRAINT, DROP CONSTRAINT and SET and DROP NOT NULL.
 const SINCE: i32 = 3_053_000;
-
-/// A constraint that an ALTER TABLE adds, see [`constrain`](crate::constrain).
-#[derive(Debug, Clone)]
-pub(crate) struct Added {
-    /// Its table.
-    pub(crate) table: String,
-    /// What follows the table's name.
-    pub(crate) what: String,
-    /// What fills in NULLs before, for those who allow it.
-    pub(crate) fill: Option<String>,
-}
 
 /// The statements that change a table's CHECKs and NOT NULLs.
 #[derive(Debug, Default)]
@@ -187,7 +182,7 @@ pub(super) fn lead_to<'a>(
     new: &Table,
     statements: impl Iterator<Item = &'a str>,
 ) -> bool {
-    let tried = || -> crate::Result<bool> {
+    let tried = || -> crate::base::error::Result<bool> {
         let conn = Connection::open_in_memory()?;
         conn.execute_batch(&old.sql)?;
         for statement in statements {

@@ -1,11 +1,15 @@
 //! What dumps hold beside a schema: `.dump` of SQLite's shell, Rails' `structure.sql`, dbmate's
 //! `schema.sql`, exports of D1.
-use super::{Schema, introspect, lex, parse};
+
+use crate::{
+    schema::{Schema, introspect, parse},
+    sqlite::lex,
+};
 use std::{borrow::Cow, collections::BTreeMap};
 
 /// What becomes of a statement of a declared schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// It makes something.
     Create,
     /// It changes what others have made.
@@ -19,7 +23,7 @@ pub(super) enum Part {
 }
 
 /// What a statement is, by its first tokens; `tokens` may go on behind it.
-pub(super) fn part(tokens: &[lex::Token<'_>]) -> Part {
+pub(crate) fn part(tokens: &[lex::Token<'_>]) -> Part {
     let is = |at: usize, words: &[&str]| {
         tokens
             .get(at)
@@ -70,7 +74,7 @@ fn is_schema_table(name: &str) -> bool {
 
 /// Puts CREATE VIRTUAL TABLE in the place of the row of `sqlite_schema` as which `.dump` writes it.
 /// All else stays where it is, and so do lines and columns.
-pub(super) fn with_virtual_tables(sql: &str) -> Cow<'_, str> {
+pub(crate) fn with_virtual_tables(sql: &str) -> Cow<'_, str> {
     if !sql.to_ascii_lowercase().contains("writable_schema") {
         return Cow::Borrowed(sql);
     }
@@ -119,7 +123,7 @@ fn virtual_table(statement: &[lex::Token<'_>]) -> Option<String> {
 
 /// Says of the INSERTs of a schema, counted by table, that they were passed over. Those into tables
 /// of SQLite's and of virtual tables are not told of.
-pub(super) fn warning(rows: &BTreeMap<String, u64>, schema: &Schema) -> Option<String> {
+pub(crate) fn warning(rows: &BTreeMap<String, u64>, schema: &Schema) -> Option<String> {
     let is_there = |name: &str| {
         let mut tables = schema
             .tables

@@ -1,9 +1,12 @@
 //! The arguments of a full-text table, and of what reads another's index.
-use super::{
-    lex::{Token, tokens},
-    parse,
+
+use crate::{
+    schema::parse,
+    sqlite::{
+        lex::{Token, tokens},
+        quote::ident,
+    },
 };
-use crate::quote::ident;
 
 /// What FTS5 knows beside columns, in the order in which it looks: any beginning of such a word
 /// means it.

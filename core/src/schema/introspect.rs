@@ -1,9 +1,14 @@
 //! Reads the schema of a database: structure from the pragmas, the rest from the statements that
 //! SQLite keeps.
-use super::{
-    Column, Index, Key, KeyColumn, Schema, Table, Trigger, View, VirtualTable, lex, parse, shadow,
+
+use crate::{
+    base::error::{Context, Result},
+    schema::{
+        self, Column, Index, Key, KeyColumn, Schema, Table, Trigger, View, VirtualTable, parse,
+        shadow,
+    },
+    sqlite::lex,
 };
-use crate::error::{Context, Result};
 use rusqlite::Connection;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -213,7 +218,7 @@ fn opaque(name: String, sql: String, mut told: Vec<Told>) -> Table {
             declared_type: column.declared_type.clone(),
             not_null: column.not_null.then(|| "abort".to_owned()),
             default: column.default.clone(),
-            generated: (column.hidden > 1).then(|| super::Generated {
+            generated: (column.hidden > 1).then(|| schema::Generated {
                 expr: String::new(),
                 stored: column.hidden == 3,
             }),
@@ -260,7 +265,7 @@ fn read_virtual(conn: &Connection, name: String, sql: String) -> VirtualTable {
 }
 
 /// A virtual table by its statement.
-pub(super) fn virtual_table(name: String, sql: String, columns: Vec<String>) -> VirtualTable {
+pub(crate) fn virtual_table(name: String, sql: String, columns: Vec<String>) -> VirtualTable {
     let (_, module, arguments) = parse::virtual_table(&sql).unwrap_or_default();
     VirtualTable {
         name,

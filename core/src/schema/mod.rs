@@ -3,32 +3,30 @@
 //!
 //! SQLite is the parser: a declared schema is loaded into an empty in-memory database, and both
 //! sides are read back ([`introspect`]). [`diff`](diff::diff) and [`plan`](plan::plan) are pure.
+
+pub(crate) mod absent;
 pub mod app;
-mod cast;
-mod constraints;
-mod declared;
+pub(crate) mod constrain;
+pub(crate) mod constraints;
+pub(crate) mod cross_check;
 pub mod diff;
-mod dump;
-mod fit;
+pub(crate) mod dump;
+pub(crate) mod fit;
 pub(crate) mod full_text;
 pub mod introspect;
-mod left_alone;
-pub(crate) mod lex;
-mod parse;
+pub(crate) mod logical;
+pub(crate) mod parse;
 pub mod plan;
-mod render;
-mod shadow;
-mod spelled;
-mod witness;
+pub mod quoted;
+pub(crate) mod rename;
+pub(crate) mod render;
+pub(crate) mod shadow;
+pub(crate) mod spelled;
 
-pub use cast::Cast;
-pub(crate) use constraints::Added;
-pub(crate) use declared::read;
-pub use declared::{Declared, Rename, Source, declared};
-pub use left_alone::current;
-pub(crate) use left_alone::is_others;
+use crate::sqlite::lex;
+pub use logical::Cast;
+pub use rename::Rename;
 use serde::{Deserialize, Serialize};
-pub(crate) use shadow::Claim;
 use std::collections::BTreeSet;
 
 /// A schema, as read from a database. Serialized, it is the JSON model.
@@ -54,7 +52,7 @@ pub struct Schema {
     #[serde(skip)]
     pub(crate) names: BTreeSet<String>,
     /// The views and triggers that were found sound, in lower case; none where nobody has looked:
-    /// see [`usable::note`](crate::usable::note).
+    /// see [`dependents::note`](crate::rehearse::dependents::note).
     #[serde(skip)]
     pub(crate) sound: BTreeSet<String>,
     /// Tables that may belong to a virtual table.
@@ -380,9 +378,9 @@ impl Schema {
     }
 
     /// Reads the JSON model.
-    pub fn from_json(json: &str) -> crate::Result<Self> {
+    pub fn from_json(json: &str) -> crate::base::error::Result<Self> {
         serde_json::from_str(json).map_err(|e| {
-            crate::Error::schema_invalid(format!(
+            crate::base::error::Error::schema_invalid(format!(
                 "the JSON model of a schema is not understood: {e}"
             ))
             .state("Nothing was done")
@@ -411,4 +409,16 @@ impl Schema {
         all.map(|sql| format!("{sql}{};\n", if ends_in_comment(sql) { "\n" } else { "" }))
             .collect()
     }
+}
+
+/// A table that may belong to a virtual table, though that does not make it when it is made itself.
+/// It stays as it is unless somebody declares it: then it is a table as others are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The table.
+    pub table: String,
+    /// The virtual table.
+    pub by: String,
+    /// The module says that a table of this name is its own.
+    pub said: bool,
 }

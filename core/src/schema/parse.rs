@@ -4,9 +4,10 @@
 //! SQLite has parsed every statement that comes here, so this reads structure and never judges.
 //! What it does not recognise makes it give up on the statement (`None`), and the statement is
 //! compared as a whole.
-use super::{
-    Check, ForeignKey, Generated, Key, KeyColumn,
-    lex::{Kind, Token, close, tokens, tokens_and_comments},
+
+use crate::{
+    schema::{Check, ForeignKey, Generated, Key, KeyColumn},
+    sqlite::lex::{Kind, Token, close, tokens, tokens_and_comments},
 };
 
 /// A column as its definition says.
@@ -445,7 +446,7 @@ impl<'a> Cursor<'_, 'a> {
 pub(super) fn renamed_table(sql: &str, name: &str, new_name: &str) -> Option<String> {
     let tokens = tokens(sql);
     let (open, _) = head(&tokens)?;
-    let mut out = format!("CREATE TABLE {} ", crate::quote::ident(new_name));
+    let mut out = format!("CREATE TABLE {} ", crate::sqlite::quote::ident(new_name));
     let mut copied = tokens[open].start;
     for (i, token) in tokens.iter().enumerate().skip(open) {
         if token.may_name(name)
@@ -519,7 +520,7 @@ pub(super) fn index(sql: &str) -> Option<ParsedIndex<'_>> {
 }
 
 /// Reads a `CREATE VIRTUAL TABLE`: name, module, arguments.
-pub(super) fn virtual_table(sql: &str) -> Option<(String, String, String)> {
+pub(crate) fn virtual_table(sql: &str) -> Option<(String, String, String)> {
     let tokens = tokens(sql);
     let using = tokens.iter().position(|token| token.is("USING"))?;
     let name = tokens.get(using.checked_sub(1)?)?.name()?;
@@ -539,7 +540,7 @@ pub(super) fn renamed_virtual_table(sql: &str, new_name: &str) -> Option<String>
     let using = tokens.iter().find(|token| token.is("USING"))?;
     Some(format!(
         "CREATE VIRTUAL TABLE {} {}",
-        crate::quote::ident(new_name),
+        crate::sqlite::quote::ident(new_name),
         &sql[using.start..]
     ))
 }
@@ -555,7 +556,7 @@ pub(super) fn definition(sql: &str) -> Vec<Token<'_>> {
 /// A rename that a comment tells: of a table, or of a column of it. Names are the new ones, then
 /// the old.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Renamed {
+pub(crate) struct Renamed {
     pub table: String,
     pub column: Option<String>,
     pub from: String,
@@ -567,7 +568,7 @@ pub(super) struct Renamed {
 /// A comment belongs to the table or column that it stands before, or in, or behind on the same
 /// line. One of an index, a view or a trigger is passed over: these have no rows, and are made anew
 /// under any name.
-pub(super) fn renames(sql: &str) -> Result<Vec<Renamed>, usize> {
+pub(crate) fn renames(sql: &str) -> Result<Vec<Renamed>, usize> {
     // Most schemas have none, and reading the text once more costs a tenth of reading it as SQLite
     // does.
     if !sql.contains("@renamed") {

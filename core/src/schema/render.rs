@@ -1,6 +1,9 @@
 //! A table's statement from its parts, for tables that remy makes or changes for an app.
-use super::{Check, Column, ForeignKey, Key, Table};
-use crate::quote::{ident, idents};
+
+use crate::{
+    schema::{self, Check, Column, ForeignKey, Key, Table},
+    sqlite::quote::{ident, idents},
+};
 
 /// The `CREATE TABLE` that makes this table.
 pub(super) fn table(table: &Table) -> String {
@@ -129,7 +132,7 @@ fn conflict(what: &str) -> String {
 }
 
 fn key_columns(key: &Key) -> String {
-    let part = |part: &super::KeyColumn| {
+    let part = |part: &schema::KeyColumn| {
         let collate = part
             .collate
             .as_ref()
@@ -173,13 +176,12 @@ fn foreign_key(key: &ForeignKey) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::schema::{introspect, render};
     use rusqlite::Connection;
 
     /// A table and what is rendered of it are one schema, read back from SQLite.
     #[test]
     fn nothing_is_lost() {
-        crate::engine::init();
+        crate::sqlite::engine::init();
         for sql in [
             "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a)",
             "CREATE TABLE t (id INTEGER PRIMARY KEY DESC, a TEXT UNIQUE ON CONFLICT IGNORE)",
@@ -193,10 +195,10 @@ mod tests {
                 let conn = Connection::open_in_memory().unwrap();
                 conn.execute_batch(sql)
                     .unwrap_or_else(|e| panic!("{sql}: {e}"));
-                introspect::read(&conn, &[]).unwrap()
+                crate::schema::introspect::read(&conn, &[]).unwrap()
             };
             let one = read(sql);
-            let rendered: Vec<_> = one.tables.iter().map(render::table).collect();
+            let rendered: Vec<_> = one.tables.iter().map(super::table).collect();
             let two = read(&rendered.join(";"));
             let changes = crate::schema::diff::diff(&one, &two, &[]).unwrap();
             assert!(changes.is_empty(), "{sql}\n{rendered:?}\n{changes:?}");

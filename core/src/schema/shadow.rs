@@ -4,11 +4,14 @@
 //! `doc` indexes, and SQLite's `xShadowName` goes by the ending alone. So each virtual table is
 //! made once more in an empty database: what appears beside it there is its module's. Where the
 //! module is not here, whatever may be its own stays.
-use super::{VirtualTable, lex};
+
 use crate::{
-    error::{Context, Result, sqlite_message},
-    quote::{ident, idents},
-    rehearse,
+    base::error::{Context, Result, sqlite_message},
+    schema::{Claim, VirtualTable},
+    sqlite::{
+        lex, libraries,
+        quote::{ident, idents},
+    },
 };
 use rusqlite::Connection;
 use std::{
@@ -32,22 +35,10 @@ const OF_SQLITE: &[&str] = &[
     "sqlite_dbpage",
 ];
 
-/// A table that may belong to a virtual table, though that does not make it when it is made itself.
-/// It stays as it is unless somebody declares it: then it is a table as others are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claim {
-    /// The table.
-    pub table: String,
-    /// The virtual table.
-    pub by: String,
-    /// The module says that a table of this name is its own.
-    pub said: bool,
-}
-
 /// Notes for each of `virtuals`, which stand in the database of `conn`, which of its ordinary
 /// `tables` (names and statements) are its own, and gives those that may be. `libraries` bring
 /// modules.
-pub(super) fn find(
+pub(crate) fn find(
     conn: &Connection,
     virtuals: &mut [VirtualTable],
     tables: &[(&str, &str)],
@@ -113,7 +104,7 @@ pub(super) fn find(
 fn scratch(libraries: &[PathBuf]) -> Result<Connection> {
     let conn =
         Connection::open_in_memory().context(|| "opening a database in memory".to_owned())?;
-    rehearse::load_extensions(&conn, libraries)?;
+    libraries::load_extensions(&conn, libraries)?;
     Ok(conn)
 }
 
@@ -186,7 +177,7 @@ fn stand_in(scratch: &Connection, conn: &Connection, content: &str) {
 
 /// Which of `others` the module says are its own, as SQLite asks it; `None` where it says nothing
 /// of its tables.
-fn said(
+pub(super) fn said(
     table: &VirtualTable,
     own: &BTreeSet<String>,
     others: &[&str],

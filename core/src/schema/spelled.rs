@@ -1,5 +1,6 @@
 //! Whether a text is spelled as SQL, and not as a path that has a `;` or a bracket in it.
-use super::lex::{self, Kind};
+
+use crate::sqlite::lex::{self, Kind};
 
 /// What begins a statement of SQLite's.
 const VERBS: &[&str] = &[
@@ -29,7 +30,7 @@ const VERBS: &[&str] = &[
 ];
 
 /// It has several lines, ends with a `;`, or begins as a statement does.
-pub(super) fn is_sql(text: &str) -> bool {
+pub(crate) fn is_sql(text: &str) -> bool {
     let text = text.trim();
     let tokens = lex::tokens(text);
     let verb = tokens

@@ -5,7 +5,7 @@
 //! open: nothing nests without a token of its own, so that the sum is never less than the depth of
 //! what stands there.
 
-use super::Fault;
+use crate::typescript::Fault;
 use std::path::Path;
 
 /// Deeper than anything that people write, and a tenth of what the stack of [`super::with_room`]

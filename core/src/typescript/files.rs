@@ -1,6 +1,7 @@
 //! The TypeScript files of an app: parsed once each, with what they declare, import and export, and
 //! where things stand.
-use super::{Fault, depth, globals};
+
+use crate::typescript::{Fault, depth, globals};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
     BindingPattern, Class, Comment, Declaration, ExportDefaultDeclarationKind, Expression,

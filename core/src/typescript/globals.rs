@@ -1,6 +1,7 @@
 //! Types that a file may name without declaring or importing them: the language's, those of
 //! browsers and of Node.js that data is made of, and what the app itself declares for all of its
 //! files.
+
 use std::path::Path;
 
 /// Names of types and namespaces that TypeScript's own libraries declare, and `@types/node`.

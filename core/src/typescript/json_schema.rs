@@ -1,6 +1,7 @@
 //! What a method takes, as a JSON Schema (draft 2020-12) of its input's type.
-use super::{
-    Fault,
+
+use crate::typescript::{
+    self, Fault,
     files::{File, Files, Found, Meaning, Value},
     types::{Object, Property, Site, Thunk, Type, Types},
 };
@@ -36,15 +37,17 @@ pub struct MethodInput {
 }
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+
 /// What the platform puts into the input of an API call, the request itself: no caller gives it.
 const REQUEST: &str = "_request";
+
 /// Deeper than this no input is described.
 const DEPTH: usize = 48;
 
 /// Reads what the function that `path`, a file of the app in the folder `root`, exports as `export`
 /// takes.
 pub fn method_input(root: &Path, path: &Path, export: &str) -> MethodInput {
-    super::with_room(|| {
+    typescript::with_room(|| {
         let arena = Allocator::default();
         let files = Files::new(&arena, root);
         let mut found = read(&files, &root.join(path), export);

@@ -1,11 +1,14 @@
 //! The manifest's tables, all of them, with everything that is wrong with them at once.
-use super::{
-    Fault,
-    files::Files,
-    json_place::{place_of, text_end},
-    table,
+
+use crate::{
+    schema::app::AppTable,
+    typescript::{
+        self, Fault,
+        files::Files,
+        json_place::{place_of, text_end},
+        table,
+    },
 };
-use crate::schema::app::AppTable;
 use oxc_allocator::Allocator;
 use serde::Serialize;
 use serde_json::Value;
@@ -29,7 +32,7 @@ pub struct Tables {
 /// Reads the tables that the manifest `mindstudio.json` lists, from their TypeScript files. All
 /// else in the manifest is left to others.
 pub fn tables(manifest: &Path) -> Tables {
-    super::with_room(|| read(manifest))
+    typescript::with_room(|| read(manifest))
 }
 
 fn read(manifest: &Path) -> Tables {

@@ -4,25 +4,25 @@
 //! Nothing here is compiled or checked as a compiler would. Types are followed through the app's
 //! own files as far as they can be with certainty; what cannot be known is said, with file, line
 //! and column, and never guessed.
-mod depth;
-mod files;
-mod globals;
-mod json_place;
-mod json_schema;
-mod manifest;
-mod table;
-mod types;
+
+pub(crate) mod depth;
+pub(crate) mod files;
+pub(crate) mod globals;
+pub(crate) mod json_place;
+pub(crate) mod json_schema;
+pub(crate) mod manifest;
+pub(crate) mod table;
+pub(crate) mod types;
 
 pub use depth::nested_too_deep;
 pub use json_schema::{MethodInput, method_input};
 pub use manifest::{Tables, tables};
-
 use serde::Serialize;
 use std::fmt;
 
 /// What `work` gives, on a thread with a large stack: the parser goes as deep as a file is nested,
 /// and a host's thread may have little room. Memory that is not used is not taken.
-fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     const STACK: usize = 256 << 20;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
@@ -84,7 +84,7 @@ impl Fault {
             .count()
             + 1;
         let source = text.lines().nth(line - 1).unwrap_or_default().trim_end();
-        let source = crate::quote::cut(source, 200);
+        let source = crate::base::text::cut(source, 200);
         Self {
             line: Some(line),
             column: Some(column),

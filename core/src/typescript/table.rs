@@ -1,11 +1,17 @@
 //! One table: `export const Vendors = db.defineTable<Row>('vendors', { unique, defaults, database
 //! })`.
-use super::{
-    Fault,
-    files::{File, Files, Found, Meaning, SDK, Value},
-    types::{Property, Site, Thunk, Type, Types, Undeclared},
+
+use crate::{
+    schema::{
+        app::{self, AppColumn, AppTable, system},
+        logical::Logical,
+    },
+    typescript::{
+        Fault,
+        files::{File, Files, Found, Meaning, SDK, Value},
+        types::{Property, Site, Thunk, Type, Types, Undeclared},
+    },
 };
-use crate::schema::app::{self, AppColumn, AppTable, Logical};
 use oxc_ast::ast::{CallExpression, Expression, ObjectExpression, ObjectPropertyKind, PropertyKey};
 use oxc_span::GetSpan;
 use std::{
@@ -292,7 +298,7 @@ impl<'a> Reader<'_, 'a> {
     ) -> BTreeMap<String, Logical> {
         let mut kinds = BTreeMap::new();
         let mut lower: BTreeMap<String, String> = BTreeMap::new();
-        for system in app::SYSTEM {
+        for system in system::SYSTEM {
             kinds.insert(system.name.to_owned(), system.logical);
             lower.insert(system.name.to_owned(), system.name.to_owned());
         }
@@ -324,7 +330,7 @@ impl<'a> Reader<'_, 'a> {
             let (logical, required) = self
                 .logical(table, &property)
                 .unwrap_or((Logical::Json, false));
-            if let Some(system) = app::SYSTEM.iter().find(|system| system.name == name) {
+            if let Some(system) = system::SYSTEM.iter().find(|system| system.name == name) {
                 if logical != system.logical {
                     let message = format!(
                         "{name} is a column of every table, {}; that {} declares it as {logical} has no effect",
@@ -334,7 +340,7 @@ impl<'a> Reader<'_, 'a> {
                 }
                 continue;
             }
-            let twin = app::SYSTEM
+            let twin = system::SYSTEM
                 .iter()
                 .find(|system| system.twin == Some(name.as_str()));
             if let Some(system) = twin {
@@ -544,7 +550,7 @@ impl<'a> Reader<'_, 'a> {
             let Some(name) = default.key.static_name() else {
                 continue;
             };
-            if app::SYSTEM.iter().any(|system| system.name == name) {
+            if system::SYSTEM.iter().any(|system| system.name == name) {
                 continue;
             }
             let Some(column) = table.columns.iter_mut().find(|column| column.name == name) else {

@@ -2,7 +2,8 @@
 //!
 //! A type that is not asked for is not looked at, so that one that cannot be resolved spoils only
 //! what needs it, and a type that contains itself ends.
-use super::{
+
+use crate::typescript::{
     files::{File, Files, Found, Meaning, TypeDeclaration, Value},
     globals,
 };
@@ -21,8 +22,10 @@ use std::{
 
 /// How many types may be looked at for one table or method. Types that grow without end stop here.
 const BUDGET: u32 = 50_000;
+
 /// How deep types may refer to each other.
 const DEPTH: u32 = 80;
+
 /// How many of the types within a column's are looked through. Each is a step down at most, so that
 /// the stack holds them.
 const WITHIN: usize = 2_000;

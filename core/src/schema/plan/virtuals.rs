@@ -1,13 +1,16 @@
 //! Virtual tables in a plan. SQLite alters none of them beyond the name: what is declared otherwise
 //! is made anew under a free name, filled from the old one or from the table that it indexes, and
 //! takes the old one's place.
-use super::{
-    Change, Free, Group, Plan, Question, Schema, VirtualTable, fit, holds, ident, idents, literal,
-    parse, same,
-};
+
 use crate::{
-    error::{Error, Result},
-    schema::diff::VirtualChange,
+    base::error::{Error, Result},
+    schema::{
+        Schema, VirtualTable,
+        diff::{Change, VirtualChange},
+        fit, parse,
+        plan::model::{Free, Group, Plan, Question, holds, same},
+    },
+    sqlite::quote::{ident, idents, literal},
 };
 use std::collections::BTreeMap;
 

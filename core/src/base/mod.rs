@@ -1,0 +1,13 @@
+//! What every floor knows: the error, the options, the history, the clock.
+
+pub(crate) mod age;
+pub(crate) mod clock;
+pub(crate) mod error;
+pub(crate) mod history;
+pub(crate) mod options;
+pub(crate) mod owner;
+pub(crate) mod progress;
+pub(crate) mod text;
+
+/// The version of remy.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,123 @@
+//! Schedules of cron jobs.
+
+use crate::base::error::Result;
+
+// ---- Cron ---------------------------------------------------------------------------------------------------------
+
+/// A field of a schedule: its name, its least and greatest value, and the names of values from the
+/// least on.
+struct Field(&'static str, u32, u32, &'static [&'static str]);
+
+const FIELDS: [Field; 5] = [
+    Field("minute", 0, 59, &[]),
+    Field("hour", 0, 23, &[]),
+    Field("day of the month", 1, 31, &[]),
+    Field(
+        "month",
+        1,
+        12,
+        &[
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ],
+    ),
+    Field(
+        "day of the week",
+        0,
+        7,
+        &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+    ),
+];
+
+/// Whether `schedule` is a cron expression: minute, hour, day of the month, month (or `jan` to
+/// `dec`) and day of the week (0 or 7 is Sunday, or `sun` to `sat`), each `*`, `a`, `a-b`, or a
+/// list of those with commas. A step stands behind `*`, `a-b` or `a` (which then goes on to the
+/// greatest value): `*/15`, `9-17/2`, `5/10`.
+///
+/// What is wrong is said in words that name the field. A day that no named month has is wrong, too:
+/// it would never come.
+pub fn check_schedule(schedule: &str) -> Result<(), String> {
+    let fields: Vec<&str> = schedule.split_whitespace().collect();
+    if fields.len() != FIELDS.len() {
+        return Err(format!(
+            "a schedule has five fields (minute hour day month weekday), this one {}",
+            fields.len()
+        ));
+    }
+    let mut sets = [0_u64; 5];
+    for ((set, text), field) in sets.iter_mut().zip(&fields).zip(&FIELDS) {
+        *set = field.set(text)?;
+    }
+    let days = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let comes = (1..=12)
+        .any(|month| sets[3] >> month & 1 == 1 && sets[2].trailing_zeros() <= days[month - 1]);
+    if fields[4] == "*" && !comes {
+        return Err(format!(
+            "day {} does not come in month {}",
+            fields[2], fields[3]
+        ));
+    }
+    Ok(())
+}
+
+impl Field {
+    /// The values that `text` stands for, a bit each.
+    fn set(&self, text: &str) -> Result<u64, String> {
+        text.split(',')
+            .try_fold(0, |set, item| Ok(set | self.item(item)?))
+    }
+
+    fn item(&self, item: &str) -> Result<u64, String> {
+        let &Self(name, least, greatest, _) = self;
+        let (range, step) = match item.split_once('/') {
+            Some((range, step)) => (range, Some(step)),
+            None => (item, None),
+        };
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" => (least, greatest),
+            Some((from, to)) => (self.value(from)?, self.value(to)?),
+            None if step.is_some() => (self.value(range)?, greatest),
+            None => (self.value(range)?, self.value(range)?),
+        };
+        // A week may end on Sunday: "fri-sun".
+        let to = if greatest == 7 && to == 0 && from > 0 {
+            7
+        } else {
+            to
+        };
+        if from > to {
+            return Err(format!("the {name} {range} goes backwards"));
+        }
+        let step = match step {
+            None => 1,
+            Some(text) => number(text)
+                .filter(|step| (1..=greatest).contains(step))
+                .ok_or_else(|| {
+                    format!("the step {text:?} of the {name} is not a number from 1 to {greatest}")
+                })?,
+        };
+        Ok((from..=to)
+            .step_by(step as usize)
+            .fold(0, |set, value| set | 1 << value))
+    }
+
+    fn value(&self, text: &str) -> Result<u32, String> {
+        let &Self(name, least, greatest, names) = self;
+        let named = names
+            .iter()
+            .zip(least..)
+            .find(|(known, _)| known.eq_ignore_ascii_case(text))
+            .map(|(_, value)| value);
+        named
+            .or_else(|| number(text))
+            .filter(|value| (least..=greatest).contains(value))
+            .ok_or_else(|| format!("the {name} {text:?} is not within {least} to {greatest}"))
+    }
+}
+
+/// Digits alone: `parse` would take a sign as well.
+fn number(text: &str) -> Option<u32> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+}

@@ -1,0 +1,32 @@
+//! Where the store of a database stands.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+pub(crate) const CATALOG: &str = "catalog.db";
+
+/// Where the store of a database is.
+pub(crate) fn beside(database: &Path) -> PathBuf {
+    let mut root: OsString = database.as_os_str().to_owned();
+    root.push("-remy");
+    root.into()
+}
+
+/// Whether there is a store where that of a database would be, one that has lost its catalog as
+/// well. One that may not be looked into is there.
+pub(crate) fn is_beside(database: &Path) -> bool {
+    has_catalog(database)
+        || fs::read_dir(beside(database).join("snapshots"))
+            .is_ok_and(|mut all| all.next().is_some())
+}
+
+/// Whether there is a store with its catalog where that of a database would be. One that may not be
+/// looked into is there.
+pub(crate) fn has_catalog(database: &Path) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    let found = beside(database).join(CATALOG).symlink_metadata();
+    !matches!(found, Err(e) if matches!(e.kind(), NotFound | NotADirectory))
+}

@@ -1,0 +1,112 @@
+//! What live says of its app's tables: `_remy_columns`, the logical type of each column, and
+//! `_remy_session`, the one row that says who writes. Both travel with the pages of a switch, as
+//! the marker does.
+
+use crate::{
+    base::error::{Context, Result},
+    schema::{
+        Schema,
+        app::{App, Recorded, system::SYSTEM},
+        logical::Logical,
+    },
+};
+use rusqlite::{Connection, OptionalExtension};
+
+/// The tables of an app, with their columns.
+pub(crate) const TABLES: [(&str, &[&str]); 2] = [
+    (
+        "_remy_columns",
+        &["table_name", "column_name", "type", "required"],
+    ),
+    ("_remy_session", &["id", "user_id"]),
+];
+
+/// Reads what the live release declares. Nothing where it declares no app.
+pub(crate) fn read(conn: &Connection) -> Result<Recorded> {
+    let mut recorded = Recorded::default();
+    if !is_there(conn, "_remy_columns")? {
+        return Ok(recorded);
+    }
+    let doing = || "reading the logical types of the columns".to_owned();
+    let mut statement = conn
+        .prepare("SELECT table_name, column_name, type FROM main._remy_columns")
+        .context(doing)?;
+    let mut rows = statement.query([]).context(doing)?;
+    while let Some(row) = rows.next().context(doing)? {
+        let text = |i| row.get::<_, String>(i).context(doing);
+        let columns = recorded.0.entry(text(0)?.to_ascii_lowercase()).or_default();
+        // A type of a newer remy's is no reason to stop: the column's own counts then.
+        if let Some(of) = Logical::named(&text(2)?) {
+            columns.insert(text(1)?.to_ascii_lowercase(), of);
+        }
+    }
+    Ok(recorded)
+}
+
+/// Makes the tables that `schema` needs: triggers name `_remy_session`.
+pub(crate) fn ensure(conn: &Connection, schema: &Schema) -> Result<()> {
+    if !schema
+        .triggers
+        .iter()
+        .any(|trigger| trigger.sql.contains("_remy_session"))
+    {
+        return Ok(());
+    }
+    // Its row is not looked at: an application's writers change it, and then a change that has read
+    // it would have to be made again.
+    if is_there(conn, "_remy_session")? {
+        return Ok(());
+    }
+    conn.execute_batch(
+        "CREATE TABLE main._remy_session (id INTEGER PRIMARY KEY CHECK (id = 1), user_id TEXT);
+         INSERT INTO main._remy_session (id) VALUES (1)",
+    )
+    .context(|| "creating _remy_session".into())
+}
+
+/// Writes what `app` declares. A release without an app has no logical types.
+pub(crate) fn write(conn: &Connection, app: Option<&App>) -> Result<()> {
+    let doing = || "writing the logical types of the columns".to_owned();
+    let Some(app) = app else {
+        if is_there(conn, "_remy_columns")? {
+            conn.execute("DELETE FROM main._remy_columns", [])
+                .context(doing)?;
+        }
+        return Ok(());
+    };
+    conn.execute_batch(
+        "CREATE TABLE IF NOT EXISTS main._remy_columns (table_name TEXT NOT NULL, column_name TEXT NOT NULL, type TEXT NOT NULL,
+         required INTEGER NOT NULL, PRIMARY KEY (table_name, column_name)) WITHOUT ROWID;
+         DELETE FROM main._remy_columns",
+    )
+    .context(doing)?;
+    let sql = "INSERT INTO main._remy_columns (table_name, column_name, type, required) VALUES (?1, ?2, ?3, ?4)";
+    let mut insert = conn.prepare(sql).context(doing)?;
+    for table in &app.tables {
+        for column in &SYSTEM {
+            insert
+                .execute((&table.name, column.name, column.logical.name(), false))
+                .context(doing)?;
+        }
+        for column in &table.columns {
+            insert
+                .execute((
+                    &table.name,
+                    &column.name,
+                    column.logical.name(),
+                    column.required,
+                ))
+                .context(doing)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_there(conn: &Connection, table: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
+    let found = conn
+        .query_row(sql, [table], |_| Ok(()))
+        .optional()
+        .context(|| format!("looking for {table}"))?;
+    Ok(found.is_some())
+}

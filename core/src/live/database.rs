@@ -1,0 +1,520 @@
+//! The live database: which file it is, and every connection to it.
+//!
+//! Nothing but SQLite opens the file in this process. Closing any other descriptor of it would drop
+//! every POSIX lock that the process holds on it, its connections' included; that lost commits
+//! within seconds.
+
+use crate::{
+    base::{
+        error::{Context, Error, Result},
+        options::Options,
+        owner::Owner,
+    },
+    live::{beside, tables},
+    os::{
+        descriptors::{Identity, in_use, no_proc},
+        disk::{network, not_a_mount},
+    },
+    sqlite::{calls, foreign::stranger_has_descriptor, vfs::wal_buffer},
+};
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    ffi::{CStr, CString},
+    fs,
+    mem::ManuallyDrop,
+    ops::Deref,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How pages are read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The embedded engine: page by page, and the WAL's marks are known.
+    #[cfg_attr(
+        not(feature = "engine"),
+        expect(dead_code, reason = "only the embedded engine has it")
+    )]
+    Pages,
+    /// A host's SQLite: whole databases, by the backup API.
+    Backup,
+}
+
+/// The live database of an application.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) path: PathBuf,
+    pub(crate) access: Access,
+    pub(crate) owner: Owner,
+    /// Why live cannot be read now: a full disk has no room for the shared memory of its WAL.
+    /// Pruning goes without.
+    full: Option<Error>,
+    /// Why its marker is none that this remy knows, and no verb may begin.
+    foreign: Option<Error>,
+    identity: Identity,
+    vfs: Option<CString>,
+    pid: u32,
+    /// Whether whoever calls may name libraries to load.
+    may_load: bool,
+}
+
+/// What has to be equal between live and an image, and what is good to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) page_size: u32,
+    pub(crate) encoding: String,
+    pub(crate) journal_mode: String,
+}
+
+impl Live {
+    /// Finds the file at `path` and checks that remy can work with it.
+    #[cfg(feature = "engine")]
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        crate::sqlite::engine::init();
+        if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+            return Err(
+                Error::invalid_argument("a database in memory has no file to publish")
+                    .state("Nothing was done")
+                    .hint("Give the path of a database file"),
+            );
+        }
+        not_a_snapshot(path)?;
+        Self::find(path, Access::Pages, None)
+    }
+
+    /// The main database of a host's connection. `only_read`: no switch is to come, so a read
+    /// transaction of the caller's does no harm (a SELECT from a table-valued function is one).
+    pub(crate) fn of_host(host: &Connection, only_read: bool) -> Result<Self> {
+        let refuse = |what: &str, hint: &str| {
+            Err(Error::invalid_argument(what)
+                .state("Nothing was done")
+                .hint(hint.to_owned()))
+        };
+        if calls::in_transaction(host, only_read) {
+            if !host.is_autocommit() {
+                return refuse(
+                    "this connection is in a transaction, which was begun",
+                    "Commit or roll back first",
+                );
+            }
+            return match calls::running(host).as_slice() {
+                [] | [_] => refuse(
+                    "this connection is in a transaction, that of this statement, which reads or writes a table besides",
+                    "Call remy in a SELECT of its own, without a table",
+                ),
+                all => refuse(
+                    &format!(
+                        "this connection is in a transaction, that of another statement, which has not been read to its end: one of {}",
+                        all.join(" and ")
+                    ),
+                    "Read all rows of it, or close its cursor, and call remy again",
+                ),
+            };
+        }
+        let path = match host.path() {
+            Some(path) if !path.is_empty() => PathBuf::from(path),
+            _ => {
+                return refuse(
+                    "the main database of this connection is in memory",
+                    "Open a database file",
+                );
+            }
+        };
+        let (vfs, unlocked) = calls::host_file(host);
+        if let Some(parameter) = unlocked {
+            return refuse(
+                &format!(
+                    "{} is open with {parameter}, so that SQLite takes no locks on it",
+                    path.display()
+                ),
+                "Open it without that parameter",
+            );
+        }
+        let query_only = || {
+            host.query_row("PRAGMA query_only", [], |row| row.get::<_, bool>(0))
+                .unwrap_or(false)
+        };
+        if !only_read && (host.is_readonly("main").unwrap_or(false) || query_only()) {
+            return refuse(
+                "this connection may only read (it was opened read-only, or has query_only on)",
+                "Call remy on a connection that may write",
+            );
+        }
+        not_a_snapshot(&path)?;
+        let may_load = calls::sql_may_load(host);
+        Ok(Self {
+            may_load,
+            ..Self::find(&path, Access::Backup, vfs)?
+        })
+    }
+
+    /// The libraries that a verb is to load. They run as code of this process: SQL of a host's may
+    /// name them where it may load libraries itself, or whoever can slip a statement in could run
+    /// anything.
+    pub(crate) fn libraries<'o>(&self, options: &'o Options) -> Result<&'o [PathBuf]> {
+        let Some(first) = options.extensions.first().filter(|_| !self.may_load) else {
+            return Ok(&options.extensions);
+        };
+        Err(Error::invalid_argument(format!(
+            "this connection may not load libraries, and {} is one that `extensions` names",
+            first.display()
+        ))
+        .object(first.display().to_string())
+        .state("Nothing was done")
+        .hint("Turn loading on for this connection, as `SELECT load_extension()` needs it; or use the command, Node.js or C"))
+    }
+
+    /// Another database file, of live's store, worked on in the same way.
+    pub(crate) fn sibling(&self, path: &Path) -> Result<Self> {
+        if path.is_symlink() {
+            return Err(Error::io(format!(
+                "{} is a symbolic link, and the store keeps no others' databases",
+                path.display()
+            ))
+            .state("Nothing was done")
+            .hint("Remove it"));
+        }
+        Self::find(path, self.access, self.vfs.clone())
+    }
+
+    /// The same file, once there may be room on its disk.
+    pub(crate) fn again(&self) -> Result<Self> {
+        Self::find(&self.path, self.access, self.vfs.clone())
+    }
+
+    fn find(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
+        Self::check(path, access, vfs).map_err(|e| e.state("Nothing was done"))
+    }
+
+    fn check(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
+        let shown = path.display();
+        let path = path.canonicalize().map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound if beside::is_beside(path) => gone(path),
+            std::io::ErrorKind::NotFound => {
+                Error::not_found(format!("there is no database at {shown}"))
+                    .object(shown.to_string())
+                    .state("Nothing was done")
+                    .hint("Check the path; remy works on a database file that is there")
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                Error::io(format!("{shown} may not be looked at: {e}"))
+                    .state("Nothing was done")
+                    .hint("Give this user the right to go into every folder on its way")
+            }
+            _ => Error::io(format!("opening {shown}: {e}")).state("Nothing was done"),
+        })?;
+        // No link by now, or its owner would be taken for live's.
+        let metadata = path
+            .symlink_metadata()
+            .context(|| format!("opening {shown}"))?;
+        let refuse = |what: String, hint: &str| {
+            Err(Error::invalid_argument(what)
+                .state("Nothing was done")
+                .hint(hint.to_owned()))
+        };
+        if !metadata.is_file() {
+            return refuse(
+                format!("{shown} is not a file"),
+                "Give the path of a database file",
+            );
+        }
+        if metadata.nlink() > 1 {
+            return refuse(
+                format!(
+                    "{shown} has {} hard links, and each name would have a WAL of its own",
+                    metadata.nlink()
+                ),
+                "Remove the other names",
+            );
+        }
+        if let Some(name) = network(&path)? {
+            return refuse(
+                format!("{shown} is on {name}, where SQLite's locks and shared memory do not hold"),
+                "Move the database to a disk of this machine",
+            );
+        }
+        not_a_mount(&path)?;
+        let owner = Owner::of(&metadata);
+        let _acting = owner.act()?;
+        let live = Self {
+            identity: Identity::of(&metadata),
+            full: None,
+            foreign: None,
+            owner,
+            path,
+            access,
+            vfs,
+            pid: std::process::id(),
+            may_load: true,
+        };
+        live.no_stranger()?;
+        live.may_be_opened()?;
+        let conn = live.connect()?;
+        if let Err(e) = live.read_schema(&conn) {
+            drop(conn);
+            return if e.is_disk_full() {
+                Ok(Self {
+                    full: Some(e),
+                    ..live
+                })
+            } else {
+                Err(e)
+            };
+        }
+        let reserved = calls::reserved_bytes(&conn);
+        if reserved != 0 {
+            return refuse(
+                format!(
+                    "each page of {shown} keeps {reserved} bytes for an extension (a checksum or encryption VFS)"
+                ),
+                "remy would write pages without what belongs there; it does not support this",
+            );
+        }
+        if conn
+            .is_readonly("main")
+            .context(|| format!("opening {shown}"))?
+        {
+            return Err(live.may_not_be_written(false));
+        }
+        let foreign = tables::understood(&conn)
+            .err()
+            .filter(|e| matches!(e, Error::InvalidArgument(_)));
+        drop(conn);
+        Ok(Self { foreign, ..live })
+    }
+
+    /// Refuses where a newer remy has published live, or what has the names of remy's tables is
+    /// none of them. Before there is a store: a remy that does not know what it reads writes
+    /// nothing.
+    pub(crate) fn is_understood(&self) -> Result<()> {
+        self.foreign.clone().map_or(Ok(()), Err)
+    }
+
+    /// Opens a connection. It checkpoints only when told to, and waits up to 5 s for others' locks.
+    pub(crate) fn connect(&self) -> Result<LiveConnection<'_>> {
+        self.connect_by(self.vfs())
+    }
+
+    /// As [`Live::connect`], for the embedded engine to write many pages by.
+    pub(crate) fn connect_to_write(&self) -> Result<LiveConnection<'_>> {
+        self.connect_by(Some(wal_buffer::VFS))
+    }
+
+    fn connect_by(&self, vfs: Option<&CStr>) -> Result<LiveConnection<'_>> {
+        self.same_process()?;
+        self.same_file()?;
+        self.is_among_its_own()?;
+        if let Some(e) = &self.full {
+            return Err(e.clone());
+        }
+        // PRIVATECACHE: in a host with a shared cache our locks would be the application's.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let opened = match vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs),
+            None => Connection::open_with_flags(&self.path, flags),
+        };
+        let conn = opened.context(|| format!("opening {}", self.path.display()))?;
+        let conn = LiveConnection {
+            live: self,
+            conn: ManuallyDrop::new(conn),
+        };
+        calls::wait_for_locks(&conn, Duration::from_secs(5))?;
+        Ok(conn)
+    }
+
+    fn read_schema(&self, conn: &Connection) -> Result<()> {
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .context(|| format!("reading {}", self.path.display()))
+            .map_err(|e| e.object(self.path.display().to_string()))
+            .map_err(|e| match e {
+                Error::Busy(_) => e
+                    .state("Nothing was done")
+                    .hint("Another connection holds the whole file: end it, or its locking_mode=EXCLUSIVE"),
+                Error::Corrupt(_) => {
+                    e.state("Nothing was done").hint("Give the path of an SQLite database, or restore it from a copy")
+                }
+                e => e.state("Nothing was done"),
+            })
+    }
+
+    /// Refuses where the file at live's path is not the one that was opened.
+    pub(crate) fn same_file(&self) -> Result<()> {
+        let now = self.path.symlink_metadata().ok().map(|m| Identity::of(&m));
+        if now == Some(self.identity) {
+            return Ok(());
+        }
+        Err(Error::busy(format!(
+            "{} was renamed or replaced meanwhile",
+            self.path.display()
+        ))
+        .state("Neither file was changed")
+        .hint("Find out who moves the file, and start again"))
+    }
+
+    /// Refuses where somebody has given live another page size than a clone of it has: pages of the
+    /// two cannot be compared.
+    pub(crate) fn same_page_size(&self, conn: &Connection, clones: u32) -> Result<()> {
+        let now: u32 = calls::pragma(conn, "page_size")?;
+        if now == clones {
+            return Ok(());
+        }
+        Err(Error::busy(format!(
+            "the page size of {} was changed from {clones} to {now} meanwhile",
+            self.shown()
+        ))
+        .state("Live is unchanged")
+        .hint("Start again"))
+    }
+
+    fn same_process(&self) -> Result<()> {
+        if self.pid == std::process::id() {
+            return Ok(());
+        }
+        Err(
+            Error::invalid_argument(format!("{} was opened before a fork", self.path.display()))
+                .state("Nothing was done")
+                .hint("SQLite's connections do not survive a fork: open it in this process"),
+        )
+    }
+
+    /// Refuses where another SQLite library of this process has live open: closing a file there
+    /// drops the locks here.
+    pub(crate) fn no_stranger(&self) -> Result<()> {
+        let found = match self.access {
+            Access::Pages => stranger_has_descriptor(self.identity)?,
+            Access::Backup => self.mapped_twice()?,
+        };
+        if !found {
+            return Ok(());
+        }
+        Err(in_use(&self.path).state("Live is unchanged"))
+    }
+
+    /// Whether two libraries have mapped live's wal-index: each maps its first part once.
+    fn mapped_twice(&self) -> Result<bool> {
+        let mut shm = self.path.as_os_str().to_owned();
+        shm.push("-shm");
+        let Ok(shm) = fs::metadata(shm) else {
+            return Ok(false);
+        };
+        let maps = fs::read("/proc/self/maps").map_err(no_proc)?;
+        let inode = shm.ino().to_string();
+        let first_parts = maps
+            .split(|&byte| byte == b'\n')
+            .filter(|line| {
+                // address perms offset device inode path
+                let mut fields = line
+                    .split(|&byte| byte == b' ')
+                    .filter(|field| !field.is_empty());
+                let (offset, found) = (fields.nth(2), fields.nth(1));
+                offset.is_some_and(|offset| offset.iter().all(|&digit| digit == b'0'))
+                    && found == Some(inode.as_bytes())
+            })
+            .count();
+        Ok(first_parts > 1)
+    }
+
+    /// What an image has to share with live.
+    pub(crate) fn shape(&self, conn: &Connection) -> Result<Shape> {
+        let doing = || format!("reading {}", calls::name(conn));
+        let text = |pragma: &str| {
+            conn.query_row(pragma, [], |row| row.get::<_, String>(0))
+                .context(doing)
+        };
+        Ok(Shape {
+            page_size: calls::pragma(conn, "page_size")?,
+            encoding: text("PRAGMA encoding")?,
+            journal_mode: text("PRAGMA journal_mode")?,
+        })
+    }
+
+    /// The name that messages use.
+    pub(crate) fn shown(&self) -> std::path::Display<'_> {
+        self.path.display()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    pub(crate) fn vfs(&self) -> Option<&CStr> {
+        self.vfs.as_deref()
+    }
+}
+
+/// There is a store, and not what it is of.
+fn gone(path: &Path) -> Error {
+    let store = beside::beside(path);
+    Error::not_found(format!("{} is gone, and {} keeps its releases", path.display(), store.display()))
+        .object(path.display().to_string())
+        .state("Nothing was done")
+        .hint(format!(
+            "Put it back from a backup, or copy the newest database of {}/snapshots there, which was live before its last release, and make it \
+             writable. Or move the store away, to begin anew",
+            store.display()
+        ))
+}
+
+/// Refuses a file that a store keeps: with WAL turned on it would not be the snapshot any more that
+/// its catalog knows.
+fn not_a_snapshot(path: &Path) -> Result<()> {
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let kept = full
+        .parent()
+        .filter(|folder| folder.ends_with("snapshots") || folder.ends_with("work"));
+    if kept
+        .and_then(Path::parent)
+        .is_some_and(|store| store.join("catalog.db").exists())
+    {
+        return Err(
+            Error::invalid_argument(format!("{} belongs to a store", path.display()))
+                .state("Nothing was done")
+                .hint("Promote its release, or work on a copy of the file"),
+        );
+    }
+    Ok(())
+}
+
+/// A connection to live.
+///
+/// Where another SQLite library of this process has live open when this is dropped, it is left
+/// open: closing it would drop that library's locks.
+pub(crate) struct LiveConnection<'a> {
+    live: &'a Live,
+    conn: ManuallyDrop<Connection>,
+}
+
+impl Deref for LiveConnection<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.conn
+    }
+}
+
+impl Drop for LiveConnection<'_> {
+    fn drop(&mut self) {
+        // A child of a fork must not close what is the parent's: POSIX locks are not inherited, but
+        // the WAL is shared.
+        if self.live.same_process().is_ok() && self.live.no_stranger().is_ok() {
+            // SAFETY: dropped here, and never used again.
+            unsafe { ManuallyDrop::drop(&mut self.conn) };
+        }
+    }
+}
+
+/// The catalog is opened with the SQLite that the verb runs on.
+pub(crate) fn open_catalog(path: &Path, live: &Live) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    match (live.access, live.vfs()) {
+        (Access::Backup, Some(vfs)) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+        _ => Connection::open_with_flags(path, flags),
+    }
+}

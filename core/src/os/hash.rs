@@ -1,0 +1,50 @@
+//! Hashes of files.
+
+use crate::base::error::{Context, Result};
+use std::{
+    fs::OpenOptions,
+    io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// What a file holds.
+pub(crate) struct Content {
+    /// Its hash, in hex.
+    pub(crate) hash: String,
+    pub(crate) bytes: u64,
+}
+
+/// Reads to the end what `from` gives, writes it to `to`, and says what it was.
+pub(crate) fn hash_of(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<Content> {
+    let (mut hasher, mut buffer, mut bytes) = (blake3::Hasher::new(), vec![0; 256 << 10], 0);
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => {
+                return Ok(Content {
+                    hash: hasher.finalize().to_hex().to_string(),
+                    bytes,
+                });
+            }
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                to.write_all(&buffer[..n])?;
+                bytes += n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// The hash of a file, in hex.
+pub(crate) fn hash(path: &Path) -> Result<String> {
+    // A link would be of something else than the name says.
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path);
+    let read = opened.and_then(|mut file| hash_of(&mut file, &mut std::io::sink()));
+    read.map(|content| content.hash)
+        .context(|| format!("reading {}", path.display()))
+}

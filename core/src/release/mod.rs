@@ -1,0 +1,19 @@
+//! How a release comes about.
+
+pub(crate) mod declaration;
+pub(crate) mod drift;
+pub(crate) mod finish;
+pub(crate) mod known;
+pub(crate) mod outcome;
+pub(crate) mod preview;
+pub(crate) mod recover;
+pub(crate) mod rehearsal;
+pub(crate) mod restore;
+pub(crate) mod retention;
+pub(crate) mod rows_lost;
+pub(crate) mod run;
+pub(crate) mod seen;
+pub(crate) mod session;
+pub(crate) mod settle;
+pub(crate) mod staged;
+pub(crate) mod standing;

@@ -1,0 +1,829 @@
+//! The schema that an app's declaration makes of a database.
+
+use crate::{
+    base::error::{Error, Result},
+    schema::{
+        Column, Generated, Index, Key, KeyColumn, Schema, Table, Trigger,
+        app::{
+            App, AppColumn, AppTable, Recorded, stored,
+            system::{NOW, SYSTEM, same, system},
+        },
+        diff,
+        logical::{Cast, Logical, affinity},
+        parse,
+        rename::{Names, Rename},
+        render,
+    },
+    sqlite::{
+        lex::{self, Kind, Token},
+        quote::{ident, idents},
+    },
+};
+use std::collections::BTreeSet;
+
+/// The schema that an app makes of a database.
+#[derive(Debug)]
+pub struct Completed {
+    /// The database's own, with what the app declares.
+    pub schema: Schema,
+    /// What the app's maker should know.
+    pub warnings: Vec<String>,
+}
+
+/// Names that nobody has yet.
+struct Free(BTreeSet<String>);
+
+impl Free {
+    fn name(&mut self, wanted: &str) -> String {
+        let names = (1u32..).map(|n| {
+            if n == 1 {
+                wanted.to_owned()
+            } else {
+                format!("{wanted}_{n}")
+            }
+        });
+        let name = names
+            .into_iter()
+            .find(|name| !self.0.contains(&name.to_ascii_lowercase()))
+            .expect("no end of names");
+        self.0.insert(name.to_ascii_lowercase());
+        name
+    }
+}
+
+/// Puts what `app` declares into the schema `current` of a database whose live release declared
+/// `recorded`. `migrations` are the texts of the migration files that ran just before: one that
+/// names a column answers for its values.
+///
+/// Fails with `lossy_change` where a type would change that nobody has said may, naming every one.
+pub fn complete(
+    current: &Schema,
+    app: &App,
+    recorded: &Recorded,
+    renames: &[Rename],
+    migrations: &[&str],
+) -> Result<Completed> {
+    let mut work = Work {
+        current,
+        recorded,
+        migrations: migrations.iter().map(|text| lex::tokens(text)).collect(),
+        names: Names::default(),
+        free: Free(current.names.clone()),
+        schema: Schema {
+            names: current.names.clone(),
+            ..Schema::default()
+        },
+        warnings: Vec::new(),
+        refused: Vec::new(),
+    };
+    work.free.0.extend(
+        app.tables
+            .iter()
+            .map(|table| table.name.to_ascii_lowercase()),
+    );
+    if !renames.is_empty() {
+        let plain = complete(&Schema::default(), app, &Recorded::default(), &[], &[])?.schema;
+        work.names = Names::resolve(current, &plain, renames)?;
+    }
+    let mut taken = BTreeSet::new();
+    for table in &app.tables {
+        if let Some(old) = work.table(table)? {
+            taken.insert(old.to_ascii_lowercase());
+        }
+    }
+    if !work.refused.is_empty() {
+        return Err(refusal(&work.refused));
+    }
+    work.others(&taken);
+    Ok(Completed {
+        schema: work.schema,
+        warnings: work.warnings,
+    })
+}
+
+/// A type change that nobody has said may be.
+struct Refused {
+    table: String,
+    column: String,
+    from: String,
+    to: String,
+    castable: bool,
+}
+
+fn refusal(all: &[Refused]) -> Error {
+    let change = |r: &Refused| format!("{}.{} from {} to {}", r.table, r.column, r.from, r.to);
+    let list = all.iter().map(change).collect::<Vec<_>>().join("; ");
+    let first = &all[0];
+    let cast = match all.iter().find(|refused| !refused.castable) {
+        None => "Write /** @cast */ above the property to convert its values (\"allow\" does not stand for it in an app, where each \
+                 property says so itself)"
+            .to_owned(),
+        Some(r) => format!("/** @cast */ cannot make {} of {}, nor can \"allow\"", r.to, r.from),
+    };
+    Error::lossy_change(format!("a type would change, which is never inferred: {list}"))
+        .object(format!("{}.{}", first.table, first.column))
+        .state("Nothing was changed")
+        .hint(format!(
+            "{cast}, give the property another name (where it is an old column under a new one, with /** @renamed from={} */ \
+             above it), or convert the values in a migration file dist/methods/migrations/NNNN_name.sql",
+            first.column
+        ))
+}
+
+struct Work<'s> {
+    current: &'s Schema,
+    recorded: &'s Recorded,
+    migrations: Vec<Vec<Token<'s>>>,
+    names: Names,
+    free: Free,
+    schema: Schema,
+    warnings: Vec<String>,
+    refused: Vec<Refused>,
+}
+
+impl Work<'_> {
+    /// Adds a declared table, with its indexes and triggers. Gives its name of now.
+    fn table(&mut self, declared: &AppTable) -> Result<Option<String>> {
+        let old = self
+            .current
+            .tables
+            .iter()
+            .find(|t| same(self.names.table(&t.name), &declared.name));
+        let Some(old) = old else {
+            let views = self.current.views.iter().map(|view| &view.name);
+            let others = views.chain(self.current.virtual_tables.iter().map(|table| &table.name));
+            if others
+                .chain(self.current.indexes.iter().map(|index| &index.name))
+                .any(|n| same(n, &declared.name))
+            {
+                return Err(Error::unsupported_change(format!(
+                    "the database has a {} already, which is no table that an app could declare",
+                    declared.name
+                ))
+                .object(&declared.name)
+                .state("Nothing was changed")
+                .hint("Drop or rename it in a migration, or give the table another name"));
+            }
+            let mut table = Table {
+                name: declared.name.clone(),
+                ..Table::default()
+            };
+            self.system_columns(&mut table, declared, &[])?;
+            for column in &declared.columns {
+                table.columns.push(new_column(column, false));
+            }
+            written(&mut table);
+            self.indexes(&table, declared, None, &[]);
+            self.triggers(&table, declared, None);
+            self.schema.tables.push(table);
+            return Ok(None);
+        };
+
+        let mut table = old.clone();
+        table.name.clone_from(&declared.name);
+        self.rename_within(&mut table, old);
+        let keeps = |name: &str| {
+            system(name).is_some() || declared.columns.iter().any(|c| same(&c.name, name))
+        };
+        let gone: Vec<String> = table
+            .columns
+            .iter()
+            .filter(|c| !keeps(&c.name))
+            .map(|c| c.name.clone())
+            .collect();
+        let is_gone = |name: &str| gone.iter().any(|gone| same(gone, name));
+        table.columns.retain(|column| !is_gone(&column.name));
+        let names_gone = |sql: &str| {
+            lex::tokens(sql)
+                .iter()
+                .any(|token| gone.iter().any(|gone| token.may_name(gone)))
+        };
+        table.checks.retain(|check| !names_gone(&check.expr));
+        table
+            .foreign_keys
+            .retain(|key| !key.columns.iter().any(|name| is_gone(name)));
+        let group = |key: &Key| {
+            key.columns
+                .iter()
+                .map(|part| part.name.clone())
+                .collect::<Vec<_>>()
+        };
+        table.uniques.retain(|key| {
+            declared
+                .unique
+                .iter()
+                .any(|unique| same_group(unique, &group(key)))
+        });
+
+        let filled = self.filled_by_triggers(old, declared);
+        self.system_columns(&mut table, declared, &filled)?;
+        for column in &declared.columns {
+            self.column(&mut table, old, declared, column)?;
+        }
+        let before = Table {
+            name: table.name.clone(),
+            ..old.clone()
+        };
+        if table == before {
+            table = old.clone();
+            table.name.clone_from(&declared.name);
+        } else if old.opaque {
+            return Err(Error::unsupported_change(format!(
+                "the table {} has to change for the app, and its statement is not understood",
+                old.name
+            ))
+            .object(&old.name)
+            .sql(&old.sql)
+            .state("Nothing was changed")
+            .hint("Change it in a migration"));
+        } else {
+            written(&mut table);
+        }
+        self.indexes(&table, declared, Some(old), &gone);
+        self.triggers(&table, declared, Some(old));
+        self.schema.tables.push(table);
+        Ok(Some(old.name.clone()))
+    }
+
+    /// Gives a table's columns the names that renames tell.
+    fn rename_within(&self, table: &mut Table, old: &Table) {
+        let renamed = |name: &str| self.names.column(&old.name, name).to_owned();
+        for column in &mut table.columns {
+            column.name = renamed(&column.name);
+            if let Some(generated) = &mut column.generated {
+                generated.expr = self.renamed_in(&generated.expr, old);
+            }
+        }
+        for part in table
+            .primary_key
+            .iter_mut()
+            .chain(&mut table.uniques)
+            .flat_map(|key| &mut key.columns)
+        {
+            part.name = renamed(&part.name);
+        }
+        for check in &mut table.checks {
+            check.expr = self.renamed_in(&check.expr, old);
+            check.column = check.column.as_deref().map(renamed);
+        }
+        for key in &mut table.foreign_keys {
+            key.columns = key.columns.iter().map(|name| renamed(name)).collect();
+        }
+        self.rename_parents(table);
+    }
+
+    /// What a table refers to may be renamed, too.
+    fn rename_parents(&self, table: &mut Table) {
+        for key in &mut table.foreign_keys {
+            let parent = key.parent.clone();
+            key.parent_columns = key
+                .parent_columns
+                .iter()
+                .map(|c| self.names.column(&parent, c).to_owned())
+                .collect();
+            key.parent = self.names.table(&parent).to_owned();
+        }
+    }
+
+    /// An expression, or a statement about a table, with the declared names.
+    fn renamed_in(&self, sql: &str, old: &Table) -> String {
+        let (mut out, mut copied) = (String::new(), 0);
+        for token in lex::tokens(sql) {
+            let Some(name) = token.name().filter(|name| token.may_name(name)) else {
+                continue;
+            };
+            let new = if same(&name, &old.name) {
+                self.names.table(&name).to_owned()
+            } else if old.column(&name).is_some() {
+                self.names.column(&old.name, &name).to_owned()
+            } else {
+                continue;
+            };
+            if new != name {
+                out.push_str(&sql[copied..token.start]);
+                out.push_str(&ident(&new));
+                copied = token.end();
+            }
+        }
+        out + &sql[copied..]
+    }
+
+    /// Sees to the columns that every table has.
+    fn system_columns(
+        &mut self,
+        table: &mut Table,
+        declared: &AppTable,
+        filled: &[String],
+    ) -> Result<()> {
+        let is_new = table.sql.is_empty();
+        for (at, system) in SYSTEM.iter().enumerate() {
+            let Some(column) = table
+                .columns
+                .iter_mut()
+                .find(|column| same(&column.name, system.name))
+            else {
+                let column = Column {
+                    name: system.name.into(),
+                    declared_type: system.sql_type.into(),
+                    default: system.default.map(str::to_owned),
+                    ..Column::default()
+                };
+                // First in a new table; behind what is there in another.
+                table
+                    .columns
+                    .insert(if is_new { at } else { table.columns.len() }, column);
+                continue;
+            };
+            let has = affinity(&column.declared_type, table.strict);
+            let fits = if system.sql_type == "TEXT" {
+                ["TEXT", "BLOB"].contains(&has)
+            } else {
+                has != "TEXT"
+            };
+            if !fits {
+                self.refused.push(Refused {
+                    table: declared.name.clone(),
+                    column: system.name.into(),
+                    from: column.declared_type.clone(),
+                    to: format!(
+                        "{}, which this column is in every table of an app",
+                        system.sql_type
+                    ),
+                    castable: false,
+                });
+            }
+            let fills = column
+                .default
+                .as_deref()
+                .is_some_and(|default| !is_constant(default))
+                || column.generated.is_some()
+                || filled.iter().any(|f| same(f, system.name));
+            if system.default.is_some() && !fills {
+                column.default = system.default.map(str::to_owned);
+            }
+        }
+        let is_id = |key: &Key| matches!(key.columns.as_slice(), [only] if same(&only.name, "id"));
+        if !table.primary_key.as_ref().is_some_and(is_id) {
+            let columns = vec![KeyColumn {
+                name: "id".into(),
+                ..KeyColumn::default()
+            }];
+            table.primary_key = Some(Key {
+                columns,
+                conflict: "abort".into(),
+                inline: true,
+                ..Key::default()
+            });
+            table.autoincrement = false;
+        }
+        Ok(())
+    }
+
+    /// Puts a declared column into a table that is there.
+    fn column(
+        &mut self,
+        table: &mut Table,
+        old: &Table,
+        declared: &AppTable,
+        column: &AppColumn,
+    ) -> Result<()> {
+        let strict = table.strict;
+        let was = old
+            .columns
+            .iter()
+            .find(|c| same(self.names.column(&old.name, &c.name), &column.name));
+        let Some((was, now)) = was.zip(
+            table
+                .columns
+                .iter_mut()
+                .find(|c| same(&c.name, &column.name)),
+        ) else {
+            table.columns.push(new_column(column, true));
+            return Ok(());
+        };
+        now.name.clone_from(&column.name);
+        if column.computed_from.is_some() {
+            let wanted = new_column(column, true);
+            let expr = |g: &Generated| lex::meaning_of(&g.expr);
+            if now.generated.as_ref().map(expr) != wanted.generated.as_ref().map(expr) {
+                *now = wanted;
+            }
+            return Ok(());
+        }
+        now.generated = None;
+        if !column.required {
+            now.not_null = None;
+        }
+        let (has, wants) = (
+            affinity(&was.declared_type, strict),
+            affinity(column.logical.sql_type(), strict),
+        );
+        let recorded = self.recorded.0.get(&old.name.to_ascii_lowercase());
+        let recorded = recorded
+            .and_then(|columns| columns.get(&was.name.to_ascii_lowercase()))
+            .copied();
+        // What was changed outside of any release is what it is.
+        let recorded = recorded.filter(|of| affinity(of.sql_type(), strict) == has);
+        if has == wants && recorded.is_none_or(|of| of == column.logical) {
+            return Ok(());
+        }
+        let names =
+            |tokens: &Vec<Token<'_>>, name: &str| tokens.iter().any(|token| token.may_name(name));
+        let answered = |tokens: &Vec<Token<'_>>| {
+            [&old.name, &declared.name]
+                .iter()
+                .any(|name| names(tokens, name))
+                && [&was.name, &column.name]
+                    .iter()
+                    .any(|name| names(tokens, name))
+        };
+        if has == wants && self.migrations.iter().any(answered) {
+            return Ok(());
+        }
+        let from = recorded.unwrap_or(match has {
+            "TEXT" => Logical::Text,
+            "BLOB" => Logical::Json,
+            _ => Logical::Number,
+        });
+        let cast = Cast {
+            from,
+            to: column.logical,
+        };
+        if !column.cast || !cast.possible() {
+            self.refused.push(Refused {
+                table: declared.name.clone(),
+                column: column.name.clone(),
+                from: recorded.map_or_else(|| was.declared_type.clone(), |of| of.to_string()),
+                to: column.logical.to_string(),
+                castable: cast.possible(),
+            });
+            return Ok(());
+        }
+        if has == wants {
+            self.warnings.push(format!(
+                "{}.{} was {from} and is {} from now on, by @cast: its values stay as they are written",
+                declared.name, column.name, column.logical
+            ));
+            return Ok(());
+        }
+        *now = Column {
+            cast: Some(cast),
+            collate: None,
+            ..new_column(column, false)
+        };
+        Ok(())
+    }
+
+    /// Sees to the indexes: those of the database that serve a purpose stay, and what lacks one
+    /// comes.
+    fn indexes(
+        &mut self,
+        table: &Table,
+        declared: &AppTable,
+        old: Option<&Table>,
+        gone: &[String],
+    ) {
+        let mut unique = declared.unique.clone();
+        let inline = |group: &Vec<String>| {
+            let named = |key: &Key| {
+                key.columns
+                    .iter()
+                    .map(|part| part.name.clone())
+                    .collect::<Vec<_>>()
+            };
+            table
+                .uniques
+                .iter()
+                .any(|key| same_group(group, &named(key)))
+        };
+        unique.retain(|group| !inline(group));
+        let mut by_time = false;
+        for index in old.iter().flat_map(|old| {
+            self.current
+                .indexes
+                .iter()
+                .filter(|i| same(&i.table, &old.name))
+        }) {
+            let Some(old) = old else { continue };
+            let tokens = lex::tokens(&index.sql);
+            let on = tokens.iter().position(|token| token.is("ON")).unwrap_or(0);
+            let names_gone = |gone: &String| tokens[on..].iter().any(|token| token.may_name(gone));
+            let before = self.before(old, gone);
+            if before.iter().any(names_gone) {
+                continue;
+            }
+            let plain = plain_index(&index.sql);
+            let columns = plain.as_ref().map(|(_, columns)| {
+                columns
+                    .iter()
+                    .map(|c| self.names.column(&old.name, c).to_owned())
+                    .collect::<Vec<_>>()
+            });
+            let sql = match (&plain, &columns) {
+                (Some((true, _)), Some(columns)) => {
+                    if !declared
+                        .unique
+                        .iter()
+                        .any(|group| same_group(group, columns))
+                    {
+                        // What has to be unique is the app's to say.
+                        continue;
+                    }
+                    unique.retain(|group| !same_group(group, columns));
+                    self.renamed_in(&index.sql, old)
+                }
+                (Some((false, _)), Some(columns)) => {
+                    by_time |= matches!(columns.as_slice(), [only] if same(only, "created_at"));
+                    self.renamed_in(&index.sql, old)
+                }
+                _ => self.renamed_in(&index.sql, old),
+            };
+            self.schema.indexes.push(Index {
+                name: index.name.clone(),
+                table: table.name.clone(),
+                sql,
+            });
+        }
+        if !by_time {
+            unique.insert(0, vec!["created_at".to_owned()]);
+        }
+        for (i, group) in unique.iter().enumerate() {
+            let is_unique = by_time || i > 0;
+            let (kind, end) = if is_unique {
+                ("UNIQUE INDEX", "_unique")
+            } else {
+                ("INDEX", "")
+            };
+            let name = self
+                .free
+                .name(&format!("{}_{}{end}", table.name, group.join("_")));
+            let sql = format!(
+                "CREATE {kind} {} ON {} ({})",
+                ident(&name),
+                ident(&table.name),
+                idents(group)
+            );
+            self.schema.indexes.push(Index {
+                name,
+                table: table.name.clone(),
+                sql,
+            });
+        }
+    }
+
+    /// The names of now of columns that go.
+    fn before(&self, old: &Table, gone: &[String]) -> Vec<String> {
+        let goes = |column: &&Column| {
+            gone.iter()
+                .any(|g| same(g, self.names.column(&old.name, &column.name)))
+        };
+        old.columns
+            .iter()
+            .filter(goes)
+            .map(|column| column.name.clone())
+            .collect()
+    }
+
+    /// The system columns that triggers of a database from elsewhere fill in.
+    fn filled_by_triggers(&self, old: &Table, declared: &AppTable) -> Vec<String> {
+        let triggers = self
+            .current
+            .triggers
+            .iter()
+            .filter(|trigger| same(&trigger.table, &old.name));
+        let purposes = triggers
+            .filter(|trigger| !misses_rows(trigger, declared))
+            .filter_map(|t| purpose(t, &old.name));
+        purposes
+            .filter(|(event, _)| event == "INSERT")
+            .flat_map(|(_, columns)| columns)
+            .collect()
+    }
+
+    /// Sees to the trigger that notes updates: one that serves the purpose stays as it is, one that
+    /// cannot any more makes way.
+    fn triggers(&mut self, table: &Table, declared: &AppTable, old: Option<&Table>) {
+        let (mut notes, mut free) = (false, None);
+        for trigger in old.iter().flat_map(|old| {
+            self.current
+                .triggers
+                .iter()
+                .filter(|t| same(&t.table, &old.name))
+        }) {
+            let Some(old) = old else { continue };
+            if let Some((event, columns)) = purpose(trigger, &old.name) {
+                if misses_rows(trigger, declared) {
+                    free = free.or((event == "UPDATE").then(|| trigger.name.clone()));
+                    continue;
+                }
+                notes |=
+                    event == "UPDATE" && columns.iter().any(|column| same(column, "updated_at"));
+            }
+            let sql = self.renamed_in(&trigger.sql, old);
+            self.schema.triggers.push(Trigger {
+                name: trigger.name.clone(),
+                table: table.name.clone(),
+                sql,
+            });
+        }
+        if notes {
+            return;
+        }
+        let name = free.unwrap_or_else(|| self.free.name(&format!("{}_updated_at", table.name)));
+        let t = ident(&table.name);
+        // By `id`, which is no name of the rowid that a column may take over; with IS, since a TEXT
+        // PRIMARY KEY may be NULL. Its own UPDATE changes updated_at, and does not set it off again
+        // even with recursive_triggers.
+        let sql = format!(
+            "CREATE TRIGGER {} AFTER UPDATE ON {t} WHEN new.updated_at IS old.updated_at BEGIN\n  \
+             UPDATE {t} SET updated_at = max({NOW}, ifnull(old.updated_at, 0) + 1), \
+             last_updated_by = (SELECT user_id FROM _remy_session) WHERE id IS new.id;\nEND",
+            ident(&name)
+        );
+        self.schema.triggers.push(Trigger {
+            name,
+            table: table.name.clone(),
+            sql,
+        });
+    }
+
+    /// What the app has no part in stays as it is; tables that an earlier release of it declared
+    /// go.
+    fn others(&mut self, taken: &BTreeSet<String>) {
+        let lower = |name: &str| name.to_ascii_lowercase();
+        let mut left = Vec::new();
+        for table in &self.current.tables {
+            let name = lower(&table.name);
+            if taken.contains(&name) || self.recorded.0.contains_key(&name) {
+                continue;
+            }
+            let mut kept = table.clone();
+            kept.name = self.names.table(&table.name).to_owned();
+            self.rename_parents(&mut kept);
+            self.schema.tables.push(kept);
+            left.push(table.name.clone());
+            let of = |on: &str| same(on, &table.name);
+            self.schema.indexes.extend(
+                self.current
+                    .indexes
+                    .iter()
+                    .filter(|i| of(&i.table))
+                    .cloned(),
+            );
+            self.schema.triggers.extend(
+                self.current
+                    .triggers
+                    .iter()
+                    .filter(|t| of(&t.table))
+                    .cloned(),
+            );
+        }
+        for table in &self.current.virtual_tables {
+            left.push(table.name.clone());
+            self.schema.virtual_tables.push(table.clone());
+        }
+        for view in &self.current.views {
+            self.schema.views.push(view.clone());
+            let on_view = self
+                .current
+                .triggers
+                .iter()
+                .filter(|trigger| same(&trigger.table, &view.name));
+            self.schema.triggers.extend(on_view.cloned());
+        }
+        if !left.is_empty() {
+            self.warnings.push(format!(
+                "no release of this app declared {}: left alone",
+                left.join(", ")
+            ));
+        }
+    }
+}
+
+/// Writes the statement and the definitions anew from a table's parts.
+fn written(table: &mut Table) {
+    let definitions: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| render::column(column, table))
+        .collect();
+    for (column, definition) in table.columns.iter_mut().zip(definitions) {
+        column.definition = definition;
+    }
+    table.sql = render::table(table);
+}
+
+/// A declared column; one that comes to a table with rows carries its default, which they read.
+fn new_column(column: &AppColumn, to_rows: bool) -> Column {
+    let computed = column.computed_from.as_deref().and_then(system);
+    let default = column
+        .default
+        .as_ref()
+        .filter(|_| to_rows && computed.is_none());
+    Column {
+        name: column.name.clone(),
+        declared_type: computed
+            .map_or(column.logical.sql_type(), |system| system.sql_type)
+            .to_owned(),
+        default: default.and_then(|value| stored(column.logical, value)),
+        generated: computed.map(|system| Generated {
+            expr: ident(system.name),
+            stored: false,
+        }),
+        ..Column::default()
+    }
+}
+
+/// Whether a `DEFAULT` is the same for every row: `0`, `''` or NULL in the place of a time or an
+/// id.
+fn is_constant(default: &str) -> bool {
+    lex::tokens(&diff::default_expression(default))
+        .iter()
+        .all(|token| match token.kind {
+            Kind::Text | Kind::Value | Kind::Sign | Kind::Quoted => true,
+            // A function, or CURRENT_TIMESTAMP.
+            Kind::Word => ["NULL", "TRUE", "FALSE"].iter().any(|word| token.is(word)),
+        })
+}
+
+fn same_group(a: &[String], b: &[String]) -> bool {
+    let set = |group: &[String]| {
+        group
+            .iter()
+            .map(|name| name.to_ascii_lowercase())
+            .collect::<BTreeSet<_>>()
+    };
+    a.len() == b.len() && set(a) == set(b)
+}
+
+/// Whether an index is unique, and its columns, where it is of whole rows and plain columns.
+fn plain_index(sql: &str) -> Option<(bool, Vec<String>)> {
+    let parsed = parse::index(sql).filter(|parsed| parsed.condition.is_none())?;
+    let column = |sql: &String| match lex::tokens(sql).as_slice() {
+        [only] => only.name(),
+        _ => None,
+    };
+    Some((
+        parsed.unique,
+        parsed.columns.iter().map(column).collect::<Option<_>>()?,
+    ))
+}
+
+/// Whether a trigger reaches rows by a name of the rowid that is a column of the app's: it means
+/// that column then, and finds other rows or none.
+fn misses_rows(trigger: &Trigger, declared: &AppTable) -> bool {
+    let tokens = lex::tokens(&trigger.sql);
+    let is_column = |name: &str| {
+        declared
+            .columns
+            .iter()
+            .any(|column| same(&column.name, name))
+    };
+    let names = |name: &str| tokens.iter().any(|token| token.may_name(name));
+    ["rowid", "oid", "_rowid_"]
+        .into_iter()
+        .any(|name| is_column(name) && names(name))
+}
+
+/// The event of a trigger that does nothing but set system columns of its own table, and which.
+pub(super) fn purpose(trigger: &Trigger, table: &str) -> Option<(String, Vec<String>)> {
+    let tokens = lex::tokens(&trigger.sql);
+    let name = tokens.iter().position(|token| token.is("TRIGGER"))? + 1;
+    let event = tokens
+        .iter()
+        .skip(name + 1)
+        .find(|t| ["INSERT", "UPDATE", "DELETE"].iter().any(|e| t.is(e)))?;
+    let begin = tokens.iter().rposition(|token| token.is("BEGIN"))?;
+    let end = tokens.iter().rposition(|token| token.is("END"))?;
+    let mut set = Vec::new();
+    for statement in tokens
+        .get(begin + 1..end)?
+        .split(|token| token.is(";"))
+        .filter(|s| !s.is_empty())
+    {
+        let at = statement.iter().position(|token| token.is("SET"))?;
+        if !statement[0].is("UPDATE") || !statement[at - 1].may_name(table) {
+            return None;
+        }
+        let (mut depth, mut target) = (0usize, true);
+        for (i, token) in statement.iter().enumerate().skip(at + 1) {
+            match () {
+                () if token.is("(") => depth += 1,
+                () if token.is(")") => depth = depth.saturating_sub(1),
+                () if depth > 0 => {}
+                () if token.is("WHERE") || token.is("FROM") => break,
+                () if token.is(",") => target = true,
+                () if target && statement.get(i + 1).is_some_and(|next| next.is("=")) => {
+                    set.push(token.name().filter(|name| system(name).is_some())?);
+                    target = false;
+                }
+                () => {}
+            }
+            // `SET (a, b) = …` is not looked into.
+            if target && depth > 0 {
+                return None;
+            }
+        }
+    }
+    (!set.is_empty()).then(|| (event.text.to_ascii_uppercase(), set))
+}

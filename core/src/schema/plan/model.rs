@@ -1,0 +1,359 @@
+//! What a plan is made of.
+
+use crate::{
+    effects::diff,
+    schema::{app::system, logical::Cast},
+    sqlite::lex::{self},
+};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What statements take away, as warnings.
+pub(crate) fn losses(statements: &[Statement]) -> impl Iterator<Item = String> {
+    statements.iter().filter_map(|s| {
+        s.loses
+            .as_ref()
+            .map(|loses| format!("{} loses {loses}", s.object))
+    })
+}
+
+/// A constraint that an ALTER TABLE adds, see [`constrain`](crate::schema::constrain).
+#[derive(Debug, Clone)]
+pub(crate) struct Added {
+    /// Its table.
+    pub(crate) table: String,
+    /// What follows the table's name.
+    pub(crate) what: String,
+    /// What fills in NULLs before, for those who allow it.
+    pub(crate) fill: Option<String>,
+}
+
+/// One statement of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct Statement {
+    /// From 1.
+    pub ord: u32,
+    /// `create_table`, `drop_table`, `rename_table`, `add_column`, `drop_column`, `rename_column`,
+    /// `add_constraint`, `drop_constraint`, `set_not_null`, `drop_not_null`, `rebuild_table`,
+    /// `create_index`, `drop_index`, `create_view`, `drop_view`, `create_trigger`, `drop_trigger`
+    /// or `migration`; of what only a diff has here `warning` and, of a changed effect, `create_`,
+    /// `update_` or `remove_` and the kind of the effect: `create_role`.
+    pub kind: &'static str,
+    /// What it is about: `orders`, `orders.note`, the id of an effect; empty for a warning.
+    pub object: String,
+    /// The statement. Empty for an effect, whose row may hold a secret, and for a warning.
+    pub sql: String,
+    /// `direct`, `rebuild` for one of the statements that make up a rebuild, `effect` or `warning`.
+    pub strategy: &'static str,
+    /// What `allow` must hold.
+    pub needs: Option<&'static str>,
+    /// What it takes away, counted.
+    pub loses: Option<String>,
+    /// What a row of kind `warning` says, which only a diff has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Names in other statements follow a rename: run with `legacy_alter_table` off.
+    #[serde(skip)]
+    pub(crate) follow_names: bool,
+    /// The statement with NULLs filled in, for those who allow it.
+    #[serde(skip)]
+    pub(crate) filling: Option<String>,
+    /// It is the one that fills in.
+    #[serde(skip)]
+    pub(crate) fills: bool,
+    /// The constraint that it adds.
+    #[serde(skip)]
+    pub(crate) adds: Option<Added>,
+    /// The name that the table has meanwhile, and its own: for messages.
+    #[serde(skip)]
+    pub(crate) stands_for: Option<(String, String)>,
+}
+
+/// What has to be asked of the rows before a plan runs. Names are those of now.
+#[derive(Debug, Clone)]
+pub(crate) enum Question {
+    /// Rows of a table that goes.
+    Rows { table: String },
+    /// Values of a column that goes.
+    Values { table: String, column: String },
+    /// Values of a column whose type changes.
+    Retype {
+        table: String,
+        column: String,
+        from: String,
+        to: String,
+        affinities: (&'static str, &'static str),
+    },
+    /// Values of a column that are converted, as somebody has asked.
+    Cast {
+        table: String,
+        column: String,
+        cast: Cast,
+    },
+    /// Values of a column that is computed from now on.
+    Computed {
+        table: String,
+        column: String,
+        expr: String,
+    },
+    /// NULLs in a column that is NOT NULL from now on; `default` fills them in, if there is one.
+    Nulls {
+        table: String,
+        column: String,
+        default: Option<String>,
+        rowid: Option<&'static str>,
+    },
+    /// Rows that a new CHECK does not let in, where `sql` adds it. It may speak of the table by its
+    /// new name.
+    Check {
+        table: String,
+        new_name: String,
+        named: Option<String>,
+        expr: String,
+        sql: String,
+        rowid: Option<&'static str>,
+    },
+    /// Values of a column that is the rowid from now on.
+    Rowids { table: String, column: String },
+    /// Rows that a new NOT NULL column without default has no value for.
+    NoValue { table: String, column: String },
+    /// Rows that a new UNIQUE does not allow.
+    Unique {
+        table: String,
+        object: String,
+        columns: Vec<String>,
+        condition: Option<String>,
+    },
+    /// Columns that go beside columns that come.
+    Columns { table: String, group: Group },
+    /// Rows of a table that goes, in whose place something else of its name comes.
+    Kind {
+        table: String,
+        becomes: &'static str,
+    },
+    /// Tables that go beside tables that come; `app` where an app declares them.
+    Tables { group: Group, app: bool },
+}
+
+/// What goes beside what comes, so that it may be a rename.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    /// What goes, and the statement that takes it away.
+    pub(crate) gone: Vec<(String, usize)>,
+    pub(crate) come: Vec<String>,
+    /// Which may be which, the likeliest first.
+    pub(crate) fits: Vec<(String, String)>,
+}
+
+/// The foreign keys that did not hold: child and parent in lower case, and how many rows. `None` is
+/// a parent that has no such key at all.
+pub type Violations = BTreeMap<(String, String), Option<u64>>;
+
+/// What turns a schema into another.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// In order.
+    pub statements: Vec<Statement>,
+    /// Tables that are rebuilt, by their declared names.
+    pub rebuilt: Vec<String>,
+    /// Tables whose foreign keys have to be checked again: they, or a table that they refer to,
+    /// change.
+    pub foreign_keys: Vec<String>,
+    /// What to ask of the rows, and for which statement.
+    pub(crate) questions: Vec<(usize, Question)>,
+    /// Declared names of tables that are renamed, by those of now, in lower case.
+    pub(crate) renamed: BTreeMap<String, String>,
+    /// Tables whose rows are checked against their definitions, by their declared names.
+    pub(crate) changed: Vec<String>,
+    /// What the caller should know.
+    pub(crate) warnings: Vec<String>,
+    /// The foreign keys that did not hold before.
+    pub violations: Option<Violations>,
+}
+
+impl Statement {
+    pub(crate) fn new(kind: &'static str, object: String, sql: String) -> Self {
+        Self {
+            ord: 0,
+            kind,
+            object,
+            sql,
+            strategy: "direct",
+            needs: None,
+            loses: None,
+            message: None,
+            follow_names: false,
+            filling: None,
+            fills: false,
+            adds: None,
+            stands_for: None,
+        }
+    }
+
+    /// A change of an effect, as a diff shows it.
+    pub(crate) fn effect(change: &diff::Change) -> Self {
+        Self {
+            strategy: "effect",
+            ..Self::new(change.statement_kind(), change.id.clone(), String::new())
+        }
+    }
+
+    /// What the caller should know, as a diff shows it where it is asked for.
+    pub(crate) fn warning(message: String) -> Self {
+        let row = Self::new("warning", String::new(), String::new());
+        Self {
+            strategy: "warning",
+            message: Some(message),
+            ..row
+        }
+    }
+
+    /// Whether it renames a table or column, and touches no rows.
+    pub(crate) fn renames(&self) -> bool {
+        let renames = || {
+            lex::tokens(&self.sql)
+                .iter()
+                .skip(3)
+                .any(|token| token.is("RENAME"))
+        };
+        self.kind.starts_with("rename_")
+            || (self.kind == "rebuild_table" && self.sql.starts_with("ALTER TABLE ") && renames())
+    }
+
+    /// A migration file.
+    pub(crate) fn migration(ord: u32, name: &str, text: &str) -> Self {
+        Self {
+            ord,
+            ..Self::new("migration", name.to_owned(), text.to_owned())
+        }
+    }
+}
+
+impl Plan {
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+
+    /// What a table, or a part of it, that has a new name from now on is called now: for messages,
+    /// as live has the old one.
+    pub(crate) fn now(&self, object: &str) -> String {
+        let renames = self
+            .statements
+            .iter()
+            .filter(|statement| statement.kind == "rename_table");
+        let old = renames.filter_map(|statement| {
+            let new = self.renamed.get(&statement.object.to_ascii_lowercase())?;
+            let rest = object.get(new.len()..)?;
+            let named =
+                same(&object[..new.len()], new) && (rest.is_empty() || rest.starts_with('.'));
+            named.then(|| format!("{}{rest}", statement.object))
+        });
+        old.into_iter().next().unwrap_or_else(|| object.to_owned())
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        kind: &'static str,
+        object: impl Into<String>,
+        sql: impl Into<String>,
+    ) -> &mut Statement {
+        self.push(Statement::new(kind, object.into(), sql.into()))
+    }
+
+    pub(crate) fn push(&mut self, statement: Statement) -> &mut Statement {
+        let ord = u32::try_from(self.statements.len() + 1).unwrap_or(u32::MAX);
+        self.statements.push(Statement { ord, ..statement });
+        self.statements.last_mut().expect("pushed just now")
+    }
+
+    pub(crate) fn add_rebuild(
+        &mut self,
+        kind: &'static str,
+        object: &str,
+        sql: impl Into<String>,
+    ) -> &mut Statement {
+        let statement = self.add(kind, object, sql);
+        statement.strategy = "rebuild";
+        statement
+    }
+
+    /// Makes the questions those of an app: a column that goes beside one that comes is taken as
+    /// dropped, with a warning for each table, and tables are asked about in the app's words.
+    pub(crate) fn of_app(&mut self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        // An app names its columns, and cannot say where they stand.
+        self.warnings.clear();
+        self.questions.retain_mut(|(_, question)| match question {
+            Question::Columns { table, group } => {
+                // What every table gets is no other column's new name.
+                let own = |name: &&String| !system::SYSTEM.iter().any(|system| same(system.name, name));
+                let come: Vec<String> = group.come.iter().filter(own).cloned().collect();
+                let gone: Vec<&str> = group.gone.iter().map(|(name, _)| name.as_str()).collect();
+                if let Some((from, _)) = group.fits.iter().find(|(_, to)| come.contains(to)) {
+                    warnings.push(format!(
+                        "{table} loses {} and gains {}: taken as meant. If one is another under a new name, write \
+                         /** @renamed from={from} */ above it",
+                        gone.join(", "),
+                        come.join(", "),
+                    ));
+                }
+                false
+            }
+            Question::Tables { app, .. } => {
+                *app = true;
+                true
+            }
+            _ => true,
+        });
+        warnings
+    }
+
+    /// Where the statement of this kind and object stands, of those from `first` on.
+    pub(crate) fn at(&self, kind: &str, object: &str, first: usize) -> usize {
+        let is = |statement: &Statement| statement.kind == kind && statement.object == object;
+        first + self.statements.iter().skip(first).position(is).unwrap_or(0)
+    }
+
+    /// Asks something for the statement that was added last.
+    pub(crate) fn ask(&mut self, question: Question) {
+        self.questions
+            .push((self.statements.len().saturating_sub(1), question));
+    }
+}
+
+/// Names that nobody has.
+pub(super) struct Free<'a> {
+    pub(crate) taken: [&'a BTreeSet<String>; 2],
+    pub(crate) given: BTreeSet<String>,
+}
+
+impl Free<'_> {
+    pub(crate) fn name(&mut self, of: &str) -> String {
+        let names = (0u32..).map(|n| {
+            if n == 0 {
+                format!("_remy_new_{of}")
+            } else {
+                format!("_remy_new{n}_{of}")
+            }
+        });
+        let free = |name: &String| {
+            let lower = name.to_ascii_lowercase();
+            !self.taken.iter().any(|taken| taken.contains(&lower)) && !self.given.contains(&lower)
+        };
+        let name = names
+            .into_iter()
+            .find(free)
+            .expect("there are more numbers than names");
+        self.given.insert(name.to_ascii_lowercase());
+        name
+    }
+}
+
+pub(super) fn same(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
+
+pub(super) fn holds(names: &[String], name: &str) -> bool {
+    names.iter().any(|n| same(n, name))
+}

@@ -1,0 +1,48 @@
+//! The build log in the catalog.
+
+use crate::{
+    base::{
+        error::{Context, Result},
+        history::Line,
+    },
+    store::catalog::Catalog,
+};
+use rusqlite::params;
+
+impl Catalog {
+    /// Adds a line to a release's log, and gives its number.
+    pub(crate) fn add_line(&self, line: &Line) -> Result<i64> {
+        self.conn
+            .execute(
+                "INSERT INTO build_log (release, seq, at, step, outcome, message, object, sql, duration_ms)
+                 VALUES (?1, (SELECT coalesce(max(seq), 0) + 1 FROM build_log WHERE release = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![line.release, line.at, line.step, line.outcome, line.message, line.object, line.sql, line.duration_ms],
+            )
+            .and_then(|_| {
+                self.conn.query_row("SELECT max(seq) FROM build_log WHERE release = ?1", [line.release], |row| row.get(0))
+            })
+            .context(|| self.doing("writing the build log"))
+    }
+
+    /// The log of a release, or of the newest one.
+    pub(crate) fn build_log(&self, release: Option<i64>) -> Result<Vec<Line>> {
+        self.rows(
+            "SELECT release, seq, at, step, outcome, message, object, sql, duration_ms FROM build_log
+             WHERE release = coalesce(?1, (SELECT max(release) FROM releases)) ORDER BY seq",
+            [release],
+            |row| {
+                Ok(Line {
+                    release: row.get(0)?,
+                    seq: row.get(1)?,
+                    at: row.get(2)?,
+                    step: row.get(3)?,
+                    outcome: row.get(4)?,
+                    message: row.get(5)?,
+                    object: row.get(6)?,
+                    sql: row.get(7)?,
+                    duration_ms: row.get(8)?,
+                })
+            },
+        )
+    }
+}

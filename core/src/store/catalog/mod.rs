@@ -1,0 +1,170 @@
+//! The catalog: the history of releases, their logs and snapshots. It follows live and never leads.
+
+pub(crate) mod build_log;
+pub(crate) mod dev;
+pub(crate) mod format;
+pub(crate) mod releases;
+pub(crate) mod removals;
+pub(crate) mod snapshots;
+pub(crate) mod switches;
+
+use crate::{
+    base::error::{Context, Result},
+    live::database::{self, Live},
+    sqlite::calls,
+    store::catalog::format::{FORMAT, bring_up_to_date, format_of, upgrade},
+};
+use rusqlite::{Connection, Row};
+use std::{path::Path, time::Duration};
+
+/// How long another process may be at work on the catalog.
+const WAIT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Catalog {
+    conn: Connection,
+}
+
+impl Catalog {
+    /// Opens the catalog, a file that is there, and makes or checks its tables.
+    pub(crate) fn open(path: &Path, live: &Live) -> Result<Self> {
+        let shown = || format!("opening the catalog {}", path.display());
+        let conn = database::open_catalog(path, live).context(shown)?;
+        conn.busy_timeout(WAIT).context(shown)?;
+        let version = format_of(&conn, path)?;
+        // WAL, so that a line of a log costs no fsync; what must be durable says so itself.
+        calls::to_wal(&conn, WAIT).context(shown)?;
+        conn.execute_batch("PRAGMA synchronous = NORMAL")
+            .context(shown)?;
+        if version < FORMAT {
+            bring_up_to_date(&conn, path, live)?;
+        }
+        Ok(Self { conn })
+    }
+
+    /// Opens the catalog to read it, while nobody else does: without the shared memory that a WAL
+    /// has otherwise, as a full disk has no room for it. One of an older format is brought up to
+    /// date in a transaction that is never committed.
+    pub(crate) fn open_alone(path: &Path, live: &Live) -> Result<Self> {
+        let shown = || format!("opening the catalog {}", path.display());
+        let conn = database::open_catalog(path, live).context(shown)?;
+        conn.busy_timeout(WAIT).context(shown)?;
+        // Before the first read: the wal-index is in memory then.
+        conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE")
+            .context(shown)?;
+        let version = format_of(&conn, path)?;
+        if version < FORMAT {
+            // Nothing of it goes to the disk: not what is changed, and without a WAL not what was
+            // there before.
+            conn.execute_batch("PRAGMA cache_spill = OFF; PRAGMA temp_store = MEMORY")
+                .context(shown)?;
+            let journal: String = conn
+                .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+                .context(shown)?;
+            if journal != "wal" {
+                conn.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))
+                    .context(shown)?;
+            }
+            conn.execute_batch("BEGIN IMMEDIATE").context(shown)?;
+            upgrade(&conn, path, version)?;
+        }
+        Ok(Self { conn })
+    }
+
+    fn doing(&self, what: &str) -> String {
+        format!("{what} in the catalog {}", calls::name(&self.conn))
+    }
+
+    /// What `f` writes is on the disk when this returns.
+    fn durably<T>(
+        &self,
+        what: &str,
+        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let run = || {
+            self.conn
+                .execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")?;
+            let done =
+                f(&self.conn).and_then(|value| self.conn.execute_batch("COMMIT").map(|()| value));
+            if done.is_err() {
+                let _ = self.conn.execute_batch("ROLLBACK");
+            }
+            done
+        };
+        let done = run();
+        let _ = self.conn.execute_batch("PRAGMA synchronous = NORMAL");
+        done.context(|| self.doing(what))
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut query = self.conn.prepare(sql).context(|| self.doing("reading"))?;
+        let rows = query.query_map(params, read).and_then(Iterator::collect);
+        rows.context(|| self.doing("reading"))
+    }
+
+    /// What `integrity_check` finds in the catalog, if anything.
+    pub(crate) fn integrity(&self) -> Result<Option<String>> {
+        let found = crate::sqlite::integrity::whole(&self.conn)?;
+        Ok((!found.wrong.is_empty()).then(|| found.wrong.join("; ")))
+    }
+}
+
+#[cfg(all(test, feature = "engine"))]
+mod tests {
+    use super::*;
+    use crate::store::catalog::snapshots::ORDER;
+    use rusqlite::params;
+
+    /// How many steps SQLite takes to list the snapshots of so many releases.
+    fn steps(releases: i64) -> i32 {
+        crate::sqlite::engine::init();
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(include_str!("catalog.sql")).unwrap();
+        let catalog = Catalog { conn };
+        for release in 1..=releases {
+            // Live was switched in the reverse of the order of the numbers.
+            let switch_id = format!("{:016x}", releases - release);
+            let snapshot = crate::store::place::snapshot(release, &switch_id);
+            catalog
+                .conn
+                .execute(
+                    "INSERT INTO snapshots VALUES (?1, ?2, NULL, 1, '', 1, NULL)",
+                    params![release, snapshot],
+                )
+                .unwrap();
+        }
+        for switch in 0..releases {
+            let sql =
+                "INSERT INTO switches VALUES (printf('%016x', ?1), NULL, 1, 1, '', '', 'done', 1)";
+            catalog.conn.execute(sql, [switch]).unwrap();
+        }
+        let kept = catalog.kept_snapshots().unwrap();
+        assert_eq!(kept.len(), usize::try_from(releases).unwrap());
+        assert!(
+            kept.is_sorted_by_key(|snapshot| snapshot.release),
+            "the last switch was that of release 1"
+        );
+        let mut query = catalog
+            .conn
+            .prepare(&format!("SELECT release FROM snapshots ORDER BY {ORDER}"))
+            .unwrap();
+        assert_eq!(
+            query
+                .query_map([], |row| row.get::<_, i64>(0))
+                .unwrap()
+                .count(),
+            kept.len()
+        );
+        query.get_status(rusqlite::StatementStatus::VmStep)
+    }
+
+    #[test]
+    fn listing_the_snapshots_takes_as_many_steps_as_there_are() {
+        let (few, many) = (steps(200), steps(2_000));
+        assert!(many < few * 12, "{few} steps for 200, {many} for 2000");
+    }
+}

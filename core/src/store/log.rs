@@ -1,0 +1,225 @@
+//! The build log of a verb that is at work: every step with start, duration, outcome and context.
+
+use crate::{
+    base::{
+        clock::{self, Moment},
+        error::{Error, Result},
+        history::Line,
+        options::{BuildFailure, BuildStep},
+        progress::Progress,
+    },
+    schema::plan::model::Statement,
+    store::catalog::Catalog,
+};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
+
+pub(crate) struct Log<'a> {
+    /// Where lines are kept; a dry run keeps none.
+    catalog: Option<&'a Catalog>,
+    progress: Progress<'a>,
+    release: Cell<i64>,
+    lines: RefCell<Vec<Line>>,
+    /// When the last line ended: each is of the time since then, so that all of a verb's time is in
+    /// one.
+    since: Cell<Moment>,
+}
+
+impl<'a> Log<'a> {
+    pub(crate) fn new(catalog: Option<&'a Catalog>, release: i64, progress: Progress<'a>) -> Self {
+        Self {
+            catalog,
+            progress,
+            release: Cell::new(release),
+            lines: RefCell::default(),
+            since: Cell::new(Moment::now()),
+        }
+    }
+
+    /// Of a verb that began before there was a log of it.
+    pub(crate) fn since(self, start: Moment) -> Self {
+        self.since.set(start);
+        self
+    }
+
+    /// Does a step and writes down how it went. `done` says what was done.
+    pub(crate) fn step<T>(
+        &self,
+        step: &str,
+        work: impl FnOnce() -> Result<T>,
+        done: impl FnOnce(&T) -> String,
+    ) -> Result<T> {
+        self.progress.check()?;
+        self.last_step(step, work, done)
+    }
+
+    /// As [`Log::step`], for what comes after COMMIT: nothing calls that off.
+    pub(crate) fn last_step<T>(
+        &self,
+        step: &str,
+        work: impl FnOnce() -> Result<T>,
+        done: impl FnOnce(&T) -> String,
+    ) -> Result<T> {
+        let result = work();
+        match &result {
+            Ok(value) => self.add(step, "ok", done(value), None, None),
+            Err(e) => self.failed_at(step, e),
+        }
+        result
+    }
+
+    /// A statement of the plan, which has just been run. A migration is a whole file, with the rows
+    /// that it has: it is told by its name.
+    pub(crate) fn statement(&self, statement: &Statement) {
+        let Statement {
+            kind, object, sql, ..
+        } = statement;
+        let message = match *kind {
+            "migration" => object.clone(),
+            _ => sql.lines().map(str::trim).collect::<Vec<_>>().join(" "),
+        };
+        self.add(
+            "rehearse",
+            "ok",
+            message,
+            Some(object.clone()),
+            Some(sql.clone()),
+        );
+    }
+
+    /// What is so, and took no time: what there was before it belongs to the line that comes next.
+    pub(crate) fn fact(&self, step: &str, message: impl Into<String>) {
+        self.put(
+            step,
+            clock::now(),
+            Duration::ZERO,
+            "ok",
+            message.into(),
+            None,
+            None,
+        );
+    }
+
+    /// What has just been done.
+    pub(crate) fn note(&self, step: &str, message: impl Into<String>) {
+        self.add(step, "ok", message.into(), None, None);
+    }
+
+    /// A warning is said once: who built the release may have said it.
+    pub(crate) fn warn(&self, step: &str, message: impl Into<String>) {
+        let message = message.into();
+        let said = self
+            .lines
+            .borrow()
+            .iter()
+            .any(|line| line.outcome == "warning" && line.message == message);
+        if !said {
+            self.add(step, "warning", message, None, None);
+        }
+    }
+
+    /// Steps that the caller took before.
+    pub(crate) fn before(&self, steps: &[BuildStep]) {
+        for step in steps {
+            let took = Duration::try_from_secs_f64(step.duration_ms / 1000.0).unwrap_or_default();
+            self.put(
+                "build",
+                step.at,
+                took,
+                step.outcome.name(),
+                step.message.clone(),
+                step.object.clone(),
+                None,
+            );
+        }
+    }
+
+    /// Writes down why a verb ended, unless a step has done so: at the step that it had come to.
+    pub(crate) fn end(&self, e: &Error) {
+        let last = self
+            .lines
+            .borrow()
+            .last()
+            .map(|line| (line.step.clone(), line.outcome == "failed"));
+        match last {
+            Some((_, true)) => {}
+            Some((step, false)) => self.failed_at(&step, e),
+            None => self.failed_at("build", e),
+        }
+    }
+
+    /// Writes down why a build ended.
+    pub(crate) fn give_up(&self, failure: &BuildFailure) {
+        let message = format!("{}: {}", failure.code, failure.message);
+        self.add("build", "failed", message, failure.object.clone(), None);
+    }
+
+    /// Writes down that a step failed.
+    pub(crate) fn failed_at(&self, step: &str, e: &Error) {
+        let detail = e.detail();
+        self.add(
+            step,
+            "failed",
+            format!("{}: {e}", e.code()),
+            detail.object.clone(),
+            detail.sql.clone(),
+        );
+    }
+
+    /// Writes down what ends now, and began when the line before it ended.
+    fn add(
+        &self,
+        step: &str,
+        outcome: &str,
+        message: String,
+        object: Option<String>,
+        sql: Option<String>,
+    ) {
+        let took = self.since.replace(Moment::now()).elapsed();
+        let at = clock::now() - i64::try_from(took.as_millis()).unwrap_or(0);
+        self.put(step, at, took, outcome, message, object, sql);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the columns of a line")]
+    fn put(
+        &self,
+        step: &str,
+        at: i64,
+        took: Duration,
+        outcome: &str,
+        message: String,
+        object: Option<String>,
+        sql: Option<String>,
+    ) {
+        let mut line = Line {
+            release: self.release.get(),
+            seq: i64::try_from(self.lines.borrow().len()).unwrap_or(0) + 1,
+            at,
+            step: step.to_owned(),
+            outcome: outcome.to_owned(),
+            message,
+            object,
+            sql,
+            duration_ms: clock::ms(took),
+        };
+        // A log that cannot be written is no reason to stop what it is about.
+        if let Some(seq) = self
+            .catalog
+            .and_then(|catalog| catalog.add_line(&line).ok())
+        {
+            line.seq = seq;
+        }
+        self.progress.line(&line);
+        self.lines.borrow_mut().push(line);
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.lines.borrow().clone()
+    }
+
+    pub(crate) fn progress(&self) -> Progress<'a> {
+        self.progress
+    }
+}

@@ -1,0 +1,21 @@
+//! Names of dev sessions and previews.
+
+use crate::{
+    base::error::{Error, Result},
+    store::place,
+};
+
+/// Refuses a name of a `what` that cannot be a file's.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
+    if place::is_name(name) {
+        return Ok(());
+    }
+    let what = if name.is_empty() {
+        format!("the name of the {what} is empty")
+    } else {
+        format!("{name:?} is no name for a {what}")
+    };
+    Err(Error::invalid_argument(what)
+        .state("Nothing was done")
+        .hint("Up to 64 letters, digits, points, hyphens and underscores, beginning with a letter or digit"))
+}

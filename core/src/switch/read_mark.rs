@@ -1,0 +1,153 @@
+//! A point in time of live that stays readable.
+
+use crate::{
+    base::error::{Context, Error, Result},
+    live::database::{Live, LiveConnection},
+    sqlite::{
+        calls,
+        wal::{self, Frames, Salts, Wal},
+    },
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The point in time that a transaction reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// WAL mode: so many frames of the run of the WAL with these salts.
+    Wal { salts: Salts, frames: u32 },
+    /// WAL mode, and no frame of the WAL counts since it was last recovered: the main file alone.
+    NoWal,
+    /// A rollback journal: the change counter.
+    Counter(u32),
+}
+
+/// A transaction on live that stays where it is while others write.
+///
+/// While it is open, an application's FULL, RESTART or TRUNCATE checkpoint waits for it, holding
+/// the write lock. So it is open for a copy and for the last rounds only.
+pub(crate) struct Pin<'a> {
+    pub(crate) live: &'a Live,
+    pub(crate) conn: LiveConnection<'a>,
+    pub(crate) wal: bool,
+}
+
+/// What a pin holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pinned {
+    /// Which transaction it is, of all that this process began.
+    pub(crate) transaction: u64,
+    pub(crate) mark: Mark,
+    /// Pages of the database.
+    pub(crate) pages: u32,
+}
+
+impl<'a> Pin<'a> {
+    /// Opens a connection and reads live once: only a connection that has done so gets a read mark
+    /// above 0.
+    pub(crate) fn new(live: &'a Live) -> Result<Self> {
+        let conn = live.connect()?;
+        let wal = live.shape(&conn)?.journal_mode == "wal";
+        let pin = Self { live, conn, wal };
+        pin.warm()?;
+        Ok(pin)
+    }
+
+    fn warm(&self) -> Result<()> {
+        self.conn
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .context(|| format!("reading {}", self.live.shown()))
+    }
+
+    /// Begins the transaction.
+    pub(crate) fn begin(&self) -> Result<Pinned> {
+        static TRANSACTIONS: AtomicU64 = AtomicU64::new(0);
+        let doing = || format!("reading {}", self.live.shown());
+        // No statement between BEGIN and the snapshot: a SELECT could take read mark 0.
+        self.conn.execute_batch("BEGIN").context(doing)?;
+        let begun = self.mark().and_then(|mark| {
+            let pages = calls::pragma(&self.conn, "page_count")?;
+            Ok(Pinned {
+                transaction: TRANSACTIONS.fetch_add(1, Ordering::Relaxed),
+                mark,
+                pages,
+            })
+        });
+        begun.inspect_err(|_| self.end())
+    }
+
+    pub(crate) fn mark(&self) -> Result<Mark> {
+        if !self.wal {
+            self.warm()?; // takes the shared lock: nobody commits until the end
+            // Somebody may have turned on WAL since this was opened: what is in it shows in no
+            // counter.
+            if self.live.shape(&self.conn)?.journal_mode == "wal" {
+                return Err(Error::busy(format!(
+                    "{} was put into WAL mode meanwhile",
+                    self.live.shown()
+                ))
+                .state("Live is unchanged")
+                .hint("Start again"));
+            }
+            let mut counter = [0; 4];
+            let n = calls::read_main_file(&self.conn, 24, &mut counter)?;
+            return Ok(Mark::Counter(if n == 4 {
+                u32::from_be_bytes(counter)
+            } else {
+                0
+            }));
+        }
+        if let Some(bytes) = calls::snapshot(&self.conn)? {
+            let mut salts = [0; 8];
+            salts.copy_from_slice(&bytes[32..40]);
+            let frames = u32::from_ne_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]);
+            return Ok(Mark::Wal { salts, frames });
+        }
+        // SQLITE_ERROR has three causes. No transaction that reads, or none that reads through a
+        // WAL: then it is one.
+        if !calls::reads(&self.conn) || self.live.shape(&self.conn)?.journal_mode != "wal" {
+            return Err(
+                Error::busy(format!("{} gives no read mark", self.live.shown()))
+                    .state("Live is unchanged")
+                    .hint("Try again; if it stays so, run `PRAGMA integrity_check` on live"),
+            );
+        }
+        // Or the wal-index was made from a WAL without a header that counts (absent, empty, zeroed,
+        // cut short by a crash), and has had no commit since. Then this transaction reads no frame,
+        // whatever a writer has begun to put there.
+        Ok(Mark::NoWal)
+    }
+
+    /// Ends the transaction. What can fail here has no effect on live.
+    pub(crate) fn end(&self) {
+        if !self.conn.is_autocommit() {
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+    }
+
+    /// The connection, to read with inside the transaction.
+    pub(crate) fn conn(&self) -> &LiveConnection<'a> {
+        &self.conn
+    }
+}
+
+/// The frames that a transaction with this mark reads.
+pub(super) fn read_by(live: &Live, mark: Mark) -> Result<Option<(Wal, Frames)>> {
+    let Mark::Wal { salts, frames } = mark else {
+        return Ok(None);
+    };
+    if frames == 0 {
+        return Ok(None);
+    }
+    let wal = Wal::open(&live.path)?
+        .filter(|wal| wal.salts() == salts)
+        .ok_or_else(|| {
+            Error::corrupt(format!(
+                "{} is not the WAL that SQLite reads",
+                wal::path_of(&live.path).display()
+            ))
+            .state("Live is unchanged")
+            .hint("Something moved or replaced the WAL of a database that is open: find out what")
+        })?;
+    let frames = wal.frames(0, frames)?;
+    Ok(Some((wal, frames)))
+}

@@ -1,0 +1,12 @@
+//! The verbs, a file each.
+
+pub(crate) mod clone;
+pub(crate) mod debug;
+pub(crate) mod detach;
+pub(crate) mod dev;
+pub(crate) mod diff;
+pub(crate) mod promote;
+pub(crate) mod prune;
+pub(crate) mod publish;
+pub(crate) mod rollback;
+pub(crate) mod verify;

@@ -1,0 +1,70 @@
+//! Roll back and promote: an earlier release's snapshot becomes live, under a new switch, as a
+//! release of its own.
+
+use crate::{
+    base::{
+        clock::Moment,
+        error::{Error, Result},
+        options::Options,
+        progress::Progress,
+    },
+    live::database::Live,
+    release::{
+        outcome::Outcome,
+        restore::{find, restore},
+        session,
+    },
+    store::catalog::releases::target,
+};
+
+/// Makes an earlier release live again: by default the one that was live before the live one was
+/// first promoted.
+pub(crate) fn rollback(
+    live: &Live,
+    release: Option<i64>,
+    options: &Options,
+    progress: Progress<'_>,
+) -> Result<Outcome> {
+    let start = Moment::now();
+    live.libraries(options)?;
+    let begun = session::begin_to_bring_back(live, options, progress)?;
+    let entry = match release {
+        Some(release) => find(&begun, release)?,
+        None => {
+            if let Some(lost) = begun.lost {
+                return Err(lost);
+            }
+            let catalog = &begun.store.catalog;
+            let brought_back = catalog
+                .release(begun.release)?
+                .and_then(|entry| entry.restored_from);
+            let target = target(catalog, begun.release)?.ok_or_else(|| {
+                let what = match (begun.release, brought_back) {
+                    (0, _) => format!("{} has no release yet, or was detached", live.shown()),
+                    (release, None) => format!("release {release} is live, and none was before it"),
+                    (release, Some(first)) => {
+                        format!(
+                            "release {release} is live, which brought back release {first}, and none was before that"
+                        )
+                    }
+                };
+                Error::no_previous_release(what)
+                    .state("Live is unchanged")
+                    .hint("Name a release to go to; the verb releases lists them")
+            })?;
+            find(&begun, target)?
+        }
+    };
+    if matches!(entry.status.as_str(), "compiled" | "preview") {
+        return Err(Error::not_promotable(format!(
+            "release {} has not been live yet",
+            entry.release
+        ))
+        .state("Live is unchanged")
+        .hint(format!(
+            "Promote release {}: that makes it live",
+            entry.release
+        )));
+    }
+    restore(live, begun, &entry, options, progress, start)
+}

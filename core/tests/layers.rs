@@ -1,0 +1,259 @@
+//! The floors of the house: each folder of core imports only what stands below it, and no file, of
+//! core or of a face, imports one that imports it, by whatever way. Rust does not check this inside
+//! a crate.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// From the ground up. `lib.rs` stands on all of them, and nobody imports it.
+const FLOORS: &[&str] = &[
+    "base",
+    "os",
+    "sqlite",
+    "effects",
+    "schema",
+    "typescript",
+    "live",
+    "declare",
+    "rehearse",
+    "store",
+    "switch",
+    "release",
+    "verbs",
+];
+
+/// What a module imports, as paths from the root of its crate. `pub use` hands out, and is no import.
+struct Module {
+    path: Vec<String>,
+    imports: BTreeSet<Vec<String>>,
+}
+
+/// Every module of a crate.
+fn modules(src: &Path) -> Vec<Module> {
+    let (mut folders, mut found) = (vec![src.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let file = entry.unwrap().path();
+            if file.is_dir() {
+                folders.push(file);
+            } else if file.extension().is_some_and(|extension| extension == "rs") {
+                found.push(module(src, &file));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no modules in {}", src.display());
+    found
+}
+
+fn module(src: &Path, file: &Path) -> Module {
+    let inside = file.strip_prefix(src).unwrap().with_extension("");
+    let mut path: Vec<String> = inside
+        .iter()
+        .map(|part| part.to_str().unwrap().to_owned())
+        .collect();
+    if matches!(path.last().map(String::as_str), Some("mod" | "lib")) {
+        path.pop();
+    }
+    let text = fs::read_to_string(file).unwrap();
+    // Tests may look at all that there is.
+    let text = text.split("\nmod tests {").next().unwrap();
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let mut imports = BTreeSet::new();
+    for statement in code
+        .split("\nuse ")
+        .skip(1)
+        .map(|rest| rest.split(';').next().unwrap())
+    {
+        leaves(
+            &statement.split_whitespace().collect::<String>(),
+            &[],
+            &mut imports,
+        );
+    }
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let rest = code[at..].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+            let name = rest.into_iter().next().unwrap().trim_end_matches(':');
+            imports.insert(name.split("::").map(str::to_owned).collect());
+        }
+    }
+    let absolute = |import: Vec<String>| -> Option<Vec<String>> {
+        let up = import.iter().take_while(|part| *part == "super").count();
+        match import[0].as_str() {
+            "crate" => Some(import[1..].to_vec()),
+            "super" => {
+                let from = path.get(..path.len().checked_sub(up)?)?;
+                Some([from, &import[up..]].concat())
+            }
+            // A module of its own folder, or another crate.
+            _ => Some([&path[..], &import[..]].concat()),
+        }
+    };
+    let imports = imports.into_iter().filter_map(absolute).collect();
+    Module { path, imports }
+}
+
+/// The paths of a tree of `use`, without white space.
+fn leaves(tree: &str, before: &[String], found: &mut BTreeSet<Vec<String>>) {
+    let Some((path, inner)) = tree.split_once('{') else {
+        let path = tree.split(['}', ',']).next().unwrap();
+        let parts = path
+            .split("::")
+            .filter(|part| *part != "self")
+            .map(str::to_owned);
+        found.insert(before.iter().cloned().chain(parts).collect());
+        return;
+    };
+    let before: Vec<String> = before
+        .iter()
+        .cloned()
+        .chain(
+            path.split("::")
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned),
+        )
+        .collect();
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in inner.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                if at > start {
+                    leaves(&inner[start..at], &before, found);
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Which file imports which, by their modules.
+fn arrows(modules: &[Module]) -> BTreeMap<&[String], BTreeSet<&[String]>> {
+    let known: BTreeSet<&[String]> = modules.iter().map(|module| &*module.path).collect();
+    let target = |import: &Vec<String>| {
+        (1..=import.len())
+            .rev()
+            .find_map(|n| known.get(&import[..n]))
+            .copied()
+    };
+    modules
+        .iter()
+        .filter(|module| !module.path.is_empty())
+        .map(|module| {
+            let targets = module.imports.iter().filter_map(target);
+            (
+                &*module.path,
+                targets.filter(|target| *target != &*module.path).collect(),
+            )
+        })
+        .collect()
+}
+
+/// A way from a module back to itself.
+fn circle(arrows: &BTreeMap<&[String], BTreeSet<&[String]>>) -> Option<String> {
+    let mut left: BTreeMap<_, _> = arrows.clone();
+    // Whoever imports nobody that is left, goes; who is left then stands in a circle, or on one.
+    loop {
+        let before = left.len();
+        let there: BTreeSet<&[String]> = left.keys().copied().collect();
+        left.retain(|_, targets| targets.iter().any(|target| there.contains(target)));
+        if left.len() == before {
+            break;
+        }
+    }
+    let (mut at, mut way) = (*left.keys().next()?, Vec::new());
+    while !way.contains(&at) {
+        way.push(at);
+        at = left[at].iter().find(|target| left.contains_key(*target))?;
+    }
+    let start = way.iter().position(|step| *step == at)?;
+    Some(
+        way[start..]
+            .iter()
+            .chain([&at])
+            .map(|step| step.join("::"))
+            .collect::<Vec<_>>()
+            .join(" → "),
+    )
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+#[test]
+fn every_folder_of_core_looks_down() {
+    let floor = |name: &str| FLOORS.iter().position(|floor| *floor == name);
+    let mut up = Vec::new();
+    let mut folders = BTreeSet::new();
+    let modules = modules(&repository("core/src"));
+    for module in modules.iter().filter(|module| !module.path.is_empty()) {
+        let here =
+            floor(&module.path[0]).unwrap_or_else(|| panic!("{} is on no floor", module.path[0]));
+        folders.insert(module.path[0].as_str());
+        for import in module.imports.iter().filter(|import| import.len() > 1) {
+            if floor(&import[0]).is_some_and(|there| there > here) {
+                up.push(format!(
+                    "{} imports {}",
+                    module.path.join("::"),
+                    import.join("::")
+                ));
+            }
+        }
+    }
+    assert_eq!(up, Vec::<String>::new());
+    assert_eq!(
+        folders,
+        FLOORS.iter().copied().collect(),
+        "floors that are there"
+    );
+}
+
+#[test]
+fn no_file_imports_one_that_imports_it() {
+    for src in [
+        "core/src",
+        "core/capi/src",
+        "sqlite-ext/src",
+        "node-binding/src",
+    ] {
+        let modules = modules(&repository(src));
+        let arrows = arrows(&modules);
+        assert_eq!(circle(&arrows), None, "{src}");
+    }
+    assert!(
+        arrows(&modules(&repository("core/src")))
+            .values()
+            .map(BTreeSet::len)
+            .sum::<usize>()
+            > 300
+    );
+}
+
+/// The test can fail: what it looks for is found where it is.
+#[test]
+fn a_circle_and_an_upward_import_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("a")).unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    write("lib.rs", "mod a; mod b;\n");
+    write("a/mod.rs", "\npub(crate) mod x;\n");
+    write("a/x.rs", "\nuse crate::b::{Thing, other::{self, More}};\n");
+    write("b.rs", "fn f() { super::a::x::g() }\n");
+    let modules = modules(dir.path());
+    let x = modules
+        .iter()
+        .find(|module| module.path == ["a", "x"])
+        .unwrap();
+    let imports: Vec<String> = x.imports.iter().map(|import| import.join("::")).collect();
+    assert_eq!(imports, ["b", "b::Thing", "b::other", "b::other::More"]);
+    assert_eq!(circle(&arrows(&modules)).unwrap(), "a::x → b → a::x");
+}

@@ -284,8 +284,10 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "engine")] // SQLite's own words for a code are the engine's
     #[test]
     fn a_full_disk_is_said_so() {
+        crate::sqlite::engine::init();
         let system: std::io::Result<()> = Err(std::io::Error::from_raw_os_error(libc::ENOSPC));
         let sqlite = |code| -> rusqlite::Result<()> {
             Err(rusqlite::Error::SqliteFailure(

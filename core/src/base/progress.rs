@@ -75,7 +75,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Whether the flag is set, on any thread.
-    fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel
             .is_some_and(|cancel| cancel.load(Ordering::Relaxed))
     }

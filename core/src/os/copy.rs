@@ -6,12 +6,16 @@
 //! CLOSE_RANGE_UNSHARE)` starts with none but 0, 1 and 2.)
 
 use crate::{
-    base::error::{Context, Error, Result},
+    base::{
+        error::{Context, Error, Result},
+        progress::Progress,
+    },
     os::descriptors,
 };
 use std::{
     fs::{File, OpenOptions},
     io::ErrorKind,
+    ops::Range,
     os::{
         fd::AsRawFd,
         unix::fs::{FileExt, OpenOptionsExt},
@@ -155,12 +159,15 @@ pub(crate) fn open_ours(path: &Path) -> Result<File> {
 }
 
 /// Copies the first `bytes` of a file (or all of it, where it is shorter) into an empty one: by
-/// reflink where the file system has that, else in large pieces on two threads.
+/// reflink where the file system has that, else in large pieces on two threads. Stops between two
+/// of them where `progress` is called off by its flag: a question to the caller would be one on a
+/// thread that is not the caller's.
 pub(crate) fn file(
     from: &File,
     to: &File,
     bytes: u64,
     then: Then,
+    progress: Progress<'_>,
 ) -> std::io::Result<&'static str> {
     // SAFETY: FICLONE takes a descriptor as its argument; both are open.
     if unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) } == 0 {
@@ -173,8 +180,8 @@ pub(crate) fn file(
     allocate(to, bytes)?;
     let half = (bytes / 2).next_multiple_of(CHUNK as u64).min(bytes);
     std::thread::scope(|scope| {
-        let second = scope.spawn(move || range(from, to, half, bytes, then));
-        range(from, to, 0, half, then)?;
+        let second = scope.spawn(move || range(from, to, half..bytes, then, progress));
+        range(from, to, 0..half, then, progress)?;
         second
             .join()
             .unwrap_or_else(|_| Err(std::io::Error::other("a copying thread panicked")))
@@ -203,9 +210,18 @@ fn allocate(file: &File, bytes: u64) -> std::io::Result<()> {
     }
 }
 
-fn range(from: &File, to: &File, mut at: u64, end: u64, then: Then) -> std::io::Result<()> {
-    let (mut buffer, mut begun) = (vec![0; CHUNK], at);
+fn range(
+    from: &File,
+    to: &File,
+    Range { start, end }: Range<u64>,
+    then: Then,
+    progress: Progress<'_>,
+) -> std::io::Result<()> {
+    let (mut buffer, mut at, mut begun) = (vec![0; CHUNK], start, start);
     while at < end {
+        if progress.is_cancelled() {
+            return Err(std::io::Error::other("called off"));
+        }
         let want = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
         let n = match from.read_at(&mut buffer[..want], at) {
             Ok(0) => break, // the file was truncated meanwhile: what is missing stands in the WAL
@@ -278,4 +294,31 @@ pub(crate) fn read_full(file: &File, at: u64, buffer: &mut [u8]) -> std::io::Res
         }
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn a_copy_that_is_called_off_ends_before_its_next_piece() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        let whole = vec![1; 3 * CHUNK];
+        std::fs::write(&from, &whole).unwrap();
+        let copied = |called_off: bool| {
+            let (from, to) = (File::open(&from).unwrap(), File::create(&to).unwrap());
+            let (bytes, called_off) = (whole.len() as u64, AtomicBool::new(called_off));
+            let progress = Progress::none().cancel(&called_off);
+            file(&from, &to, bytes, Then::Synced, progress)
+        };
+        let method = copied(false).unwrap();
+        assert_eq!(std::fs::read(&to).unwrap(), whole);
+        if method == "reflink" {
+            return; // done at once
+        }
+        copied(true).unwrap_err();
+        assert!(std::fs::read(&to).unwrap().iter().all(|byte| *byte == 0));
+    }
 }

@@ -152,7 +152,7 @@ fn run(
         || {
             job.room_for("a copy of the snapshot", snapshot.bytes)
                 .map_err(|e| e.state("Nothing was started"))?;
-            copy_snapshot(begun, snapshot, &path)
+            copy_snapshot(begun, snapshot, &path, log.progress())
         },
         |_| format!("Copied {} [{}]", snapshot.path, human(snapshot.bytes)),
     )?;
@@ -316,12 +316,18 @@ fn begin_as(live: &Live, snapshot: &Path) -> Result<()> {
 }
 
 /// The snapshot itself stays as it is: what goes live is a copy, as the main file of a pair.
-fn copy_snapshot(begun: &Begun, snapshot: &Snapshot, path: &Path) -> Result<Pair> {
+fn copy_snapshot(
+    begun: &Begun,
+    snapshot: &Snapshot,
+    path: &Path,
+    progress: Progress<'_>,
+) -> Result<Pair> {
     let from = begun.store.path(&snapshot.path);
     let file = std::fs::File::open(&from).context(|| format!("opening {}", from.display()))?;
     let to = files::create_like(begun.store.live_path(), path)?;
-    copy::file(&file, &to, snapshot.bytes, copy::Then::Removed)
-        .context(|| format!("copying {}", from.display()))?;
+    copy::file(&file, &to, snapshot.bytes, copy::Then::Removed, progress)
+        .context(|| format!("copying {}", from.display()))
+        .or_else(|e| progress.check().and(Err(e)))?;
     set_journal_bytes(path, 2)?;
     Ok(Pair::new(path))
 }

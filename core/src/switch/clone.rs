@@ -6,7 +6,10 @@
 //! to the clone, which is then one file without a WAL.
 
 use crate::{
-    base::error::{Context, Error, Result},
+    base::{
+        error::{Context, Error, Result},
+        progress::Progress,
+    },
     live::database::Live,
     os::files,
     sqlite::{
@@ -48,9 +51,15 @@ pub(crate) enum Behind {
 impl Clone {
     /// Copies what `pin` holds into `path`, which must not be there, ends its transaction, and
     /// syncs the copy and its folder.
-    pub(crate) fn take(live: &Live, pin: &Pin<'_>, at: Pinned, path: &Path) -> Result<Self> {
+    pub(crate) fn take(
+        live: &Live,
+        pin: &Pin<'_>,
+        at: Pinned,
+        path: &Path,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
         let file = files::create_like(&live.path, path)?;
-        let clone = Self::fill(live, pin, at, path, file);
+        let clone = Self::fill(live, pin, at, path, file, progress);
         clone
             .and_then(|clone| files::sync_name(path).map(|()| clone))
             .inspect_err(|_| {
@@ -66,10 +75,11 @@ impl Clone {
         at: Pinned,
         path: &Path,
         file: File,
+        progress: Progress<'_>,
     ) -> Result<Self> {
         let page_size: u32 = calls::pragma(&pin.conn, "page_size")?;
         let bytes = u64::from(at.pages) * u64::from(page_size);
-        let method = live_copy::main_file(live, &pin.conn, &file, path, bytes)?;
+        let method = live_copy::main_file(live, &pin.conn, &file, path, bytes, progress)?;
         let mut clone = Self {
             path: path.to_owned(),
             file,
@@ -268,7 +278,14 @@ mod tests {
         let pin = Pin::new(&live).unwrap();
         let then = pin.begin().unwrap();
         assert_eq!(then.mark, Mark::NoWal);
-        let clone = Clone::take(&live, &pin, then, &dir.path().join("clone.db")).unwrap();
+        let clone = Clone::take(
+            &live,
+            &pin,
+            then,
+            &dir.path().join("clone.db"),
+            Progress::none(),
+        )
+        .unwrap();
         assert!(clone.is_at(then));
         assert!(matches!(
             clone.behind(&live, then, clone.is_at(then)),

@@ -42,7 +42,7 @@ impl<'a> Taken<'a> {
             Access::Pages => {
                 let pin = Pin::new(live)?;
                 let at = pin.begin()?;
-                let clone = Clone::take(live, &pin, at, path)?;
+                let clone = Clone::take(live, &pin, at, path, progress)?;
                 clone.put_into_wal_mode()?;
                 By::Pages(clone)
             }

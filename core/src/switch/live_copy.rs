@@ -1,7 +1,10 @@
 //! Copies of live's main file.
 
 use crate::{
-    base::error::{Context, Result},
+    base::{
+        error::{Context, Result},
+        progress::Progress,
+    },
     live::database::Live,
     os::{
         copy::{CHUNK, Then, apart, apart_with, file, open, open_ours, read_full},
@@ -34,18 +37,21 @@ pub(crate) fn main_file(
     to: &File,
     path: &Path,
     bytes: u64,
+    progress: Progress<'_>,
 ) -> Result<&'static str> {
     let copied = apart_with(Some(to), || {
         let from = open_live(live)?;
-        file(&from, to, bytes, Then::Synced).context(|| format!("copying {}", live.shown()))
+        file(&from, to, bytes, Then::Synced, progress)
+            .context(|| format!("copying {}", live.shown()))
     });
     if let Some(result) = copied {
-        return result;
+        return result.or_else(|e| progress.check().and(Err(e)));
     }
     // Without a table of our own: through SQLite's descriptor.
     let mut buffer = vec![0; CHUNK];
     let mut at = 0;
     while at < bytes {
+        progress.check()?;
         let want = usize::try_from(bytes - at).map_or(CHUNK, |left| left.min(CHUNK));
         let n = calls::read_main_file(conn, at, &mut buffer[..want])?;
         if n == 0 {

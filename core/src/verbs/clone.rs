@@ -81,7 +81,7 @@ fn fill(
             let clone = live.owner.act().and_then(|_acting| {
                 let pin = Pin::new(live)?;
                 let at = pin.begin()?;
-                Clone::fill(live, &pin, at, path, file)
+                Clone::fill(live, &pin, at, path, file, progress)
             })?;
             files::sync_name(path)?;
             progress.check()?;

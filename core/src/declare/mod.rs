@@ -18,7 +18,7 @@ use crate::{
         rename::Rename,
         shadow,
     },
-    sqlite::{foreign, lex, libraries},
+    sqlite::{foreign, lex, libraries, tx},
 };
 pub use left_alone::current;
 use rusqlite::{Connection, OptionalExtension, config::DbConfig};
@@ -376,15 +376,13 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<Read> {
     }
     libraries::load_extensions(&conn, &options.extensions)?;
     // One transaction: a commit for each of 500 statements costs as much as some of them.
-    conn.execute_batch("BEGIN")
-        .context(|| "beginning to read the declared schema".to_owned())?;
-    let (mut strangers, rows) = load(&conn, &dump::with_virtual_tables(sql), source)?;
-    conn.execute_batch("COMMIT")
-        .context(|| "reading the declared schema".to_owned())?;
+    let doing = || "reading the declared schema".to_owned();
+    let tx = tx::begin(&conn).context(doing)?;
+    let (mut strangers, rows) = load(&tx, &dump::with_virtual_tables(sql), source)?;
+    tx.commit().context(doing)?;
     shadow::find(&conn, &mut strangers, &[], &options.extensions)?;
     // `CREATE TABLE temp.t` makes one that no other connection would ever see.
     let temporary = "SELECT name FROM sqlite_temp_schema LIMIT 1";
-    let doing = || "reading the declared schema".to_owned();
     if let Some(name) = conn
         .query_row(temporary, [], |row| row.get::<_, String>(0))
         .optional()

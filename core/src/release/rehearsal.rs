@@ -29,7 +29,7 @@ use crate::{
         },
         quoted::Statements,
     },
-    sqlite::calls,
+    sqlite::{calls, tx},
     store::schema_record,
     switch::{contract::Terms, follower::Taken},
 };
@@ -97,8 +97,8 @@ fn rehearse_once(
     let drift = job.drift(conn)?;
     let start = Moment::now();
     connection::prepare(conn, job.live.libraries(options)?)?;
-    conn.execute_batch("BEGIN")
-        .context(|| format!("beginning the rehearsal on {}", calls::name(conn)))?;
+    let tx =
+        tx::begin(conn).context(|| format!("beginning the rehearsal on {}", calls::name(conn)))?;
     // Before anything changes: a foreign key that does not hold now is not the change's fault.
     let violations = checks::violations(conn)?;
     let usable = dependents::judge(conn)?;
@@ -180,7 +180,7 @@ fn rehearse_once(
     )?;
     let doubtful = rows.doubtful();
     if before.is_none() && !doubtful.is_empty() {
-        conn.execute_batch("ROLLBACK")
+        tx.rollback()
             .context(|| format!("ending the rehearsal on {}", calls::name(conn)))?;
         let old = |now: &String| {
             plan.renamed
@@ -198,7 +198,7 @@ fn rehearse_once(
     warnings.extend(more.into_iter().chain(of_migrations));
     let fingerprint = checks::fingerprint(conn)?;
     job.record_schema(&schema_record::record(conn)?)?;
-    conn.execute_batch("COMMIT")
+    tx.commit()
         .context(|| format!("ending the rehearsal on {}", calls::name(conn)))?;
     warnings.extend(strings.into_iter().chain(rows.warnings()).chain(drift));
     for warning in &warnings {
@@ -227,8 +227,8 @@ pub(crate) fn rehearse_again(
     pages: Option<&BTreeSet<u32>>,
 ) -> Result<Looked> {
     connection::prepare(conn, job.live.libraries(job.options)?)?;
-    conn.execute_batch("BEGIN")
-        .context(|| format!("beginning the rehearsal on {}", calls::name(conn)))?;
+    let tx =
+        tx::begin(conn).context(|| format!("beginning the rehearsal on {}", calls::name(conn)))?;
     let before = rehearsed
         .migrated
         .then(|| checks::violations(conn))
@@ -252,7 +252,7 @@ pub(crate) fn rehearse_again(
                 .hint("A migration that depends on data may do that: publish again"),
         );
     }
-    conn.execute_batch("COMMIT")
+    tx.commit()
         .context(|| format!("ending the rehearsal on {}", calls::name(conn)))?;
     Ok(looked)
 }

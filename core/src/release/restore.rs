@@ -21,7 +21,7 @@ use crate::{
     },
     sqlite::{
         calls, differing_rows::Pages, file_header::set_journal_bytes, foreign::reading_database,
-        quote,
+        quote, tx,
     },
     store::{
         catalog::{releases::Entry, snapshots::Snapshot},
@@ -185,13 +185,12 @@ fn run(
             let conn = live.connect()?;
             // One transaction: where live has a rollback journal, each would wait for writers, and
             // that is no part of the work.
-            conn.execute_batch("BEGIN")
-                .context(|| format!("reading {}", live.shown()))?;
-            let old = tables::read(&conn)?;
+            let tx = tx::begin(&conn).context(|| format!("reading {}", live.shown()))?;
+            let old = tables::read(&tx)?;
             let rehearsing = Moment::now();
             let pair = image.open(live)?;
             effects = Some((old, tables::read(pair)?));
-            change(pair, &conn, None)?;
+            change(pair, &tx, None)?;
             job.record_schema(&schema_record::record(pair)?)?;
             Terms {
                 cookie,
@@ -361,16 +360,13 @@ fn same_shape(taken: &mut Taken<'_>, image: &mut Pair, live: &Live, release: i64
 /// What an old snapshot needs to be live now: remy's tables, the marker, and ids that are not used
 /// again.
 fn bring_up_to_date(job: &Job<'_>, image: &Connection, live: &Connection) -> Result<()> {
-    image
-        .execute_batch("BEGIN")
-        .context(|| format!("bringing {} up to date", calls::name(image)))?;
-    tables::ensure(image)?;
-    crate::live::marker::write(image, &job.marker)?;
-    raise_sequences(image, live)
+    let doing = || format!("bringing {} up to date", calls::name(image));
+    let tx = tx::begin(image).context(doing)?;
+    tables::ensure(&tx)?;
+    crate::live::marker::write(&tx, &job.marker)?;
+    raise_sequences(&tx, live)
         .context(|| format!("raising sqlite_sequence of {}", calls::name(image)))?;
-    image
-        .execute_batch("COMMIT")
-        .context(|| format!("bringing {} up to date", calls::name(image)))
+    tx.commit().context(doing)
 }
 
 /// Raises `sqlite_sequence` of the image to live's, where that is higher.

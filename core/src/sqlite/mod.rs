@@ -17,6 +17,7 @@ pub(crate) mod routines;
 pub(crate) mod script;
 pub(crate) mod strangers;
 pub(crate) mod touched_rows;
+pub(crate) mod tx;
 #[cfg_attr(
     not(feature = "engine"),
     expect(dead_code, reason = "only the embedded engine registers them")

@@ -15,6 +15,7 @@ use crate::{
         rehearsal::{plan_on, rows},
     },
     schema::plan::model::{Statement, losses},
+    sqlite::tx,
     verbs::publish::{Until, publish},
 };
 use std::collections::BTreeSet;
@@ -56,33 +57,25 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
         None
     };
     connection::prepare(&conn, live.libraries(options)?)?;
-    conn.execute_batch("BEGIN")
-        .context(|| format!("reading {}", live.shown()))?;
-    let planned = (|| {
-        let (mut plan, _, mut warnings) = plan_on(&conn, &declared, options, &[], None)?;
-        warnings.extend(drift);
-        plan.violations = Some(Default::default()); // nothing is going to be checked against them
-        // What needs leave is what the caller wants to see; what the rows do not allow at all is an
-        // error here, too.
-        let refusals = questions::survey(&conn, &mut plan, options)?;
-        let leave = |e: &Error| matches!(e, Error::AmbiguousRename(_) | Error::LossyChange(_));
-        if let Some(refusal) = refusals.into_iter().find(|e| !leave(e)) {
-            return Err(refusal);
-        }
-        let changes = match &effects {
-            Some(effects) => effects::diff::diff(&tables::read(&conn)?, effects),
-            None => Vec::new(),
-        };
-        Ok(rows(
-            plan.statements,
-            &changes,
-            if options.warnings {
-                warnings
-            } else {
-                Vec::new()
-            },
-        ))
-    })();
-    let _ = conn.execute_batch("ROLLBACK");
-    planned
+    let tx = tx::begin(&conn).context(|| format!("reading {}", live.shown()))?;
+    let (mut plan, _, mut warnings) = plan_on(&tx, &declared, options, &[], None)?;
+    warnings.extend(drift);
+    plan.violations = Some(Default::default()); // nothing is going to be checked against them
+    // What needs leave is what the caller wants to see; what the rows do not allow at all is an
+    // error here, too.
+    let refusals = questions::survey(&tx, &mut plan, options)?;
+    let leave = |e: &Error| matches!(e, Error::AmbiguousRename(_) | Error::LossyChange(_));
+    if let Some(refusal) = refusals.into_iter().find(|e| !leave(e)) {
+        return Err(refusal);
+    }
+    let changes = match &effects {
+        Some(effects) => effects::diff::diff(&tables::read(&tx)?, effects),
+        None => Vec::new(),
+    };
+    let warnings = if options.warnings {
+        warnings
+    } else {
+        Vec::new()
+    };
+    Ok(rows(plan.statements, &changes, warnings))
 }

@@ -4,6 +4,7 @@ use crate::{
     base::error::{Context, Error, Result},
     live::database::{self, Live},
     os::files,
+    sqlite::tx,
 };
 use rusqlite::Connection;
 use std::path::Path;
@@ -43,21 +44,16 @@ fn keep_copy(path: &Path, live: &Live, version: i64) -> Result<()> {
 /// Makes the tables, or changes those of an older format, in one transaction.
 pub(super) fn bring_up_to_date(conn: &Connection, path: &Path, live: &Live) -> Result<()> {
     let doing = || format!("bringing the catalog {} up to date", path.display());
-    conn.execute_batch("BEGIN IMMEDIATE").context(doing)?;
-    let done = (|| {
-        // Again, under the lock: another process may have been faster.
-        let version = format_of(conn, path)?;
-        if (1..FORMAT).contains(&version) {
-            keep_copy(path, live, version)?;
-        }
-        upgrade(conn, path, version)?;
-        conn.execute_batch(&format!("PRAGMA user_version = {FORMAT}; COMMIT"))
-            .context(doing)
-    })();
-    if done.is_err() {
-        let _ = conn.execute_batch("ROLLBACK");
+    let tx = tx::begin_to_write(conn).context(doing)?;
+    // Again, under the lock: another process may have been faster.
+    let version = format_of(&tx, path)?;
+    if (1..FORMAT).contains(&version) {
+        keep_copy(path, live, version)?;
     }
-    done
+    upgrade(&tx, path, version)?;
+    tx.execute_batch(&format!("PRAGMA user_version = {FORMAT}"))
+        .and_then(|()| tx.commit())
+        .context(doing)
 }
 
 /// Makes the tables of this format out of those of `version`, in the transaction that is open.

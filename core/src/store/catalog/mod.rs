@@ -11,7 +11,7 @@ pub(crate) mod switches;
 use crate::{
     base::error::{Context, Result},
     live::database::{self, Live},
-    sqlite::calls,
+    sqlite::{calls, tx},
     store::catalog::format::{FORMAT, bring_up_to_date, format_of, upgrade},
 };
 use rusqlite::{Connection, Row};
@@ -81,14 +81,10 @@ impl Catalog {
         f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         let run = || {
-            self.conn
-                .execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")?;
-            let done =
-                f(&self.conn).and_then(|value| self.conn.execute_batch("COMMIT").map(|()| value));
-            if done.is_err() {
-                let _ = self.conn.execute_batch("ROLLBACK");
-            }
-            done
+            self.conn.execute_batch("PRAGMA synchronous = FULL")?;
+            let tx = tx::begin_to_write(&self.conn)?;
+            let value = f(&tx)?;
+            tx.commit().map(|()| value)
         };
         let done = run();
         let _ = self.conn.execute_batch("PRAGMA synchronous = NORMAL");

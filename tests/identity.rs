@@ -1,11 +1,12 @@
 //! Which release live is: by its switch, never by its number or a clock, and what the catalog does
 //! not know is set aside.
-use remy_core::{Debug, Options, Outcome, Progress, Release};
+use remy_core::{Debug, Options, Outcome, Progress, Release, Remy};
 use remy_tests::{
     Shell, built_program, faults,
     live::{App, older_catalog},
     output, shell, stdout,
 };
+use rusqlite::Connection;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -1083,6 +1084,90 @@ fn emptied(app: &App, how: &str) {
             &app.live,
             "PRAGMA journal_mode = wal; CREATE TABLE t (a); DROP TABLE t",
         );
+    }
+}
+
+/// SQLite takes the WAL beside a file of 0 bytes for one of a database that is gone, and deletes it:
+/// it may hold what was committed last.
+#[test]
+fn a_wal_beside_a_live_of_no_bytes_stays() {
+    let app = published();
+    let writer = Connection::open(&app.live).unwrap();
+    writer
+        .execute_batch("PRAGMA wal_autocheckpoint = 0; INSERT INTO users (name) VALUES ('Bob')")
+        .unwrap();
+    let wal = PathBuf::from(format!("{}-wal", app.live.display()));
+    let (whole, committed) = (fs::read(&app.live).unwrap(), fs::read(&wal).unwrap());
+    drop(writer);
+    fs::write(&wal, &committed).unwrap();
+    fs::write(&app.live, "").unwrap();
+    let open = || Remy::open(&app.live);
+    let (options, schema) = (Options::default(), V3);
+    type Verb<'a> = Box<dyn Fn(&Remy) -> remy_core::Result<()> + 'a>;
+    let verbs: [(&str, Verb<'_>); 6] = [
+        ("debug", Box::new(|remy| remy.debug().map(drop))),
+        ("verify", Box::new(|remy| remy.verify().map(drop))),
+        (
+            "diff",
+            Box::new(|remy| remy.diff(schema, &options).map(drop)),
+        ),
+        (
+            "publish",
+            Box::new(|remy| remy.publish(schema, &options, Progress::none()).map(drop)),
+        ),
+        (
+            "rollback",
+            Box::new(|remy| remy.rollback(None, &options, Progress::none()).map(drop)),
+        ),
+        (
+            "clone",
+            Box::new(|remy| remy.clone_to(&app.dir.path().join("copy.db")).map(drop)),
+        ),
+    ];
+    for (verb, run) in verbs {
+        let e = open().and_then(|remy| run(&remy)).unwrap_err();
+        assert_eq!(e.code(), "corrupt", "{verb}: {e}");
+        assert!(
+            e.to_string().contains("has 0 bytes") && e.to_string().contains("-wal"),
+            "{verb}: {e}"
+        );
+        assert_eq!(fs::read(&wal).unwrap(), committed, "{verb}");
+    }
+    // Put back beside its WAL, it has all that was committed.
+    fs::write(&app.live, whole).unwrap();
+    assert_eq!(shell(&app.live, "SELECT count(*) FROM users"), "2\n");
+}
+
+#[test]
+fn a_live_that_is_empty_beside_a_store_without_its_catalog_is_lost() {
+    for empty in [true, false] {
+        let app = published();
+        let catalog = app.store("catalog.db");
+        for end in ["-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{end}", catalog.display()));
+        }
+        match empty {
+            true => fs::write(&catalog, "").unwrap(),
+            false => fs::remove_file(&catalog).unwrap(),
+        }
+        let warnings = debug(&app).warnings;
+        assert!(
+            warnings
+                .iter()
+                .any(|warning| warning.contains("is gone, and with it the history")),
+            "{warnings:?}"
+        );
+        shell(&app.live, "PRAGMA wal_checkpoint(TRUNCATE)");
+        fs::write(&app.live, "").unwrap();
+        let words = [
+            "is empty, and",
+            "has lost its catalog",
+            "/snapshots in live's place",
+        ];
+        for _ in 0..2 {
+            app.refuses("not_found", &words, |app| app.publish(V3, "{}"));
+            app.refuses("not_found", &words, |app| app.rollback(None));
+        }
     }
 }
 

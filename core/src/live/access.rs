@@ -113,6 +113,9 @@ impl Live {
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 found => found.context(|| format!("looking at {}", path.display()))?,
             };
+            if end == "-wal" && found.len() > 0 {
+                self.has_a_page_for_its_wal(path, found.len())?;
+            }
             let what = if !found.is_file() {
                 "is no plain file".to_owned()
             } else if found.nlink() > 1 {
@@ -137,6 +140,30 @@ impl Live {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses a live of 0 bytes beside a WAL that has some: SQLite takes the WAL for one of a
+    /// database that is gone, and deletes it as soon as it reads.
+    fn has_a_page_for_its_wal(&self, wal: &Path, bytes: u64) -> Result<()> {
+        if self
+            .path
+            .symlink_metadata()
+            .is_ok_and(|live| live.len() > 0)
+        {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "{} has 0 bytes, and {} beside it {bytes}: what was committed last may stand there, and SQLite would delete it",
+            self.shown(),
+            wal.display()
+        ))
+        .object(self.shown().to_string())
+        .state("Nothing was done")
+        .hint(format!(
+            "Put the database back from a backup, and keep a copy of that WAL until you know what is in it; or move {} away, and bring \
+             back a release",
+            wal.display()
+        )))
     }
 
     /// Whether who owns a file may write live.

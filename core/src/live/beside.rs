@@ -24,9 +24,12 @@ pub(crate) fn is_beside(database: &Path) -> bool {
 }
 
 /// Whether there is a store with its catalog where that of a database would be. One that may not be
-/// looked into is there.
+/// looked into is there; one of 0 bytes holds no history, and is not.
 pub(crate) fn has_catalog(database: &Path) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     let found = beside(database).join(CATALOG).symlink_metadata();
-    !matches!(found, Err(e) if matches!(e.kind(), NotFound | NotADirectory))
+    match found {
+        Ok(found) => !found.is_file() || found.len() > 0,
+        Err(e) => !matches!(e.kind(), NotFound | NotADirectory),
+    }
 }

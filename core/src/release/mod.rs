@@ -17,3 +17,4 @@ pub(crate) mod session;
 pub(crate) mod settle;
 pub(crate) mod staged;
 pub(crate) mod standing;
+mod virtual_rows;

@@ -7,6 +7,7 @@ use crate::{
         options::{Allow, Options},
     },
     rehearse::questions,
+    release::virtual_rows::{self, Unlike},
     schema::{
         Schema, Table, diff, introspect,
         plan::{
@@ -212,6 +213,29 @@ fn rows(
             back(Some(&column.name), all(&table.name, vec![values])?);
         }
     }
+    let of_virtual = virtual_rows::unlike(conn, (current, old), THEN, pages, |table, sql| {
+        all(table, vec![sql])
+    })?;
+    for Unlike { table, goes, comes } in of_virtual {
+        if goes == 0 && comes == 0 {
+            warnings.push(format!(
+                "the virtual table {table} does not have what it had: what of it goes and what comes back is not counted"
+            ));
+        }
+        if goes > 0 {
+            set_aside.push(SetAside {
+                table: table.clone(),
+                rows: goes,
+            });
+        }
+        if comes > 0 {
+            comes_back.push(ComesBack {
+                table,
+                column: None,
+                rows: comes,
+            });
+        }
+    }
     Ok(())
 }
 
@@ -353,7 +377,11 @@ mod tests {
           INSERT INTO wide SELECT i, 'name ' || i, zeroblob(CASE i % 50 WHEN 0 THEN 9000 ELSE 200 END) FROM c;
         INSERT INTO plain SELECT id, name FROM wide;
         INSERT INTO keyed SELECT name, id FROM wide;
-        INSERT INTO still SELECT id, name FROM wide;";
+        INSERT INTO still SELECT id, name FROM wide;
+        CREATE VIRTUAL TABLE f USING fts5 (body);
+        INSERT INTO f (rowid, body) SELECT id, name FROM wide WHERE id < 90;
+        CREATE VIRTUAL TABLE r USING rtree (id, low, high);
+        INSERT INTO r SELECT id, id, id FROM wide WHERE id < 90;";
 
     /// What may happen to a database between two releases. `?` is a number that differs from time
     /// to time.
@@ -373,6 +401,7 @@ mod tests {
         "CREATE TABLE more AS SELECT * FROM still WHERE id < ?",
         "DROP TABLE plain",
         "VACUUM",
+        "INSERT INTO f (body) SELECT name FROM wide WHERE id < ? % 100; DELETE FROM r WHERE id < ? % 80",
         "DELETE FROM wide WHERE id > ?; INSERT INTO plain (a, b) SELECT id, v FROM still",
     ];
 
@@ -471,6 +500,32 @@ mod tests {
         assert!(
             now == then && (1..40).contains(&now),
             "the rows of one leaf, not {now} and {then}"
+        );
+    }
+
+    #[test]
+    fn rows_of_virtual_tables_are_counted() {
+        let two = two(&[
+            "INSERT INTO f (body) VALUES ('new'); UPDATE f SET body = 'other' WHERE rowid = 3"
+                .to_owned(),
+            "DELETE FROM r WHERE id IN (5, 6)".to_owned(),
+        ]);
+        for (set_aside, comes_back) in two.both() {
+            let goes: Vec<_> = set_aside
+                .iter()
+                .map(|s| (s.table.as_str(), s.rows))
+                .collect();
+            let comes: Vec<_> = comes_back
+                .iter()
+                .map(|c| (c.table.as_str(), c.rows))
+                .collect();
+            assert_eq!((goes, comes), (vec![("f", 2)], vec![("f", 1), ("r", 2)]));
+        }
+        two.now.execute_batch("UPDATE r SET high = high + 1 WHERE id = 9; INSERT INTO r VALUES (5, 5, 5), (6, 6, 6)").unwrap();
+        let said = compare(&two.now, &two.then, None, &[]).unwrap().warnings;
+        assert!(
+            matches!(&said[..], [one] if one.starts_with("the virtual table r does not have")),
+            "{said:?}"
         );
     }
 }

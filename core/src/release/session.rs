@@ -154,6 +154,9 @@ fn begin_to(
         let _acting = live.owner.act()?;
         standing::catalog_is_gone(&live.path)?
     };
+    if gone.is_some() {
+        standing::is_not_lost_with_its_catalog(live)?;
+    }
     let store = Store::open_or_create(live)?;
     let lock = store.lock(options.lock_timeout(), progress)?;
     for intent in store.catalog.open_intents()? {

@@ -6,7 +6,11 @@ use crate::{
         error::{Error, Result},
         text::human,
     },
-    live::{beside, database::Live, marker::Marker},
+    live::{
+        beside,
+        database::Live,
+        marker::{self, Marker},
+    },
     os::folder::Folder,
     release::known,
     sqlite::calls,
@@ -91,6 +95,26 @@ pub(crate) fn lost(
                 "Put it back from a backup{back}. Or move {root} away, to begin anew"
             )),
     ))
+}
+
+/// Refuses an empty live beside a store that has snapshots or their like, and no catalog to say
+/// which was live.
+pub(crate) fn is_not_lost_with_its_catalog(live: &Live) -> Result<()> {
+    let conn = live.connect()?;
+    if marker::read(&conn)?.is_some() || !calls::is_empty(&conn)? {
+        return Ok(());
+    }
+    let root = beside::beside(&live.path);
+    let root = root.display();
+    Err(Error::not_found(format!(
+        "{} is empty, and {root} has lost its catalog: what was live there is not known any more",
+        live.shown()
+    ))
+    .object(live.shown().to_string())
+    .state("Nothing was done")
+    .hint(format!(
+        "Put both back from a backup, or copy the newest file of {root}/snapshots in live's place. Or move {root} away, to begin anew"
+    )))
 }
 
 /// What it means that live has no marker, where a switch made a release live.

@@ -170,6 +170,9 @@ export function commands(text) {
     .replace(/\bdev_list lists\b/g, `${called} dev list lists`);
 }
 
+/** @param {string} option */
+const flag = (option) => `--${option.replaceAll('_', '-')}`;
+
 /**
  * What core says in the words of SQL and JSON, as one would type it here.
  * @param {string} text
@@ -178,7 +181,10 @@ export function words(text) {
   return commands(text)
     .replace(/"allow":\[("\w+"(?:,"\w+")*)\]/g, (_, leaves) => `--allow ${leaves.replaceAll('"', '')}`)
     .replace(/"renames":(\["(?:[^"\\]|\\.)*"\])/g, (_, told) => `--rename ${argument(JSON.parse(told)[0])}`)
-    .replace(/\b(?:the options? )?(lock_timeout_ms|max_pause_ms|margin_bytes|retention_days|keep_releases|keep_bytes|journal_mode)\b/g, (_, option) => `--${option.replaceAll('_', '-')}`)
+    // Only in the sentences that core says: a table or column may have such a name, too.
+    .replace(/\bthe options? (lock_timeout_ms|max_pause_ms|margin_bytes|retention_days|keep_releases|keep_bytes|journal_mode)\b/g, (_, option) => flag(option))
+    .replace(/(\bwithin |, over |\bset |; | ms \()(lock_timeout_ms|max_pause_ms|margin_bytes|journal_mode)(?=\)| \(\d| higher| lower| to keep| says)/g, (_, before, option) => before + flag(option))
+    .replace('keep_releases, keep_bytes and prune with', '--keep-releases, --keep-bytes and prune with')
     .replace(/\bthe option (artifacts|effects|migrations|ignore|commit|db)\b/g, '--$1')
     .replace(/\bthe options artifacts and effects\b/g, '--artifacts and --effects')
     .replace(/(?:\bthe option |`)(rename|extension)s\b`?/g, '--$1');

@@ -1,10 +1,9 @@
 //! What the history says where live went its own way: detached, replaced or restored by hand, or
 //! its publisher killed.
-use remy_core::{Options, Outcome, Progress, Remy};
-use remy_tests::{Shell, built_program, shell};
+use remy_core::{Options, Progress, Remy};
+use remy_tests::{Shell, built_program, live::App, shell};
 use std::{
     fs,
-    path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -12,70 +11,44 @@ use std::{
 const V1: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);";
 const V2: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
 
-struct App {
-    _dir: tempfile::TempDir,
-    live: PathBuf,
+/// An application with one user, that remy has not seen yet.
+fn app_with_a_user() -> App {
+    App::on(&format!("{V1} INSERT INTO users (name) VALUES ('Ann')"))
 }
 
-impl App {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let live = dir.path().join("app.db");
-        shell(
-            &live,
-            &format!("PRAGMA journal_mode = wal; {V1} INSERT INTO users (name) VALUES ('Ann')"),
-        );
-        Self { _dir: dir, live }
+/// Puts a file in live's place, as somebody does by hand.
+fn replace_live(app: &App, file: &std::path::Path) {
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{suffix}", app.live.display()));
     }
+    fs::remove_file(&app.live).unwrap();
+    fs::write(&app.live, fs::read(file).unwrap()).unwrap();
+}
 
-    fn remy(&self) -> Remy {
-        Remy::open(&self.live).unwrap()
-    }
+/// `release status` of each, newest first.
+fn statuses(app: &App) -> String {
+    let releases = app.remy().releases().unwrap();
+    releases
+        .iter()
+        .map(|r| format!("{} {}", r.release, r.status))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
 
-    fn publish(&self, schema: &str) -> Outcome {
-        self.remy()
-            .publish(schema, &Options::default(), Progress::none())
-            .unwrap()
-    }
-
-    fn store(&self, path: &str) -> PathBuf {
-        PathBuf::from(format!("{}-remy/{path}", self.live.display()))
-    }
-
-    /// Puts a file in live's place, as somebody does by hand.
-    fn replace_with(&self, file: &std::path::Path) {
-        for suffix in ["-wal", "-shm"] {
-            let _ = fs::remove_file(format!("{}{suffix}", self.live.display()));
-        }
-        fs::remove_file(&self.live).unwrap();
-        fs::write(&self.live, fs::read(file).unwrap()).unwrap();
-    }
-
-    /// `release status` of each, newest first.
-    fn statuses(&self) -> String {
-        let releases = self.remy().releases().unwrap();
-        releases
-            .iter()
-            .map(|r| format!("{} {}", r.release, r.status))
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    /// The warnings in a release's log.
-    fn warnings(&self, release: i64) -> String {
-        let log = self.remy().build_log(Some(release)).unwrap();
-        log.into_iter()
-            .filter(|line| line.outcome == "warning")
-            .map(|line| line.message + "\n")
-            .collect()
-    }
+/// The warnings in a release's log.
+fn warnings(app: &App, release: i64) -> String {
+    let log = app.remy().build_log(Some(release)).unwrap();
+    log.into_iter()
+        .filter(|line| line.outcome == "warning")
+        .map(|line| line.message + "\n")
+        .collect()
 }
 
 #[test]
 fn a_publish_that_changes_nothing_is_a_release_and_says_so() {
-    let app = App::new();
-    app.publish(V2);
-    let again = app.publish(V2);
+    let app = app_with_a_user();
+    app.publish(V2, "{}").unwrap();
+    let again = app.publish(V2, "{}").unwrap();
     assert_eq!((again.release, again.status.as_str()), (3, "live"));
     assert!(again.statements.is_empty() && again.effects.is_empty());
     assert!(
@@ -86,13 +59,13 @@ fn a_publish_that_changes_nothing_is_a_release_and_says_so() {
         "{:#?}",
         again.log
     );
-    assert_eq!(app.statuses(), "3 live, 2 superseded, 1 superseded");
+    assert_eq!(statuses(&app), "3 live, 2 superseded, 1 superseded");
 }
 
 #[test]
 fn a_publish_that_was_killed_shows_as_failed_before_anything_is_written() {
-    let app = App::new();
-    app.publish(V2);
+    let app = app_with_a_user();
+    app.publish(V2, "{}").unwrap();
     let mut blocker = Shell::open(&app.live);
     blocker.run("BEGIN IMMEDIATE;");
     let mut driver = Command::new(built_program("remy-driver"));
@@ -105,11 +78,11 @@ fn a_publish_that_was_killed_shows_as_failed_before_anything_is_written() {
         ])
         .stdout(Stdio::null());
     let mut publisher = driver.spawn().unwrap();
-    while app.statuses() != "3 building, 2 live, 1 superseded" {
+    while statuses(&app) != "3 building, 2 live, 1 superseded" {
         assert!(
             publisher.try_wait().unwrap().is_none(),
             "it ended: {}",
-            app.statuses()
+            statuses(&app)
         );
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -142,20 +115,20 @@ fn a_publish_that_was_killed_shows_as_failed_before_anything_is_written() {
     } else {
         "building"
     };
-    assert_eq!(app.statuses(), format!("3 {shown}, 2 live, 1 superseded"));
+    assert_eq!(statuses(&app), format!("3 {shown}, 2 live, 1 superseded"));
     assert_eq!(log(), before, "looking writes nothing");
     blocker.run("COMMIT;");
-    app.publish(V2);
+    app.publish(V2, "{}").unwrap();
     assert_eq!(
-        app.statuses(),
+        statuses(&app),
         "4 live, 3 failed, 2 superseded, 1 superseded"
     );
 }
 
 #[test]
 fn a_wait_for_another_verb_can_be_called_off() {
-    let app = App::new();
-    app.publish(V2);
+    let app = app_with_a_user();
+    app.publish(V2, "{}").unwrap();
     let lock = fs::File::open(app.store("lock")).unwrap();
     lock.lock().unwrap();
     let waits_long = Options::from_json(r#"{"lock_timeout_ms": 20000}"#).unwrap();
@@ -175,41 +148,32 @@ fn a_wait_for_another_verb_can_be_called_off() {
         );
     }
     drop(lock);
-    assert_eq!(app.statuses(), "2 live, 1 superseded");
+    assert_eq!(statuses(&app), "2 live, 1 superseded");
 }
 
 #[test]
 fn after_a_detach_nothing_is_live_until_the_next_publish() {
-    let app = App::new();
-    app.publish(V2);
+    let app = app_with_a_user();
+    app.publish(V2, "{}").unwrap();
     app.remy().detach().unwrap();
-    assert_eq!(app.statuses(), "2 superseded, 1 superseded");
-    let e = app
-        .remy()
-        .rollback(None, &Options::default(), Progress::none())
-        .unwrap_err();
+    assert_eq!(statuses(&app), "2 superseded, 1 superseded");
+    let e = app.rollback(None).unwrap_err();
     assert_eq!(e.code(), "no_previous_release");
     assert!(
         e.to_string()
             .contains("has no release yet, or was detached"),
         "{e}"
     );
-    let e = app
-        .remy()
-        .rollback(Some(2), &Options::default(), Progress::none())
-        .unwrap_err();
+    let e = app.rollback(Some(2)).unwrap_err();
     assert!(
         e.to_string()
             .contains("release 2 has no database: it stopped being live by a detach"),
         "{e}"
     );
-    assert_eq!(app.statuses(), "2 superseded, 1 superseded");
+    assert_eq!(statuses(&app), "2 superseded, 1 superseded");
 
     // To a release that has its database it goes: live as it stands is recorded before.
-    let back = app
-        .remy()
-        .rollback(Some(1), &Options::default(), Progress::none())
-        .unwrap();
+    let back = app.rollback(Some(1)).unwrap();
     assert_eq!(
         (back.release, back.restored_from, back.previous),
         (4, Some(1), Some(3))
@@ -219,16 +183,16 @@ fn after_a_detach_nothing_is_live_until_the_next_publish() {
         "{:#?}",
         back.log
     );
-    assert_eq!(app.warnings(3), "");
+    assert_eq!(warnings(&app, 3), "");
     assert_eq!(
-        app.statuses(),
+        statuses(&app),
         "4 live, 3 superseded, 2 superseded, 1 superseded"
     );
 }
 
 #[test]
 fn a_staged_release_that_adopts_says_so() {
-    let app = App::new();
+    let app = app_with_a_user();
     let staged = app
         .remy()
         .stage(V2, &Options::default(), Progress::none())
@@ -239,10 +203,7 @@ fn a_staged_release_that_adopts_says_so() {
         staged.log
     );
     app.remy().detach().unwrap();
-    let promoted = app
-        .remy()
-        .promote(None, &Options::default(), Progress::none())
-        .unwrap();
+    let promoted = app.promote(None).unwrap();
     assert!(
         promoted.log[0].message.starts_with("Adopted "),
         "{:#?}",
@@ -253,15 +214,15 @@ fn a_staged_release_that_adopts_says_so() {
 
 #[test]
 fn another_database_in_lives_place_is_warned_of() {
-    let app = App::new();
-    app.publish(V2);
-    let other = App::new();
+    let app = app_with_a_user();
+    app.publish(V2, "{}").unwrap();
+    let other = app_with_a_user();
     shell(
         &other.live,
         "UPDATE users SET name = 'Somebody else'; PRAGMA wal_checkpoint(TRUNCATE)",
     );
-    app.replace_with(&other.live);
-    let published = app.publish(V2);
+    replace_live(&app, &other.live);
+    let published = app.publish(V2, "{}").unwrap();
     assert_eq!((published.release, published.previous), (4, Some(3)));
     let warning = "Release 2 was live here, and live does not carry its marker: another database was put in its place";
     assert!(
@@ -270,36 +231,49 @@ fn another_database_in_lives_place_is_warned_of() {
             .iter()
             .any(|line| line.outcome == "warning" && line.message.starts_with(warning))
     );
-    assert!(app.warnings(3).starts_with(warning), "{}", app.warnings(3));
+    assert!(
+        warnings(&app, 3).starts_with(warning),
+        "{}",
+        warnings(&app, 3)
+    );
     assert_eq!(
-        app.statuses(),
+        statuses(&app),
         "4 live, 3 superseded, 2 superseded, 1 superseded"
     );
 }
 
 #[test]
 fn live_restored_by_hand_is_warned_of_and_no_snapshot_goes() {
-    let app = App::new();
-    app.publish(V2);
-    app.publish(&format!(
-        "{V2} CREATE TABLE teams (id INTEGER PRIMARY KEY);"
-    ));
+    let app = app_with_a_user();
+    app.publish(V2, "{}").unwrap();
+    app.publish(
+        &format!("{V2} CREATE TABLE teams (id INTEGER PRIMARY KEY);"),
+        "{}",
+    )
+    .unwrap();
     let snapshot = app.remy().releases().unwrap()[1].database.clone().unwrap();
-    app.replace_with(&app.store(&snapshot));
+    replace_live(&app, &app.store(&snapshot));
     shell(
         &app.live,
         "PRAGMA journal_mode = wal; INSERT INTO users (name) VALUES ('after the restore')",
     );
     // Looking at it is enough to see it.
-    assert_eq!(app.statuses(), "3 superseded, 2 live, 1 superseded");
+    assert_eq!(statuses(&app), "3 superseded, 2 live, 1 superseded");
     let warning = "Live carries the marker of release 2, and release 3 was live here: live was restored or replaced by hand";
-    assert!(app.warnings(2).starts_with(warning), "{}", app.warnings(2));
+    assert!(
+        warnings(&app, 2).starts_with(warning),
+        "{}",
+        warnings(&app, 2)
+    );
 
-    let published = app.publish(&format!(
-        "{V2} CREATE TABLE teams (id INTEGER PRIMARY KEY);"
-    ));
+    let published = app
+        .publish(
+            &format!("{V2} CREATE TABLE teams (id INTEGER PRIMARY KEY);"),
+            "{}",
+        )
+        .unwrap();
     assert_eq!((published.release, published.previous), (4, Some(2)));
-    let warnings = app.warnings(4);
+    let warnings = warnings(&app, 4);
     assert!(
         warnings.contains(&format!("{snapshot} stays where it is")),
         "{warnings}"
@@ -315,9 +289,7 @@ fn live_restored_by_hand_is_warned_of_and_no_snapshot_goes() {
         ("Ann", "Ann,after the restore")
     );
     assert!(app.remy().verify().unwrap().ok);
-    app.remy()
-        .rollback(None, &Options::default(), Progress::none())
-        .unwrap();
+    app.rollback(None).unwrap();
     // To the release as it was when it stopped being live for the last time.
     assert_eq!(
         shell(&app.live, "SELECT group_concat(name) FROM users").trim(),
@@ -329,8 +301,8 @@ fn live_restored_by_hand_is_warned_of_and_no_snapshot_goes() {
 /// once, is found out.
 #[test]
 fn a_snapshot_that_was_changed_does_not_go_live() {
-    let app = App::new();
-    app.publish(V2);
+    let app = app_with_a_user();
+    app.publish(V2, "{}").unwrap();
     let snapshot = app.remy().releases().unwrap()[1].database.clone().unwrap();
     let whole = fs::read(app.store(&snapshot)).unwrap();
     let change = |to: &[u8]| {
@@ -342,10 +314,7 @@ fn a_snapshot_that_was_changed_does_not_go_live() {
     let changed = [&whole[..at], b"Eve", &whole[at + 3..]].concat();
     for other in [&changed, &whole[..whole.len() - 1]] {
         change(other);
-        let e = app
-            .remy()
-            .rollback(None, &Options::default(), Progress::none())
-            .unwrap_err();
+        let e = app.rollback(None).unwrap_err();
         assert!(
             e.code() == "not_promotable"
                 && e.to_string().contains("was changed since it was taken"),
@@ -364,18 +333,16 @@ fn a_snapshot_that_was_changed_does_not_go_live() {
             (&snapshot, "size and hash")
         );
     }
-    assert_eq!(app.statuses(), "2 live, 1 superseded");
+    assert_eq!(statuses(&app), "2 live, 1 superseded");
     change(&whole);
-    app.remy()
-        .rollback(None, &Options::default(), Progress::none())
-        .unwrap();
+    app.rollback(None).unwrap();
     assert_eq!(shell(&app.live, "SELECT name FROM users"), "Ann\n");
 }
 
 #[test]
 fn a_dev_session_takes_its_own_store_with_it() {
-    let app = App::new();
-    app.publish(V2);
+    let app = app_with_a_user();
+    app.publish(V2, "{}").unwrap();
     let dev = app.remy().dev_start("ann").unwrap();
     Remy::open(&dev.path)
         .unwrap()
@@ -391,7 +358,7 @@ fn a_dev_session_takes_its_own_store_with_it() {
 /// Two verbs at once are the first of all, and the other one is making the catalog.
 #[test]
 fn a_catalog_that_another_process_is_making() {
-    let app = App::new();
+    let app = app_with_a_user();
     fs::create_dir(app.store("")).unwrap();
     fs::write(app.store("catalog.db"), "").unwrap();
     let mut other = Shell::open(&app.store("catalog.db"));
@@ -400,15 +367,15 @@ fn a_catalog_that_another_process_is_making() {
         std::thread::sleep(Duration::from_millis(400));
         other.ask("ROLLBACK;")
     });
-    assert_eq!(app.publish(V2).status, "live");
+    assert_eq!(app.publish(V2, "{}").unwrap().status, "live");
     assert_eq!(ends.join().unwrap(), "");
 }
 
 /// A new and empty database in its place would be the last thing that anybody needs.
 #[test]
 fn a_live_database_that_is_gone() {
-    let app = App::new();
-    app.publish(V2);
+    let app = app_with_a_user();
+    app.publish(V2, "{}").unwrap();
     fs::remove_file(&app.live).unwrap();
     let e = Remy::open(&app.live).err().unwrap();
     assert_eq!(e.code(), "not_found");
@@ -425,5 +392,5 @@ fn a_live_database_that_is_gone() {
         .path();
     fs::write(&app.live, fs::read(snapshot).unwrap()).unwrap();
     assert_eq!(shell(&app.live, "SELECT name FROM users"), "Ann\n");
-    assert_eq!(app.publish(V2).status, "live");
+    assert_eq!(app.publish(V2, "{}").unwrap().status, "live");
 }

@@ -35,12 +35,25 @@ pub struct App {
 }
 
 impl App {
-    /// A database in WAL mode that `sql` makes, in another SQLite than the one under test.
-    pub fn on(sql: &str) -> Self {
+    /// A database of 0 bytes, as a pipeline makes it before the first publish.
+    pub fn empty() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let live = dir.path().join("app.db");
-        shell(&live, &format!("PRAGMA journal_mode = wal; {sql}"));
+        fs::write(&live, "").expect("a file");
         Self { dir, live }
+    }
+
+    /// A database that `sql` alone makes, its page size and its journal mode too, in another SQLite
+    /// than the one under test.
+    pub fn made_by(sql: &str) -> Self {
+        let app = Self::empty();
+        shell(&app.live, sql);
+        app
+    }
+
+    /// The same in WAL mode.
+    pub fn on(sql: &str) -> Self {
+        Self::made_by(&format!("PRAGMA journal_mode = wal; {sql}"))
     }
 
     /// Remy on it.
@@ -48,14 +61,20 @@ impl App {
         Remy::open(&self.live).unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Publishes `schema`; `options` is a JSON object.
-    pub fn publish(&self, schema: &str, options: &str) -> Result<Outcome> {
-        Remy::open(&self.live)?.publish(schema, &Options::from_json(options)?, Progress::none())
+    /// Publishes `schema`; `options` is a JSON object, as text or as a value.
+    pub fn publish(&self, schema: &str, options: &(impl ToString + ?Sized)) -> Result<Outcome> {
+        let options = Options::from_json(&options.to_string())?;
+        Remy::open(&self.live)?.publish(schema, &options, Progress::none())
     }
 
     /// Rolls back, to the release before where none is given.
     pub fn rollback(&self, release: Option<i64>) -> Result<Outcome> {
         Remy::open(&self.live)?.rollback(release, &Options::default(), Progress::none())
+    }
+
+    /// Promotes a release, the newest one that is staged where none is given.
+    pub fn promote(&self, release: Option<i64>) -> Result<Outcome> {
+        Remy::open(&self.live)?.promote(release, &Options::default(), Progress::none())
     }
 
     /// A path in its store.
@@ -76,10 +95,11 @@ impl App {
         shell(&self.live, sql).trim_end_matches('\n').to_owned()
     }
 
-    /// All that a fresh reader sees, whole: schema and rows.
+    /// All that a fresh reader sees, whole: schema, where its trees begin, and rows.
     pub fn seen(&self) -> String {
+        let schema = "PRAGMA integrity_check; SELECT * FROM sqlite_schema";
         // Not in one argument: a command with a point is one where it begins an argument.
-        shell(&self.live, "PRAGMA integrity_check") + &shell(&self.live, ".dump")
+        shell(&self.live, schema) + &shell(&self.live, ".dump")
     }
 
     /// `verb` is refused with `code`, its message holds every one of `words`, and live is as it

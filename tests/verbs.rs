@@ -1,6 +1,6 @@
 //! Every verb, as its users expect it to work.
-use remy_core::{Options, Outcome, Progress, Remy, Statement};
-use remy_tests::{Shell, shell};
+use remy_core::{Options, Progress, Remy, Statement};
+use remy_tests::{Shell, live::App, shell};
 use serde_json::json;
 use std::{
     fs,
@@ -12,76 +12,37 @@ const V2: &str =
     "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT);";
 const V3: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT); CREATE TABLE teams (id INTEGER PRIMARY KEY);";
 
-struct App {
-    dir: tempfile::TempDir,
-    live: PathBuf,
+/// An application with two users, that remy has not seen yet.
+fn app_with_users() -> App {
+    App::on(&format!(
+        "{V1} INSERT INTO users (name) VALUES ('Ann'), ('Bob');"
+    ))
 }
 
-impl App {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let live = dir.path().join("app.db");
-        shell(
-            &live,
-            &format!(
-                "PRAGMA journal_mode = wal; {V1} INSERT INTO users (name) VALUES ('Ann'), ('Bob');"
-            ),
-        );
-        Self { dir, live }
-    }
+fn columns(app: &App) -> String {
+    app.ask("SELECT group_concat(name) FROM pragma_table_info('users')")
+}
 
-    fn remy(&self) -> Remy {
-        Remy::open(&self.live).unwrap()
-    }
+fn names(app: &App) -> String {
+    app.ask("SELECT group_concat(name) FROM users")
+}
 
-    fn publish(&self, schema: &str, options: serde_json::Value) -> Outcome {
-        let options = Options::from_json(&options.to_string()).unwrap();
-        self.remy()
-            .publish(schema, &options, Progress::none())
-            .unwrap()
-    }
-
-    fn rollback(&self) -> Outcome {
-        self.remy()
-            .rollback(None, &Options::default(), Progress::none())
-            .unwrap()
-    }
-
-    fn promote(&self, release: i64) -> Outcome {
-        self.remy()
-            .promote(Some(release), &Options::default(), Progress::none())
-            .unwrap()
-    }
-
-    fn columns(&self) -> String {
-        shell(
-            &self.live,
-            "SELECT group_concat(name) FROM pragma_table_info('users')",
-        )
-        .trim()
-        .to_owned()
-    }
-
-    fn names(&self) -> String {
-        shell(&self.live, "SELECT group_concat(name) FROM users")
-            .trim()
-            .to_owned()
-    }
-
-    fn statuses(&self) -> Vec<(i64, String, Option<i64>)> {
-        self.remy()
-            .releases()
-            .unwrap()
-            .into_iter()
-            .map(|r| (r.release, r.status, r.restored_from))
-            .collect()
-    }
+/// Release, status and restored from, newest first.
+fn statuses(app: &App) -> Vec<(i64, String, Option<i64>)> {
+    app.remy()
+        .releases()
+        .unwrap()
+        .into_iter()
+        .map(|r| (r.release, r.status, r.restored_from))
+        .collect()
 }
 
 #[test]
 fn publish_roll_back_and_forward() {
-    let app = App::new();
-    let two = app.publish(V2, json!({"label": "two", "commit": "a1b2c3d"}));
+    let app = app_with_users();
+    let two = app
+        .publish(V2, &json!({"label": "two", "commit": "a1b2c3d"}))
+        .unwrap();
     assert_eq!(
         (two.release, two.previous, two.status.as_str()),
         (2, Some(1), "live")
@@ -90,11 +51,11 @@ fn publish_roll_back_and_forward() {
         &app.live,
         "INSERT INTO users (name, email) VALUES ('Cid', 'c@example.com')",
     );
-    app.publish(V3, json!({}));
+    app.publish(V3, &json!({})).unwrap();
     shell(&app.live, "INSERT INTO users (name) VALUES ('Dee')");
 
     // One back, then two back: a re-promotion counts as what it brought back.
-    let back = app.rollback();
+    let back = app.rollback(None).unwrap();
     assert_eq!(
         (back.release, back.restored_from, back.previous),
         (4, Some(2), Some(3))
@@ -104,18 +65,18 @@ fn publish_roll_back_and_forward() {
         (Some("two"), Some("a1b2c3d"))
     );
     assert_eq!(
-        (app.names().as_str(), app.columns().as_str()),
+        (names(&app).as_str(), columns(&app).as_str()),
         ("Ann,Bob,Cid", "id,name,email")
     );
-    assert_eq!(app.rollback().restored_from, Some(1));
+    assert_eq!(app.rollback(None).unwrap().restored_from, Some(1));
     assert_eq!(
-        (app.names().as_str(), app.columns().as_str()),
+        (names(&app).as_str(), columns(&app).as_str()),
         ("Ann,Bob", "id,name")
     );
 
     // Forward again, with what was written while it was live.
-    assert_eq!(app.promote(3).restored_from, Some(3));
-    assert_eq!(app.names(), "Ann,Bob,Cid,Dee");
+    assert_eq!(app.promote(Some(3)).unwrap().restored_from, Some(3));
+    assert_eq!(names(&app), "Ann,Bob,Cid,Dee");
     let expected = [
         (6, "live", Some(3)),
         (5, "superseded", Some(1)),
@@ -125,7 +86,7 @@ fn publish_roll_back_and_forward() {
         (1, "superseded", None),
     ];
     assert_eq!(
-        app.statuses(),
+        statuses(&app),
         expected.map(|(release, status, from)| (release, status.to_owned(), from))
     );
     assert!(app.remy().verify().unwrap().ok);
@@ -133,13 +94,13 @@ fn publish_roll_back_and_forward() {
 
 #[test]
 fn ids_are_not_used_again() {
-    let app = App::new();
-    app.publish(V2, json!({}));
+    let app = app_with_users();
+    app.publish(V2, &json!({})).unwrap();
     shell(
         &app.live,
         "INSERT INTO users (name) VALUES ('Cid'), ('Dee'), ('Eve')",
     );
-    app.rollback();
+    app.rollback(None).unwrap();
     let id = shell(
         &app.live,
         "INSERT INTO users (name) VALUES ('Fay') RETURNING id",
@@ -152,13 +113,13 @@ fn ids_are_not_used_again() {
 
 #[test]
 fn a_diff_shows_effects_behind_its_statements() {
-    let app = App::new();
+    let app = app_with_users();
     let one = json!({"roles": [{"id": "buyer"}, {"id": "admin"}], "webhooks": [{"secret": "s-old", "method": "paid"}],
                      "email_routes": [{"method": "inbox"}]});
     let two = json!({"roles": [{"id": "buyer", "name": "Buyer"}], "webhooks": [{"secret": "s-new", "method": "paid"}],
                      "cron_jobs": [{"method": "nightly", "schedule": "0 3 * * *"}],
                      "bot_commands": [{"platform": "telegram", "name": "go", "method": "go"}]});
-    app.publish(V1, json!({"effects": one}));
+    app.publish(V1, &json!({"effects": one})).unwrap();
     let migrations = app.live.with_file_name("migrations");
     fs::create_dir_all(&migrations).unwrap();
     let rows = |options: serde_json::Value| {
@@ -218,7 +179,9 @@ fn a_diff_shows_effects_behind_its_statements() {
         expected
     );
     // A publish tells them apart, as before.
-    let outcome = app.publish(V2, json!({"effects": two, "dry_run": true}));
+    let outcome = app
+        .publish(V2, &json!({"effects": two, "dry_run": true}))
+        .unwrap();
     assert_eq!(
         (outcome.statements.len(), outcome.effects.len()),
         (without, expected.len())
@@ -235,12 +198,12 @@ fn a_diff_shows_effects_behind_its_statements() {
 
 #[test]
 fn effects_travel_with_the_release() {
-    let app = App::new();
+    let app = app_with_users();
     let one = json!({"roles": [{"id": "buyer"}, {"id": "admin"}], "webhooks": [{"secret": "s-old", "method": "paid"}]});
     let two = json!({"roles": [{"id": "buyer", "name": "Buyer"}], "webhooks": [{"secret": "s-new", "method": "paid"}],
                      "cron_jobs": [{"method": "nightly", "schedule": "0 3 * * *"}]});
-    app.publish(V2, json!({"effects": one}));
-    let outcome = app.publish(V3, json!({"effects": two}));
+    app.publish(V2, &json!({"effects": one})).unwrap();
+    let outcome = app.publish(V3, &json!({"effects": two})).unwrap();
     let changes: Vec<_> = outcome
         .effects
         .iter()
@@ -267,7 +230,8 @@ fn effects_travel_with_the_release() {
     );
     // Without `effects` they stay.
     assert!(
-        app.publish(V2, json!({"allow": ["drop"]}))
+        app.publish(V2, &json!({"allow": ["drop"]}))
+            .unwrap()
             .effects
             .is_empty()
     );
@@ -275,8 +239,8 @@ fn effects_travel_with_the_release() {
         shell(&app.live, "SELECT method FROM _remy_cron_jobs"),
         "nightly\n"
     );
-    app.rollback();
-    let back = app.rollback();
+    app.rollback(None).unwrap();
+    let back = app.rollback(None).unwrap();
     assert_eq!(
         shell(
             &app.live,
@@ -308,41 +272,32 @@ fn effects_travel_with_the_release() {
 
 #[test]
 fn a_staged_release_goes_live_with_what_was_written_since() {
-    let app = App::new();
+    let app = app_with_users();
     let options = Options::from_json(r#"{"label": "staged"}"#).unwrap();
     let staged = app.remy().stage(V2, &options, Progress::none()).unwrap();
     assert_eq!(
         (staged.status.as_str(), staged.switch.is_none()),
         ("compiled", true)
     );
-    assert_eq!(app.columns(), "id,name");
+    assert_eq!(columns(&app), "id,name");
     shell(&app.live, "INSERT INTO users (name) VALUES ('Cid')");
-    let outcome = app
-        .remy()
-        .promote(None, &Options::default(), Progress::none())
-        .unwrap();
+    let outcome = app.promote(None).unwrap();
     assert_eq!(
         (outcome.release, outcome.label.as_deref()),
         (staged.release, Some("staged"))
     );
     assert_eq!(
-        (app.names().as_str(), app.columns().as_str()),
+        (names(&app).as_str(), columns(&app).as_str()),
         ("Ann,Bob,Cid", "id,name,email")
     );
-    assert_eq!(
-        app.remy()
-            .promote(None, &Options::default(), Progress::none())
-            .unwrap_err()
-            .code(),
-        "not_found"
-    );
+    assert_eq!(app.promote(None).unwrap_err().code(), "not_found");
 }
 
 #[test]
 fn a_dry_run_leaves_nothing() {
-    let app = App::new();
+    let app = app_with_users();
     shell(&app.live, "PRAGMA journal_mode = delete");
-    let outcome = app.publish(V3, json!({"dry_run": true}));
+    let outcome = app.publish(V3, &json!({"dry_run": true})).unwrap();
     assert_eq!(
         (
             outcome.status.as_str(),
@@ -351,8 +306,8 @@ fn a_dry_run_leaves_nothing() {
         ),
         ("dry_run", true, 2)
     );
-    assert_eq!(app.columns(), "id,name");
-    assert_eq!(app.statuses(), []);
+    assert_eq!(columns(&app), "id,name");
+    assert_eq!(statuses(&app), []);
     assert_eq!(
         shell(
             &app.live,
@@ -360,7 +315,7 @@ fn a_dry_run_leaves_nothing() {
         ),
         "delete\n0\n"
     );
-    app.publish(V2, json!({}));
+    app.publish(V2, &json!({})).unwrap();
     let dry = app
         .remy()
         .rollback(
@@ -374,24 +329,24 @@ fn a_dry_run_leaves_nothing() {
         ("dry_run", Some(1))
     );
     assert_eq!(
-        (app.columns().as_str(), app.statuses().len()),
+        (columns(&app).as_str(), statuses(&app).len()),
         ("id,name,email", 2)
     );
 }
 
 #[test]
 fn the_journal_mode_may_be_kept() {
-    let app = App::new();
+    let app = app_with_users();
     shell(&app.live, "PRAGMA journal_mode = delete");
-    app.publish(V2, json!({"journal_mode": "keep"}));
+    app.publish(V2, &json!({"journal_mode": "keep"})).unwrap();
     assert_eq!(shell(&app.live, "PRAGMA journal_mode"), "delete\n");
-    app.rollback();
+    app.rollback(None).unwrap();
     assert_eq!(
-        (app.names().as_str(), app.columns().as_str()),
+        (names(&app).as_str(), columns(&app).as_str()),
         ("Ann,Bob", "id,name")
     );
     // Adoption is over: the mode stays what it is.
-    app.publish(V2, json!({}));
+    app.publish(V2, &json!({})).unwrap();
     assert_eq!(
         shell(&app.live, "PRAGMA journal_mode; PRAGMA integrity_check"),
         "delete\nok\n"
@@ -400,7 +355,7 @@ fn the_journal_mode_may_be_kept() {
 
 #[test]
 fn migrations_run_once() {
-    let app = App::new();
+    let app = app_with_users();
     let folder = app.dir.path().join("migrations");
     fs::create_dir(&folder).unwrap();
     fs::write(
@@ -409,17 +364,17 @@ fn migrations_run_once() {
     )
     .unwrap();
     let options = json!({"migrations": folder});
-    let outcome = app.publish(V2, options.clone());
+    let outcome = app.publish(V2, &options).unwrap();
     assert_eq!(outcome.statements[0].kind, "migration");
-    assert_eq!(app.names(), "Hi Ann,Hi Bob");
-    app.publish(V3, options.clone());
-    assert_eq!(app.names(), "Hi Ann,Hi Bob");
+    assert_eq!(names(&app), "Hi Ann,Hi Bob");
+    app.publish(V3, &options).unwrap();
+    assert_eq!(names(&app), "Hi Ann,Hi Bob");
     // It goes back with the release, and runs again when it is due again.
-    app.rollback();
-    app.rollback();
-    assert_eq!(app.names(), "Ann,Bob");
-    app.publish(V2, options.clone());
-    assert_eq!(app.names(), "Hi Ann,Hi Bob");
+    app.rollback(None).unwrap();
+    app.rollback(None).unwrap();
+    assert_eq!(names(&app), "Ann,Bob");
+    app.publish(V2, &options).unwrap();
+    assert_eq!(names(&app), "Hi Ann,Hi Bob");
     fs::write(
         folder.join("0001_greet.sql"),
         "UPDATE users SET name = 'Yo';\n",
@@ -431,18 +386,18 @@ fn migrations_run_once() {
         .publish(V3, &options, Progress::none())
         .unwrap_err();
     assert!(e.to_string().contains("0001_greet.sql"), "{e}");
-    assert_eq!(app.names(), "Hi Ann,Hi Bob");
+    assert_eq!(names(&app), "Hi Ann,Hi Bob");
 }
 
 #[test]
 fn artifacts_are_kept_and_come_back() {
-    let app = App::new();
+    let app = app_with_users();
     let build = app.dir.path().join("build");
     fs::create_dir_all(build.join("methods")).unwrap();
     fs::write(build.join("methods/a.js"), "one").unwrap();
-    app.publish(V2, json!({"artifacts": build}));
+    app.publish(V2, &json!({"artifacts": build})).unwrap();
     fs::write(build.join("methods/a.js"), "two").unwrap();
-    app.publish(V3, json!({"artifacts": build}));
+    app.publish(V3, &json!({"artifacts": build})).unwrap();
     let current =
         || fs::read_to_string(format!("{}-remy/current/methods/a.js", app.live.display())).unwrap();
     let marked = || shell(&app.live, "SELECT artifacts FROM _remy_release");
@@ -450,7 +405,7 @@ fn artifacts_are_kept_and_come_back() {
         (current().as_str(), marked().as_str()),
         ("two", "releases/3\n")
     );
-    app.rollback();
+    app.rollback(None).unwrap();
     assert_eq!(
         (current().as_str(), marked().as_str()),
         ("one", "releases/2\n")
@@ -467,8 +422,8 @@ fn artifacts_are_kept_and_come_back() {
 
 #[test]
 fn dev_databases_follow_live_under_open_connections() {
-    let app = App::new();
-    app.publish(V2, json!({}));
+    let app = app_with_users();
+    app.publish(V2, &json!({})).unwrap();
     let dev = app.remy().dev_start("feature").unwrap();
     assert_eq!((dev.status.as_str(), dev.release), ("dev", Some(2)));
     let mut server = Shell::open(Path::new(&dev.path));
@@ -483,7 +438,7 @@ fn dev_databases_follow_live_under_open_connections() {
     );
 
     shell(&app.live, "INSERT INTO users (name) VALUES ('Cid')");
-    app.publish(V3, json!({}));
+    app.publish(V3, &json!({})).unwrap();
     let reset = app.remy().dev_reset("feature").unwrap();
     assert_eq!((reset.release, reset.reset_at.is_some()), (Some(3), true));
     assert_eq!(
@@ -502,7 +457,7 @@ fn dev_databases_follow_live_under_open_connections() {
         ),
         "0\n1"
     );
-    assert_eq!(app.names(), "Ann,Bob,Cid", "live is not touched");
+    assert_eq!(names(&app), "Ann,Bob,Cid", "live is not touched");
 
     let stopped = app.remy().dev_stop("feature").unwrap();
     assert_eq!(
@@ -526,7 +481,7 @@ fn dev_databases_follow_live_under_open_connections() {
 
 #[test]
 fn truncate_fires_no_trigger_and_knows_every_kind_of_table() {
-    let app = App::new();
+    let app = app_with_users();
     shell(
         &app.live,
         "CREATE TABLE log (a); CREATE TRIGGER t AFTER DELETE ON users BEGIN INSERT INTO log VALUES (old.id); END;
@@ -554,9 +509,9 @@ fn truncate_fires_no_trigger_and_knows_every_kind_of_table() {
 
 #[test]
 fn prune_keeps_what_a_rollback_needs() {
-    let app = App::new();
+    let app = app_with_users();
     for schema in [V2, V3, V2, V3] {
-        app.publish(schema, json!({"allow": ["drop"]}));
+        app.publish(schema, &json!({"allow": ["drop"]})).unwrap();
     }
     let pruned = app
         .remy()
@@ -591,14 +546,15 @@ fn prune_keeps_what_a_rollback_needs() {
         !app.remy().build_log(Some(2)).unwrap().is_empty(),
         "a pruned release keeps its log"
     );
-    assert_eq!(app.rollback().restored_from, Some(4));
+    assert_eq!(app.rollback(None).unwrap().restored_from, Some(4));
 }
 
 #[test]
 fn a_publish_prunes_by_its_options() {
-    let app = App::new();
+    let app = app_with_users();
     for schema in [V2, V3, V2] {
-        app.publish(schema, json!({"allow": ["drop"], "keep_releases": 1}));
+        app.publish(schema, &json!({"allow": ["drop"], "keep_releases": 1}))
+            .unwrap();
     }
     let kept: Vec<_> = app
         .remy()
@@ -612,8 +568,8 @@ fn a_publish_prunes_by_its_options() {
 
 #[test]
 fn live_and_store_move_together() {
-    let app = App::new();
-    app.publish(V2, json!({}));
+    let app = app_with_users();
+    app.publish(V2, &json!({})).unwrap();
     let place = app.dir.path().join("elsewhere");
     fs::create_dir(&place).unwrap();
     shell(&app.live, "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -636,8 +592,8 @@ fn live_and_store_move_together() {
 
 #[test]
 fn a_database_without_its_store_keeps_its_numbering() {
-    let app = App::new();
-    app.publish(V2, json!({"label": "two"}));
+    let app = app_with_users();
+    app.publish(V2, &json!({"label": "two"})).unwrap();
     let copy = app.dir.path().join("copy.db");
     app.remy().clone_to(&copy).unwrap();
     let copied = Remy::open(&copy).unwrap();
@@ -669,8 +625,8 @@ fn a_database_without_its_store_keeps_its_numbering() {
 
 #[test]
 fn detach_takes_remy_out_and_a_publish_brings_it_back() {
-    let app = App::new();
-    app.publish(V2, json!({}));
+    let app = app_with_users();
+    app.publish(V2, &json!({})).unwrap();
     let detached = app.remy().detach().unwrap();
     assert!(
         detached.dropped.contains(&"_remy_release".to_owned())
@@ -684,20 +640,20 @@ fn detach_takes_remy_out_and_a_publish_brings_it_back() {
         ),
         "users,sqlite_sequence\n"
     );
-    assert_eq!(app.names(), "Ann,Bob");
-    let outcome = app.publish(V3, json!({}));
+    assert_eq!(names(&app), "Ann,Bob");
+    let outcome = app.publish(V3, &json!({})).unwrap();
     assert_eq!(
         outcome.previous,
         Some(3),
         "live as it stood was adopted as a release of its own"
     );
-    assert_eq!(app.rollback().restored_from, Some(3));
-    assert_eq!(app.columns(), "id,name,email");
+    assert_eq!(app.rollback(None).unwrap().restored_from, Some(3));
+    assert_eq!(columns(&app), "id,name,email");
 }
 
 #[test]
 fn a_link_to_live_is_live() {
-    let app = App::new();
+    let app = app_with_users();
     let link = app.dir.path().join("link.db");
     std::os::unix::fs::symlink(&app.live, &link).unwrap();
     Remy::open(&link)
@@ -734,9 +690,9 @@ fn an_empty_file_is_a_database() {
 #[test]
 fn the_files_of_the_store_are_lives() {
     use std::os::unix::fs::PermissionsExt;
-    let app = App::new();
+    let app = app_with_users();
     fs::set_permissions(&app.live, fs::Permissions::from_mode(0o640)).unwrap();
-    app.publish(V2, json!({}));
+    app.publish(V2, &json!({})).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let store = PathBuf::from(format!("{}-remy", app.live.display()));
     assert_eq!(mode(&store), 0o700);
@@ -761,10 +717,10 @@ fn the_files_of_the_store_are_lives() {
 #[test]
 fn a_snapshot_in_a_folder_that_may_not_be_written() {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
-    let app = App::new();
-    app.publish(V2, json!({}));
+    let app = app_with_users();
+    app.publish(V2, &json!({})).unwrap();
     shell(&app.live, "INSERT INTO users (name) VALUES ('Cid')");
-    app.publish(V3, json!({}));
+    app.publish(V3, &json!({})).unwrap();
     let store = PathBuf::from(format!("{}-remy", app.live.display()));
     let folder = store.join("snapshots");
     for (path, mode) in [
@@ -822,7 +778,7 @@ fn a_snapshot_in_a_folder_that_may_not_be_written() {
 
 #[test]
 fn what_comes_after_the_commit_is_not_called_off() {
-    let app = App::new();
+    let app = app_with_users();
     let cancel = std::sync::atomic::AtomicBool::new(false);
     let on_line = |line: &remy_core::Line| {
         if line.step == "switch" {
@@ -842,26 +798,31 @@ fn what_comes_after_the_commit_is_not_called_off() {
         "{:#?}",
         outcome.log
     );
-    assert_eq!(app.statuses()[0], (2, "live".to_owned(), None));
+    assert_eq!(statuses(&app)[0], (2, "live".to_owned(), None));
 }
 
 #[test]
 fn a_dump_of_live_is_a_schema() {
-    let app = App::new();
-    app.publish(V2, json!({}));
+    let app = app_with_users();
+    app.publish(V2, &json!({})).unwrap();
     let dump = shell(
         &app.live,
         "SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'",
     );
     assert!(dump.contains("_remy_release"));
-    assert!(app.publish(&dump, json!({})).statements.is_empty());
+    assert!(
+        app.publish(&dump, &json!({}))
+            .unwrap()
+            .statements
+            .is_empty()
+    );
 }
 
 #[test]
 fn a_comment_that_renames_nothing_is_warned_of() {
-    let app = App::new();
+    let app = app_with_users();
     let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT -- @renamed from=mial\n);";
-    let outcome = app.publish(schema, json!({}));
+    let outcome = app.publish(schema, &json!({})).unwrap();
     assert!(
         outcome
             .warnings
@@ -874,7 +835,7 @@ fn a_comment_that_renames_nothing_is_warned_of() {
 
 #[test]
 fn the_log_is_followed_as_it_is_written() {
-    let app = App::new();
+    let app = app_with_users();
     let seen = std::sync::Mutex::new(Vec::new());
     let on_line = |line: &remy_core::Line| seen.lock().unwrap().push(line.clone());
     let options = Options::default();
@@ -898,7 +859,7 @@ fn the_log_is_followed_as_it_is_written() {
         .publish(V3, &options, Progress::none().cancel(&cancelled))
         .unwrap_err();
     assert_eq!(e.code(), "busy");
-    assert_eq!(app.columns(), "id,name,email");
+    assert_eq!(columns(&app), "id,name,email");
 }
 
 /// Every key of every result stands in the contract.
@@ -908,8 +869,10 @@ fn the_contract_names_every_key() {
     let words: std::collections::BTreeSet<&str> = contract
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .collect();
-    let app = App::new();
-    let outcome = app.publish(V3, json!({"effects": {"roles": [{"id": "buyer"}]}}));
+    let app = app_with_users();
+    let outcome = app
+        .publish(V3, &json!({"effects": {"roles": [{"id": "buyer"}]}}))
+        .unwrap();
     let remy = app.remy();
     let results = [
         json!(outcome),

@@ -1,7 +1,7 @@
 //! What users get wrong, and what goes wrong for them. Each time: the code, a message that helps,
 //! live unchanged as a fresh reader sees it, nothing left locked, and the next publish working.
 use remy_core::{Error, Line, Options, Outcome, Progress, Remy, Result};
-use remy_tests::{built_program, output, shell};
+use remy_tests::{built_program, live::App, output, shell};
 use std::{
     fs,
     io::Write,
@@ -14,84 +14,45 @@ const SCHEMA: &str = "CREATE TABLE teams (id INTEGER PRIMARY KEY, title TEXT);
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, team INTEGER);
 CREATE INDEX by_name ON users (name);";
 
-struct App {
-    _dir: tempfile::TempDir,
-    live: PathBuf,
+/// An application with two tables and rows in them, that remy has not seen yet.
+fn app() -> App {
+    App::on(&format!(
+        "{SCHEMA} INSERT INTO teams VALUES (1, 'a');
+         INSERT INTO users VALUES (1, 'x', 30, 1), (2, 'x', NULL, 7), (3, 'z', 31, NULL);"
+    ))
 }
 
-impl App {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let live = dir.path().join("app.db");
-        shell(
-            &live,
-            &format!(
-                "PRAGMA journal_mode = wal; {SCHEMA} INSERT INTO teams VALUES (1, 'a');
-                 INSERT INTO users VALUES (1, 'x', 30, 1), (2, 'x', NULL, 7), (3, 'z', 31, NULL);"
-            ),
-        );
-        Self { _dir: dir, live }
-    }
+/// `verb` is refused as `App::refuses` has it, its message says what state things are in, and the
+/// application goes on.
+fn refuses(
+    app: &App,
+    code: &str,
+    words: &[&str],
+    verb: impl FnOnce(&App) -> Result<Outcome>,
+) -> Error {
+    let e = app.refuses(code, words, verb);
+    assert!(
+        e.detail().state.is_some(),
+        "no word of the state that things are in: {e}"
+    );
+    goes_on(app);
+    e
+}
 
-    fn remy(&self) -> Remy {
-        Remy::open(&self.live).unwrap()
-    }
-
-    fn publish(&self, schema: &str, options: &str) -> Result<Outcome> {
-        self.remy()
-            .publish(schema, &Options::from_json(options)?, Progress::none())
-    }
-
-    /// What a fresh reader sees.
-    fn seen(&self) -> String {
-        shell(
-            &self.live,
-            "PRAGMA integrity_check; SELECT * FROM sqlite_schema; SELECT * FROM users; SELECT * FROM teams;",
+/// Nothing is locked, nothing is left over, and the next publish works.
+fn goes_on(app: &App) {
+    shell(&app.live, "BEGIN IMMEDIATE; ROLLBACK;");
+    let outcome = app
+        .publish(
+            &format!("{SCHEMA} CREATE TABLE next (a);"),
+            r#"{"allow": ["drop"]}"#,
         )
-    }
-
-    /// `verb` is refused with `code`, and its message holds every one of `words`.
-    fn refuses(
-        &self,
-        code: &str,
-        words: &[&str],
-        verb: impl FnOnce(&Self) -> Result<Outcome>,
-    ) -> Error {
-        let before = self.seen();
-        let e = verb(self)
-            .map(|outcome| panic!("it was done: {outcome:?}"))
-            .unwrap_err();
-        assert_eq!(e.code(), code, "{e}");
-        let message = e.to_string();
-        for word in words {
-            assert!(message.contains(word), "{word:?} is not in: {message}");
-        }
-        assert!(
-            e.detail().state.is_some(),
-            "no word of the state that things are in: {message}"
-        );
-        assert_eq!(self.seen(), before, "{message}");
-        self.goes_on();
-        e
-    }
-
-    /// Nothing is locked, nothing is left over, and the next publish works.
-    fn goes_on(&self) {
-        shell(&self.live, "BEGIN IMMEDIATE; ROLLBACK;");
-        let outcome = self
-            .publish(
-                &format!("{SCHEMA} CREATE TABLE next (a);"),
-                r#"{"allow": ["drop"]}"#,
-            )
-            .unwrap();
-        assert_eq!(outcome.status, "live");
-        let work: Vec<_> = fs::read_dir(format!("{}-remy/work", self.live.display()))
-            .unwrap()
-            .collect();
-        assert!(work.is_empty(), "{work:?}");
-        let verified = self.remy().verify().unwrap();
-        assert!(verified.ok, "{verified:#?}");
-    }
+        .unwrap();
+    assert_eq!(outcome.status, "live");
+    let work: Vec<_> = fs::read_dir(app.store("work")).unwrap().collect();
+    assert!(work.is_empty(), "{work:?}");
+    let verified = app.remy().verify().unwrap();
+    assert!(verified.ok, "{verified:#?}");
 }
 
 fn changed(from: &str, to: &str) -> String {
@@ -102,21 +63,21 @@ fn changed(from: &str, to: &str) -> String {
 #[test]
 fn a_schema_that_does_not_parse() {
     let schema = changed("name TEXT, age", "name TEXT,, age");
-    App::new().refuses("schema_invalid", &["line 2", "column"], |app| {
+    refuses(&app(), "schema_invalid", &["line 2", "column"], |app| {
         app.publish(&schema, "")
     });
 }
 
 #[test]
 fn a_schema_file_that_is_not_there() {
-    App::new().refuses("not_found", &["nowhere.sql"], |app| {
+    refuses(&app(), "not_found", &["nowhere.sql"], |app| {
         app.publish("nowhere.sql", "")
     });
 }
 
 #[test]
 fn an_option_that_is_not_known() {
-    App::new().refuses("invalid_argument", &["lable", "label"], |app| {
+    refuses(&app(), "invalid_argument", &["lable", "label"], |app| {
         app.publish(SCHEMA, r#"{"lable": "x"}"#)
     });
 }
@@ -124,12 +85,13 @@ fn an_option_that_is_not_known() {
 #[test]
 fn a_type_change_that_nobody_asked_for() {
     let schema = changed("age INTEGER", "age TEXT");
-    App::new().refuses(
+    refuses(
+        &app(),
         "lossy_change",
         &["users", "age", "INTEGER", "TEXT", "type_change"],
         |app| app.publish(&schema, ""),
     );
-    let app = App::new();
+    let app = app();
     app.publish(&schema, r#"{"allow": ["type_change"]}"#)
         .unwrap();
     assert_eq!(
@@ -142,12 +104,13 @@ fn a_type_change_that_nobody_asked_for() {
 fn a_column_that_may_be_renamed_or_dropped() {
     let schema =
         changed("name TEXT", "full_name TEXT").replace("users (name)", "users (full_name)");
-    App::new().refuses(
+    refuses(
+        &app(),
         "ambiguous_rename",
         &["name", "full_name", "renamed"],
         |app| app.publish(&schema, ""),
     );
-    let app = App::new();
+    let app = app();
     app.publish(&schema, r#"{"renames": ["users.name=full_name"]}"#)
         .unwrap();
     assert_eq!(
@@ -159,7 +122,7 @@ fn a_column_that_may_be_renamed_or_dropped() {
 #[test]
 fn not_null_without_default_on_a_table_with_rows() {
     let schema = changed("team INTEGER", "team INTEGER, email TEXT NOT NULL");
-    let app = App::new();
+    let app = app();
     let before = app.seen();
     let e = app.publish(&schema, "").unwrap_err();
     assert!(
@@ -171,25 +134,25 @@ fn not_null_without_default_on_a_table_with_rows() {
         "{e}"
     );
     assert_eq!(app.seen(), before);
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
 fn not_null_over_values_that_are_null() {
     let schema = changed("age INTEGER", "age INTEGER NOT NULL");
-    let app = App::new();
+    let app = app();
     let e = app.publish(&schema, "").unwrap_err();
     assert!(
         e.to_string().contains("age") && e.to_string().contains('1'),
         "{e}"
     );
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
 fn duplicate_rows_under_a_new_unique() {
     let schema = changed("CREATE INDEX by_name", "CREATE UNIQUE INDEX by_name");
-    let app = App::new();
+    let app = app();
     let before = app.seen();
     let e = app.publish(&schema, "").unwrap_err();
     assert!(["check_failed", "ddl_failed"].contains(&e.code()), "{e}");
@@ -198,13 +161,13 @@ fn duplicate_rows_under_a_new_unique() {
         "{e}"
     );
     assert_eq!(app.seen(), before);
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
 fn a_foreign_key_that_rows_violate() {
     let schema = changed("team INTEGER", "team INTEGER REFERENCES teams (id)");
-    App::new().refuses("check_failed", &["users", "teams"], |app| {
+    refuses(&app(), "check_failed", &["users", "teams"], |app| {
         app.publish(&schema, "")
     });
 }
@@ -219,7 +182,7 @@ fn a_migration_that_fails_at_any_position() {
     .iter()
     .enumerate()
     {
-        let app = App::new();
+        let app = app();
         let folder = app.live.with_file_name("migrations");
         fs::create_dir(&folder).unwrap();
         fs::write(
@@ -228,7 +191,7 @@ fn a_migration_that_fails_at_any_position() {
         )
         .unwrap();
         let options = format!(r#"{{"migrations": {:?}}}"#, folder.display().to_string());
-        let e = app.refuses("ddl_failed", &["0001_first.sql", "nothing"], |app| {
+        let e = refuses(&app, "ddl_failed", &["0001_first.sql", "nothing"], |app| {
             app.publish(SCHEMA, &options)
         });
         assert!(e.detail().sql.is_some(), "position {position}: {e:?}");
@@ -239,7 +202,7 @@ fn a_migration_that_fails_at_any_position() {
 /// is what it was.
 #[test]
 fn a_migration_that_tries_to_leave() {
-    let app = App::new();
+    let app = app();
     app.publish(
         &format!("{SCHEMA} CREATE VIRTUAL TABLE search USING fts5 (words);"),
         "",
@@ -380,13 +343,13 @@ fn a_migration_that_tries_to_leave() {
         refused(n % 3 == 1, sql);
     }
     drop(host);
-    app.goes_on();
+    goes_on(&app);
 }
 
 /// The same in a declared schema: it holds nothing but a schema, and that of one database.
 #[test]
 fn a_schema_that_tries_to_leave() {
-    let app = App::new();
+    let app = app();
     app.publish(SCHEMA, "").unwrap();
     let elsewhere = app.live.with_file_name("elsewhere.db");
     for sql in [
@@ -433,7 +396,7 @@ fn a_schema_that_tries_to_leave() {
         shell(&app.live, "PRAGMA journal_mode; PRAGMA user_version"),
         mode
     );
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
@@ -456,19 +419,19 @@ fn a_path_that_leads_nowhere_or_to_something_else() {
 
 #[test]
 fn a_second_name_of_the_file() {
-    let app = App::new();
+    let app = app();
     let other = app.live.with_file_name("other.db");
     fs::hard_link(&app.live, &other).unwrap();
     let e = Remy::open(&app.live).map(|_| ()).unwrap_err();
     assert_eq!(e.code(), "invalid_argument");
     assert!(e.to_string().contains("hard link"), "{e}");
     fs::remove_file(other).unwrap();
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
 fn a_file_that_this_user_may_not_write() {
-    let app = App::new();
+    let app = app();
     let folder = app.live.parent().unwrap();
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&app.live, fs::Permissions::from_mode(0o444)).unwrap();
@@ -486,12 +449,12 @@ fn a_file_that_this_user_may_not_write() {
         "{text}"
     );
     fs::set_permissions(&app.live, fs::Permissions::from_mode(0o644)).unwrap();
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
 fn a_damaged_page() {
-    let app = App::new();
+    let app = app();
     shell(
         &app.live,
         "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = delete;",
@@ -517,7 +480,7 @@ fn a_damaged_page() {
 
 #[test]
 fn a_writer_that_holds_the_lock() {
-    let app = App::new();
+    let app = app();
     app.publish(SCHEMA, "").unwrap(); // adopted, in WAL mode
     let (mut holder, _input) = holding(&app.live, "BEGIN IMMEDIATE;");
     let e = app
@@ -533,12 +496,12 @@ fn a_writer_that_holds_the_lock() {
     );
     drop(_input);
     holder.wait().unwrap();
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
 fn somebody_with_locking_mode_exclusive() {
-    let app = App::new();
+    let app = app();
     let (mut holder, input) = holding(
         &app.live,
         "PRAGMA locking_mode = EXCLUSIVE; UPDATE users SET name = name;",
@@ -548,7 +511,7 @@ fn somebody_with_locking_mode_exclusive() {
     assert!(e.to_string().contains("EXCLUSIVE"), "{e}");
     drop(input);
     holder.wait().unwrap();
-    app.goes_on();
+    goes_on(&app);
 }
 
 /// A shell that has run `sql`, and holds what that took until its input is dropped.
@@ -569,7 +532,7 @@ fn holding(live: &Path, sql: &str) -> (std::process::Child, std::process::ChildS
 
 #[test]
 fn live_open_in_this_process_by_other_means() {
-    let app = App::new();
+    let app = app();
     let remy = app.remy();
     let stranger = fs::File::open(&app.live).unwrap();
     let e = remy
@@ -581,7 +544,7 @@ fn live_open_in_this_process_by_other_means() {
         "live_in_use"
     );
     drop(stranger);
-    app.goes_on();
+    goes_on(&app);
 }
 
 /// Publishes a change, and does something when the clone has been taken.
@@ -601,10 +564,10 @@ fn meanwhile(app: &App, act: impl Fn() + Send + Sync) -> Result<Outcome> {
 
 #[test]
 fn live_opened_by_other_means_in_the_middle() {
-    let app = App::new();
+    let app = app();
     app.publish(SCHEMA, "").unwrap();
     let stranger = std::sync::Mutex::new(None);
-    app.refuses("live_in_use", &["app.db"], |app| {
+    refuses(&app, "live_in_use", &["app.db"], |app| {
         let result = meanwhile(app, || {
             *stranger.lock().unwrap() = Some(fs::File::open(&app.live).unwrap())
         });
@@ -616,7 +579,7 @@ fn live_opened_by_other_means_in_the_middle() {
 
 #[test]
 fn live_replaced_in_the_middle() {
-    let app = App::new();
+    let app = app();
     app.publish(SCHEMA, "").unwrap();
     let (aside, other) = (
         app.live.with_file_name("aside.db"),
@@ -636,12 +599,12 @@ fn live_replaced_in_the_middle() {
     assert_eq!(shell(&app.live, "SELECT a FROM precious"), "1\n");
     fs::rename(&app.live, &other).unwrap();
     fs::rename(&aside, &app.live).unwrap();
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
 fn somebody_else_changes_the_schema_in_the_middle() {
-    let app = App::new();
+    let app = app();
     app.publish(SCHEMA, "").unwrap();
     // Once: remy starts over from the diff. The new table is not declared, so it goes.
     let outcome = meanwhile(&app, || {
@@ -661,7 +624,7 @@ fn somebody_else_changes_the_schema_in_the_middle() {
 
 #[test]
 fn two_publishes_at_once() {
-    let app = App::new();
+    let app = app();
     let publish = |options: &str| {
         let out = output(
             Command::new(built_program("remy-driver"))
@@ -695,14 +658,9 @@ fn two_publishes_at_once() {
 
 #[test]
 fn releases_that_cannot_go_live() {
-    let app = App::new();
-    let promote = |release: i64| {
-        move |app: &App| {
-            app.remy()
-                .promote(Some(release), &Options::default(), Progress::none())
-        }
-    };
-    app.refuses("not_found", &["release 99"], promote(99));
+    let app = app();
+    let promote = |release: i64| move |app: &App| app.promote(Some(release));
+    refuses(&app, "not_found", &["release 99"], promote(99));
     assert!(app.publish("CREATE TABLE broken (;", "").is_err());
     let e = app
         .publish(
@@ -719,7 +677,12 @@ fn releases_that_cannot_go_live() {
         .find(|r| r.status == "failed")
         .unwrap()
         .release;
-    app.refuses("not_promotable", &["failed", "build log"], promote(failed));
+    refuses(
+        &app,
+        "not_promotable",
+        &["failed", "build log"],
+        promote(failed),
+    );
     let live = app
         .remy()
         .releases()
@@ -728,31 +691,26 @@ fn releases_that_cannot_go_live() {
         .find(|r| r.status == "live")
         .unwrap()
         .release;
-    app.refuses("not_promotable", &["live already"], promote(live));
+    refuses(&app, "not_promotable", &["live already"], promote(live));
     // Every snapshot but the one that a rollback would go to.
     app.remy().prune(Some(0), &Options::default()).unwrap();
-    app.refuses("pruned", &["release 1"], promote(1));
+    refuses(&app, "pruned", &["release 1"], promote(1));
 }
 
 #[test]
 fn nothing_to_roll_back_to() {
-    let app = App::new();
+    let app = app();
     shell(&app.live, "PRAGMA journal_mode = delete");
-    let roll_back = |app: &App| {
-        app.remy()
-            .rollback(None, &Options::default(), Progress::none())
-    };
+    let roll_back = |app: &App| app.rollback(None);
     assert_eq!(roll_back(&app).unwrap_err().code(), "no_previous_release");
     assert_eq!(
         shell(&app.live, "PRAGMA journal_mode"),
         "delete\n",
         "a refusal adopts nothing"
     );
-    app.refuses("no_previous_release", &["no release yet"], roll_back);
+    refuses(&app, "no_previous_release", &["no release yet"], roll_back);
     // Three back: to what was adopted. Before that there is nothing.
-    app.remy()
-        .rollback(Some(1), &Options::default(), Progress::none())
-        .unwrap();
+    app.rollback(Some(1)).unwrap();
     assert!(
         roll_back(&app)
             .unwrap_err()
@@ -764,9 +722,12 @@ fn nothing_to_roll_back_to() {
 #[test]
 fn a_schema_that_declares_nothing() {
     for schema in [";", "-- nothing to see here;"] {
-        App::new().refuses("schema_invalid", &["declares nothing", "drop"], |app| {
-            app.publish(schema, "")
-        });
+        refuses(
+            &app(),
+            "schema_invalid",
+            &["declares nothing", "drop"],
+            |app| app.publish(schema, ""),
+        );
     }
 }
 
@@ -783,7 +744,7 @@ fn a_view_or_a_trigger_that_the_change_breaks() {
             "an UPDATE of users",
         ),
     ] {
-        let app = App::new();
+        let app = app();
         app.publish(&with(object), "").unwrap();
         let broken = with(object).replace("age INTEGER", "years INTEGER");
         let before = app.seen();
@@ -801,9 +762,10 @@ fn a_view_or_a_trigger_that_the_change_breaks() {
 
 #[test]
 fn rows_that_a_new_check_does_not_allow() {
-    let app = App::new();
+    let app = app();
     let schema = changed("age INTEGER", "age INTEGER CHECK (age > 30)");
-    app.refuses(
+    refuses(
+        &app,
         "ddl_failed",
         &[
             "CHECK constraint failed: age > 30",
@@ -812,16 +774,17 @@ fn rows_that_a_new_check_does_not_allow() {
         |app| app.publish(&schema, "{}"),
     );
     let schema = changed("age INTEGER", "age INTEGER CHECK (age > 100)");
-    app.refuses("ddl_failed", &["2 of 3 rows do not pass"], |app| {
+    refuses(&app, "ddl_failed", &["2 of 3 rows do not pass"], |app| {
         app.publish(&schema, r#"{"allow": ["drop"]}"#)
     });
 }
 
 #[test]
 fn a_drop_in_a_declared_schema() {
-    let app = App::new();
+    let app = app();
     for change in ["DROP TABLE orders;", "ALTER TABLE orders ADD COLUMN a;"] {
-        app.refuses(
+        refuses(
+            &app,
             "schema_invalid",
             &["no such table: orders", "leave out what is to go"],
             |app| app.publish(&format!("{SCHEMA} {change}"), "{}"),
@@ -831,14 +794,16 @@ fn a_drop_in_a_declared_schema() {
 
 #[test]
 fn several_things_that_go() {
-    let app = App::new();
-    app.refuses(
+    let app = app();
+    refuses(
+        &app,
         "ambiguous_rename",
         &["the schema loses teams, users, which have rows, and gains people"],
         |app| app.publish("CREATE TABLE people (id INTEGER PRIMARY KEY);", "{}"),
     );
     let schema = changed("name TEXT, age INTEGER", "nick TEXT").replace("(name)", "(nick)");
-    app.refuses(
+    refuses(
+        &app,
         "ambiguous_rename",
         &["users loses name, age, which have values, and gains nick"],
         |app| app.publish(&schema, r#"{"allow": []}"#),
@@ -847,8 +812,9 @@ fn several_things_that_go() {
 
 #[test]
 fn folders_that_are_not_there_and_names_that_are_empty() {
-    let app = App::new();
-    app.refuses(
+    let app = app();
+    refuses(
+        &app,
         "not_found",
         &[
             "reading the folder of migrations no/such",
@@ -856,7 +822,8 @@ fn folders_that_are_not_there_and_names_that_are_empty() {
         ],
         |app| app.publish(SCHEMA, r#"{"migrations": "no/such"}"#),
     );
-    app.refuses(
+    refuses(
+        &app,
         "schema_invalid",
         &["the declared effects are wrong: the whole: has to be an object"],
         |app| app.publish(SCHEMA, r#"{"effects": []}"#),
@@ -869,7 +836,7 @@ fn folders_that_are_not_there_and_names_that_are_empty() {
 
 #[test]
 fn a_snapshot_taken_for_a_live_database() {
-    let app = App::new();
+    let app = app();
     app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "")
         .unwrap();
     let snapshot = app
@@ -884,14 +851,12 @@ fn a_snapshot_taken_for_a_live_database() {
         .unwrap_err();
     assert_eq!(e.code(), "invalid_argument");
     assert!(e.to_string().contains("belongs to a store"), "{e}");
-    app.remy()
-        .rollback(None, &Options::default(), Progress::none())
-        .unwrap();
+    app.rollback(None).unwrap();
 }
 
 #[test]
 fn a_snapshot_whose_bytes_were_changed() {
-    let app = App::new();
+    let app = app();
     app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "")
         .unwrap();
     app.publish(SCHEMA, "").unwrap();
@@ -913,10 +878,7 @@ fn a_snapshot_whose_bytes_were_changed() {
                 Some(damaged) => fs::write(&path, damaged).unwrap(),
                 None => fs::remove_file(&path).unwrap(),
             }
-            let e = app
-                .remy()
-                .promote(Some(release), &Options::default(), Progress::none())
-                .unwrap_err();
+            let e = app.promote(Some(release)).unwrap_err();
             assert_eq!(e.code(), "not_promotable", "{e}");
             assert!(
                 e.to_string().contains(word) && e.to_string().contains("Live is unchanged"),
@@ -936,24 +898,24 @@ fn a_snapshot_whose_bytes_were_changed() {
         refused(None, "gone");
         assert!(app.remy().verify().unwrap().ok);
     }
-    app.remy()
-        .rollback(None, &Options::default(), Progress::none())
-        .unwrap();
+    app.rollback(None).unwrap();
 }
 
 #[test]
 fn a_page_size_or_an_encoding_that_differs() {
-    let app = App::new();
+    let app = app();
     app.publish(&format!("{SCHEMA} CREATE TABLE t (a);"), "")
         .unwrap();
     shell(
         &app.live,
         "PRAGMA journal_mode = delete; PRAGMA page_size = 8192; VACUUM; PRAGMA journal_mode = wal;",
     );
-    app.refuses("not_promotable", &["page size", "4096", "8192"], |app| {
-        app.remy()
-            .rollback(None, &Options::default(), Progress::none())
-    });
+    refuses(
+        &app,
+        "not_promotable",
+        &["page size", "4096", "8192"],
+        |app| app.rollback(None),
+    );
 }
 
 /// They belong to a checksum or an encryption, which would not be there in a page that is written
@@ -977,7 +939,7 @@ fn pages_with_reserved_bytes() {
 
 #[test]
 fn a_store_of_a_newer_version() {
-    let app = App::new();
+    let app = app();
     app.publish(SCHEMA, "").unwrap();
     let catalog = PathBuf::from(format!("{}-remy/catalog.db", app.live.display()));
     let version = shell(&catalog, "PRAGMA user_version");
@@ -986,19 +948,19 @@ fn a_store_of_a_newer_version() {
     assert_eq!(e.code(), "invalid_argument", "{e}");
     assert!(e.to_string().contains("newer remy"), "{e}");
     shell(&catalog, &format!("PRAGMA user_version = {version};"));
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
 fn a_pause_that_would_be_too_long() {
-    let app = App::new();
+    let app = app();
     app.publish(SCHEMA, "").unwrap();
     shell(
         &app.live,
         "CREATE TABLE big (a); WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 20000) INSERT INTO big SELECT randomblob(200) FROM c;",
     );
     let schema = format!("{SCHEMA} CREATE TABLE big (a DEFAULT 1 NOT NULL);"); // a rebuild
-    app.refuses("pause_exceeded", &["max_pause_ms", "app.db"], |app| {
+    refuses(&app, "pause_exceeded", &["max_pause_ms", "app.db"], |app| {
         app.publish(&schema, r#"{"max_pause_ms": 5}"#)
     });
 }
@@ -1006,14 +968,14 @@ fn a_pause_that_would_be_too_long() {
 #[test]
 fn a_disk_too_small_for_a_clone() {
     let options = format!(r#"{{"margin_bytes": {}}}"#, u64::MAX / 2);
-    App::new().refuses("io", &["free", "margin_bytes"], |app| {
+    refuses(&app(), "io", &["free", "margin_bytes"], |app| {
         app.publish(SCHEMA, &options)
     });
 }
 
 #[test]
 fn a_name_that_two_others_say_they_had() {
-    let app = App::new();
+    let app = app();
     let schema = |columns: &str| {
         SCHEMA
             .replace("name TEXT, age", &format!("{columns}, age"))
@@ -1021,17 +983,24 @@ fn a_name_that_two_others_say_they_had() {
     };
     let drop = r#"{"allow": ["drop"]}"#;
     let both = schema("\n-- @renamed from=name\na TEXT,\n-- @renamed from=name\nb TEXT");
-    app.refuses("invalid_argument", &["users.name", "both a and b"], |app| {
-        app.publish(&both, drop)
-    });
+    refuses(
+        &app,
+        "invalid_argument",
+        &["users.name", "both a and b"],
+        |app| app.publish(&both, drop),
+    );
     let told = r#"{"allow": ["drop"], "renames": ["users.name=a", "users.name=b"]}"#;
-    app.refuses("invalid_argument", &["users.name", "both a and b"], |app| {
-        app.publish(&schema("a TEXT, b TEXT"), told)
-    });
+    refuses(
+        &app,
+        "invalid_argument",
+        &["users.name", "both a and b"],
+        |app| app.publish(&schema("a TEXT, b TEXT"), told),
+    );
     // The old name is declared, too: were it taken at its word, it would be empty, and nobody
     // asked.
     let beside = schema("\n-- @renamed from=name\na TEXT,\nname TEXT");
-    app.refuses(
+    refuses(
+        &app,
         "ambiguous_rename",
         &["users.a", "users.name", "Take out the comment"],
         |app| app.publish(&beside, drop),
@@ -1039,7 +1008,7 @@ fn a_name_that_two_others_say_they_had() {
     let tables = format!(
         "{SCHEMA}\n-- @renamed from=teams\nCREATE TABLE groups (id INTEGER PRIMARY KEY, title TEXT);"
     );
-    app.refuses("ambiguous_rename", &["groups", "teams"], |app| {
+    refuses(&app, "ambiguous_rename", &["groups", "teams"], |app| {
         app.publish(&tables, drop)
     });
     // Said by an option it is meant; and names that change places are each other's.
@@ -1058,7 +1027,7 @@ fn a_name_that_two_others_say_they_had() {
 
 #[test]
 fn a_pipe_and_an_empty_text_for_a_schema() {
-    let app = App::new();
+    let app = app();
     let pipe = app.live.with_file_name("schema.sql");
     assert!(
         Command::new("mkfifo")
@@ -1067,10 +1036,10 @@ fn a_pipe_and_an_empty_text_for_a_schema() {
             .unwrap()
             .success()
     );
-    app.refuses("not_found", &["schema.sql", "not a file"], |app| {
+    refuses(&app, "not_found", &["schema.sql", "not a file"], |app| {
         app.publish(pipe.to_str().unwrap(), "{}")
     });
-    app.refuses("invalid_argument", &["empty text"], |app| {
+    refuses(&app, "invalid_argument", &["empty text"], |app| {
         app.publish("", "{}")
     });
 }
@@ -1079,7 +1048,7 @@ fn a_pipe_and_an_empty_text_for_a_schema() {
 /// live's own, which is adopted.
 #[test]
 fn the_number_of_a_dry_run() {
-    let app = App::new();
+    let app = app();
     let next = format!("{SCHEMA} CREATE TABLE next (a);");
     let dry = |options: &str| app.publish(&next, options).unwrap().release;
     assert_eq!(dry(r#"{"dry_run": true}"#), 2);
@@ -1107,19 +1076,13 @@ fn the_number_of_a_dry_run() {
             .release,
         5
     );
-    assert_eq!(
-        app.remy()
-            .rollback(None, &Options::default(), Progress::none())
-            .unwrap()
-            .release,
-        5
-    );
+    assert_eq!(app.rollback(None).unwrap().release, 5);
 }
 
 #[test]
 fn a_marker_that_is_gone_or_is_not_remys() {
-    let app = App::new();
-    app.goes_on();
+    let app = app();
+    goes_on(&app);
     shell(&app.live, "DELETE FROM _remy_release");
     let verified = app.remy().verify().unwrap();
     let wrong: Vec<_> = verified
@@ -1147,7 +1110,7 @@ fn a_marker_that_is_gone_or_is_not_remys() {
 
 #[test]
 fn a_store_that_is_a_file_and_one_that_is_not_there() {
-    let app = App::new();
+    let app = app();
     let store = PathBuf::from(format!("{}-remy", app.live.display()));
     let pruned = app.remy().prune(Some(0), &Options::default()).unwrap();
     assert!(
@@ -1163,25 +1126,28 @@ fn a_store_that_is_a_file_and_one_that_is_not_there() {
         "{e}"
     );
     fs::remove_file(&store).unwrap();
-    app.goes_on();
+    goes_on(&app);
 }
 
 #[test]
 fn a_library_that_is_none() {
-    let app = App::new();
+    let app = app();
     let library = app.live.with_file_name("none.so");
     fs::write(&library, "none").unwrap();
     let options = format!(r#"{{"extensions": [{library:?}]}}"#);
-    let e = app.refuses("invalid_argument", &["none.so", "file too short"], |app| {
-        app.publish(SCHEMA, &options)
-    });
+    let e = refuses(
+        &app,
+        "invalid_argument",
+        &["none.so", "file too short"],
+        |app| app.publish(SCHEMA, &options),
+    );
     assert!(!e.to_string().contains("none.so.so"), "{e}");
 }
 
 /// What the hint of a rename says is what the option takes, whatever the names are.
 #[test]
 fn a_rename_of_names_that_have_to_be_quoted() {
-    let app = App::new();
+    let app = app();
     let schema = |columns: &str| format!("{SCHEMA} CREATE TABLE \"a b\" ({columns});");
     app.publish(&schema("\"it's \"\"so\"\"\" TEXT"), "{}")
         .unwrap();

@@ -1,17 +1,14 @@
 //! Databases of every shape, connections of others that stay open across a switch, and a host's
 //! SQLite with writers: what is in live, in the snapshots and in dev databases is what has to be
 //! there.
-use remy_core::{Line, Options, Outcome, Progress, Remy, Result};
+use remy_core::{Line, Options, Progress, Remy};
 use remy_tests::{
-    Shell, built, output, shell,
+    Shell, built,
+    live::App,
+    output, shell,
     writer::{self, Writer},
 };
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 const SCHEMA: &str =
     "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, body BLOB);
@@ -28,37 +25,9 @@ const CONTENT: &str = "SELECT count(*), sum(length(body)), group_concat(id || na
 SELECT count(*), group_concat(at || what) FROM log; SELECT count(*) FROM named; SELECT * FROM sqlite_sequence ORDER BY 1;
 SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB '*_remy_*' ORDER BY name;";
 
-struct App {
-    _dir: tempfile::TempDir,
-    live: PathBuf,
-}
-
-impl App {
-    /// `first` comes before the first table.
-    fn new(first: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let live = dir.path().join("app.db");
-        shell(&live, &format!("{first} {SCHEMA} {ROWS}"));
-        Self { _dir: dir, live }
-    }
-
-    fn remy(&self) -> Remy {
-        Remy::open(&self.live).unwrap()
-    }
-
-    fn publish(&self, schema: &str, options: &str) -> Result<Outcome> {
-        self.remy()
-            .publish(schema, &Options::from_json(options)?, Progress::none())
-    }
-
-    fn rollback(&self, release: Option<i64>) -> Result<Outcome> {
-        self.remy()
-            .rollback(release, &Options::default(), Progress::none())
-    }
-
-    fn store(&self, path: &str) -> PathBuf {
-        PathBuf::from(format!("{}-remy/{path}", self.live.display()))
-    }
+/// An application's database; `first` comes before the first table.
+fn app(first: &str) -> App {
+    App::made_by(&format!("{first} {SCHEMA} {ROWS}"))
 }
 
 /// Publish, roll back and dev reset under connections that stay open.
@@ -67,7 +36,7 @@ fn every_shape(page_size: u32) {
         for (mode, options) in [("wal", "{}"), ("delete", r#"{"journal_mode": "keep"}"#)] {
             for encoding in ["UTF-8", "UTF-16le"] {
                 let what = format!("{page_size} {auto_vacuum} {mode} {encoding}");
-                let app = App::new(&format!(
+                let app = app(&format!(
                     "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = {auto_vacuum}; PRAGMA encoding = '{encoding}';
                      PRAGMA journal_mode = {mode};"
                 ));
@@ -266,7 +235,7 @@ fn a_host_with_writers_and_a_rollback_journal() {
 fn a_host_with_nobody_else() {
     for (mode, options) in [("wal", "{}"), ("delete", r#"{"journal_mode": "keep"}"#)] {
         for page_size in [512, 4096, 65536] {
-            let app = App::new(&format!(
+            let app = app(&format!(
                 "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = 1; PRAGMA journal_mode = {mode};"
             ));
             let mut foreign = Shell::open(&app.live);
@@ -318,7 +287,7 @@ fn a_host_with_nobody_else() {
 
 #[test]
 fn a_publish_that_fails_leaves_no_clone_behind() {
-    let app = App::new("PRAGMA journal_mode = wal;");
+    let app = app("PRAGMA journal_mode = wal;");
     let schema = SCHEMA.replace("name TEXT", "name TEXT CHECK (name <> 'näme 7')");
     assert!(app.publish(&schema, "").is_err());
     let left: Vec<_> = fs::read_dir(app.store("work")).unwrap().collect();
@@ -327,7 +296,7 @@ fn a_publish_that_fails_leaves_no_clone_behind() {
 
 #[test]
 fn artifacts_that_hold_live_or_its_store() {
-    let app = App::new("PRAGMA journal_mode = wal;");
+    let app = app("PRAGMA journal_mode = wal;");
     let folder = app.live.parent().unwrap();
     for from in [folder, &app.live, &app.store(""), &app.store("releases")] {
         let e = app
@@ -347,7 +316,7 @@ fn artifacts_that_hold_live_or_its_store() {
 
 #[test]
 fn a_prune_that_is_a_dry_run() {
-    let app = App::new("PRAGMA journal_mode = wal;");
+    let app = app("PRAGMA journal_mode = wal;");
     app.publish(&format!("{SCHEMA} CREATE TABLE a (a);"), "")
         .unwrap();
     app.publish(
@@ -384,7 +353,7 @@ fn a_prune_that_is_a_dry_run() {
 
 #[test]
 fn what_a_rollback_would_go_to_is_never_pruned() {
-    let app = App::new("PRAGMA journal_mode = wal;");
+    let app = app("PRAGMA journal_mode = wal;");
     for table in ["a", "b", "c"] {
         app.publish(
             &format!("{SCHEMA} CREATE TABLE {table} (a);"),
@@ -407,7 +376,7 @@ fn what_a_rollback_would_go_to_is_never_pruned() {
 
 #[test]
 fn a_clone_to_a_name_in_this_folder() {
-    let app = App::new("PRAGMA journal_mode = wal;");
+    let app = app("PRAGMA journal_mode = wal;");
     let name = format!("review-clone-{}.db", std::process::id());
     let cloned = app.remy().clone_to(&name);
     let _ = fs::remove_file(&name);
@@ -416,7 +385,7 @@ fn a_clone_to_a_name_in_this_folder() {
 
 #[test]
 fn a_clone_beside_the_wal_of_another_database() {
-    let app = App::new("PRAGMA journal_mode = wal;");
+    let app = app("PRAGMA journal_mode = wal;");
     let other = app.live.with_file_name("other.db");
     let mut open = Shell::open(&other);
     open.ask(
@@ -492,7 +461,7 @@ fn an_empty_database() {
 
 #[test]
 fn live_by_a_symbolic_link() {
-    let app = App::new("PRAGMA journal_mode = wal;");
+    let app = app("PRAGMA journal_mode = wal;");
     let folder = app.live.parent().unwrap().join("links");
     fs::create_dir(&folder).unwrap();
     let link = folder.join("link.db");
@@ -529,7 +498,7 @@ fn live_by_a_symbolic_link() {
 #[test]
 fn a_staged_release_after_live_has_changed() {
     for mode in ["wal", "delete"] {
-        let app = App::new(&format!("PRAGMA journal_mode = {mode};"));
+        let app = app(&format!("PRAGMA journal_mode = {mode};"));
         let options = Options::from_json(r#"{"journal_mode": "keep", "label": "staged"}"#).unwrap();
         let schema = SCHEMA.replace("body BLOB", "body BLOB NOT NULL"); // a rebuild
         let staged = app
@@ -541,10 +510,7 @@ fn a_staged_release_after_live_has_changed() {
         foreign.ask(
             "INSERT INTO users (name, body) VALUES ('after', x'00'); CREATE TABLE theirs (a);",
         );
-        let promoted = app
-            .remy()
-            .promote(None, &Options::default(), Progress::none())
-            .unwrap();
+        let promoted = app.promote(None).unwrap();
         assert_eq!(
             (promoted.release, promoted.label.as_deref()),
             (staged.release, Some("staged"))
@@ -567,26 +533,16 @@ fn a_staged_release_after_live_has_changed() {
             )
             .unwrap();
         foreign.ask("INSERT INTO users (name, body) VALUES ('bad', x'00');");
-        assert!(
-            app.remy()
-                .promote(None, &Options::default(), Progress::none())
-                .is_err()
-        );
+        assert!(app.promote(None).is_err());
         assert_eq!(app.remy().releases().unwrap()[0].status, "compiled");
         foreign.ask("DELETE FROM users WHERE name = 'bad';");
-        assert_eq!(
-            app.remy()
-                .promote(None, &Options::default(), Progress::none())
-                .unwrap()
-                .release,
-            staged.release
-        );
+        assert_eq!(app.promote(None).unwrap().release, staged.release);
     }
 }
 
 #[test]
 fn a_rollback_journal_with_readers() {
-    let app = App::new("PRAGMA journal_mode = delete;");
+    let app = app("PRAGMA journal_mode = delete;");
     let keep = r#"{"journal_mode": "keep", "max_pause_ms": 300}"#;
     app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), keep)
         .unwrap();
@@ -625,7 +581,7 @@ fn a_rollback_journal_with_readers() {
 /// overwritten.
 #[test]
 fn somebody_turns_on_wal_in_the_middle() {
-    let app = App::new("PRAGMA journal_mode = delete;");
+    let app = app("PRAGMA journal_mode = delete;");
     app.publish(SCHEMA, r#"{"journal_mode": "keep"}"#).unwrap();
     let folder = app.live.with_file_name("migrations");
     fs::create_dir(&folder).unwrap();
@@ -660,7 +616,7 @@ fn somebody_turns_on_wal_in_the_middle() {
 
 #[test]
 fn detached_and_published_again() {
-    let app = App::new("PRAGMA journal_mode = wal;");
+    let app = app("PRAGMA journal_mode = wal;");
     app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), "")
         .unwrap();
     let detached = app.remy().detach().unwrap();
@@ -678,7 +634,7 @@ fn detached_and_published_again() {
 
 #[test]
 fn copied_without_its_store_and_moved_with_it() {
-    let app = App::new("PRAGMA journal_mode = wal;");
+    let app = app("PRAGMA journal_mode = wal;");
     app.publish(
         &format!("{SCHEMA} CREATE TABLE more (a);"),
         r#"{"label": "two"}"#,
@@ -721,7 +677,7 @@ fn copied_without_its_store_and_moved_with_it() {
 #[test]
 fn auto_vacuum_that_was_changed_since() {
     for (then, now) in [(0, 1), (1, 0), (2, 0), (0, 2), (1, 2)] {
-        let app = App::new(&format!(
+        let app = app(&format!(
             "PRAGMA auto_vacuum = {then}; PRAGMA journal_mode = wal;"
         ));
         app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), "")
@@ -759,7 +715,7 @@ fn auto_vacuum_that_was_changed_since() {
 #[test]
 fn a_burst_of_writes_in_the_middle() {
     for mode in ["wal", "delete"] {
-        let app = App::new(&format!("PRAGMA journal_mode = {mode};"));
+        let app = app(&format!("PRAGMA journal_mode = {mode};"));
         let mut foreign = Shell::open(&app.live); // so that the WAL stays
         foreign.ask("INSERT INTO users (name) VALUES ('before');");
         let burst = |line: &Line| {
@@ -832,7 +788,7 @@ fn around_the_lock_page() {
         (4096, 262_400),
     ] {
         let what = format!("{page_size} {pages}");
-        let app = App::new(&format!(
+        let app = app(&format!(
             "PRAGMA page_size = {page_size}; PRAGMA journal_mode = wal;"
         ));
         let mut foreign = Shell::open(&app.live);

@@ -2,8 +2,8 @@
 //! prepared, blob handles, temporary triggers and views. Each behaves as it does when an ordinary
 //! writer of another process makes the same change.
 use remy_core::{Options, Progress, Remy};
-use remy_tests::{Shell, client::Client, shell};
-use std::path::{Path, PathBuf};
+use remy_tests::{Shell, client::Client, live::App, shell};
+use std::path::Path;
 
 const ONE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, body BLOB, twice INTEGER GENERATED ALWAYS AS (id * 2));
 CREATE INDEX by_name ON t (name);
@@ -90,19 +90,8 @@ fn changes() -> [Change; 2] {
 /// What an ordinary writer does to undo the writes of the clients.
 const UNDO: &str = "DELETE FROM gone WHERE rowid > 300; DELETE FROM t WHERE id > 300; DELETE FROM log WHERE rowid > 300; DELETE FROM five WHERE rowid > 300; DELETE FROM four WHERE rowid > 300; DELETE FROM box WHERE id > 300; UPDATE t SET body = zeroblob(id * 40) WHERE id < 10;";
 
-struct App {
-    _dir: tempfile::TempDir,
-    live: PathBuf,
-}
-
 fn app(mode: &str) -> App {
-    let dir = tempfile::tempdir().unwrap();
-    let live = dir.path().join("app.db");
-    shell(
-        &live,
-        &format!("PRAGMA journal_mode = {mode}; {ONE} {ROWS}"),
-    );
-    App { _dir: dir, live }
+    App::made_by(&format!("PRAGMA journal_mode = {mode}; {ONE} {ROWS}"))
 }
 
 const READS: &[&str] = &[

@@ -1,7 +1,7 @@
 //! What others do to live between the clone and the lock, and between the last catching up and the
 //! lock: each at its very moment, from the callback that follows the log.
 use remy_core::{Line, Options, Outcome, Progress, Remy, Result};
-use remy_tests::{Shell, client::Client, shell};
+use remy_tests::{Shell, client::Client, live::App, shell};
 use rusqlite::Connection;
 use std::{
     fs,
@@ -25,20 +25,17 @@ const KEEP: &str = r#"{"journal_mode": "keep", "max_pause_ms": 60000, "lock_time
 
 /// An application's database, its connection, and the same one to a host's SQLite where that is
 /// what is tested.
-struct App {
+struct Opened {
     _dir: tempfile::TempDir,
     live: PathBuf,
     open: Shell,
     host: Option<Connection>,
 }
 
-impl App {
+impl Opened {
     fn new(first: &str, by_host: bool) -> Self {
         remy_core::engine::init();
-        let dir = tempfile::tempdir().unwrap();
-        let live = dir.path().join("app.db");
-        shell(
-            &live,
+        let App { dir, live } = App::made_by(
             &format!(
                 "{first} {SCHEMA} WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 400)
                  INSERT INTO users (name, body) SELECT 'näme ' || i, randomblob(i * 5) FROM c;
@@ -168,7 +165,7 @@ fn live_shrinks_or_grows_before_the_lock() {
         ] {
             for by_host in [false, true] {
                 let what = format!("{mode} {auto_vacuum} {act} {by_host}");
-                let mut app = App::new(
+                let mut app = Opened::new(
                     &format!("PRAGMA auto_vacuum = {auto_vacuum}; PRAGMA journal_mode = {mode};"),
                     by_host,
                 );
@@ -219,7 +216,7 @@ fn ddl_of_others_before_the_lock() {
         for mode in ["wal", "delete"] {
             for times in [1, 2, 3] {
                 let what = format!("{by_host} {mode} {times}");
-                let mut app = App::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
+                let mut app = Opened::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
                 app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
                 let (live, n) = (app.live.clone(), AtomicU32::new(0));
                 let alter = |line: &Line| {
@@ -346,7 +343,7 @@ fn rows_of_others_are_asked_what_the_rehearsal_asked() {
                 ),
             ] {
                 let what = format!("{by_host} {mode} {act} {allow}");
-                let mut app = App::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
+                let mut app = Opened::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
                 app.publish(&format!("{SCHEMA} {before}"), KEEP, &|_| {})
                     .unwrap();
                 app.open.ask(rows);
@@ -384,7 +381,7 @@ fn rows_of_others_are_asked_what_the_rehearsal_asked() {
 #[test]
 fn live_restored_between_the_clone_and_the_lock() {
     for by_host in [false, true] {
-        let mut app = App::new("PRAGMA journal_mode = wal;", by_host);
+        let mut app = Opened::new("PRAGMA journal_mode = wal;", by_host);
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
         let other = app.live.with_file_name("other.db");
         shell(
@@ -425,7 +422,7 @@ fn ddl_after_the_last_catching_up() {
                 "DROP INDEX by_name; CREATE TABLE theirs AS SELECT 7 AS theirs;",
                 "VACUUM; CREATE TABLE theirs (a); INSERT INTO theirs VALUES (7);",
             ] {
-                let mut app = App::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
+                let mut app = Opened::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
                 app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
                 let live = app.live.clone();
                 let run = || drop(shell(&live, act));
@@ -475,7 +472,7 @@ fn ddl_after_the_last_catching_up() {
 fn live_replaced_at_the_last_moment() {
     for by_host in [false, true] {
         for mode in ["wal", "delete"] {
-            let app = App::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
+            let app = Opened::new(&format!("PRAGMA journal_mode = {mode};"), by_host);
             app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
             let (aside, other) = (
                 app.live.with_file_name("aside.db"),
@@ -562,7 +559,7 @@ fn the_file_changes_its_shape() {
         for by_host in [false, true] {
             for at in ["clone", "check"] {
                 let what = format!("{first} {act} {by_host} {at}");
-                let mut app = App::new(first, by_host);
+                let mut app = Opened::new(first, by_host);
                 app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
                 // A connection that is open keeps a WAL from being turned off.
                 app.open.ask(".open :memory:");
@@ -676,7 +673,7 @@ fn an_empty_file_that_gets_another_encoding() {
 /// spilled into the file, so that the reader goes on reading, and COMMIT is tried until it leaves.
 #[test]
 fn many_pages_and_a_reader_of_a_rollback_journal() {
-    let mut app = App::new(
+    let mut app = Opened::new(
         "PRAGMA journal_mode = delete; PRAGMA default_cache_size = 20;",
         false,
     );
@@ -754,7 +751,7 @@ fn steps_of(ms: u64) -> u64 {
 /// go on.
 #[test]
 fn a_plan_that_is_too_slow_under_the_lock() {
-    let app = App::new("PRAGMA journal_mode = wal;", false);
+    let app = Opened::new("PRAGMA journal_mode = wal;", false);
     app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
     // A quarter of a minute and more, were it not ended.
     let folder = slow_under_the_lock(&app.live, 100_000_000);
@@ -795,7 +792,7 @@ fn a_plan_that_is_too_slow_under_the_lock() {
 #[test]
 fn a_slow_plan_beside_writes_elsewhere() {
     let other = "CREATE TABLE other (id INTEGER PRIMARY KEY, a);";
-    let app = App::new(
+    let app = Opened::new(
         &format!("PRAGMA journal_mode = wal; {other} INSERT INTO other VALUES (1, 1);"),
         false,
     );
@@ -833,7 +830,7 @@ fn a_slow_plan_beside_writes_elsewhere() {
 #[test]
 fn a_hosts_slow_plan_and_one_write() {
     for mode in ["wal", "delete"] {
-        let app = App::new(&format!("PRAGMA journal_mode = {mode};"), true);
+        let app = Opened::new(&format!("PRAGMA journal_mode = {mode};"), true);
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
         shell(&app.live, "INSERT INTO users (name) VALUES ('slow');");
         let folder = slow_under_the_lock(&app.live, steps_of(3000));
@@ -876,7 +873,7 @@ fn a_hosts_slow_plan_and_one_write() {
 #[test]
 fn pages_that_take_too_long_to_write() {
     for (by_host, mode) in [(false, "wal"), (true, "wal"), (true, "delete")] {
-        let app = App::new(
+        let app = Opened::new(
             &format!("PRAGMA page_size = 512; PRAGMA journal_mode = {mode};"),
             by_host,
         );
@@ -910,7 +907,7 @@ fn pages_that_take_too_long_to_write() {
 #[test]
 fn live_replaced_under_the_lock() {
     for by_host in [false, true] {
-        let app = App::new("PRAGMA journal_mode = wal;", by_host);
+        let app = Opened::new("PRAGMA journal_mode = wal;", by_host);
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
         let (aside, other) = (
             app.live.with_file_name("aside.db"),
@@ -962,7 +959,7 @@ fn live_replaced_under_the_lock() {
 /// live once. A cookie that was used before would let it read the table of now by that.
 #[test]
 fn a_connection_that_slept_reads_by_the_schema_of_now() {
-    let mut app = App::new("PRAGMA journal_mode = wal;", false);
+    let mut app = Opened::new("PRAGMA journal_mode = wal;", false);
     app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
     app.publish(
         &format!("{SCHEMA} CREATE TABLE late (x, y);"),
@@ -1000,7 +997,7 @@ fn a_rollback_journals_database_that_is_replaced_under_the_lock() {
 
 /// The error of a switch whose database was replaced while it held the lock.
 fn replaced_under_the_lock() -> String {
-    let app = App::new(
+    let app = Opened::new(
         "PRAGMA journal_mode = delete; PRAGMA default_cache_size = 20;",
         false,
     );
@@ -1054,7 +1051,7 @@ fn replaced_under_the_lock() -> String {
 /// two, so that no switch came about while it was at work.
 #[test]
 fn a_busy_writer_and_a_hosts_rollback_journal() {
-    let app = App::new("PRAGMA journal_mode = delete;", true);
+    let app = Opened::new("PRAGMA journal_mode = delete;", true);
     app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
     let mut python = Client::python(&app.live);
     let spin = r#"def spin():\n  import time\n  n, end = 0, time.time() + 4\n  while time.time() < end:\n    try:\n      c.execute("INSERT INTO users (name) VALUES ('spun')")\n      n += 1\n      time.sleep(.001)\n    except sqlite3.OperationalError: pass\n  return n"#;
@@ -1092,7 +1089,7 @@ fn a_busy_writer_and_a_hosts_rollback_journal() {
 #[test]
 fn a_rollback_journal_that_is_nearly_always_locked() {
     for by_host in [false, true] {
-        let app = App::new("PRAGMA journal_mode = delete;", by_host);
+        let app = Opened::new("PRAGMA journal_mode = delete;", by_host);
         app.publish(SCHEMA, KEEP, &|_| {}).unwrap();
         let mut python = holding(&app.live, "EXCLUSIVE");
         let options = r#"{"journal_mode": "keep", "max_pause_ms": 2000, "lock_timeout_ms": 20000}"#;
@@ -1109,7 +1106,7 @@ fn a_rollback_journal_that_is_nearly_always_locked() {
 /// The pragma reads before it writes, where SQLite does not wait for a writer.
 #[test]
 fn wal_is_turned_on_in_between() {
-    let app = App::new("PRAGMA journal_mode = delete;", false);
+    let app = Opened::new("PRAGMA journal_mode = delete;", false);
     let mut python = holding(&app.live, "IMMEDIATE");
     app.publish(CHANGED, "", &|_| {}).unwrap();
     assert_eq!(shell(&app.live, "PRAGMA journal_mode"), "wal\n");

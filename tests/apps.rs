@@ -9,13 +9,14 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// An app in a folder, and a database beside it.
-struct App {
+/// An app in a folder, TypeScript and mindstudio.json, and a database beside it: what is published
+/// is the folder, and no schema.
+struct Project {
     dir: tempfile::TempDir,
     live: PathBuf,
 }
 
-impl App {
+impl Project {
     /// On a database that `sql` makes.
     fn on(sql: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -109,7 +110,7 @@ fn kinds(statements: &[Statement]) -> Vec<String> {
         .collect()
 }
 
-fn refused(app: &App, code: &str) -> String {
+fn refused(app: &Project, code: &str) -> String {
     let before = app.ask("SELECT group_concat(sql) FROM sqlite_schema");
     let e = app.try_publish("{}").expect_err("it was published");
     assert_eq!(e.code(), code, "{e}");
@@ -127,7 +128,7 @@ const UUID: &str = "id GLOB '????????-????-4???-[89ab]???-????????????' AND repl
 
 #[test]
 fn the_life_of_an_app() {
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[("vendors", VENDORS)]);
     let first = app.publish();
     let expected = [
@@ -312,7 +313,7 @@ fn the_life_of_an_app() {
 
 #[test]
 fn through_the_extension_of_another_sqlite() {
-    let app = App::on("CREATE TABLE mine (x); INSERT INTO mine VALUES (1)");
+    let app = Project::on("CREATE TABLE mine (x); INSERT INTO mine VALUES (1)");
     app.declares(&[("vendors", VENDORS)]);
     let load = format!(".load {}", built("libremy0.so").display());
     let run = |sql: &str| {
@@ -369,7 +370,7 @@ fn through_the_extension_of_another_sqlite() {
 
 #[test]
 fn a_type_change_is_refused_until_it_is_asked_for() {
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[("t", "{ tags: string; amount: string; flag: number }>('t')")])
         .publish();
     app.ask("INSERT INTO t (tags, amount, flag) VALUES ('[1]', '12.5', 1), ('plain', '007', 0), (NULL, NULL, NULL)");
@@ -472,7 +473,7 @@ fn a_type_change_is_refused_until_it_is_asked_for() {
 
 #[test]
 fn users_are_cast_to_text_and_to_nothing_else() {
-    let app = App::on("");
+    let app = Project::on("");
     let user = |of: &str| {
         format!("{{ {of} }}>('t') as never; import type {{ User }} from '@mindstudio-ai/agent'")
     };
@@ -490,7 +491,7 @@ fn users_are_cast_to_text_and_to_nothing_else() {
 
 #[test]
 fn a_migration_answers_for_the_columns_that_it_names() {
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[("t", "{ tags: string; amount: string }>('t')")])
         .publish();
     app.ask("INSERT INTO t (tags, amount) VALUES ('a,b', '5 apples')");
@@ -528,7 +529,7 @@ fn a_migration_answers_for_the_columns_that_it_names() {
 
 #[test]
 fn renames_are_told() {
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[("vendors", VENDORS)]).publish();
     app.ask(
         "INSERT INTO vendors (name, contactEmail, paymentTerms) VALUES ('Ann', 'a@x', '30 days')",
@@ -583,7 +584,7 @@ fn renames_are_told() {
 
 #[test]
 fn a_rename_of_a_column_that_is_not_there_is_no_leave_to_drop_another() {
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[("vendors", VENDORS)]).publish();
     app.ask(
         "INSERT INTO vendors (name, contactEmail, paymentTerms) VALUES ('Ann', 'a@x', '30 days')",
@@ -616,7 +617,7 @@ fn a_rename_of_a_column_that_is_not_there_is_no_leave_to_drop_another() {
 
 #[test]
 fn a_table_that_goes_beside_one_that_comes_has_to_be_told_of() {
-    let app = App::on("");
+    let app = Project::on("");
     let (vendors, others) = (
         ("vendors", "{ name: string }>('vendors')"),
         ("others", "{ a: string }>('others')"),
@@ -675,7 +676,7 @@ fn a_table_that_goes_beside_one_that_comes_has_to_be_told_of() {
 
 #[test]
 fn what_no_release_declared_is_left_alone_and_reported() {
-    let app = App::on(
+    let app = Project::on(
         "CREATE TABLE log (at TEXT NOT NULL, what TEXT CHECK (what <> '')); CREATE INDEX log_at ON log (at);
          CREATE TABLE vendors (id TEXT PRIMARY KEY, name TEXT); INSERT INTO vendors VALUES ('v1', 'Ann');
          CREATE VIEW names AS SELECT name FROM vendors;
@@ -733,7 +734,7 @@ fn what_no_release_declared_is_left_alone_and_reported() {
 #[test]
 fn a_database_of_the_hosted_platform_is_adopted_as_it_is() {
     // Names, texts and times are another's; what they are for is the same.
-    let app = App::on(
+    let app = Project::on(
         "CREATE TABLE vendors (id TEXT PRIMARY KEY NOT NULL, created_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('now') AS INTEGER) * 1000),
            updated_at INTEGER, last_updated_by TEXT, name TEXT, contactEmail TEXT, paymentTerms TEXT, active INTEGER, tags TEXT);
          CREATE INDEX idx_vendors_time ON vendors (created_at);
@@ -803,7 +804,7 @@ fn a_database_of_the_hosted_platform_is_adopted_as_it_is() {
 /// makes of it stays.
 #[test]
 fn an_adopted_system_column_whose_default_is_a_constant_gets_the_one_that_fills_it() {
-    let app = App::on(
+    let app = Project::on(
         "CREATE TABLE zero (id TEXT PRIMARY KEY NOT NULL DEFAULT '', created_at INTEGER NOT NULL DEFAULT 0, updated_at INTEGER DEFAULT (NULL),
            last_updated_by TEXT, name TEXT);
          INSERT INTO zero (id, name) VALUES ('old', 'Ann');
@@ -843,7 +844,7 @@ fn an_adopted_system_column_whose_default_is_a_constant_gets_the_one_that_fills_
 
 #[test]
 fn a_table_that_was_there_gets_what_every_table_has() {
-    let app = App::on(
+    let app = Project::on(
         "CREATE TABLE vendors (name TEXT NOT NULL, kind TEXT NOT NULL COLLATE NOCASE CHECK (kind <> ''), extra BLOB,
            boss INTEGER REFERENCES people (id), UNIQUE (name));
          CREATE TABLE people (id INTEGER PRIMARY KEY);
@@ -886,7 +887,7 @@ fn a_table_that_was_there_gets_what_every_table_has() {
     app.is_settled();
 
     // A type that SQLite holds otherwise is a type change, also where no release says what it was.
-    let app = App::on(
+    let app = Project::on(
         "CREATE TABLE t (id TEXT PRIMARY KEY, n TEXT, m INTEGER, v VARCHAR(20)); INSERT INTO t VALUES ('x', '5', 7, 'v')",
     );
     app.declares(&[("t", "{ n: number; m: number; v: string }>('t')")]);
@@ -903,15 +904,15 @@ fn a_table_that_was_there_gets_what_every_table_has() {
     app.is_settled();
 
     // So is a system column of another kind.
-    let app = App::on("CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT)");
+    let app = Project::on("CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT)");
     app.declares(&[("t", "{ n: string }>('t')")]);
     assert!(refused(&app, "lossy_change").contains("t.id from INTEGER to TEXT"));
     // A view of the name is in the way.
-    let app = App::on("CREATE VIEW t AS SELECT 1 AS n");
+    let app = Project::on("CREATE VIEW t AS SELECT 1 AS n");
     app.declares(&[("t", "{ n: string }>('t')")]);
     assert!(refused(&app, "unsupported_change").contains("the database has a t already"));
     // Rows that a unique group does not allow.
-    let app = App::on(
+    let app = Project::on(
         "CREATE TABLE t (id TEXT PRIMARY KEY, n TEXT); INSERT INTO t VALUES ('a', 'x'), ('b', 'x')",
     );
     app.declares(&[("t", "{ n: string }>('t')")]).publish();
@@ -921,7 +922,7 @@ fn a_table_that_was_there_gets_what_every_table_has() {
 
 #[test]
 fn camel_case_twins_are_computed() {
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[(
         "t",
         "{ a: string; createdAt: number; updatedAt: number; lastUpdatedBy?: string; id: string }>('t')",
@@ -948,7 +949,7 @@ fn camel_case_twins_are_computed() {
 
 #[test]
 fn names_that_sql_must_quote() {
-    let app = App::on("CREATE TABLE \"order-lines_created_at\" (x)");
+    let app = Project::on("CREATE TABLE \"order-lines_created_at\" (x)");
     let define = "{ 'select': string; 'we\"ird': number; 'with space': boolean; ünï: string; rowid: string; oid: number }>('order-lines', { unique: [['select', 'we\"ird']] })";
     app.declares(&[
         ("order-lines", define),
@@ -984,7 +985,7 @@ fn names_that_sql_must_quote() {
 #[test]
 fn updates_are_noted_whatever_columns_are_called() {
     // By `id`: also where that is what is updated, and where it is NULL.
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[("t", "{ a: string }>('t')")]).publish();
     app.ask("INSERT INTO t (id, a) VALUES ('i', 'x'), ('j', 'x'), (NULL, 'null')");
     app.ask("UPDATE t SET id = 'k' WHERE id = 'i'; UPDATE t SET a = 'y' WHERE id IS NULL");
@@ -1016,7 +1017,7 @@ fn updates_are_noted_whatever_columns_are_called() {
     app.is_settled();
 
     // One that fills in what is inserted makes way for DEFAULTs.
-    let app = App::on(
+    let app = Project::on(
         "CREATE TABLE t (id TEXT PRIMARY KEY, created_at INTEGER, updated_at INTEGER, last_updated_by TEXT, a TEXT);
          CREATE TRIGGER ai AFTER INSERT ON t BEGIN UPDATE t SET id = 'made', created_at = 1, updated_at = 1 WHERE oid = new.oid; END;",
     );
@@ -1037,7 +1038,7 @@ fn updates_are_noted_whatever_columns_are_called() {
 
 #[test]
 fn a_staged_app_is_published_later_as_it_was_declared() {
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[("t", "{ a: string }>('t')")]).publish();
     app.ask("INSERT INTO t (a) VALUES ('5')");
     app.declares(&[(
@@ -1065,7 +1066,7 @@ fn a_staged_app_is_published_later_as_it_was_declared() {
 
 #[test]
 fn after_a_detach_rows_can_still_be_updated() {
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[("t", "{ a: string }>('t')")]).publish();
     let detached = app.remy().detach().unwrap();
     assert!(detached.dropped.contains(&"_remy_columns".to_owned()));
@@ -1084,7 +1085,7 @@ fn after_a_detach_rows_can_still_be_updated() {
 
 #[test]
 fn what_is_wrong_is_said_at_once_and_nothing_is_done() {
-    let app = App::on("");
+    let app = Project::on("");
     app.declares(&[
         ("a", "{ x: bigint }>('a')"),
         ("b", "Missing>('b')"),
@@ -1121,7 +1122,7 @@ fn what_is_wrong_is_said_at_once_and_nothing_is_done() {
 
 #[test]
 fn an_app_of_500_tables() {
-    let app = App::on("");
+    let app = Project::on("");
     let names: Vec<String> = (0..500).map(|i| format!("table{i}")).collect();
     let defines: Vec<String> = names
         .iter()

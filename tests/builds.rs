@@ -1,7 +1,11 @@
 //! What a build pipeline needs of the engine: its steps in the log, builds that failed, first
 //! releases, files by content, previews, and what a rollback would cost.
-use remy_core::{BuildFailure, Line, Options, Outcome, Progress, Remy};
-use remy_tests::{Shell, built_program, live::older_catalog, shell};
+use remy_core::{BuildFailure, Line, Options, Progress, Remy};
+use remy_tests::{
+    Shell, built_program,
+    live::{App, older_catalog},
+    shell,
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -15,61 +19,37 @@ use std::{
 const V1: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);";
 const V2: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
 
-/// A folder with a database of 0 bytes, as a pipeline makes it at the first publish.
-fn fresh() -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let live = dir.path().join("live.db");
-    fs::File::create(&live).unwrap();
-    (dir, live)
-}
-
 fn options(options: Value) -> Options {
     Options::from_json(&options.to_string()).unwrap()
 }
 
-fn publish(live: &Path, schema: &str, with: Value) -> Outcome {
-    Remy::open(live)
-        .unwrap()
-        .publish(schema, &options(with), Progress::none())
-        .unwrap()
-}
-
-fn store(live: &Path) -> PathBuf {
-    PathBuf::from(format!("{}-remy", live.display()))
-}
-
 #[test]
 fn what_fills_an_empty_database_is_release_1() {
-    let (_dir, live) = fresh();
-    let first = publish(&live, V1, json!({}));
+    let app = App::empty();
+    let first = app.publish(V1, &json!({})).unwrap();
     assert_eq!((first.release, first.previous), (1, None));
-    let app = Remy::open(&live).unwrap();
-    let back = app
+    let remy = app.remy();
+    let back = remy
         .rollback(None, &Options::default(), Progress::none())
         .unwrap_err();
     assert_eq!(back.code(), "no_previous_release");
-    assert_eq!(app.releases().unwrap().len(), 1);
-    assert_eq!(
-        fs::read_dir(store(&live).join("snapshots"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(remy.releases().unwrap().len(), 1);
+    assert_eq!(fs::read_dir(app.store("snapshots")).unwrap().count(), 0);
 
-    shell(&live, "INSERT INTO users VALUES (1, 'Ann')");
-    assert_eq!(publish(&live, V2, json!({})).release, 2);
-    app.rollback(None, &Options::default(), Progress::none())
+    shell(&app.live, "INSERT INTO users VALUES (1, 'Ann')");
+    assert_eq!(app.publish(V2, &json!({})).unwrap().release, 2);
+    remy.rollback(None, &Options::default(), Progress::none())
         .unwrap();
-    assert_eq!(shell(&live, "SELECT * FROM users"), "1|Ann\n");
-    assert!(app.verify().unwrap().ok);
+    assert_eq!(shell(&app.live, "SELECT * FROM users"), "1|Ann\n");
+    assert!(remy.verify().unwrap().ok);
 }
 
 /// Nothing is kept of an empty database. So what somebody makes in it meanwhile must not be taken
 /// for nothing.
 #[test]
 fn an_empty_database_that_is_filled_meanwhile() {
-    let (_dir, live) = fresh();
-    let other = live.clone();
+    let app = App::empty();
+    let other = app.live.clone();
     // The first line of the log comes when the database has been looked at, and before the clone.
     let once = std::sync::Once::new();
     let fill = move |_: &Line| {
@@ -80,35 +60,32 @@ fn an_empty_database_that_is_filled_meanwhile() {
             );
         });
     };
-    let app = Remy::open(&live).unwrap();
-    let refused = app
+    let remy = app.remy();
+    let refused = remy
         .publish(V1, &Options::default(), Progress::none().on_line(&fill))
         .unwrap_err();
     assert_eq!(refused.code(), "busy", "{refused}");
-    assert_eq!(shell(&live, "SELECT a FROM theirs"), "1\n");
+    assert_eq!(shell(&app.live, "SELECT a FROM theirs"), "1\n");
     // Again: now it is kept, as a release of its own.
-    let outcome = app
+    let outcome = remy
         .publish(V1, &options(json!({"allow": ["drop"]})), Progress::none())
         .unwrap();
     assert!(outcome.previous.is_some());
-    app.rollback(None, &Options::default(), Progress::none())
+    remy.rollback(None, &Options::default(), Progress::none())
         .unwrap();
-    assert_eq!(shell(&live, "SELECT a FROM theirs"), "1\n");
+    assert_eq!(shell(&app.live, "SELECT a FROM theirs"), "1\n");
 }
 
 #[test]
 fn the_steps_of_a_build_stand_in_the_log() {
-    let (_dir, live) = fresh();
+    let app = App::empty();
     let build = json!([
         {"at": 1_700_000_000_000_i64, "outcome": "ok", "message": "Compiled submit [4.2 KB]", "object": "submit", "duration_ms": 6.5},
         {"at": 1_700_000_000_007_i64, "outcome": "warning", "message": "cron.json has an unknown field", "duration_ms": 0},
     ]);
-    publish(
-        &live,
-        V1,
-        json!({"build": build, "commit": "a1b2c3d-dirty"}),
-    );
-    let log = Remy::open(&live).unwrap().build_log(None).unwrap();
+    app.publish(V1, &json!({"build": build, "commit": "a1b2c3d-dirty"}))
+        .unwrap();
+    let log = app.remy().build_log(None).unwrap();
     let at = log.iter().position(|line| {
         line.message == "Release 1 created from commit a1b2c3d (working tree dirty)"
     });
@@ -131,15 +108,15 @@ fn the_steps_of_a_build_stand_in_the_log() {
 
 #[test]
 fn a_build_that_failed_is_a_release_that_failed() {
-    let (_dir, live) = fresh();
-    publish(&live, V1, json!({}));
-    let app = Remy::open(&live).unwrap();
+    let app = App::empty();
+    app.publish(V1, &json!({})).unwrap();
+    let remy = app.remy();
     let failure = json!({"code": "build_failed", "message": "submit.ts:3:7: Expected \";\"", "object": "submit"});
     let failure = BuildFailure::from_json(&failure.to_string()).unwrap();
     let with = options(
         json!({"label": "two", "build": [{"at": 1, "outcome": "ok", "message": "Read the app", "duration_ms": 1}]}),
     );
-    let failed = app.fail(&failure, &with, Progress::none()).unwrap();
+    let failed = remy.fail(&failure, &with, Progress::none()).unwrap();
     assert_eq!(
         (
             failed.release,
@@ -148,7 +125,7 @@ fn a_build_that_failed_is_a_release_that_failed() {
         ),
         (2, "failed", Some("two"))
     );
-    let log = app.build_log(Some(2)).unwrap();
+    let log = remy.build_log(Some(2)).unwrap();
     let lines: Vec<_> = log
         .iter()
         .map(|line| (line.outcome.as_str(), line.message.as_str()))
@@ -161,29 +138,29 @@ fn a_build_that_failed_is_a_release_that_failed() {
             ("failed", "build_failed: submit.ts:3:7: Expected \";\"")
         ]
     );
-    assert_eq!(shell(&live, "SELECT release FROM _remy_release"), "1\n");
-    assert_eq!(publish(&live, V2, json!({})).release, 3);
+    assert_eq!(shell(&app.live, "SELECT release FROM _remy_release"), "1\n");
+    assert_eq!(app.publish(V2, &json!({})).unwrap().release, 3);
 }
 
 #[test]
 fn a_file_that_stays_the_same_is_kept_once() {
-    let (dir, live) = fresh();
-    let app = dir.path().join("app");
-    fs::create_dir_all(app.join("bin")).unwrap();
-    fs::write(app.join("same.js"), "the same").unwrap();
-    fs::write(app.join("changes.js"), "1").unwrap();
-    fs::write(app.join("bin/run"), "the same").unwrap();
+    let app = App::empty();
+    let files = app.dir.path().join("app");
+    fs::create_dir_all(files.join("bin")).unwrap();
+    fs::write(files.join("same.js"), "the same").unwrap();
+    fs::write(files.join("changes.js"), "1").unwrap();
+    fs::write(files.join("bin/run"), "the same").unwrap();
     fs::set_permissions(
-        app.join("bin/run"),
+        files.join("bin/run"),
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
     )
     .unwrap();
-    std::os::unix::fs::symlink("same.js", app.join("link.js")).unwrap();
-    publish(&live, V1, json!({"artifacts": app}));
-    fs::write(app.join("changes.js"), "2").unwrap();
-    publish(&live, V2, json!({"artifacts": app}));
+    std::os::unix::fs::symlink("same.js", files.join("link.js")).unwrap();
+    app.publish(V1, &json!({"artifacts": files})).unwrap();
+    fs::write(files.join("changes.js"), "2").unwrap();
+    app.publish(V2, &json!({"artifacts": files})).unwrap();
 
-    let file = |release: u32, name: &str| store(&live).join(format!("releases/{release}/{name}"));
+    let file = |release: u32, name: &str| app.store(&format!("releases/{release}/{name}"));
     let inode = |release, name| fs::metadata(file(release, name)).unwrap().ino();
     assert_eq!(inode(1, "same.js"), inode(2, "same.js"));
     assert_ne!(inode(1, "changes.js"), inode(2, "changes.js"));
@@ -198,11 +175,11 @@ fn a_file_that_stays_the_same_is_kept_once() {
         fs::read_link(file(2, "link.js")).unwrap(),
         Path::new("same.js")
     );
-    let remy = Remy::open(&live).unwrap();
+    let remy = app.remy();
     assert!(remy.verify().unwrap().ok);
 
     // What only a pruned release had goes with it; what others have stays.
-    publish(&live, V1, json!({"artifacts": app}));
+    app.publish(V1, &json!({"artifacts": files})).unwrap();
     remy.prune(Some(0), &options(json!({"keep_releases": 0})))
         .unwrap();
     assert!(!file(1, "same.js").exists());
@@ -214,14 +191,14 @@ fn a_file_that_stays_the_same_is_kept_once() {
             .sum()
     };
     assert_eq!(
-        objects(store(&live).join("objects")),
+        objects(app.store("objects")),
         3,
         "same.js, bin/run, and changes.js of 2"
     );
     assert!(remy.verify().unwrap().ok);
 
     // A change of a kept file is found.
-    let kept = store(&live).join("objects").join(object_of("the same"));
+    let kept = app.store("objects").join(object_of("the same"));
     fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     fs::write(&kept, "the lame").unwrap();
     let verified = remy.verify().unwrap();
@@ -250,7 +227,7 @@ fn a_file_that_stays_the_same_is_kept_once() {
     // One that is shorter than it should be is of use to nobody: the next release is given a whole
     // one.
     fs::write(&kept, "the").unwrap();
-    publish(&live, V2, json!({"artifacts": app}));
+    app.publish(V2, &json!({"artifacts": files})).unwrap();
     assert_eq!(fs::read_to_string(file(4, "same.js")).unwrap(), "the same");
     let wrong = remy
         .verify()
@@ -272,36 +249,34 @@ fn object_of(content: &str) -> String {
 /// that it is read.
 #[test]
 fn a_file_that_changes_while_it_is_kept() {
-    let (_dir, live) = fresh();
-    publish(
-        &live,
-        V1,
-        json!({"artifacts": "/proc/sys/kernel/random/uuid"}),
-    );
-    let verified = Remy::open(&live).unwrap().verify().unwrap();
+    let app = App::empty();
+    app.publish(V1, &json!({"artifacts": "/proc/sys/kernel/random/uuid"}))
+        .unwrap();
+    let verified = app.remy().verify().unwrap();
     assert!(verified.ok, "{verified:#?}");
 }
 
 #[test]
 fn a_dry_run_of_a_rollback_counts_what_would_go() {
-    let (_dir, live) = fresh();
+    let app = App::empty();
     let schema = |more: &str| {
         format!(
             "CREATE TABLE rows (id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE, note TEXT); CREATE TABLE still (a);
              CREATE TABLE \"by key\" (k TEXT PRIMARY KEY, v) WITHOUT ROWID; {more}"
         )
     };
-    publish(&live, &schema(""), json!({}));
+    app.publish(&schema(""), &json!({})).unwrap();
     shell(
-        &live,
+        &app.live,
         "INSERT INTO rows (name) VALUES ('a'), ('b'), ('c'), (NULL); INSERT INTO still VALUES (1), (2);
                   INSERT INTO \"by key\" VALUES ('x', 1), ('y', 2);",
     );
-    publish(&live, &schema("CREATE TABLE new (a);"), json!({}));
-    shell(&live, "INSERT INTO rows (name) VALUES ('d'); UPDATE rows SET name = 'B' WHERE name = 'b'; DELETE FROM rows WHERE name = 'c';
+    app.publish(&schema("CREATE TABLE new (a);"), &json!({}))
+        .unwrap();
+    shell(&app.live, "INSERT INTO rows (name) VALUES ('d'); UPDATE rows SET name = 'B' WHERE name = 'b'; DELETE FROM rows WHERE name = 'c';
                   INSERT INTO new VALUES (1), (2), (3); UPDATE \"by key\" SET v = 3 WHERE k = 'y';");
-    let app = Remy::open(&live).unwrap();
-    let dry = app
+    let remy = app.remy();
+    let dry = remy
         .rollback(None, &options(json!({"dry_run": true})), Progress::none())
         .unwrap();
     let counted: Vec<_> = dry
@@ -311,11 +286,11 @@ fn a_dry_run_of_a_rollback_counts_what_would_go() {
         .collect();
     assert_eq!(counted, [("rows", 2), ("by key", 1), ("new", 3)]);
     assert_eq!(
-        shell(&live, "SELECT count(*) FROM new"),
+        shell(&app.live, "SELECT count(*) FROM new"),
         "3\n",
         "it only counted"
     );
-    let done = app
+    let done = remy
         .rollback(None, &Options::default(), Progress::none())
         .unwrap();
     assert_eq!(
@@ -328,24 +303,24 @@ fn a_dry_run_of_a_rollback_counts_what_would_go() {
 /// others are counted all the same.
 #[test]
 fn a_dry_run_of_a_rollback_says_what_it_cannot_count() {
-    let (_dir, live) = fresh();
+    let app = App::empty();
     let collation = |from: &str, to: &str| {
         let sql = format!(
             "UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}') WHERE name = 'theirs'"
         );
-        shell(&live, &format!("PRAGMA writable_schema = ON; {sql}"));
+        shell(&app.live, &format!("PRAGMA writable_schema = ON; {sql}"));
     };
     shell(
-        &live,
+        &app.live,
         "CREATE TABLE theirs (k TEXT COLLATE NOCASE PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO theirs VALUES ('a', 1);
          CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);",
     );
     collation("NOCASE", "app");
-    publish(&live, V2, json!({"ignore": ["theirs"]}));
-    shell(&live, "INSERT INTO users (name) VALUES ('Ann')");
-    let app = Remy::open(&live).unwrap();
+    app.publish(V2, &json!({"ignore": ["theirs"]})).unwrap();
+    shell(&app.live, "INSERT INTO users (name) VALUES ('Ann')");
+    let remy = app.remy();
     let dry_run = || {
-        let dry = app
+        let dry = remy
             .rollback(None, &options(json!({"dry_run": true})), Progress::none())
             .unwrap();
         let counted: Vec<_> = dry
@@ -363,7 +338,7 @@ fn a_dry_run_of_a_rollback_says_what_it_cannot_count() {
     );
 
     collation("app", "NOCASE");
-    shell(&live, "UPDATE theirs SET v = 2");
+    shell(&app.live, "UPDATE theirs SET v = 2");
     collation("NOCASE", "app");
     let warnings = dry_run();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -371,18 +346,18 @@ fn a_dry_run_of_a_rollback_says_what_it_cannot_count() {
         warnings[0].starts_with("the rows of theirs that would go cannot be counted ("),
         "{warnings:?}"
     );
-    app.rollback(None, &Options::default(), Progress::none())
+    remy.rollback(None, &Options::default(), Progress::none())
         .unwrap();
 }
 
 #[test]
 fn a_preview_has_a_database_of_its_own() {
-    let (_dir, live) = fresh();
-    publish(&live, V1, json!({}));
-    shell(&live, "INSERT INTO users VALUES (1, 'Ann')");
-    let app = Remy::open(&live).unwrap();
+    let app = App::empty();
+    app.publish(V1, &json!({})).unwrap();
+    shell(&app.live, "INSERT INTO users VALUES (1, 'Ann')");
+    let remy = app.remy();
     let stage = |schema: &str| {
-        app.stage(
+        remy.stage(
             schema,
             &options(json!({"preview": "next"})),
             Progress::none(),
@@ -391,7 +366,7 @@ fn a_preview_has_a_database_of_its_own() {
     };
     let first = stage(V2);
     assert_eq!((first.release, first.status.as_str()), (2, "preview"));
-    let preview = store(&live).join("previews/next.db");
+    let preview = app.store("previews/next.db");
     let mut open = Shell::open(&preview);
     assert_eq!(
         open.run("SELECT id, name, email IS NULL FROM users;"),
@@ -399,7 +374,7 @@ fn a_preview_has_a_database_of_its_own() {
     );
     assert_eq!(open.run("SELECT release FROM _remy_release;"), "2");
     open.run("INSERT INTO users VALUES (2, 'tried', 'here');");
-    assert_eq!(shell(&live, "SELECT count(*) FROM users"), "1\n");
+    assert_eq!(shell(&app.live, "SELECT count(*) FROM users"), "1\n");
 
     // The name again: the same file, under the connection that is open.
     let second = stage(&format!(
@@ -409,7 +384,7 @@ fn a_preview_has_a_database_of_its_own() {
         open.run("SELECT count(*) FROM teams; SELECT count(*) FROM users;"),
         "0\n1"
     );
-    let statuses: Vec<_> = app
+    let statuses: Vec<_> = remy
         .releases()
         .unwrap()
         .into_iter()
@@ -424,7 +399,7 @@ fn a_preview_has_a_database_of_its_own() {
         )
     );
     assert_eq!(statuses[1], (2, "superseded".into(), None));
-    let e = app
+    let e = remy
         .promote(Some(2), &Options::default(), Progress::none())
         .unwrap_err();
     assert_eq!(e.code(), "not_promotable");
@@ -434,16 +409,16 @@ fn a_preview_has_a_database_of_its_own() {
         "{e}"
     );
     assert_eq!(
-        app.rollback(Some(second.release), &Options::default(), Progress::none())
+        remy.rollback(Some(second.release), &Options::default(), Progress::none())
             .unwrap_err()
             .code(),
         "not_promotable"
     );
 
     // Promoting clones afresh: what was written since is there, what was tried is not.
-    shell(&live, "INSERT INTO users VALUES (3, 'Cid')");
+    shell(&app.live, "INSERT INTO users VALUES (3, 'Cid')");
     drop(open);
-    let live_now = app
+    let live_now = remy
         .promote(Some(second.release), &Options::default(), Progress::none())
         .unwrap();
     assert_eq!(
@@ -459,19 +434,19 @@ fn a_preview_has_a_database_of_its_own() {
     );
     assert_eq!(
         shell(
-            &live,
+            &app.live,
             "SELECT group_concat(name) FROM users; SELECT count(*) FROM teams"
         ),
         "Ann,Cid\n0\n"
     );
     assert!(!preview.exists());
-    assert!(app.verify().unwrap().ok);
+    assert!(remy.verify().unwrap().ok);
 
     for (verb, name) in [("stage", "../out"), ("stage", ""), ("publish", "next")] {
         let with = options(json!({"preview": name}));
         let refused = match verb {
-            "stage" => app.stage(V2, &with, Progress::none()),
-            _ => app.publish(V2, &with, Progress::none()),
+            "stage" => remy.stage(V2, &with, Progress::none()),
+            _ => remy.publish(V2, &with, Progress::none()),
         };
         assert_eq!(
             refused.unwrap_err().code(),
@@ -485,18 +460,18 @@ fn a_preview_has_a_database_of_its_own() {
 /// superseded, promoted or pruned.
 #[test]
 fn nothing_is_left_of_a_preview_that_is_no_more() {
-    let (dir, live) = fresh();
-    publish(&live, V1, json!({}));
-    let files = dir.path().join("files");
+    let app = App::empty();
+    app.publish(V1, &json!({})).unwrap();
+    let files = app.dir.path().join("files");
     fs::create_dir(&files).unwrap();
-    let app = Remy::open(&live).unwrap();
+    let remy = app.remy();
     let stage = |name: &str| {
         fs::write(
             files.join("app.js"),
-            format!("{name} {}", app.releases().unwrap().len()),
+            format!("{name} {}", remy.releases().unwrap().len()),
         )
         .unwrap();
-        let made = app
+        let made = remy
             .stage(
                 V2,
                 &options(json!({"preview": name, "artifacts": files})),
@@ -504,15 +479,14 @@ fn nothing_is_left_of_a_preview_that_is_no_more() {
             )
             .unwrap();
         // Somebody publishes into it.
-        publish(
-            &store(&live).join(format!("previews/{name}.db")),
-            V1,
-            json!({}),
-        );
+        Remy::open(app.store(&format!("previews/{name}.db")))
+            .unwrap()
+            .publish(V1, &Options::default(), Progress::none())
+            .unwrap();
         made.release
     };
     let left = |folder: &str| {
-        let entries = fs::read_dir(store(&live).join(folder)).unwrap();
+        let entries = fs::read_dir(app.store(folder)).unwrap();
         let mut names: Vec<_> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
@@ -538,17 +512,17 @@ fn nothing_is_left_of_a_preview_that_is_no_more() {
         "the first one is superseded"
     );
 
-    app.promote(Some(again), &Options::default(), Progress::none())
+    remy.promote(Some(again), &Options::default(), Progress::none())
         .unwrap();
     assert_eq!(left("previews"), ["other.db", "other.db-remy"]);
     let days = |days| {
-        app.prune(Some(days), &options(json!({"keep_releases": 9})))
+        remy.prune(Some(days), &options(json!({"keep_releases": 9})))
             .unwrap()
             .pruned
     };
     assert!(days(1).is_empty());
     shell(
-        &store(&live).join("catalog.db"),
+        &app.store("catalog.db"),
         "UPDATE releases SET created_at = created_at - 3600000 WHERE release = 4",
     );
     let gone: Vec<_> = days(0)
@@ -563,7 +537,7 @@ fn nothing_is_left_of_a_preview_that_is_no_more() {
         (left("previews"), left("releases")),
         (vec![], vec!["3".to_owned()])
     );
-    let e = app
+    let e = remy
         .promote(Some(other), &Options::default(), Progress::none())
         .unwrap_err();
     assert!(
@@ -573,8 +547,8 @@ fn nothing_is_left_of_a_preview_that_is_no_more() {
 
     // What a process leaves that is killed before it has recorded its preview, or promoted one and
     // not removed it.
-    fs::write(store(&live).join("previews/killed.db"), "").unwrap();
-    app.prune(None, &Options::default()).unwrap();
+    fs::write(app.store("previews/killed.db"), "").unwrap();
+    remy.prune(None, &Options::default()).unwrap();
     assert!(left("previews").is_empty());
 }
 
@@ -582,27 +556,26 @@ fn nothing_is_left_of_a_preview_that_is_no_more() {
 /// was before, and pruned.
 #[test]
 fn a_prune_after_a_switch_that_is_not_settled() {
-    let (dir, live) = fresh();
-    publish(&live, V1, json!({}));
-    let files = dir.path().join("files");
+    let app = App::empty();
+    app.publish(V1, &json!({})).unwrap();
+    let files = app.dir.path().join("files");
     fs::create_dir(&files).unwrap();
     fs::write(files.join("app.js"), "1").unwrap();
-    let app = Remy::open(&live).unwrap();
+    let remy = app.remy();
     // As a disk that fails: the snapshot's name is taken when live is switched, and free again
     // afterwards.
     let blocked = Mutex::new(None);
     let block = |line: &Line| {
         if line.message.starts_with("Switched live") {
             let intent = "SELECT snapshot FROM switches ORDER BY rowid DESC LIMIT 1";
-            let snapshot =
-                store(&live).join(shell(&store(&live).join("catalog.db"), intent).trim());
+            let snapshot = app.store(shell(&app.store("catalog.db"), intent).trim());
             fs::create_dir(&snapshot).unwrap();
             *blocked.lock().unwrap() = Some(snapshot);
         }
     };
     let free = || fs::remove_dir(blocked.lock().unwrap().take().expect("it was blocked")).unwrap();
     let none_is_kept = options(json!({"retention_days": 0}));
-    let staged = app
+    let staged = remy
         .stage(
             V2,
             &options(json!({"preview": "next", "artifacts": files})),
@@ -610,7 +583,7 @@ fn a_prune_after_a_switch_that_is_not_settled() {
         )
         .unwrap();
     std::thread::sleep(Duration::from_millis(5));
-    let promoted = app
+    let promoted = remy
         .promote(
             Some(staged.release),
             &none_is_kept,
@@ -623,39 +596,39 @@ fn a_prune_after_a_switch_that_is_not_settled() {
             .starts_with("Live is switched; the store will be")),
         "{promoted:#?}"
     );
-    assert!(store(&live).join("releases/2/app.js").exists());
+    assert!(app.store("releases/2/app.js").exists());
     free();
-    publish(&live, V1, json!({"allow": ["drop"]}));
+    app.publish(V1, &json!({"allow": ["drop"]})).unwrap();
 
     // Back to it, where its snapshot is old.
     std::thread::sleep(Duration::from_millis(5));
-    let back = app
+    let back = remy
         .rollback(
             Some(staged.release),
             &none_is_kept,
             Progress::none().on_line(&block),
         )
         .unwrap();
-    assert!(store(&live).join("releases/2/app.js").exists(), "{back:#?}");
+    assert!(app.store("releases/2/app.js").exists(), "{back:#?}");
     free();
-    app.prune(None, &none_is_kept).unwrap();
-    assert!(store(&live).join("releases/2/app.js").exists());
-    assert_eq!(app.releases().unwrap()[0].status, "live");
-    assert!(app.verify().unwrap().ok);
+    remy.prune(None, &none_is_kept).unwrap();
+    assert!(app.store("releases/2/app.js").exists());
+    assert_eq!(remy.releases().unwrap()[0].status, "live");
+    assert!(remy.verify().unwrap().ok);
 }
 
 /// What was rehearsed is what goes live, whatever became of the folder since.
 #[test]
 fn a_staged_release_keeps_its_migrations() {
-    let (dir, live) = fresh();
-    publish(&live, V1, json!({}));
-    shell(&live, "INSERT INTO users VALUES (1, 'Ann')");
-    let app = Remy::open(&live).unwrap();
-    let folder = dir.path().join("migrations");
+    let app = App::empty();
+    app.publish(V1, &json!({})).unwrap();
+    shell(&app.live, "INSERT INTO users VALUES (1, 'Ann')");
+    let remy = app.remy();
+    let folder = app.dir.path().join("migrations");
     let stage = |sql: &str| {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("0001_greet.sql"), sql).unwrap();
-        app.stage(
+        remy.stage(
             V1,
             &options(json!({"migrations": folder})),
             Progress::none(),
@@ -663,8 +636,8 @@ fn a_staged_release_keeps_its_migrations() {
         .unwrap()
         .release
     };
-    let promote = |release| app.promote(Some(release), &Options::default(), Progress::none());
-    let names = || shell(&live, "SELECT group_concat(name) FROM users");
+    let promote = |release| remy.promote(Some(release), &Options::default(), Progress::none());
+    let names = || shell(&app.live, "SELECT group_concat(name) FROM users");
 
     let (changed, gone) = (
         stage("UPDATE users SET name = 'Hi ' || name;"),
@@ -673,18 +646,18 @@ fn a_staged_release_keeps_its_migrations() {
     fs::write(folder.join("0001_greet.sql"), "DELETE FROM users;").unwrap();
     promote(changed).unwrap();
     assert_eq!(names(), "Hi Ann\n");
-    app.rollback(None, &Options::default(), Progress::none())
+    remy.rollback(None, &Options::default(), Progress::none())
         .unwrap();
     fs::remove_dir_all(&folder).unwrap();
     promote(gone).unwrap();
     assert_eq!(names(), "Yo\n");
-    app.rollback(None, &Options::default(), Progress::none())
+    remy.rollback(None, &Options::default(), Progress::none())
         .unwrap();
 
     // An early remy kept the folder's path: what a store says is no path.
     let early = stage("UPDATE users SET name = 'Early';");
     shell(
-        &store(&live).join("catalog.db"),
+        &app.store("catalog.db"),
         &format!(
             "UPDATE releases SET declared = json_set(declared, '$.migrations', {0:?}) WHERE release = {early}",
             folder.display().to_string()
@@ -703,12 +676,9 @@ fn a_staged_release_keeps_its_migrations() {
 /// date, and one copy is kept.
 #[test]
 fn an_older_catalog_is_brought_up_to_date_by_several_at_once() {
-    let (_dir, live) = fresh();
-    publish(&live, V1, json!({}));
-    let (catalog, kept) = (
-        store(&live).join("catalog.db"),
-        store(&live).join("catalog.1.db"),
-    );
+    let app = App::empty();
+    app.publish(V1, &json!({})).unwrap();
+    let (catalog, kept) = (app.store("catalog.db"), app.store("catalog.1.db"));
     // So that keeping a copy takes a moment.
     shell(
         &catalog,
@@ -721,7 +691,7 @@ fn an_older_catalog_is_brought_up_to_date_by_several_at_once() {
         let look = || {
             let mut driver = Command::new(built_program("remy-driver"));
             driver
-                .arg(&live)
+                .arg(&app.live)
                 .arg("releases")
                 .stdout(Stdio::piped())
                 .spawn()
@@ -747,20 +717,20 @@ fn an_older_catalog_is_brought_up_to_date_by_several_at_once() {
         assert_eq!(shell(&kept, whole), "ok\n1\n1\n", "round {round}");
         assert_eq!(
             fs::metadata(&kept).unwrap().mode(),
-            fs::metadata(&live).unwrap().mode()
+            fs::metadata(&app.live).unwrap().mode()
         );
-        assert!(!store(&live).join("catalog.1.new").exists());
+        assert!(!app.store("catalog.1.new").exists());
     }
 }
 
 /// The catalog of the first format: it is brought up to date, and kept as it was.
 #[test]
 fn an_older_catalog() {
-    let (_dir, live) = fresh();
-    publish(&live, V1, json!({}));
-    let catalog = store(&live).join("catalog.db");
+    let app = App::empty();
+    app.publish(V1, &json!({})).unwrap();
+    let catalog = app.store("catalog.db");
     older_catalog(&catalog, 1);
-    assert_eq!(publish(&live, V2, json!({})).release, 2);
+    assert_eq!(app.publish(V2, &json!({})).unwrap().release, 2);
     assert_eq!(
         shell(
             &catalog,
@@ -768,7 +738,7 @@ fn an_older_catalog() {
         ),
         "3\n0|2\n"
     );
-    let kept = store(&live).join("catalog.1.db");
+    let kept = app.store("catalog.1.db");
     assert_eq!(
         shell(
             &kept,

@@ -1121,7 +1121,7 @@ fn a_wal_beside_a_live_of_no_bytes_stays() {
         ),
         (
             "clone",
-            Box::new(|remy| remy.clone_to(&app.dir.path().join("copy.db")).map(drop)),
+            Box::new(|remy| remy.clone_to(app.dir.path().join("copy.db")).map(drop)),
         ),
     ];
     for (verb, run) in verbs {

@@ -693,3 +693,43 @@ fn five_hundred_tables() {
         500
     );
 }
+
+/// A constraint that comes by ALTER TABLE is made on a table in temp, and with AUTOINCREMENT that
+/// brings temp a `sqlite_sequence`, which stands before main's.
+#[test]
+fn a_constraint_beside_a_rebuild_keeps_the_sequences() {
+    for (first, second) in [("a", "z"), ("z", "a")] {
+        let schema = |constraint: &str, default: &str| {
+            format!(
+                "CREATE TABLE {first} (id INTEGER PRIMARY KEY AUTOINCREMENT, v{constraint});
+                 CREATE TABLE {second} (id INTEGER PRIMARY KEY AUTOINCREMENT, v{default});"
+            )
+        };
+        let conn = open(&schema("", ""));
+        for table in [first, second] {
+            conn.execute_batch(&format!(
+                "INSERT INTO {table} VALUES (1000, 1), (3, 1); DELETE FROM {table} WHERE id = 1000"
+            ))
+            .unwrap();
+        }
+        let plan = change(&conn, &schema(" NOT NULL", " DEFAULT 5"), "{}").unwrap();
+        let kinds: Vec<_> = plan
+            .statements
+            .iter()
+            .map(|statement| statement.kind)
+            .collect();
+        assert!(
+            kinds.contains(&"set_not_null") && kinds.contains(&"rebuild_table"),
+            "{kinds:?}"
+        );
+        for table in [first, second] {
+            conn.execute(&format!("INSERT INTO {table} (v) VALUES (2)"), [])
+                .unwrap();
+            assert_eq!(
+                one::<i64>(&conn, &format!("SELECT max(id) FROM {table}")),
+                1001,
+                "{table}"
+            );
+        }
+    }
+}

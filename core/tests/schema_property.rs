@@ -510,7 +510,7 @@ fn kept(conn: &Connection, mine: &Schema, other: &Schema) -> BTreeMap<String, Ve
             found.extend(rows(
                 conn,
                 &format!(
-                    "SELECT seq FROM sqlite_sequence WHERE name = '{}'",
+                    "SELECT seq FROM main.sqlite_sequence WHERE name = '{}'",
                     table.name.replace('\'', "''")
                 ),
             ));

@@ -114,9 +114,9 @@ pub(super) fn rebuild(
 
     if old.autoincrement && new.autoincrement {
         let (name, temp) = (literal(&new.name), literal(&temp));
-        let forget = format!("DELETE FROM sqlite_sequence WHERE name = {temp}");
+        let forget = format!("DELETE FROM main.sqlite_sequence WHERE name = {temp}");
         let keep = format!(
-            "INSERT INTO sqlite_sequence (name, seq) SELECT {temp}, seq FROM sqlite_sequence WHERE name = {name}"
+            "INSERT INTO main.sqlite_sequence (name, seq) SELECT {temp}, seq FROM main.sqlite_sequence WHERE name = {name}"
         );
         plan.add_rebuild("rebuild_table", &new.name, forget);
         plan.add_rebuild("rebuild_table", &new.name, keep);

@@ -74,7 +74,7 @@ test('usage: status 2, one line, the nearest name', async (t) => {
 
 test('exit statuses are those of core and of the contract', () => {
   const text = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-  const core = text('core/src/error.rs');
+  const core = text('core/src/base/error.rs');
   const codes = new Map(
     [...core.matchAll(/^ {4}(\w+), \w+, "(\w+)";$/gm)].map(([, name, code]) => [name, code]),
   );

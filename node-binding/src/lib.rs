@@ -16,7 +16,6 @@ use napi_derive::napi;
 use remy_core::{BuildFailure, Error, Options, Progress, Result};
 use serde::Serialize;
 use std::{
-    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -73,8 +72,8 @@ pub fn nested_too_deep(root: String, path: String) -> napi::Result<String> {
 }
 
 fn reading(read: impl FnOnce() -> Result<String>) -> napi::Result<String> {
-    let read =
-        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+    let read = catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref())));
     read.map_err(|e| napi::Error::from_reason(e.to_string()))
 }
 
@@ -322,7 +321,7 @@ impl Task for Verb {
             .ok_or_else(|| napi::Error::from_reason("a verb that ran already"))?;
         let open = || remy_core::Remy::open(&self.path);
         let verb = AssertUnwindSafe(|| call(&open, progress));
-        Ok(catch_unwind(verb).unwrap_or_else(|panic| Err(panicked(panic.as_ref()))))
+        Ok(catch_unwind(verb).unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref()))))
     }
 
     fn resolve(&mut self, env: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
@@ -343,14 +342,4 @@ fn js_error(env: &Env, e: &Error) -> napi::Result<napi::Error> {
 fn json(result: &impl Serialize) -> Result<String> {
     serde_json::to_string(result)
         .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let what = panic.downcast_ref::<&str>().copied();
-    let what = what
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("of an unknown kind");
-    Error::internal(format!("a panic: {what}"))
-        .state("Live is as it was, or switched whole")
-        .hint("Please report this")
 }

@@ -10,7 +10,6 @@
 use remy_core::{Error, Options, Progress, Result};
 use serde::Serialize;
 use std::{
-    any::Any,
     cell::RefCell,
     ffi::{CStr, CString, c_char, c_void},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -668,17 +667,8 @@ fn status(e: &Error) -> remy_status {
 
 /// Runs `call`, and makes a panic an `internal` error.
 fn guard<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let what = panic.downcast_ref::<&str>().copied();
-    let what = what
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("of an unknown kind");
-    Error::internal(format!("a panic: {what}"))
-        .state("Live is as it was, or switched whole")
-        .hint("Please report this")
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref())))
 }
 
 /// # Safety

@@ -1,7 +1,7 @@
 //! The one error of remy: a stable code, and a message that says what happened, on what, what state
 //! everything is in now, and what to do.
 
-use std::fmt;
+use std::{any::Any, fmt};
 
 /// What every fallible call of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -108,6 +108,17 @@ errors! {
 }
 
 impl Error {
+    /// A panic that a face has caught, so that it does not cross into the host.
+    pub fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let what = panic.downcast_ref::<&str>().copied();
+        let what = what
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("of an unknown kind");
+        Self::internal(format!("a panic: {what}"))
+            .state("Live is as it was, or switched whole")
+            .hint("Please report this")
+    }
+
     /// The disk has no room left for what was being done.
     fn disk_full(doing: &str, why: impl fmt::Display) -> Self {
         let mut error = Self::io(format!("{doing}: the disk is full ({why})"))

@@ -1,4 +1,4 @@
-//! Numbers in sentences.
+//! Texts and numbers in sentences.
 
 /// The beginning of a text that may be long, for a message.
 pub(crate) fn cut(text: &str, letters: usize) -> String {
@@ -6,6 +6,20 @@ pub(crate) fn cut(text: &str, letters: usize) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+/// The line and column, both from 1, of the byte `at` of a text, and that line.
+pub(crate) fn place(text: &str, at: usize) -> (usize, usize, &str) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    (line, column, text.lines().nth(line - 1).unwrap_or_default())
 }
 
 pub(crate) fn things(n: u64, what: &str) -> String {

@@ -3,7 +3,7 @@
 use crate::{
     base::{
         error::{Context, Error, Result},
-        text::cut,
+        text::{cut, place},
     },
     declare::source::Source,
     schema::{
@@ -22,16 +22,8 @@ use std::collections::BTreeMap;
 
 /// `schema_invalid` at byte `at` of `sql`.
 pub(super) fn invalid(sql: &str, at: usize, source: &Source, why: &str) -> Error {
-    let before = sql.get(..at).unwrap_or(sql);
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
-    let text = cut(sql.lines().nth(line - 1).unwrap_or_default().trim(), 200);
+    let (line, column, text) = place(sql, at);
+    let text = cut(text.trim(), 200);
     Error::schema_invalid(format!(
         "{source}, line {line}, column {column}: {why}: {text}"
     ))

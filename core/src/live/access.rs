@@ -7,7 +7,7 @@ use crate::{
         owner,
     },
     live::database::Live,
-    os::copy,
+    os::{copy, files::COMPANIONS},
 };
 use std::{
     ffi::CString,
@@ -16,10 +16,6 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::Path,
 };
-
-/// What SQLite keeps beside a database, and believes: it plays a journal back into the database,
-/// and removes the file that the journal names as that of a transaction with other databases.
-const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// Who makes files beside live.
 const WRITERS: &str =
@@ -100,12 +96,14 @@ impl Live {
     }
 
     /// Refuses what lies beside live and is not of somebody who may write live, and for root a
-    /// folder in which somebody else can put such a thing at any time.
+    /// folder in which somebody else can put such a thing at any time. SQLite believes it: it plays
+    /// a journal back into the database, and removes the file that the journal names as that of a
+    /// transaction with other databases.
     pub(crate) fn is_among_its_own(&self) -> Result<()> {
         if owner::user() == 0 {
             self.is_in_a_folder_of_root()?;
         }
-        for end in BESIDE {
+        for end in COMPANIONS {
             let mut path = self.path.as_os_str().to_owned();
             path.push(end);
             let path = Path::new(&path);

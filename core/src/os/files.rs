@@ -10,6 +10,10 @@ use std::{
     path::Path,
 };
 
+/// What SQLite keeps beside a database, under its name and one of these, and takes for that
+/// database's.
+pub(crate) const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
 /// Makes a file that must not be there, with the owner of live and this mode before its first byte.
 pub(crate) fn create(path: &Path, owner: Owner, mode: u32) -> Result<File> {
     let made = OpenOptions::new()

@@ -5,7 +5,11 @@ use crate::base::{
     error::{Context, Error, Result},
     progress::Progress,
 };
-use std::{fs::File, os::fd::AsRawFd, path::Path, time::Duration};
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+    time::Duration,
+};
 
 /// Held until dropped; the kernel lets it go when the process dies.
 pub(crate) struct Lock {
@@ -19,8 +23,7 @@ impl Drop for Lock {
         // Closing it would not do: a child that was forked meanwhile would keep the lock for as
         // long as it lives.
         if self.pid == std::process::id() {
-            // SAFETY: the descriptor is open.
-            unsafe { libc::flock(self.file.as_raw_fd(), libc::LOCK_UN) };
+            let _ = self.file.unlock();
         }
     }
 }
@@ -36,16 +39,17 @@ impl Lock {
     ) -> Result<Self> {
         let start = Moment::now();
         loop {
-            // SAFETY: the descriptor is open as long as `file` is.
-            if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-                return Ok(Self {
-                    file,
-                    pid: std::process::id(),
-                });
-            }
-            let e = std::io::Error::last_os_error();
-            if e.kind() != std::io::ErrorKind::WouldBlock {
-                return Err(e).context(|| format!("locking {}", path.display()));
+            match file.try_lock() {
+                Ok(()) => {
+                    return Ok(Self {
+                        file,
+                        pid: std::process::id(),
+                    });
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(e)) => {
+                    return Err(e).context(|| format!("locking {}", path.display()));
+                }
             }
             if start.elapsed() >= timeout {
                 return Err(Error::busy(format!(

@@ -13,10 +13,7 @@ use crate::{
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions},
-    os::{
-        fd::AsRawFd,
-        unix::{ffi::OsStrExt, fs::OpenOptionsExt},
-    },
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -26,9 +23,6 @@ const INFIX: &[u8] = b".part-";
 const ID: usize = 16;
 
 const PROOF: usize = 16;
-
-/// What SQLite may leave beside it.
-const COMPANIONS: &[&str] = &["-journal", "-wal", "-shm"];
 
 /// A part that is being written. It is removed with this, unless it was given its name.
 pub(crate) struct Part {
@@ -45,7 +39,7 @@ impl Part {
         let file = files::create_like(like, &path)?;
         let part = Self { path, file };
         // Who looks for parts of the dead may hold it for a moment, and take it for one.
-        if !locked(&part.file, libc::LOCK_EX) || !is_at(&part.file, &part.path) {
+        if part.file.lock().is_err() || !is_at(&part.file, &part.path) {
             return Err(Error::busy(format!(
                 "{} went while it was being made",
                 part.path.display()
@@ -99,8 +93,8 @@ pub(crate) fn remove_dead(folder: &Path) {
         let plain = folder
             .look(&name)
             .is_ok_and(|found| found.as_ref().is_some_and(folder::is_file));
-        if plain && locked(&file, libc::LOCK_EX | libc::LOCK_NB) && is_at(&file, &path) {
-            for end in COMPANIONS {
+        if plain && file.try_lock().is_ok() && is_at(&file, &path) {
+            for end in files::COMPANIONS {
                 let mut beside = name.clone();
                 beside.push(end);
                 let _ = folder.remove(beside);
@@ -108,11 +102,6 @@ pub(crate) fn remove_dead(folder: &Path) {
             let _ = folder.remove(&name);
         }
     }
-}
-
-fn locked(file: &File, how: i32) -> bool {
-    // SAFETY: the descriptor is open as long as `file` is.
-    unsafe { libc::flock(file.as_raw_fd(), how) == 0 }
 }
 
 /// Whether a path is that of an open file.

@@ -266,14 +266,7 @@ fn differing(
     {
         return Ok(None);
     }
-    let root = |schema: &str| {
-        let sql = format!(
-            "SELECT rootpage FROM {schema}.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE"
-        );
-        conn.query_row(&sql, [&table.name], |row| row.get::<_, u32>(0))
-            .context(|| format!("looking for {}", table.name))
-    };
-    pages.rows(root("main")?, root(THEN)?)
+    pages.of_table(conn, &table.name, THEN)
 }
 
 /// So many rows are named in one statement: a statement may have a million bytes.

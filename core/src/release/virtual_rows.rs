@@ -2,11 +2,11 @@
 //! tables of the module's own, of which one has a row for each.
 
 use crate::{
-    base::error::{Context, Result},
-    schema::{Schema, VirtualTable},
+    base::error::Result,
+    schema::{Schema, VirtualTable, full_text::Content},
     sqlite::{differing_rows::Pages, quote::ident},
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 /// The tables that have a row for each of the virtual table's, and what of it is the row's: of FTS,
 /// of FTS without content, of R-Tree, which also keeps there where a row stands.
@@ -32,20 +32,17 @@ pub(super) fn unlike(
 ) -> Result<Vec<Unlike>> {
     let mut found = Vec::new();
     for table in &current.virtual_tables {
-        let same_name = |other: &&VirtualTable| other.name.eq_ignore_ascii_case(&table.name);
-        let both = old.virtual_tables.iter().any(|other| same_name(&other));
+        let same_name = |other: &VirtualTable| other.name.eq_ignore_ascii_case(&table.name);
         // The rows that an index of another table has are that table's.
-        let indexes = table
-            .option("content")
-            .is_some_and(|content| !content.trim_matches(['\'', '"']).is_empty());
-        let Some(own) = table.own.as_ref().filter(|_| both && !indexes) else {
+        if Content::of(table) == Content::Other || !old.virtual_tables.iter().any(same_name) {
             continue;
-        };
-        let mut differ = false;
-        for own in own {
-            differ |= !is_alike(conn, own, then, pages)?;
         }
-        if !differ {
+        let Some(own) = &table.own else { continue };
+        let mut alike = true;
+        for own in own {
+            alike &= is_alike(conn, own, then, pages)?;
+        }
+        if alike {
             continue;
         }
         let rows = ROWS
@@ -79,19 +76,8 @@ pub(super) fn unlike(
 
 /// Whether a table of a module's own is the same in both, by its pages where they tell.
 fn is_alike(conn: &Connection, name: &str, then: &str, pages: Option<&Pages<'_>>) -> Result<bool> {
-    let root = |schema: &str| {
-        let sql = format!(
-            "SELECT rootpage FROM {schema}.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE"
-        );
-        conn.query_row(&sql, [name], |row| row.get::<_, u32>(0))
-            .optional()
-            .context(|| format!("looking for {name}"))
-    };
-    let (Some(here), Some(there)) = (root("main")?, root(then)?) else {
-        return Ok(false);
-    };
     if let Some(pages) = pages
-        && let Some(rows) = pages.rows(here, there)?
+        && let Some(rows) = pages.of_table(conn, name, then)?
         && rows.now.is_empty()
         && rows.then.is_empty()
     {

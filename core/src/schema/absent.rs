@@ -6,7 +6,7 @@
 
 use crate::{
     base::error::{Context, Result},
-    sqlite::quote::ident,
+    sqlite::{quote::ident, strangers::missing_column},
 };
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,10 +105,9 @@ impl Absent {
                 .trim_matches('"')
                 .to_owned()
         };
-        let column = why
-            .split_once("no such column: ")
-            .or_else(|| why.split_once(" has no column named "))
-            .map(|(_, name)| bare(name.split(" - should this be").next().unwrap_or(name)));
+        let column = missing_column(why)
+            .or_else(|| Some(why.split_once(" has no column named ")?.1))
+            .map(bare);
         let changed = if let Some(column) =
             column.filter(|name| !before || !self.known.contains(&name.to_ascii_lowercase()))
         {

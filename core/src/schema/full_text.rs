@@ -1,12 +1,33 @@
 //! The arguments of a full-text table, and of what reads another's index.
 
 use crate::{
-    schema::parse,
+    schema::{VirtualTable, parse},
     sqlite::{
         lex::{Token, tokens},
         quote::ident,
     },
 };
+
+/// Where a full-text table has its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// In tables of its own.
+    Own,
+    /// In another table or view.
+    Other,
+    /// Nowhere.
+    Nothing,
+}
+
+impl Content {
+    pub(crate) fn of(table: &VirtualTable) -> Self {
+        match table.option("content").as_deref() {
+            None => Self::Own,
+            Some("") => Self::Nothing,
+            Some(_) => Self::Other,
+        }
+    }
+}
 
 /// What FTS5 knows beside columns, in the order in which it looks: any beginning of such a word
 /// means it.

@@ -12,7 +12,7 @@ use crate::{
     sqlite::{
         lex::{self, Kind},
         quote::literal,
-        strangers::StandIns,
+        strangers::{self, StandIns},
     },
 };
 use rusqlite::{Connection, config::DbConfig};
@@ -72,11 +72,9 @@ pub(crate) fn strings(
     (Strings { places }, None)
 }
 
-/// The column that a message says to be missing. Newer ones go on to ask whether a string was
-/// meant.
+/// The column that a message says to be missing.
 fn missing(why: &str) -> Option<&str> {
-    let (_, name) = why.split_once("no such column: ")?;
-    let name = name.split(" - should this be").next().unwrap_or(name);
+    let name = strangers::missing_column(why)?;
     Some(
         name.strip_prefix('"')
             .and_then(|name| name.strip_suffix('"'))

@@ -8,16 +8,18 @@
 
 use crate::{
     base::error::{Context, Result},
+    os::copy,
     sqlite::{
         btree::{Header, INDEX_INTERIOR, INDEX_LEAF, TABLE_INTERIOR, TABLE_LEAF, cells, children},
         touched_rows,
     },
 };
+use rusqlite::{Connection, OptionalExtension};
 use std::{
     collections::BTreeSet,
     fs::File,
     io::ErrorKind,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -49,17 +51,39 @@ impl<'a> Pages<'a> {
             return Ok(None);
         };
         for file in [&now, &then] {
-            if touched_rows::on_pages(differ, |page| file.read(page))?.is_none() {
+            if !touched_rows::on_pages(differ, |page| file.read(page), |_| {})? {
                 return Ok(None);
             }
         }
         Ok(Some(Self { now, then, differ }))
     }
 
+    /// The rows of a table, of which `conn` has the one database as `main` and the other as `then`.
+    /// `None` where one of them has no such table, and as [`Pages::rows`] has it.
+    pub(crate) fn of_table(
+        &self,
+        conn: &Connection,
+        table: &str,
+        then: &str,
+    ) -> Result<Option<Rows>> {
+        let root = |schema: &str| {
+            let sql = format!(
+                "SELECT rootpage FROM {schema}.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE"
+            );
+            conn.query_row(&sql, [table], |row| row.get::<_, u32>(0))
+                .optional()
+                .context(|| format!("looking for {table}"))
+        };
+        let (Some(now), Some(then)) = (root("main")?, root(then)?) else {
+            return Ok(None);
+        };
+        self.rows(now, then)
+    }
+
     /// The rows of the table whose tree begins at `now` in the one file, and at `then` in the
     /// other. `None` where most of them may differ, and where they have no rowids and some may
     /// differ.
-    pub(crate) fn rows(&self, now: u32, then: u32) -> Result<Option<Rows>> {
+    fn rows(&self, now: u32, then: u32) -> Result<Option<Rows>> {
         let (Some(tree), Some(other)) = (self.now.tree(now)?, self.then.tree(then)?) else {
             return Ok(None);
         };
@@ -109,11 +133,7 @@ struct Pager {
 impl Pager {
     fn open(path: &Path, page_size: u32) -> Result<Option<Self>> {
         let doing = || format!("reading {}", path.display());
-        let file = File::options()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path)
-            .context(doing)?;
+        let file = copy::open(path, false).context(doing)?;
         let pages = file.metadata().context(doing)?.len() / u64::from(page_size.max(1));
         let mut first = vec![0; page_size as usize];
         match file.read_exact_at(&mut first, 0) {

@@ -30,28 +30,32 @@ pub(crate) fn rowids(conn: &Connection, pages: &BTreeSet<u32>) -> Result<Option<
     let mut select = conn
         .prepare("SELECT data FROM sqlite_dbpage WHERE pgno = ?1")
         .context(doing)?;
-    on_pages(pages, |page| {
+    let read = |page| {
         select
             .query_row([page], |row| row.get::<_, Vec<u8>>(0))
             .optional()
             .context(doing)
-    })
+    };
+    let mut rowids = BTreeSet::new();
+    let told = on_pages(pages, read, |rowid| rowids.extend([rowid]))?;
+    Ok(told.then_some(rowids))
 }
 
-/// As [`rowids`], of a database whose pages are read by `read`: `None` for one that it does not
-/// have.
+/// As [`rowids`], which are given to `found` one by one, of a database whose pages are read by
+/// `read`: `None` for one that it does not have. `false` where the pages do not tell.
 pub(crate) fn on_pages(
     pages: &BTreeSet<u32>,
     mut read: impl FnMut(u32) -> Result<Option<Vec<u8>>>,
-) -> Result<Option<BTreeSet<i64>>> {
+    mut found: impl FnMut(i64),
+) -> Result<bool> {
     let Some(first) = read(1)? else {
-        return Ok(None);
+        return Ok(false);
     };
     let Some(Header { usable, free }) = Header::of(&first) else {
-        return Ok(None);
+        return Ok(false);
     };
 
-    let (mut rowids, mut overflows, mut unknown) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+    let (mut overflows, mut unknown) = (Vec::new(), BTreeSet::new());
     // Page 1 is the schema's, which the caller looks after.
     for &page in pages.iter().filter(|&&page| page != 1) {
         // A page that is no more holds no row.
@@ -60,10 +64,12 @@ pub(crate) fn on_pages(
             Some(&TABLE_INTERIOR) => {}
             Some(&kind @ (TABLE_LEAF | INDEX_LEAF | INDEX_INTERIOR)) => {
                 let Some(cells) = cells(&bytes, kind, usable) else {
-                    return Ok(None);
+                    return Ok(false);
                 };
-                rowids.extend(cells.iter().filter_map(|cell| cell.rowid));
-                overflows.extend(cells.into_iter().filter_map(|cell| cell.overflow));
+                for cell in cells {
+                    cell.rowid.into_iter().for_each(&mut found);
+                    overflows.extend(cell.overflow);
+                }
             }
             _ => drop(unknown.insert(page)),
         }
@@ -80,7 +86,7 @@ pub(crate) fn on_pages(
         while next != 0 && !unknown.is_empty() {
             left -= 1;
             let Some(bytes) = read(next)?.filter(|_| left > 0) else {
-                return Ok(None);
+                return Ok(false);
             };
             unknown.remove(&next);
             if free {
@@ -94,7 +100,7 @@ pub(crate) fn on_pages(
             next = be32(&bytes, 0).unwrap_or(0);
         }
     }
-    Ok(unknown.is_empty().then_some(rowids))
+    Ok(unknown.is_empty())
 }
 
 #[cfg(all(test, feature = "engine"))]

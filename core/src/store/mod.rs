@@ -38,7 +38,7 @@ use crate::{
     },
     os::{
         descriptors::{self, Identity},
-        files::{create, gone, remove, set_mode, sync_folder, sync_name},
+        files::{COMPANIONS, create, gone, remove, set_mode, sync_folder, sync_name},
         folder::{self, Folder},
         lock::Lock,
     },
@@ -161,7 +161,7 @@ impl Store {
                 Err(e) => return Err(e),
             }
         }
-        for end in ["", "-wal", "-shm", "-journal"] {
+        for end in [""].into_iter().chain(COMPANIONS) {
             file_of(&folder, &format!("{CATALOG}{end}"), owner)?;
         }
         let catalog = open(&path, live)?;
@@ -295,7 +295,7 @@ impl Store {
     /// Removes a database and what SQLite may have left beside it. What is not there is removed
     /// already.
     pub(crate) fn remove_database(&self, path: &Path) -> Result<()> {
-        for suffix in ["-wal", "-shm", "-journal", ""] {
+        for suffix in COMPANIONS.into_iter().chain([""]) {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);
             remove(Path::new(&name))?;

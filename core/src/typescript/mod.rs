@@ -14,6 +14,7 @@ pub(crate) mod manifest;
 pub(crate) mod table;
 pub(crate) mod types;
 
+use crate::base::text::{cut, place};
 pub use depth::nested_too_deep;
 pub use json_schema::{MethodInput, method_input};
 pub use manifest::{Tables, tables};
@@ -74,17 +75,8 @@ impl Fault {
 
     /// About the byte `at` of a text.
     fn at(file: &str, text: &str, at: usize, message: impl Into<String>) -> Self {
-        let before = text.get(..at).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before
-            .rsplit('\n')
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .count()
-            + 1;
-        let source = text.lines().nth(line - 1).unwrap_or_default().trim_end();
-        let source = crate::base::text::cut(source, 200);
+        let (line, column, source) = place(text, at);
+        let source = cut(source.trim_end(), 200);
         Self {
             line: Some(line),
             column: Some(column),

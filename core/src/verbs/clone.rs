@@ -28,9 +28,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What SQLite keeps beside a database under its name, and would take for that.
-const COMPANIONS: &[&str] = &["-wal", "-journal", "-shm"];
-
 /// Copies live to a file of the caller's. It is written under another name and synced before it has
 /// its own: a copy that was cut off is none that somebody takes for whole.
 pub(crate) fn clone_to(live: &Live, path: &Path, progress: Progress<'_>) -> Result<Cloned> {
@@ -111,8 +108,8 @@ fn free(path: &Path) -> Result<()> {
         };
         return refuse(what, path, "Give a path that is free");
     };
-    if let Some(suffix) = COMPANIONS
-        .iter()
+    if let Some(suffix) = files::COMPANIONS
+        .into_iter()
         .find(|suffix| name.as_bytes().ends_with(suffix.as_bytes()))
     {
         let what = format!(
@@ -132,8 +129,8 @@ fn free(path: &Path) -> Result<()> {
     // A WAL or journal that another database left would be taken for the clone's, and played back
     // into it.
     let taken = [""]
-        .iter()
-        .chain(COMPANIONS)
+        .into_iter()
+        .chain(files::COMPANIONS)
         .map(|suffix| with(path, suffix))
         .find(|path| path.symlink_metadata().is_ok());
     if let Some(taken) = taken {

@@ -156,12 +156,15 @@ function argument(text) {
   return /^[\w.=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** @param {string} option */
+const flag = (option) => `--${option.replaceAll('_', '-')}`;
+
 /**
  * A text that names verbs, with the commands that they are here.
  * @param {string} text
  */
 export function commands(text) {
-  const given = (/** @type {string | undefined} */ option) => (option ? ` --${option.replaceAll('_', '-')}` : '');
+  const given = (/** @type {string | undefined} */ option) => (option ? ` ${flag(option)}` : '');
   return asCalled(text)
     .replace(/\bthe verb (\w+)(?: of release (\d+))?(?: with the option (\w+))?/gi, (_, verb, release, option) => `${called} ${verb}${release ? ` ${release}` : ''}${given(option)}`)
     .replace(/\bthe log of release (\d+) says\b/g, `${called} log $1 says`)
@@ -169,9 +172,6 @@ export function commands(text) {
     .replace(/\bfirst publish makes\b/g, `first ${called} publish makes`)
     .replace(/\bdev_list lists\b/g, `${called} dev list lists`);
 }
-
-/** @param {string} option */
-const flag = (option) => `--${option.replaceAll('_', '-')}`;
 
 /**
  * What core says in the words of SQL and JSON, as one would type it here.

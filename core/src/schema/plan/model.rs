@@ -3,7 +3,7 @@
 use crate::{
     effects::diff,
     schema::{app::system, logical::Cast},
-    sqlite::lex::{self},
+    sqlite::{lex, quote::ident},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -276,6 +276,17 @@ impl Plan {
         let statement = self.add(kind, object, sql);
         statement.strategy = "rebuild";
         statement
+    }
+
+    /// Drops `name`, and gives its name to the table `temp` that was made in its place.
+    pub(super) fn put_in_place(&mut self, temp: &str, name: &str) -> &mut Statement {
+        let (old, new) = (ident(name), ident(temp));
+        self.add_rebuild("rebuild_table", name, format!("DROP TABLE {old}"));
+        self.add_rebuild(
+            "rebuild_table",
+            name,
+            format!("ALTER TABLE {new} RENAME TO {old}"),
+        )
     }
 
     /// Makes the questions those of an app: a column that goes beside one that comes is taken as

@@ -121,18 +121,7 @@ pub(super) fn rebuild(
         plan.add_rebuild("rebuild_table", &new.name, forget);
         plan.add_rebuild("rebuild_table", &new.name, keep);
     }
-    plan.add_rebuild(
-        "rebuild_table",
-        &new.name,
-        format!("DROP TABLE {}", ident(&new.name)),
-    );
-    let rename = format!(
-        "ALTER TABLE {} RENAME TO {}",
-        ident(&temp),
-        ident(&new.name)
-    );
-    plan.add_rebuild("rebuild_table", &new.name, rename)
-        .stands_for = stands_for;
+    plan.put_in_place(&temp, &new.name).stands_for = stands_for;
     plan.rebuilt.push(new.name.clone());
     Ok(())
 }

@@ -7,33 +7,14 @@ use crate::{
     schema::{
         Schema, VirtualTable,
         diff::{Change, VirtualChange},
-        fit, parse,
+        fit,
+        full_text::Content,
+        parse,
         plan::model::{Free, Group, Plan, Question, holds, same},
     },
     sqlite::quote::{ident, idents, literal},
 };
 use std::collections::BTreeMap;
-
-/// Where a full-text table has its text.
-#[derive(PartialEq, Eq)]
-enum Content {
-    /// In tables of its own.
-    Own,
-    /// In another table or view.
-    Other,
-    /// Nowhere.
-    Nothing,
-}
-
-impl Content {
-    fn of(table: &VirtualTable) -> Self {
-        match table.option("content").as_deref() {
-            None => Self::Own,
-            Some("") => Self::Nothing,
-            Some(_) => Self::Other,
-        }
-    }
-}
 
 fn is(table: &VirtualTable, modules: &[&str]) -> bool {
     modules.iter().any(|module| same(module, &table.module))
@@ -305,17 +286,7 @@ fn alter(
             table: old.name.clone(),
         });
     }
-    plan.add_rebuild(
-        "rebuild_table",
-        &new.name,
-        format!("DROP TABLE {}", ident(&new.name)),
-    );
-    let rename = format!(
-        "ALTER TABLE {} RENAME TO {}",
-        ident(&temp),
-        ident(&new.name)
-    );
-    plan.add_rebuild("rebuild_table", &new.name, rename);
+    plan.put_in_place(&temp, &new.name);
     Ok(())
 }
 

@@ -1,10 +1,7 @@
 //! Dev sessions in the catalog.
 
 use crate::{
-    base::{
-        clock,
-        error::{Context, Result},
-    },
+    base::{clock, error::Result},
     store::{catalog::Catalog, place},
 };
 use rusqlite::params;
@@ -65,13 +62,11 @@ impl Catalog {
     }
 
     pub(crate) fn dev_was_reset(&self, name: &str, release: Option<i64>) -> Result<()> {
-        self.conn
-            .execute(
-                "UPDATE dev SET reset_at = ?2, release = ?3 WHERE name = ?1 AND status = 'dev'",
-                params![name, clock::now(), release],
-            )
-            .context(|| self.doing("recording the reset of a dev session"))?;
-        Ok(())
+        self.write(
+            "recording the reset of a dev session",
+            "UPDATE dev SET reset_at = ?2, release = ?3 WHERE name = ?1 AND status = 'dev'",
+            params![name, clock::now(), release],
+        )
     }
 
     /// Before its database goes: a session without one could not be reset.

@@ -14,7 +14,7 @@ use crate::{
     sqlite::{calls, tx},
     store::catalog::format::{FORMAT, bring_up_to_date, format_of, upgrade},
 };
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Params, Row};
 use std::{path::Path, time::Duration};
 
 /// How long another process may be at work on the catalog.
@@ -91,10 +91,22 @@ impl Catalog {
         done.context(|| self.doing(what))
     }
 
+    /// Runs one statement. It is on the disk with the next that is written durably.
+    fn write(&self, what: &str, sql: &str, params: impl Params) -> Result<()> {
+        let written = self.conn.execute(sql, params);
+        written.map(drop).context(|| self.doing(what))
+    }
+
+    /// Runs one statement, whose effect is on the disk when this returns.
+    fn write_durably(&self, what: &str, sql: &str, params: impl Params) -> Result<()> {
+        self.durably(what, |conn| conn.execute(sql, params))
+            .map(drop)
+    }
+
     fn rows<T>(
         &self,
         sql: &str,
-        params: impl rusqlite::Params,
+        params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
         let mut query = self.conn.prepare(sql).context(|| self.doing("reading"))?;

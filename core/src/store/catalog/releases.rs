@@ -113,13 +113,11 @@ impl Catalog {
     /// Records the switch of a release that was adopted by its marker under a format that kept only
     /// the number.
     pub(crate) fn set_switch(&self, release: i64, switch_id: &str) -> Result<()> {
-        self.durably("recording a switch", |conn| {
-            conn.execute(
-                "UPDATE releases SET switch_id = ?2 WHERE release = ?1",
-                params![release, switch_id],
-            )
-        })?;
-        Ok(())
+        self.write_durably(
+            "recording a switch",
+            "UPDATE releases SET switch_id = ?2 WHERE release = ?1",
+            params![release, switch_id],
+        )
     }
 
     /// Records that a release is live once more, since somebody put its database back by hand.
@@ -139,13 +137,11 @@ impl Catalog {
 
     /// Live's schema as a release went live, or is going to: the JSON model.
     pub(crate) fn set_schema(&self, release: i64, schema: &str) -> Result<()> {
-        self.conn
-            .execute(
-                "UPDATE releases SET schema = ?2 WHERE release = ?1",
-                params![release, schema],
-            )
-            .context(|| self.doing("recording a schema"))?;
-        Ok(())
+        self.write(
+            "recording a schema",
+            "UPDATE releases SET schema = ?2 WHERE release = ?1",
+            params![release, schema],
+        )
     }
 
     /// What [`Catalog::set_schema`] recorded.
@@ -164,13 +160,11 @@ impl Catalog {
     }
 
     pub(crate) fn set_status(&self, release: i64, status: &str) -> Result<()> {
-        self.durably("writing a status", |conn| {
-            conn.execute(
-                "UPDATE releases SET status = ?2 WHERE release = ?1",
-                params![release, status],
-            )
-        })?;
-        Ok(())
+        self.write_durably(
+            "writing a status",
+            "UPDATE releases SET status = ?2 WHERE release = ?1",
+            params![release, status],
+        )
     }
 
     /// Makes a release the preview of a name; the one that was is superseded.
@@ -196,13 +190,12 @@ impl Catalog {
         declared: Option<&str>,
         plan: Option<&str>,
     ) -> Result<()> {
-        self.conn
-            .execute(
-                "UPDATE releases SET declared = coalesce(?2, declared), plan = coalesce(?3, plan) WHERE release = ?1",
-                params![release, declared, plan],
-            )
-            .context(|| self.doing("describing a release"))?;
-        Ok(())
+        self.write(
+            "describing a release",
+            "UPDATE releases SET declared = coalesce(?2, declared), plan = coalesce(?3, plan)
+              WHERE release = ?1",
+            params![release, declared, plan],
+        )
     }
 
     /// Records whose files a release has: its own, or those of one that it brings back.
@@ -212,23 +205,19 @@ impl Catalog {
         of: Option<i64>,
         hash: Option<&str>,
     ) -> Result<()> {
-        self.conn
-            .execute(
-                "UPDATE releases SET artifacts = ?2, artifacts_hash = ?3 WHERE release = ?1",
-                params![release, of.map(place::files), hash],
-            )
-            .context(|| self.doing("recording artifacts"))?;
-        Ok(())
+        self.write(
+            "recording artifacts",
+            "UPDATE releases SET artifacts = ?2, artifacts_hash = ?3 WHERE release = ?1",
+            params![release, of.map(place::files), hash],
+        )
     }
 
     pub(crate) fn set_restored_from(&self, release: i64, from: i64) -> Result<()> {
-        self.conn
-            .execute(
-                "UPDATE releases SET restored_from = ?2 WHERE release = ?1",
-                params![release, from],
-            )
-            .context(|| self.doing("recording a rollback"))?;
-        Ok(())
+        self.write(
+            "recording a rollback",
+            "UPDATE releases SET restored_from = ?2 WHERE release = ?1",
+            params![release, from],
+        )
     }
 
     /// Whose files a release has: its own, or those of the one that it brought back.
@@ -329,13 +318,12 @@ impl Catalog {
 
     /// Leaves a release that did not go live with `status`.
     pub(crate) fn set_failed(&self, release: i64, status: &str) -> Result<()> {
-        self.conn
-            .execute(
-                "UPDATE releases SET status = ?2 WHERE release = ?1 AND status IN ('building', 'compiled')",
-                params![release, status],
-            )
-            .context(|| self.doing("writing a status"))?;
-        Ok(())
+        self.write(
+            "writing a status",
+            "UPDATE releases SET status = ?2
+              WHERE release = ?1 AND status IN ('building', 'compiled')",
+            params![release, status],
+        )
     }
 
     /// Releases that a process left behind in the middle of a publish.

@@ -1,21 +1,16 @@
 //! What the catalog has decided to remove.
 
-use crate::{
-    base::error::{Context, Result},
-    store::catalog::Catalog,
-};
+use crate::{base::error::Result, store::catalog::Catalog};
 
 impl Catalog {
     /// Records, durably and before a database has its name in `dev` or `previews`, that it goes
     /// unless it is said to be there.
     pub(crate) fn will_remove(&self, folder: &str, name: &str) -> Result<()> {
-        self.durably("recording a database that is being made", |conn| {
-            conn.execute(
-                "INSERT OR IGNORE INTO removals (folder, name) VALUES (?1, ?2)",
-                [folder, name],
-            )
-        })?;
-        Ok(())
+        self.write_durably(
+            "recording a database that is being made",
+            "INSERT OR IGNORE INTO removals (folder, name) VALUES (?1, ?2)",
+            [folder, name],
+        )
     }
 
     /// The databases that are to be removed, by folder and name. One that is said to be there
@@ -32,9 +27,6 @@ impl Catalog {
 
     /// Records that there is nothing left to remove.
     pub(crate) fn all_removed(&self) -> Result<()> {
-        self.conn
-            .execute("DELETE FROM removals", [])
-            .context(|| self.doing("recording removals"))?;
-        Ok(())
+        self.write("recording removals", "DELETE FROM removals", [])
     }
 }

@@ -75,13 +75,11 @@ impl Catalog {
 
     /// Records, durably and before the file goes, that a snapshot is pruned.
     pub(crate) fn pruned(&self, release: i64) -> Result<()> {
-        self.durably("recording a prune", |conn| {
-            conn.execute(
-                "UPDATE snapshots SET pruned_at = ?2 WHERE release = ?1",
-                params![release, clock::now()],
-            )
-        })?;
-        Ok(())
+        self.write_durably(
+            "recording a prune",
+            "UPDATE snapshots SET pruned_at = ?2 WHERE release = ?1",
+            params![release, clock::now()],
+        )
     }
 
     /// Snapshots whose file may still be there although they are pruned.

@@ -55,10 +55,10 @@ impl Catalog {
 
     /// Writes down what a switch or a detach is about to do, durably.
     pub(crate) fn intend(&self, intent: &Intent) -> Result<()> {
-        self.durably("writing the intent of a switch", |conn| {
-            conn.execute(
-                "INSERT INTO switches (switch_id, old_switch, release, previous, work, snapshot, state, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intended', ?7)",
+        self.write_durably(
+            "writing the intent of a switch",
+            "INSERT INTO switches (switch_id, old_switch, release, previous, work, snapshot, state, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intended', ?7)",
                 params![
                     intent.switch_id,
                     intent.old_switch,
@@ -67,21 +67,17 @@ impl Catalog {
                     if intent.detaches { String::new() } else { intent.work() },
                     intent.snapshot(),
                     clock::now()
-                ],
-            )
-        })?;
-        Ok(())
+            ],
+        )
     }
 
     /// Takes back an intent whose switch never got as far as COMMIT.
     pub(crate) fn forget(&self, intent: &Intent) -> Result<()> {
-        self.durably("taking back the intent of a switch", |conn| {
-            conn.execute(
-                "DELETE FROM switches WHERE switch_id = ?1",
-                [&intent.switch_id],
-            )
-        })?;
-        Ok(())
+        self.write_durably(
+            "taking back the intent of a switch",
+            "DELETE FROM switches WHERE switch_id = ?1",
+            [&intent.switch_id],
+        )
     }
 
     /// An id that no other switch has. Files in `work/` begin with it, and it is on the disk before
@@ -103,10 +99,7 @@ impl Catalog {
 
     /// Records that there are no files in `work/`.
     pub(crate) fn nothing_at_work(&self) -> Result<()> {
-        self.conn
-            .execute("DELETE FROM work", [])
-            .context(|| self.doing("forgetting ids"))?;
-        Ok(())
+        self.write("forgetting ids", "DELETE FROM work", [])
     }
 
     /// Switches whose end is not recorded, oldest first.

@@ -323,7 +323,7 @@ fn after_a_writer_that_died_in_the_sync_of_its_commit() {
     );
 }
 
-/// Puts a database into one of the states that a WAL can be in, and gives whoever has it open.
+/// Puts a database into one of the states that a WAL can be in, and returns whoever has it open.
 type State = fn(&Path) -> Option<Shell>;
 
 const STATES: &[(&str, State)] = &[

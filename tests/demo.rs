@@ -288,7 +288,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Runs a verb, and gives the longest that a writer waited meanwhile.
+/// Runs a verb, and returns the longest that a writer waited meanwhile.
 fn under<T>(
     writers: &[Writer],
     verb: impl FnOnce() -> remy_core::Result<T>,

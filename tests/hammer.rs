@@ -168,7 +168,7 @@ impl Client {
         }
     }
 
-    /// Ends it, and gives the lines that it printed.
+    /// Ends it, and returns the lines that it printed.
     fn stop(self) -> Result<Vec<(String, String)>, String> {
         match self {
             Self::Program {

@@ -127,7 +127,7 @@ fn statements(database: &Database, random: &mut Random, most: u64, whole: bool) 
         .collect()
 }
 
-/// One change beside the others' commits. Gives whether it ran again under the lock.
+/// One change beside the others' commits. Returns whether it ran again under the lock.
 fn round(seed: u64) -> bool {
     let mut random = Random::new(seed);
     // Nothing here is about what reaches a disk: in memory, where there is such a folder.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// What a benchmark gives, or why it could not go on.
+/// What a benchmark returns, or why it could not go on.
 pub type Done<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Measurements of one thing, in ms.

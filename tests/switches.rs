@@ -784,7 +784,7 @@ impl Round {
         content
     }
 
-    /// Runs a verb, and writes at some of its steps. Gives what live was at the last moment before
+    /// Runs a verb, and writes at some of its steps. Returns what live was at the last moment before
     /// the switch, too.
     fn switch(
         &mut self,
@@ -837,7 +837,7 @@ impl Round {
         (outcome, before)
     }
 
-    /// A reader in a transaction, half way through a statement. Gives what it is to read yet. It
+    /// A reader in a transaction, half way through a statement. Returns what it is to read yet. It
     /// would keep a rollback journal from being committed.
     fn reader_half_way(&mut self) -> Option<String> {
         if !self.wal || self.r.once_in(2) {

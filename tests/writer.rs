@@ -21,7 +21,7 @@ pub struct Writer {
 }
 
 /// Ends the writers, and checks that none met an error and that every acknowledged key is in one of
-/// `files`: live, or the snapshot of the release that took it. Gives how many writes were
+/// `files`: live, or the snapshot of the release that took it. Returns how many writes were
 /// acknowledged.
 pub fn account(files: impl Iterator<Item = PathBuf>, writers: Vec<Writer>) -> usize {
     let mut acknowledged = Vec::new();

@@ -656,7 +656,7 @@ impl Writers {
         Ok(writers)
     }
 
-    /// Runs something, and gives the longest that an INSERT took meanwhile, in ms.
+    /// Runs something, and returns the longest that an INSERT took meanwhile, in ms.
     fn slowest<T>(&self, work: impl FnOnce() -> Done<T>) -> Done<(T, f64)> {
         self.0.iter().for_each(Writer::reset_longest);
         let result = work()?;

@@ -91,7 +91,7 @@ impl Owner {
         })
     }
 
-    /// Makes this thread reach files as the owner. Gives whether it does.
+    /// Makes this thread reach files as the owner. Returns whether it does.
     fn take_place(self) -> io::Result<bool> {
         set_groups(&all_groups(self.uid, self.gid))?;
         // SAFETY: these set the user and group by which this thread reaches files, and touch no

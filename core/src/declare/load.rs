@@ -31,7 +31,7 @@ pub(super) fn invalid(sql: &str, at: usize, source: &Source, why: &str) -> Error
     .state("Nothing was done")
 }
 
-/// Runs every statement; gives the virtual tables whose modules or tokenizers this SQLite lacks,
+/// Runs every statement; returns the virtual tables whose modules or tokenizers this SQLite lacks,
 /// and how many INSERTs into which table were passed over.
 pub(super) fn load(
     conn: &Connection,

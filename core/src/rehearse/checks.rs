@@ -66,7 +66,7 @@ fn violations_of<'a>(
     Ok(found)
 }
 
-/// Fails where a foreign key does not hold that held before. Gives what its caller should know.
+/// Fails where a foreign key does not hold that held before. Returns what its caller should know.
 fn compare_violations(
     conn: &Connection,
     plan: &Plan,
@@ -148,7 +148,7 @@ pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Opti
         .refuse(&Rows::default(), &plan.renamed)
 }
 
-/// As [`check`], without the rows. Gives what the caller should know.
+/// As [`check`], without the rows. Returns what the caller should know.
 pub(crate) fn check_schema(
     conn: &Connection,
     plan: &Plan,

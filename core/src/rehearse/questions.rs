@@ -79,7 +79,7 @@ pub(crate) fn ask_again(
     })
 }
 
-/// As [`measure`], but gives what it would refuse.
+/// As [`measure`], but returns what it would refuse.
 pub fn survey(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<Vec<Error>> {
     if plan.violations.is_none() {
         plan.violations = Some(violations(conn)?);

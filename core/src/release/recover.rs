@@ -28,7 +28,7 @@ use rusqlite::Connection;
 use std::{path::Path, time::Duration};
 
 /// Makes the catalog agree with live, once what it does not know is out of every verb's way: after
-/// that, nobody can tell any more. Gives the live release, and what was set aside. `clear` is for a
+/// that, nobody can tell any more. Returns the live release, and what was set aside. `clear` is for a
 /// catalog that has known live all along.
 pub(super) fn take_up(
     store: &Store,
@@ -156,7 +156,7 @@ pub(crate) fn decide(
     }
 }
 
-/// Keeps a clone under another name, as a database of its own. Gives whether it is there, maybe
+/// Keeps a clone under another name, as a database of its own. Returns whether it is there, maybe
 /// since an earlier call.
 fn keep_aside(work: &Path, aside: &Path) -> Result<bool> {
     if work.exists() && !aside.exists() {
@@ -259,7 +259,7 @@ fn set_copies_aside(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Makes the catalog agree with live, and gives the live release. `None`: live has no history here.
+/// Makes the catalog agree with live, and returns the live release. `None`: live has no history here.
 pub(crate) fn mend(
     store: &Store,
     marker: Option<&Marker>,

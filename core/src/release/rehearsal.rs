@@ -282,7 +282,7 @@ pub(crate) fn rows(
 }
 
 /// Takes the diff and plans it; `migrations` ran just before, and `before` them there were these
-/// statements. Gives what is declared for this very database, and what the caller should know, too.
+/// statements. Returns what is declared for this very database, and what the caller should know, too.
 pub(crate) fn plan_on(
     conn: &Connection,
     declared: &Declared,

@@ -44,7 +44,7 @@ impl Begun {
     }
 
     /// Records live as it stands as a release, where it has no history: there is always one to go
-    /// back to. A dry run changes nothing, and adoption turns on WAL. Gives what was done, if
+    /// back to. A dry run changes nothing, and adoption turns on WAL. Returns what was done, if
     /// anything.
     pub(crate) fn adopt(&mut self, live: &Live, options: &Options) -> Result<Option<Adopted>> {
         if self.release > 0 || options.dry_run {

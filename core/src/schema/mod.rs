@@ -346,7 +346,7 @@ impl Schema {
     }
 
     /// Leaves out the tables that may belong to a virtual table that stays, and that nobody
-    /// declares or renames, with their indexes and triggers: they are left alone. Gives what they
+    /// declares or renames, with their indexes and triggers: they are left alone. Returns what they
     /// were claimed by.
     pub(crate) fn leave_claimed(&mut self, declared: &Schema, renames: &[Rename]) -> Vec<Claim> {
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);

@@ -36,7 +36,7 @@ const OF_SQLITE: &[&str] = &[
 ];
 
 /// Notes for each of `virtuals`, which stand in the database of `conn`, which of its ordinary
-/// `tables` (names and statements) are its own, and gives those that may be. `libraries` bring
+/// `tables` (names and statements) are its own, and returns those that may be. `libraries` bring
 /// modules.
 pub(crate) fn find(
     conn: &Connection,

@@ -209,7 +209,7 @@ pub(crate) fn write_wal(conn: &Connection) -> Result<()> {
 }
 
 /// Reads from the main database file through SQLite's own descriptor: closing one of ours would
-/// drop every lock that this process holds on the file. Gives how many bytes there were.
+/// drop every lock that this process holds on the file. Returns how many bytes there were.
 pub(crate) fn read_main_file(conn: &Connection, at: u64, buffer: &mut [u8]) -> Result<usize> {
     let file = main_file(conn);
     if file.is_null() {

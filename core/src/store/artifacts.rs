@@ -173,7 +173,7 @@ impl<'a> Keeping<'a> {
         ))
     }
 
-    /// Copies a file to where it waits to become an object, and gives what it copied: the file may
+    /// Copies a file to where it waits to become an object, and returns what it copied: the file may
     /// have changed since anybody looked at it, and what is written is what the name has to be of.
     fn add_object(&mut self, from: &Path, runs: bool) -> Result<Content> {
         // Recovery empties this folder of what a process leaves that is killed.
@@ -339,7 +339,7 @@ pub(crate) fn hash(store: &Store, release: i64) -> Result<String> {
     Ok(whole_hash(entries))
 }
 
-/// Reads every object again. Gives those whose content is not what their name says.
+/// Reads every object again. Returns those whose content is not what their name says.
 pub(crate) fn changed_objects(store: &Store) -> Result<Vec<String>> {
     let root = store.path(OBJECTS);
     let mut names = Vec::new();

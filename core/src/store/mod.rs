@@ -345,7 +345,7 @@ fn make_folder(path: &Path) -> Result<()> {
         .map_err(|e| e.state("Live is unchanged"))
 }
 
-/// Makes a folder for this user alone. Gives whether it was not there.
+/// Makes a folder for this user alone. Returns whether it was not there.
 fn make(path: &Path) -> Result<bool> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(true),
@@ -381,7 +381,7 @@ fn trusted(folder: &Folder, owner: Owner) -> Result<()> {
 }
 
 /// Refuses what stands in the place of a file of remy's own and is something else, or that somebody
-/// else may write to. Gives whether it is there.
+/// else may write to. Returns whether it is there.
 fn file_of(root: &Folder, name: &str, owner: Owner) -> Result<bool> {
     let Some(found) = root.look(name)? else {
         return Ok(false);

@@ -116,7 +116,7 @@ impl<'a> Copy<'a> {
         Ok(copy)
     }
 
-    /// Copies live, as of now, into `to`, and gives the schema cookie that it is to have. The read
+    /// Copies live, as of now, into `to`, and returns the schema cookie that it is to have. The read
     /// transaction holds the backup to one point in time: without it every commit of another
     /// connection would make it start again.
     fn fill(&mut self, to: &Connection, go_on: GoOn<'_>) -> Result<i64> {
@@ -390,7 +390,7 @@ fn copy(from: &Connection, to: &Connection, go_on: GoOn<'_>) -> Result<()> {
     set_cookie(to, cookie)
 }
 
-/// Copies one database into another, and gives the schema cookie that it is to have.
+/// Copies one database into another, and returns the schema cookie that it is to have.
 fn copy_pages(from: &Connection, to: &Connection, go_on: GoOn<'_>) -> Result<i64> {
     let cookie = calls::pragma(from, "schema_version")?;
     Backup::new(from, to)?.run(go_on)?;

@@ -152,7 +152,7 @@ impl Clone {
         }
     }
 
-    /// Brings the clone to what `now` pins, and gives the pages that changed. A connection that is
+    /// Brings the clone to what `now` pins, and returns the pages that changed. A connection that is
     /// open on the clone, and its WAL, are stale where they have to do with any of them: then both
     /// have to go.
     pub(crate) fn catch_up(

@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// Runs the change on the image's connection, in one transaction, committed. The second connection
 /// reads live; the pages are those that others have committed since the change was run last, where
-/// that is known. Gives what it has looked at.
+/// that is known. Returns what it has looked at.
 pub(crate) type Change<'a> =
     dyn FnMut(&Connection, &Connection, Option<&BTreeSet<u32>>) -> Result<Looked> + 'a;
 

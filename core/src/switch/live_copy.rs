@@ -30,7 +30,7 @@ fn open_live(live: &Live) -> Result<File> {
     Ok(file)
 }
 
-/// Copies the first `bytes` of live's main file into the empty file `to`, at `path`. Gives how.
+/// Copies the first `bytes` of live's main file into the empty file `to`, at `path`. Returns how.
 pub(crate) fn main_file(
     live: &Live,
     conn: &Connection,
@@ -65,7 +65,7 @@ pub(crate) fn main_file(
 }
 
 /// Makes the clone equal to live, as the open transaction of `conn` sees it, writing only the pages
-/// that differ. Gives those pages, ascending.
+/// that differ. Returns those pages, ascending.
 ///
 /// `overlay` opens the WAL and gives the frames of it that the transaction reads: they stand before
 /// the main file.

@@ -125,7 +125,7 @@ impl Switch<'_> {
     }
 
     /// Catches up until little is left, and leaves the image rehearsed on what the clone then is.
-    /// Gives what the reader has pinned, or `None` where live's schema is not the one that the
+    /// Returns what the reader has pinned, or `None` where live's schema is not the one that the
     /// change was made for.
     fn rounds(&mut self, pin: &Pin<'_>, change: &mut Change<'_>) -> Result<Option<Caught>> {
         let (mut caught_up, mut start) = (0, None::<Moment>);
@@ -186,7 +186,7 @@ impl Switch<'_> {
         }))
     }
 
-    /// Takes over what others have committed. Gives how many pages that is. Where the change has
+    /// Takes over what others have committed. Returns how many pages that is. Where the change has
     /// read any of them, it is taken back.
     fn catch_up(&mut self, pin: &Pin<'_>, now: Pinned, behind: &Behind) -> Result<usize> {
         let pages = self.clone.pages();

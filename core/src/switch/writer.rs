@@ -114,7 +114,7 @@ impl<'a> Writer<'a> {
         Ok(differs)
     }
 
-    /// Writes the image's pages, and last but page 1 those that `stamp` gives. Gives how many the
+    /// Writes the image's pages, and last but page 1 those that `stamp` gives. Returns how many the
     /// image has of them. Goes on for as long as `go_on` says so.
     pub(crate) fn write(
         &self,

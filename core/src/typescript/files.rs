@@ -571,7 +571,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Takes up a declaration; gives the names that it declares.
+    /// Takes up a declaration; returns the names that it declares.
     fn declaration(&mut self, declaration: &'a Declaration<'a>, statement: u32) -> Vec<&'a str> {
         match declaration {
             Declaration::VariableDeclaration(variables) => {

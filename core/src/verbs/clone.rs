@@ -62,7 +62,7 @@ pub(crate) fn copy(live: &Live, path: &Path, progress: Progress<'_>) -> Result<(
     })
 }
 
-/// Copies live into a file that was made for it, and syncs it and its name. Gives how many bytes it
+/// Copies live into a file that was made for it, and syncs it and its name. Returns how many bytes it
 /// has, and how it was made.
 fn fill(
     live: &Live,

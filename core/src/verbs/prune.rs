@@ -44,7 +44,7 @@ pub(crate) fn prune(
 
 /// Removes the snapshots that are to be pruned before anything is written down: a full disk has no
 /// room to open live or the catalog as they are opened otherwise. What follows records it, and a
-/// release whose file is gone meanwhile cannot be promoted. Gives whether there was any.
+/// release whose file is gone meanwhile cannot be promoted. Returns whether there was any.
 fn make_room(live: &Live, days: u32, options: &Options) -> Result<bool> {
     let store = Store::open_alone(live)?;
     let _lock = store.lock(options.lock_timeout(), Progress::none())?;

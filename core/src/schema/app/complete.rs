@@ -142,7 +142,7 @@ struct Work<'s> {
 }
 
 impl Work<'_> {
-    /// Adds a declared table, with its indexes and triggers. Gives its name of now.
+    /// Adds a declared table, with its indexes and triggers. Returns its name of now.
     fn table(&mut self, declared: &AppTable) -> Result<Option<String>> {
         let old = self
             .current

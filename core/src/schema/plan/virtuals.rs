@@ -290,7 +290,7 @@ fn alter(
     Ok(())
 }
 
-/// Copies the columns that stay into the table `temp`; gives whether there are any.
+/// Copies the columns that stay into the table `temp`; returns whether there are any.
 fn copy(
     plan: &mut Plan,
     change: &VirtualChange,

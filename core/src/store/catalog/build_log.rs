@@ -10,7 +10,7 @@ use crate::{
 use rusqlite::params;
 
 impl Catalog {
-    /// Adds a line to a release's log, and gives its number.
+    /// Adds a line to a release's log, and returns its number.
     pub(crate) fn add_line(&self, line: &Line) -> Result<i64> {
         self.conn
             .execute(

@@ -1,6 +1,6 @@
 //! An app's tables, published from its mindstudio.json: what comes of them in the database, and
 //! what does not.
-use remy_core::{Options, Outcome, Progress, Remy, Statement};
+use remy_db::{Options, Outcome, Progress, Remy, Statement};
 use remy_tests::{built, shell};
 use serde_json::json;
 use std::{
@@ -69,7 +69,7 @@ impl Project {
         Remy::open(&self.live).unwrap()
     }
 
-    fn try_publish(&self, options: &str) -> remy_core::Result<Outcome> {
+    fn try_publish(&self, options: &str) -> remy_db::Result<Outcome> {
         let options = Options::from_json(options).unwrap();
         self.remy()
             .publish(&self.manifest(), &options, Progress::none())
@@ -1135,7 +1135,7 @@ fn an_app_of_500_tables() {
         .collect();
     app.declares(&tables);
     let start = Instant::now();
-    let read = remy_core::typescript::tables(Path::new(&app.manifest()));
+    let read = remy_db::typescript::tables(Path::new(&app.manifest()));
     let reading = start.elapsed();
     assert_eq!(
         (read.tables.len(), read.errors.len(), read.warnings.len()),

@@ -1,6 +1,6 @@
 //! What users get wrong, and what goes wrong for them. Each time: the code, a message that helps,
 //! live unchanged as a fresh reader sees it, nothing left locked, and the next publish working.
-use remy_core::{Error, Line, Options, Outcome, Progress, Remy, Result};
+use remy_db::{Error, Line, Options, Outcome, Progress, Remy, Result};
 use remy_tests::{built_program, live::App, output, shell};
 use std::{
     fs,

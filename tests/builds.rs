@@ -1,6 +1,6 @@
 //! What a build pipeline needs of the engine: its steps in the log, builds that failed, first
 //! releases, files by content, previews, and what a rollback would cost.
-use remy_core::{BuildFailure, Line, Options, Progress, Remy};
+use remy_db::{BuildFailure, Line, Options, Progress, Remy};
 use remy_tests::{
     Shell, built_program,
     live::{App, older_catalog},

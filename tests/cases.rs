@@ -1,5 +1,5 @@
 //! The 60 edge cases of schema change, published for real and rolled back.
-use remy_core::{Options, Progress, Remy};
+use remy_db::{Options, Progress, Remy};
 use rusqlite::{Connection, types::Value};
 use serde_json::Value as Json;
 use std::path::Path;
@@ -116,7 +116,7 @@ fn run(case: &Json) -> Result<(), String> {
 
 #[test]
 fn all_cases_hold() {
-    remy_core::engine::init();
+    remy_db::engine::init();
     let file = remy_tests::repository("tests/fixtures/schema-cases.jsonl");
     let cases = std::fs::read_to_string(file).unwrap();
     let cases: Vec<Json> = cases

@@ -1,7 +1,7 @@
 //! What other connections have open across a switch: cursors half way, statements that are
 //! prepared, blob handles, temporary triggers and views. Each behaves as it does when an ordinary
 //! writer of another process makes the same change.
-use remy_core::{Options, Progress, Remy};
+use remy_db::{Options, Progress, Remy};
 use remy_tests::{Shell, client::Client, live::App, shell};
 use std::path::Path;
 
@@ -371,7 +371,7 @@ fn a_cookie_is_not_used_again() {
                 }
             };
             set(first);
-            remy_core::engine::init();
+            remy_db::engine::init();
             let conn = host.then(|| rusqlite::Connection::open(&app.live).unwrap());
             let remy = match &conn {
                 // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open

@@ -1,7 +1,7 @@
 //! Clones taken while others write and checkpoint: each is one committed state, whole, no older
 //! than the last commit that was acknowledged when it was begun, and without a commit that never
 //! was.
-use remy_core::{Options, Progress, Remy};
+use remy_db::{Options, Progress, Remy};
 use remy_tests::{
     Shell, built, faults, repository,
     rounds::{Random, rounds},
@@ -175,7 +175,7 @@ impl Face {
 
 #[test]
 fn under_writers_that_checkpoint() {
-    remy_core::engine::init();
+    remy_db::engine::init();
     for seed in rounds(20) {
         let random = &mut Random::new(seed);
         let dir = tempfile::tempdir().unwrap();
@@ -257,7 +257,7 @@ fn frames_written(live: &Path) -> usize {
 
 #[test]
 fn after_a_writer_that_died_in_the_sync_of_its_commit() {
-    remy_core::engine::init();
+    remy_db::engine::init();
     let (library, mut ghosts) = (faults("die_in_sync"), 0);
     for seed in rounds(16) {
         let random = &mut Random::new(seed);
@@ -435,7 +435,7 @@ const TRUNCATE: &str = "PRAGMA wal_checkpoint(truncate);";
 
 #[test]
 fn in_every_state_of_the_wal() {
-    remy_core::engine::init();
+    remy_db::engine::init();
     for (number, (state, put)) in (0..).zip(STATES.iter().flat_map(|state| [state; 4])) {
         let what = format!("{state}, face {}", number % 4);
         let dir = tempfile::tempdir().unwrap();
@@ -478,7 +478,7 @@ fn contents(db: &Path) -> String {
 /// somebody has written: it is looked at page by page, and the statements need not run again.
 #[test]
 fn a_slow_publish_where_nobody_writes() {
-    remy_core::engine::init();
+    remy_db::engine::init();
     let dir = tempfile::tempdir().unwrap();
     let live = dir.path().join("app.db");
     let schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT";

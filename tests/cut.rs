@@ -633,7 +633,7 @@ fn state(db: &Path) -> String {
 
 /// Opens a database as an application does; a snapshot only to read.
 fn open(db: &Path) -> Connection {
-    remy_core::engine::init();
+    remy_db::engine::init();
     let flags = if db
         .parent()
         .is_some_and(|folder| folder.ends_with("snapshots"))

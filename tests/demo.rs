@@ -4,7 +4,7 @@
 //!
 //! The writers are `sqlite3` shells: another SQLite, in other processes, that knows nothing of
 //! remy.
-use remy_core::{Line, Options, Outcome, Progress, Remy};
+use remy_db::{Line, Options, Outcome, Progress, Remy};
 use remy_tests::{repository, shell, writer::Writer};
 use rusqlite::Connection;
 use std::{
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn demo() -> Done {
-    remy_core::engine::init();
+    remy_db::engine::init();
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/demo");
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir)?;
@@ -289,10 +289,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// Runs a verb, and returns the longest that a writer waited meanwhile.
-fn under<T>(
-    writers: &[Writer],
-    verb: impl FnOnce() -> remy_core::Result<T>,
-) -> Done<(T, Duration)> {
+fn under<T>(writers: &[Writer], verb: impl FnOnce() -> remy_db::Result<T>) -> Done<(T, Duration)> {
     for writer in writers {
         writer.reset_longest();
     }

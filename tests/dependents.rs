@@ -1,6 +1,6 @@
 //! What depends on a table: that a change of it is refused where something else would break, and
 //! made where nothing would.
-use remy_core::{Options, Progress};
+use remy_db::{Options, Progress};
 use remy_tests::{built, built_program, live::App, repository, shell, stdout};
 use std::{path::PathBuf, process::Command};
 
@@ -682,7 +682,7 @@ fn verify_says_what_it_does_and_can_be_called_off() {
     app.publish(WITHOUT_B, "{}").unwrap();
     let lines = Mutex::new(Vec::new());
     let cancel = AtomicBool::new(false);
-    let on_line = |line: &remy_core::Line| {
+    let on_line = |line: &remy_db::Line| {
         lines.lock().unwrap().push(line.message.clone());
         // After the first line, while the database is about to be read.
         cancel.store(lines.lock().unwrap().len() > 100, Ordering::Relaxed);

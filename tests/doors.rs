@@ -1,5 +1,5 @@
 //! What comes in as a path, a name or a library, and what it must not reach.
-use remy_core::{Error, Options, Progress, Remy};
+use remy_db::{Error, Options, Progress, Remy};
 use remy_tests::{
     built, built_program, fault_library, live::App, not_covered, output, shell, stdout,
 };
@@ -640,7 +640,7 @@ fn a_file_that_is_there_is_a_path() {
     ];
     let remy = app.remy();
     let model = || {
-        let model = remy_core::declare::declared(SCHEMA, &Options::default())
+        let model = remy_db::declare::declared(SCHEMA, &Options::default())
             .unwrap()
             .schema;
         serde_json::to_string(&model).unwrap()
@@ -732,11 +732,8 @@ fn the_tables_of_an_app_do_not_go_live_without_the_rest_that_is_live() {
 }
 
 /// A connection of a host's, in which remy is called.
-fn on_host(
-    app: &App,
-    between: impl FnOnce(&rusqlite::Connection) -> remy_core::Result<()>,
-) -> Error {
-    remy_core::engine::init();
+fn on_host(app: &App, between: impl FnOnce(&rusqlite::Connection) -> remy_db::Result<()>) -> Error {
+    remy_db::engine::init();
     let host = rusqlite::Connection::open(&app.live).unwrap();
     between(&host).expect_err("it was done")
 }

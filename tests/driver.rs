@@ -4,7 +4,7 @@
 //! `remy-driver DATABASE VERB [ARGUMENT [OPTIONS]]`; with `REMY_HOST` set, as on a host's SQLite,
 //! by the backup API; with `REMY_PEAK` set, the most memory that it had, in KiB, on stderr; with
 //! `REMY_BESIDE` set to steps of the log, a shell inserts a user at the first line of each.
-use remy_core::{Line, Options, Progress, Remy, Result};
+use remy_db::{Line, Options, Progress, Remy, Result};
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 
@@ -28,7 +28,7 @@ fn run(arguments: &[String]) -> Result<Value> {
     let path = argument(0).unwrap_or_default();
     let host; // stays open as long as the application works on it
     let app = if std::env::var_os("REMY_HOST").is_some() {
-        remy_core::engine::init();
+        remy_db::engine::init();
         host = rusqlite::Connection::open_with_flags(
             path,
             rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -73,7 +73,7 @@ fn run(arguments: &[String]) -> Result<Value> {
         "detach" => json!(app.detach()?),
         "dev_stop" => json!(app.dev_stop(text)?),
         verb => {
-            return Err(remy_core::Error::invalid_argument(format!(
+            return Err(remy_db::Error::invalid_argument(format!(
                 "no verb {verb:?}"
             )));
         }

@@ -2,7 +2,7 @@
 //! and rollbacks that grow and shrink live: no write is lost, none is there twice or unasked for,
 //! nobody sees an error, and a transaction that reads keeps its view. And a disk that takes its
 //! time, beside an application that checkpoints: no writer waits for the disk.
-use remy_core::{Error, Line, Options, Progress, Release, Remy};
+use remy_db::{Error, Line, Options, Progress, Release, Remy};
 use remy_tests::{
     Shell, better_sqlite3, built_program, faults, repository,
     rounds::{Random, rounds},
@@ -340,7 +340,7 @@ fn account(databases: &BTreeMap<i64, Database>, ledger: &Ledger) {
 
 #[test]
 fn eight_writers_and_two_readers() {
-    remy_core::engine::init();
+    remy_db::engine::init();
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
     // In the long run each round goes on for longer as well.
     let switches = if std::env::var_os("REMY_MINUTES").is_some() {
@@ -579,7 +579,7 @@ fn no_writer_waits_for_the_clones_disk() {
 /// Between the last look without a lock and the lock: the plan was made for another schema.
 #[test]
 fn somebody_changes_the_schema_just_before_the_lock() {
-    remy_core::engine::init();
+    remy_db::engine::init();
     let dir = tempfile::tempdir().unwrap();
     let live = dir.path().join("app.db");
     let schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT";

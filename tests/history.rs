@@ -1,6 +1,6 @@
 //! What the history says where live went its own way: detached, replaced or restored by hand, or
 //! its publisher killed.
-use remy_core::{Options, Progress, Remy};
+use remy_db::{Options, Progress, Remy};
 use remy_tests::{Shell, built_program, live::App, shell};
 use std::{
     fs,

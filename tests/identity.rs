@@ -1,6 +1,6 @@
 //! Which release live is: by its switch, never by its number or a clock, and what the catalog does
 //! not know is set aside.
-use remy_core::{Debug, Options, Outcome, Progress, Release, Remy};
+use remy_db::{Debug, Options, Outcome, Progress, Release, Remy};
 use remy_tests::{
     Shell, built_program, faults,
     live::{App, older_catalog},
@@ -1103,7 +1103,7 @@ fn a_wal_beside_a_live_of_no_bytes_stays() {
     fs::write(&app.live, "").unwrap();
     let open = || Remy::open(&app.live);
     let (options, schema) = (Options::default(), V3);
-    type Verb<'a> = Box<dyn Fn(&Remy) -> remy_core::Result<()> + 'a>;
+    type Verb<'a> = Box<dyn Fn(&Remy) -> remy_db::Result<()> + 'a>;
     let verbs: [(&str, Verb<'_>); 6] = [
         ("debug", Box::new(|remy| remy.debug().map(drop))),
         ("verify", Box::new(|remy| remy.verify().map(drop))),

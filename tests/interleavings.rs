@@ -3,7 +3,7 @@
 //! Where others have written to what a change has read or written, it runs again; where not, it
 //! stays as it was rehearsed. Either way live has to end as if others had come first and the change
 //! after them, all of it; that is worked out by the `sqlite3` shell on a copy.
-use remy_core::{Line, Options, Progress, Remy};
+use remy_db::{Line, Options, Progress, Remy};
 use remy_tests::{
     Shell,
     rounds::{Random, rounds},

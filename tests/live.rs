@@ -1,6 +1,6 @@
 //! A live database in a folder of its own, and the verbs on it: what a suite begins with.
 use crate::shell;
-use remy_core::{Error, Options, Outcome, Progress, Remy, Result};
+use remy_db::{Error, Options, Outcome, Progress, Remy, Result};
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,5 +1,5 @@
 //! What other tools leave: their migration files, their bookkeeping tables, their dumps.
-use remy_core::{Error, Outcome, Result};
+use remy_db::{Error, Outcome, Result};
 use remy_tests::{built, live::App, stdout};
 use serde_json::json;
 use std::{path::Path, process::Command};

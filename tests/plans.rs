@@ -1,5 +1,5 @@
 //! Plans: the cheapest statement that the engine at hand has, and what a change takes away.
-use remy_core::{Line, Options, Outcome, Progress, Remy};
+use remy_db::{Line, Options, Outcome, Progress, Remy};
 use remy_tests::{live::App, shell};
 use std::{
     path::Path,

@@ -1,6 +1,6 @@
 //! What others do to live between the clone and the lock, and between the last catching up and the
 //! lock: each at its very moment, from the callback that follows the log.
-use remy_core::{Line, Options, Outcome, Progress, Remy, Result};
+use remy_db::{Line, Options, Outcome, Progress, Remy, Result};
 use remy_tests::{Shell, client::Client, live::App, shell};
 use rusqlite::Connection;
 use std::{
@@ -34,7 +34,7 @@ struct Opened {
 
 impl Opened {
     fn new(first: &str, by_host: bool) -> Self {
-        remy_core::engine::init();
+        remy_db::engine::init();
         let App { dir, live } = App::made_by(
             &format!(
                 "{first} {SCHEMA} WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 400)
@@ -630,7 +630,7 @@ fn an_empty_file_that_gets_another_encoding() {
         let dir = tempfile::tempdir().unwrap();
         let live = dir.path().join("app.db");
         fs::write(&live, "").unwrap();
-        remy_core::engine::init();
+        remy_db::engine::init();
         let host = by_host.then(|| Connection::open(&live).unwrap());
         // SAFETY: as above.
         let remy = host

@@ -1,6 +1,6 @@
 //! Clones by reflink: on a file system that has it, made in a file and mounted, where this machine
 //! allows that. Where it does not, the run says so.
-use remy_core::{Options, Progress, Remy};
+use remy_db::{Options, Progress, Remy};
 use remy_tests::{not_covered, output, shell, stdout, writer, writer::Writer};
 use std::{
     fs::File,

@@ -1,7 +1,7 @@
 //! Databases of every shape, connections of others that stay open across a switch, and a host's
 //! SQLite with writers: what is in live, in the snapshots and in dev databases is what has to be
 //! there.
-use remy_core::{Line, Options, Progress, Remy};
+use remy_db::{Line, Options, Progress, Remy};
 use remy_tests::{
     Shell, built,
     live::App,

@@ -5,7 +5,7 @@
 //! What has to be there is worked out from what the `sqlite3` shell read before each switch, never
 //! by the code under test: a publish keeps the rows of common columns, a rollback gives what the
 //! snapshot held, the outgoing release's snapshot is what live was at the last moment before.
-use remy_core::{Line, Options, Outcome, Progress, Remy, Result};
+use remy_db::{Line, Options, Outcome, Progress, Remy, Result};
 use remy_tests::{
     Shell,
     client::Client,
@@ -708,7 +708,7 @@ impl Round {
                 .contains("Cursor")
         );
         let host = r.once_in(3).then(|| {
-            remy_core::engine::init();
+            remy_db::engine::init();
             Connection::open(&live).unwrap()
         });
         let reader = Client::python(&live);

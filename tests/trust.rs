@@ -1,6 +1,6 @@
 //! What is read from a database or a store is data: never a path, and never a reason to trust who
 //! wrote it.
-use remy_core::{Options, Progress, Remy};
+use remy_db::{Options, Progress, Remy};
 use remy_tests::{
     Shell,
     live::{App, older_catalog},
@@ -822,7 +822,7 @@ fn root_copies_as_live_s_owner_on_a_hosts_connection() {
     let secret = secrets.path().join("secret");
     fs::write(&secret, "of root's alone").unwrap();
     let journal = app.file("app.db-journal", "");
-    remy_core::engine::init();
+    remy_db::engine::init();
     let host = rusqlite::Connection::open(&app.live).unwrap();
     // SAFETY: the connection is open, and of the SQLite that rusqlite is bound to.
     let remy = unsafe { Remy::on_host(host.handle()) }.unwrap();
@@ -859,7 +859,7 @@ fn what_follows_a_verb_of_root_s_is_called_as_root() {
     let mine = tempfile::tempdir().unwrap();
     fs::set_permissions(mine.path(), Permissions::from_mode(0o700)).unwrap();
     let lines = std::sync::atomic::AtomicUsize::new(0);
-    let on_line = |_: &remy_core::Line| {
+    let on_line = |_: &remy_db::Line| {
         let n = lines.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = mine.path().join(n.to_string());
         fs::write(&path, "of root's").expect("root may write here");
@@ -917,7 +917,7 @@ fn no_descriptor_outlives_its_verb_or_goes_to_a_program_that_is_started() {
     let files = app.file("files/index.js", "1").parent().unwrap().to_owned();
     let folder = app.dir.path().canonicalize().unwrap();
     let seen = std::sync::atomic::AtomicUsize::new(0);
-    let on_line = |_: &remy_core::Line| {
+    let on_line = |_: &remy_db::Line| {
         let open = descriptors(&folder);
         seen.fetch_max(open.len(), std::sync::atomic::Ordering::Relaxed);
         let inherited: Vec<_> = open

@@ -1,5 +1,5 @@
 //! Every verb, as its users expect it to work.
-use remy_core::{Options, Progress, Remy, Statement};
+use remy_db::{Options, Progress, Remy, Statement};
 use remy_tests::{Shell, live::App, shell};
 use serde_json::json;
 use std::{
@@ -780,7 +780,7 @@ fn a_snapshot_in_a_folder_that_may_not_be_written() {
 fn what_comes_after_the_commit_is_not_called_off() {
     let app = app_with_users();
     let cancel = std::sync::atomic::AtomicBool::new(false);
-    let on_line = |line: &remy_core::Line| {
+    let on_line = |line: &remy_db::Line| {
         if line.step == "switch" {
             cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         }
@@ -837,7 +837,7 @@ fn a_comment_that_renames_nothing_is_warned_of() {
 fn the_log_is_followed_as_it_is_written() {
     let app = app_with_users();
     let seen = std::sync::Mutex::new(Vec::new());
-    let on_line = |line: &remy_core::Line| seen.lock().unwrap().push(line.clone());
+    let on_line = |line: &remy_db::Line| seen.lock().unwrap().push(line.clone());
     let options = Options::default();
     let outcome = app
         .remy()
@@ -906,7 +906,7 @@ fn the_contract_names_every_key() {
         }
     }
     assert!(keys > 60, "{keys}");
-    for code in remy_core::CODES {
+    for code in remy_db::CODES {
         assert!(words.contains(code), "{code} is not in docs/contract.md");
     }
 }

@@ -1,5 +1,5 @@
 //! Virtual tables: what belongs to a module stays with it, and nothing else does.
-use remy_core::{Options, Result, Statement};
+use remy_db::{Options, Result, Statement};
 use remy_tests::{built_program, live::App, repository, stdout};
 use std::{
     path::{Path, PathBuf},
@@ -422,7 +422,7 @@ fn a_column_of_a_virtual_table_under_another_name_is_asked_about_and_can_be_told
 #[test]
 fn a_column_of_geopoly_under_another_name_is_asked_about_and_can_be_told() {
     let app = App::on("CREATE TABLE t (a); CREATE TABLE f_content (a);");
-    remy_core::engine::init();
+    remy_db::engine::init();
     let conn = rusqlite::Connection::open(&app.live).unwrap();
     conn.execute_batch(
         "CREATE VIRTUAL TABLE f USING geopoly (label); INSERT INTO f VALUES ('[[0,0],[1,0],[1,1],[0,0]]', 'one')",

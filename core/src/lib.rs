@@ -6,12 +6,12 @@
 //! together.
 //!
 //! ```
-//! # fn main() -> remy_core::Result<()> {
+//! # fn main() -> remy_db::Result<()> {
 //! # let dir = tempfile::tempdir().unwrap();
 //! # let path = dir.path().join("app.db");
-//! # remy_core::engine::init();
+//! # remy_db::engine::init();
 //! # rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)").unwrap();
-//! use remy_core::{Options, Progress, Remy};
+//! use remy_db::{Options, Progress, Remy};
 //!
 //! let app = Remy::open(&path)?;
 //! let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";

@@ -1,6 +1,6 @@
 //! The 60 edge cases of schema change, each on a database of its own: diff, plan, measure, apply,
 //! check.
-use remy_core::{
+use remy_db::{
     Error, Options,
     declare::{current, declared},
     engine, rehearse,

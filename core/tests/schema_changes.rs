@@ -1,6 +1,6 @@
 //! What a change asks, refuses, reports and keeps: one case a test, those that were found the hard
 //! way among them.
-use remy_core::{
+use remy_db::{
     Error, Options,
     declare::{Source, current, declared},
     engine,

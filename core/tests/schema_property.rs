@@ -1,7 +1,7 @@
 //! Whatever two schemas are, applying the plan from one to the other gives the other, and keeps
 //! what both have.
 use proptest::prelude::*;
-use remy_core::{
+use remy_db::{
     Error, Options,
     declare::declared,
     engine, rehearse,

@@ -1,4 +1,4 @@
-//! The N-API addon: a class over the verbs of [`remy_core::Remy`].
+//! The N-API addon: a class over the verbs of [`remy_db::Remy`].
 //!
 //! Verbs are run by `js/worker.js` alone, in a process of its own: an application may have live
 //! open through another SQLite library, and two of them in one process must not share a file.
@@ -13,7 +13,7 @@ use napi::{
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use remy_core::{BuildFailure, Error, Options, Progress, Result};
+use remy_db::{BuildFailure, Error, Options, Progress, Result};
 use serde::Serialize;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,18 +30,18 @@ type OnLine = ThreadsafeFunction<String, Unknown<'static>, String, Status, false
 type Call = Box<dyn FnOnce(Open<'_>, Progress<'_>) -> Result<String> + Send>;
 
 /// Opens the database, once the arguments have been looked at.
-type Open<'a> = &'a dyn Fn() -> Result<remy_core::Remy>;
+type Open<'a> = &'a dyn Fn() -> Result<remy_db::Remy>;
 
 /// What is wrong with the tables that the manifest at `path` declares, and what is odd, in the
 /// words in which a publish warns of it.
 #[napi]
 pub fn app_tables(path: String) -> napi::Result<String> {
     reading(|| {
-        let remy_core::typescript::Tables {
+        let remy_db::typescript::Tables {
             tables,
             errors,
             warnings,
-        } = remy_core::typescript::tables(path.as_ref());
+        } = remy_db::typescript::tables(path.as_ref());
         let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         json(&serde_json::json!({ "tables": tables, "errors": errors, "warnings": warnings }))
     })
@@ -51,7 +51,7 @@ pub fn app_tables(path: String) -> napi::Result<String> {
 #[napi]
 pub fn method_input(root: String, path: String, export: String) -> napi::Result<String> {
     reading(|| {
-        json(&remy_core::typescript::method_input(
+        json(&remy_db::typescript::method_input(
             root.as_ref(),
             path.as_ref(),
             &export,
@@ -64,7 +64,7 @@ pub fn method_input(root: String, path: String, export: String) -> napi::Result<
 #[napi]
 pub fn nested_too_deep(root: String, path: String) -> napi::Result<String> {
     reading(|| {
-        json(&remy_core::typescript::nested_too_deep(
+        json(&remy_db::typescript::nested_too_deep(
             root.as_ref(),
             path.as_ref(),
         ))
@@ -309,7 +309,7 @@ impl Task for Verb {
     type JsValue = String;
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
-        let on_line = |line: &remy_core::Line| {
+        let on_line = |line: &remy_db::Line| {
             if let (Some(on_line), Ok(line)) = (&self.on_line, serde_json::to_string(line)) {
                 on_line.call(line, ThreadsafeFunctionCallMode::NonBlocking);
             }
@@ -319,7 +319,7 @@ impl Task for Verb {
             .call
             .take()
             .ok_or_else(|| napi::Error::from_reason("a verb that ran already"))?;
-        let open = || remy_core::Remy::open(&self.path);
+        let open = || remy_db::Remy::open(&self.path);
         let verb = AssertUnwindSafe(|| call(&open, progress));
         Ok(catch_unwind(verb).unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref()))))
     }

@@ -1,6 +1,6 @@
 //! A call of a function: its arguments, and the database that it is about.
 
-use remy_core::{Error, Options, Remy, Result};
+use remy_db::{Error, Options, Remy, Result};
 use rusqlite::{ffi, types::Value};
 use std::ptr;
 

@@ -1,7 +1,7 @@
 //! The scalar functions: arguments in, JSON out. Arguments are looked at before the database is.
 
 use crate::{call::Call, host::json};
-use remy_core::{Progress, Result, VERSION};
+use remy_db::{Progress, Result, VERSION};
 
 pub fn version() -> &'static str {
     VERSION

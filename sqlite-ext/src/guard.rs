@@ -1,6 +1,6 @@
 //! No panic crosses into the host.
 
-use remy_core::{Error, Result};
+use remy_db::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `call`, and makes a panic an `internal` error.

@@ -17,7 +17,7 @@ use crate::{
     guard::{guard, raised},
     tables::{Row, Table},
 };
-use remy_core::{Error, Result};
+use remy_db::{Error, Result};
 use rusqlite::{Connection, ffi, types::Value};
 use serde::Serialize;
 use sqlite_loadable::{FunctionFlags, define_scalar_function};
@@ -93,7 +93,7 @@ unsafe fn bind(
     if number < OLDEST {
         return Err(Error::invalid_argument(format!(
             "remy {} needs a host SQLite of 3.34.1 or newer, and this host runs {}",
-            remy_core::VERSION,
+            remy_db::VERSION,
             text.to_string_lossy()
         ))
         .state("Nothing was loaded")

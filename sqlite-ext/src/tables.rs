@@ -5,7 +5,7 @@ use crate::{
     call::{Call, utf8},
     guard::{guard, raised},
 };
-use remy_core::{Error, Result};
+use remy_db::{Error, Result};
 use rusqlite::{
     ffi,
     types::{Null, Value, ValueRef},

@@ -40,7 +40,7 @@ fn main() -> Done {
 
     let versions = format!(
         "remy {}, Node.js {}",
-        remy_core::VERSION,
+        remy_db::VERSION,
         stdout(Command::new("node").arg("-v")).trim()
     );
     println!(

@@ -4,7 +4,7 @@
 //!
 //! Everything in a row is measured in one run, in turns, on one disk, with the database in the page
 //! cache. Prints a table of Markdown. No test: nothing fails for being slow.
-use remy_core::{Options, Outcome, Progress, Remy};
+use remy_db::{Options, Outcome, Progress, Remy};
 use remy_tests::{
     built_program,
     report::{
@@ -69,7 +69,7 @@ const CONSTRAINTS: [(&str, &str, &str, &str); 2] = [
 ];
 
 fn main() -> Done {
-    remy_core::engine::init();
+    remy_db::engine::init();
     let (mut sizes, mut publishes, mut only) = (Vec::new(), 50, Vec::new());
     // cargo itself passes `--bench`.
     let mut arguments = std::env::args()
@@ -113,7 +113,7 @@ fn main() -> Done {
     let shell = stdout(Command::new("sqlite3").arg("--version"));
     let versions = format!(
         "remy {} (SQLite {}) and the sqlite3 shell {}",
-        remy_core::VERSION,
+        remy_db::VERSION,
         rusqlite::version(),
         shell.split(' ').next().unwrap_or("?"),
     );

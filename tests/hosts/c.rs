@@ -61,7 +61,7 @@ fn run_with(
 #[test]
 fn a_program_compiles_and_survives_nulls() {
     run("smoke.c", Vec::new, |how, out| {
-        assert_eq!(out.trim(), remy_core::VERSION, "{how}")
+        assert_eq!(out.trim(), remy_db::VERSION, "{how}")
     });
 }
 

@@ -1,7 +1,7 @@
 //! What remy opens and closes in the process of an application: nothing of it may drop the
 //! application's locks, or keep its pipes open.
 use crate::{SCHEMA, WRITES, database, database_with_writers};
-use remy_core::{Line, Options, Progress, Remy};
+use remy_db::{Line, Options, Progress, Remy};
 use remy_tests::shell;
 use rusqlite::Connection;
 use std::{

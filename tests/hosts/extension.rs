@@ -38,7 +38,7 @@ fn loaded(db: Connection) -> Connection {
 }
 
 fn memory() -> Connection {
-    remy_core::engine::init();
+    remy_db::engine::init();
     loaded(Connection::open_in_memory().expect("memory"))
 }
 
@@ -55,16 +55,10 @@ fn error(db: &Connection, sql: &str) -> String {
 #[test]
 fn the_version_may_be_used_anywhere() {
     let db = memory();
-    assert_eq!(
-        ask(&db, "SELECT remy_version()").unwrap(),
-        remy_core::VERSION
-    );
+    assert_eq!(ask(&db, "SELECT remy_version()").unwrap(), remy_db::VERSION);
     db.execute_batch("CREATE VIEW v AS SELECT remy_version() AS version")
         .unwrap();
-    assert_eq!(
-        ask(&db, "SELECT version FROM v").unwrap(),
-        remy_core::VERSION
-    );
+    assert_eq!(ask(&db, "SELECT version FROM v").unwrap(), remy_db::VERSION);
 }
 
 #[test]
@@ -250,7 +244,7 @@ fn an_old_host_is_refused_and_so_is_a_second_one() {
     // Loading it again where it is loaded is nothing special.
     assert_eq!(
         ask(&loaded(db), "SELECT remy_version()").unwrap(),
-        remy_core::VERSION
+        remy_db::VERSION
     );
     // SAFETY: a null table is the one thing that an entry point can be given instead of a table.
     let rc = unsafe { remy0::sqlite3_remy_init(ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) };

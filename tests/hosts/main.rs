@@ -10,7 +10,7 @@ mod walk;
 
 /// A database with a table and a row, in a folder of its own.
 fn database() -> (tempfile::TempDir, std::path::PathBuf) {
-    remy_core::engine::init();
+    remy_db::engine::init();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("app.db");
     let db = rusqlite::Connection::open(&path).expect("a database");

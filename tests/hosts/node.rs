@@ -153,6 +153,6 @@ fn a_worker_ends_with_its_parent() {
     }
     assert!(!there(), "the worker goes on without its parent");
     blocker.run("COMMIT;");
-    let app = remy_core::Remy::open(&path).unwrap();
+    let app = remy_db::Remy::open(&path).unwrap();
     assert_eq!(app.releases().unwrap()[0].status, "failed");
 }

@@ -53,7 +53,7 @@ print(fails(db, 'SELECT * FROM remy_diff(?, ?)', 'x;', 5))
     };
     let out = stdout(&mut python);
     let lines: Vec<_> = out.lines().collect();
-    assert_eq!(lines[..3], [remy_core::VERSION; 3]);
+    assert_eq!(lines[..3], [remy_db::VERSION; 3]);
     assert_eq!(
         lines[3],
         "invalid_argument: the name is missing. Nothing was done"

@@ -19,7 +19,7 @@ pub fn shell(database: impl AsRef<OsStr>, commands: &[&str]) -> Command {
 fn it_loads() {
     assert_eq!(
         stdout(&mut shell(":memory:", &["SELECT remy_version()"])).trim(),
-        remy_core::VERSION
+        remy_db::VERSION
     );
 }
 

@@ -10,7 +10,7 @@ fn way(folder: &Path) -> Vec<(String, &'static str)> {
     let schema = |more: &str| format!("'{users}{more}); {WRITES}'");
     let clone = folder.join("clone.db");
     [
-        ("SELECT remy_version()".to_owned(), remy_core::VERSION),
+        ("SELECT remy_version()".to_owned(), remy_db::VERSION),
         ("SELECT remy_debug() ->> 'switch'".to_owned(), "backup"),
         (
             format!(

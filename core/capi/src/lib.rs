@@ -1,13 +1,13 @@
 //! The C ABI: opaque handles, a status for every error code, JSON through out-parameters.
 //!
 //! Every function is a thin edge: arguments are checked for NULL and UTF-8, the verb of
-//! [`remy_core::Remy`] is called, its result is written as JSON. No panic crosses it. The header
+//! [`remy_db::Remy`] is called, its result is written as JSON. No panic crosses it. The header
 //! `include/remy.h` is generated from this file by `build.rs`, so what is said here is what C
 //! programmers read.
 #![allow(non_camel_case_types)] // the names are C's
 #![warn(missing_docs)]
 
-use remy_core::{Error, Options, Progress, Result};
+use remy_db::{Error, Options, Progress, Result};
 use serde::Serialize;
 use std::{
     cell::RefCell,
@@ -67,7 +67,7 @@ pub enum remy_status {
 
 use remy_status::*;
 
-/// The statuses in the order of [`remy_core::CODES`].
+/// The statuses in the order of [`remy_db::CODES`].
 const STATUSES: [remy_status; 18] = [
     REMY_INVALID_ARGUMENT,
     REMY_SCHEMA_INVALID,
@@ -100,7 +100,7 @@ const STATUSES: [remy_status; 18] = [
 /// `char **json` results belong to the caller, who frees them with `remy_free`; where a call fails,
 /// `*json` is NULL. All text is UTF-8, ends with NUL, and is copied where it is kept.
 pub struct remy {
-    remy: Mutex<remy_core::Remy>,
+    remy: Mutex<remy_db::Remy>,
     cancel: AtomicBool,
     progress: Mutex<(remy_progress, usize)>,
     last: Mutex<Last>,
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn remy_open(path: *const c_char, out: *mut *mut remy) -> 
         unsafe { *out = ptr::null_mut() };
         // SAFETY: this function's contract.
         let path = unsafe { text(path, "path") }?;
-        remy_core::Remy::open(path)
+        remy_db::Remy::open(path)
     });
     match opened {
         Ok(opened) => {
@@ -583,7 +583,7 @@ pub unsafe extern "C" fn remy_detach(handle: *mut remy, json: *mut *mut c_char) 
 unsafe fn run<T: Serialize>(
     handle: *mut remy,
     json: *mut *mut c_char,
-    verb: impl FnOnce(&remy_core::Remy, Progress<'_>) -> Result<T>,
+    verb: impl FnOnce(&remy_db::Remy, Progress<'_>) -> Result<T>,
 ) -> remy_status {
     // SAFETY: this function's contract.
     if let Some(json) = unsafe { json.as_mut() } {
@@ -607,7 +607,7 @@ unsafe fn run<T: Serialize>(
     };
     handle.cancel.store(false, Ordering::Relaxed);
     let progress = *lock(&handle.progress);
-    let on_line = |line: &remy_core::Line| {
+    let on_line = |line: &remy_db::Line| {
         if let ((Some(callback), arg), Ok(line)) = (progress, serde_json::to_string(line)) {
             // SAFETY: the caller of remy_set_progress promised that this may be called here, with
             // this argument.
@@ -659,7 +659,7 @@ fn without_handle(e: &Error) -> remy_status {
 }
 
 fn status(e: &Error) -> remy_status {
-    let at = remy_core::CODES.iter().position(|code| *code == e.code());
+    let at = remy_db::CODES.iter().position(|code| *code == e.code());
     at.and_then(|at| STATUSES.get(at))
         .copied()
         .unwrap_or(REMY_INTERNAL)
@@ -728,14 +728,14 @@ mod tests {
         let fresh = include_str!(concat!(env!("OUT_DIR"), "/remy.h"));
         assert!(
             HEADER == fresh,
-            "include/remy.h is stale: build remy-capi without CI set, and commit it"
+            "include/remy.h is stale: build remy-db-capi without CI set, and commit it"
         );
     }
 
     #[test]
     fn there_is_a_status_for_every_code() {
-        assert_eq!(STATUSES.len(), remy_core::CODES.len());
-        for (at, (status, code)) in STATUSES.iter().zip(remy_core::CODES).enumerate() {
+        assert_eq!(STATUSES.len(), remy_db::CODES.len());
+        for (at, (status, code)) in STATUSES.iter().zip(remy_db::CODES).enumerate() {
             assert_eq!(
                 format!("{status:?}"),
                 format!("REMY_{}", code.to_uppercase())

@@ -4,7 +4,7 @@ use remy_db::{BuildFailure, Line, Options, Progress, Remy};
 use remy_tests::{
     Shell, built_program,
     live::{App, older_catalog},
-    shell,
+    moments, shell,
 };
 use serde_json::{Value, json};
 use std::{
@@ -566,7 +566,7 @@ fn a_prune_after_a_switch_that_is_not_settled() {
     // afterwards.
     let blocked = Mutex::new(None);
     let block = |line: &Line| {
-        if line.message.starts_with("Switched live") {
+        if moments::is_switched(line) {
             let intent = "SELECT snapshot FROM switches ORDER BY rowid DESC LIMIT 1";
             let snapshot = app.store(shell(&app.store("catalog.db"), intent).trim());
             fs::create_dir(&snapshot).unwrap();

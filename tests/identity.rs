@@ -4,7 +4,7 @@ use remy_db::{Debug, Options, Outcome, Progress, Release, Remy};
 use remy_tests::{
     Shell, built_program, faults,
     live::{App, older_catalog},
-    output, shell, stdout,
+    moments, output, shell, stdout,
 };
 use rusqlite::Connection;
 use serde_json::Value;
@@ -724,7 +724,7 @@ fn all_is_told(done: &Outcome, what: &str) {
     let switch = done
         .log
         .iter()
-        .find(|line| line.message.starts_with("Switched live"))
+        .find(|line| moments::is_switched(line))
         .unwrap();
     assert!(
         switch.duration_ms >= done.switch.as_ref().unwrap().pause_ms,

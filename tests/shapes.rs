@@ -5,7 +5,7 @@ use remy_db::{Line, Options, Progress, Remy};
 use remy_tests::{
     Shell, built,
     live::App,
-    output, shell,
+    moments, output, shell,
     writer::{self, Writer},
 };
 use std::{fs, path::Path, process::Command, time::Duration};
@@ -719,7 +719,7 @@ fn a_burst_of_writes_in_the_middle() {
         let mut foreign = Shell::open(&app.live); // so that the WAL stays
         foreign.ask("INSERT INTO users (name) VALUES ('before');");
         let burst = |line: &Line| {
-            if line.step == "check" || line.step == "rehearse" && line.message.contains("differ") {
+            if moments::is_rehearsed(line) {
                 shell(
                     &app.live,
                     "INSERT INTO users (name, body) VALUES ('burst', zeroblob(1000000));",

@@ -1,10 +1,13 @@
 //! What the tests share: the libraries that were built with them, how to run programs, and how long
 //! a suite goes on.
 pub mod better_sqlite3;
+#[path = "../core/tests/cases/mod.rs"]
+mod cases;
 pub mod client;
 pub mod cut;
 pub mod disk;
 pub mod live;
+pub mod moments;
 pub mod report;
 pub mod rounds;
 pub mod writer;

@@ -197,10 +197,7 @@ fn run(
                 took: rehearsing.elapsed(),
             }
         };
-        log.note(
-            "rehearse",
-            format!("{} pages differ from live", differs.len()),
-        );
+        log.note("check", format!("{} pages differ from live", differs.len()));
         if options.dry_run {
             break;
         }

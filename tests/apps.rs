@@ -1,6 +1,6 @@
 //! An app's tables, published from its mindstudio.json: what comes of them in the database, and
 //! what does not.
-use remy_db::{Options, Outcome, Progress, Remy, Statement};
+use remy_db::{Options, Outcome, Progress, Reached, Remy, Statement};
 use remy_tests::{built, shell};
 use serde_json::json;
 use std::{
@@ -1049,7 +1049,7 @@ fn a_staged_app_is_published_later_as_it_was_declared() {
         .remy()
         .stage(&app.manifest(), &Options::default(), Progress::none())
         .unwrap();
-    assert_eq!(staged.status, "compiled");
+    assert_eq!(staged.status, Reached::Compiled);
     fs::remove_dir_all(app.dir.path().join("dist")).unwrap();
     app.ask("INSERT INTO t (a) VALUES ('6')");
     let promoted = app

@@ -1,6 +1,6 @@
 //! What users get wrong, and what goes wrong for them. Each time: the code, a message that helps,
 //! live unchanged as a fresh reader sees it, nothing left locked, and the next publish working.
-use remy_db::{Error, Line, Options, Outcome, Progress, Remy, Result};
+use remy_db::{Error, Line, Options, Outcome, Progress, Reached, ReleaseId, Remy, Result, Status};
 use remy_tests::{built_program, live::App, output, shell};
 use std::{
     fs,
@@ -48,7 +48,7 @@ fn goes_on(app: &App) {
             r#"{"allow": ["drop"]}"#,
         )
         .unwrap();
-    assert_eq!(outcome.status, "live");
+    assert_eq!(outcome.status, Reached::Live);
     let work: Vec<_> = fs::read_dir(app.store("work")).unwrap().collect();
     assert!(work.is_empty(), "{work:?}");
     let verified = app.remy().verify().unwrap();
@@ -611,7 +611,7 @@ fn somebody_else_changes_the_schema_in_the_middle() {
         drop(shell(&app.live, "CREATE TABLE IF NOT EXISTS theirs (a);"))
     })
     .unwrap();
-    assert_eq!(outcome.status, "live");
+    assert_eq!(outcome.status, Reached::Live);
     assert!(
         outcome
             .statements
@@ -674,24 +674,24 @@ fn releases_that_cannot_go_live() {
         .releases()
         .unwrap()
         .into_iter()
-        .find(|r| r.status == "failed")
+        .find(|r| r.status == Status::Failed)
         .unwrap()
         .release;
     refuses(
         &app,
         "not_promotable",
         &["failed", "build log"],
-        promote(failed),
+        promote(failed.0),
     );
     let live = app
         .remy()
         .releases()
         .unwrap()
         .into_iter()
-        .find(|r| r.status == "live")
+        .find(|r| r.status == Status::Live)
         .unwrap()
         .release;
-    refuses(&app, "not_promotable", &["live already"], promote(live));
+    refuses(&app, "not_promotable", &["live already"], promote(live.0));
     // Every snapshot but the one that a rollback would go to.
     app.remy().prune(Some(0), &Options::default()).unwrap();
     refuses(&app, "pruned", &["release 1"], promote(1));
@@ -878,7 +878,7 @@ fn a_snapshot_whose_bytes_were_changed() {
                 Some(damaged) => fs::write(&path, damaged).unwrap(),
                 None => fs::remove_file(&path).unwrap(),
             }
-            let e = app.promote(Some(release)).unwrap_err();
+            let e = app.promote(Some(release.0)).unwrap_err();
             assert_eq!(e.code(), "not_promotable", "{e}");
             assert!(
                 e.to_string().contains(word) && e.to_string().contains("Live is unchanged"),
@@ -1057,7 +1057,7 @@ fn the_number_of_a_dry_run() {
         .unwrap();
     assert_eq!(
         app.remy().debug().unwrap().release,
-        Some(1),
+        Some(ReleaseId(1)),
         "adopted, and not switched yet"
     );
     assert_eq!(dry(r#"{"dry_run": true}"#), 3);

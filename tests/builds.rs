@@ -1,6 +1,6 @@
 //! What a build pipeline needs of the engine: its steps in the log, builds that failed, first
 //! releases, files by content, previews, and what a rollback would cost.
-use remy_db::{BuildFailure, Line, Options, Progress, Remy};
+use remy_db::{BuildFailure, Line, Options, Progress, ReleaseId, Remy, Status};
 use remy_tests::{
     Shell, built_program,
     live::{App, older_catalog},
@@ -27,7 +27,7 @@ fn options(options: Value) -> Options {
 fn what_fills_an_empty_database_is_release_1() {
     let app = App::empty();
     let first = app.publish(V1, &json!({})).unwrap();
-    assert_eq!((first.release, first.previous), (1, None));
+    assert_eq!((first.release, first.previous), (ReleaseId(1), None));
     let remy = app.remy();
     let back = remy
         .rollback(None, &Options::default(), Progress::none())
@@ -123,9 +123,9 @@ fn a_build_that_failed_is_a_release_that_failed() {
             failed.status.as_str(),
             failed.label.as_deref()
         ),
-        (2, "failed", Some("two"))
+        (ReleaseId(2), "failed", Some("two"))
     );
-    let log = remy.build_log(Some(2)).unwrap();
+    let log = remy.build_log(Some(ReleaseId(2))).unwrap();
     let lines: Vec<_> = log
         .iter()
         .map(|line| (line.outcome.as_str(), line.message.as_str()))
@@ -365,7 +365,10 @@ fn a_preview_has_a_database_of_its_own() {
         .unwrap()
     };
     let first = stage(V2);
-    assert_eq!((first.release, first.status.as_str()), (2, "preview"));
+    assert_eq!(
+        (first.release, first.status.as_str()),
+        (ReleaseId(2), "preview")
+    );
     let preview = app.store("previews/next.db");
     let mut open = Shell::open(&preview);
     assert_eq!(
@@ -394,13 +397,13 @@ fn a_preview_has_a_database_of_its_own() {
         statuses[0],
         (
             second.release,
-            "preview".into(),
+            Status::Preview,
             Some("previews/next.db".into())
         )
     );
-    assert_eq!(statuses[1], (2, "superseded".into(), None));
+    assert_eq!(statuses[1], (ReleaseId(2), Status::Superseded, None));
     let e = remy
-        .promote(Some(2), &Options::default(), Progress::none())
+        .promote(Some(ReleaseId(2)), &Options::default(), Progress::none())
         .unwrap_err();
     assert_eq!(e.code(), "not_promotable");
     assert!(
@@ -501,7 +504,10 @@ fn nothing_is_left_of_a_preview_that_is_no_more() {
             .sum()
     };
     let (first, again, other) = (stage("next"), stage("next"), stage("other"));
-    assert_eq!((first, again, other), (2, 3, 4));
+    assert_eq!(
+        (first, again, other),
+        (ReleaseId(2), ReleaseId(3), ReleaseId(4))
+    );
     assert_eq!(
         left("previews"),
         ["next.db", "next.db-remy", "other.db", "other.db-remy"]
@@ -613,7 +619,7 @@ fn a_prune_after_a_switch_that_is_not_settled() {
     free();
     remy.prune(None, &none_is_kept).unwrap();
     assert!(app.store("releases/2/app.js").exists());
-    assert_eq!(remy.releases().unwrap()[0].status, "live");
+    assert_eq!(remy.releases().unwrap()[0].status, Status::Live);
     assert!(remy.verify().unwrap().ok);
 }
 

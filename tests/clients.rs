@@ -1,7 +1,7 @@
 //! What other connections have open across a switch: cursors half way, statements that are
 //! prepared, blob handles, temporary triggers and views. Each behaves as it does when an ordinary
 //! writer of another process makes the same change.
-use remy_db::{Options, Progress, Remy};
+use remy_db::{Options, Progress, ReleaseId, Remy};
 use remy_tests::{Shell, client::Client, live::App, shell};
 use std::path::Path;
 
@@ -402,7 +402,7 @@ fn a_cookie_is_not_used_again() {
                     let done = if step == 0 {
                         remy.publish(&with(&table), &options, go)
                     } else {
-                        remy.rollback(Some(1), &options, go)
+                        remy.rollback(Some(ReleaseId(1)), &options, go)
                     };
                     done.unwrap_or_else(|e| panic!("{what}: {e}"));
                     let now = cookie(&app);

@@ -4,7 +4,7 @@
 //! `remy-driver DATABASE VERB [ARGUMENT [OPTIONS]]`; with `REMY_HOST` set, as on a host's SQLite,
 //! by the backup API; with `REMY_PEAK` set, the most memory that it had, in KiB, on stderr; with
 //! `REMY_BESIDE` set to steps of the log, a shell inserts a user at the first line of each.
-use remy_db::{Line, Options, Progress, Remy, Result};
+use remy_db::{Line, Options, Progress, ReleaseId, Remy, Result};
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 
@@ -40,7 +40,7 @@ fn run(arguments: &[String]) -> Result<Value> {
         Remy::open(path)?
     };
     let text = argument(2).unwrap_or_default();
-    let release = text.parse().ok();
+    let release = text.parse().ok().map(ReleaseId);
     let options = Options::from_json(argument(3).unwrap_or_default())?;
     let beside = std::env::var("REMY_BESIDE").unwrap_or_default();
     let steps = Mutex::new(beside.split(',').collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 //! and rollbacks that grow and shrink live: no write is lost, none is there twice or unasked for,
 //! nobody sees an error, and a transaction that reads keeps its view. And a disk that takes its
 //! time, beside an application that checkpoints: no writer waits for the disk.
-use remy_db::{Error, Line, Options, Progress, Release, Remy};
+use remy_db::{Error, Line, Options, Progress, Reached, Release, ReleaseId, Remy};
 use remy_tests::{
     Shell, better_sqlite3, built_program, faults, repository,
     rounds::{Random, rounds},
@@ -284,8 +284,8 @@ impl Database {
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap();
         Self {
-            release: release.release,
-            restored_from: release.restored_from,
+            release: release.release.0,
+            restored_from: release.restored_from.map(|from| from.0),
             rows: rows.collect::<Result<_, _>>().unwrap(),
             schema: ask(
                 "SELECT hex(group_concat(sql, char(10))) FROM (SELECT sql FROM sqlite_schema ORDER BY name)",
@@ -409,16 +409,16 @@ fn eight_writers_and_two_readers() {
                     e => Err(e),
                 }),
                 _ => {
-                    let newest = app.releases().unwrap()[0].release;
+                    let newest = app.releases().unwrap()[0].release.0;
                     let any = 1 + i64::try_from(random.below(newest.unsigned_abs() - 1)).unwrap();
-                    app.rollback(Some(any), &options, go)
+                    app.rollback(Some(ReleaseId(any)), &options, go)
                 }
             };
             let outcome = outcome.unwrap_or_else(|e| {
                 let log = app.build_log(None).unwrap();
                 panic!("round {seed}, switch {n}: {e}\n{log:#?}")
             });
-            assert_eq!(outcome.status, "live");
+            assert_eq!(outcome.status, Reached::Live);
             let switch = outcome.switch.expect("it went live");
             assert_eq!(switch.by, if on_host { "backup" } else { "pages" });
             pauses.push(switch.pause_ms);
@@ -474,7 +474,7 @@ fn eight_writers_and_two_readers() {
             .releases()
             .unwrap()
             .iter()
-            .map(|release| (release.release, Database::read(&live, release)))
+            .map(|release| (release.release.0, Database::read(&live, release)))
             .collect();
         account(&databases, &ledger);
         let mut kept = 0;

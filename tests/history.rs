@@ -1,6 +1,6 @@
 //! What the history says where live went its own way: detached, replaced or restored by hand, or
 //! its publisher killed.
-use remy_db::{Options, Progress, Remy};
+use remy_db::{Options, Progress, Reached, ReleaseId, Remy};
 use remy_tests::{Shell, built_program, live::App, shell};
 use std::{
     fs,
@@ -37,7 +37,7 @@ fn statuses(app: &App) -> String {
 
 /// The warnings in a release's log.
 fn warnings(app: &App, release: i64) -> String {
-    let log = app.remy().build_log(Some(release)).unwrap();
+    let log = app.remy().build_log(Some(ReleaseId(release))).unwrap();
     log.into_iter()
         .filter(|line| line.outcome == "warning")
         .map(|line| line.message + "\n")
@@ -49,7 +49,10 @@ fn a_publish_that_changes_nothing_is_a_release_and_says_so() {
     let app = app_with_a_user();
     app.publish(V2, "{}").unwrap();
     let again = app.publish(V2, "{}").unwrap();
-    assert_eq!((again.release, again.status.as_str()), (3, "live"));
+    assert_eq!(
+        (again.release, again.status.as_str()),
+        (ReleaseId(3), "live")
+    );
     assert!(again.statements.is_empty() && again.effects.is_empty());
     assert!(
         again
@@ -94,7 +97,7 @@ fn a_publish_that_was_killed_shows_as_failed_before_anything_is_written() {
     };
     while app
         .remy()
-        .build_log(Some(3))
+        .build_log(Some(ReleaseId(3)))
         .unwrap()
         .iter()
         .all(|line| line.step != "check")
@@ -176,7 +179,7 @@ fn after_a_detach_nothing_is_live_until_the_next_publish() {
     let back = app.rollback(Some(1)).unwrap();
     assert_eq!(
         (back.release, back.restored_from, back.previous),
-        (4, Some(1), Some(3))
+        (ReleaseId(4), Some(ReleaseId(1)), Some(ReleaseId(3)))
     );
     assert!(
         back.log[0].message.starts_with("Adopted "),
@@ -209,7 +212,7 @@ fn a_staged_release_that_adopts_says_so() {
         "{:#?}",
         promoted.log
     );
-    assert_eq!(promoted.status, "live");
+    assert_eq!(promoted.status, Reached::Live);
 }
 
 #[test]
@@ -223,7 +226,10 @@ fn another_database_in_lives_place_is_warned_of() {
     );
     replace_live(&app, &other.live);
     let published = app.publish(V2, "{}").unwrap();
-    assert_eq!((published.release, published.previous), (4, Some(3)));
+    assert_eq!(
+        (published.release, published.previous),
+        (ReleaseId(4), Some(ReleaseId(3)))
+    );
     let warning = "Release 2 was live here, and live does not carry its marker: another database was put in its place";
     assert!(
         published
@@ -272,7 +278,10 @@ fn live_restored_by_hand_is_warned_of_and_no_snapshot_goes() {
             "{}",
         )
         .unwrap();
-    assert_eq!((published.release, published.previous), (4, Some(2)));
+    assert_eq!(
+        (published.release, published.previous),
+        (ReleaseId(4), Some(ReleaseId(2)))
+    );
     let warnings = warnings(&app, 4);
     assert!(
         warnings.contains(&format!("{snapshot} stays where it is")),
@@ -367,7 +376,7 @@ fn a_catalog_that_another_process_is_making() {
         std::thread::sleep(Duration::from_millis(400));
         other.ask("ROLLBACK;")
     });
-    assert_eq!(app.publish(V2, "{}").unwrap().status, "live");
+    assert_eq!(app.publish(V2, "{}").unwrap().status, Reached::Live);
     assert_eq!(ends.join().unwrap(), "");
 }
 
@@ -392,5 +401,5 @@ fn a_live_database_that_is_gone() {
         .path();
     fs::write(&app.live, fs::read(snapshot).unwrap()).unwrap();
     assert_eq!(shell(&app.live, "SELECT name FROM users"), "Ann\n");
-    assert_eq!(app.publish(V2, "{}").unwrap().status, "live");
+    assert_eq!(app.publish(V2, "{}").unwrap().status, Reached::Live);
 }

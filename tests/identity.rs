@@ -1,6 +1,6 @@
 //! Which release live is: by its switch, never by its number or a clock, and what the catalog does
 //! not know is set aside.
-use remy_db::{Debug, Options, Outcome, Progress, Release, Remy};
+use remy_db::{Debug, Options, Outcome, Progress, Release, ReleaseId, Remy};
 use remy_tests::{
     Shell, built_program, faults,
     live::{App, older_catalog},
@@ -130,7 +130,7 @@ fn a_release_of_another_history_is_known_by_its_switch_and_gets_a_number_of_its_
             live.label.as_deref(),
             live.commit.as_deref()
         ),
-        (Some(4), Some("theirs"), Some("t3"))
+        (Some(ReleaseId(4)), Some("theirs"), Some("t3"))
     );
     assert_eq!(release(&ours, 3).label.as_deref(), Some("ours"));
     assert!(ours.remy().verify().unwrap().ok);
@@ -139,7 +139,7 @@ fn a_release_of_another_history_is_known_by_its_switch_and_gets_a_number_of_its_
             .clone_to(ours.dir.path().join("clone.db"))
             .unwrap()
             .release,
-        Some(4)
+        Some(ReleaseId(4))
     );
 
     // What was live here and is not any more has no database, and no other one is taken for it.
@@ -150,7 +150,10 @@ fn a_release_of_another_history_is_known_by_its_switch_and_gets_a_number_of_its_
         app.rollback(None)
     });
     let back = ours.rollback(Some(1)).unwrap();
-    assert_eq!((back.release, back.previous), (5, Some(4)));
+    assert_eq!(
+        (back.release, back.previous),
+        (ReleaseId(5), Some(ReleaseId(4)))
+    );
     let snapshot = ours.store(&release(&ours, 4).database.unwrap());
     assert_eq!(
         shell(&snapshot, "SELECT name FROM users ORDER BY id"),
@@ -162,18 +165,21 @@ fn a_release_of_another_history_is_known_by_its_switch_and_gets_a_number_of_its_
 fn a_release_that_is_put_back_is_the_one_that_it_was() {
     let (ours, _theirs, [live_of_ours, live_of_theirs]) = forked();
     put(&live_of_theirs, &ours.live);
-    assert_eq!(debug(&ours).release, Some(4));
+    assert_eq!(debug(&ours).release, Some(ReleaseId(4)));
     put(&live_of_ours, &ours.live);
-    assert_eq!(debug(&ours).release, Some(3));
+    assert_eq!(debug(&ours).release, Some(ReleaseId(3)));
     assert_eq!(
         statuses(&ours),
         "1 superseded, 2 superseded, 3 live, 4 superseded"
     );
     let next = ours.publish(V2, r#"{"allow":["drop"]}"#).unwrap();
-    assert_eq!((next.release, next.previous), (5, Some(3)));
+    assert_eq!(
+        (next.release, next.previous),
+        (ReleaseId(5), Some(ReleaseId(3)))
+    );
     // And theirs once more: it is known by now.
     put(&live_of_theirs, &ours.live);
-    assert_eq!(debug(&ours).release, Some(4));
+    assert_eq!(debug(&ours).release, Some(ReleaseId(4)));
     assert!(ours.remy().verify().unwrap().ok);
 }
 
@@ -188,7 +194,7 @@ fn a_store_of_another_history_is_not_mixed_with_live() {
             .arg(their_store)
             .arg(&our_store),
     );
-    assert_eq!(debug(&ours).release, Some(4));
+    assert_eq!(debug(&ours).release, Some(ReleaseId(4)));
     let live = release(&ours, 4);
     assert_eq!(
         (live.label.as_deref(), live.commit.as_deref()),
@@ -197,7 +203,7 @@ fn a_store_of_another_history_is_not_mixed_with_live() {
     assert_eq!(release(&ours, 3).label.as_deref(), Some("theirs"));
     assert_eq!(
         ours.publish(V2, r#"{"allow":["drop"]}"#).unwrap().previous,
-        Some(4)
+        Some(ReleaseId(4))
     );
 }
 
@@ -225,12 +231,12 @@ fn a_number_that_a_marker_says_is_taken_over_only_where_it_comes_next() {
         let done = app.publish(V3, "{}").unwrap();
         assert_eq!(
             (done.previous, done.release),
-            (Some(adopted), adopted + 1),
+            (Some(ReleaseId(adopted)), ReleaseId(adopted + 1)),
             "{said}"
         );
         assert_eq!(
             app.rollback(None).unwrap().restored_from,
-            Some(adopted),
+            Some(ReleaseId(adopted)),
             "{said}"
         );
     }
@@ -253,7 +259,10 @@ fn a_catalog_of_format_2_is_brought_up_to_date() {
         ),
         "3\n2\n"
     );
-    assert_eq!(app.rollback(None).unwrap().restored_from, Some(2));
+    assert_eq!(
+        app.rollback(None).unwrap().restored_from,
+        Some(ReleaseId(2))
+    );
     assert!(app.remy().verify().unwrap().ok);
 }
 
@@ -413,7 +422,7 @@ fn what_an_older_catalog_does_not_know_is_set_aside() {
         }
         nothing_is_gone(&app, &before);
         // Live's release is the same one, with its number; what was set aside is told.
-        let log = app.remy().build_log(Some(3)).unwrap();
+        let log = app.remy().build_log(Some(ReleaseId(3))).unwrap();
         assert!(
             log.iter()
                 .any(|line| line.message.contains("set aside as")
@@ -442,7 +451,10 @@ fn what_a_lost_catalog_does_not_know_is_set_aside() {
         let _ = fs::remove_file(app.store(&format!("catalog.db{suffix}")));
     }
     let done = app.publish(V2, r#"{"allow":["drop"]}"#).unwrap();
-    assert_eq!((done.release, done.previous), (4, Some(3)));
+    assert_eq!(
+        (done.release, done.previous),
+        (ReleaseId(4), Some(ReleaseId(3)))
+    );
     assert!(
         done.warnings
             .iter()
@@ -492,7 +504,7 @@ fn kept(app: &App) -> Vec<i64> {
         .iter()
         .rev()
         .filter(|r| r.database.is_some())
-        .map(|r| r.release)
+        .map(|r| r.release.0)
         .collect()
 }
 
@@ -705,7 +717,10 @@ fn an_adopted_database_is_compared_with_what_it_was_then() {
         .remy()
         .stage(V2, &Options::default(), Progress::none())
         .unwrap();
-    assert_eq!((staged.previous, debug(&app).drift), (Some(1), None));
+    assert_eq!(
+        (staged.previous, debug(&app).drift),
+        (Some(ReleaseId(1)), None)
+    );
     shell(&app.live, "CREATE TABLE more (a)");
     let said = "changed outside remy since release 1: table more was made";
     assert_eq!(debug(&app).drift.as_deref(), Some(said));
@@ -842,7 +857,10 @@ fn a_detach_that_was_cut_off_is_mended() {
     app.remy().prune(None, &Options::default()).unwrap();
     assert_eq!(statuses(&app), "1 superseded, 2 superseded");
     let next = app.publish(V2, "{}").unwrap();
-    assert_eq!((next.release, next.previous), (4, Some(3)));
+    assert_eq!(
+        (next.release, next.previous),
+        (ReleaseId(4), Some(ReleaseId(3)))
+    );
     assert!(
         !next.log.iter().any(|line| line
             .message
@@ -1230,7 +1248,7 @@ fn a_live_that_is_empty_beside_its_store_is_lost_and_a_release_brings_it_back() 
                 back.restored_from,
                 app.ask("SELECT name FROM users").as_str()
             ),
-            (Some(2), "Ann"),
+            (Some(ReleaseId(2)), "Ann"),
             "{how}"
         );
         assert!(app.remy().verify().unwrap().ok, "{how}");

@@ -3,7 +3,7 @@
 //! Where others have written to what a change has read or written, it runs again; where not, it
 //! stays as it was rehearsed. Either way live has to end as if others had come first and the change
 //! after them, all of it; that is worked out by the `sqlite3` shell on a copy.
-use remy_db::{Line, Options, Progress, Remy};
+use remy_db::{Line, Options, Progress, Remy, Status};
 use remy_tests::{
     Shell,
     rounds::{Random, rounds},
@@ -227,7 +227,7 @@ fn snapshot(remy: &Remy, live: &Path, database: &Database) -> String {
         .releases()
         .unwrap()
         .into_iter()
-        .find(|release| release.status == "superseded")
+        .find(|release| release.status == Status::Superseded)
         .unwrap();
     let path = format!("{}-remy/{}", live.display(), release.database.unwrap());
     shell(

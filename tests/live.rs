@@ -1,6 +1,6 @@
 //! A live database in a folder of its own, and the verbs on it: what a suite begins with.
 use crate::shell;
-use remy_db::{Error, Options, Outcome, Progress, Remy, Result};
+use remy_db::{Error, Options, Outcome, Progress, ReleaseId, Remy, Result};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -69,12 +69,20 @@ impl App {
 
     /// Rolls back, to the release before where none is given.
     pub fn rollback(&self, release: Option<i64>) -> Result<Outcome> {
-        Remy::open(&self.live)?.rollback(release, &Options::default(), Progress::none())
+        Remy::open(&self.live)?.rollback(
+            release.map(ReleaseId),
+            &Options::default(),
+            Progress::none(),
+        )
     }
 
     /// Promotes a release, the newest one that is staged where none is given.
     pub fn promote(&self, release: Option<i64>) -> Result<Outcome> {
-        Remy::open(&self.live)?.promote(release, &Options::default(), Progress::none())
+        Remy::open(&self.live)?.promote(
+            release.map(ReleaseId),
+            &Options::default(),
+            Progress::none(),
+        )
     }
 
     /// A path in its store.

@@ -1,6 +1,6 @@
 //! What others do to live between the clone and the lock, and between the last catching up and the
 //! lock: each at its very moment, from the callback that follows the log.
-use remy_db::{Line, Options, Outcome, Progress, Remy, Result};
+use remy_db::{Line, Options, Outcome, Progress, Reached, ReleaseId, Remy, Result};
 use remy_tests::{Shell, cases, client::Client, live::App, moments, shell};
 use rusqlite::Connection;
 use std::{
@@ -76,7 +76,7 @@ impl Opened {
 
     fn rollback(&self, release: i64, on_line: &(dyn Fn(&Line) + Send + Sync)) -> Result<Outcome> {
         self.remy().rollback(
-            Some(release),
+            Some(ReleaseId(release)),
             &Options::from_json(KEEP)?,
             Progress::none().on_line(on_line),
         )
@@ -151,7 +151,10 @@ fn live_shrinks_or_grows_before_the_lock(mode: &str, by_host: bool, auto_vacuum:
         .rollback(1, &before_the_lock(&live, by_host, run))
         .unwrap();
     assert_eq!(app.open.ask(&seen), goal);
-    assert_eq!(app.snapshot(back.previous.unwrap()), *last.lock().unwrap());
+    assert_eq!(
+        app.snapshot(back.previous.unwrap().0),
+        *last.lock().unwrap()
+    );
     app.open.ask("INSERT INTO users (name, body) VALUES ('after', randomblob(90000)); DELETE FROM users WHERE id % 2;");
     assert_eq!(app.open.ask("PRAGMA integrity_check;"), "ok\n");
 }
@@ -446,7 +449,10 @@ fn live_replaced_at_the_last_moment(mode: &str, by_host: bool) {
     );
     swap.put_back();
     assert_eq!(shell(&app.live, UNCHANGED), "ok\n0\n");
-    assert_eq!(app.publish(CHANGED, KEEP, &|_| {}).unwrap().status, "live");
+    assert_eq!(
+        app.publish(CHANGED, KEEP, &|_| {}).unwrap().status,
+        Reached::Live
+    );
 }
 
 cases! { live_replaced_at_the_last_moment:
@@ -613,7 +619,7 @@ fn an_empty_file_that_gets_another_encoding(by_host: bool) {
     let theirs = "PRAGMA integrity_check; SELECT a FROM theirs";
     assert_eq!(shell(&app.live, theirs), "ok\nä\n", "{published:?}");
     let again = remy.publish(CHANGED, &options, Progress::none()).unwrap();
-    assert_eq!(again.status, "live");
+    assert_eq!(again.status, Reached::Live);
     assert_eq!(shell(&app.live, theirs), "ok\nä\n");
 }
 
@@ -661,7 +667,7 @@ fn many_pages_and_a_reader_of_a_rollback_journal() {
         app.open.ask("COMMIT;");
         publishing.join().unwrap()
     });
-    assert_eq!(published.unwrap().status, "live");
+    assert_eq!(published.unwrap().status, Reached::Live);
     assert_eq!(
         app.open
             .ask(&format!("SELECT count(*) FROM more; {CONTENT}")),
@@ -805,7 +811,7 @@ fn a_hosts_slow_plan_and_one_write(mode: &str) {
         "1\n"
     );
     assert_eq!(
-        app.snapshot(previous),
+        app.snapshot(previous.0),
         shell(&app.live, &format!("PRAGMA integrity_check; {CONTENT}"))
     );
 }
@@ -996,7 +1002,9 @@ fn a_rollback_journal_that_is_nearly_always_locked(by_host: bool) {
     let options = r#"{"journal_mode": "keep", "max_pause_ms": 2000, "lock_timeout_ms": 20000}"#;
     let published = app.publish(CHANGED, options, &|_| {}).unwrap();
     assert_eq!(published.switch.unwrap().attempts, 1);
-    let rolled_back = app.rollback(published.previous.unwrap(), &|_| {}).unwrap();
+    let rolled_back = app
+        .rollback(published.previous.unwrap().0, &|_| {})
+        .unwrap();
     assert_eq!(rolled_back.switch.unwrap().attempts, 1);
     python.ask("stop = True");
     let held: u32 = python.ask("held").parse().unwrap();

@@ -1,7 +1,7 @@
 //! Databases of every shape, connections of others that stay open across a switch, and a host's
 //! SQLite with writers: what is in live, in the snapshots and in dev databases is what has to be
 //! there.
-use remy_db::{Line, Options, Progress, Remy};
+use remy_db::{Line, Options, Progress, Reached, ReleaseId, Remy, Status};
 use remy_tests::{
     Shell, built,
     live::App,
@@ -65,7 +65,7 @@ fn every_shape(page_size: u32) {
                 let outcome = app
                     .rollback(Some(1))
                     .unwrap_or_else(|e| panic!("{what}: {e}"));
-                assert_eq!(outcome.restored_from, Some(1), "{what}");
+                assert_eq!(outcome.restored_from, Some(ReleaseId(1)), "{what}");
                 let after = foreign.ask(CONTENT);
                 // Only the sequence is another: ids are not used again.
                 assert_eq!(after.replace("users|301", "users|300"), before, "{what}");
@@ -426,12 +426,14 @@ fn an_empty_database() {
                         app.publish(schema, &options, Progress::none())
                             .unwrap()
                             .status
+                            .to_string()
                             + "\n"
                     }
                     _ => {
                         app.rollback(None, &options, Progress::none())
                             .unwrap()
                             .status
+                            .to_string()
                             + "\n"
                     }
                 }
@@ -505,7 +507,7 @@ fn a_staged_release_after_live_has_changed() {
             .remy()
             .stage(&schema, &options, Progress::none())
             .unwrap();
-        assert_eq!(staged.status, "compiled");
+        assert_eq!(staged.status, Reached::Compiled);
         let mut foreign = Shell::open(&app.live);
         foreign.ask(
             "INSERT INTO users (name, body) VALUES ('after', x'00'); CREATE TABLE theirs (a);",
@@ -534,7 +536,7 @@ fn a_staged_release_after_live_has_changed() {
             .unwrap();
         foreign.ask("INSERT INTO users (name, body) VALUES ('bad', x'00');");
         assert!(app.promote(None).is_err());
-        assert_eq!(app.remy().releases().unwrap()[0].status, "compiled");
+        assert_eq!(app.remy().releases().unwrap()[0].status, Status::Compiled);
         foreign.ask("DELETE FROM users WHERE name = 'bad';");
         assert_eq!(app.promote(None).unwrap().release, staged.release);
     }
@@ -569,7 +571,7 @@ fn a_rollback_journal_with_readers() {
             .rollback(None, &options, Progress::none())
             .unwrap()
     });
-    assert_eq!(outcome.restored_from, Some(1));
+    assert_eq!(outcome.restored_from, Some(ReleaseId(1)));
     assert_eq!(
         reader
             .ask("PRAGMA integrity_check; SELECT count(*) FROM sqlite_schema WHERE name = 'more';"),
@@ -625,10 +627,19 @@ fn detached_and_published_again() {
     let outcome = app
         .publish(&format!("{SCHEMA} CREATE TABLE more (a, b);"), "")
         .unwrap();
-    assert_eq!((outcome.previous, outcome.release), (Some(3), 4));
-    assert_eq!(app.rollback(None).unwrap().restored_from, Some(3));
+    assert_eq!(
+        (outcome.previous, outcome.release),
+        (Some(ReleaseId(3)), ReleaseId(4))
+    );
+    assert_eq!(
+        app.rollback(None).unwrap().restored_from,
+        Some(ReleaseId(3))
+    );
     assert_eq!(shell(&app.live, "SELECT * FROM more"), "1\n");
-    assert_eq!(app.rollback(Some(1)).unwrap().restored_from, Some(1));
+    assert_eq!(
+        app.rollback(Some(1)).unwrap().restored_from,
+        Some(ReleaseId(1))
+    );
     assert!(app.remy().verify().unwrap().ok);
 }
 
@@ -653,12 +664,15 @@ fn copied_without_its_store_and_moved_with_it() {
             Progress::none(),
         )
         .unwrap();
-    assert_eq!((outcome.previous, outcome.release), (Some(2), 3));
+    assert_eq!(
+        (outcome.previous, outcome.release),
+        (Some(ReleaseId(2)), ReleaseId(3))
+    );
     assert_eq!(
         remy.rollback(None, &Options::default(), Progress::none())
             .unwrap()
             .restored_from,
-        Some(2)
+        Some(ReleaseId(2))
     );
     assert!(remy.verify().unwrap().ok);
     shell(&app.live, "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -669,7 +683,7 @@ fn copied_without_its_store_and_moved_with_it() {
         remy.rollback(None, &Options::default(), Progress::none())
             .unwrap()
             .restored_from,
-        Some(1)
+        Some(ReleaseId(1))
     );
     assert!(remy.verify().unwrap().ok);
 }
@@ -818,7 +832,7 @@ fn around_the_lock_page() {
             foreign.ask("SELECT count(*), sum(length(body)) FROM users; PRAGMA integrity_check;");
         assert_eq!(after, format!("{before}ok\n"), "{what}");
         app.remy()
-            .rollback(Some(2), &back, Progress::none())
+            .rollback(Some(ReleaseId(2)), &back, Progress::none())
             .unwrap_or_else(|e| panic!("{what}: {e}"));
         assert_eq!(
             foreign.ask("SELECT length(a) FROM more; PRAGMA integrity_check;"),

@@ -5,7 +5,7 @@
 //! What has to be there is worked out from what the `sqlite3` shell read before each switch, never
 //! by the code under test: a publish keeps the rows of common columns, a rollback gives what the
 //! snapshot held, the outgoing release's snapshot is what live was at the last moment before.
-use remy_db::{Line, Options, Outcome, Progress, Remy, Result};
+use remy_db::{Line, Options, Outcome, Progress, ReleaseId, Remy, Result};
 use remy_tests::{
     Shell,
     client::Client,
@@ -982,9 +982,9 @@ impl Round {
         let want = published(&before, &old, &new, &renamed);
         self.model = new;
         let previous = outcome.previous.unwrap();
-        self.check(previous, &before, &old, &want);
+        self.check(previous.0, &before, &old, &want);
         self.kept.push(Kept {
-            release: previous,
+            release: previous.0,
             model: old,
             content: before,
         });
@@ -1005,8 +1005,8 @@ impl Round {
         }
         let (outcome, before) = self.switch(|remy, go| match how {
             0 => remy.rollback(None, &options(), go),
-            1 => remy.rollback(Some(release), &options(), go),
-            _ => remy.promote(Some(release), &options(), go),
+            1 => remy.rollback(Some(ReleaseId(release)), &options(), go),
+            _ => remy.promote(Some(ReleaseId(release)), &options(), go),
         });
         let outcome = match outcome {
             // Back at what was adopted.
@@ -1016,7 +1016,7 @@ impl Round {
         let restored = self
             .kept
             .iter()
-            .find(|kept| Some(kept.release) == outcome.restored_from)
+            .find(|kept| outcome.restored_from == Some(ReleaseId(kept.release)))
             .unwrap();
         let mut want = restored.content.clone();
         // Ids are not used again.
@@ -1033,9 +1033,9 @@ impl Round {
         }
         self.model = restored.model.clone();
         let previous = outcome.previous.unwrap();
-        self.check(previous, &before, &old, &want);
+        self.check(previous.0, &before, &old, &want);
         self.kept.push(Kept {
-            release: previous,
+            release: previous.0,
             model: old,
             content: before,
         });

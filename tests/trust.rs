@@ -1,6 +1,6 @@
 //! What is read from a database or a store is data: never a path, and never a reason to trust who
 //! wrote it.
-use remy_db::{Options, Progress, Remy};
+use remy_db::{Options, Progress, ReleaseId, Remy};
 use remy_tests::{
     Shell,
     live::{App, older_catalog},
@@ -953,7 +953,7 @@ fn no_descriptor_outlives_its_verb_or_goes_to_a_program_that_is_started() {
             )
         }),
         ("promote", &|remy| {
-            drop(remy.promote(Some(5), &kept, progress).unwrap())
+            drop(remy.promote(Some(ReleaseId(5)), &kept, progress).unwrap())
         }),
         ("rollback", &|remy| {
             drop(remy.rollback(None, &kept, progress).unwrap())

@@ -1,5 +1,5 @@
 //! Every verb, as its users expect it to work.
-use remy_db::{Options, Progress, Remy, Statement};
+use remy_db::{Options, Progress, ReleaseId, Remy, Statement};
 use remy_tests::{Shell, live::App, shell};
 use serde_json::json;
 use std::{
@@ -33,7 +33,10 @@ fn statuses(app: &App) -> Vec<(i64, String, Option<i64>)> {
         .releases()
         .unwrap()
         .into_iter()
-        .map(|r| (r.release, r.status, r.restored_from))
+        .map(|r| {
+            let from = r.restored_from.map(|from| from.0);
+            (r.release.0, r.status.to_string(), from)
+        })
         .collect()
 }
 
@@ -45,7 +48,7 @@ fn publish_roll_back_and_forward() {
         .unwrap();
     assert_eq!(
         (two.release, two.previous, two.status.as_str()),
-        (2, Some(1), "live")
+        (ReleaseId(2), Some(ReleaseId(1)), "live")
     );
     shell(
         &app.live,
@@ -58,7 +61,7 @@ fn publish_roll_back_and_forward() {
     let back = app.rollback(None).unwrap();
     assert_eq!(
         (back.release, back.restored_from, back.previous),
-        (4, Some(2), Some(3))
+        (ReleaseId(4), Some(ReleaseId(2)), Some(ReleaseId(3)))
     );
     assert_eq!(
         (back.label.as_deref(), back.commit.as_deref()),
@@ -68,14 +71,20 @@ fn publish_roll_back_and_forward() {
         (names(&app).as_str(), columns(&app).as_str()),
         ("Ann,Bob,Cid", "id,name,email")
     );
-    assert_eq!(app.rollback(None).unwrap().restored_from, Some(1));
+    assert_eq!(
+        app.rollback(None).unwrap().restored_from,
+        Some(ReleaseId(1))
+    );
     assert_eq!(
         (names(&app).as_str(), columns(&app).as_str()),
         ("Ann,Bob", "id,name")
     );
 
     // Forward again, with what was written while it was live.
-    assert_eq!(app.promote(Some(3)).unwrap().restored_from, Some(3));
+    assert_eq!(
+        app.promote(Some(3)).unwrap().restored_from,
+        Some(ReleaseId(3))
+    );
     assert_eq!(names(&app), "Ann,Bob,Cid,Dee");
     let expected = [
         (6, "live", Some(3)),
@@ -326,7 +335,7 @@ fn a_dry_run_leaves_nothing() {
         .unwrap();
     assert_eq!(
         (dry.status.as_str(), dry.restored_from),
-        ("dry_run", Some(1))
+        ("dry_run", Some(ReleaseId(1)))
     );
     assert_eq!(
         (columns(&app).as_str(), statuses(&app).len()),
@@ -425,7 +434,10 @@ fn dev_databases_follow_live_under_open_connections() {
     let app = app_with_users();
     app.publish(V2, &json!({})).unwrap();
     let dev = app.remy().dev_start("feature").unwrap();
-    assert_eq!((dev.status.as_str(), dev.release), ("dev", Some(2)));
+    assert_eq!(
+        (dev.status.as_str(), dev.release),
+        ("dev", Some(ReleaseId(2)))
+    );
     let mut server = Shell::open(Path::new(&dev.path));
     assert_eq!(
         server
@@ -440,7 +452,10 @@ fn dev_databases_follow_live_under_open_connections() {
     shell(&app.live, "INSERT INTO users (name) VALUES ('Cid')");
     app.publish(V3, &json!({})).unwrap();
     let reset = app.remy().dev_reset("feature").unwrap();
-    assert_eq!((reset.release, reset.reset_at.is_some()), (Some(3), true));
+    assert_eq!(
+        (reset.release, reset.reset_at.is_some()),
+        (Some(ReleaseId(3)), true)
+    );
     assert_eq!(
         server.run("SELECT group_concat(name) FROM users; SELECT count(*) FROM teams;"),
         "Ann,Bob,Cid\n0"
@@ -522,7 +537,11 @@ fn prune_keeps_what_a_rollback_needs() {
         .unwrap();
     assert_eq!(
         (
-            pruned.pruned.iter().map(|p| p.release).collect::<Vec<_>>(),
+            pruned
+                .pruned
+                .iter()
+                .map(|p| p.release.0)
+                .collect::<Vec<_>>(),
             pruned.kept
         ),
         (vec![2, 1], 2)
@@ -530,7 +549,11 @@ fn prune_keeps_what_a_rollback_needs() {
     let pruned = app.remy().prune(Some(0), &Options::default()).unwrap();
     assert_eq!(
         (
-            pruned.pruned.iter().map(|p| p.release).collect::<Vec<_>>(),
+            pruned
+                .pruned
+                .iter()
+                .map(|p| p.release.0)
+                .collect::<Vec<_>>(),
             pruned.kept
         ),
         (vec![3], 1)
@@ -543,10 +566,13 @@ fn prune_keeps_what_a_rollback_needs() {
             .is_some_and(|r| r.pruned_at.is_some() && r.database.is_none())
     );
     assert!(
-        !app.remy().build_log(Some(2)).unwrap().is_empty(),
+        !app.remy().build_log(Some(ReleaseId(2))).unwrap().is_empty(),
         "a pruned release keeps its log"
     );
-    assert_eq!(app.rollback(None).unwrap().restored_from, Some(4));
+    assert_eq!(
+        app.rollback(None).unwrap().restored_from,
+        Some(ReleaseId(4))
+    );
 }
 
 #[test]
@@ -586,7 +612,7 @@ fn live_and_store_move_together() {
             .rollback(None, &Options::default(), Progress::none())
             .unwrap()
             .restored_from,
-        Some(1)
+        Some(ReleaseId(1))
     );
 }
 
@@ -600,12 +626,15 @@ fn a_database_without_its_store_keeps_its_numbering() {
     let outcome = copied
         .publish(V3, &Options::default(), Progress::none())
         .unwrap();
-    assert_eq!((outcome.release, outcome.previous), (3, Some(2)));
+    assert_eq!(
+        (outcome.release, outcome.previous),
+        (ReleaseId(3), Some(ReleaseId(2)))
+    );
     let releases: Vec<_> = copied
         .releases()
         .unwrap()
         .into_iter()
-        .map(|r| (r.release, r.label, r.status))
+        .map(|r| (r.release.0, r.label, r.status.to_string()))
         .collect();
     assert_eq!(
         releases,
@@ -619,7 +648,7 @@ fn a_database_without_its_store_keeps_its_numbering() {
             .rollback(None, &Options::default(), Progress::none())
             .unwrap()
             .restored_from,
-        Some(2)
+        Some(ReleaseId(2))
     );
 }
 
@@ -644,10 +673,13 @@ fn detach_takes_remy_out_and_a_publish_brings_it_back() {
     let outcome = app.publish(V3, &json!({})).unwrap();
     assert_eq!(
         outcome.previous,
-        Some(3),
+        Some(ReleaseId(3)),
         "live as it stood was adopted as a release of its own"
     );
-    assert_eq!(app.rollback(None).unwrap().restored_from, Some(3));
+    assert_eq!(
+        app.rollback(None).unwrap().restored_from,
+        Some(ReleaseId(3))
+    );
     assert_eq!(columns(&app), "id,name,email");
 }
 
@@ -675,7 +707,7 @@ fn an_empty_file_is_a_database() {
         let outcome = app.publish(V1, &options, Progress::none()).unwrap();
         assert_eq!(
             (outcome.release, outcome.previous, outcome.status.as_str()),
-            (1, None, "live")
+            (ReleaseId(1), None, "live")
         );
         shell(&live, "INSERT INTO users (name) VALUES ('Ann')");
         app.publish(V2, &options, Progress::none()).unwrap();
@@ -884,7 +916,7 @@ fn the_contract_names_every_key() {
         json!(remy.debug().unwrap()),
         json!(remy.prune(Some(0), &Options::default()).unwrap()),
         json!(remy.verify().unwrap()),
-        json!(remy.build_log(Some(99)).unwrap_err()),
+        json!(remy.build_log(Some(ReleaseId(99))).unwrap_err()),
         json!(remy.detach().unwrap()),
     ];
     let mut keys = 0;

@@ -49,12 +49,12 @@ use crate::{
 pub use base::{
     VERSION,
     error::{CODES, Context, Detail, Error, Result},
-    history::{Line, Release},
+    history::{DevStatus, Line, Release, ReleaseId, Status},
     options::{Allow, BuildFailure, BuildStep, JournalMode, Options, StepOutcome},
     progress::Progress,
 };
 pub use release::{
-    outcome::Outcome,
+    outcome::{Outcome, Reached},
     retention::{Pruned, PrunedSnapshot},
     rows_lost::{ComesBack, SetAside},
 };
@@ -190,7 +190,7 @@ impl Remy {
     /// Makes a kept or staged release live; without a number the newest staged one.
     pub fn promote(
         &self,
-        release: Option<i64>,
+        release: Option<ReleaseId>,
         options: &Options,
         progress: Progress<'_>,
     ) -> Result<Outcome> {
@@ -201,7 +201,7 @@ impl Remy {
     /// one first was.
     pub fn rollback(
         &self,
-        release: Option<i64>,
+        release: Option<ReleaseId>,
         options: &Options,
         progress: Progress<'_>,
     ) -> Result<Outcome> {
@@ -218,7 +218,7 @@ impl Remy {
 
     /// The build log of a release, or of the newest one. `not_found` where there is no such
     /// release.
-    pub fn build_log(&self, release: Option<i64>) -> Result<Vec<Line>> {
+    pub fn build_log(&self, release: Option<ReleaseId>) -> Result<Vec<Line>> {
         let Some(seen::Seen { store, .. }) = seen::look(&self.live)? else {
             return Ok(Vec::new());
         };

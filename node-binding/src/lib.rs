@@ -13,7 +13,7 @@ use napi::{
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use remy_db::{BuildFailure, Error, Options, Progress, Result};
+use remy_db::{BuildFailure, Error, Options, Progress, ReleaseId, Result};
 use serde::Serialize;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -183,7 +183,7 @@ impl Remy {
     ) -> AsyncTask<Verb> {
         self.verb(on_line, move |open, progress| {
             let options = Options::from_json(&options)?;
-            json(&open()?.promote(release, &options, progress)?)
+            json(&open()?.promote(release.map(ReleaseId), &options, progress)?)
         })
     }
 
@@ -197,7 +197,7 @@ impl Remy {
     ) -> AsyncTask<Verb> {
         self.verb(on_line, move |open, progress| {
             let options = Options::from_json(&options)?;
-            json(&open()?.rollback(release, &options, progress)?)
+            json(&open()?.rollback(release.map(ReleaseId), &options, progress)?)
         })
     }
 
@@ -210,7 +210,9 @@ impl Remy {
     /// The build log of a release, or of the newest one.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn build_log(&self, release: Option<i64>) -> AsyncTask<Verb> {
-        self.verb(None, move |open, _| json(&open()?.build_log(release)?))
+        self.verb(None, move |open, _| {
+            json(&open()?.build_log(release.map(ReleaseId))?)
+        })
     }
 
     /// Takes a copy of live for a dev session.

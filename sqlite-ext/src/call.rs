@@ -1,6 +1,6 @@
 //! A call of a function: its arguments, and the database that it is about.
 
-use remy_db::{Error, Options, Remy, Result};
+use remy_db::{Error, Options, ReleaseId, Remy, Result};
 use rusqlite::{ffi, types::Value};
 use std::ptr;
 
@@ -81,7 +81,7 @@ impl Call {
     }
 
     /// The number at `at`, if there is one: an integer, or text that is one.
-    pub fn number(&self, at: usize, what: &str) -> Result<Option<i64>> {
+    fn number(&self, at: usize, what: &str) -> Result<Option<i64>> {
         match self.arg(at) {
             Value::Null => Ok(None),
             Value::Integer(number) => Ok(Some(*number)),
@@ -91,6 +91,11 @@ impl Call {
                 kind(other)
             ))),
         }
+    }
+
+    /// The release at `at`, if one is named.
+    pub fn release(&self, at: usize) -> Result<Option<ReleaseId>> {
+        Ok(self.number(at, "release")?.map(ReleaseId))
     }
 
     /// The number of days at `at`, if there is one.

@@ -39,7 +39,7 @@ pub fn publish(call: &Call) -> Result<String> {
 }
 
 pub fn promote(call: &Call) -> Result<String> {
-    let (release, options) = (call.number(0, "release")?, call.options(1)?);
+    let (release, options) = (call.release(0)?, call.options(1)?);
     json(
         &call
             .remy()?
@@ -48,7 +48,7 @@ pub fn promote(call: &Call) -> Result<String> {
 }
 
 pub fn rollback(call: &Call) -> Result<String> {
-    let (release, options) = (call.number(0, "release")?, call.options(1)?);
+    let (release, options) = (call.release(0)?, call.options(1)?);
     json(
         &call
             .remy()?

@@ -87,7 +87,7 @@ pub static BUILD_LOG: Table = Table {
     required: 0,
     filter: Some(0),
     rows: |call| {
-        let release = call.number(0, "release")?;
+        let release = call.release(0)?;
         rows(&call.remy_to_read()?.build_log(release)?)
     },
 };

@@ -1,7 +1,7 @@
 //! What remy opens and closes in the process of an application: nothing of it may drop the
 //! application's locks, or keep its pipes open.
 use crate::{SCHEMA, WRITES, database, database_with_writers};
-use remy_db::{Line, Options, Progress, Remy};
+use remy_db::{Line, Options, Progress, Reached, Remy};
 use remy_tests::shell;
 use rusqlite::Connection;
 use std::{
@@ -151,7 +151,7 @@ fn a_child_that_was_forked_meanwhile() {
         libc::kill(child, libc::SIGKILL);
         libc::waitpid(child, std::ptr::null_mut(), 0);
     }
-    assert_eq!(published.unwrap().status, "live");
+    assert_eq!(published.unwrap().status, Reached::Live);
 }
 
 /// Live's main file is copied by a thread with a table of descriptors of its own, which holds none

@@ -154,5 +154,5 @@ fn a_worker_ends_with_its_parent() {
     assert!(!there(), "the worker goes on without its parent");
     blocker.run("COMMIT;");
     let app = remy_db::Remy::open(&path).unwrap();
-    assert_eq!(app.releases().unwrap()[0].status, "failed");
+    assert_eq!(app.releases().unwrap()[0].status, remy_db::Status::Failed);
 }

@@ -7,7 +7,7 @@
 #![allow(non_camel_case_types)] // the names are C's
 #![warn(missing_docs)]
 
-use remy_db::{Error, Options, Progress, Result};
+use remy_db::{Error, Options, Progress, ReleaseId, Result};
 use serde::Serialize;
 use std::{
     cell::RefCell,
@@ -694,8 +694,8 @@ unsafe fn parse(options: *const c_char) -> Result<Options> {
 }
 
 /// A release's number; 0 is none.
-fn numbered(release: i64) -> Option<i64> {
-    (release != 0).then_some(release)
+fn numbered(release: i64) -> Option<ReleaseId> {
+    (release != 0).then_some(ReleaseId(release))
 }
 
 fn wrong(what: impl Into<String>) -> Error {

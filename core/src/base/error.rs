@@ -1,6 +1,7 @@
 //! The one error of remy: a stable code, and a message that says what happened, on what, what state
 //! everything is in now, and what to do.
 
+use crate::base::words::UnknownWord;
 use std::{any::Any, fmt};
 
 /// What every fallible call of this crate returns.
@@ -255,9 +256,20 @@ fn from_sqlite(e: &rusqlite::Error, doing: &str) -> Error {
             Error::io(what).hint("Give this user write permission on the file and its folder")
         }
         Some(C::SystemIoFailure | C::CannotOpen) => Error::io(what),
+        None if let Some(unknown) = unknown_word(e) => {
+            Error::corrupt(format!("{doing}: {unknown}"))
+                .hint("Use the remy that wrote it, or put it back from a backup")
+        }
         // A value of a kind that remy never writes there: somebody else has.
         None if is_of_another_kind(e) => Error::corrupt(what),
         _ => Error::internal(what),
+    }
+}
+
+fn unknown_word(e: &rusqlite::Error) -> Option<&UnknownWord> {
+    match e {
+        rusqlite::Error::FromSqlConversionFailure(_, _, why) => why.downcast_ref(),
+        _ => None,
     }
 }
 

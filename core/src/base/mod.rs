@@ -8,6 +8,7 @@ pub(crate) mod options;
 pub(crate) mod owner;
 pub(crate) mod progress;
 pub(crate) mod text;
+pub(crate) mod words;
 
 /// The version of remy.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

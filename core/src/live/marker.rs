@@ -2,7 +2,10 @@
 //! of a switch, so it cannot be wrong about them.
 
 use crate::{
-    base::error::{Context, Error, Result},
+    base::{
+        error::{Context, Error, Result},
+        history::{ReleaseId, SwitchId},
+    },
     sqlite::calls,
 };
 use rusqlite::{Connection, OptionalExtension, config::DbConfig};
@@ -14,14 +17,14 @@ const TABLE: &str = "_remy_release";
 
 /// The highest number of a release: every face can name it. What is above it no publish has counted
 /// up to.
-pub(crate) const HIGHEST: i64 = 999_999_999_999_999;
+pub(crate) const HIGHEST: ReleaseId = ReleaseId(999_999_999_999_999);
 
 /// What live says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Marker {
     /// Unique to the switch that wrote it.
-    pub(crate) switch_id: String,
-    pub(crate) release: i64,
+    pub(crate) switch_id: SwitchId,
+    pub(crate) release: ReleaseId,
     pub(crate) label: Option<String>,
     pub(crate) commit: Option<String>,
     /// The release's artifacts, relative to the store.
@@ -85,7 +88,7 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
         .context(doing)
         .map_err(|e| not_ours(conn, e))?;
     match marker {
-        Some(Marker { release, .. }) if !(1..=HIGHEST).contains(&release) => Err(Error::invalid_argument(format!(
+        Some(Marker { release, .. }) if !(ReleaseId(1)..=HIGHEST).contains(&release) => Err(Error::invalid_argument(format!(
             "the table _remy_release of {} says that release {release} is live, and no release has that number",
             calls::name(conn)
         ))
@@ -179,7 +182,7 @@ mod tests {
         assert_eq!(read(&conn).unwrap(), None);
         let mut marker = Marker {
             switch_id: "a".into(),
-            release: 2,
+            release: ReleaseId(2),
             label: Some("v2".into()),
             commit: None,
             artifacts: None,
@@ -187,7 +190,7 @@ mod tests {
         };
         write(&conn, &marker).unwrap();
         marker.switch_id = "b".into();
-        marker.release = 3;
+        marker.release = ReleaseId(3);
         write(&conn, &marker).unwrap();
         assert_eq!(read(&conn).unwrap(), Some(marker));
     }

@@ -2,7 +2,7 @@
 //! Rows change all the time, and are none of it.
 
 use crate::{
-    base::{error::Result, options::Options},
+    base::{error::Result, history::ReleaseId, options::Options},
     declare::left_alone,
     live::{
         database::Live,
@@ -26,7 +26,7 @@ pub(crate) fn history(
     conn: &Connection,
     marker: Option<&Marker>,
     options: &Options,
-) -> Result<(Option<i64>, Option<String>)> {
+) -> Result<(Option<ReleaseId>, Option<String>)> {
     let seen = seen::look(live)?;
     let store = seen.as_ref().map(|seen| &seen.store);
     let release = known::number(store, marker)?;
@@ -57,7 +57,7 @@ pub(crate) fn warning(live: &Live, conn: &Connection, options: &Options) -> Resu
 /// the option `ignore`, are others' business.
 pub(crate) fn since(
     catalog: &Catalog,
-    release: i64,
+    release: ReleaseId,
     conn: &Connection,
     options: &Options,
 ) -> Result<Option<String>> {

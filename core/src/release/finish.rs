@@ -1,7 +1,11 @@
 //! How a verb's release ends in the catalog.
 
 use crate::{
-    base::{error::Result, options::Options},
+    base::{
+        error::Result,
+        history::{ReleaseId, Status},
+        options::Options,
+    },
     release::{outcome::Outcome, session::Begun},
     store::{artifacts, log::Log},
 };
@@ -9,9 +13,9 @@ use crate::{
 /// Runs a verb's work, and leaves the release with `status` and its reason where it fails.
 pub(crate) fn finish(
     begun: &Begun,
-    release: i64,
+    release: ReleaseId,
     log: &Log<'_>,
-    status: &str,
+    status: Status,
     work: impl FnOnce() -> Result<Outcome>,
 ) -> Result<Outcome> {
     work().map_err(|e| {
@@ -32,7 +36,7 @@ pub(crate) fn finish(
             .store
             .catalog
             .release(release)
-            .is_ok_and(|entry| entry.is_some_and(|entry| entry.status == "failed"))
+            .is_ok_and(|entry| entry.is_some_and(|entry| entry.status == Status::Failed))
         {
             let _ = artifacts::forget(&begun.store, release);
         }
@@ -41,7 +45,7 @@ pub(crate) fn finish(
 }
 
 /// A commit may end in `-dirty`, as `git describe --dirty` has it.
-pub(crate) fn created(release: i64, options: &Options) -> String {
+pub(crate) fn created(release: ReleaseId, options: &Options) -> String {
     let from = options.commit.as_ref().map_or(String::new(), |commit| {
         match commit.strip_suffix("-dirty") {
             Some(commit) => format!(" from commit {commit} (working tree dirty)"),

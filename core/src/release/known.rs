@@ -1,7 +1,7 @@
 //! Which release live is, by its marker.
 
 use crate::{
-    base::error::Result,
+    base::{error::Result, history::ReleaseId},
     live::marker::Marker,
     store::{
         Store,
@@ -22,7 +22,7 @@ pub(super) fn knows(catalog: &Catalog, marker: Option<&Marker>) -> Result<bool> 
 
 /// The release that a marker is of, by its switch: its number is that of the history that it was
 /// published in.
-pub(super) fn known(catalog: &Catalog, marker: &Marker) -> Result<Option<i64>> {
+pub(super) fn known(catalog: &Catalog, marker: &Marker) -> Result<Option<ReleaseId>> {
     if let Some(release) = catalog.release_of(&marker.switch_id)? {
         return Ok(Some(release));
     }
@@ -38,7 +38,7 @@ pub(super) fn known(catalog: &Catalog, marker: &Marker) -> Result<Option<i64>> {
 
 /// The number of the live release in the history that is kept beside live. `None` where live has no
 /// release, or one that is not of that history.
-pub(crate) fn number(store: Option<&Store>, marker: Option<&Marker>) -> Result<Option<i64>> {
+pub(crate) fn number(store: Option<&Store>, marker: Option<&Marker>) -> Result<Option<ReleaseId>> {
     match (store, marker) {
         (Some(store), Some(marker)) => known(&store.catalog, marker),
         (Some(store), None) => adopted(&store.catalog),
@@ -47,7 +47,7 @@ pub(crate) fn number(store: Option<&Store>, marker: Option<&Marker>) -> Result<O
 }
 
 /// The release that live is where it carries no marker: it was adopted, and never switched since.
-pub(crate) fn adopted(catalog: &Catalog) -> Result<Option<i64>> {
+pub(crate) fn adopted(catalog: &Catalog) -> Result<Option<ReleaseId>> {
     Ok(catalog
         .live()?
         .filter(|entry| entry.switch_id.is_none())

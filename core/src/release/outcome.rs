@@ -1,7 +1,10 @@
 //! What a publish, a rollback and their like return.
 
 use crate::{
-    base::history::Line,
+    base::{
+        history::{Line, ReleaseId},
+        words::words,
+    },
     effects::diff,
     release::rows_lost::{ComesBack, SetAside},
     schema::plan::model::Statement,
@@ -9,17 +12,31 @@ use crate::{
 };
 use serde::Serialize;
 
+words! {
+    /// How far a publish, stage, promote or rollback went.
+    pub enum Reached, "status" {
+        /// The release is live.
+        Live = "live",
+        /// It waits to be promoted.
+        Compiled = "compiled",
+        /// It waits to be promoted, and has a database of its own to be tried on.
+        Preview = "preview",
+        /// Nothing was switched, and nothing recorded.
+        DryRun = "dry_run",
+    }
+}
+
 /// What a publish, stage, promote or rollback did.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
     /// The release that it made, or made live.
-    pub release: i64,
-    /// `live`, `compiled`, `preview` or `dry_run`.
-    pub status: String,
+    pub release: ReleaseId,
+    /// How far it went.
+    pub status: Reached,
     /// The release whose database and artifacts came back.
-    pub restored_from: Option<i64>,
+    pub restored_from: Option<ReleaseId>,
     /// The release that was live before.
-    pub previous: Option<i64>,
+    pub previous: Option<ReleaseId>,
     /// Its name.
     pub label: Option<String>,
     /// The commit that it was made from.

@@ -7,6 +7,7 @@
 use crate::{
     base::{
         error::{Context, Error, Result},
+        history::{DevStatus, ReleaseId, Status},
         progress::Progress,
     },
     live::{
@@ -35,7 +36,7 @@ pub(super) fn take_up(
     marker: Option<&Marker>,
     conn: &Connection,
     clear: impl FnOnce(&Unknown<'_>) -> Result<()>,
-) -> Result<(Option<i64>, Option<String>)> {
+) -> Result<(Option<ReleaseId>, Option<String>)> {
     let unknown = Unknown::new(store);
     if knows(&store.catalog, marker)? {
         clear(&unknown)?;
@@ -111,7 +112,7 @@ pub(crate) fn decide(
         }
         Found::Detached => {
             store.catalog.detached(intent)?;
-            if intent.release > 0 {
+            if intent.release != ReleaseId::NONE {
                 log.note(
                     "recover",
                     format!(
@@ -124,7 +125,7 @@ pub(crate) fn decide(
         }
         // Nothing was made for it, and nothing is live in another way.
         _ if intent.detaches => {
-            store.catalog.not_switched(intent, "failed")?;
+            store.catalog.not_switched(intent, Status::Failed)?;
             Ok(Decided::NotSwitched)
         }
         found => {
@@ -133,7 +134,7 @@ pub(crate) fn decide(
             // what it was. It is safe before the catalog forgets of it, as `work` is emptied then.
             let kept = matches!(found, Found::Neither)
                 && keep_aside(&work, &store.path(&intent.snapshot()))?;
-            store.catalog.not_switched(intent, "failed")?;
+            store.catalog.not_switched(intent, Status::Failed)?;
             if kept {
                 log.warn(
                     "recover",
@@ -189,7 +190,7 @@ pub(super) fn lock(conn: &Connection, live: &Live, timeout: Duration) -> Result<
 /// that nobody works on them.
 pub(super) fn clear(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
     for release in store.catalog.unfinished()? {
-        store.catalog.set_status(release, "failed")?;
+        store.catalog.set_status(release, Status::Failed)?;
         Log::new(Some(&store.catalog), release, Progress::none()).warn(
             "recover",
             "The process that made this release ended before it was done; live is unchanged",
@@ -207,7 +208,7 @@ pub(super) fn clear(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
         name.starts_with("object-")
             || name
                 .split_once('.')
-                .is_some_and(|(id, _)| ids.iter().any(|own| own == id))
+                .is_some_and(|(id, _)| ids.iter().any(|own| *own == *id))
     };
     unknown.set_aside_in("work", own)?;
     store.empty("work")?;
@@ -222,7 +223,7 @@ pub(super) fn clear(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
 /// clone's may be all that is left of what it does not know.
 fn clear_nothing(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
     for release in store.catalog.unfinished()? {
-        store.catalog.set_status(release, "failed")?;
+        store.catalog.set_status(release, Status::Failed)?;
     }
     for (release, _) in store.catalog.fruitless()? {
         unknown.set_aside_files(release)?;
@@ -239,7 +240,7 @@ fn set_copies_aside(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
         .catalog
         .dev_sessions()?
         .into_iter()
-        .filter(|session| session.status == "dev");
+        .filter(|session| session.status == DevStatus::Dev);
     let previews = store
         .catalog
         .previews()?
@@ -264,7 +265,7 @@ pub(crate) fn mend(
     store: &Store,
     marker: Option<&Marker>,
     conn: &Connection,
-) -> Result<Option<i64>> {
+) -> Result<Option<ReleaseId>> {
     let Some(marker) = marker else {
         return adopted(&store.catalog);
     };

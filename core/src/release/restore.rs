@@ -4,6 +4,7 @@ use crate::{
     base::{
         clock::{self, Moment},
         error::{Context, Error, Result},
+        history::{ReleaseId, Status},
         options::Options,
         progress::Progress,
         text::human,
@@ -14,7 +15,7 @@ use crate::{
     rehearse::{connection, questions::Looked},
     release::{
         finish,
-        outcome::Outcome,
+        outcome::{Outcome, Reached},
         retention, rows_lost,
         run::{FRESH_STARTS, Job},
         session::Begun,
@@ -24,7 +25,10 @@ use crate::{
         quote, tx,
     },
     store::{
-        catalog::{releases::Entry, snapshots::Snapshot},
+        catalog::{
+            releases::{Entry, Kind},
+            snapshots::Snapshot,
+        },
         log::Log,
         schema_record, snapshots,
     },
@@ -37,7 +41,7 @@ use crate::{
 use rusqlite::{Connection, OptionalExtension};
 use std::{collections::BTreeSet, path::Path};
 
-pub(crate) fn find(begun: &Begun, release: i64) -> Result<Entry> {
+pub(crate) fn find(begun: &Begun, release: ReleaseId) -> Result<Entry> {
     begun.store.catalog.release(release)?.ok_or_else(|| {
         Error::not_found(format!("there is no release {release}"))
             .object(format!("release {release}"))
@@ -71,7 +75,7 @@ pub(crate) fn restore(
         let log = Log::new(None, next, progress).since(start);
         return run(live, begun, from, &snapshot, &options, next, &log, start);
     }
-    let release = begun.number("promote", "building", &options)?;
+    let release = begun.number(Kind::Promote, Status::Building, &options)?;
     catalog.set_restored_from(release, from.release)?;
     catalog.set_files(
         release,
@@ -79,7 +83,7 @@ pub(crate) fn restore(
         from.files_hash.as_deref(),
     )?;
     let log = Log::new(Some(catalog), release, progress).since(start);
-    finish::finish(begun, release, &log, "failed", || {
+    finish::finish(begun, release, &log, Status::Failed, || {
         if let Some(adopted) = &adopted {
             adopted.log(&log);
         }
@@ -100,10 +104,12 @@ fn promotable(begun: &Begun, entry: &Entry) -> Result<Snapshot> {
             .object(format!("release {release}"))
             .state("Live is unchanged"))
     };
-    match entry.status.as_str() {
-        "superseded" => {}
-        "live" => return refuse(format!("release {release} is live already")),
-        "failed" => return refuse(format!("release {release} failed; its build log says why")),
+    match entry.status {
+        Status::Superseded => {}
+        Status::Live => return refuse(format!("release {release} is live already")),
+        Status::Failed => {
+            return refuse(format!("release {release} failed; its build log says why"));
+        }
         status => return refuse(format!("release {release} is {status}")),
     }
     let Some(snapshot) = begun.store.catalog.snapshot(release)? else {
@@ -140,7 +146,7 @@ fn run(
     from: &Entry,
     snapshot: &Snapshot,
     options: &Options,
-    release: i64,
+    release: ReleaseId,
     log: &Log<'_>,
     start: Moment,
 ) -> Result<Outcome> {
@@ -236,7 +242,11 @@ fn run(
     }
     Ok(Outcome {
         release,
-        status: if options.dry_run { "dry_run" } else { "live" }.into(),
+        status: if options.dry_run {
+            Reached::DryRun
+        } else {
+            Reached::Live
+        },
         restored_from: Some(from.release),
         previous: begun.live_release(),
         label: options.label.clone(),
@@ -329,7 +339,12 @@ fn copy_snapshot(
 }
 
 /// Refuses where live and the image cannot be made equal page by page. Gives live's schema cookie.
-fn same_shape(taken: &mut Taken<'_>, image: &mut Pair, live: &Live, release: i64) -> Result<i64> {
+fn same_shape(
+    taken: &mut Taken<'_>,
+    image: &mut Pair,
+    live: &Live,
+    release: ReleaseId,
+) -> Result<i64> {
     let conn = taken.pair.open(live)?;
     let cookie = calls::pragma(conn, "schema_version")?;
     let now = live.shape(conn)?;

@@ -2,7 +2,10 @@
 //! go to. Previews go by age alone: they are databases to try something on.
 
 use crate::{
-    base::{age::Ages, clock, error::Result, options::Options, progress::Progress, text},
+    base::{
+        age::Ages, clock, error::Result, history::ReleaseId, options::Options, progress::Progress,
+        text,
+    },
     release::{run::Job, session::Begun},
     store::{
         Store, artifacts,
@@ -17,7 +20,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Serialize)]
 pub struct PrunedSnapshot {
     /// Its release.
-    pub release: i64,
+    pub release: ReleaseId,
     /// Its path in the store.
     pub database: String,
     /// What it took.
@@ -102,7 +105,7 @@ pub(crate) fn run(
     begun: &Begun,
     days: u32,
     options: &Options,
-    keep: &[i64],
+    keep: &[ReleaseId],
     progress: Progress<'_>,
 ) -> Result<Pruned> {
     let catalog = &begun.store.catalog;
@@ -175,7 +178,7 @@ pub(crate) fn choose(
     snapshots: Vec<Snapshot>,
     older: impl Fn(i64) -> bool,
     options: &Options,
-    keep: &[i64],
+    keep: &[ReleaseId],
 ) -> (Vec<Snapshot>, Vec<Snapshot>) {
     let (mut count, mut bytes) = (0, 0);
     snapshots.into_iter().partition(|snapshot| {
@@ -220,7 +223,7 @@ fn remove_artifacts(begun: &Begun) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn snapshot(release: i64, created_at: i64) -> Snapshot {
+    fn snapshot(release: ReleaseId, created_at: i64) -> Snapshot {
         Snapshot {
             release,
             path: String::new(),
@@ -233,11 +236,12 @@ mod tests {
     }
 
     fn kept(options: &Options, keep: &[i64]) -> Vec<i64> {
-        let all = (1..=5).rev().map(|n| snapshot(n, n)).collect();
-        choose(all, |at| at < 3, options, keep)
+        let keep = Vec::from_iter(keep.iter().copied().map(ReleaseId));
+        let all = (1..=5).rev().map(|n| snapshot(ReleaseId(n), n)).collect();
+        choose(all, |at| at < 3, options, &keep)
             .0
             .into_iter()
-            .map(|s| s.release)
+            .map(|s| s.release.0)
             .collect()
     }
 

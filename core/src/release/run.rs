@@ -5,6 +5,7 @@ use crate::{
     base::{
         clock,
         error::{Context, Error, Result},
+        history::ReleaseId,
         options::Options,
         text::human,
     },
@@ -50,9 +51,9 @@ impl<'a> Job<'a> {
         begun: &'a Begun,
         options: &'a Options,
         log: &'a Log<'a>,
-        release: i64,
+        release: ReleaseId,
     ) -> Result<Self> {
-        let switch_id: String = begun.store.catalog.unique()?;
+        let switch_id = begun.store.catalog.unique()?;
         let artifacts = begun.store.catalog.files_of(release)?.map(place::files);
         Ok(Self {
             live,
@@ -126,7 +127,7 @@ impl<'a> Job<'a> {
     pub(crate) fn work_path(&self, what: &str) -> PathBuf {
         self.begun
             .store
-            .path(&place::work(&format!("{}.{what}", self.intent.switch_id)))
+            .path(&place::beside_work(&self.intent.switch_id, what))
     }
 
     /// Clones live, blocking nobody.

@@ -3,7 +3,7 @@
 use crate::{
     base::{
         error::{Error, Result},
-        history::Release,
+        history::{Release, Status},
         progress::Progress,
     },
     live::{database::Live, marker},
@@ -29,9 +29,9 @@ impl Seen {
         if self.lock.is_some() && self.store.catalog.open_intents()?.is_empty() {
             for release in releases
                 .iter_mut()
-                .filter(|release| release.status == "building")
+                .filter(|release| release.status == Status::Building)
             {
-                release.status = "failed".into();
+                release.status = Status::Failed;
             }
         }
         Ok(releases)

@@ -3,6 +3,7 @@
 use crate::{
     base::{
         error::{Context, Error, Result},
+        history::{ReleaseId, Status},
         options::{JournalMode, Options},
         progress::Progress,
     },
@@ -16,7 +17,7 @@ use crate::{
         standing,
     },
     sqlite::calls,
-    store::{Store, artifacts, log::Log, schema_record, unknown::Unknown},
+    store::{Store, artifacts, catalog::releases::Kind, log::Log, schema_record, unknown::Unknown},
 };
 use rusqlite::Connection;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(crate) struct Begun {
     /// What live says of itself.
     pub(crate) marker: Option<Marker>,
     /// The live release, by the catalog's number; 0 where live has no history yet.
-    pub(crate) release: i64,
+    pub(crate) release: ReleaseId,
     /// What the caller should know.
     pub(crate) warnings: Vec<String>,
     /// What the log of a release is to say that records live as it stands.
@@ -39,15 +40,15 @@ pub(crate) struct Begun {
 
 impl Begun {
     /// The live release, where live has a history.
-    pub(crate) fn live_release(&self) -> Option<i64> {
-        Some(self.release).filter(|&release| release > 0)
+    pub(crate) fn live_release(&self) -> Option<ReleaseId> {
+        Some(self.release).filter(|&release| release != ReleaseId::NONE)
     }
 
     /// Records live as it stands as a release, where it has no history: there is always one to go
     /// back to. A dry run changes nothing, and adoption turns on WAL. Returns what was done, if
     /// anything.
     pub(crate) fn adopt(&mut self, live: &Live, options: &Options) -> Result<Option<Adopted>> {
-        if self.release > 0 || options.dry_run {
+        if self.release != ReleaseId::NONE || options.dry_run {
             return Ok(None);
         }
         let no_stops = NoStops::new();
@@ -79,22 +80,29 @@ impl Begun {
     }
 
     /// The number that the release of a dry run would have.
-    pub(crate) fn next(&self, live: &Live) -> Result<i64> {
-        let adopts = self.release == 0 && !calls::is_empty(&*live.connect()?)?;
-        Ok(self.free(self.store.catalog.next()?)? + i64::from(adopts))
+    pub(crate) fn next(&self, live: &Live) -> Result<ReleaseId> {
+        let adopts = self.release == ReleaseId::NONE && !calls::is_empty(&*live.connect()?)?;
+        Ok(ReleaseId(
+            self.free(self.store.catalog.next()?)?.0 + i64::from(adopts),
+        ))
     }
 
-    fn free(&self, release: i64) -> Result<i64> {
+    fn free(&self, release: ReleaseId) -> Result<ReleaseId> {
         if release <= marker::HIGHEST {
             return Ok(release);
         }
-        Err(Error::invalid_argument(format!("release {} is the last that can be numbered", release - 1))
+        Err(Error::invalid_argument(format!("release {} is the last that can be numbered", release.0 - 1))
             .state("Live is unchanged")
             .hint("No history counts that far: restore the database, or the catalog of its store, from a copy"))
     }
 
     /// Gives a number to a release that begins.
-    pub(crate) fn number(&self, kind: &str, status: &str, options: &Options) -> Result<i64> {
+    pub(crate) fn number(
+        &self,
+        kind: Kind,
+        status: Status,
+        options: &Options,
+    ) -> Result<ReleaseId> {
         self.free(self.store.catalog.next()?)?;
         let (label, commit) = (options.label.as_deref(), options.commit.as_deref());
         let release = self.store.catalog.begin(kind, status, label, commit)?;
@@ -193,7 +201,7 @@ fn begin_to(
         store,
         _lock: lock,
         marker,
-        release: release.unwrap_or(0),
+        release: release.unwrap_or(ReleaseId::NONE),
         warnings,
         at_adoption,
         lost,

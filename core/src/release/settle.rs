@@ -6,6 +6,7 @@
 use crate::{
     base::{
         error::{Context, Result},
+        history::ReleaseId,
         progress::Progress,
     },
     live::marker::Marker,
@@ -42,7 +43,7 @@ pub(crate) fn settle(store: &Store, intent: &Intent, marker: &Marker) -> Result<
 }
 
 /// Puts the clone of the outgoing release where its snapshot belongs.
-fn keep(store: &Store, intent: &Intent, previous: i64, live_at: i64) -> Result<Snapshot> {
+fn keep(store: &Store, intent: &Intent, previous: ReleaseId, live_at: i64) -> Result<Snapshot> {
     let (work, path) = (store.path(&intent.work()), store.path(&intent.snapshot()));
     if work.exists() {
         // A crash between the two steps of a rename by links leaves both names.
@@ -104,7 +105,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 /// `current` is a convenience for people: code goes by the marker. So nothing depends on it, and a
 /// failure is no error.
-fn point_current(store: &Store, release: i64) {
+fn point_current(store: &Store, release: ReleaseId) {
     let (link, new) = (store.path("current"), store.path("current.new"));
     let _ = fs::remove_file(&new);
     match store.catalog.files_of(release) {

@@ -4,6 +4,7 @@
 use crate::{
     base::{
         error::{Error, Result},
+        history::ReleaseId,
         text::human,
     },
     live::{
@@ -131,7 +132,7 @@ pub(crate) fn replaced(catalog: &Catalog, marker: Option<&Marker>) -> Result<Opt
 }
 
 /// What it means that live has no marker, where a release is said to be live.
-pub(crate) fn not_carried(release: i64) -> String {
+pub(crate) fn not_carried(release: ReleaseId) -> String {
     format!(
         "Release {release} was live here, and live does not carry its marker: another database was put in its place, or the marker \
          was dropped"
@@ -139,7 +140,7 @@ pub(crate) fn not_carried(release: i64) -> String {
 }
 
 /// What its log says of how a release came to be live, where no verb made it so.
-pub(crate) fn by_hand(catalog: &Catalog, release: i64) -> Result<Option<String>> {
+pub(crate) fn by_hand(catalog: &Catalog, release: ReleaseId) -> Result<Option<String>> {
     let log = catalog.build_log(Some(release))?;
     let said = log
         .into_iter()

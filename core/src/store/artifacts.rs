@@ -3,6 +3,7 @@
 use crate::{
     base::{
         error::{Context, Error, Result},
+        history::ReleaseId,
         owner,
     },
     os::{self, copy, files, folder, hash::Content},
@@ -40,7 +41,7 @@ pub(crate) fn are_there(from: &Path) -> Result<()> {
 }
 
 /// Keeps a file or folder in the store, for a release. Gives its hash.
-pub(crate) fn keep(store: &Store, release: i64, from: &Path) -> Result<String> {
+pub(crate) fn keep(store: &Store, release: ReleaseId, from: &Path) -> Result<String> {
     are_there(from)?;
     let to = store.path(&place::files(release));
     // Copying live would close a descriptor of it, and with that drop every lock that this process
@@ -276,7 +277,7 @@ fn whole_hash(mut entries: Vec<(PathBuf, String)>) -> String {
 
 /// Removes what is kept for a release, and the objects that nothing names any more. Only for who
 /// holds the store's lock.
-pub(crate) fn remove(store: &Store, release: i64) -> Result<()> {
+pub(crate) fn remove(store: &Store, release: ReleaseId) -> Result<()> {
     store.remove(&place::files(release))?;
     let objects = store.folder(OBJECTS)?;
     for name in objects.names()? {
@@ -302,7 +303,7 @@ pub(crate) fn remove(store: &Store, release: i64) -> Result<()> {
 }
 
 /// Removes what was kept for a release that failed.
-pub(crate) fn forget(store: &Store, release: i64) -> Result<()> {
+pub(crate) fn forget(store: &Store, release: ReleaseId) -> Result<()> {
     // Its own, whatever is written down: a rollback that failed has those of the release that it
     // was to bring back.
     remove(store, release)?;
@@ -322,7 +323,7 @@ pub(crate) fn forget_fruitless(store: &Store) -> Result<()> {
 }
 
 /// The hash of what is kept for a release, read again.
-pub(crate) fn hash(store: &Store, release: i64) -> Result<String> {
+pub(crate) fn hash(store: &Store, release: ReleaseId) -> Result<String> {
     let root = &store.path(&place::files(release));
     let mut names = Vec::new();
     list(root, Path::new(""), &mut names)?;

@@ -4,7 +4,7 @@ use crate::{
     base::{
         clock::{self, Moment},
         error::{Error, Result},
-        history::Line,
+        history::{Line, ReleaseId},
         options::{BuildFailure, BuildStep},
         progress::Progress,
     },
@@ -20,7 +20,7 @@ pub(crate) struct Log<'a> {
     /// Where lines are kept; a dry run keeps none.
     catalog: Option<&'a Catalog>,
     progress: Progress<'a>,
-    release: Cell<i64>,
+    release: Cell<ReleaseId>,
     lines: RefCell<Vec<Line>>,
     /// When the last line ended: each is of the time since then, so that all of a verb's time is in
     /// one.
@@ -28,7 +28,11 @@ pub(crate) struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    pub(crate) fn new(catalog: Option<&'a Catalog>, release: i64, progress: Progress<'a>) -> Self {
+    pub(crate) fn new(
+        catalog: Option<&'a Catalog>,
+        release: ReleaseId,
+        progress: Progress<'a>,
+    ) -> Self {
         Self {
             catalog,
             progress,

@@ -5,18 +5,25 @@
 //! there is data and never a path: a `releases/../../photos` that somebody wrote into a database
 //! once had a prune remove the folder.
 
-/// The clone that a switch works on, or another file of it.
-pub(crate) fn work(switch_id: &str) -> String {
+use crate::base::history::{ReleaseId, SwitchId};
+
+/// The clone that a switch works on.
+pub(crate) fn work(switch_id: &SwitchId) -> String {
     format!("work/{switch_id}.db")
 }
 
+/// Another file of the same switch.
+pub(crate) fn beside_work(switch_id: &SwitchId, what: &str) -> String {
+    format!("work/{switch_id}.{what}.db")
+}
+
 /// The database of a release as it was when a switch took its place.
-pub(crate) fn snapshot(release: i64, switch_id: &str) -> String {
+pub(crate) fn snapshot(release: ReleaseId, switch_id: &SwitchId) -> String {
     format!("snapshots/{release}-{switch_id}.db")
 }
 
 /// The files that are kept with a release.
-pub(crate) fn files(release: i64) -> String {
+pub(crate) fn files(release: ReleaseId) -> String {
     format!("{FILES}/{release}")
 }
 
@@ -33,20 +40,15 @@ pub(crate) fn preview(name: &str) -> String {
     format!("previews/{name}.db")
 }
 
-/// Whether a text is an id as switches have it, so that it can be part of a file's name.
-pub(crate) fn is_switch_id(text: &str) -> bool {
-    text.len() == 16
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 /// The place of a release's snapshot, where `written` is one.
-pub(crate) fn of_snapshot(release: i64, written: &str) -> Option<String> {
+pub(crate) fn of_snapshot(release: ReleaseId, written: &str) -> Option<String> {
     let switch_id = written
         .strip_prefix(&format!("snapshots/{release}-"))?
         .strip_suffix(".db")?;
-    is_switch_id(switch_id).then(|| snapshot(release, switch_id))
+    let switch_id = SwitchId::from(switch_id);
+    switch_id
+        .is_well_formed()
+        .then(|| snapshot(release, &switch_id))
 }
 
 /// Whether a name of a dev session or preview can be a file's.
@@ -66,7 +68,7 @@ mod tests {
     #[test]
     fn a_snapshot_has_one_place() {
         let place = "snapshots/3-0123456789abcdef.db";
-        assert_eq!(of_snapshot(3, place).as_deref(), Some(place));
+        assert_eq!(of_snapshot(ReleaseId(3), place).as_deref(), Some(place));
         for other in [
             "/srv/photos",
             "../snapshots/3-0123456789abcdef.db",
@@ -76,7 +78,7 @@ mod tests {
             "snapshots/3-0123456789ABCDEF.db",
             "",
         ] {
-            assert_eq!(of_snapshot(3, other), None, "{other}");
+            assert_eq!(of_snapshot(ReleaseId(3), other), None, "{other}");
         }
     }
 }

@@ -3,7 +3,10 @@
 //! deleted.
 
 use crate::{
-    base::error::{Error, Result},
+    base::{
+        error::{Error, Result},
+        history::ReleaseId,
+    },
     os::files,
     store::{Store, place},
 };
@@ -40,7 +43,7 @@ impl<'a> Unknown<'a> {
     }
 
     /// Sets aside what stands in the place of a release's files.
-    pub(crate) fn set_aside_files(&self, release: i64) -> Result<()> {
+    pub(crate) fn set_aside_files(&self, release: ReleaseId) -> Result<()> {
         let there = self.store.has(&place::files(release))?;
         if there {
             self.set_aside(place::FILES, &OsString::from(release.to_string()))

@@ -4,6 +4,7 @@ use crate::{
     base::{
         clock,
         error::{Context, Error, Result},
+        history::ReleaseId,
         progress::Progress,
     },
     live::{
@@ -201,7 +202,7 @@ pub struct Cloned {
     /// How large it is.
     pub bytes: u64,
     /// The release that was live.
-    pub release: Option<i64>,
+    pub release: Option<ReleaseId>,
     /// `reflink`, `copy` or `backup`.
     pub method: &'static str,
     /// How long it took.

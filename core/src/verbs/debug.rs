@@ -1,7 +1,7 @@
 //! Debug: what remy runs on, for people who wonder.
 
 use crate::{
-    base::{VERSION, error::Result, options::Options},
+    base::{VERSION, error::Result, history::ReleaseId, options::Options},
     live::{
         beside,
         database::{Access, Live},
@@ -85,7 +85,7 @@ pub struct Debug {
     /// Live's pages.
     pub pages: u64,
     /// The live release, by live's marker.
-    pub release: Option<i64>,
+    pub release: Option<ReleaseId>,
     /// What was changed of live's schema outside of remy since that release went live.
     pub drift: Option<String>,
     /// What the caller should know.

@@ -3,6 +3,7 @@
 use crate::{
     base::{
         error::{Context, Error, Result},
+        history::{DevStatus, ReleaseId},
         options::Options,
         progress::Progress,
     },
@@ -255,7 +256,7 @@ fn open(store: &Store, name: &str) -> Result<Session> {
 
 fn show(store: &Store, session: &Session) -> Result<Dev> {
     let path = store.path(&place::dev(&session.name));
-    let running = session.status == "dev";
+    let running = session.status == DevStatus::Dev;
     Ok(Dev {
         name: session.name.clone(),
         bytes: if running {
@@ -265,7 +266,7 @@ fn show(store: &Store, session: &Session) -> Result<Dev> {
         },
         path: path.display().to_string(),
         release: session.release,
-        status: session.status.clone(),
+        status: session.status,
         created_at: session.created_at,
         reset_at: session.reset_at,
         stopped_at: session.stopped_at,
@@ -282,9 +283,9 @@ pub struct Dev {
     /// How large that is.
     pub bytes: u64,
     /// The release that was live when it was taken.
-    pub release: Option<i64>,
-    /// `dev`, or `superseded` when stopped.
-    pub status: String,
+    pub release: Option<ReleaseId>,
+    /// Whether it is still there.
+    pub status: DevStatus,
     /// When it was started.
     pub created_at: i64,
     /// When it was last reset.

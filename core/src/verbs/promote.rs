@@ -4,6 +4,7 @@ use crate::{
     base::{
         clock::Moment,
         error::{Error, Result},
+        history::{ReleaseId, Status},
         options::Options,
         progress::Progress,
     },
@@ -19,7 +20,7 @@ use crate::{
 /// Makes a staged or kept release live.
 pub(crate) fn promote(
     live: &Live,
-    release: Option<i64>,
+    release: Option<ReleaseId>,
     options: &Options,
     progress: Progress<'_>,
 ) -> Result<Outcome> {
@@ -34,8 +35,8 @@ pub(crate) fn promote(
                 .hint("Stage one first, or name the release to promote")
         })?,
     };
-    match entry.status.as_str() {
-        "compiled" | "preview" => {
+    match entry.status {
+        Status::Compiled | Status::Preview => {
             if let Some(lost) = begun.lost {
                 return Err(lost);
             }

@@ -4,7 +4,7 @@ use crate::{
     base::{
         clock::{self, Moment},
         error::{Error, Result},
-        history::Release,
+        history::{Release, ReleaseId, Status},
         options::{BuildFailure, Options},
         progress::Progress,
     },
@@ -15,7 +15,7 @@ use crate::{
     release::{
         declaration::Declaration,
         finish::{created, finish},
-        outcome::Outcome,
+        outcome::{Outcome, Reached},
         preview,
         rehearsal::{rehearse_again, rehearse_first},
         retention,
@@ -23,7 +23,12 @@ use crate::{
         session::{self, Adopted, Begun},
         staged::{Staged, named_by_root},
     },
-    store::{artifacts, catalog::releases::Entry, log::Log, place, removals},
+    store::{
+        artifacts,
+        catalog::releases::{Entry, Kind},
+        log::Log,
+        place, removals,
+    },
     switch::follower::Image,
 };
 use rusqlite::Connection;
@@ -86,9 +91,9 @@ pub(crate) fn publish(
             until,
         );
     }
-    let release = begun.number("publish", "building", options)?;
+    let release = begun.number(Kind::Publish, Status::Building, options)?;
     let log = Log::new(Some(&begun.store.catalog), release, progress).since(start);
-    finish(&begun, release, &log, "failed", || {
+    finish(&begun, release, &log, Status::Failed, || {
         if let Some(adopted) = adopted {
             adopted.log(&log);
         }
@@ -197,7 +202,7 @@ pub(crate) fn promote_compiled(
     )
     .since(start);
     // It stays what it is where it cannot go live: the reason may pass.
-    let mut outcome = finish(begun, entry.release, &log, &entry.status, || {
+    let mut outcome = finish(begun, entry.release, &log, entry.status, || {
         if let Some(adopted) = adopted {
             adopted.log(&log);
         }
@@ -216,7 +221,7 @@ pub(crate) fn promote_compiled(
     if let Some(name) = entry
         .preview
         .as_ref()
-        .filter(|_| entry.status == "preview" && !options.dry_run)
+        .filter(|_| entry.status == Status::Preview && !options.dry_run)
     {
         let place = place::preview(name);
         match removals::run(&begun.store) {
@@ -242,7 +247,7 @@ pub(crate) fn fail(
 ) -> Result<Release> {
     let begun = session::begin(live, options, progress)?;
     let catalog = &begun.store.catalog;
-    let release = begun.number("publish", "failed", options)?;
+    let release = begun.number(Kind::Publish, Status::Failed, options)?;
     let log = Log::new(Some(catalog), release, progress);
     log.fact("build", created(release, options));
     log.before(&options.build);
@@ -260,7 +265,7 @@ pub(crate) fn run(
     begun: &Begun,
     declaration: &Declaration,
     options: &Options,
-    release: i64,
+    release: ReleaseId,
     log: &Log<'_>,
     start: Moment,
     until: Until,
@@ -308,8 +313,8 @@ pub(crate) fn run(
         .hint("Find out who changes the schema, and start again"));
     };
     let status = match (&switched, options.dry_run, &options.preview) {
-        (Some(_), ..) => "live",
-        (None, true, _) => "dry_run",
+        (Some(_), ..) => Reached::Live,
+        (None, true, _) => Reached::DryRun,
         (None, false, Some(name)) => {
             begun.store.catalog.set_preview(release, name)?;
             // The preview is there, whatever becomes of an earlier one's files.
@@ -323,20 +328,20 @@ pub(crate) fn run(
                 "settle",
                 format!("Release {release} can be tried on {}", place::preview(name)),
             );
-            "preview"
+            Reached::Preview
         }
         (None, false, None) => {
-            begun.store.catalog.set_status(release, "compiled")?;
+            begun.store.catalog.set_status(release, Status::Compiled)?;
             log.note(
                 "settle",
                 format!("Release {release} is compiled; promoting it makes it live"),
             );
-            "compiled"
+            Reached::Compiled
         }
     };
     Ok(Outcome {
         release,
-        status: status.into(),
+        status,
         restored_from: None,
         previous: begun.live_release(),
         label: options.label.clone(),

@@ -5,6 +5,7 @@ use crate::{
     base::{
         clock::Moment,
         error::{Error, Result},
+        history::{ReleaseId, Status},
         options::Options,
         progress::Progress,
     },
@@ -21,7 +22,7 @@ use crate::{
 /// first promoted.
 pub(crate) fn rollback(
     live: &Live,
-    release: Option<i64>,
+    release: Option<ReleaseId>,
     options: &Options,
     progress: Progress<'_>,
 ) -> Result<Outcome> {
@@ -40,7 +41,7 @@ pub(crate) fn rollback(
                 .and_then(|entry| entry.restored_from);
             let target = target(catalog, begun.release)?.ok_or_else(|| {
                 let what = match (begun.release, brought_back) {
-                    (0, _) => format!("{} has no release yet, or was detached", live.shown()),
+                    (ReleaseId::NONE, _) => format!("{} has no release yet, or was detached", live.shown()),
                     (release, None) => format!("release {release} is live, and none was before it"),
                     (release, Some(first)) => {
                         format!(
@@ -55,7 +56,7 @@ pub(crate) fn rollback(
             find(&begun, target)?
         }
     };
-    if matches!(entry.status.as_str(), "compiled" | "preview") {
+    if matches!(entry.status, Status::Compiled | Status::Preview) {
         return Err(Error::not_promotable(format!(
             "release {} has not been live yet",
             entry.release

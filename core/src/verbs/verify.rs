@@ -3,6 +3,7 @@
 use crate::{
     base::{
         error::{Context, Result},
+        history::ReleaseId,
         options::Options,
         progress::Progress,
         text::human,
@@ -48,7 +49,7 @@ const WAL_RESET_FIXED: i32 = 3_051_003;
 
 pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Verified> {
     let bytes = std::fs::metadata(&live.path).map_or(0, |live| live.len());
-    let log = Log::new(None, 0, progress);
+    let log = Log::new(None, ReleaseId::NONE, progress);
     let report = Report {
         options,
         log: &log,

@@ -3,7 +3,7 @@
 use crate::{
     base::{
         error::{Context, Result},
-        history::Line,
+        history::{Line, ReleaseId},
     },
     store::catalog::Catalog,
 };
@@ -25,7 +25,7 @@ impl Catalog {
     }
 
     /// The log of a release, or of the newest one.
-    pub(crate) fn build_log(&self, release: Option<i64>) -> Result<Vec<Line>> {
+    pub(crate) fn build_log(&self, release: Option<ReleaseId>) -> Result<Vec<Line>> {
         self.rows(
             "SELECT release, seq, at, step, outcome, message, object, sql, duration_ms FROM build_log
              WHERE release = coalesce(?1, (SELECT max(release) FROM releases)) ORDER BY seq",

@@ -1,8 +1,15 @@
 //! Dev sessions in the catalog.
 
 use crate::{
-    base::{clock, error::Result},
-    store::{catalog::Catalog, place},
+    base::{
+        clock,
+        error::Result,
+        history::{DevStatus, ReleaseId},
+    },
+    store::{
+        catalog::{Catalog, word},
+        place,
+    },
 };
 use rusqlite::params;
 
@@ -10,8 +17,8 @@ use rusqlite::params;
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) name: String,
-    pub(crate) release: Option<i64>,
-    pub(crate) status: String,
+    pub(crate) release: Option<ReleaseId>,
+    pub(crate) status: DevStatus,
     pub(crate) created_at: i64,
     pub(crate) reset_at: Option<i64>,
     pub(crate) stopped_at: Option<i64>,
@@ -36,10 +43,11 @@ impl Catalog {
             ),
             params,
             |row| {
+                let name: String = row.get(0)?;
                 Ok(Session {
-                    name: row.get(0)?,
                     release: row.get(1)?,
-                    status: row.get(2)?,
+                    status: word(row, 2, format_args!("the dev session {name:?}"))?,
+                    name,
                     created_at: row.get(3)?,
                     reset_at: row.get(4)?,
                     stopped_at: row.get(5)?,
@@ -50,7 +58,7 @@ impl Catalog {
         Ok(sessions)
     }
 
-    pub(crate) fn dev_started(&self, name: &str, release: Option<i64>) -> Result<()> {
+    pub(crate) fn dev_started(&self, name: &str, release: Option<ReleaseId>) -> Result<()> {
         self.durably("recording a dev session", |conn| {
             conn.execute(
                 "INSERT INTO dev (name, path, release, status, created_at) VALUES (?1, ?2, ?3, 'dev', ?4)",
@@ -61,7 +69,7 @@ impl Catalog {
         Ok(())
     }
 
-    pub(crate) fn dev_was_reset(&self, name: &str, release: Option<i64>) -> Result<()> {
+    pub(crate) fn dev_was_reset(&self, name: &str, release: Option<ReleaseId>) -> Result<()> {
         self.write(
             "recording the reset of a dev session",
             "UPDATE dev SET reset_at = ?2, release = ?3 WHERE name = ?1 AND status = 'dev'",

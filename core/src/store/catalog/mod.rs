@@ -9,13 +9,16 @@ pub(crate) mod snapshots;
 pub(crate) mod switches;
 
 use crate::{
-    base::error::{Context, Result},
+    base::{
+        error::{Context, Result},
+        words::{UnknownWord, Words},
+    },
     live::database::{self, Live},
     sqlite::{calls, tx},
     store::catalog::format::{FORMAT, bring_up_to_date, format_of, upgrade},
 };
-use rusqlite::{Connection, Params, Row};
-use std::{path::Path, time::Duration};
+use rusqlite::{Connection, Params, Row, types::Type};
+use std::{fmt::Display, path::Path, time::Duration};
 
 /// How long another process may be at work on the catalog.
 const WAIT: Duration = Duration::from_secs(10);
@@ -121,11 +124,47 @@ impl Catalog {
     }
 }
 
+/// Reads a word of what `of` says.
+fn word<T: Words>(row: &Row<'_>, at: usize, of: impl Display) -> rusqlite::Result<T> {
+    let word: String = row.get(at)?;
+    T::of_word(&word).ok_or_else(|| {
+        let unknown = UnknownWord {
+            of: of.to_string(),
+            what: T::WHAT,
+            word,
+        };
+        rusqlite::Error::FromSqlConversionFailure(at, Type::Text, unknown.into())
+    })
+}
+
 #[cfg(all(test, feature = "engine"))]
 mod tests {
     use super::*;
-    use crate::store::catalog::snapshots::ORDER;
+    use crate::{
+        base::history::{ReleaseId, SwitchId},
+        store::catalog::snapshots::ORDER,
+    };
     use rusqlite::params;
+
+    #[test]
+    fn a_status_that_is_none_is_an_error_that_names_the_release() {
+        crate::sqlite::engine::init();
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(include_str!("catalog.sql")).unwrap();
+        conn.execute_batch(
+            "INSERT INTO releases (release, kind, status, created_at) VALUES (7, 'publish', 'paused', 0)",
+        )
+        .unwrap();
+        let catalog = Catalog { conn };
+        for e in [
+            catalog.release(ReleaseId(7)).map(drop).unwrap_err(),
+            catalog.releases().map(drop).unwrap_err(),
+        ] {
+            assert_eq!(e.code(), "corrupt");
+            let said = r#"release 7 has the status "paused", which this remy does not know. Use the remy that wrote it"#;
+            assert!(e.to_string().contains(said), "{e}");
+        }
+    }
 
     /// How many steps SQLite takes to list the snapshots of so many releases.
     fn steps(releases: i64) -> i32 {
@@ -135,8 +174,8 @@ mod tests {
         let catalog = Catalog { conn };
         for release in 1..=releases {
             // Live was switched in the reverse of the order of the numbers.
-            let switch_id = format!("{:016x}", releases - release);
-            let snapshot = crate::store::place::snapshot(release, &switch_id);
+            let switch_id = SwitchId::from(format!("{:016x}", releases - release).as_str());
+            let snapshot = crate::store::place::snapshot(ReleaseId(release), &switch_id);
             catalog
                 .conn
                 .execute(

@@ -4,10 +4,14 @@ use crate::{
     base::{
         clock,
         error::{Context, Result},
-        history::Release,
+        history::{Release, ReleaseId, Status, SwitchId},
+        words::words,
     },
     live::marker::{self, Marker},
-    store::{catalog::Catalog, place},
+    store::{
+        catalog::{Catalog, word},
+        place,
+    },
 };
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
@@ -17,34 +21,43 @@ const NEXT: &str = "(SELECT coalesce(max(release), 0) + 1 FROM releases)";
 
 /// The highest number that is taken over from a marker that this catalog does not know: as many may
 /// follow it.
-const MOST: i64 = marker::HIGHEST / 2;
+const MOST: ReleaseId = ReleaseId(marker::HIGHEST.0 / 2);
+
+words! {
+    /// How a release came about.
+    pub(crate) enum Kind, "kind" {
+        Adopt = "adopt",
+        Publish = "publish",
+        Promote = "promote",
+    }
+}
 
 /// A release as the engine needs it.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    pub(crate) release: i64,
-    pub(crate) status: String,
+    pub(crate) release: ReleaseId,
+    pub(crate) status: Status,
     pub(crate) label: Option<String>,
     pub(crate) commit: Option<String>,
-    pub(crate) restored_from: Option<i64>,
-    pub(crate) follows: Option<i64>,
+    pub(crate) restored_from: Option<ReleaseId>,
+    pub(crate) follows: Option<ReleaseId>,
     pub(crate) files_hash: Option<String>,
     pub(crate) declared: Option<String>,
     pub(crate) preview: Option<String>,
     pub(crate) live_at: Option<i64>,
     /// The switch that made it live; none where it was adopted as it stood, or never was live.
-    pub(crate) switch_id: Option<String>,
+    pub(crate) switch_id: Option<SwitchId>,
 }
 
 impl Catalog {
     /// Records a new release and gives its number, one above every number that the catalog has.
     pub(crate) fn begin(
         &self,
-        kind: &str,
-        status: &str,
+        kind: Kind,
+        status: Status,
         label: Option<&str>,
         commit: Option<&str>,
-    ) -> Result<i64> {
+    ) -> Result<ReleaseId> {
         self.conn
             .execute(
                 &format!(
@@ -54,11 +67,11 @@ impl Catalog {
                 params![kind, status, label, commit, clock::now()],
             )
             .context(|| self.doing("numbering a release"))?;
-        Ok(self.conn.last_insert_rowid())
+        Ok(ReleaseId(self.conn.last_insert_rowid()))
     }
 
     /// The number that [`Catalog::begin`] would give.
-    pub(crate) fn next(&self) -> Result<i64> {
+    pub(crate) fn next(&self) -> Result<ReleaseId> {
         self.conn
             .query_row(&format!("SELECT {NEXT}"), [], |row| row.get(0))
             .context(|| self.doing("numbering a release"))
@@ -67,7 +80,7 @@ impl Catalog {
     /// Records a release that is live already, and that this catalog does not know, with the schema
     /// that it has. Its marker's number is taken over where it comes after every number here; else
     /// that is another release, of another history.
-    pub(crate) fn adopt(&self, marker: Option<&Marker>, schema: Option<&str>) -> Result<i64> {
+    pub(crate) fn adopt(&self, marker: Option<&Marker>, schema: Option<&str>) -> Result<ReleaseId> {
         let next = self.next()?;
         let release = marker.map_or(next, |marker| {
             if marker.release <= MOST {
@@ -83,15 +96,16 @@ impl Catalog {
             )?;
             conn.execute(
                 "INSERT INTO releases (release, kind, status, label, commit_id, created_at, live_at, switch_id, schema)
-                 VALUES (?1, 'adopt', 'live', ?2, ?3, ?4, ?5, ?6, ?7)",
+                 VALUES (?1, ?8, 'live', ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
                     release,
                     marker.and_then(|m| m.label.as_deref()),
                     marker.and_then(|m| m.commit.as_deref()),
                     clock::now(),
                     marker.map_or_else(clock::now, |m| m.live_at),
-                    marker.map(|m| m.switch_id.as_str()),
-                    schema
+                    marker.map(|m| &m.switch_id),
+                    schema,
+                    Kind::Adopt
                 ],
             )
         })?;
@@ -99,7 +113,7 @@ impl Catalog {
     }
 
     /// The release that a switch made live.
-    pub(crate) fn release_of(&self, switch_id: &str) -> Result<Option<i64>> {
+    pub(crate) fn release_of(&self, switch_id: &SwitchId) -> Result<Option<ReleaseId>> {
         self.conn
             .query_row(
                 "SELECT release FROM releases WHERE switch_id = ?1",
@@ -112,7 +126,7 @@ impl Catalog {
 
     /// Records the switch of a release that was adopted by its marker under a format that kept only
     /// the number.
-    pub(crate) fn set_switch(&self, release: i64, switch_id: &str) -> Result<()> {
+    pub(crate) fn set_switch(&self, release: ReleaseId, switch_id: &SwitchId) -> Result<()> {
         self.write_durably(
             "recording a switch",
             "UPDATE releases SET switch_id = ?2 WHERE release = ?1",
@@ -121,7 +135,7 @@ impl Catalog {
     }
 
     /// Records that a release is live once more, since somebody put its database back by hand.
-    pub(crate) fn live_again(&self, release: i64) -> Result<()> {
+    pub(crate) fn live_again(&self, release: ReleaseId) -> Result<()> {
         self.durably("recording the live release", |conn| {
             conn.execute(
                 "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'live' AND release <> ?1",
@@ -136,7 +150,7 @@ impl Catalog {
     }
 
     /// Live's schema as a release went live, or is going to: the JSON model.
-    pub(crate) fn set_schema(&self, release: i64, schema: &str) -> Result<()> {
+    pub(crate) fn set_schema(&self, release: ReleaseId, schema: &str) -> Result<()> {
         self.write(
             "recording a schema",
             "UPDATE releases SET schema = ?2 WHERE release = ?1",
@@ -145,7 +159,7 @@ impl Catalog {
     }
 
     /// What [`Catalog::set_schema`] recorded.
-    pub(crate) fn schema(&self, release: i64) -> Result<Option<String>> {
+    pub(crate) fn schema(&self, release: ReleaseId) -> Result<Option<String>> {
         let schema = self
             .conn
             .query_row(
@@ -159,7 +173,7 @@ impl Catalog {
             .context(|| self.doing("reading a schema"))
     }
 
-    pub(crate) fn set_status(&self, release: i64, status: &str) -> Result<()> {
+    pub(crate) fn set_status(&self, release: ReleaseId, status: Status) -> Result<()> {
         self.write_durably(
             "writing a status",
             "UPDATE releases SET status = ?2 WHERE release = ?1",
@@ -168,7 +182,7 @@ impl Catalog {
     }
 
     /// Makes a release the preview of a name; the one that was is superseded.
-    pub(crate) fn set_preview(&self, release: i64, name: &str) -> Result<()> {
+    pub(crate) fn set_preview(&self, release: ReleaseId, name: &str) -> Result<()> {
         self.durably("recording a preview", |conn| {
             conn.execute(
                 "UPDATE releases SET status = 'superseded', superseded_at = ?2 WHERE status = 'preview' AND preview = ?1",
@@ -186,7 +200,7 @@ impl Catalog {
     /// Records what a release is made of.
     pub(crate) fn describe(
         &self,
-        release: i64,
+        release: ReleaseId,
         declared: Option<&str>,
         plan: Option<&str>,
     ) -> Result<()> {
@@ -201,8 +215,8 @@ impl Catalog {
     /// Records whose files a release has: its own, or those of one that it brings back.
     pub(crate) fn set_files(
         &self,
-        release: i64,
-        of: Option<i64>,
+        release: ReleaseId,
+        of: Option<ReleaseId>,
         hash: Option<&str>,
     ) -> Result<()> {
         self.write(
@@ -212,7 +226,7 @@ impl Catalog {
         )
     }
 
-    pub(crate) fn set_restored_from(&self, release: i64, from: i64) -> Result<()> {
+    pub(crate) fn set_restored_from(&self, release: ReleaseId, from: ReleaseId) -> Result<()> {
         self.write(
             "recording a rollback",
             "UPDATE releases SET restored_from = ?2 WHERE release = ?1",
@@ -221,7 +235,7 @@ impl Catalog {
     }
 
     /// Whose files a release has: its own, or those of the one that it brought back.
-    pub(crate) fn files_of(&self, release: i64) -> Result<Option<i64>> {
+    pub(crate) fn files_of(&self, release: ReleaseId) -> Result<Option<ReleaseId>> {
         // The number counts, and not what is written under `artifacts`. What is brought back is
         // older than what brings it back: otherwise there need be no end to it.
         let origin = self
@@ -244,7 +258,7 @@ impl Catalog {
         self.entry("WHERE status = 'live' ORDER BY release DESC LIMIT 1", [])
     }
 
-    pub(crate) fn release(&self, release: i64) -> Result<Option<Entry>> {
+    pub(crate) fn release(&self, release: ReleaseId) -> Result<Option<Entry>> {
         self.entry("WHERE release = ?1", [release])
     }
 
@@ -265,9 +279,10 @@ impl Catalog {
                 ),
                 params,
                 |row| {
+                    let release = row.get(0)?;
                     Ok(Entry {
-                        release: row.get(0)?,
-                        status: row.get(1)?,
+                        release,
+                        status: word(row, 1, format_args!("release {release}"))?,
                         label: row.get(2)?,
                         commit: row.get(3)?,
                         restored_from: row.get(4)?,
@@ -292,10 +307,11 @@ impl Catalog {
              FROM releases r LEFT JOIN snapshots s USING (release) ORDER BY r.release DESC",
             [],
             |row| {
-                let (release, status): (_, String) = (row.get(0)?, row.get(3)?);
+                let release = row.get(0)?;
+                let status = word(row, 3, format_args!("release {release}"))?;
                 let (written, preview): (Option<String>, Option<String>) = (row.get(8)?, row.get(11)?);
                 let database = match &preview {
-                    Some(name) if status == "preview" => place::is_name(name).then(|| place::preview(name)),
+                    Some(name) if status == Status::Preview => place::is_name(name).then(|| place::preview(name)),
                     _ => written.and_then(|path| place::of_snapshot(release, &path)),
                 };
                 Ok(Release {
@@ -317,7 +333,7 @@ impl Catalog {
     }
 
     /// Leaves a release that did not go live with `status`.
-    pub(crate) fn set_failed(&self, release: i64, status: &str) -> Result<()> {
+    pub(crate) fn set_failed(&self, release: ReleaseId, status: Status) -> Result<()> {
         self.write(
             "writing a status",
             "UPDATE releases SET status = ?2
@@ -327,7 +343,7 @@ impl Catalog {
     }
 
     /// Releases that a process left behind in the middle of a publish.
-    pub(crate) fn unfinished(&self) -> Result<Vec<i64>> {
+    pub(crate) fn unfinished(&self) -> Result<Vec<ReleaseId>> {
         self.rows(
             "SELECT release FROM releases WHERE status = 'building' ORDER BY release",
             [],
@@ -337,7 +353,7 @@ impl Catalog {
 
     /// Releases that never were live and cannot go live any more, with whether files were written
     /// down for them: those that failed, and previews that are no more.
-    pub(crate) fn fruitless(&self) -> Result<Vec<(i64, bool)>> {
+    pub(crate) fn fruitless(&self) -> Result<Vec<(ReleaseId, bool)>> {
         self.rows(
             "SELECT release, artifacts IS NOT NULL FROM releases
              WHERE status = 'failed' OR (status = 'superseded' AND preview IS NOT NULL AND live_at IS NULL)",
@@ -347,8 +363,8 @@ impl Catalog {
     }
 
     /// The previews that there are: release, name, and when it was begun.
-    pub(crate) fn previews(&self) -> Result<Vec<(i64, String, i64)>> {
-        let mut previews: Vec<(i64, String, i64)> = self.rows(
+    pub(crate) fn previews(&self) -> Result<Vec<(ReleaseId, String, i64)>> {
+        let mut previews: Vec<(ReleaseId, String, i64)> = self.rows(
             "SELECT release, preview, created_at FROM releases WHERE status = 'preview' AND preview IS NOT NULL",
             [],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
@@ -358,7 +374,7 @@ impl Catalog {
     }
 
     /// Records, durably and before its database goes, that a preview is no more.
-    pub(crate) fn end_preview(&self, release: i64) -> Result<()> {
+    pub(crate) fn end_preview(&self, release: ReleaseId) -> Result<()> {
         self.durably("recording the end of a preview", |conn| {
             conn.execute(
                 "INSERT OR IGNORE INTO removals (folder, name)
@@ -375,8 +391,8 @@ impl Catalog {
 
     /// Files that should be there: whose they are, and their hash. Those of a release whose
     /// database was pruned may be gone; a release that brought back another one shares its.
-    pub(crate) fn files(&self) -> Result<BTreeSet<(i64, String)>> {
-        let rows: Vec<(i64, String)> = self.rows(
+    pub(crate) fn files(&self) -> Result<BTreeSet<(ReleaseId, String)>> {
+        let rows: Vec<(ReleaseId, String)> = self.rows(
             "SELECT r.release, r.artifacts_hash FROM releases r LEFT JOIN snapshots s USING (release)
              WHERE r.artifacts IS NOT NULL AND r.artifacts_hash IS NOT NULL AND s.pruned_at IS NULL
                AND r.status IN ('live', 'superseded', 'compiled', 'preview')",
@@ -391,8 +407,8 @@ impl Catalog {
     }
 
     /// Whose files pruned releases have. They may be gone, or be another release's, too.
-    pub(crate) fn pruned_files(&self) -> Result<BTreeSet<i64>> {
-        let rows: Vec<i64> = self.rows(
+    pub(crate) fn pruned_files(&self) -> Result<BTreeSet<ReleaseId>> {
+        let rows: Vec<ReleaseId> = self.rows(
             "SELECT release FROM releases JOIN snapshots USING (release) WHERE artifacts IS NOT NULL AND pruned_at IS NOT NULL",
             [],
             |row| row.get(0),
@@ -407,7 +423,7 @@ impl Catalog {
 
 /// Where a bare rollback goes to: a re-promotion counts as the release that it brought back, so
 /// that rolling back twice goes two back.
-pub(crate) fn target(catalog: &Catalog, live: i64) -> Result<Option<i64>> {
+pub(crate) fn target(catalog: &Catalog, live: ReleaseId) -> Result<Option<ReleaseId>> {
     let mut entry = catalog.release(live)?;
     // Always an older one: otherwise there need be no end to it.
     while let Some(from) = entry

@@ -1,7 +1,11 @@
 //! Snapshots in the catalog.
 
 use crate::{
-    base::{clock, error::Result},
+    base::{
+        clock,
+        error::Result,
+        history::{ReleaseId, SwitchId},
+    },
     store::{catalog::Catalog, place},
 };
 use rusqlite::params;
@@ -16,11 +20,11 @@ pub(super) const ORDER: &str = "(SELECT switches.rowid FROM switches WHERE switc
 /// A snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
-    pub(crate) release: i64,
+    pub(crate) release: ReleaseId,
     /// Relative to the store, as [`place::snapshot`] has it. A row that says anything else is
     /// nobody's snapshot.
     pub(crate) path: String,
-    pub(crate) switch_id: Option<String>,
+    pub(crate) switch_id: Option<SwitchId>,
     pub(crate) bytes: u64,
     pub(crate) hash: String,
     pub(crate) created_at: i64,
@@ -28,7 +32,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Catalog {
-    pub(crate) fn snapshot(&self, release: i64) -> Result<Option<Snapshot>> {
+    pub(crate) fn snapshot(&self, release: ReleaseId) -> Result<Option<Snapshot>> {
         Ok(self.snapshots_where("WHERE release = ?1", [release])?.pop())
     }
 
@@ -63,8 +67,8 @@ impl Catalog {
 
     /// Releases whose snapshot is said to be where none can be: somebody has written into the
     /// catalog.
-    pub(crate) fn misplaced_snapshots(&self) -> Result<Vec<(i64, String)>> {
-        let mut rows: Vec<(i64, String)> = self.rows(
+    pub(crate) fn misplaced_snapshots(&self) -> Result<Vec<(ReleaseId, String)>> {
+        let mut rows: Vec<(ReleaseId, String)> = self.rows(
             "SELECT release, path FROM snapshots ORDER BY release",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
@@ -74,7 +78,7 @@ impl Catalog {
     }
 
     /// Records, durably and before the file goes, that a snapshot is pruned.
-    pub(crate) fn pruned(&self, release: i64) -> Result<()> {
+    pub(crate) fn pruned(&self, release: ReleaseId) -> Result<()> {
         self.write_durably(
             "recording a prune",
             "UPDATE snapshots SET pruned_at = ?2 WHERE release = ?1",

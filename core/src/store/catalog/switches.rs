@@ -4,6 +4,7 @@ use crate::{
     base::{
         clock,
         error::{Context, Error, Result},
+        history::{ReleaseId, Status, SwitchId},
     },
     sqlite::calls,
     store::{
@@ -19,11 +20,11 @@ use rusqlite::params;
 /// What a switch, or a detach, is about to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Intent {
-    pub(crate) switch_id: String,
-    pub(crate) old_switch: Option<String>,
-    pub(crate) release: i64,
+    pub(crate) switch_id: SwitchId,
+    pub(crate) old_switch: Option<SwitchId>,
+    pub(crate) release: ReleaseId,
     /// The release that is live before it; none where live was empty.
-    pub(crate) previous: Option<i64>,
+    pub(crate) previous: Option<ReleaseId>,
     /// Live is to carry no marker after it: a detach.
     pub(crate) detaches: bool,
 }
@@ -36,7 +37,7 @@ impl Intent {
 
     /// Where the clone's main file goes, relative to the store.
     pub(crate) fn snapshot(&self) -> String {
-        place::snapshot(self.previous.unwrap_or(0), &self.switch_id)
+        place::snapshot(self.previous.unwrap_or(ReleaseId::NONE), &self.switch_id)
     }
 }
 
@@ -82,7 +83,7 @@ impl Catalog {
 
     /// An id that no other switch has. Files in `work/` begin with it, and it is on the disk before
     /// the first of them: they are this store's own, and go where a crash leaves them.
-    pub(crate) fn unique(&self) -> Result<String> {
+    pub(crate) fn unique(&self) -> Result<SwitchId> {
         self.durably("making an id", |conn| {
             conn.query_row(
                 "INSERT INTO work VALUES (lower(hex(randomblob(8)))) RETURNING id",
@@ -93,7 +94,7 @@ impl Catalog {
     }
 
     /// The ids of files in `work/`.
-    pub(crate) fn work(&self) -> Result<Vec<String>> {
+    pub(crate) fn work(&self) -> Result<Vec<SwitchId>> {
         self.rows("SELECT id FROM work", [], |row| row.get(0))
     }
 
@@ -118,10 +119,10 @@ impl Catalog {
             },
         )?;
         // It becomes part of names of files.
-        match intents.iter().find(|intent| !place::is_switch_id(&intent.switch_id)) {
+        match intents.iter().find(|intent| !intent.switch_id.is_well_formed()) {
             None => Ok(intents),
             Some(intent) => Err(Error::corrupt(format!(
-                "the catalog {} has a switch that is not decided, {:?}, and that is no id of a switch",
+                "the catalog {} has a switch that is not decided, \"{}\", and that is no id of a switch",
                 calls::name(&self.conn),
                 intent.switch_id
             ))
@@ -174,7 +175,7 @@ impl Catalog {
     }
 
     /// Records that a switch did not happen.
-    pub(crate) fn not_switched(&self, intent: &Intent, status: &str) -> Result<()> {
+    pub(crate) fn not_switched(&self, intent: &Intent, status: Status) -> Result<()> {
         self.durably("recording a switch that failed", |conn| {
             conn.execute(
                 "UPDATE switches SET state = 'failed' WHERE switch_id = ?1",

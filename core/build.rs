@@ -1,7 +1,7 @@
 //! Compiles the SQLite that `libsqlite3-sys` ships (the one this rusqlite was tested with) into one
 //! private object.
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -60,25 +60,32 @@ fn target(what: &str) -> String {
     env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default()
 }
 
-/// The folder of `sqlite3.c`, found through the dependency graph, so that nothing is vendored.
+/// The package that has the engine's source, and the version of it that Cargo.toml pins.
+const SOURCE: [&str; 2] = ["libsqlite3-sys", "0.38.2"];
+
+/// The folder of `sqlite3.c`, so that nothing is vendored.
 fn amalgamation() -> PathBuf {
-    // Offline first: the build itself has fetched all that this needs, unless a dev-dependency is
-    // missing.
+    let [name, version] = SOURCE;
+    let here = env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo");
+    // Of a package out of a registry, or vendored, a neighbour: that needs no network, and no second
+    // resolving.
+    for neighbour in [format!("{name}-{version}"), name.to_owned()] {
+        let package = Path::new(&here).with_file_name(neighbour);
+        let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap_or_default();
+        if manifest.contains(&format!("\nversion = \"{version}\"\n")) {
+            return package.join("sqlite3");
+        }
+    }
+    // Else through the dependency graph. Offline first: the build itself has fetched all that this
+    // needs, unless a dev-dependency is missing.
     let json = metadata(&["--offline"])
         .or_else(|_| metadata(&[]))
-        .unwrap_or_else(|why| panic!("cargo metadata could not find libsqlite3-sys: {why}"));
-    let end = json
-        .match_indices("/Cargo.toml\"")
-        .map(|(i, _)| i)
-        .find(|&i| {
-            json[..i]
-                .rsplit('/')
-                .next()
-                .is_some_and(|dir| dir.starts_with("libsqlite3-sys-"))
-        })
-        .expect("libsqlite3-sys in the dependency graph");
-    let start = json[..end].rfind('"').expect("a quoted path") + 1;
-    Path::new(&json[start..end]).join("sqlite3")
+        .unwrap_or_else(|why| panic!("cargo metadata could not find {name}: {why}"));
+    let (before, _) = json
+        .split_once(&format!("/{name}-{version}/Cargo.toml\""))
+        .unwrap_or_else(|| panic!("no {name} {version} in the dependency graph"));
+    let start = before.rfind('"').expect("a quoted path") + 1;
+    Path::new(&before[start..]).join(format!("{name}-{version}/sqlite3"))
 }
 
 fn metadata(how: &[&str]) -> Result<String, String> {

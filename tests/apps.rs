@@ -1135,7 +1135,7 @@ fn an_app_of_500_tables() {
         .collect();
     app.declares(&tables);
     let start = Instant::now();
-    let read = remy_db::typescript::tables(Path::new(&app.manifest()));
+    let read = remy_db::internals::typescript::tables(Path::new(&app.manifest()));
     let reading = start.elapsed();
     assert_eq!(
         (read.tables.len(), read.errors.len(), read.warnings.len()),

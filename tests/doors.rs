@@ -640,7 +640,7 @@ fn a_file_that_is_there_is_a_path() {
     ];
     let remy = app.remy();
     let model = || {
-        let model = remy_db::declare::declared(SCHEMA, &Options::default())
+        let model = remy_db::internals::declare::declared(SCHEMA, &Options::default())
             .unwrap()
             .schema;
         serde_json::to_string(&model).unwrap()

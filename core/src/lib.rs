@@ -9,7 +9,6 @@
 //! # fn main() -> remy_db::Result<()> {
 //! # let dir = tempfile::tempdir().unwrap();
 //! # let path = dir.path().join("app.db");
-//! # remy_db::engine::init();
 //! # rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)").unwrap();
 //! use remy_db::{Options, Progress, Remy};
 //!
@@ -22,23 +21,23 @@
 //! # }
 //! ```
 //!
-//! Data flows one way: [`schema`] is read, live is cloned, the change is rehearsed on the clone,
+//! Data flows one way: the declared schema is read, live is cloned, the change is rehearsed on the clone,
 //! live is switched, the store settles. The engine's contract is `docs/contract.md`.
 #![warn(missing_docs)]
 
 mod base;
-pub mod declare;
-pub mod effects;
+mod declare;
+mod effects;
 mod live;
 mod os;
-pub mod rehearse;
+mod rehearse;
 mod release;
-pub mod schema;
+mod schema;
 mod sqlite;
 mod store;
 mod switch;
 #[cfg(feature = "typescript")]
-pub mod typescript;
+mod typescript;
 mod verbs;
 
 use crate::{
@@ -53,12 +52,14 @@ pub use base::{
     options::{Allow, BuildFailure, BuildStep, JournalMode, Options, StepOutcome},
     progress::Progress,
 };
+pub use effects::diff::Change as EffectChange;
 pub use release::{
     outcome::{Outcome, Reached},
     retention::{Pruned, PrunedSnapshot},
     rows_lost::{ComesBack, SetAside},
 };
 pub use schema::plan::Statement;
+#[cfg(feature = "engine")]
 pub use sqlite::engine;
 use std::path::Path;
 pub use switch::contract::Switched;
@@ -69,6 +70,28 @@ pub use verbs::{
     dev::Dev,
     verify::{Checked, Verified},
 };
+
+/// What this repository's own faces and tests take besides: an extension binds itself to its host,
+/// the Node.js package reads an app's types, and the steps of a publish are tested one by one. No
+/// part of the crate's contract: any release may change it.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::sqlite::routines::bind;
+
+    pub mod declare {
+        pub use crate::declare::*;
+    }
+    pub mod rehearse {
+        pub use crate::rehearse::*;
+    }
+    pub mod schema {
+        pub use crate::schema::*;
+    }
+    #[cfg(feature = "typescript")]
+    pub mod typescript {
+        pub use crate::typescript::*;
+    }
+}
 
 /// An application's live database and its store.
 ///

@@ -1,10 +1,12 @@
 //! The 60 edge cases of schema change, each on a database of its own: diff, plan, measure, apply,
 //! check.
 use remy_db::{
-    Error, Options,
-    declare::{current, declared},
-    engine, rehearse,
-    schema::{diff::diff, plan::plan},
+    Error, Options, engine,
+    internals::{
+        declare::{current, declared},
+        rehearse,
+        schema::{diff::diff, plan::plan},
+    },
 };
 use rusqlite::{Connection, types::Value};
 use serde_json::Value as Json;

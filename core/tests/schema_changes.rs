@@ -1,11 +1,12 @@
 //! What a change asks, refuses, reports and keeps: one case a test, those that were found the hard
 //! way among them.
 use remy_db::{
-    Error, Options,
-    declare::{Source, current, declared},
-    engine,
-    rehearse::{self, dependents, migration_files},
-    schema::{Schema, diff::diff, introspect, plan::Plan, plan::plan},
+    Error, Options, engine,
+    internals::{
+        declare::{Source, current, declared},
+        rehearse::{self, dependents, migration_files},
+        schema::{Schema, diff::diff, introspect, plan::Plan, plan::plan},
+    },
 };
 use rusqlite::Connection;
 

@@ -2,10 +2,12 @@
 //! what both have.
 use proptest::prelude::*;
 use remy_db::{
-    Error, Options,
-    declare::declared,
-    engine, rehearse,
-    schema::{Schema, Table, diff::diff, introspect, plan::plan},
+    Error, Options, engine,
+    internals::{
+        declare::declared,
+        rehearse,
+        schema::{Schema, Table, diff::diff, introspect, plan::plan},
+    },
 };
 use rusqlite::{Connection, types::Value};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! What is read of an app's TypeScript: a small app in a folder of its own for each rule.
 #![cfg(feature = "typescript")]
-use remy_db::{
+use remy_db::internals::{
     schema::app::{AppTable, Logical},
     typescript::{MethodInput, Tables, method_input, tables},
 };
@@ -53,7 +53,7 @@ fn one(define: &str, files: &[(&str, &str)]) -> AppTable {
 
 /// `name: type` of each column, with `?` where there need not be a value.
 fn columns(table: &AppTable) -> String {
-    let column = |c: &remy_db::schema::app::AppColumn| {
+    let column = |c: &remy_db::internals::schema::app::AppColumn| {
         format!(
             "{}{}: {}",
             c.name,
@@ -667,7 +667,7 @@ fn a_type_name_that_nobody_declares_is_an_error_with_its_place() {
             &format!("{before}\nexport const T = db.defineTable<{{ ok: number; a: {of} }}>('t');"),
             files,
         );
-        let place = |error: &remy_db::typescript::Fault| {
+        let place = |error: &remy_db::internals::typescript::Fault| {
             assert!(
                 error.message.contains("neither declared nor imported"),
                 "{error}"

@@ -37,11 +37,11 @@ type Open<'a> = &'a dyn Fn() -> Result<remy_db::Remy>;
 #[napi]
 pub fn app_tables(path: String) -> napi::Result<String> {
     reading(|| {
-        let remy_db::typescript::Tables {
+        let remy_db::internals::typescript::Tables {
             tables,
             errors,
             warnings,
-        } = remy_db::typescript::tables(path.as_ref());
+        } = remy_db::internals::typescript::tables(path.as_ref());
         let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         json(&serde_json::json!({ "tables": tables, "errors": errors, "warnings": warnings }))
     })
@@ -51,7 +51,7 @@ pub fn app_tables(path: String) -> napi::Result<String> {
 #[napi]
 pub fn method_input(root: String, path: String, export: String) -> napi::Result<String> {
     reading(|| {
-        json(&remy_db::typescript::method_input(
+        json(&remy_db::internals::typescript::method_input(
             root.as_ref(),
             path.as_ref(),
             &export,
@@ -64,7 +64,7 @@ pub fn method_input(root: String, path: String, export: String) -> napi::Result<
 #[napi]
 pub fn nested_too_deep(root: String, path: String) -> napi::Result<String> {
     reading(|| {
-        json(&remy_db::typescript::nested_too_deep(
+        json(&remy_db::internals::typescript::nested_too_deep(
             root.as_ref(),
             path.as_ref(),
         ))

@@ -24,14 +24,14 @@ use sqlite_loadable::{FunctionFlags, define_scalar_function};
 use std::{
     ffi::{CStr, CString, c_char, c_int},
     ops::RangeInclusive,
-    sync::{Mutex, PoisonError},
+    sync::Once,
 };
 
 /// The oldest SQLite whose routines the bindings name.
 const OLDEST: c_int = 3_034_001;
 
-/// The table of routines that this process's remy is bound to, as an address.
-static BOUND: Mutex<Option<usize>> = Mutex::new(None);
+/// Binds sqlite-loadable, which has a table of routines beside rusqlite's.
+static OTHERS: Once = Once::new();
 
 /// The connection that remy is being loaded into.
 pub struct Host {
@@ -101,28 +101,10 @@ unsafe fn bind(
             "Load it into a newer SQLite, or use remy from C or Node.js, which bring their own",
         ));
     }
-    let mut bound = BOUND.lock().unwrap_or_else(PoisonError::into_inner);
-    match *bound {
-        Some(address) if address == api as usize => {}
-        Some(_) => {
-            return Err(Error::live_in_use(
-                "another SQLite library of this process has loaded remy already",
-            )
-            .state("Nothing was loaded")
-            .hint(
-                "Two SQLite libraries in one process must not share a database: use one of them",
-            ));
-        }
-        None => {
-            // SAFETY: `api` is the host's table, new enough to have every routine that the bindings
-            // name. The lock keeps two threads from binding at once.
-            unsafe {
-                ffi::rusqlite_extension_init2(api).map_err(rusqlite::Error::from)?;
-                sqlite_loadable::ext::faux_sqlite_extension_init2(api.cast());
-            }
-            *bound = Some(api as usize);
-        }
-    }
+    // SAFETY: `api` is the host's table, new enough to have every routine that the bindings name.
+    unsafe { remy_db::internals::bind(api) }.map_err(|e| e.state("Nothing was loaded"))?;
+    // SAFETY: the same.
+    OTHERS.call_once(|| unsafe { sqlite_loadable::ext::faux_sqlite_extension_init2(api.cast()) });
     // SAFETY: `db` is open, and a connection made from a handle does not close it.
     let conn = unsafe { Connection::from_handle(db) }?;
     Ok(Host { conn })

@@ -4,6 +4,7 @@ mod descriptors;
 mod extension;
 mod node;
 mod python;
+mod rust;
 mod shell;
 mod strangers;
 mod walk;

@@ -11,11 +11,9 @@ pub(crate) mod declare;
 pub(crate) mod diff;
 pub(crate) mod tables;
 
-pub use cron::check_schedule;
-pub use diff::{Change, diff, warnings};
+pub use diff::diff;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-pub use tables::{ensure, read, write};
 
 /// Everything that a release declares besides tables. Each list is in the order of its keys,
 /// however it was declared.

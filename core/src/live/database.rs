@@ -71,7 +71,7 @@ impl Live {
     /// Finds the file at `path` and checks that remy can work with it.
     #[cfg(feature = "engine")]
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        crate::sqlite::engine::init();
+        crate::sqlite::engine::bind().map_err(|e| e.state("Nothing was done"))?;
         if path.as_os_str().is_empty() || path == Path::new(":memory:") {
             return Err(
                 Error::invalid_argument("a database in memory has no file to publish")
@@ -86,6 +86,7 @@ impl Live {
     /// The main database of a host's connection. `only_read`: no switch is to come, so a read
     /// transaction of the caller's does no harm (a SELECT from a table-valued function is one).
     pub(crate) fn of_host(host: &Connection, only_read: bool) -> Result<Self> {
+        crate::sqlite::routines::note_host();
         let refuse = |what: &str, hint: &str| {
             Err(Error::invalid_argument(what)
                 .state("Nothing was done")

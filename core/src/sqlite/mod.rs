@@ -6,6 +6,7 @@ pub(crate) mod btree;
 pub(crate) mod calls;
 pub(crate) mod deadline;
 pub(crate) mod differing_rows;
+#[cfg(feature = "engine")]
 pub mod engine;
 pub(crate) mod file_header;
 pub(crate) mod foreign;

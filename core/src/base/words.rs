@@ -42,6 +42,10 @@ macro_rules! words {
         $visible enum $name { $($(#[$of])* $case,)* }
 
         impl $name {
+            /// Every case.
+            #[allow(dead_code, reason = "what says the words again is held to it by a test")]
+            $visible const ALL: &'static [Self] = &[$(Self::$case),*];
+
             /// The word for it in JSON and SQL.
             $visible const fn as_str(self) -> &'static str {
                 match self { $(Self::$case => $word,)* }

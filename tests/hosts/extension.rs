@@ -300,7 +300,7 @@ fn publish_and_roll_back() {
         &format!("SELECT remy_publish('{schema}', '{{\"label\": \"v2\"}}')"),
     )
     .unwrap();
-    let outcome: serde_json::Value = serde_json::from_str(&outcome).unwrap();
+    let outcome: Value = serde_json::from_str(&outcome).unwrap();
     assert_eq!(
         (
             &outcome["status"],
@@ -338,7 +338,7 @@ fn publish_and_roll_back() {
         ask(&db, "SELECT count(*) || '' FROM remy_build_log(2)").unwrap()
     );
 
-    let outcome: serde_json::Value =
+    let outcome: Value =
         serde_json::from_str(&ask(&db, "SELECT remy_rollback()").unwrap()).expect("an outcome");
     assert_eq!(
         (&outcome["release"], &outcome["restored_from"]),

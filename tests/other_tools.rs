@@ -1,6 +1,6 @@
 //! What other tools leave: their migration files, their bookkeeping tables, their dumps.
 use remy_db::{Error, Outcome, Result};
-use remy_tests::{built, live::App, stdout};
+use remy_tests::{built, cases, live::App, stdout};
 use serde_json::json;
 use std::{path::Path, process::Command};
 
@@ -59,94 +59,83 @@ fn app_with_rows() -> App {
     App::on(&format!("{T} INSERT INTO t (a) VALUES ('x'), ('y');"))
 }
 
-#[test]
-fn the_part_of_a_file_that_undoes_it_does_not_run() {
-    for (tool, text) in [
-        ("goose", "-- +goose Up\n{up}\n-- +goose Down\n{down}\n"),
-        (
-            "goose, no transaction",
+fn the_part_of_a_file_that_undoes_it_does_not_run(text: &str) {
+    let app = app_with_rows();
+    app.file(
+        "m/0001_x.sql",
+        &text.replace("{up}", UP).replace("{down}", DOWN),
+    );
+    let outcome = migrate(&app, T, "m").unwrap();
+    let left = app.ask("SELECT count(*), sum(n) FROM t");
+    assert_eq!((ran(&outcome), left), (vec!["0001_x.sql"], "2|2".into()),);
+    assert!(outcome.warnings.is_empty(), "{:?}", outcome.warnings);
+}
+
+cases! { the_part_of_a_file_that_undoes_it_does_not_run:
+    {
+        goose("-- +goose Up\n{up}\n-- +goose Down\n{down}\n"),
+        goose_without_a_transaction(
             "-- +goose NO TRANSACTION\n-- +goose Up\n{up}\n\n-- +goose Down\n{down}\n",
         ),
-        (
-            "goose, a statement of several",
+        goose_with_a_statement_of_several(
             "-- +goose Up\n-- +goose StatementBegin\nCREATE TRIGGER r AFTER DELETE ON t BEGIN SELECT 1; END;\n-- +goose StatementEnd\n\
              DROP TRIGGER r; {up}\n-- +goose Down\n-- +goose StatementBegin\n{down}\n-- +goose StatementEnd\n",
         ),
-        (
-            "sql-migrate",
-            "\u{feff}-- +migrate Up\r\n{up}\r\n-- +migrate Down\r\n{down}\r\n",
-        ),
-        (
-            "dbmate",
-            "-- migrate:up transaction:false\n{up}\n\n-- migrate:down\n{down}",
-        ),
-        (
-            "node-sqlite",
-            "--------\n-- Up\n--------\n{up}\n--------\n-- Down\n--------\n{down}",
-        ),
-        (
-            "node-pg-migrate",
-            "-- Up Migration\n{up}\n-- Down Migration\n{down}",
-        ),
-        ("tern", "{up}\n---- create above / drop below ----\n{down}"),
-        (
-            "by hand, the other way around",
-            "-- DOWN\n{down}\n-- UP\n{up}",
-        ),
-        (
-            "a transaction in a part",
+        sql_migrate("\u{feff}-- +migrate Up\r\n{up}\r\n-- +migrate Down\r\n{down}\r\n"),
+        dbmate("-- migrate:up transaction:false\n{up}\n\n-- migrate:down\n{down}"),
+        node_sqlite("--------\n-- Up\n--------\n{up}\n--------\n-- Down\n--------\n{down}"),
+        node_pg_migrate("-- Up Migration\n{up}\n-- Down Migration\n{down}"),
+        tern("{up}\n---- create above / drop below ----\n{down}"),
+        by_hand_the_other_way_around("-- DOWN\n{down}\n-- UP\n{up}"),
+        a_transaction_in_a_part(
             "-- +goose Up\nBEGIN;\n{up}\nCOMMIT;\n-- +goose Down\nBEGIN;\n{down}\nCOMMIT;",
         ),
-    ] {
-        let app = app_with_rows();
-        app.file(
-            "m/0001_x.sql",
-            &text.replace("{up}", UP).replace("{down}", DOWN),
-        );
-        let outcome = migrate(&app, T, "m").unwrap_or_else(|e| panic!("{tool}: {e}"));
-        let left = app.ask("SELECT count(*), sum(n) FROM t");
-        assert_eq!(
-            (ran(&outcome), left),
-            (vec!["0001_x.sql"], "2|2".into()),
-            "{tool}"
-        );
-        assert!(
-            outcome.warnings.is_empty(),
-            "{tool}: {:?}",
-            outcome.warnings
-        );
     }
 }
 
-#[test]
-fn a_file_that_does_not_tell_what_is_to_run_is_refused_by_name() {
-    for (text, word) in [
-        (format!("{UP}\n-- Down\n{DOWN}"), "line 2"),
-        (format!("-- +goose Down\n{DOWN}"), "line 1"),
-        (
+fn a_file_that_does_not_tell_what_is_to_run_is_refused_by_name(text: String, word: &str) {
+    let app = app_with_rows();
+    app.file("m/0001_x.sql", &text);
+    app.refuses("invalid_argument", &["0001_x.sql", word], |app| {
+        migrate(app, T, "m")
+    });
+}
+
+cases! { a_file_that_does_not_tell_what_is_to_run_is_refused_by_name:
+    {
+        up_without_its_word(format!("{UP}\n-- Down\n{DOWN}"), "line 2"),
+        down_alone(format!("-- +goose Down\n{DOWN}"), "line 1"),
+        up_twice(
             format!("{UP}\n-- migrate:up\n{UP}\n-- migrate:down\n{DOWN}"),
             "line 2",
         ),
-        (
+        variables(
             "-- +goose Up\n-- +goose ENVSUB ON\nINSERT INTO t VALUES ('${HOME}', 1);\n".to_owned(),
             "line 2",
         ),
-    ] {
-        let app = app_with_rows();
-        app.file("m/0001_x.sql", &text);
-        app.refuses("invalid_argument", &["0001_x.sql", word], |app| {
-            migrate(app, T, "m")
-        });
     }
 }
 
-#[test]
-fn files_and_folders_run_as_their_tool_names_them() {
-    let journal = r#"{"version":"7","dialect":"sqlite","entries":[{"idx":0,"tag":"0000_b"},{"idx":1,"tag":"0001_a"}]}"#;
-    type Files<'a> = &'a [(&'a str, &'a str)];
-    let cases: &[(&str, Files<'_>, &[&str])] = &[
-        (
-            "golang-migrate, sqlx",
+fn files_and_folders_run_as_their_tool_names_them(files: &[(&str, &str)], expected: &[&str]) {
+    let app = app_with_rows();
+    for (name, text) in files {
+        app.file(&format!("m/{name}"), text);
+    }
+    let outcome = migrate(&app, T, "m").unwrap();
+    assert_eq!(ran(&outcome), expected);
+    assert_eq!(
+        app.ask("SELECT count(*), sum(n) FROM t"),
+        format!("2|{}", 2 * expected.len()),
+    );
+    assert!(outcome.warnings.is_empty(), "{:?}", outcome.warnings);
+    assert!(ran(&migrate(&app, T, "m").unwrap()).is_empty(), "once");
+}
+
+const JOURNAL: &str = r#"{"version":"7","dialect":"sqlite","entries":[{"idx":0,"tag":"0000_b"},{"idx":1,"tag":"0001_a"}]}"#;
+
+cases! { files_and_folders_run_as_their_tool_names_them:
+    {
+        golang_migrate_and_sqlx(
             &[
                 ("2_b.up.sql", UP),
                 ("2_b.down.sql", DOWN),
@@ -156,8 +145,7 @@ fn files_and_folders_run_as_their_tool_names_them() {
             ],
             &["1_a.up.sql", "2_b.up.sql", "10_c.up.sql"],
         ),
-        (
-            "Prisma",
+        prisma(
             &[
                 ("20240201000000_b/migration.sql", UP),
                 ("20240101000000_a/migration.sql", UP),
@@ -169,8 +157,7 @@ fn files_and_folders_run_as_their_tool_names_them() {
                 "20240201000000_b/migration.sql",
             ],
         ),
-        (
-            "diesel",
+        diesel(
             &[
                 ("2024-10-01-000000_b/up.sql", UP),
                 ("2024-02-01-000000_a/up.sql", UP),
@@ -178,8 +165,7 @@ fn files_and_folders_run_as_their_tool_names_them() {
             ],
             &["2024-02-01-000000_a/up.sql", "2024-10-01-000000_b/up.sql"],
         ),
-        (
-            "Flyway",
+        flyway(
             &[
                 ("V10__c.sql", UP),
                 ("V2__a.sql", UP),
@@ -189,10 +175,9 @@ fn files_and_folders_run_as_their_tool_names_them() {
             ],
             &["V2__a.sql", "V2_1__b.sql", "V10__c.sql"],
         ),
-        (
-            "drizzle",
+        drizzle(
             &[
-                ("meta/_journal.json", journal),
+                ("meta/_journal.json", JOURNAL),
                 ("meta/0000_snapshot.json", "{}"),
                 ("0001_a.sql", UP),
                 (
@@ -202,8 +187,7 @@ fn files_and_folders_run_as_their_tool_names_them() {
             ],
             &["0000_b.sql", "0001_a.sql"],
         ),
-        (
-            "drizzle, a name that looks like another's, and one number twice after a merge",
+        drizzle_after_a_merge(
             &[
                 (
                     "meta/_journal.json",
@@ -214,8 +198,7 @@ fn files_and_folders_run_as_their_tool_names_them() {
             ],
             &["0001_slow_down.sql", "0001_a.sql"],
         ),
-        (
-            "Prisma, twice in a second",
+        prisma_twice_in_a_second(
             &[
                 ("20240101000000_b/migration.sql", UP),
                 ("20240101000000_a/migration.sql", UP),
@@ -225,8 +208,7 @@ fn files_and_folders_run_as_their_tool_names_them() {
                 "20240101000000_b/migration.sql",
             ],
         ),
-        (
-            "by days",
+        by_days(
             &[
                 ("20240101_b.sql", UP),
                 ("20240101_a.sql", UP),
@@ -240,18 +222,15 @@ fn files_and_folders_run_as_their_tool_names_them() {
                 "20240101_b.sql",
             ],
         ),
-        (
-            "postgrator",
+        postgrator(
             &[("001.do.first.sql", UP), ("001.undo.first.sql", DOWN)],
             &["001.do.first.sql"],
         ),
-        (
-            "yoyo",
+        yoyo(
             &[("0001.a.sql", UP), ("0001.a.rollback.sql", DOWN)],
             &["0001.a.sql"],
         ),
-        (
-            "by hand",
+        by_hand(
             &[
                 ("1.sql", UP),
                 ("2-b.sql", UP),
@@ -261,8 +240,7 @@ fn files_and_folders_run_as_their_tool_names_them() {
             ],
             &["1.sql", "2-b.sql", "3_cool_down.up.sql"],
         ),
-        (
-            "what editors and systems leave",
+        what_editors_and_systems_leave(
             &[
                 ("001_a.SQL", UP),
                 ("._001_a.sql", "\0"),
@@ -271,99 +249,79 @@ fn files_and_folders_run_as_their_tool_names_them() {
             ],
             &["001_a.SQL"],
         ),
-    ];
-    for (tool, files, expected) in cases {
-        let app = app_with_rows();
-        for (name, text) in *files {
-            app.file(&format!("m/{name}"), text);
-        }
-        let outcome = migrate(&app, T, "m").unwrap_or_else(|e| panic!("{tool}: {e}"));
-        assert_eq!(ran(&outcome), *expected, "{tool}");
-        assert_eq!(
-            app.ask("SELECT count(*), sum(n) FROM t"),
-            format!("2|{}", 2 * expected.len()),
-            "{tool}"
-        );
-        assert!(
-            outcome.warnings.is_empty(),
-            "{tool}: {:?}",
-            outcome.warnings
-        );
-        assert!(
-            ran(&migrate(&app, T, "m").unwrap()).is_empty(),
-            "{tool}: once"
-        );
     }
 }
 
-#[test]
-fn what_cannot_run_among_migrations_is_refused_by_name() {
-    for files in [
-        &[("20240101_users.js", "exports.up = 1"), ("0001_a.sql", UP)][..],
-        &[("0001_initial.py", "")],
-        &[("20240101000000_create_users.rb", "")],
-        &[("R__views.sql", UP)],
-        &[("B3__all.sql", UP), ("V4__b.sql", UP)],
-        &[("U2__a.sql", DOWN), ("V1__a.sql", UP)],
-        &[("init.sql", UP)],
-        &[("create_users/up.sql", UP)],
-        &[("20240101_empty/readme.txt", ""), ("0001_a.sql", UP)],
-        &[
+fn what_cannot_run_among_migrations_is_refused_by_name(files: &[(&str, &str)]) {
+    let app = app_with_rows();
+    for (name, text) in files {
+        app.file(&format!("m/{name}"), text);
+    }
+    let name = files[0].0.split('/').next().unwrap();
+    app.refuses("invalid_argument", &[name], |app| migrate(app, T, "m"));
+}
+
+cases! { what_cannot_run_among_migrations_is_refused_by_name:
+    {
+        javascript_beside(&[("20240101_users.js", "exports.up = 1"), ("0001_a.sql", UP)]),
+        python(&[("0001_initial.py", "")]),
+        ruby(&[("20240101000000_create_users.rb", "")]),
+        repeatable_of_flyway(&[("R__views.sql", UP)]),
+        baseline_of_flyway(&[("B3__all.sql", UP), ("V4__b.sql", UP)]),
+        undo_of_flyway(&[("U2__a.sql", DOWN), ("V1__a.sql", UP)]),
+        no_number(&[("init.sql", UP)]),
+        folder_without_a_number(&[("create_users/up.sql", UP)]),
+        folder_without_sql(&[("20240101_empty/readme.txt", ""), ("0001_a.sql", UP)]),
+        down_by_its_name(&[
             ("0001_drop_users_down.sql", DOWN),
             ("0001_create_users.sql", UP),
-        ],
-        &[("0001_b.sql", UP), ("0001_a.sql", UP)],
-        &[
+        ]),
+        one_number_twice(&[("0001_b.sql", UP), ("0001_a.sql", UP)]),
+        one_number_written_in_two_ways(&[
             ("1_b.up.sql", UP),
             ("1_b.down.sql", DOWN),
             ("0001_a.sql", UP),
-        ],
-        &[("V1_1__b.sql", UP), ("V1.1__a.sql", UP)],
-        &[
+        ]),
+        one_version_of_flyway_twice(&[("V1_1__b.sql", UP), ("V1.1__a.sql", UP)]),
+        one_day_twice(&[
             ("2024-01-31-000000_b/up.sql", UP),
             ("2024-01-31-000000_a/up.sql", UP),
-        ],
-        &[
+        ]),
+        journal_that_leads_out(&[
             (
                 "meta/_journal.json",
                 r#"{"entries":[{"tag":"../../0000_a"}]}"#,
             ),
             ("0000_a.sql", UP),
-        ],
-        &[
+        ]),
+        journal_that_lacks_a_file(&[
             ("meta/_journal.json", r#"{"entries":[]}"#),
             ("0000_a.sql", UP),
-        ],
-    ] {
-        let app = app_with_rows();
-        for (name, text) in files {
-            app.file(&format!("m/{name}"), text);
-        }
-        let name = files[0].0.split('/').next().unwrap();
-        app.refuses("invalid_argument", &[name], |app| migrate(app, T, "m"));
+        ]),
     }
 }
 
-#[test]
-fn a_folder_without_migrations_is_a_warning() {
-    for files in [
-        &[][..],
-        &["schema.prisma", "seed.ts"],
-        &["sqlite/0001_a.sql"],
-    ] {
-        let app = app_with_rows();
-        std::fs::create_dir(app.dir.path().join("m")).unwrap();
-        for name in files {
-            app.file(&format!("m/{name}"), UP);
-        }
-        let outcome = migrate(&app, T, "m").unwrap();
-        let [warning] = outcome.warnings.as_slice() else {
-            panic!("{files:?}: {:?}", outcome.warnings)
-        };
-        assert!(
-            warning.contains("/m ") && warning.contains("nothing of it was run"),
-            "{warning}"
-        );
+fn a_folder_without_migrations_is_a_warning(files: &[&str]) {
+    let app = app_with_rows();
+    std::fs::create_dir(app.dir.path().join("m")).unwrap();
+    for name in files {
+        app.file(&format!("m/{name}"), UP);
+    }
+    let outcome = migrate(&app, T, "m").unwrap();
+    let [warning] = outcome.warnings.as_slice() else {
+        panic!("{files:?}: {:?}", outcome.warnings)
+    };
+    assert!(
+        warning.contains("/m ") && warning.contains("nothing of it was run"),
+        "{warning}"
+    );
+}
+
+cases! { a_folder_without_migrations_is_a_warning:
+    {
+        nothing(&[]),
+        files_of_prisma(&["schema.prisma", "seed.ts"]),
+        a_folder_within(&["sqlite/0001_a.sql"]),
     }
 }
 
@@ -958,41 +916,48 @@ fn a_dump_is_a_declared_schema_and_its_rows_are_counted() {
     assert_eq!(empty.ask("SELECT count(*) FROM users"), "0");
 }
 
-#[test]
-fn schemas_as_other_tools_write_them_are_understood() {
-    for (tool, text, warning) in [
-        (
-            "Rails",
-            "CREATE TABLE IF NOT EXISTS \"schema_migrations\" (\"version\" varchar NOT NULL PRIMARY KEY);
+fn schemas_as_other_tools_write_them_are_understood(text: &str, warning: &str) {
+    let app = App::on("");
+    let file = app.file("schema.sql", text);
+    let outcome = app.publish(&file.display().to_string(), "{}").unwrap();
+    let [told] = outcome.warnings.as_slice() else {
+        panic!("{:?}", outcome.warnings)
+    };
+    assert!(told.contains(warning), "{told}");
+    assert_eq!(app.ask("SELECT count(*) FROM t"), "0");
+    assert!(
+        app.publish(&file.display().to_string(), "{}")
+            .unwrap()
+            .statements
+            .is_empty(),
+        "it is settled"
+    );
+}
+
+cases! { schemas_as_other_tools_write_them_are_understood:
+    {
+        rails("CREATE TABLE IF NOT EXISTS \"schema_migrations\" (\"version\" varchar NOT NULL PRIMARY KEY);
              CREATE TABLE IF NOT EXISTS \"t\" (\"id\" integer PRIMARY KEY AUTOINCREMENT NOT NULL, \"a\" varchar);
              CREATE TABLE sqlite_sequence(name,seq);
              INSERT INTO \"schema_migrations\" (version) VALUES\n('20240102030405'),\n('20240101030405');",
-            "(1 into schema_migrations)",
-        ),
-        (
-            "dbmate",
-            "CREATE TABLE IF NOT EXISTS \"schema_migrations\" (version varchar(128) primary key);\nCREATE TABLE t (a);
+                "(1 into schema_migrations)"),
+        dbmate("CREATE TABLE IF NOT EXISTS \"schema_migrations\" (version varchar(128) primary key);\nCREATE TABLE t (a);
              -- Dbmate schema migrations\nINSERT INTO \"schema_migrations\" (version) VALUES\n  ('20240101030405');",
-            "(1 into schema_migrations)",
-        ),
-        (
-            "D1",
-            "PRAGMA defer_foreign_keys=TRUE;\nCREATE TABLE d1_migrations(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE);
+                "(1 into schema_migrations)"),
+        d1("PRAGMA defer_foreign_keys=TRUE;\nCREATE TABLE d1_migrations(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE);
              INSERT INTO \"d1_migrations\" (\"id\",\"name\") VALUES(1,'0001_a.sql');\nCREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT);
              INSERT INTO \"t\" (\"a\") VALUES(1);INSERT INTO \"t\" (\"a\") VALUES(2);
              DELETE FROM sqlite_sequence;\nINSERT INTO \"sqlite_sequence\" (\"name\",\"seq\") VALUES('t',2);",
-            "(1 into d1_migrations, 2 into t)",
+                "(1 into d1_migrations, 2 into t)"),
+        by_hand(
+            "BEGIN; CREATE TABLE t (a); REPLACE INTO t VALUES (1); INSERT OR IGNORE INTO main.t SELECT 2; COMMIT;",
+            "(2 into t)",
         ),
-        ("by hand", "BEGIN; CREATE TABLE t (a); REPLACE INTO t VALUES (1); INSERT OR IGNORE INTO main.t SELECT 2; COMMIT;", "(2 into t)"),
-    ] {
-        let app = App::on("");
-        let file = app.file("schema.sql", text);
-        let outcome = app.publish(&file.display().to_string(), "{}").unwrap_or_else(|e| panic!("{tool}: {e}"));
-        let [told] = outcome.warnings.as_slice() else { panic!("{tool}: {:?}", outcome.warnings) };
-        assert!(told.contains(warning), "{tool}: {told}");
-        assert_eq!(app.ask("SELECT count(*) FROM t"), "0", "{tool}");
-        assert!(app.publish(&file.display().to_string(), "{}").unwrap().statements.is_empty(), "{tool}: it is settled");
     }
+}
+
+#[test]
+fn what_is_more_than_a_schema_in_a_dump_is_refused() {
     let row = "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','u','u',2,'CREATE TABLE u(a)');";
     for (text, line) in [
         ("CREATE TABLE t (a);\nROLLBACK; -- due to errors", "line 2"),

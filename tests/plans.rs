@@ -1,10 +1,6 @@
 //! Plans: the cheapest statement that the engine at hand has, and what a change takes away.
-use remy_db::{Line, Options, Outcome, Progress, Remy};
-use remy_tests::{live::App, shell};
-use std::{
-    path::Path,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use remy_db::{Options, Outcome, Progress, Remy};
+use remy_tests::{cases, live::App, moments};
 
 const ROWS: &str = "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 20000)
     INSERT INTO orders (id, total, note, state) SELECT i, i, 'note ' || i, CASE i % 2 WHEN 0 THEN 'paid' END FROM c;";
@@ -35,42 +31,76 @@ fn plan(outcome: &Outcome) -> (Vec<String>, bool) {
 
 const PLAIN: &str = "id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT";
 
-#[test]
-fn a_constraint_comes_or_goes_in_the_tables_statement_alone() {
-    for (from, to, kinds) in [
-        (
+fn a_constraint_comes_or_goes_in_the_tables_statement_alone(
+    from: &str,
+    to: &str,
+    kinds: Vec<&str>,
+) {
+    let app = orders(from);
+    let before = app.ask("SELECT id, total, note, state FROM orders");
+    let published = app.publish(&schema(to), "").unwrap();
+    assert_eq!(
+        plan(&published),
+        (kinds.iter().map(|k| (*k).to_owned()).collect(), true)
+    );
+    if !kinds.iter().any(|kind| kind.contains("column")) {
+        assert!(
+            published.switch.as_ref().unwrap().pages_written < 12,
+            "{published:?}"
+        );
+    }
+    assert_eq!(
+        app.ask("SELECT id, total, note, state FROM orders; PRAGMA integrity_check"),
+        format!("{before}\nok")
+    );
+    assert_eq!(
+        app.remy()
+            .diff(&schema(to), &Options::default())
+            .unwrap()
+            .len(),
+        0
+    );
+    assert!(
+        app.publish(&schema(from), r#"{"allow": ["drop"]}"#).is_ok(),
+        "and back: {from}"
+    );
+}
+
+cases! { a_constraint_comes_or_goes_in_the_tables_statement_alone:
+    {
+        named_check(
             PLAIN,
             "id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT, CONSTRAINT positive CHECK (total > 0)",
             vec!["add_constraint orders.positive"],
         ),
         // Of a NULL a CHECK says NULL, and lets it in.
-        (
+        check_of_a_column(
             PLAIN,
             "id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT CHECK (orders.state IN ('paid', 'open') -- or NULL\n)",
             vec!["add_constraint orders"],
         ),
-        (
+        not_null(
             PLAIN,
             "id INTEGER PRIMARY KEY, total INTEGER NOT NULL, note TEXT, state TEXT",
             vec!["set_not_null orders.total"],
         ),
-        (
+        not_null_on_conflict(
             PLAIN,
             "id INTEGER PRIMARY KEY, total INTEGER NOT NULL ON CONFLICT FAIL, note TEXT, state TEXT",
             vec!["set_not_null orders.total"],
         ),
-        (
+        named_not_null_goes(
             "id INTEGER PRIMARY KEY, total INTEGER CONSTRAINT \"it is\" NOT NULL, note TEXT, state TEXT",
             PLAIN,
             vec!["drop_not_null orders.total"],
         ),
-        (
+        named_check_goes(
             "id INTEGER PRIMARY KEY, total INTEGER CONSTRAINT \"a \"\"b\" CHECK (total > 0), note TEXT, state TEXT",
             PLAIN,
             vec!["drop_constraint orders.a \"b"],
         ),
         // Another expression under the same name.
-        (
+        another_expression_of_one_name(
             "id INTEGER PRIMARY KEY, total INTEGER CONSTRAINT positive CHECK (total > -1), note TEXT, state TEXT",
             "id INTEGER PRIMARY KEY, total INTEGER CONSTRAINT positive CHECK (total > 0), note TEXT, state TEXT",
             vec![
@@ -79,7 +109,7 @@ fn a_constraint_comes_or_goes_in_the_tables_statement_alone() {
             ],
         ),
         // Beside columns that come and go, and are named by what goes.
-        (
+        beside_columns_that_come_and_go(
             "id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT, old TEXT CHECK (old <> ''), CONSTRAINT named CHECK (old <> note)",
             "id INTEGER PRIMARY KEY, total INTEGER NOT NULL, note TEXT, state TEXT, new INTEGER CHECK (new > 0)",
             vec![
@@ -89,64 +119,54 @@ fn a_constraint_comes_or_goes_in_the_tables_statement_alone() {
                 "set_not_null orders.total",
             ],
         ),
-    ] {
-        let app = orders(from);
-        let before = app.ask("SELECT id, total, note, state FROM orders");
-        let published = app
-            .publish(&schema(to), "")
-            .unwrap_or_else(|e| panic!("{to}: {e}"));
-        assert_eq!(
-            plan(&published),
-            (kinds.iter().map(|k| (*k).to_owned()).collect(), true),
-            "{to}"
-        );
-        if !kinds.iter().any(|kind| kind.contains("column")) {
-            assert!(
-                published.switch.as_ref().unwrap().pages_written < 12,
-                "{to}: {published:?}"
-            );
-        }
-        assert_eq!(
-            app.ask("SELECT id, total, note, state FROM orders; PRAGMA integrity_check"),
-            format!("{before}\nok")
-        );
-        assert_eq!(
-            app.remy()
-                .diff(&schema(to), &Options::default())
-                .unwrap()
-                .len(),
-            0,
-            "{to}"
-        );
-        assert!(
-            app.publish(&schema(from), r#"{"allow": ["drop"]}"#).is_ok(),
-            "and back: {from}"
-        );
     }
 }
 
-#[test]
-fn what_sqlite_has_no_statement_for_is_a_rebuild() {
-    for (from, to) in [
+fn what_sqlite_has_no_statement_for_is_a_rebuild(from: &str, to: String) {
+    let app = orders(from);
+    let before = app.ask("SELECT * FROM orders");
+    let published = app.publish(&schema(&to), "").unwrap();
+    assert!(
+        published
+            .statements
+            .iter()
+            .any(|s| s.kind == "rebuild_table"),
+        "{:?}",
+        plan(&published)
+    );
+    assert_eq!(
+        app.ask("SELECT * FROM orders; PRAGMA integrity_check"),
+        format!("{before}\nok")
+    );
+    assert_eq!(
+        app.remy()
+            .diff(&schema(&to), &Options::default())
+            .unwrap()
+            .len(),
+        0
+    );
+}
+
+cases! { what_sqlite_has_no_statement_for_is_a_rebuild:
+    {
         // CHECKs without a name, a DEFAULT besides, and what SQLite would edit in the wrong place.
-        ("id INTEGER PRIMARY KEY, total INTEGER CHECK (total > 0), note TEXT, state TEXT", PLAIN.to_owned()),
-        (PLAIN, PLAIN.replace("note TEXT", "note TEXT DEFAULT 'x' NOT NULL")),
-        (
-            "id INTEGER PRIMARY KEY, total INTEGER REFERENCES orders (id) NOT DEFERRABLE NOT NULL, note TEXT, state TEXT",
-            "id INTEGER PRIMARY KEY, total INTEGER REFERENCES orders (id) NOT DEFERRABLE, note TEXT, state TEXT"
-                .to_owned(),
+        check_without_a_name_goes(
+            "id INTEGER PRIMARY KEY, total INTEGER CHECK (total > 0), note TEXT, state TEXT",
+            PLAIN.to_owned(),
         ),
-        (
-            "id INTEGER PRIMARY KEY CONSTRAINT c CHECK (id > 0), total INTEGER CONSTRAINT c CHECK (total > 0), note TEXT, state TEXT",
-            "id INTEGER PRIMARY KEY CONSTRAINT c CHECK (id > 0), total INTEGER, note TEXT, state TEXT".to_owned(),
+        default_besides(
+            PLAIN,
+            PLAIN.replace("note TEXT", "note TEXT DEFAULT 'x' NOT NULL"),
         ),
-    ] {
-        let app = orders(from);
-        let before = app.ask("SELECT * FROM orders");
-        let published = app.publish(&schema(&to), "").unwrap_or_else(|e| panic!("{to}: {e}"));
-        assert!(published.statements.iter().any(|s| s.kind == "rebuild_table"), "{to}: {:?}", plan(&published));
-        assert_eq!(app.ask("SELECT * FROM orders; PRAGMA integrity_check"), format!("{before}\nok"));
-        assert_eq!(app.remy().diff(&schema(&to), &Options::default()).unwrap().len(), 0, "{to}");
+        not_deferrable_not_null(
+                "id INTEGER PRIMARY KEY, total INTEGER REFERENCES orders (id) NOT DEFERRABLE NOT NULL, note TEXT, state TEXT",
+                "id INTEGER PRIMARY KEY, total INTEGER REFERENCES orders (id) NOT DEFERRABLE, note TEXT, state TEXT"
+                    .to_owned(),
+            ),
+        one_name_twice(
+                "id INTEGER PRIMARY KEY CONSTRAINT c CHECK (id > 0), total INTEGER CONSTRAINT c CHECK (total > 0), note TEXT, state TEXT",
+                "id INTEGER PRIMARY KEY CONSTRAINT c CHECK (id > 0), total INTEGER, note TEXT, state TEXT".to_owned(),
+            ),
     }
 }
 
@@ -220,92 +240,81 @@ fn nulls_are_filled_in_for_those_who_allow_it_and_no_trigger_hears_of_it() {
     );
 }
 
-/// Runs `act` when nothing but the lock is left to take.
-fn before_the_lock<'a>(live: &'a Path, act: &'a str) -> impl Fn(&Line) + Send + Sync + 'a {
-    let done = [AtomicU32::new(0), AtomicU32::new(0)];
-    move |line: &Line| {
-        if line.step == "check" && done[0].fetch_add(1, Ordering::Relaxed) == 0 {
-            shell(
-                live,
-                "UPDATE orders SET note = 'to catch up with' WHERE id = 5",
-            );
-        }
-        if line.step == "catch_up" && done[1].fetch_add(1, Ordering::Relaxed) == 0 {
-            shell(live, act);
+fn rows_of_others_are_asked_again_under_the_lock(
+    table: &str,
+    mode: &str,
+    to: &str,
+    act: &str,
+    code: Option<&str>,
+) {
+    // A row without a value for its key is what only a rowid's alias fills in.
+    let act = act.replace("(total) VALUES (-1)", "(id, total) VALUES (77777, -1)");
+    let app = App::on(&format!("PRAGMA journal_mode = {mode}; {table} {ROWS}"));
+    let options = Options::from_json(r#"{"journal_mode": "keep"}"#).unwrap();
+    let write = "UPDATE orders SET note = 'to catch up with' WHERE id = 5";
+    let on_line = moments::before_the_lock(&app.live, write, || drop(app.ask(&act)));
+    let schema = table.replace("total INTEGER", to);
+    let published = Remy::open(&app.live).unwrap().publish(
+        &schema,
+        &options,
+        Progress::none().on_line(&on_line),
+    );
+    match code {
+        Some(code) => assert_eq!(published.unwrap_err().code(), code),
+        None => {
+            let published = published.unwrap();
+            assert!(published.switch.unwrap().ran_again);
         }
     }
+    let differs = usize::from(code.is_some());
+    assert_eq!(
+        app.remy()
+            .diff(&schema, &Options::default())
+            .map_or(1, |rows| rows.len()),
+        differs
+    );
+    assert_eq!(app.ask("PRAGMA integrity_check"), "ok");
 }
 
-#[test]
-fn rows_of_others_are_asked_again_under_the_lock() {
-    let keyless = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT) WITHOUT ROWID;";
-    let shadowed = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT, rowid, oid, _rowid_);";
-    let plain =
-        "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT);";
-    for table in [plain, keyless, shadowed] {
-        for mode in ["wal", "delete"] {
-            for (to, act, code) in [
-                (
-                    "total INTEGER CHECK (total > 0)",
-                    "UPDATE orders SET total = 0 WHERE id = 12345",
-                    Some("ddl_failed"),
-                ),
-                (
-                    "total INTEGER CHECK (total > 0)",
-                    "INSERT INTO orders (total) VALUES (-1)",
-                    Some("ddl_failed"),
-                ),
-                (
-                    "total INTEGER CHECK (total > 0)",
-                    "UPDATE orders SET total = 7 WHERE id % 100 = 1",
-                    None,
-                ),
-                (
-                    "total INTEGER CHECK (total > 0)",
-                    "UPDATE orders SET total = NULL WHERE id = 12345",
-                    None,
-                ),
-                (
-                    "total INTEGER NOT NULL",
-                    "UPDATE orders SET total = NULL WHERE id = 12345",
-                    Some("check_failed"),
-                ),
-                (
-                    "total INTEGER NOT NULL",
-                    "UPDATE orders SET total = 0 WHERE id = 12345",
-                    None,
-                ),
-            ] {
-                // A row without a value for its key is what only a rowid's alias fills in.
-                let act = act.replace("(total) VALUES (-1)", "(id, total) VALUES (77777, -1)");
-                let what = format!("{mode} {table} {to} {act}");
-                let app = App::on(&format!("PRAGMA journal_mode = {mode}; {table} {ROWS}"));
-                let options = Options::from_json(r#"{"journal_mode": "keep"}"#).unwrap();
-                let on_line = before_the_lock(&app.live, &act);
-                let schema = table.replace("total INTEGER", to);
-                let published = Remy::open(&app.live).unwrap().publish(
-                    &schema,
-                    &options,
-                    Progress::none().on_line(&on_line),
-                );
-                match code {
-                    Some(code) => assert_eq!(published.expect_err(&what).code(), code, "{what}"),
-                    None => {
-                        let published = published.unwrap_or_else(|e| panic!("{what}: {e}"));
-                        assert!(published.switch.unwrap().ran_again, "{what}");
-                    }
-                }
-                let differs = usize::from(code.is_some());
-                assert_eq!(
-                    app.remy()
-                        .diff(&schema, &Options::default())
-                        .map_or(1, |rows| rows.len()),
-                    differs,
-                    "{what}"
-                );
-                assert_eq!(app.ask("PRAGMA integrity_check"), "ok", "{what}");
-            }
-        }
+const KEYLESS: &str = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT) WITHOUT ROWID;";
+const SHADOWED: &str = "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT, rowid, oid, _rowid_);";
+const ORDERS: &str =
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, note TEXT, state TEXT);";
+
+cases! { rows_of_others_are_asked_again_under_the_lock:
+    [plain: ORDERS, keyless: KEYLESS, shadowed: SHADOWED]
+    [wal: "wal", delete: "delete"]
+    {
+        updated_against_a_check(
+            "total INTEGER CHECK (total > 0)",
+            "UPDATE orders SET total = 0 WHERE id = 12345",
+            Some("ddl_failed"),
+        ),
+        inserted_against_a_check(
+            "total INTEGER CHECK (total > 0)",
+            "INSERT INTO orders (total) VALUES (-1)",
+            Some("ddl_failed"),
+        ),
+        updated_within_a_check(
+            "total INTEGER CHECK (total > 0)",
+            "UPDATE orders SET total = 7 WHERE id % 100 = 1",
+            None,
+        ),
+        null_within_a_check(
+            "total INTEGER CHECK (total > 0)",
+            "UPDATE orders SET total = NULL WHERE id = 12345",
+            None,
+        ),
+        null_against_not_null(
+            "total INTEGER NOT NULL",
+            "UPDATE orders SET total = NULL WHERE id = 12345",
+            Some("check_failed"),
+        ),
+        updated_within_not_null(
+            "total INTEGER NOT NULL",
+            "UPDATE orders SET total = 0 WHERE id = 12345",
+            None,
+        ),
     }
 }
 
@@ -395,53 +404,63 @@ fn a_comment_of_a_rename_beside_what_has_no_rows_is_passed_over() {
     );
 }
 
-#[test]
-fn what_is_renamed_takes_the_place_of_what_goes_with_that_name() {
-    for (from, to, renames, ask, expected) in [
-        (
+fn what_is_renamed_takes_the_place_of_what_goes_with_that_name(
+    from: &str,
+    to: &str,
+    renames: &str,
+    ask: &str,
+    expected: &str,
+) {
+    let app = App::on(from);
+    let published = app
+        .publish(to, &format!(r#"{{"renames": ["{renames}"]}}"#))
+        .unwrap();
+    assert!(
+        published.statements.iter().any(|s| s.loses.is_some()),
+        "{:?}",
+        published.statements
+    );
+    assert_eq!(
+        app.ask(&format!("{ask}; PRAGMA integrity_check")),
+        format!("{expected}\nok")
+    );
+    // Told once more, it is done.
+    assert!(
+        app.publish(to, &format!(r#"{{"renames": ["{renames}"]}}"#))
+            .unwrap()
+            .statements
+            .is_empty()
+    );
+}
+
+cases! { what_is_renamed_takes_the_place_of_what_goes_with_that_name:
+    {
+        column_of_an_index(
             "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1, 'old', 'new'), (2, 'x', 'y');",
             "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE INDEX i ON t (a);",
             "t.b=a",
             "SELECT id, a FROM t ORDER BY a",
             "1|new\n2|y",
         ),
-        (
+        column_of_a_check(
             "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b TEXT CHECK (b <> a)); INSERT INTO t VALUES (1, 'old', 'new');",
             "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);",
             "t.b=a",
             "SELECT id, a FROM t",
             "1|new",
         ),
-        (
+        table_of_a_view(
             "CREATE TABLE a (x); CREATE TABLE b (y); INSERT INTO a VALUES ('old'); INSERT INTO b VALUES ('new'); CREATE VIEW v AS SELECT y FROM b;",
             "CREATE TABLE a (y); CREATE VIEW v AS SELECT y FROM a;",
             "b=a",
             "SELECT y FROM v",
             "new",
         ),
-    ] {
-        let app = App::on(from);
-        let published = app
-            .publish(to, &format!(r#"{{"renames": ["{renames}"]}}"#))
-            .unwrap_or_else(|e| panic!("{to}: {e}"));
-        assert!(
-            published.statements.iter().any(|s| s.loses.is_some()),
-            "{:?}",
-            published.statements
-        );
-        assert_eq!(
-            app.ask(&format!("{ask}; PRAGMA integrity_check")),
-            format!("{expected}\nok"),
-            "{to}"
-        );
-        // Told once more, it is done.
-        assert!(
-            app.publish(to, &format!(r#"{{"renames": ["{renames}"]}}"#))
-                .unwrap()
-                .statements
-                .is_empty()
-        );
     }
+}
+
+#[test]
+fn a_comment_of_a_rename_does_not_say_which_of_the_two_is_to_go() {
     // A comment stays when its rename is done, and does not say which of the two is to go.
     let app = App::on("CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2);");
     app.refuses(
@@ -499,36 +518,38 @@ fn a_type_that_changes_no_value_needs_no_leave() {
     });
 }
 
-#[test]
-fn messages_name_a_renamed_table_as_it_is_now() {
+fn messages_name_a_renamed_table_as_it_is_now(to: &str, code: &str, words: &str) {
     let app = App::on(
         "CREATE TABLE clients (id INTEGER PRIMARY KEY, age INTEGER, parent INTEGER); INSERT INTO clients VALUES (1, 5, 7), (2, 50, NULL);",
     );
     let renamed = r#"{"renames": ["clients=customers"]}"#;
-    for (to, code, words) in [
-        (
+
+    let e = app.refuses(code, &[words], |app| {
+        app.publish(
+            &format!("CREATE TABLE customers (id INTEGER PRIMARY KEY, {to});"),
+            renamed,
+        )
+    });
+    assert!(!e.to_string().contains("customers"), "{e}");
+}
+
+cases! { messages_name_a_renamed_table_as_it_is_now:
+    {
+        check(
             "age INTEGER CHECK (age > 30), parent INTEGER",
             "ddl_failed",
             "add_constraint of clients failed",
         ),
-        (
+        check_beside_a_default(
             "age INTEGER DEFAULT 1 CHECK (age > 30), parent INTEGER",
             "ddl_failed",
             "rebuild_table of clients failed",
         ),
-        (
+        foreign_key(
             "age INTEGER, parent INTEGER REFERENCES customers (id)",
             "check_failed",
             "1 row of clients refer to rows of clients",
         ),
-    ] {
-        let e = app.refuses(code, &[words], |app| {
-            app.publish(
-                &format!("CREATE TABLE customers (id INTEGER PRIMARY KEY, {to});"),
-                renamed,
-            )
-        });
-        assert!(!e.to_string().contains("customers"), "{e}");
     }
 }
 
@@ -618,47 +639,49 @@ fn a_rollback_goes_back_where_live_cannot_be_counted() {
     );
 }
 
-#[test]
-fn a_table_that_is_declared_as_something_else_loses_its_rows_with_leave_only() {
-    for (now, declared) in [
-        (
+fn a_table_that_is_declared_as_something_else_loses_its_rows_with_leave_only(
+    now: &str,
+    declared: &str,
+) {
+    let app = App::on(&format!("{now} INSERT INTO f VALUES (1, 2), (3, 4);"));
+    app.refuses(
+        "lossy_change",
+        &["f has 2 rows", "\"allow\":[\"drop\"]"],
+        |app| app.publish(declared, "{}"),
+    );
+    let done = app.publish(declared, r#"{"allow":["drop"]}"#).unwrap();
+    assert!(
+        done.statements
+            .iter()
+            .any(|s| s.kind == "drop_table" && s.needs == Some("drop"))
+    );
+    // Without rows there is nothing to lose.
+    App::on(now).publish(declared, "{}").unwrap();
+}
+
+cases! { a_table_that_is_declared_as_something_else_loses_its_rows_with_leave_only:
+    {
+        table_as_full_text(
             "CREATE TABLE f (a, b);",
             "CREATE VIRTUAL TABLE f USING fts5 (a, b);",
         ),
-        (
+        table_as_view(
             "CREATE TABLE f (a, b);",
             "CREATE VIEW F AS SELECT 1 AS a, 2 AS b;",
         ),
-        (
+        full_text_as_table(
             "CREATE VIRTUAL TABLE f USING fts5 (a, b);",
             "CREATE TABLE f (a, b);",
         ),
-        (
+        full_text_as_view(
             "CREATE VIRTUAL TABLE f USING fts5 (a, b);",
             "CREATE VIEW f AS SELECT 1 AS a, 2 AS b;",
         ),
-    ] {
-        let app = App::on(&format!("{now} INSERT INTO f VALUES (1, 2), (3, 4);"));
-        app.refuses(
-            "lossy_change",
-            &["f has 2 rows", "\"allow\":[\"drop\"]"],
-            |app| app.publish(declared, "{}"),
-        );
-        let done = app.publish(declared, r#"{"allow":["drop"]}"#).unwrap();
-        assert!(
-            done.statements
-                .iter()
-                .any(|s| s.kind == "drop_table" && s.needs == Some("drop")),
-            "{declared}"
-        );
-        // Without rows there is nothing to lose.
-        App::on(now).publish(declared, "{}").unwrap();
     }
 }
 
 /// The advice is followed to the letter.
-#[test]
-fn a_migration_as_it_is_advised_puts_columns_in_order() {
+fn a_migration_as_it_is_advised_puts_columns_in_order(now: &str, then: &str) {
     let table = |columns: &str| {
         format!(
             "CREATE TABLE \"t\" ({columns},
@@ -671,80 +694,91 @@ fn a_migration_as_it_is_advised_puts_columns_in_order() {
                   CREATE TRIGGER own AFTER INSERT ON t BEGIN UPDATE other SET y = new.b; END;
                   CREATE TRIGGER far AFTER INSERT ON other BEGIN UPDATE t SET b = new.y; END;
                   CREATE TRIGGER instead INSTEAD OF INSERT ON v BEGIN INSERT INTO t (a) VALUES (new.a); END;";
-    for (now, then) in [
-        (
-            "id INTEGER PRIMARY KEY AUTOINCREMENT, b, a, up",
-            "a, id INTEGER PRIMARY KEY AUTOINCREMENT, b, up",
-        ),
-        ("id UNIQUE, b, a, up", "a, id UNIQUE, b, up"),
-    ] {
-        let app = App::on(&format!(
+
+    let app = App::on(&format!(
             "{}{beside} INSERT INTO t (id, a, b) VALUES (7, 'a7', 'b7'), (9, 'a9', 'b9'); DELETE FROM t WHERE id = 9;
              INSERT INTO other VALUES (7, 'b7');",
             table(now)
         ));
-        let schema = format!("{}{beside}", table(then));
-        let done = app.publish(&schema, "{}").unwrap();
-        let (_, sql) = done
-            .warnings
-            .iter()
-            .find_map(|w| w.split_once("a migration of these statements: "))
-            .unwrap();
-        app.file("migrations/0001_order.sql", sql);
-        let options = format!(
-            r#"{{"migrations":"{}"}}"#,
-            app.dir.path().join("migrations").display()
-        );
-        let objects = "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE '%sqlite_%' AND name NOT GLOB '_remy_*'";
-        let before = app.ask(objects);
-        let done = app
-            .publish(&schema, &options)
-            .unwrap_or_else(|e| panic!("{e}: {sql}"));
-        assert!(
-            done.warnings.iter().all(|w| !w.contains("another order")),
-            "{:?}",
-            done.warnings
-        );
+    let schema = format!("{}{beside}", table(then));
+    let done = app.publish(&schema, "{}").unwrap();
+    let (_, sql) = done
+        .warnings
+        .iter()
+        .find_map(|w| w.split_once("a migration of these statements: "))
+        .unwrap();
+    app.file("migrations/0001_order.sql", sql);
+    let options = format!(
+        r#"{{"migrations":"{}"}}"#,
+        app.dir.path().join("migrations").display()
+    );
+    let objects = "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE '%sqlite_%' AND name NOT GLOB '_remy_*'";
+    let before = app.ask(objects);
+    let done = app
+        .publish(&schema, &options)
+        .unwrap_or_else(|e| panic!("{e}: {sql}"));
+    assert!(
+        done.warnings.iter().all(|w| !w.contains("another order")),
+        "{:?}",
+        done.warnings
+    );
+    assert_eq!(
+        app.ask("SELECT group_concat(name) FROM pragma_table_info('t')"),
+        then.replace(" UNIQUE", "")
+            .replace(" INTEGER PRIMARY KEY AUTOINCREMENT", "")
+            .replace(", ", ",")
+    );
+    assert_eq!(
+        app.ask("PRAGMA foreign_key_check; SELECT rowid, id, g FROM t"),
+        format!("{}|7|a7b7", if now.contains("AUTO") { 7 } else { 1 })
+    );
+    assert_eq!(app.ask(objects), before);
+    if now.contains("AUTO") {
         assert_eq!(
-            app.ask("SELECT group_concat(name) FROM pragma_table_info('t')"),
-            then.replace(" UNIQUE", "")
-                .replace(" INTEGER PRIMARY KEY AUTOINCREMENT", "")
-                .replace(", ", ",")
-        );
-        assert_eq!(
-            app.ask("PRAGMA foreign_key_check; SELECT rowid, id, g FROM t"),
-            format!("{}|7|a7b7", if now.contains("AUTO") { 7 } else { 1 })
-        );
-        assert_eq!(app.ask(objects), before);
-        if now.contains("AUTO") {
-            assert_eq!(
-                app.ask("SELECT seq FROM sqlite_sequence WHERE name = 't'"),
-                "9"
-            );
-        }
-        assert!(
-            app.publish(&schema, &options)
-                .unwrap()
-                .statements
-                .is_empty()
+            app.ask("SELECT seq FROM sqlite_sequence WHERE name = 't'"),
+            "9"
         );
     }
+    assert!(
+        app.publish(&schema, &options)
+            .unwrap()
+            .statements
+            .is_empty()
+    );
+}
+
+cases! { a_migration_as_it_is_advised_puts_columns_in_order:
+    {
+        autoincrement(
+            "id INTEGER PRIMARY KEY AUTOINCREMENT, b, a, up",
+            "a, id INTEGER PRIMARY KEY AUTOINCREMENT, b, up",
+        ),
+        unique("id UNIQUE, b, a, up", "a, id UNIQUE, b, up"),
+    }
+}
+
+/// A release, and an index that somebody has made by hand since.
+fn with_an_index_by_hand() -> App {
+    let app = App::on("CREATE TABLE t (a, b); CREATE TABLE k (x);");
+    app.publish("CREATE TABLE t (a, b); CREATE TABLE k (x);", "{}")
+        .unwrap();
+    app.ask("CREATE INDEX by_hand ON k (x)");
+    app
+}
+
+/// Asks for warnings, or not.
+fn asking(warnings: bool) -> Options {
+    let options = format!(r#"{{"ignore":["mine"],"warnings":{warnings}}}"#);
+    Options::from_json(&options).unwrap()
 }
 
 /// Rows that somebody counts stay as they are unless they ask.
 #[test]
 fn a_diff_has_the_warnings_of_a_publish_where_they_are_asked_for() {
-    let app = App::on("CREATE TABLE t (a, b); CREATE TABLE k (x);");
-    app.publish("CREATE TABLE t (a, b); CREATE TABLE k (x);", "{}")
-        .unwrap();
-    app.ask("CREATE INDEX by_hand ON k (x)");
+    let app = with_an_index_by_hand();
     let schema = "CREATE TABLE t (b, a REFERENCES nowhere); CREATE TABLE k (x); CREATE INDEX by_hand ON k (x);
                   CREATE TABLE mine (a); INSERT INTO t VALUES (1, 2);";
-    let options = |warnings: bool| {
-        let options = format!(r#"{{"ignore":["mine"],"warnings":{warnings}}}"#);
-        Options::from_json(&options).unwrap()
-    };
-    let rows = app.remy().diff(schema, &options(true)).unwrap();
+    let rows = app.remy().diff(schema, &asking(true)).unwrap();
     let kinds = |kind: &str| {
         rows.iter()
             .filter(|row| (row.kind == "warning") == (kind == "warning"))
@@ -769,7 +803,7 @@ fn a_diff_has_the_warnings_of_a_publish_where_they_are_asked_for() {
         rows.iter().zip(1..).all(|(row, ord)| row.ord == ord),
         "{rows:?}"
     );
-    let without = app.remy().diff(schema, &options(false)).unwrap();
+    let without = app.remy().diff(schema, &asking(false)).unwrap();
     assert_eq!(without.len(), kinds("").len());
     assert!(
         !serde_json::to_string(&without).unwrap().contains("message"),
@@ -785,13 +819,17 @@ fn a_diff_has_the_warnings_of_a_publish_where_they_are_asked_for() {
             .all(|warning| told.iter().any(|told| told == warning)),
         "{warnings:?} {told:?}"
     );
+}
 
-    // Where nothing changes there is nothing but what is told.
+/// Where nothing changes there is nothing but what is told.
+#[test]
+fn a_diff_without_changes_has_warnings_alone() {
+    let app = with_an_index_by_hand();
     let rows = app
         .remy()
         .diff(
             "CREATE TABLE t (b, a); CREATE TABLE k (x); CREATE INDEX by_hand ON k (x);",
-            &options(true),
+            &asking(true),
         )
         .unwrap();
     assert!(

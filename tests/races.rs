@@ -168,10 +168,19 @@ cases! { live_shrinks_or_grows_before_the_lock:
         grows(0, GROW),
         grows_with_auto_vacuum(1, GROW),
         shrinks(1, "DELETE FROM users WHERE id > 20;"),
-        is_vacuumed(2, "DELETE FROM users WHERE id > 20; PRAGMA incremental_vacuum;"),
-        is_vacuumed_in_part(2, "DELETE FROM users WHERE id > 20; PRAGMA incremental_vacuum(7);"),
+        is_vacuumed(
+            2,
+            "DELETE FROM users WHERE id > 20; PRAGMA incremental_vacuum;",
+        ),
+        is_vacuumed_in_part(
+            2,
+            "DELETE FROM users WHERE id > 20; PRAGMA incremental_vacuum(7);",
+        ),
         // A truncated main file under a restarted WAL: nothing but a comparison tells what changed.
-        is_truncated(1, "DELETE FROM users WHERE id > 20; PRAGMA wal_checkpoint(TRUNCATE);"),
+        is_truncated(
+            1,
+            "DELETE FROM users WHERE id > 20; PRAGMA wal_checkpoint(TRUNCATE);",
+        ),
         loses_all_rows(1, "DELETE FROM users; DELETE FROM users;"),
     }
 }
@@ -850,10 +859,11 @@ fn pages_that_take_too_long_to_write(by_host: bool, mode: &str) {
 }
 
 cases! { pages_that_take_too_long_to_write: {
-    pages(false, "wal"),
-    host(true, "wal"),
-    host_in_delete(true, "delete"),
-} }
+        pages(false, "wal"),
+        host(true, "wal"),
+        host_in_delete(true, "delete"),
+    }
+}
 
 /// Live is replaced while its lock is held: the last look is right before COMMIT.
 fn live_replaced_under_the_lock(by_host: bool) {

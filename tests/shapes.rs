@@ -3,7 +3,7 @@
 //! there.
 use remy_db::{Line, Options, Progress, Reached, ReleaseId, Remy, Status};
 use remy_tests::{
-    Shell, built,
+    Shell, built, cases,
     live::App,
     moments, output, shell,
     writer::{self, Writer},
@@ -30,119 +30,95 @@ fn app(first: &str) -> App {
     App::made_by(&format!("{first} {SCHEMA} {ROWS}"))
 }
 
-/// Publish, roll back and dev reset under connections that stay open.
-fn every_shape(page_size: u32) {
-    for auto_vacuum in 0..3 {
-        for (mode, options) in [("wal", "{}"), ("delete", r#"{"journal_mode": "keep"}"#)] {
-            for encoding in ["UTF-8", "UTF-16le"] {
-                let what = format!("{page_size} {auto_vacuum} {mode} {encoding}");
-                let app = app(&format!(
-                    "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = {auto_vacuum}; PRAGMA encoding = '{encoding}';
-                     PRAGMA journal_mode = {mode};"
-                ));
-                let mut foreign = Shell::open(&app.live);
-                let before = foreign.ask(CONTENT);
-                assert!(before.contains("näme 300"), "{what}: {before}");
-                // A rebuild, a new table, a table that goes.
-                let schema = SCHEMA
-                    .replace("body BLOB", "body BLOB NOT NULL, age INTEGER DEFAULT 7")
-                    .replace(
-                        "CREATE TABLE log (at INTEGER",
-                        "CREATE TABLE log (extra TEXT, at INTEGER",
-                    )
-                    .replace("INTO log VALUES", "INTO log (at, what) VALUES");
-                app.publish(&schema, options)
-                    .unwrap_or_else(|e| panic!("{what}: {e}"));
-                assert_eq!(foreign.ask("PRAGMA integrity_check; SELECT sum(age), count(*) FROM users; SELECT count(extra), count(at) FROM log;"), "ok\n1393|199\n0|300\n", "{what}");
-                foreign.ask("INSERT INTO users (name, body) VALUES ('later', zeroblob(100000)); DELETE FROM users WHERE id < 40;");
-                assert_eq!(
-                    foreign.ask("SELECT what FROM log ORDER BY rowid DESC LIMIT 1;"),
-                    "later\n",
-                    "{what}"
-                );
-
-                // Back to release 1, which was adopted and never had remy's tables.
-                let outcome = app
-                    .rollback(Some(1))
-                    .unwrap_or_else(|e| panic!("{what}: {e}"));
-                assert_eq!(outcome.restored_from, Some(ReleaseId(1)), "{what}");
-                let after = foreign.ask(CONTENT);
-                // Only the sequence is another: ids are not used again.
-                assert_eq!(after.replace("users|301", "users|300"), before, "{what}");
-                assert_eq!(foreign.ask("PRAGMA integrity_check;"), "ok\n", "{what}");
-                assert_eq!(
-                    foreign.ask("PRAGMA auto_vacuum; PRAGMA encoding; PRAGMA journal_mode; PRAGMA page_size;"),
-                    format!("{auto_vacuum}\n{encoding}\n{mode}\n{page_size}\n"),
-                    "{what}"
-                );
-                // The outgoing release kept what was written since.
-                let outgoing = app
-                    .remy()
-                    .releases()
-                    .unwrap()
-                    .into_iter()
-                    .find(|r| r.release == 2)
-                    .unwrap();
-                assert_eq!(
-                    shell(
-                        &app.store(&outgoing.database.unwrap()),
-                        "PRAGMA integrity_check; SELECT count(*) FROM users WHERE name = 'later'; SELECT count(*) FROM users;"
-                    ),
-                    "ok\n1\n161\n",
-                    "{what}"
-                );
-
-                // Forward again.
-                app.rollback(Some(2))
-                    .unwrap_or_else(|e| panic!("{what}: {e}"));
-                assert_eq!(
-                    foreign.ask(
-                        "PRAGMA integrity_check; SELECT count(*) FROM users WHERE name = 'later';"
-                    ),
-                    "ok\n1\n",
-                    "{what}"
-                );
-
-                let dev = app
-                    .remy()
-                    .dev_start("d")
-                    .unwrap_or_else(|e| panic!("{what}: {e}"));
-                let mut developer = Shell::open(Path::new(&dev.path));
-                developer.ask("DROP TABLE log; DELETE FROM users; CREATE TABLE mine (a); INSERT INTO mine VALUES (zeroblob(200000));");
-                foreign.ask("INSERT INTO users (name, body) VALUES ('newest', x'00');");
-                app.remy()
-                    .dev_reset("d")
-                    .unwrap_or_else(|e| panic!("{what}: {e}"));
-                assert_eq!(developer.ask("PRAGMA integrity_check;"), "ok\n", "{what}");
-                assert_eq!(developer.ask(CONTENT), foreign.ask(CONTENT), "{what}");
-                app.remy()
-                    .dev_truncate("d")
-                    .unwrap_or_else(|e| panic!("{what}: {e}"));
-                assert_eq!(
-                    developer.ask("PRAGMA integrity_check; SELECT count(*) FROM users; SELECT count(*) FROM log;"),
-                    "ok\n0\n0\n",
-                    "{what}"
-                );
-                let verified = app.remy().verify().unwrap();
-                assert!(verified.ok, "{what}: {verified:#?}");
-            }
-        }
+/// The options under which live stays in `mode`.
+fn keeping(mode: &str) -> &'static str {
+    match mode {
+        "wal" => "{}",
+        _ => r#"{"journal_mode": "keep"}"#,
     }
 }
 
-#[test]
-fn pages_of_512_bytes() {
-    every_shape(512);
+/// Publish, roll back and dev reset under connections that stay open.
+fn every_shape(page_size: u32, auto_vacuum: u8, mode: &str, encoding: &str) {
+    let app = app(&format!(
+                    "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = {auto_vacuum}; PRAGMA encoding = '{encoding}';
+                     PRAGMA journal_mode = {mode};"
+                ));
+    let mut foreign = Shell::open(&app.live);
+    let before = foreign.ask(CONTENT);
+    assert!(before.contains("näme 300"), "{before}");
+    // A rebuild, a new table, a table that goes.
+    let schema = SCHEMA
+        .replace("body BLOB", "body BLOB NOT NULL, age INTEGER DEFAULT 7")
+        .replace(
+            "CREATE TABLE log (at INTEGER",
+            "CREATE TABLE log (extra TEXT, at INTEGER",
+        )
+        .replace("INTO log VALUES", "INTO log (at, what) VALUES");
+    app.publish(&schema, keeping(mode)).unwrap();
+    assert_eq!(foreign.ask("PRAGMA integrity_check; SELECT sum(age), count(*) FROM users; SELECT count(extra), count(at) FROM log;"), "ok\n1393|199\n0|300\n");
+    foreign.ask("INSERT INTO users (name, body) VALUES ('later', zeroblob(100000)); DELETE FROM users WHERE id < 40;");
+    assert_eq!(
+        foreign.ask("SELECT what FROM log ORDER BY rowid DESC LIMIT 1;"),
+        "later\n"
+    );
+
+    // Back to release 1, which was adopted and never had remy's tables.
+    let outcome = app.rollback(Some(1)).unwrap();
+    assert_eq!(outcome.restored_from, Some(ReleaseId(1)));
+    let after = foreign.ask(CONTENT);
+    // Only the sequence is another: ids are not used again.
+    assert_eq!(after.replace("users|301", "users|300"), before);
+    assert_eq!(foreign.ask("PRAGMA integrity_check;"), "ok\n");
+    assert_eq!(
+        foreign.ask("PRAGMA auto_vacuum; PRAGMA encoding; PRAGMA journal_mode; PRAGMA page_size;"),
+        format!("{auto_vacuum}\n{encoding}\n{mode}\n{page_size}\n")
+    );
+    // The outgoing release kept what was written since.
+    let outgoing = app
+        .remy()
+        .releases()
+        .unwrap()
+        .into_iter()
+        .find(|r| r.release == 2)
+        .unwrap();
+    assert_eq!(
+        shell(
+            &app.store(&outgoing.database.unwrap()),
+            "PRAGMA integrity_check; SELECT count(*) FROM users WHERE name = 'later'; SELECT count(*) FROM users;"
+        ),
+        "ok\n1\n161\n"
+    );
+
+    // Forward again.
+    app.rollback(Some(2)).unwrap();
+    assert_eq!(
+        foreign.ask("PRAGMA integrity_check; SELECT count(*) FROM users WHERE name = 'later';"),
+        "ok\n1\n"
+    );
+
+    let dev = app.remy().dev_start("d").unwrap();
+    let mut developer = Shell::open(Path::new(&dev.path));
+    developer.ask("DROP TABLE log; DELETE FROM users; CREATE TABLE mine (a); INSERT INTO mine VALUES (zeroblob(200000));");
+    foreign.ask("INSERT INTO users (name, body) VALUES ('newest', x'00');");
+    app.remy().dev_reset("d").unwrap();
+    assert_eq!(developer.ask("PRAGMA integrity_check;"), "ok\n");
+    assert_eq!(developer.ask(CONTENT), foreign.ask(CONTENT));
+    app.remy().dev_truncate("d").unwrap();
+    assert_eq!(
+        developer
+            .ask("PRAGMA integrity_check; SELECT count(*) FROM users; SELECT count(*) FROM log;"),
+        "ok\n0\n0\n"
+    );
+    let verified = app.remy().verify().unwrap();
+    assert!(verified.ok, "{verified:#?}");
 }
 
-#[test]
-fn pages_of_4096_bytes() {
-    every_shape(4096);
-}
-
-#[test]
-fn pages_of_65536_bytes() {
-    every_shape(65536);
+cases! { every_shape:
+    [pages_of_512_bytes: 512, pages_of_4096_bytes: 4096, pages_of_65536_bytes: 65536]
+    [no_auto_vacuum: 0, full: 1, incremental: 2]
+    [wal: "wal", delete: "delete"]
+    [utf8: "UTF-8", utf16: "UTF-16le"]
 }
 
 const WRITES: &str =
@@ -231,58 +207,61 @@ fn a_host_with_writers_and_a_rollback_journal() {
     );
 }
 
-#[test]
-fn a_host_with_nobody_else() {
-    for (mode, options) in [("wal", "{}"), ("delete", r#"{"journal_mode": "keep"}"#)] {
-        for page_size in [512, 4096, 65536] {
-            let app = app(&format!(
-                "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = 1; PRAGMA journal_mode = {mode};"
-            ));
-            let mut foreign = Shell::open(&app.live);
-            let before = foreign.ask(CONTENT);
-            let schema = format!("{SCHEMA} CREATE TABLE more (a);");
-            assert_eq!(
-                host(
-                    &app.live,
-                    &format!("SELECT remy_publish('{schema}', '{options}') ->> '$.status'")
-                ),
-                "live\n"
-            );
-            foreign.ask("INSERT INTO users (name, body) VALUES ('later', zeroblob(100000));");
-            assert_eq!(
-                foreign.ask("PRAGMA integrity_check; SELECT count(*) FROM more;"),
-                "ok\n0\n"
-            );
-            assert_eq!(
-                host(&app.live, "SELECT remy_rollback() ->> '$.status'"),
-                "live\n"
-            );
-            assert_eq!(
-                foreign.ask(CONTENT).replace("users|301", "users|300"),
-                before
-            );
-            assert_eq!(
-                foreign.ask("PRAGMA integrity_check; PRAGMA journal_mode;"),
-                format!("ok\n{mode}\n")
-            );
-            let path = host(&app.live, "SELECT remy_dev_start('d') ->> '$.path'");
-            let mut developer = Shell::open(Path::new(path.trim()));
-            developer.ask(
+fn a_host_with_nobody_else(mode: &str, page_size: u32) {
+    let app = app(&format!(
+        "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = 1; PRAGMA journal_mode = {mode};"
+    ));
+    let mut foreign = Shell::open(&app.live);
+    let before = foreign.ask(CONTENT);
+    let schema = format!("{SCHEMA} CREATE TABLE more (a);");
+    assert_eq!(
+        host(
+            &app.live,
+            &format!(
+                "SELECT remy_publish('{schema}', '{}') ->> '$.status'",
+                keeping(mode)
+            )
+        ),
+        "live\n"
+    );
+    foreign.ask("INSERT INTO users (name, body) VALUES ('later', zeroblob(100000));");
+    assert_eq!(
+        foreign.ask("PRAGMA integrity_check; SELECT count(*) FROM more;"),
+        "ok\n0\n"
+    );
+    assert_eq!(
+        host(&app.live, "SELECT remy_rollback() ->> '$.status'"),
+        "live\n"
+    );
+    assert_eq!(
+        foreign.ask(CONTENT).replace("users|301", "users|300"),
+        before
+    );
+    assert_eq!(
+        foreign.ask("PRAGMA integrity_check; PRAGMA journal_mode;"),
+        format!("ok\n{mode}\n")
+    );
+    let path = host(&app.live, "SELECT remy_dev_start('d') ->> '$.path'");
+    let mut developer = Shell::open(Path::new(path.trim()));
+    developer.ask(
                 "DROP TABLE log; DELETE FROM users; CREATE TABLE mine (a); INSERT INTO mine VALUES (zeroblob(200000));",
             );
-            host(&app.live, "SELECT remy_dev_reset('d');");
-            assert_eq!(developer.ask(CONTENT), foreign.ask(CONTENT));
-            assert_eq!(
-                developer.ask("PRAGMA integrity_check; PRAGMA journal_mode;"),
-                format!("ok\n{mode}\n")
-            );
-            host(&app.live, "SELECT remy_dev_truncate('d');");
-            assert_eq!(
-                developer.ask("PRAGMA integrity_check; SELECT count(*) FROM users;"),
-                "ok\n0\n"
-            );
-        }
-    }
+    host(&app.live, "SELECT remy_dev_reset('d');");
+    assert_eq!(developer.ask(CONTENT), foreign.ask(CONTENT));
+    assert_eq!(
+        developer.ask("PRAGMA integrity_check; PRAGMA journal_mode;"),
+        format!("ok\n{mode}\n")
+    );
+    host(&app.live, "SELECT remy_dev_truncate('d');");
+    assert_eq!(
+        developer.ask("PRAGMA integrity_check; SELECT count(*) FROM users;"),
+        "ok\n0\n"
+    );
+}
+
+cases! { a_host_with_nobody_else:
+    [wal: "wal", delete: "delete"]
+    [pages_of_512_bytes: 512, pages_of_4096_bytes: 4096, pages_of_65536_bytes: 65536]
 }
 
 #[test]
@@ -398,67 +377,65 @@ fn a_clone_beside_the_wal_of_another_database() {
     assert!(!other.exists());
 }
 
-#[test]
-fn an_empty_database() {
-    for options in ["{}", r#"{"journal_mode": "keep"}"#] {
-        let dir = tempfile::tempdir().unwrap();
-        for by_host in [false, true] {
-            let live = dir.path().join(format!("{by_host}.db"));
-            fs::write(&live, "").unwrap();
-            let run = |verb: &str, schema: &str, options: &str| {
-                if by_host {
-                    let arguments = if schema.is_empty() {
-                        String::new()
-                    } else {
-                        format!("'{schema}', '{options}'")
-                    };
-                    return host(
-                        &live,
-                        &format!("SELECT remy_{verb}({arguments}) ->> '$.status'"),
-                    );
-                }
-                let (app, options) = (
-                    Remy::open(&live).unwrap(),
-                    Options::from_json(options).unwrap(),
-                );
-                match verb {
-                    "publish" => {
-                        app.publish(schema, &options, Progress::none())
-                            .unwrap()
-                            .status
-                            .to_string()
-                            + "\n"
-                    }
-                    _ => {
-                        app.rollback(None, &options, Progress::none())
-                            .unwrap()
-                            .status
-                            .to_string()
-                            + "\n"
-                    }
-                }
+fn an_empty_database(options: &str, by_host: bool) {
+    let App { dir: _dir, live } = App::empty();
+    let run = |verb: &str, schema: &str, options: &str| {
+        if by_host {
+            let arguments = if schema.is_empty() {
+                String::new()
+            } else {
+                format!("'{schema}', '{options}'")
             };
-            assert_eq!(
-                run("publish", "CREATE TABLE t (a);", r#"{"dry_run": true}"#),
-                "dry_run\n"
-            );
-            assert_eq!(fs::metadata(&live).unwrap().len(), 0);
-            assert_eq!(run("publish", "CREATE TABLE t (a);", options), "live\n");
-            shell(&live, "INSERT INTO t VALUES (1)");
-            assert_eq!(
-                run("publish", "CREATE TABLE t (a); CREATE TABLE u (a);", "{}"),
-                "live\n"
-            );
-            assert_eq!(run("rollback", "", ""), "live\n");
-            assert_eq!(
-                shell(
-                    &live,
-                    "PRAGMA integrity_check; SELECT a FROM t; SELECT count(*) FROM sqlite_schema WHERE name = 'u'"
-                ),
-                "ok\n1\n0\n"
+            return host(
+                &live,
+                &format!("SELECT remy_{verb}({arguments}) ->> '$.status'"),
             );
         }
-    }
+        let (app, options) = (
+            Remy::open(&live).unwrap(),
+            Options::from_json(options).unwrap(),
+        );
+        match verb {
+            "publish" => {
+                app.publish(schema, &options, Progress::none())
+                    .unwrap()
+                    .status
+                    .to_string()
+                    + "\n"
+            }
+            _ => {
+                app.rollback(None, &options, Progress::none())
+                    .unwrap()
+                    .status
+                    .to_string()
+                    + "\n"
+            }
+        }
+    };
+    assert_eq!(
+        run("publish", "CREATE TABLE t (a);", r#"{"dry_run": true}"#),
+        "dry_run\n"
+    );
+    assert_eq!(fs::metadata(&live).unwrap().len(), 0);
+    assert_eq!(run("publish", "CREATE TABLE t (a);", options), "live\n");
+    shell(&live, "INSERT INTO t VALUES (1)");
+    assert_eq!(
+        run("publish", "CREATE TABLE t (a); CREATE TABLE u (a);", "{}"),
+        "live\n"
+    );
+    assert_eq!(run("rollback", "", ""), "live\n");
+    assert_eq!(
+        shell(
+            &live,
+            "PRAGMA integrity_check; SELECT a FROM t; SELECT count(*) FROM sqlite_schema WHERE name = 'u'"
+        ),
+        "ok\n1\n0\n"
+    );
+}
+
+cases! { an_empty_database:
+    [wal: "{}", keep: r#"{"journal_mode": "keep"}"#]
+    [pages: false, host: true]
 }
 
 #[test]
@@ -497,49 +474,50 @@ fn live_by_a_symbolic_link() {
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }
 
-#[test]
-fn a_staged_release_after_live_has_changed() {
-    for mode in ["wal", "delete"] {
-        let app = app(&format!("PRAGMA journal_mode = {mode};"));
-        let options = Options::from_json(r#"{"journal_mode": "keep", "label": "staged"}"#).unwrap();
-        let schema = SCHEMA.replace("body BLOB", "body BLOB NOT NULL"); // a rebuild
-        let staged = app
-            .remy()
-            .stage(&schema, &options, Progress::none())
-            .unwrap();
-        assert_eq!(staged.status, Reached::Compiled);
-        let mut foreign = Shell::open(&app.live);
+fn a_staged_release_after_live_has_changed(mode: &str) {
+    let app = app(&format!("PRAGMA journal_mode = {mode};"));
+    let options = Options::from_json(r#"{"journal_mode": "keep", "label": "staged"}"#).unwrap();
+    let schema = SCHEMA.replace("body BLOB", "body BLOB NOT NULL"); // a rebuild
+    let staged = app
+        .remy()
+        .stage(&schema, &options, Progress::none())
+        .unwrap();
+    assert_eq!(staged.status, Reached::Compiled);
+    let mut foreign = Shell::open(&app.live);
+    foreign.ask("INSERT INTO users (name, body) VALUES ('after', x'00'); CREATE TABLE theirs (a);");
+    let promoted = app.promote(None).unwrap();
+    assert_eq!(
+        (promoted.release, promoted.label.as_deref()),
+        (staged.release, Some("staged"))
+    );
+    assert_eq!(
         foreign.ask(
-            "INSERT INTO users (name, body) VALUES ('after', x'00'); CREATE TABLE theirs (a);",
-        );
-        let promoted = app.promote(None).unwrap();
-        assert_eq!(
-            (promoted.release, promoted.label.as_deref()),
-            (staged.release, Some("staged"))
-        );
-        assert_eq!(
-            foreign.ask("PRAGMA integrity_check; SELECT count(*), max(name) FROM users; PRAGMA journal_mode;"),
-            format!("ok\n200|näme 9\n{mode}\n")
-        );
-        assert_eq!(
-            foreign.ask("SELECT count(*) FROM users WHERE name = 'after';"),
-            "1\n"
-        );
-        // What a row forbids leaves it compiled.
-        let staged = app
-            .remy()
-            .stage(
-                &SCHEMA.replace("name TEXT", "name TEXT CHECK (name <> 'bad')"),
-                &options,
-                Progress::none(),
-            )
-            .unwrap();
-        foreign.ask("INSERT INTO users (name, body) VALUES ('bad', x'00');");
-        assert!(app.promote(None).is_err());
-        assert_eq!(app.remy().releases().unwrap()[0].status, Status::Compiled);
-        foreign.ask("DELETE FROM users WHERE name = 'bad';");
-        assert_eq!(app.promote(None).unwrap().release, staged.release);
-    }
+            "PRAGMA integrity_check; SELECT count(*), max(name) FROM users; PRAGMA journal_mode;"
+        ),
+        format!("ok\n200|näme 9\n{mode}\n")
+    );
+    assert_eq!(
+        foreign.ask("SELECT count(*) FROM users WHERE name = 'after';"),
+        "1\n"
+    );
+    // What a row forbids leaves it compiled.
+    let staged = app
+        .remy()
+        .stage(
+            &SCHEMA.replace("name TEXT", "name TEXT CHECK (name <> 'bad')"),
+            &options,
+            Progress::none(),
+        )
+        .unwrap();
+    foreign.ask("INSERT INTO users (name, body) VALUES ('bad', x'00');");
+    assert!(app.promote(None).is_err());
+    assert_eq!(app.remy().releases().unwrap()[0].status, Status::Compiled);
+    foreign.ask("DELETE FROM users WHERE name = 'bad';");
+    assert_eq!(app.promote(None).unwrap().release, staged.release);
+}
+
+cases! { a_staged_release_after_live_has_changed:
+    [wal: "wal", delete: "delete"]
 }
 
 #[test]
@@ -597,7 +575,7 @@ fn somebody_turns_on_wal_in_the_middle() {
         let turn = scope.spawn(|| {
             // A row after the clone was taken, so that the slow statement runs again; then WAL,
             // while it does.
-            while !app.remy().build_log(None).unwrap().iter().any(|line| line.release == 3 && line.step == "check") {
+            while !app.remy().build_log(None).unwrap().iter().any(|line| line.release == 3 && moments::is_rehearsed(line)) {
                 open.ask("INSERT INTO users (name) VALUES ('early');");
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -688,102 +666,101 @@ fn copied_without_its_store_and_moved_with_it() {
     assert!(remy.verify().unwrap().ok);
 }
 
-#[test]
-fn auto_vacuum_that_was_changed_since() {
-    for (then, now) in [(0, 1), (1, 0), (2, 0), (0, 2), (1, 2)] {
-        let app = app(&format!(
-            "PRAGMA auto_vacuum = {then}; PRAGMA journal_mode = wal;"
-        ));
-        app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), "")
-            .unwrap();
-        let mut foreign = Shell::open(&app.live);
-        let content = foreign.ask(CONTENT);
-        shell(
-            &app.live,
-            &format!("PRAGMA auto_vacuum = {now}; VACUUM; DELETE FROM users WHERE id % 2;"),
-        );
-        foreign.ask(CONTENT);
-        app.rollback(None).unwrap();
-        foreign.ask("CREATE TABLE more (a);");
-        assert_eq!(
-            foreign.ask(CONTENT).lines().next(),
-            content.lines().next(),
-            "{then} {now}"
-        );
-        foreign.ask("DELETE FROM users WHERE id > 160; INSERT INTO users (name, body) VALUES ('x', zeroblob(50000));");
-        assert_eq!(
-            foreign.ask("PRAGMA integrity_check; PRAGMA auto_vacuum;"),
-            format!("ok\n{then}\n"),
-            "{then} {now}"
-        );
-        app.rollback(Some(2)).unwrap();
-        assert_eq!(
-            foreign.ask("PRAGMA integrity_check; PRAGMA auto_vacuum;"),
-            format!("ok\n{now}\n"),
-            "{then} {now}"
-        );
+fn auto_vacuum_that_was_changed_since(then: u8, now: u8) {
+    let app = app(&format!(
+        "PRAGMA auto_vacuum = {then}; PRAGMA journal_mode = wal;"
+    ));
+    app.publish(&format!("{SCHEMA} CREATE TABLE more (a);"), "")
+        .unwrap();
+    let mut foreign = Shell::open(&app.live);
+    let content = foreign.ask(CONTENT);
+    shell(
+        &app.live,
+        &format!("PRAGMA auto_vacuum = {now}; VACUUM; DELETE FROM users WHERE id % 2;"),
+    );
+    foreign.ask(CONTENT);
+    app.rollback(None).unwrap();
+    foreign.ask("CREATE TABLE more (a);");
+    assert_eq!(foreign.ask(CONTENT).lines().next(), content.lines().next());
+    foreign.ask("DELETE FROM users WHERE id > 160; INSERT INTO users (name, body) VALUES ('x', zeroblob(50000));");
+    assert_eq!(
+        foreign.ask("PRAGMA integrity_check; PRAGMA auto_vacuum;"),
+        format!("ok\n{then}\n")
+    );
+    app.rollback(Some(2)).unwrap();
+    assert_eq!(
+        foreign.ask("PRAGMA integrity_check; PRAGMA auto_vacuum;"),
+        format!("ok\n{now}\n")
+    );
+}
+
+cases! { auto_vacuum_that_was_changed_since:
+    {
+        full_since(0, 1),
+        none_since_full(1, 0),
+        none_since_incremental(2, 0),
+        incremental_since(0, 2),
+        incremental_since_full(1, 2),
     }
 }
 
 /// Much is written while a release is rehearsed, and nothing after that.
-#[test]
-fn a_burst_of_writes_in_the_middle() {
-    for mode in ["wal", "delete"] {
-        let app = app(&format!("PRAGMA journal_mode = {mode};"));
-        let mut foreign = Shell::open(&app.live); // so that the WAL stays
-        foreign.ask("INSERT INTO users (name) VALUES ('before');");
-        let burst = |line: &Line| {
-            if moments::is_rehearsed(line) {
-                shell(
-                    &app.live,
-                    "INSERT INTO users (name, body) VALUES ('burst', zeroblob(1000000));",
-                );
-            }
-        };
-        let keep = Options::from_json(r#"{"journal_mode": "keep"}"#).unwrap();
-        let go = Progress::none().on_line(&burst);
-        let published = app
-            .remy()
-            .publish(&format!("{SCHEMA} CREATE TABLE more (a);"), &keep, go)
-            .unwrap();
-        assert_eq!(published.release, 2);
-        assert_eq!(
+fn a_burst_of_writes_in_the_middle(mode: &str) {
+    let app = app(&format!("PRAGMA journal_mode = {mode};"));
+    let mut foreign = Shell::open(&app.live); // so that the WAL stays
+    foreign.ask("INSERT INTO users (name) VALUES ('before');");
+    let burst = |line: &Line| {
+        if moments::is_rehearsed(line) {
             shell(
                 &app.live,
-                "SELECT release FROM _remy_release; SELECT count(*) FROM more; SELECT count(*) FROM users WHERE name = 'burst';"
-            ),
-            "2\n0\n1\n",
-            "{mode}"
-        );
-        let back = app.remy().rollback(None, &keep, go).unwrap();
-        assert_eq!(back.release, 3);
-        assert_eq!(
-            shell(
-                &app.live,
-                "PRAGMA integrity_check; SELECT release FROM _remy_release; SELECT count(*) FROM users WHERE name = 'burst';"
-            ),
-            "ok\n3\n1\n",
-            "{mode}"
-        );
-        // The rows are where the history says.
-        let snapshot = app
-            .remy()
-            .releases()
-            .unwrap()
-            .into_iter()
-            .find(|r| r.release == 2)
-            .unwrap()
-            .database
-            .unwrap();
-        assert_eq!(
-            shell(
-                &app.store(&snapshot),
-                "PRAGMA integrity_check; SELECT count(*) FROM users WHERE name = 'burst';"
-            ),
-            "ok\n2\n",
-            "{mode}"
-        );
-    }
+                "INSERT INTO users (name, body) VALUES ('burst', zeroblob(1000000));",
+            );
+        }
+    };
+    let keep = Options::from_json(r#"{"journal_mode": "keep"}"#).unwrap();
+    let go = Progress::none().on_line(&burst);
+    let published = app
+        .remy()
+        .publish(&format!("{SCHEMA} CREATE TABLE more (a);"), &keep, go)
+        .unwrap();
+    assert_eq!(published.release, 2);
+    assert_eq!(
+        shell(
+            &app.live,
+            "SELECT release FROM _remy_release; SELECT count(*) FROM more; SELECT count(*) FROM users WHERE name = 'burst';"
+        ),
+        "2\n0\n1\n"
+    );
+    let back = app.remy().rollback(None, &keep, go).unwrap();
+    assert_eq!(back.release, 3);
+    assert_eq!(
+        shell(
+            &app.live,
+            "PRAGMA integrity_check; SELECT release FROM _remy_release; SELECT count(*) FROM users WHERE name = 'burst';"
+        ),
+        "ok\n3\n1\n"
+    );
+    // The rows are where the history says.
+    let snapshot = app
+        .remy()
+        .releases()
+        .unwrap()
+        .into_iter()
+        .find(|r| r.release == 2)
+        .unwrap()
+        .database
+        .unwrap();
+    assert_eq!(
+        shell(
+            &app.store(&snapshot),
+            "PRAGMA integrity_check; SELECT count(*) FROM users WHERE name = 'burst';"
+        ),
+        "ok\n2\n"
+    );
+}
+
+cases! { a_burst_of_writes_in_the_middle:
+    [wal: "wal", delete: "delete"]
 }
 
 /// The lock page, which holds the byte 2^30, holds no data, whatever a comparison says: live ends

@@ -1,6 +1,6 @@
 //! Virtual tables: what belongs to a module stays with it, and nothing else does.
 use remy_db::{Options, Result, Statement};
-use remy_tests::{built_program, live::App, repository, stdout};
+use remy_tests::{built_program, cases, live::App, repository, stdout};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -202,66 +202,60 @@ fn a_table_with_the_name_of_a_virtual_one_before_it_is_a_table_where_it_is_decla
 }
 
 /// Every table that is named as one of a module's, and is none.
-#[test]
-fn a_table_named_like_one_of_a_modules_is_a_table() {
-    for (table, virtual_table) in [
-        (
+fn a_table_named_like_one_of_a_modules_is_a_table(table: &str, virtual_table: &str) {
+    let schema = |columns: &str| {
+        format!(
+            "CREATE TABLE {table} (id INTEGER PRIMARY KEY, body{columns}); CREATE VIRTUAL TABLE {virtual_table};"
+        )
+    };
+    let app = App::on(&format!(
+        "{} INSERT INTO {table} (body) VALUES ('words');",
+        schema("")
+    ));
+    app.publish(&schema(", more"), "{}").unwrap();
+    assert_eq!(
+        app.ask(&format!("SELECT id, body, more FROM {table}")),
+        "1|words|"
+    );
+    let gone = format!("CREATE TABLE t (a); CREATE VIRTUAL TABLE {virtual_table};");
+    if virtual_table.contains("doc_content") {
+        // FTS4 without columns cannot even be declared without it.
+        let code = if virtual_table.contains("(content") {
+            "schema_invalid"
+        } else {
+            "check_failed"
+        };
+        app.refuses(code, &["doc_content"], |app| {
+            app.publish(&gone, r#"{"allow": ["drop"]}"#)
+        });
+    } else {
+        app.publish(&gone, r#"{"allow": ["drop"]}"#).unwrap();
+        assert!(!tables(&app).contains(table), "{}", tables(&app));
+    }
+}
+
+cases! { a_table_named_like_one_of_a_modules_is_a_table:
+    {
+        fts5_with_content(
             "doc_content",
             "doc USING fts5 (body, content = 'doc_content')",
         ),
-        ("doc_content", "doc USING fts5 (body, content = '')"),
-        (
+        fts5_contentless("doc_content", "doc USING fts5 (body, content = '')"),
+        fts4_with_content(
             "doc_content",
             "doc USING fts4 (body, content=\"doc_content\")",
         ),
-        ("doc_content", "doc USING fts4 (content=\"doc_content\")"),
-        ("doc_content", "doc USING fts4 (body, content=\"\")"),
-        ("page_stat", "page USING fts3 (body)"),
-        ("page_docsize", "page USING fts3 (body)"),
-        ("page_stat", "page USING fts4 (body, matchinfo=fts3)"),
-        ("page_docsize", "page USING fts4 (body, matchinfo=fts3)"),
-        ("f_docsize", "f USING fts5 (body, columnsize = 0)"),
-        ("f_content", "f USING fts5vocab (f2, row)"),
-        ("f_stat", "f USING fts5 (body)"),
-        ("box_data", "box USING rtree (id, x0, x1)"),
-        ("box_stat", "box USING rtree_i32 (id, x0, x1)"),
-    ] {
-        let schema = |columns: &str| {
-            format!(
-                "CREATE TABLE {table} (id INTEGER PRIMARY KEY, body{columns}); CREATE VIRTUAL TABLE {virtual_table};"
-            )
-        };
-        let app = App::on(&format!(
-            "{} INSERT INTO {table} (body) VALUES ('words');",
-            schema("")
-        ));
-        app.publish(&schema(", more"), "{}")
-            .unwrap_or_else(|e| panic!("{virtual_table}: {e}"));
-        assert_eq!(
-            app.ask(&format!("SELECT id, body, more FROM {table}")),
-            "1|words|",
-            "{virtual_table}"
-        );
-        let gone = format!("CREATE TABLE t (a); CREATE VIRTUAL TABLE {virtual_table};");
-        if virtual_table.contains("doc_content") {
-            // FTS4 without columns cannot even be declared without it.
-            let code = if virtual_table.contains("(content") {
-                "schema_invalid"
-            } else {
-                "check_failed"
-            };
-            app.refuses(code, &["doc_content"], |app| {
-                app.publish(&gone, r#"{"allow": ["drop"]}"#)
-            });
-        } else {
-            app.publish(&gone, r#"{"allow": ["drop"]}"#)
-                .unwrap_or_else(|e| panic!("{virtual_table}: {e}"));
-            assert!(
-                !tables(&app).contains(table),
-                "{virtual_table}: {}",
-                tables(&app)
-            );
-        }
+        fts4_with_content_alone("doc_content", "doc USING fts4 (content=\"doc_content\")"),
+        fts4_contentless("doc_content", "doc USING fts4 (body, content=\"\")"),
+        fts3_stat("page_stat", "page USING fts3 (body)"),
+        fts3_docsize("page_docsize", "page USING fts3 (body)"),
+        fts4_stat_of_fts3("page_stat", "page USING fts4 (body, matchinfo=fts3)"),
+        fts4_docsize_of_fts3("page_docsize", "page USING fts4 (body, matchinfo=fts3)"),
+        fts5_without_columnsize("f_docsize", "f USING fts5 (body, columnsize = 0)"),
+        fts5vocab("f_content", "f USING fts5vocab (f2, row)"),
+        fts5_stat("f_stat", "f USING fts5 (body)"),
+        rtree("box_data", "box USING rtree (id, x0, x1)"),
+        rtree_i32("box_stat", "box USING rtree_i32 (id, x0, x1)"),
     }
 }
 
@@ -311,110 +305,112 @@ fn a_table_that_fts3_would_take_along_is_named() {
     }
 }
 
-#[test]
-fn a_column_of_a_virtual_table_under_another_name_is_asked_about_and_can_be_told() {
-    for (old, new, from, to, row) in [
-        (
+fn a_column_of_a_virtual_table_under_another_name_is_asked_about_and_can_be_told(
+    old: &str,
+    new: &str,
+    from: &str,
+    to: &str,
+    row: &str,
+) {
+    let make = || {
+        App::on(&format!(
+            "CREATE VIRTUAL TABLE {old}; INSERT INTO f VALUES {row};"
+        ))
+    };
+    let schema = format!("CREATE VIRTUAL TABLE {new};");
+    let app = make();
+    let value = app.ask(&format!("SELECT {from} FROM f"));
+    let id = app.ask("SELECT rowid FROM f");
+    let e = app.refuses("ambiguous_rename", &["f", from, to], |app| {
+        app.publish(&schema, "{}")
+    });
+    let hint = e.detail().hint.clone().unwrap();
+    assert!(hint.contains(&format!("f.{from}={to}")), "{hint}");
+    app.publish(&schema, &format!(r#"{{"renames": ["f.{from}={to}"]}}"#))
+        .unwrap();
+    assert_eq!(
+        app.ask(&format!("SELECT {to}, rowid FROM f")),
+        format!("{value}|{id}")
+    );
+    assert_eq!(app.publish(&schema, "{}").unwrap().statements.len(), 0);
+
+    let app = make();
+    let place = new.rfind(to).unwrap();
+    let sign = if new[..place].ends_with('+') { 1 } else { 0 };
+    let (before, after) = new.split_at(place - sign);
+    let told = format!("CREATE VIRTUAL TABLE {before}\n/* @renamed from={from} */ {after};");
+    app.publish(&told, "{}")
+        .unwrap_or_else(|e| panic!("{told}: {e}"));
+    assert_eq!(app.ask(&format!("SELECT {to} FROM f")), value, "{told}");
+    app.publish(&told, "{}").unwrap();
+
+    let app = make();
+    let outcome = app.publish(&schema, r#"{"allow": ["drop"]}"#).unwrap();
+    assert!(
+        outcome.warnings.iter().any(|w| w.contains(from)),
+        "{:?}",
+        outcome.warnings
+    );
+}
+
+cases! { a_column_of_a_virtual_table_under_another_name_is_asked_about_and_can_be_told:
+    {
+        fts5(
             "f USING fts5 (title, body)",
             "f USING fts5 (heading, body)",
             "title",
             "heading",
             "('one', 'two')",
         ),
-        (
+        fts5_unindexed(
             "f USING fts5 (title UNINDEXED, body)",
             "f USING fts5 (heading UNINDEXED, body)",
             "title",
             "heading",
             "('one', 'two')",
         ),
-        (
+        fts4(
             "f USING fts4 (title, body)",
             "f USING fts4 (heading, body)",
             "title",
             "heading",
             "('one', 'two')",
         ),
-        (
+        fts3(
             "f USING fts3 (title, body)",
             "f USING fts3 (heading, body)",
             "title",
             "heading",
             "('one', 'two')",
         ),
-        (
+        fts4_to_fts5(
             "f USING fts4 (title, body)",
             "f USING fts5 (heading, body)",
             "title",
             "heading",
             "('one', 'two')",
         ),
-        (
+        rtree_auxiliary(
             "f USING rtree (id, x0, x1, +label)",
             "f USING rtree (id, x0, x1, +name)",
             "label",
             "name",
             "(1, 0, 1, 'one')",
         ),
-        (
+        rtree_i32_auxiliary(
             "f USING rtree_i32 (id, x0, x1, +label)",
             "f USING rtree_i32 (id, x0, x1, +name)",
             "label",
             "name",
             "(1, 0, 1, 'one')",
         ),
-        (
+        rtree_coordinate(
             "f USING rtree (id, x0, x1)",
             "f USING rtree (id, min, x1)",
             "x0",
             "min",
             "(1, 0, 1)",
         ),
-    ] {
-        let make = || {
-            App::on(&format!(
-                "CREATE VIRTUAL TABLE {old}; INSERT INTO f VALUES {row};"
-            ))
-        };
-        let schema = format!("CREATE VIRTUAL TABLE {new};");
-        let app = make();
-        let value = app.ask(&format!("SELECT {from} FROM f"));
-        let id = app.ask("SELECT rowid FROM f");
-        let e = app.refuses("ambiguous_rename", &["f", from, to], |app| {
-            app.publish(&schema, "{}")
-        });
-        let hint = e.detail().hint.clone().unwrap();
-        assert!(hint.contains(&format!("f.{from}={to}")), "{hint}");
-        app.publish(&schema, &format!(r#"{{"renames": ["f.{from}={to}"]}}"#))
-            .unwrap_or_else(|e| panic!("{new}: {e}"));
-        assert_eq!(
-            app.ask(&format!("SELECT {to}, rowid FROM f")),
-            format!("{value}|{id}"),
-            "{new}"
-        );
-        assert_eq!(
-            app.publish(&schema, "{}").unwrap().statements.len(),
-            0,
-            "{new}"
-        );
-
-        let app = make();
-        let place = new.rfind(to).unwrap();
-        let sign = if new[..place].ends_with('+') { 1 } else { 0 };
-        let (before, after) = new.split_at(place - sign);
-        let told = format!("CREATE VIRTUAL TABLE {before}\n/* @renamed from={from} */ {after};");
-        app.publish(&told, "{}")
-            .unwrap_or_else(|e| panic!("{told}: {e}"));
-        assert_eq!(app.ask(&format!("SELECT {to} FROM f")), value, "{told}");
-        app.publish(&told, "{}").unwrap();
-
-        let app = make();
-        let outcome = app.publish(&schema, r#"{"allow": ["drop"]}"#).unwrap();
-        assert!(
-            outcome.warnings.iter().any(|w| w.contains(from)),
-            "{:?}",
-            outcome.warnings
-        );
     }
 }
 
@@ -550,20 +546,29 @@ fn an_index_without_content_is_not_made_anew_in_silence() {
     );
 }
 
-#[test]
-fn a_full_text_table_of_one_version_becomes_one_of_another() {
-    for (old, new) in [("fts3", "fts4"), ("fts4", "fts5"), ("fts5", "fts4")] {
-        let app = App::on(&format!(
-            "CREATE VIRTUAL TABLE f USING {old} (a, b); INSERT INTO f (rowid, a, b) VALUES (7, 'one', 'two'), (9, 'three', NULL);"
-        ));
-        app.publish(&format!("CREATE VIRTUAL TABLE f USING {new} (a, b);"), "{}")
-            .unwrap();
-        assert_eq!(
-            app.ask("SELECT rowid, a, b FROM f ORDER BY 1"),
-            "7|one|two\n9|three|"
-        );
-        assert_eq!(app.ask("SELECT rowid FROM f WHERE f MATCH 'three'"), "9");
+fn a_full_text_table_of_one_version_becomes_one_of_another(old: &str, new: &str) {
+    let app = App::on(&format!(
+        "CREATE VIRTUAL TABLE f USING {old} (a, b); INSERT INTO f (rowid, a, b) VALUES (7, 'one', 'two'), (9, 'three', NULL);"
+    ));
+    app.publish(&format!("CREATE VIRTUAL TABLE f USING {new} (a, b);"), "{}")
+        .unwrap();
+    assert_eq!(
+        app.ask("SELECT rowid, a, b FROM f ORDER BY 1"),
+        "7|one|two\n9|three|"
+    );
+    assert_eq!(app.ask("SELECT rowid FROM f WHERE f MATCH 'three'"), "9");
+}
+
+cases! { a_full_text_table_of_one_version_becomes_one_of_another:
+    {
+        fts3_to_fts4("fts3", "fts4"),
+        fts4_to_fts5("fts4", "fts5"),
+        fts5_to_fts4("fts5", "fts4"),
     }
+}
+
+#[test]
+fn a_full_text_table_does_not_become_an_rtree() {
     let app = App::on("CREATE VIRTUAL TABLE f USING fts5 (a);");
     app.refuses(
         "unsupported_change",
@@ -572,52 +577,38 @@ fn a_full_text_table_of_one_version_becomes_one_of_another() {
     );
 }
 
-#[test]
-fn an_index_over_a_view_is_filled_once_the_view_is_there() {
-    for module in [
-        "fts5 (a, content = 'dv')",
-        "fts4 (a, content=\"dv\")",
-        "fts4 (content=\"dv\")",
-    ] {
-        let app = App::on(
-            "CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t (a) VALUES ('words');",
-        );
-        let schema = |view: &str, module: &str| {
-            format!(
-                "CREATE TABLE t (id INTEGER PRIMARY KEY, a); {view} CREATE VIRTUAL TABLE f USING {module};"
-            )
-        };
-        let view = "CREATE VIEW dv AS SELECT id AS rowid, a FROM t;";
-        app.publish(&schema(view, module), "{}")
-            .unwrap_or_else(|e| panic!("{module}: {e}"));
-        assert_eq!(
-            app.ask("SELECT count(*) FROM f WHERE f MATCH 'words'"),
-            "1",
-            "{module}"
-        );
-        let view = "CREATE VIEW dv AS SELECT id AS rowid, a || ' more' AS a FROM t;";
-        let module = module.replace(')', ", prefix=\"2\")");
-        app.publish(&schema(view, &module), "{}")
-            .unwrap_or_else(|e| panic!("{module}: {e}"));
-        assert_eq!(
-            app.ask("SELECT count(*) FROM f WHERE f MATCH 'more'"),
-            "1",
-            "{module}"
-        );
-        // The view alone changes: its index as well.
-        app.publish(
-            &schema(
-                "CREATE VIEW dv AS SELECT id AS rowid, 'other' AS a FROM t;",
-                &module,
-            ),
-            "{}",
+fn an_index_over_a_view_is_filled_once_the_view_is_there(module: &str) {
+    let app =
+        App::on("CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t (a) VALUES ('words');");
+    let schema = |view: &str, module: &str| {
+        format!(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a); {view} CREATE VIRTUAL TABLE f USING {module};"
         )
-        .unwrap();
-        assert_eq!(
-            app.ask("SELECT count(*) FROM f WHERE f MATCH 'other'"),
-            "1",
-            "{module}"
-        );
+    };
+    let view = "CREATE VIEW dv AS SELECT id AS rowid, a FROM t;";
+    app.publish(&schema(view, module), "{}").unwrap();
+    assert_eq!(app.ask("SELECT count(*) FROM f WHERE f MATCH 'words'"), "1");
+    let view = "CREATE VIEW dv AS SELECT id AS rowid, a || ' more' AS a FROM t;";
+    let module = module.replace(')', ", prefix=\"2\")");
+    app.publish(&schema(view, &module), "{}").unwrap();
+    assert_eq!(app.ask("SELECT count(*) FROM f WHERE f MATCH 'more'"), "1");
+    // The view alone changes: its index as well.
+    app.publish(
+        &schema(
+            "CREATE VIEW dv AS SELECT id AS rowid, 'other' AS a FROM t;",
+            &module,
+        ),
+        "{}",
+    )
+    .unwrap();
+    assert_eq!(app.ask("SELECT count(*) FROM f WHERE f MATCH 'other'"), "1");
+}
+
+cases! { an_index_over_a_view_is_filled_once_the_view_is_there:
+    {
+        fts5("fts5 (a, content = 'dv')"),
+        fts4("fts4 (a, content=\"dv\")"),
+        fts4_content_alone("fts4 (content=\"dv\")"),
     }
 }
 
@@ -701,53 +692,55 @@ fn truncate_names_a_virtual_table_that_it_cannot_empty() {
 
 /// What reads a table of a module that is not here is judged all the same, as far as it reads
 /// others.
-#[test]
-fn a_module_that_is_not_here_hides_nothing() {
+fn a_module_that_is_not_here_hides_nothing(object: &str, words: &str) {
     let module = "CREATE VIRTUAL TABLE v USING keeps;";
-    for (object, words) in [
-        (
+
+    let app = App::on("CREATE TABLE t (a, b, c); INSERT INTO t VALUES (1, 2, 3);");
+    with_module(
+        &app,
+        &format!("{module} INSERT INTO v VALUES ('x'); {object}"),
+    );
+    let words = [words, "no such column"];
+    app.refuses("check_failed", &words, |app| {
+        app.publish(&format!("CREATE TABLE t (a, c); {module} {object}"), "{}")
+    });
+    // What it does not name may go, and what it names may be called otherwise where it says so.
+    app.publish(&format!("CREATE TABLE t (a, b); {module} {object}"), "{}")
+        .unwrap();
+    let renamed = object
+        .replace("t.b", "t.d")
+        .replace(".*, b", ".*, d")
+        .replace("new.b", "new.d")
+        .replace("old.b", "old.d");
+    app.publish(
+        &format!("CREATE TABLE t (a, d); {module} {renamed}"),
+        r#"{"renames":["t.b=d"]}"#,
+    )
+    .unwrap_or_else(|e| panic!("{renamed}: {e}"));
+    assert_eq!(with_module(&app, "SELECT body FROM v"), "x");
+}
+
+cases! { a_module_that_is_not_here_hides_nothing:
+    {
+        view_of_a_join(
             "CREATE VIEW w AS SELECT v.body, t.b FROM v JOIN t ON t.a = v.rowid;",
             "the view w",
         ),
-        (
+        view_of_a_view(
             "CREATE VIEW u AS SELECT body FROM v; CREATE VIEW w AS SELECT u.*, b FROM u, t WHERE body <> '';",
             "the view w",
         ),
-        (
+        trigger_with_columns(
             "CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO v (body) VALUES (new.b); END;",
             "trigger r",
         ),
-        (
+        trigger_without_columns(
             "CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO v VALUES (new.b); END;",
             "trigger r",
         ),
-        (
+        trigger_of_a_delete(
             "CREATE TRIGGER r AFTER DELETE ON t BEGIN DELETE FROM v WHERE body = old.b AND hidden_one = 3; END;",
             "trigger r",
         ),
-    ] {
-        let app = App::on("CREATE TABLE t (a, b, c); INSERT INTO t VALUES (1, 2, 3);");
-        with_module(
-            &app,
-            &format!("{module} INSERT INTO v VALUES ('x'); {object}"),
-        );
-        let words = [words, "no such column"];
-        app.refuses("check_failed", &words, |app| {
-            app.publish(&format!("CREATE TABLE t (a, c); {module} {object}"), "{}")
-        });
-        // What it does not name may go, and what it names may be called otherwise where it says so.
-        app.publish(&format!("CREATE TABLE t (a, b); {module} {object}"), "{}")
-            .unwrap_or_else(|e| panic!("{object}: {e}"));
-        let renamed = object
-            .replace("t.b", "t.d")
-            .replace(".*, b", ".*, d")
-            .replace("new.b", "new.d")
-            .replace("old.b", "old.d");
-        app.publish(
-            &format!("CREATE TABLE t (a, d); {module} {renamed}"),
-            r#"{"renames":["t.b=d"]}"#,
-        )
-        .unwrap_or_else(|e| panic!("{renamed}: {e}"));
-        assert_eq!(with_module(&app, "SELECT body FROM v"), "x");
     }
 }

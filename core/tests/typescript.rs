@@ -1,5 +1,8 @@
 //! What is read of an app's TypeScript: a small app in a folder of its own for each rule.
 #![cfg(feature = "typescript")]
+#[macro_use]
+mod cases;
+
 use remy_db::internals::{
     schema::app::{AppTable, Logical},
     typescript::{MethodInput, Tables, method_input, tables},
@@ -119,89 +122,92 @@ fn the_example_of_the_format() {
     assert_eq!(table.columns[2].default, Some(json!("pending")));
 }
 
-#[test]
-fn logical_types() {
-    for (of, logical) in [
-        ("string", "text"),
-        ("'a'", "text"),
-        ("`a${string}`", "text"),
-        ("`plain`", "text"),
-        ("number", "number"),
-        ("1 | -2", "number"),
-        ("boolean", "boolean"),
-        ("true", "boolean"),
-        ("{ a: 1 }", "json"),
-        ("string[]", "json"),
-        ("Array<Missing>", "json"),
-        ("[number, string?]", "json"),
-        ("Record<string, Missing>", "json"),
-        ("Date", "json"),
-        ("unknown", "json"),
-        ("any", "json"),
-        ("string | number", "json"),
-        ("object", "json"),
-        ("Map<string, number>", "json"),
-        ("string & { __brand: 'id' }", "text"),
-        ("number & { readonly __brand: unique symbol }", "number"),
-        ("('a' | 'b') & string", "text"),
-        ("readonly string[]", "json"),
-    ] {
-        assert_eq!(
-            row("", &format!("{{ x: {of} }}")),
-            format!("x: {logical}"),
-            "{of}"
-        );
-        assert_eq!(
-            row("", &format!("{{ x?: {of} }}")),
-            format!("x?: {logical}"),
-            "{of}"
-        );
-        assert_eq!(
-            row("", &format!("{{ x: ({of}) | null }}")),
-            format!("x?: {logical}"),
-            "{of}"
-        );
-        assert_eq!(
-            row("", &format!("{{ x: undefined | ({of}) }}")),
-            format!("x?: {logical}"),
-            "{of}"
-        );
+fn logical_types(of: &str, logical: &str) {
+    assert_eq!(row("", &format!("{{ x: {of} }}")), format!("x: {logical}"));
+    assert_eq!(
+        row("", &format!("{{ x?: {of} }}")),
+        format!("x?: {logical}")
+    );
+    assert_eq!(
+        row("", &format!("{{ x: ({of}) | null }}")),
+        format!("x?: {logical}")
+    );
+    assert_eq!(
+        row("", &format!("{{ x: undefined | ({of}) }}")),
+        format!("x?: {logical}")
+    );
+}
+
+cases! { logical_types:
+    {
+        string("string", "text"),
+        literal("'a'", "text"),
+        template("`a${string}`", "text"),
+        template_without_parts("`plain`", "text"),
+        number("number", "number"),
+        number_literals("1 | -2", "number"),
+        boolean("boolean", "boolean"),
+        true_alone("true", "boolean"),
+        object("{ a: 1 }", "json"),
+        array("string[]", "json"),
+        array_of_what_is_missing("Array<Missing>", "json"),
+        tuple("[number, string?]", "json"),
+        record("Record<string, Missing>", "json"),
+        date("Date", "json"),
+        unknown("unknown", "json"),
+        any("any", "json"),
+        union_of_two("string | number", "json"),
+        object_keyword("object", "json"),
+        map("Map<string, number>", "json"),
+        branded_string("string & { __brand: 'id' }", "text"),
+        branded_number("number & { readonly __brand: unique symbol }", "number"),
+        intersection_with_string("('a' | 'b') & string", "text"),
+        readonly_array("readonly string[]", "json"),
     }
-    assert_eq!(row("", "{ x: null }"), "x?: json");
 }
 
 #[test]
-fn enums_are_what_their_constants_are() {
-    for (members, logical) in [
-        ("A = 'x' + 'y'", "text"),
-        ("A = 'x', B = A", "text"),
-        ("A = 'x', B = S.A + 1", "text"),
-        ("A = ('x'), B = `${A}y`", "text"),
-        ("A = X, B = Other.A", "text"),
-        (
+fn null_alone_is_json() {
+    assert_eq!(row("", "{ x: null }"), "x?: json");
+}
+
+fn enums_are_what_their_constants_are(members: &str, logical: &str) {
+    let before = format!(
+        "const X = 'x', N = 1;\nenum Other {{ A = X + 'y' }}\ndeclare function f(): number;\nenum S {{ {members} }}\n"
+    );
+    let read = with(
+        &format!("{before}export const T = db.defineTable<{{ x: S }}>('t');"),
+        &[],
+    );
+    assert!(
+        read.errors.is_empty() && read.warnings.is_empty(),
+        "{members}: {read:?}"
+    );
+    assert_eq!(
+        columns(&read.tables[0]),
+        format!("x: {logical}"),
+        "{members}"
+    );
+}
+
+cases! { enums_are_what_their_constants_are:
+    {
+        texts_added("A = 'x' + 'y'", "text"),
+        one_of_another("A = 'x', B = A", "text"),
+        text_and_number_added("A = 'x', B = S.A + 1", "text"),
+        parentheses_and_template("A = ('x'), B = `${A}y`", "text"),
+        of_other_constants("A = X, B = Other.A", "text"),
+        arithmetic(
             "A = 1 << 2, B = A | 4, C = ~B, D = 'abc'.length, E = f(), F = A + 1, G",
             "number",
         ),
-        ("A = N, B = N + 1", "number"),
-        ("A = 'x', B = 1", "json"),
-    ] {
-        let before = format!(
-            "const X = 'x', N = 1;\nenum Other {{ A = X + 'y' }}\ndeclare function f(): number;\nenum S {{ {members} }}\n"
-        );
-        let read = with(
-            &format!("{before}export const T = db.defineTable<{{ x: S }}>('t');"),
-            &[],
-        );
-        assert!(
-            read.errors.is_empty() && read.warnings.is_empty(),
-            "{members}: {read:?}"
-        );
-        assert_eq!(
-            columns(&read.tables[0]),
-            format!("x: {logical}"),
-            "{members}"
-        );
+        a_number_and_one_more("A = N, B = N + 1", "number"),
+        text_and_number("A = 'x', B = 1", "json"),
     }
+}
+
+#[test]
+fn enums_that_cannot_be_told_are_said() {
     // What cannot be told is said, and no guess.
     for members in ["A = X", "A = X + 1", "A = S.B, B = 'x'", "A = Cycle.A"] {
         let before = format!(
@@ -277,238 +283,250 @@ fn user_is_the_sdks_alone() {
     );
 }
 
-#[test]
-fn what_no_column_can_hold_is_an_error_that_names_the_property() {
-    for (of, what) in [
-        ("x: bigint", "t.x is a bigint"),
-        ("x: 1n", "t.x is a bigint"),
-        ("x?: bigint | null", "t.x is a bigint"),
-        ("x: () => void", "t.x is a function"),
-        ("x(): void", "t.x is a function"),
-        ("x: new () => Date", "t.x is a function"),
-        ("x: Function", "t.x is a function"),
-        ("x: symbol", "t.x is a symbol"),
-        ("x: unique symbol", "t.x is a symbol"),
-    ] {
-        let why = fails(&format!(
-            "export const T = db.defineTable<{{ a: string;\n  {of} }}>('t');"
-        ));
-        assert!(
-            why.contains(what) && why.contains("t.ts, line 3, column 3"),
-            "{of}: {why}"
-        );
+fn what_no_column_can_hold_is_an_error_that_names_the_property(of: &str, what: &str) {
+    let why = fails(&format!(
+        "export const T = db.defineTable<{{ a: string;\n  {of} }}>('t');"
+    ));
+    assert!(
+        why.contains(what) && why.contains("t.ts, line 3, column 3"),
+        "{of}: {why}"
+    );
+}
+
+cases! { what_no_column_can_hold_is_an_error_that_names_the_property:
+    {
+        bigint("x: bigint", "t.x is a bigint"),
+        bigint_literal("x: 1n", "t.x is a bigint"),
+        optional_bigint("x?: bigint | null", "t.x is a bigint"),
+        function("x: () => void", "t.x is a function"),
+        method("x(): void", "t.x is a function"),
+        constructor("x: new () => Date", "t.x is a function"),
+        any_function("x: Function", "t.x is a function"),
+        symbol("x: symbol", "t.x is a symbol"),
+        unique_symbol("x: unique symbol", "t.x is a symbol"),
     }
 }
 
-#[test]
-fn row_types() {
-    let r = "Row";
-    for (before, of, expected) in [
-        ("interface Row { a: string }", r, "a: text"),
-        ("type Row = { a: string }", r, "a: text"),
-        ("type Row = ({ a: string })", r, "a: text"),
-        (
+fn row_types(before: &str, of: &str, expected: &str) {
+    assert_eq!(row(before, of), expected);
+}
+
+cases! { row_types:
+    {
+        interface("interface Row { a: string }", "Row", "a: text"),
+        type_alias("type Row = { a: string }", "Row", "a: text"),
+        parenthesized("type Row = ({ a: string })", "Row", "a: text"),
+        interfaces_merge(
             "interface Row { a: string } interface Row { b?: number }",
-            r,
+            "Row",
             "a: text, b?: number",
         ),
-        (
+        extends_and_narrows(
             "interface Base { a: string; b: number } interface Row extends Base { b: 1; c: boolean }",
-            r,
+            "Row",
             "a: text, b: number, c: boolean",
         ),
-        (
+        extends_two(
             "interface A { a: string } interface B { b: string } interface Row extends A, B {}",
-            r,
+            "Row",
             "a: text, b: text",
         ),
-        (
+        intersection(
             "type Row = { a: string } & { b?: number }",
-            r,
+            "Row",
             "a: text, b?: number",
         ),
-        (
+        intersection_narrows(
             "type Row = { a: string | number } & { a: string }",
-            r,
+            "Row",
             "a: text",
         ),
-        (
+        intersection_leaves_two(
             "type Row = { a: string | number } & { a: string | boolean | number }",
-            r,
+            "Row",
             "a: json",
         ),
-        ("type Row = { a?: string } & { a: string }", r, "a: text"),
-        (
+        intersection_requires(
+            "type Row = { a?: string } & { a: string }",
+            "Row",
+            "a: text",
+        ),
+        partial(
             "",
             "Partial<{ a: string; b: number }>",
             "a?: text, b?: number",
         ),
-        (
+        required(
             "",
             "Required<{ a?: string; b?: number | undefined }>",
             "a: text, b: number",
         ),
-        ("", "Readonly<{ a: string }>", "a: text"),
-        (
+        readonly("", "Readonly<{ a: string }>", "a: text"),
+        pick(
             "",
             "Pick<{ a: string; b: number; c: boolean }, 'a' | 'c'>",
             "a: text, c: boolean",
         ),
-        ("", "Omit<{ a: string; b: number }, 'b' | 'zzz'>", "a: text"),
-        ("", "Record<'a' | 'b', number>", "a: number, b: number"),
-        (
+        omit("", "Omit<{ a: string; b: number }, 'b' | 'zzz'>", "a: text"),
+        record("", "Record<'a' | 'b', number>", "a: number, b: number"),
+        non_nullable(
             "",
             "{ a: NonNullable<string | null | undefined> }",
             "a: text",
         ),
-        (
+        indexed_access(
             "interface Foo { bar: { baz: number }; list: string[]; opt?: boolean }",
             "{ a: Foo['bar']['baz']; b: Foo['list'][number]; c: Foo['opt'] }",
             "a: number, b: text, c?: boolean",
         ),
-        (
+        keyof_typeof(
             "const X = { a: 1, b: 2 };",
             "{ k: keyof typeof X }",
             "k: text",
         ),
-        (
+        const_array(
             "const X = ['a', 'b'] as const;",
             "{ k: (typeof X)[number] }",
             "k: text",
         ),
-        (
+        const_array_of_two_types(
             "const X = ['a', 1] as const;",
             "{ k: (typeof X)[number] }",
             "k: json",
         ),
-        (
+        const_array_that_satisfies(
             "const X = ['a', 1] as const satisfies readonly unknown[];",
             "{ k: (typeof X)[0] }",
             "k: text",
         ),
-        (
+        array_without_const(
             "const X = ['a', 'b'];",
             "{ k: (typeof X)[number] }",
             "k: text",
         ),
-        (
+        values_of_an_object(
             "const X = { a: 1, b: 2 } as const;",
             "{ k: (typeof X)[keyof typeof X] }",
             "k: number",
         ),
-        (
+        typeof_nested(
             "const X = { a: { n: 'x' } } as const;",
             "{ k: (typeof X)['a']['n'] }",
             "k: text",
         ),
-        (
+        frozen_array(
             "const X = Object.freeze(['a', 'b'] as const);",
             "{ k: (typeof X)[number] }",
             "k: text",
         ),
-        (
+        value_and_type_of_one_name(
             "export const Status = { A: 'a' } as const; export type Status = (typeof Status)[keyof typeof Status];",
             "{ k: Status }",
             "k: text",
         ),
-        ("enum E { A = 'a', B = 'b' }", "{ k: E }", "k: text"),
-        ("enum E { A, B = 5, C }", "{ k: E }", "k: number"),
-        ("const enum E { A = 'a' }", "{ k: E.A }", "k: text"),
-        (
+        string_enum("enum E { A = 'a', B = 'b' }", "{ k: E }", "k: text"),
+        number_enum("enum E { A, B = 5, C }", "{ k: E }", "k: number"),
+        enum_member("const enum E { A = 'a' }", "{ k: E.A }", "k: text"),
+        mixed_enum(
             "enum E { A = 'a', B = 1 }",
             "{ k: E; n: keyof typeof E }",
             "k: json, n: text",
         ),
-        (
+        branded_generic(
             "type Id<T> = string & { __brand: T };",
             "{ k: Id<'x'> }",
             "k: text",
         ),
-        (
+        generics_with_defaults(
             "type Maybe<T> = T | null; interface Row<T, U = boolean> { a: Maybe<T>; b: U }",
             "Row<number>",
             "a?: number, b: boolean",
         ),
-        (
+        generic_base(
             "interface Base<T> { a: T } interface Row extends Base<boolean> {}",
-            r,
+            "Row",
             "a: boolean",
         ),
-        (
+        mapped_conditional(
             "type Row = { [K in 'a' | 'b']?: K extends never ? 1 : string }",
-            r,
+            "Row",
             "a?: json, b?: json",
         ),
-        (
+        mapped_of_keyof(
             "type Src = { a: string; b?: number }; type Row = { [K in keyof Src]: Src[K] }",
-            r,
+            "Row",
             "a: text, b?: number",
         ),
-        (
+        mapped_required(
             "type Src = { a?: string }; type Row = { [K in keyof Src]-?: number }",
-            r,
+            "Row",
             "a: number",
         ),
-        (
+        odd_names(
             "",
             "{ 'with space': string; 1: number; select: boolean; ünï: string }",
             "with space: text, 1: number, select: boolean, ünï: text",
         ),
-        (
+        exclude_and_extract(
             "",
             "{ k: Exclude<'a' | 1, number>; l: Extract<'a' | 1, number> }",
             "k: text, l: number",
         ),
-        ("class Money { amount = 1 }", "{ k: Money }", "k: json"),
-        (
+        class("class Money { amount = 1 }", "{ k: Money }", "k: json"),
+        namespace(
             "namespace N { export interface Row { a: string } }",
             "N.Row",
             "a: text",
         ),
-    ] {
-        assert_eq!(row(before, of), expected, "{before} {of}");
     }
 }
 
-#[test]
-fn types_of_other_files() {
+fn types_of_other_files(import: &str, files: &[(&str, &str)]) {
     let define = "export const T = db.defineTable<Row>('t');";
-    for (import, files) in [
-        (
+
+    assert_eq!(
+        columns(&one(&format!("{import}\n{define}"), files)),
+        "a: text"
+    );
+}
+
+cases! { types_of_other_files:
+    {
+        named(
             "import { Row } from './types';",
-            &[("types.ts", "export interface Row { a: string }")][..],
+            &[("types.ts", "export interface Row { a: string }")],
         ),
-        (
+        type_only(
             "import type { Row } from './types.ts';",
             &[("types.ts", "export interface Row { a: string }")],
         ),
-        (
+        named_type(
             "import { type Row } from './types.js';",
             &[("types.ts", "export type Row = { a: string }")],
         ),
-        (
+        folder(
             "import { Row } from './types';",
             &[("types/index.ts", "export type Row = { a: string }")],
         ),
-        (
+        default_interface(
             "import Row from './types';",
             &[("types.ts", "export default interface Row { a: string }")],
         ),
-        (
+        default_export(
             "import Row from './types';",
             &[(
                 "types.ts",
                 "interface Mine { a: string } export default Mine;",
             )],
         ),
-        (
+        exported_as(
             "import { Mine as Row } from './types';",
             &[(
                 "types.ts",
                 "interface X { a: string } export { X as Mine };",
             )],
         ),
-        (
+        exported_all(
             "import { Row } from './lib';",
             &[
                 (
@@ -523,38 +541,38 @@ fn types_of_other_files() {
                 ("base.ts", "export type Base = { a: string }"),
             ],
         ),
-        (
+        exported_from(
             "import { Row } from './a';",
             &[
                 ("a.ts", "export { Inner as Row } from './b';"),
                 ("b.ts", "export type Inner = { a: string }"),
             ],
         ),
-        (
+        namespace_import(
             "import * as all from './types'; type Row = all.Row;",
             &[("types.ts", "export interface Row { a: string }")],
         ),
-        (
+        exported_namespace(
             "import { all } from './a'; type Row = all.Row;",
             &[
                 ("a.ts", "export * as all from './b'"),
                 ("b.ts", "export interface Row { a: string }"),
             ],
         ),
-        (
+        import_type(
             "type Row = import('./types').Row;",
             &[("types.ts", "export interface Row { a: string }")],
         ),
-        (
+        value(
             "import { N } from './types'; type Row = { a: (typeof N)[number] };",
             &[("types.ts", "export const N = ['x', 'y'] as const;")],
         ),
-        (
+        enum_of_another(
             "import { S } from './types'; type Row = { a: S };",
             &[("types.ts", "export enum S { A = 'a' }")],
         ),
         // Files may import each other.
-        (
+        files_import_each_other(
             "import { Row } from './a';",
             &[
                 (
@@ -567,74 +585,68 @@ fn types_of_other_files() {
                 ),
             ],
         ),
-    ] {
-        assert_eq!(
-            columns(&one(&format!("{import}\n{define}"), files)),
-            "a: text",
-            "{import} {files:?}"
-        );
     }
 }
 
-#[test]
-fn a_row_type_that_cannot_be_resolved_is_an_error() {
-    for (before, of, why) in [
-        ("", "Missing", "Missing is not declared"),
-        (
+fn a_row_type_that_cannot_be_resolved_is_an_error(before: &str, of: &str, why: &str) {
+    let app = App::new(&[
+        ("t2.ts", "export const a = 1;"),
+        ("broken.ts", "export interface Row { a: "),
+    ]);
+    app.file(
+        "t.ts",
+        &format!("{DB}{before}\nexport const T = db.defineTable<{of}>('t');"),
+    );
+    let read = app.tables();
+    let [error] = read.errors.as_slice() else {
+        panic!("{before} {of}: {read:?}")
+    };
+    assert!(
+        error.message.contains("the row type cannot be resolved") && error.message.contains(why),
+        "{of}: {error}"
+    );
+    assert_eq!(
+        (error.file.as_str(), error.line, error.column),
+        ("t.ts", Some(3), Some(33)),
+        "{error}"
+    );
+}
+
+cases! { a_row_type_that_cannot_be_resolved_is_an_error:
+    {
+        undeclared("", "Missing", "Missing is not declared"),
+        package(
             "import { Row } from 'some-package';",
             "Row",
             "only relative imports are read",
         ),
-        (
+        missing_file(
             "import { Row } from './nowhere';",
             "Row",
             "which is not there",
         ),
-        ("import { Row } from './t2';", "Row", "does not export Row"),
-        ("import { Row } from './broken';", "Row", "syntax error"),
-        ("", "string", "no object type"),
-        ("", "{ a: string } | { b: string }", "a union"),
-        ("", "Record<string, number>", "not named"),
-        (
+        missing_export("import { Row } from './t2';", "Row", "does not export Row"),
+        broken_file("import { Row } from './broken';", "Row", "syntax error"),
+        no_object("", "string", "no object type"),
+        union("", "{ a: string } | { b: string }", "a union"),
+        record_of_any_text("", "Record<string, number>", "not named"),
+        extends_undeclared(
             "interface Row extends Missing { a: string }",
             "Row",
             "extends what is not known",
         ),
-        ("", "{ a: string } & Missing", "Missing is not declared"),
-        ("", "Pick<{ a: string }, 'b'>", "Pick names b"),
-        ("", "Omit<{ a: string }, Missing>", "what Omit names"),
-        (
+        intersection_with_undeclared("", "{ a: string } & Missing", "Missing is not declared"),
+        pick_of_a_missing_key("", "Pick<{ a: string }, 'b'>", "Pick names b"),
+        omit_of_undeclared("", "Omit<{ a: string }, Missing>", "what Omit names"),
+        conditional(
             "type Row<T> = T extends string ? { a: 1 } : { b: 1 };",
             "Row<string>",
             "conditional types",
         ),
-        ("type Row = Row & { a: string };", "Row", "refers to itself"),
-        ("type A = B; type B = A;", "A", "refers to itself"),
-        ("interface Row extends Row {}", "Row", "refers to itself"),
-        ("type G<T> = G<T[]>;", "G<string>", "refers to itself"),
-    ] {
-        let app = App::new(&[
-            ("t2.ts", "export const a = 1;"),
-            ("broken.ts", "export interface Row { a: "),
-        ]);
-        app.file(
-            "t.ts",
-            &format!("{DB}{before}\nexport const T = db.defineTable<{of}>('t');"),
-        );
-        let read = app.tables();
-        let [error] = read.errors.as_slice() else {
-            panic!("{before} {of}: {read:?}")
-        };
-        assert!(
-            error.message.contains("the row type cannot be resolved")
-                && error.message.contains(why),
-            "{of}: {error}"
-        );
-        assert_eq!(
-            (error.file.as_str(), error.line, error.column),
-            ("t.ts", Some(3), Some(33)),
-            "{error}"
-        );
+        alias_of_itself("type Row = Row & { a: string };", "Row", "refers to itself"),
+        aliases_of_each_other("type A = B; type B = A;", "A", "refers to itself"),
+        interface_of_itself("interface Row extends Row {}", "Row", "refers to itself"),
+        generic_of_itself("type G<T> = G<T[]>;", "G<string>", "refers to itself"),
     }
 }
 
@@ -660,68 +672,80 @@ fn a_property_type_that_cannot_be_resolved_is_a_text_column_with_a_warning() {
     assert_eq!(read.warnings[0].source.as_deref(), Some("  b: Far;"));
 }
 
-#[test]
-fn a_type_name_that_nobody_declares_is_an_error_with_its_place() {
-    let wrong = |before: &str, of: &str, files: &[(&str, &str)]| {
-        let read = with(
-            &format!("{before}\nexport const T = db.defineTable<{{ ok: number; a: {of} }}>('t');"),
-            files,
-        );
-        let place = |error: &remy_db::internals::typescript::Fault| {
-            assert!(
-                error.message.contains("neither declared nor imported"),
-                "{error}"
-            );
-            let name = error.message.split_whitespace().nth(2).unwrap().to_owned();
-            format!(
-                "{name} {}:{}:{}",
-                error.file,
-                error.line.unwrap(),
-                error.column.unwrap()
-            )
-        };
-        let errors: Vec<_> = read.errors.iter().map(place).collect();
-        assert!(
-            errors.is_empty() || read.tables.is_empty(),
-            "{of}: it is published all the same"
-        );
-        // It is an error, and no warning besides.
-        assert!(
-            errors.is_empty() || read.warnings.is_empty(),
-            "{of}: {:?}",
-            read.warnings
-        );
-        errors.join(" ")
-    };
-    for (before, of, expected) in [
-        ("", "strng", "strng t.ts:3:50"),
-        ("", "strng | null", "strng t.ts:3:50"),
-        ("", "{ er: strng }['er']", "strng t.ts:3:56"),
-        ("", "Partial<strng>", "strng t.ts:3:58"),
-        ("", "Spce.Name", "Spce t.ts:3:50"),
-        ("type Alias = strng;", "Alias", "strng t.ts:2:14"),
-        ("const status = 'a';", "status", "status t.ts:3:50"),
-        ("enum E { A }", "E | Ee", "Ee t.ts:3:54"),
-        ("function of<X>(x: X) { return x; }", "X", "X t.ts:3:50"),
-    ] {
-        assert_eq!(wrong(before, of, &[]), expected, "{before} {of}");
-    }
-    let files = [("far.ts", "export type Far = strng | number;")];
-    assert_eq!(
-        wrong("import { Far } from './far';", "Far", &files),
-        "strng far.ts:1:19"
+/// The type names that nobody declares, each with its place, in a table whose column `a` is of the
+/// type `of`.
+fn undeclared(before: &str, of: &str, files: &[(&str, &str)]) -> String {
+    let read = with(
+        &format!("{before}\nexport const T = db.defineTable<{{ ok: number; a: {of} }}>('t');"),
+        files,
     );
-    // Said once, however often it is met.
-    assert_eq!(
-        wrong(
+    let place = |error: &remy_db::internals::typescript::Fault| {
+        assert!(
+            error.message.contains("neither declared nor imported"),
+            "{error}"
+        );
+        let name = error.message.split_whitespace().nth(2).unwrap().to_owned();
+        format!(
+            "{name} {}:{}:{}",
+            error.file,
+            error.line.unwrap(),
+            error.column.unwrap()
+        )
+    };
+    let errors: Vec<_> = read.errors.iter().map(place).collect();
+    assert!(
+        errors.is_empty() || read.tables.is_empty(),
+        "{of}: it is published all the same"
+    );
+    // It is an error, and no warning besides.
+    assert!(
+        errors.is_empty() || read.warnings.is_empty(),
+        "{of}: {:?}",
+        read.warnings
+    );
+    errors.join(" ")
+}
+
+fn a_type_name_that_nobody_declares_is_an_error_with_its_place(
+    before: &str,
+    of: &str,
+    expected: &str,
+) {
+    assert_eq!(undeclared(before, of, &[]), expected);
+}
+
+cases! { a_type_name_that_nobody_declares_is_an_error_with_its_place:
+    {
+        alone("", "strng", "strng t.ts:3:50"),
+        in_a_union("", "strng | null", "strng t.ts:3:50"),
+        in_a_member("", "{ er: strng }['er']", "strng t.ts:3:56"),
+        in_partial("", "Partial<strng>", "strng t.ts:3:58"),
+        namespace("", "Spce.Name", "Spce t.ts:3:50"),
+        in_an_alias("type Alias = strng;", "Alias", "strng t.ts:2:14"),
+        a_constant("const status = 'a';", "status", "status t.ts:3:50"),
+        beside_an_enum("enum E { A }", "E | Ee", "Ee t.ts:3:54"),
+        parameter_of_another("function of<X>(x: X) { return x; }", "X", "X t.ts:3:50"),
+        // Said once, however often it is met.
+        met_often(
             "type Alias = strng;",
             "Alias; b: Alias[]; c: { d: Alias }",
-            &[]
+            "strng t.ts:2:14",
         ),
-        "strng t.ts:2:14"
-    );
+    }
+}
 
-    // Within a value that is JSON whatever it is, it decides nothing.
+#[test]
+fn a_type_name_that_nobody_declares_in_another_file_is_an_error_there() {
+    let files = [("far.ts", "export type Far = strng | number;")];
+    assert_eq!(
+        undeclared("import { Far } from './far';", "Far", &files),
+        "strng far.ts:1:19"
+    );
+}
+
+/// Within a value that is JSON whatever it is, it decides nothing.
+#[test]
+fn a_type_name_that_nobody_declares_within_json_is_a_warning() {
     let read = with(
         "export const T = db.defineTable<{ a: strng[]; b: Record<string, { c: strng }>; c: strng[] }>('t');",
         &[],
@@ -733,79 +757,88 @@ fn a_type_name_that_nobody_declares_is_an_error_with_its_place() {
         .map(|w| (w.line.unwrap(), w.column.unwrap()))
         .collect();
     assert_eq!(places, [(2, 38), (2, 70), (2, 83)], "{:?}", read.warnings);
+}
 
-    // What is declared elsewhere, or in a way that is not followed, may be anything.
-    let ambient = [
-        ("types/all.d.ts", "interface Money { n: number }"),
-        ("g.ts", "export {}; declare global { type Coin = 1 }"),
-    ];
-    for (before, of, files) in [
-        (
+/// What is declared elsewhere, or in a way that is not followed, may be anything.
+fn a_type_name_that_may_be_declared_is_no_error(before: &str, of: &str, files: &[(&str, &str)]) {
+    assert_eq!(undeclared(before, of, files), "");
+}
+
+const AMBIENT: &[(&str, &str)] = &[
+    ("types/all.d.ts", "interface Money { n: number }"),
+    ("g.ts", "export {}; declare global { type Coin = 1 }"),
+];
+
+cases! { a_type_name_that_may_be_declared_is_no_error:
+    {
+        global(
             "",
             "Date | Buffer | PushSubscriptionJSON | NodeJS.Timeout | Intl.LocalesArgument",
-            &[][..],
+            &[],
         ),
-        (
+        package(
             "import { Far } from 'some-package'; import * as far from 'far';",
             "Far | far.Any",
             &[],
         ),
-        (
+        missing_export(
             "import { Gone } from './far';",
             "Gone",
             &[("far.ts", "export {};")],
         ),
-        ("import Far = require('far');", "Far", &[]),
-        (
+        import_by_require("import Far = require('far');", "Far", &[]),
+        namespace(
             "namespace N { type A = 'a'; export type B = A }",
             "N.B",
             &[],
         ),
-        ("declare global { interface Here {} }", "Here", &[]),
-        (
+        declared_global("declare global { interface Here {} }", "Here", &[]),
+        mapped(
             "type Of<T> = { [K in keyof T]: T[K] };",
             "Of<{ x: 1 }>",
             &[],
         ),
-        (
+        inferred(
             "type Inner<T> = T extends (infer U)[] ? U : never;",
             "Inner<string[]>",
             &[],
         ),
-        (
+        within_a_function(
             "interface Node_ { next?: Node_; call(x: Anything): void }",
             "Node_",
             &[],
         ),
-        ("", "Money | Coin", &ambient),
-    ] {
-        assert_eq!(wrong(before, of, files), "", "{before} {of}");
+        ambient("", "Money | Coin", AMBIENT),
+    }
+}
+
+/// A type that holds itself is JSON where it does.
+fn cycles_end(before: &str, of: &str, expected: &str) {
+    assert_eq!(row(before, of), expected);
+}
+
+cases! { cycles_end:
+    {
+        interface(
+            "interface Row { name: string; parent?: Row; all: Row[] }",
+            "Row",
+            "name: text, parent?: json, all: json",
+        ),
+        json(
+            "type Json = string | number | Json[] | { [k: string]: Json };",
+            "{ j: Json }",
+            "j: json",
+        ),
+        generic(
+            "type Tree<T> = { of: T; next: Tree<T[]> | null };",
+            "Tree<string>",
+            "of: text, next?: json",
+        ),
     }
 }
 
 #[test]
-fn cycles_end() {
-    assert_eq!(
-        row(
-            "interface Row { name: string; parent?: Row; all: Row[] }",
-            "Row"
-        ),
-        "name: text, parent?: json, all: json"
-    );
-    assert_eq!(
-        row(
-            "type Json = string | number | Json[] | { [k: string]: Json };",
-            "{ j: Json }"
-        ),
-        "j: json"
-    );
-    assert_eq!(
-        row(
-            "type Tree<T> = { of: T; next: Tree<T[]> | null };",
-            "Tree<string>"
-        ),
-        "of: text, next?: json"
-    );
+fn a_union_of_itself_is_json() {
     let read = with(
         "type U = U | string; export const T = db.defineTable<{ a: U }>('t');",
         &[],
@@ -814,7 +847,10 @@ fn cycles_end() {
         (columns(&read.tables[0]).as_str(), read.warnings.len()),
         ("a: json", 1)
     );
-    // Files that export from each other in a circle.
+}
+
+#[test]
+fn files_that_export_from_each_other_in_a_circle_are_a_warning() {
     let files = [
         ("a.ts", "export * from './b'; export { X } from './b';"),
         ("b.ts", "export * from './a'; export { X } from './a';"),
@@ -824,7 +860,10 @@ fn cycles_end() {
         &files,
     );
     assert_eq!(read.warnings.len(), 1, "{read:?}");
-    // One that grows at every step.
+}
+
+#[test]
+fn a_union_that_grows_at_every_step_is_json() {
     let read = with(
         "type U<T> = T | U<T[]>; export const T = db.defineTable<{ a: U<string> }>('t');",
         &[],
@@ -833,7 +872,10 @@ fn cycles_end() {
         (columns(&read.tables[0]).as_str(), read.warnings.len()),
         ("a: json", 1)
     );
-    // As deep as nobody writes.
+}
+
+#[test]
+fn what_is_nested_as_deep_as_nobody_writes_is_said() {
     assert_eq!(
         row(
             &format!("type U = {}string{};", "(".repeat(50), ")".repeat(50)),
@@ -860,7 +902,10 @@ fn cycles_end() {
         read.errors[0].message,
         "what stands here is nested too deep to be read"
     );
-    // A union that doubles at every step.
+}
+
+#[test]
+fn a_union_that_doubles_at_every_step_is_json() {
     let doubling = (1..40)
         .map(|i| format!("type U{i} = U{} | U{}[] | [U{}];", i - 1, i - 1, i - 1))
         .collect::<String>();
@@ -882,27 +927,43 @@ fn cycles_end() {
     );
 }
 
-#[test]
-fn the_pattern() {
-    for define in [
-        "export const T = db.defineTable<{ a: string }>('t', { unique: [['a'],], defaults: { a: 'x', }, database: 'main', },);",
-        "export const T = db.defineTable<{ a: string }>(`t`);",
-        "export const T = (db.defineTable<{ a: string }>('t' as const, { unique: [['a']] as const } as const));",
-        "export const T = db.defineTable<{ a: string }>('t', { unique: [['a']] } satisfies object) as unknown;",
-        "const T = db.defineTable<{ a: string }>('t'); export { T };",
-        "const Mine = db.defineTable<{ a: string }>('t'); export { Mine as T };",
-        "const name = 't'; export const T = db.defineTable<{ a: string }>(name);",
-        "import { db as data } from '@mindstudio-ai/agent'; export const T = data.defineTable<{ a: string }>('t');",
-        "import * as sdk from '@mindstudio-ai/agent'; export const T = sdk.db.defineTable<{ a: string }>('t');",
-        "export const T = db!.defineTable<{ a: string }>('t');",
-    ] {
-        let table = one(define, &[]);
-        assert_eq!(
-            (table.name.as_str(), columns(&table).as_str()),
-            ("t", "a: text"),
-            "{define}"
-        );
+fn the_pattern(define: &str) {
+    let table = one(define, &[]);
+    assert_eq!(
+        (table.name.as_str(), columns(&table).as_str()),
+        ("t", "a: text")
+    );
+}
+
+cases! { the_pattern:
+    {
+        options_with_commas(
+            "export const T = db.defineTable<{ a: string }>('t', { unique: [['a'],], defaults: { a: 'x', }, database: 'main', },);",
+        ),
+        template_as_name("export const T = db.defineTable<{ a: string }>(`t`);"),
+        as_const(
+            "export const T = (db.defineTable<{ a: string }>('t' as const, { unique: [['a']] as const } as const));",
+        ),
+        satisfies(
+            "export const T = db.defineTable<{ a: string }>('t', { unique: [['a']] } satisfies object) as unknown;",
+        ),
+        exported_later("const T = db.defineTable<{ a: string }>('t'); export { T };"),
+        exported_under_another_name(
+            "const Mine = db.defineTable<{ a: string }>('t'); export { Mine as T };",
+        ),
+        name_of_a_const("const name = 't'; export const T = db.defineTable<{ a: string }>(name);"),
+        renamed_db(
+            "import { db as data } from '@mindstudio-ai/agent'; export const T = data.defineTable<{ a: string }>('t');",
+        ),
+        namespace_import(
+            "import * as sdk from '@mindstudio-ai/agent'; export const T = sdk.db.defineTable<{ a: string }>('t');",
+        ),
+        asserted_db("export const T = db!.defineTable<{ a: string }>('t');"),
     }
+}
+
+#[test]
+fn a_default_export_is_no_named_const() {
     let app = App::new(&[(
         "t.ts",
         "import { db } from '@mindstudio-ai/agent';\nexport default db.defineTable<{ a: string }>('t');",
@@ -917,195 +978,205 @@ fn the_pattern() {
     );
 }
 
-#[test]
-fn what_breaks_the_pattern_is_said_with_its_place() {
-    for (define, line, column, what) in [
-        (
+fn what_breaks_the_pattern_is_said_with_its_place(
+    define: &str,
+    line: usize,
+    column: usize,
+    what: &str,
+) {
+    let read = with(define, &[]);
+    let [error] = read.errors.as_slice() else {
+        panic!("{define}: {:?}", read.errors)
+    };
+    assert!(error.message.contains(what), "{define}: {error}");
+    assert_eq!(
+        (error.file.as_str(), error.line, error.column),
+        ("t.ts", Some(line), Some(column)),
+        "{define}: {error}"
+    );
+    let source = format!("{DB}{define}")
+        .lines()
+        .nth(line - 1)
+        .unwrap()
+        .to_owned();
+    assert_eq!(error.source.as_deref(), Some(source.as_str()), "{define}");
+}
+
+cases! { what_breaks_the_pattern_is_said_with_its_place:
+    {
+        no_const(
             "export let T = db.defineTable<{}>('t');",
             2,
             12,
             "is no const",
         ),
-        (
+        no_call(
             "export const T = 5;",
             2,
             18,
             "expected a call of db.defineTable",
         ),
-        (
+        other_method(
             "export const T = db.makeTable<{}>('t');",
             2,
             18,
             "expected defineTable, found makeTable",
         ),
-        (
+        without_db(
             "export const T = defineTable<{}>('t');",
             2,
             18,
             "expected db.defineTable",
         ),
-        (
+        db_of_ones_own(
             "const mine = { defineTable: <R>(n: string) => n };\nexport const T = mine.defineTable<{}>('t');",
             3,
             18,
             "mine is not the db of",
         ),
-        (
+        auth_instead_of_db(
             "import { auth } from '@mindstudio-ai/agent';\nexport const T = auth.defineTable<{}>('t');",
             3,
             18,
             "auth is not the db of",
         ),
-        (
+        no_row_type(
             "export const T = db.defineTable('t');",
             2,
             32,
             "expected one row type",
         ),
-        (
+        two_row_types(
             "export const T = db.defineTable<{}, {}>('t');",
             2,
             32,
             "expected one row type",
         ),
-        (
+        no_name(
             "export const T = db.defineTable<{}>();",
             2,
             37,
             "expected the table's name",
         ),
-        (
+        computed_name(
             "export const T = db.defineTable<{}>(name());",
             2,
             37,
             "expected the table's name as a literal",
         ),
-        (
+        template_with_parts(
             "export const T = db.defineTable<{}>(`t${1}`);",
             2,
             37,
             "expected the table's name as a literal",
         ),
-        (
+        empty_name(
             "export const T = db.defineTable<{}>('');",
             2,
             37,
             "cannot be a table's name",
         ),
-        (
+        remys_name(
             "export const T = db.defineTable<{}>('_remy_x');",
             2,
             37,
             "cannot be a table's name",
         ),
-        (
+        sqlites_name(
             "export const T = db.defineTable<{}>('sqlite_x');",
             2,
             37,
             "cannot be a table's name",
         ),
-        (
+        options_by_name(
             "export const T = db.defineTable<{ a: string }>('t', options);",
             2,
             53,
             "options as an object literal",
         ),
-        (
+        spread(
             "export const T = db.defineTable<{ a: string }>('t', { ...x });",
             2,
             55,
             "not a spread",
         ),
-        (
+        unique_of_names(
             "export const T = db.defineTable<{ a: string }>('t', { unique: ['a'] });",
             2,
             63,
             "expected lists of column names",
         ),
-        (
+        unique_of_nothing(
             "export const T = db.defineTable<{ a: string }>('t', { unique: [[]] });",
             2,
             63,
             "in every group",
         ),
-        (
+        unique_of_a_missing_column(
             "export const T = db.defineTable<{ a: string }>('t', { unique: [['b']] });",
             2,
             63,
             "b, which is no column",
         ),
-        (
+        unique_twice_the_same(
             "export const T = db.defineTable<{ a: string }>('t', { unique: [['a', 'a']] });",
             2,
             63,
             "twice",
         ),
-        (
+        default_of_a_missing_column(
             "export const T = db.defineTable<{ a: string }>('t', { defaults: { b: 1 } });",
             2,
             67,
             "b, which is no column",
         ),
-        (
+        computed_defaults(
             "export const T = db.defineTable<{ a: string }>('t', { defaults: f() });",
             2,
             65,
             "defaults as an object literal",
         ),
-        (
+        empty_column_name(
             "export const T = db.defineTable<{ '': string }>('t');",
             2,
             35,
             "cannot be a column's name",
         ),
-        (
+        columns_in_two_cases(
             "export const T = db.defineTable<{ a: string; A: string }>('t');",
             2,
             46,
             "differ in letter case only",
         ),
-        (
+        columns_in_two_cases_beyond_ascii(
             "export const T = db.defineTable<{ Ä: string; ä: string }>('t');",
             2,
             46,
             "differ in letter case only",
         ),
-        (
+        column_like_a_system_one(
             "export const T = db.defineTable<{ ID: string }>('t');",
             2,
             35,
             "differ in letter case only",
         ),
-        (
+        renamed_without_from(
             "/** @renamed old */\nexport const T = db.defineTable<{ a: string }>('t');",
             3,
             1,
             "expected @renamed from=old",
         ),
-        (
+        syntax_error(
             "export const T = db.defineTable<{ a: string }>('t';",
             2,
             51,
             "syntax error",
         ),
-    ] {
-        let read = with(define, &[]);
-        let [error] = read.errors.as_slice() else {
-            panic!("{define}: {:?}", read.errors)
-        };
-        assert!(error.message.contains(what), "{define}: {error}");
-        assert_eq!(
-            (error.file.as_str(), error.line, error.column),
-            ("t.ts", Some(line), Some(column)),
-            "{define}: {error}"
-        );
-        let source = format!("{DB}{define}")
-            .lines()
-            .nth(line - 1)
-            .unwrap()
-            .to_owned();
-        assert_eq!(error.source.as_deref(), Some(source.as_str()), "{define}");
     }
+}
+
+#[test]
+fn a_table_that_is_not_exported_or_of_another_db() {
     assert!(fails("export const Other = 1;").contains("t.ts: T is not exported"));
     let app = App::new(&[
         (
@@ -1331,7 +1402,11 @@ fn every_wrong_field_of_the_manifest_is_said_at_once() {
             .to_string()
             .starts_with("mindstudio.json /tables/1/name, line 3, column 22: has to be")
     );
+}
 
+#[test]
+fn a_manifest_that_is_no_object_with_tables_is_said_with_its_place() {
+    let app = App::new(&[]);
     app.file("mindstudio.json", "{\n  \"tables\": [,]\n}");
     let read = app.tables();
     assert_eq!(
@@ -1525,54 +1600,59 @@ fn schema(before: &str, of: &str) -> (Value, Vec<String>) {
     )
 }
 
-#[test]
-fn schemas_of_types() {
-    for (of, expected) in [
-        ("string", json!({"type": "string"})),
-        (
+fn schemas_of_types(of: &str, expected: Value) {
+    let (schema, warnings) = schema("", of);
+    assert_eq!(schema, expected);
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
+
+cases! { schemas_of_types:
+    {
+        string("string", json!({"type": "string"})),
+        nullable(
             "number | null",
             json!({"anyOf": [{"type": "number"}, {"type": "null"}]}),
         ),
-        (
+        literals(
             "'a' | 'b' | 1",
             json!({"anyOf": [{"type": "string", "enum": ["a", "b"]}, {"type": "number", "const": 1}]}),
         ),
-        ("boolean | undefined", json!({"type": "boolean"})),
-        ("true | false", json!({"type": "boolean"})),
-        ("Date", json!({"type": "string", "format": "date-time"})),
-        (
+        boolean_or_nothing("boolean | undefined", json!({"type": "boolean"})),
+        true_or_false("true | false", json!({"type": "boolean"})),
+        date("Date", json!({"type": "string", "format": "date-time"})),
+        array(
             "string[]",
             json!({"type": "array", "items": {"type": "string"}}),
         ),
-        (
+        tuple(
             "[string, number?, ...boolean[]]",
             json!({"type": "array", "prefixItems": [{"type": "string"}, {"type": "number"}], "items": {"type": "boolean"}, "minItems": 1}),
         ),
-        ("unknown", json!({})),
-        (
+        unknown("unknown", json!({})),
+        record(
             "Record<string, number>",
             json!({"type": "object", "additionalProperties": {"type": "number"}}),
         ),
-        (
+        object(
             "{ a: string; b?: number; c: boolean | undefined }",
             json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "number"}, "c": {"type": "boolean"}}, "required": ["a"]}),
         ),
-        (
+        pick(
             "Pick<{ a: string; b: 1 }, 'a'>",
             json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}),
         ),
-        ("string & { __brand: 'x' }", json!({"type": "string"})),
-        (
+        branded("string & { __brand: 'x' }", json!({"type": "string"})),
+        union(
             "{ kind: 'a' } | { kind: 'b' }",
             json!({"anyOf": [
-            {"type": "object", "properties": {"kind": {"type": "string", "const": "a"}}, "required": ["kind"]},
-            {"type": "object", "properties": {"kind": {"type": "string", "const": "b"}}, "required": ["kind"]}]}),
+                {"type": "object", "properties": {"kind": {"type": "string", "const": "a"}}, "required": ["kind"]},
+                {"type": "object", "properties": {"kind": {"type": "string", "const": "b"}}, "required": ["kind"]}]}),
         ),
-    ] {
-        let (schema, warnings) = schema("", of);
-        assert_eq!(schema, expected, "{of}");
-        assert!(warnings.is_empty(), "{of}: {warnings:?}");
     }
+}
+
+#[test]
+fn the_schema_of_an_enum() {
     assert_eq!(
         schema("enum E { A = 'a', B = 'b' }", "E").0,
         json!({"type": "string", "enum": ["a", "b"]})

@@ -1,6 +1,6 @@
 //! An app's tables, published from its mindstudio.json: what comes of them in the database, and
 //! what does not.
-use remy_db::{Options, Outcome, Progress, Reached, Remy, Statement};
+use remy_db::{Options, Outcome, Progress, Reached, ReleaseId, Remy, Statement};
 use remy_tests::{built, shell};
 use serde_json::json;
 use std::{
@@ -147,8 +147,18 @@ fn the_life_of_an_app() {
         app.ask("SELECT group_concat(column_name || ' ' || type || ' ' || required, ', ') FROM _remy_columns WHERE column_name NOT IN ('id', 'created_at', 'updated_at', 'last_updated_by')"),
         "active boolean 1, contactEmail text 1, name text 1, paymentTerms text 0, tags json 1"
     );
+    defaults_fill_a_row_in(&app);
+    updates_are_stamped(&app);
+    app.is_settled();
+    app.declares(&[("vendors", VENDORS), ("others", OTHERS)])
+        .publish();
+    tables_and_columns_come_and_go(&app);
+    another_default_is_no_change(&app);
+    back_at_the_first(&app, first.release);
+}
 
-    // DEFAULTs fill a row in, so that RETURNING shows it whole.
+/// DEFAULTs fill a row in, so that RETURNING shows it whole.
+fn defaults_fill_a_row_in(app: &Project) {
     let now = i128::try_from(
         SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -189,8 +199,10 @@ fn the_life_of_an_app() {
             .contains("UNIQUE constraint failed: vendors.contactEmail"),
         "{clash:?}"
     );
+}
 
-    // The trigger: updated_at goes up every time, also within one millisecond, and says who.
+/// The trigger: updated_at goes up every time, also within one millisecond, and says who.
+fn updates_are_stamped(app: &Project) {
     let updates = app.ask(
         "PRAGMA recursive_triggers = on;
          BEGIN; UPDATE _remy_session SET user_id = 'u1';
@@ -213,11 +225,10 @@ fn the_life_of_an_app() {
         "1",
         "other rows are as they were"
     );
-    app.is_settled();
-    app.declares(&[("vendors", VENDORS), ("others", OTHERS)])
-        .publish();
+}
 
-    // A column comes with its default, one goes, a table comes, another group is unique.
+/// A column comes with its default, one goes, a table comes, another group is unique.
+fn tables_and_columns_come_and_go(app: &Project) {
     app.declares(&[
         ("vendors", "{ name: string; contactEmail: string; notes: string; active: boolean; tags: string[] }>('vendors', { unique: [['name', 'contactEmail']], defaults: { active: true, notes: \"it's new\" } })"),
         ("invoices", "{ vendor: string; total: number }>('invoices')"),
@@ -259,6 +270,19 @@ fn the_life_of_an_app() {
         second.statements.iter().all(|s| s.kind != "rebuild_table"),
         "{planned:?}"
     );
+    a_rename_is_not_guessed(&second);
+    assert_eq!(
+        app.ask("SELECT count(*), min(notes), max(notes) FROM vendors"),
+        "501|it's new|it's new",
+        "old rows read the default"
+    );
+    app.ask("INSERT INTO vendors (name, contactEmail) VALUES ('Bea', 'a@x'); INSERT INTO invoices (total) VALUES (1)");
+    assert_eq!(app.ask("SELECT typeof(total) FROM invoices"), "real");
+    app.is_settled();
+}
+
+/// A column that goes beside one that comes is said, with the words that would make it a rename.
+fn a_rename_is_not_guessed(second: &Outcome) {
     let meant = "vendors loses paymentTerms and gains notes: taken as meant. If one is another under a new name, write /** @renamed from=paymentTerms */ above it";
     assert!(
         second.warnings.iter().any(|w| w == meant),
@@ -271,15 +295,10 @@ fn the_life_of_an_app() {
             .iter()
             .any(|line| line.outcome == "warning" && line.message == meant)
     );
-    assert_eq!(
-        app.ask("SELECT count(*), min(notes), max(notes) FROM vendors"),
-        "501|it's new|it's new",
-        "old rows read the default"
-    );
-    app.ask("INSERT INTO vendors (name, contactEmail) VALUES ('Bea', 'a@x'); INSERT INTO invoices (total) VALUES (1)");
-    assert_eq!(app.ask("SELECT typeof(total) FROM invoices"), "real");
-    app.is_settled();
-    // A default is those who write's: another is no change of the schema.
+}
+
+/// A default is those who write's: another is no change of the schema.
+fn another_default_is_no_change(app: &Project) {
     app.declares(&[
         ("vendors", "{ name: string; contactEmail: string; notes?: string; active: boolean; tags: string[] }>('vendors', { unique: [['contactEmail', 'name']], defaults: { notes: 'else' } })"),
         ("invoices", "{ vendor: string; total: number }>('invoices')"),
@@ -290,10 +309,12 @@ fn the_life_of_an_app() {
         app.ask("SELECT required FROM _remy_columns WHERE column_name = 'notes'"),
         "0"
     );
+}
 
-    // Back to the first, with the types that it had.
+/// Back to the first, with the types that it had.
+fn back_at_the_first(app: &Project, first: ReleaseId) {
     app.remy()
-        .rollback(Some(first.release), &Options::default(), Progress::none())
+        .rollback(Some(first), &Options::default(), Progress::none())
         .unwrap();
     assert_eq!(
         app.ask("SELECT paymentTerms FROM vendors WHERE name = 'Ann'"),
@@ -375,12 +396,48 @@ fn a_type_change_is_refused_until_it_is_asked_for() {
         .publish();
     app.ask("INSERT INTO t (tags, amount, flag) VALUES ('[1]', '12.5', 1), ('plain', '007', 0), (NULL, NULL, NULL)");
 
-    // Both are TEXT: the change shows in the logical types alone.
+    is_refused_without_a_cast(&app);
+    app.declares(&[("t", CAST)]);
+    let outcome = app.publish();
+    assert!(
+        outcome
+            .warnings
+            .iter()
+            .any(|w| w.contains("t.tags was text and is json")),
+        "{:?}",
+        outcome.warnings
+    );
+    assert_eq!(
+        app.ask("SELECT tags, amount, typeof(amount), flag, typeof(flag) FROM t"),
+        "[1]|12.5|real|1|integer\nplain|7.0|real|0|integer\n||null||null"
+    );
+    assert_eq!(
+        app.ask("SELECT group_concat(type) FROM _remy_columns WHERE column_name IN ('amount', 'flag', 'tags')"),
+        "number,boolean,json"
+    );
+    // Done already, the tags mean nothing; and ids and times came along.
+    app.is_settled();
+    assert_eq!(
+        app.ask(&format!("SELECT min({UUID}), count(created_at) FROM t")),
+        "1|3"
+    );
+    assert_eq!(
+        app.ask("UPDATE t SET tags = 'x' WHERE amount = 7 RETURNING tags"),
+        "x"
+    );
+
+    a_value_that_cannot_be_cast_is_no_reason_to_guess(&app);
+}
+
+const CAST: &str = "{ /** @cast */ tags: string[]; /** @cast */ amount: number; /** @cast */ flag: boolean }>('t')";
+
+/// Both columns are TEXT: the change shows in the logical types alone.
+fn is_refused_without_a_cast(app: &Project) {
     app.declares(&[(
         "t",
         "{ tags: string[]; amount: string; flag: number }>('t')",
     )]);
-    let why = refused(&app, "lossy_change");
+    let why = refused(app, "lossy_change");
     for part in [
         "t.tags from text to json",
         "/** @cast */",
@@ -411,45 +468,16 @@ fn a_type_change_is_refused_until_it_is_asked_for() {
         "t",
         "{ tags: string[]; amount: number; flag: boolean }>('t')",
     )]);
-    let why = refused(&app, "lossy_change");
+    let why = refused(app, "lossy_change");
     assert!(
         why.contains(
             "t.tags from text to json; t.amount from text to number; t.flag from number to boolean"
         ),
         "{why}"
     );
+}
 
-    let cast = "{ /** @cast */ tags: string[]; /** @cast */ amount: number; /** @cast */ flag: boolean }>('t')";
-    app.declares(&[("t", cast)]);
-    let outcome = app.publish();
-    assert!(
-        outcome
-            .warnings
-            .iter()
-            .any(|w| w.contains("t.tags was text and is json")),
-        "{:?}",
-        outcome.warnings
-    );
-    assert_eq!(
-        app.ask("SELECT tags, amount, typeof(amount), flag, typeof(flag) FROM t"),
-        "[1]|12.5|real|1|integer\nplain|7.0|real|0|integer\n||null||null"
-    );
-    assert_eq!(
-        app.ask("SELECT group_concat(type) FROM _remy_columns WHERE column_name IN ('amount', 'flag', 'tags')"),
-        "number,boolean,json"
-    );
-    // Done already, the tags mean nothing; and ids and times came along.
-    app.is_settled();
-    assert_eq!(
-        app.ask(&format!("SELECT min({UUID}), count(created_at) FROM t")),
-        "1|3"
-    );
-    assert_eq!(
-        app.ask("UPDATE t SET tags = 'x' WHERE amount = 7 RETURNING tags"),
-        "x"
-    );
-
-    // A value that cannot be converted is no reason to guess.
+fn a_value_that_cannot_be_cast_is_no_reason_to_guess(app: &Project) {
     app.declares(&[(
         "t",
         "{ tags: string[]; amount: number; /** @cast */ flag: string }>('t')",
@@ -460,8 +488,8 @@ fn a_type_change_is_refused_until_it_is_asked_for() {
         app.ask("SELECT group_concat(flag) FROM t"),
         "true,false,maybe"
     );
-    app.declares(&[("t", cast)]);
-    let why = refused(&app, "check_failed");
+    app.declares(&[("t", CAST)]);
+    let why = refused(app, "check_failed");
     assert!(
         why.contains("t.flag would become boolean from text, and 1 value cannot be converted"),
         "{why}"

@@ -1,7 +1,7 @@
 //! What users get wrong, and what goes wrong for them. Each time: the code, a message that helps,
 //! live unchanged as a fresh reader sees it, nothing left locked, and the next publish working.
 use remy_db::{Error, Line, Options, Outcome, Progress, Reached, ReleaseId, Remy, Result, Status};
-use remy_tests::{built_program, live::App, output, shell};
+use remy_tests::{built_program, cases, live::App, output, shell};
 use std::{
     fs,
     io::Write,
@@ -172,65 +172,77 @@ fn a_foreign_key_that_rows_violate() {
     });
 }
 
-#[test]
-fn a_migration_that_fails_at_any_position() {
-    for (position, good) in [
-        "",
-        "CREATE TABLE m (a);",
-        "CREATE TABLE m (a);\nINSERT INTO m VALUES (1);",
-    ]
-    .iter()
-    .enumerate()
+fn a_migration_that_fails_at_any_position(good: &str) {
+    let app = app();
+    let folder = app.live.with_file_name("migrations");
+    fs::create_dir(&folder).unwrap();
+    fs::write(
+        folder.join("0001_first.sql"),
+        format!("{good}\nINSERT INTO nothing VALUES (1);"),
+    )
+    .unwrap();
+    let options = format!(r#"{{"migrations": {:?}}}"#, folder.display().to_string());
+    let e = refuses(&app, "ddl_failed", &["0001_first.sql", "nothing"], |app| {
+        app.publish(SCHEMA, &options)
+    });
+    assert!(e.detail().sql.is_some(), "{e:?}");
+}
+
+cases! { a_migration_that_fails_at_any_position:
     {
-        let app = app();
-        let folder = app.live.with_file_name("migrations");
-        fs::create_dir(&folder).unwrap();
-        fs::write(
-            folder.join("0001_first.sql"),
-            format!("{good}\nINSERT INTO nothing VALUES (1);"),
-        )
-        .unwrap();
-        let options = format!(r#"{{"migrations": {:?}}}"#, folder.display().to_string());
-        let e = refuses(&app, "ddl_failed", &["0001_first.sql", "nothing"], |app| {
-            app.publish(SCHEMA, &options)
-        });
-        assert!(e.detail().sql.is_some(), "position {position}: {e:?}");
+        the_first_statement(""),
+        the_second("CREATE TABLE m (a);"),
+        the_third("CREATE TABLE m (a);\nINSERT INTO m VALUES (1);"),
     }
 }
 
-/// What a migration may not do, and what it cannot do. Each time the clone is thrown away and live
-/// is what it was.
-#[test]
-fn a_migration_that_tries_to_leave() {
-    let app = app();
-    app.publish(
-        &format!("{SCHEMA} CREATE VIRTUAL TABLE search USING fts5 (words);"),
-        "",
-    )
-    .unwrap();
-    let folder = app.live.with_file_name("migrations");
-    fs::create_dir(&folder).unwrap();
-    let elsewhere = app.live.with_file_name("elsewhere.db");
-    let host = rusqlite::Connection::open(&app.live).unwrap();
-    let declared = format!("{SCHEMA} CREATE VIRTUAL TABLE search USING fts5 (words);");
-    let refused = |by_host: bool, sql: &str| {
+/// A release, and a migration that is not to leave it.
+struct Leaving {
+    app: App,
+    host: rusqlite::Connection,
+    folder: PathBuf,
+    elsewhere: PathBuf,
+    declared: String,
+}
+
+impl Leaving {
+    fn new() -> Self {
+        let app = app();
+        let declared = format!("{SCHEMA} CREATE VIRTUAL TABLE search USING fts5 (words);");
+        app.publish(&declared, "").unwrap();
+        let folder = app.live.with_file_name("migrations");
+        fs::create_dir(&folder).unwrap();
+        Self {
+            host: rusqlite::Connection::open(&app.live).unwrap(),
+            elsewhere: app.live.with_file_name("elsewhere.db"),
+            folder,
+            declared,
+            app,
+        }
+    }
+
+    /// Why `sql` is refused. The clone is thrown away, and live is what it was.
+    fn refused(&self, by_host: bool, sql: &str) -> String {
         let sql = sql
-            .replace("ELSEWHERE", &elsewhere.display().to_string())
-            .replace("LIVE", &app.live.display().to_string());
+            .replace("ELSEWHERE", &self.elsewhere.display().to_string())
+            .replace("LIVE", &self.app.live.display().to_string());
         fs::write(
-            folder.join("0001_leave.sql"),
+            self.folder.join("0001_leave.sql"),
             format!("CREATE TABLE planted (a);\n{sql}\n"),
         )
         .unwrap();
-        let options = Options::from_json(&format!(r#"{{"migrations": {folder:?}}}"#)).unwrap();
-        let before = app.seen();
+        let options =
+            Options::from_json(&format!(r#"{{"migrations": {:?}}}"#, self.folder)).unwrap();
+        let before = self.app.seen();
         let published = if by_host {
             // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open
             // during the call.
-            let remy = unsafe { Remy::on_host(host.handle()) }.unwrap();
-            remy.publish(&declared, &options, Progress::none())
+            let remy = unsafe { Remy::on_host(self.host.handle()) }.unwrap();
+            remy.publish(&self.declared, &options, Progress::none())
         } else {
-            app.remy().publish(&declared, &options, Progress::none())
+            self.app
+                .remy()
+                .publish(&self.declared, &options, Progress::none())
         };
         let e = published.map(|_| panic!("it was done: {sql}")).unwrap_err();
         assert_eq!(e.code(), "ddl_failed", "{sql}: {e}");
@@ -238,112 +250,149 @@ fn a_migration_that_tries_to_leave() {
             e.to_string().contains("0001_leave.sql") && e.detail().state.is_some(),
             "{sql}: {e}"
         );
-        assert_eq!(app.seen(), before, "{sql}");
-        assert!(!elsewhere.exists(), "{sql}");
-        let work: Vec<_> = fs::read_dir(format!("{}-remy/work", app.live.display()))
+        assert_eq!(self.app.seen(), before, "{sql}");
+        assert!(!self.elsewhere.exists(), "{sql}");
+        let work: Vec<_> = fs::read_dir(format!("{}-remy/work", self.app.live.display()))
             .unwrap()
             .collect();
         assert!(work.is_empty(), "{sql}: {work:?}");
         e.to_string()
-    };
-    // Said by name not to be allowed, in whatever it is wrapped.
-    for (n, sql) in [
-        "COMMIT;",
-        "END;",
-        "end transaction;",
-        "ROLLBACK;",
-        "BEGIN;",
-        "BEGIN IMMEDIATE;",
-        "SAVEPOINT a;",
-        "RELEASE a;",
-        "ROLLBACK TO a;",
-        "/* nothing */ ; -- COMMIT\n; COMMIT;",
-        "SELECT 1; COMMIT; ATTACH 'LIVE' AS l; CREATE TABLE l.planted (a);",
-        "EXPLAIN COMMIT;",
-        "ATTACH 'LIVE' AS l;",
-        "ATTACH 'ELSEWHERE' AS e;",
-        "ATTACH 'file:ELSEWHERE?mode=rwc' AS e;",
-        "DETACH main;",
-        "PRAGMA journal_mode = delete;",
-        "PRAGMA main.journal_mode = off;",
-        "PRAGMA writable_schema = on;",
-        "PRAGMA writable_schema(1);",
-        "PRAGMA schema_version = 1;",
-        "PRAGMA wal_checkpoint(TRUNCATE);",
-        "PRAGMA wal_autocheckpoint = 1;",
-        "PRAGMA locking_mode = normal;",
-        "PRAGMA synchronous = full;",
-        "PRAGMA temp_store_directory = '/tmp';",
-        "PRAGMA data_store_directory = '/tmp';",
-        "PRAGMA temp_store = 2;",
-        "PRAGMA page_size = 512;",
-        "PRAGMA auto_vacuum = 1;",
-        "PRAGMA incremental_vacuum;",
-        "PRAGMA encoding = 'UTF-16le';",
-        "PRAGMA recursive_triggers = on;",
-        "PRAGMA ignore_check_constraints = on;",
-        "PRAGMA trusted_schema = on;",
-        "PRAGMA query_only = on;",
-        "PRAGMA mmap_size = 1000;",
-        "PRAGMA hard_heap_limit = 1;",
-        "SELECT load_extension('x');",
-        "WITH a AS (SELECT load_extension('x') AS b) SELECT * FROM a;",
-        "CREATE TABLE copied AS SELECT load_extension('x');",
-        "INSERT INTO planted VALUES (1) RETURNING load_extension('x');",
-        "DELETE FROM _remy_release;",
-        "UPDATE _remy_release SET release = 99;",
-        "INSERT INTO _remy_migrations VALUES ('a', 'b', 1);",
-        "DROP TABLE _remy_release;",
-        "ALTER TABLE planted RENAME TO _remy_planted;",
-        "CREATE TEMP TABLE _remy_release (a);",
-        "CREATE TRIGGER r AFTER INSERT ON planted BEGIN DELETE FROM _remy_release; END; INSERT INTO planted VALUES (1);",
-        "WITH a AS (SELECT 1) DELETE FROM _remy_release;",
-    ]
-    .iter()
-    .enumerate()
-    {
-        let why = refused(n % 3 == 1, sql);
-        let said = why.contains("is not allowed in a migration") || why.contains("begins with _remy_");
+    }
+
+    /// Why each is refused, on a host's SQLite now and then.
+    fn all_refused<'a>(self, statements: &[&'a str]) -> Vec<(&'a str, String)> {
+        let refused = |(n, sql): (usize, &&'a str)| (*sql, self.refused(n % 3 == 1, sql));
+        let why = statements.iter().enumerate().map(refused).collect();
+        drop(self.host);
+        goes_on(&self.app);
+        why
+    }
+}
+
+/// What a migration may not do is said by name not to be allowed, in whatever it is wrapped.
+fn a_migration_that_tries_to_leave(statements: &[&str]) {
+    for (sql, why) in Leaving::new().all_refused(statements) {
+        let said =
+            why.contains("is not allowed in a migration") || why.contains("begins with _remy_");
         assert!(said, "{sql}: {why}");
     }
-    // Refused by SQLite, as connections of remy's are set up.
-    for (n, sql) in [
-        "CREATE VIEW w AS SELECT load_extension('x'); SELECT * FROM w;",
-        "CREATE TRIGGER r AFTER INSERT ON planted BEGIN SELECT load_extension('x'); END; INSERT INTO planted VALUES (1);",
-        "CREATE TEMP TRIGGER r AFTER INSERT ON planted BEGIN SELECT load_extension('x'); END; INSERT INTO planted VALUES (1);",
-        "CREATE TABLE k (a CHECK (load_extension(a) IS NULL)); INSERT INTO k VALUES (1);",
-        "VACUUM;",
-        "VACUUM INTO 'ELSEWHERE';",
-        "UPDATE sqlite_dbpage SET data = zeroblob(4096) WHERE pgno = 2;",
-        "INSERT INTO sqlite_dbpage (pgno, data) VALUES (2, zeroblob(4096));",
-        "DELETE FROM sqlite_dbpage;",
-        "CREATE VIRTUAL TABLE pages USING sqlite_dbpage; UPDATE pages SET data = zeroblob(4096) WHERE pgno = 2;",
-        "DELETE FROM sqlite_schema;",
-        "UPDATE sqlite_schema SET sql = 'x';",
-        "DELETE FROM search_data;",
-        "DROP TABLE search_config;",
-        "SELECT * FROM sqlite_dbdata('main');",
-        "SELECT writefile('ELSEWHERE', 'x');",
-        "SELECT edit('x', 'touch ELSEWHERE');",
-        "SELECT readfile('ELSEWHERE');",
-        "SELECT * FROM fsdir('/');",
-        "CREATE VIRTUAL TABLE z USING zipfile('ELSEWHERE');",
-        "CREATE VIRTUAL TABLE z USING csv(filename = 'ELSEWHERE');",
-        "SELECT fts3_tokenizer('simple', x'0000000000000000');",
-        "SELECT * FROM pragma_journal_mode('delete');",
-        "SELECT * FROM pragma_wal_checkpoint;",
-        "INSERT OR ROLLBACK INTO teams VALUES (1, 'again');",
-        "CREATE TRIGGER r AFTER INSERT ON planted BEGIN SELECT RAISE(ROLLBACK, 'out'); END; INSERT INTO planted VALUES (1);",
-        "CREATE TABLE g (a, b AS (load_extension(a)));",
-        ".shell touch ELSEWHERE",
-    ]
-    .iter()
-    .enumerate()
+}
+
+cases! { a_migration_that_tries_to_leave:
     {
-        refused(n % 3 == 1, sql);
+        transactions(&[
+            "COMMIT;",
+            "END;",
+            "end transaction;",
+            "ROLLBACK;",
+            "BEGIN;",
+            "BEGIN IMMEDIATE;",
+            "SAVEPOINT a;",
+            "RELEASE a;",
+            "ROLLBACK TO a;",
+            "/* nothing */ ; -- COMMIT\n; COMMIT;",
+            "SELECT 1; COMMIT; ATTACH 'LIVE' AS l; CREATE TABLE l.planted (a);",
+            "EXPLAIN COMMIT;",
+        ]),
+        databases(&[
+            "ATTACH 'LIVE' AS l;",
+            "ATTACH 'ELSEWHERE' AS e;",
+            "ATTACH 'file:ELSEWHERE?mode=rwc' AS e;",
+            "DETACH main;",
+        ]),
+        pragmas(&[
+            "PRAGMA journal_mode = delete;",
+            "PRAGMA main.journal_mode = off;",
+            "PRAGMA writable_schema = on;",
+            "PRAGMA writable_schema(1);",
+            "PRAGMA schema_version = 1;",
+            "PRAGMA wal_checkpoint(TRUNCATE);",
+            "PRAGMA wal_autocheckpoint = 1;",
+            "PRAGMA locking_mode = normal;",
+            "PRAGMA synchronous = full;",
+            "PRAGMA temp_store_directory = '/tmp';",
+            "PRAGMA data_store_directory = '/tmp';",
+            "PRAGMA temp_store = 2;",
+            "PRAGMA page_size = 512;",
+            "PRAGMA auto_vacuum = 1;",
+            "PRAGMA incremental_vacuum;",
+            "PRAGMA encoding = 'UTF-16le';",
+            "PRAGMA recursive_triggers = on;",
+            "PRAGMA ignore_check_constraints = on;",
+            "PRAGMA trusted_schema = on;",
+            "PRAGMA query_only = on;",
+            "PRAGMA mmap_size = 1000;",
+            "PRAGMA hard_heap_limit = 1;",
+        ]),
+        libraries(&[
+            "SELECT load_extension('x');",
+            "WITH a AS (SELECT load_extension('x') AS b) SELECT * FROM a;",
+            "CREATE TABLE copied AS SELECT load_extension('x');",
+            "INSERT INTO planted VALUES (1) RETURNING load_extension('x');",
+        ]),
+        remys_tables(&[
+            "DELETE FROM _remy_release;",
+            "UPDATE _remy_release SET release = 99;",
+            "INSERT INTO _remy_migrations VALUES ('a', 'b', 1);",
+            "DROP TABLE _remy_release;",
+            "ALTER TABLE planted RENAME TO _remy_planted;",
+            "CREATE TEMP TABLE _remy_release (a);",
+            "CREATE TRIGGER r AFTER INSERT ON planted BEGIN DELETE FROM _remy_release; END; INSERT INTO planted VALUES (1);",
+            "WITH a AS (SELECT 1) DELETE FROM _remy_release;",
+        ]),
     }
-    drop(host);
-    goes_on(&app);
+}
+
+/// What it cannot do is refused by SQLite, as connections of remy's are set up.
+fn a_migration_that_cannot_leave(statements: &[&str]) {
+    assert_eq!(
+        Leaving::new().all_refused(statements).len(),
+        statements.len()
+    );
+}
+
+cases! { a_migration_that_cannot_leave:
+    {
+        libraries(&[
+            "CREATE VIEW w AS SELECT load_extension('x'); SELECT * FROM w;",
+            "CREATE TRIGGER r AFTER INSERT ON planted BEGIN SELECT load_extension('x'); END; INSERT INTO planted VALUES (1);",
+            "CREATE TEMP TRIGGER r AFTER INSERT ON planted BEGIN SELECT load_extension('x'); END; INSERT INTO planted VALUES (1);",
+            "CREATE TABLE k (a CHECK (load_extension(a) IS NULL)); INSERT INTO k VALUES (1);",
+            "CREATE TABLE g (a, b AS (load_extension(a)));",
+        ]),
+        vacuum(&["VACUUM;", "VACUUM INTO 'ELSEWHERE';"]),
+        pages(&[
+            "UPDATE sqlite_dbpage SET data = zeroblob(4096) WHERE pgno = 2;",
+            "INSERT INTO sqlite_dbpage (pgno, data) VALUES (2, zeroblob(4096));",
+            "DELETE FROM sqlite_dbpage;",
+            "CREATE VIRTUAL TABLE pages USING sqlite_dbpage; UPDATE pages SET data = zeroblob(4096) WHERE pgno = 2;",
+        ]),
+        sqlites_tables(&[
+            "DELETE FROM sqlite_schema;",
+            "UPDATE sqlite_schema SET sql = 'x';",
+            "DELETE FROM search_data;",
+            "DROP TABLE search_config;",
+            "SELECT * FROM sqlite_dbdata('main');",
+        ]),
+        files(&[
+            "SELECT writefile('ELSEWHERE', 'x');",
+            "SELECT edit('x', 'touch ELSEWHERE');",
+            "SELECT readfile('ELSEWHERE');",
+            "SELECT * FROM fsdir('/');",
+            "CREATE VIRTUAL TABLE z USING zipfile('ELSEWHERE');",
+            "CREATE VIRTUAL TABLE z USING csv(filename = 'ELSEWHERE');",
+            ".shell touch ELSEWHERE",
+        ]),
+        functions(&[
+            "SELECT fts3_tokenizer('simple', x'0000000000000000');",
+            "SELECT * FROM pragma_journal_mode('delete');",
+            "SELECT * FROM pragma_wal_checkpoint;",
+        ]),
+        rollbacks(&[
+            "INSERT OR ROLLBACK INTO teams VALUES (1, 'again');",
+            "CREATE TRIGGER r AFTER INSERT ON planted BEGIN SELECT RAISE(ROLLBACK, 'out'); END; INSERT INTO planted VALUES (1);",
+        ]),
+    }
 }
 
 /// The same in a declared schema: it holds nothing but a schema, and that of one database.

@@ -197,7 +197,12 @@ fn a_file_that_stays_the_same_is_kept_once() {
     );
     assert!(remy.verify().unwrap().ok);
 
-    // A change of a kept file is found.
+    a_change_of_a_kept_file_is_found(&app, &files);
+}
+
+/// `files` are what three releases were made of, the first of which is pruned.
+fn a_change_of_a_kept_file_is_found(app: &App, files: &Path) {
+    let remy = app.remy();
     let kept = app.store("objects").join(object_of("the same"));
     fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     fs::write(&kept, "the lame").unwrap();
@@ -228,7 +233,10 @@ fn a_file_that_stays_the_same_is_kept_once() {
     // one.
     fs::write(&kept, "the").unwrap();
     app.publish(V2, &json!({"artifacts": files})).unwrap();
-    assert_eq!(fs::read_to_string(file(4, "same.js")).unwrap(), "the same");
+    assert_eq!(
+        fs::read_to_string(app.store("releases/4/same.js")).unwrap(),
+        "the same"
+    );
     let wrong = remy
         .verify()
         .unwrap()
@@ -418,15 +426,20 @@ fn a_preview_has_a_database_of_its_own() {
         "not_promotable"
     );
 
-    // Promoting clones afresh: what was written since is there, what was tried is not.
-    shell(&app.live, "INSERT INTO users VALUES (3, 'Cid')");
     drop(open);
+    a_promotion_clones_afresh(&app, second.release);
+}
+
+/// What was written since is there, what was tried is not.
+fn a_promotion_clones_afresh(app: &App, staged: ReleaseId) {
+    let remy = app.remy();
+    shell(&app.live, "INSERT INTO users VALUES (3, 'Cid')");
     let live_now = remy
-        .promote(Some(second.release), &Options::default(), Progress::none())
+        .promote(Some(staged), &Options::default(), Progress::none())
         .unwrap();
     assert_eq!(
         (live_now.release, live_now.status.as_str()),
-        (second.release, "live")
+        (staged, "live")
     );
     let last = live_now.log.last().unwrap();
     assert!(
@@ -442,9 +455,15 @@ fn a_preview_has_a_database_of_its_own() {
         ),
         "Ann,Cid\n0\n"
     );
-    assert!(!preview.exists());
+    assert!(!app.store("previews/next.db").exists());
     assert!(remy.verify().unwrap().ok);
+}
 
+#[test]
+fn a_preview_without_a_name_or_of_a_publish_is_refused() {
+    let app = App::empty();
+    app.publish(V1, &json!({})).unwrap();
+    let remy = app.remy();
     for (verb, name) in [("stage", "../out"), ("stage", ""), ("publish", "next")] {
         let with = options(json!({"preview": name}));
         let refused = match verb {
@@ -488,21 +507,8 @@ fn nothing_is_left_of_a_preview_that_is_no_more() {
             .unwrap();
         made.release
     };
-    let left = |folder: &str| {
-        let entries = fs::read_dir(app.store(folder)).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.retain(|name| !name.ends_with("-wal") && !name.ends_with("-shm"));
-        names.sort();
-        names
-    };
-    let objects = || -> usize {
-        left("objects")
-            .iter()
-            .map(|folder| left(&format!("objects/{folder}")).len())
-            .sum()
-    };
+    let left = |folder: &str| entries(&app.store(folder));
+    let objects = || files_by_content(&app);
     let (first, again, other) = (stage("next"), stage("next"), stage("other"));
     assert_eq!(
         (first, again, other),
@@ -556,6 +562,26 @@ fn nothing_is_left_of_a_preview_that_is_no_more() {
     fs::write(app.store("previews/killed.db"), "").unwrap();
     remy.prune(None, &Options::default()).unwrap();
     assert!(left("previews").is_empty());
+}
+
+/// The names in a folder, without what belongs to an open database.
+fn entries(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.retain(|name| !name.ends_with("-wal") && !name.ends_with("-shm"));
+    names.sort();
+    names
+}
+
+/// How many files a store keeps by their content.
+fn files_by_content(app: &App) -> usize {
+    let objects = app.store("objects");
+    entries(&objects)
+        .iter()
+        .map(|folder| entries(&objects.join(folder)).len())
+        .sum()
 }
 
 /// Live is switched, and the store cannot be settled: what goes live now is not taken for what it

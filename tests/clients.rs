@@ -2,7 +2,7 @@
 //! prepared, blob handles, temporary triggers and views. Each behaves as it does when an ordinary
 //! writer of another process makes the same change.
 use remy_db::{Options, Progress, ReleaseId, Remy};
-use remy_tests::{Shell, client::Client, live::App, shell};
+use remy_tests::{Shell, cases, client::Client, live::App, shell};
 use std::path::Path;
 
 const ONE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, body BLOB, twice INTEGER GENERATED ALWAYS AS (id * 2));
@@ -345,97 +345,95 @@ fn a_blob_that_is_open_for_writing() {
 }
 
 /// A cookie that comes back would have an open connection read by a schema that is not the one.
-#[test]
-fn a_cookie_is_not_used_again() {
+fn a_cookie_is_not_used_again(host: bool, first: Option<i64>, then: Option<i64>) {
     let cookie = |app: &App| {
         shell(&app.live, "PRAGMA schema_version")
             .trim()
             .parse::<i64>()
             .unwrap()
     };
-    // Live's and the image's, near the end of 32 bits too, where they become negative.
-    for (first, then) in [
-        (None, None),
-        (Some(2_147_483_640), None),
-        (Some(2_147_483_647), None),
-        (Some(-5), None),
-        (Some(1_000_000), Some(5)),
-        (Some(5), Some(1_000_000)),
-        (Some(2_147_483_647), Some(-2_147_483_648)),
-    ] {
-        for host in [false, true] {
-            let app = app("wal");
-            let set = |to: Option<i64>| {
-                if let Some(to) = to {
-                    shell(&app.live, &format!("PRAGMA schema_version = {to}"));
-                }
+
+    let app = app("wal");
+    let set = |to: Option<i64>| {
+        if let Some(to) = to {
+            shell(&app.live, &format!("PRAGMA schema_version = {to}"));
+        }
+    };
+    set(first);
+    remy_db::engine::init();
+    let conn = host.then(|| rusqlite::Connection::open(&app.live).unwrap());
+    let remy = match &conn {
+        // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open
+        // during the call.
+        Some(conn) => unsafe { Remy::on_host(conn.handle()) }.unwrap(),
+        None => Remy::open(&app.live).unwrap(),
+    };
+    // Two schemas of as many statements each, that put another table at the same place.
+    let with = |table: &str| {
+        format!("{ONE} CREATE TABLE {table} (a INTEGER PRIMARY KEY, b TEXT DEFAULT '{table}');")
+    };
+    let options = Options::from_json(r#"{"allow": ["drop"]}"#).unwrap();
+    let mut seen = vec![cookie(&app)];
+    let mut clients: Vec<(Client, Shell)> = Vec::new();
+    for n in 0..6 {
+        let table = format!("x{n}");
+        if n == 3 {
+            set(then);
+            seen.push(cookie(&app));
+        }
+        // Each client has prepared its statement under another cookie, and sleeps until it
+        // is back.
+        for (step, verb) in ["publish", "rollback"].iter().enumerate() {
+            let what = format!("{n} {verb}");
+            let go = Progress::none();
+            let done = if step == 0 {
+                remy.publish(&with(&table), &options, go)
+            } else {
+                remy.rollback(Some(ReleaseId(1)), &options, go)
             };
-            set(first);
-            remy_db::engine::init();
-            let conn = host.then(|| rusqlite::Connection::open(&app.live).unwrap());
-            let remy = match &conn {
-                // SAFETY: the connection is of the engine that rusqlite is bound to, and stays open
-                // during the call.
-                Some(conn) => unsafe { Remy::on_host(conn.handle()) }.unwrap(),
-                None => Remy::open(&app.live).unwrap(),
-            };
-            // Two schemas of as many statements each, that put another table at the same place.
-            let with = |table: &str| {
-                format!(
-                    "{ONE} CREATE TABLE {table} (a INTEGER PRIMARY KEY, b TEXT DEFAULT '{table}');"
-                )
-            };
-            let options = Options::from_json(r#"{"allow": ["drop"]}"#).unwrap();
-            let mut seen = vec![cookie(&app)];
-            let mut clients: Vec<(Client, Shell)> = Vec::new();
-            for n in 0..6 {
-                let table = format!("x{n}");
-                if n == 3 {
-                    set(then);
-                    seen.push(cookie(&app));
-                }
-                // Each client has prepared its statement under another cookie, and sleeps until it
-                // is back.
-                for (step, verb) in ["publish", "rollback"].iter().enumerate() {
-                    let what = format!("{first:?} {then:?} {host} {n} {verb}");
-                    let go = Progress::none();
-                    let done = if step == 0 {
-                        remy.publish(&with(&table), &options, go)
-                    } else {
-                        remy.rollback(Some(ReleaseId(1)), &options, go)
-                    };
-                    done.unwrap_or_else(|e| panic!("{what}: {e}"));
-                    let now = cookie(&app);
-                    assert!(
-                        !seen[seen.len().saturating_sub(4)..].contains(&now),
-                        "{what}: {now} after {seen:?}"
+            done.unwrap_or_else(|e| panic!("{what}: {e}"));
+            let now = cookie(&app);
+            assert!(
+                !seen[seen.len().saturating_sub(4)..].contains(&now),
+                "{what}: {now} after {seen:?}"
+            );
+            seen.push(now);
+            if step == 0 {
+                shell(&app.live, &format!("INSERT INTO {table} (a) VALUES ({n})"));
+                for (python, open) in &mut clients {
+                    let missing = python.ask("c.execute('SELECT * FROM x0').fetchall()")
+                        + &open.ask("SELECT * FROM x0;");
+                    let there =
+                        python.ask(&format!("c.execute('SELECT * FROM {table}').fetchall()"));
+                    assert_eq!(
+                        missing.contains("no such table: x0"),
+                        n != 0,
+                        "{what}: {missing}"
                     );
-                    seen.push(now);
-                    if step == 0 {
-                        shell(&app.live, &format!("INSERT INTO {table} (a) VALUES ({n})"));
-                        for (python, open) in &mut clients {
-                            let missing = python.ask("c.execute('SELECT * FROM x0').fetchall()")
-                                + &open.ask("SELECT * FROM x0;");
-                            let there = python
-                                .ask(&format!("c.execute('SELECT * FROM {table}').fetchall()"));
-                            assert_eq!(
-                                missing.contains("no such table: x0"),
-                                n != 0,
-                                "{what}: {missing}"
-                            );
-                            assert_eq!(there, format!("[({n}, '{table}')]"), "{what}");
-                        }
-                        let (mut python, mut open) =
-                            (Client::python(&app.live), Shell::open(&app.live));
-                        assert_eq!(
-                            python.ask(&format!("c.execute('SELECT * FROM {table}').fetchall()")),
-                            format!("[({n}, '{table}')]")
-                        );
-                        open.ask(&format!("SELECT * FROM {table};"));
-                        clients.push((python, open));
-                    }
+                    assert_eq!(there, format!("[({n}, '{table}')]"), "{what}");
                 }
+                let (mut python, mut open) = (Client::python(&app.live), Shell::open(&app.live));
+                assert_eq!(
+                    python.ask(&format!("c.execute('SELECT * FROM {table}').fetchall()")),
+                    format!("[({n}, '{table}')]")
+                );
+                open.ask(&format!("SELECT * FROM {table};"));
+                clients.push((python, open));
             }
         }
+    }
+}
+
+// Live's and the image's, near the end of 32 bits too, where they become negative.
+cases! { a_cookie_is_not_used_again:
+    [embedded: false, host: true]
+    {
+        as_they_come(None, None),
+        near_the_end(Some(2_147_483_640), None),
+        at_the_end(Some(2_147_483_647), None),
+        negative(Some(-5), None),
+        back_from_a_million(Some(1_000_000), Some(5)),
+        on_to_a_million(Some(5), Some(1_000_000)),
+        over_the_end(Some(2_147_483_647), Some(-2_147_483_648)),
     }
 }

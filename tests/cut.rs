@@ -422,8 +422,25 @@ impl Case {
                 "{what}: the snapshot of release {outgoing}\n{history_now}"
             );
         }
-        // A catalog that went before live would have a release that was never live, or is not any
-        // more. (Detached, live has no history: what was live is superseded by live as it stands.)
+        self.superseded_have_databases(&releases, what);
+        self.kept_are_unchanged(db, &releases, what);
+        self.must(db, &["rollback", "", self.options], what);
+        assert_eq!(state(db), found.live, "{what}: after a rollback");
+        if history_now.contains("compiled") {
+            self.must(db, &["promote", "", self.options], what);
+        }
+        if self.verb[0].starts_with("dev") {
+            self.a_session_can_be_had(db, what);
+        }
+        let verified = self.must(db, &["verify"], what);
+        assert!(verified["ok"] == true, "{what}: {verified}");
+        self.tidy(db, what);
+        new.unwrap_or(false) || (self.before == self.after && self.history_is_new(&history_now))
+    }
+
+    /// A catalog that went before live would have a release that was never live, or is not any
+    /// more. (Detached, live has no history: what was live is superseded by live as it stands.)
+    fn superseded_have_databases(&self, releases: &Value, what: &str) {
         for entry in releases
             .as_array()
             .into_iter()
@@ -440,35 +457,30 @@ impl Case {
                 "{what}: a release that was live has no database: {entry}"
             );
         }
-        for database in databases(&releases) {
+    }
+
+    fn kept_are_unchanged(&self, db: &Path, releases: &Value, what: &str) {
+        for database in databases(releases) {
             let bytes = fs::read(store(db).join(&database))
                 .unwrap_or_else(|e| panic!("{what}: {database}: {e}"));
             if let Some(kept) = self.kept.get(&database) {
                 assert!(bytes == *kept, "{what}: {database} was changed");
             }
         }
-        self.must(db, &["rollback", "", self.options], what);
-        assert_eq!(state(db), found.live, "{what}: after a rollback");
-        if history_now.contains("compiled") {
-            self.must(db, &["promote", "", self.options], what);
-        }
-        if self.verb[0].starts_with("dev") {
-            // A session that is there is reset, one that is not is started.
-            let sessions = self.must(db, &["dev_list"], what);
-            let runs = sessions
-                .as_array()
-                .is_some_and(|all| all.iter().any(|dev| dev["status"] == "dev"));
-            self.must(
-                db,
-                &[if runs { "dev_reset" } else { "dev_start" }, "d"],
-                what,
-            );
-            assert_eq!(dev_state(db), state(db), "{what}: the dev session");
-        }
-        let verified = self.must(db, &["verify"], what);
-        assert!(verified["ok"] == true, "{what}: {verified}");
-        self.tidy(db, what);
-        new.unwrap_or(false) || (self.before == self.after && self.history_is_new(&history_now))
+    }
+
+    fn a_session_can_be_had(&self, db: &Path, what: &str) {
+        // A session that is there is reset, one that is not is started.
+        let sessions = self.must(db, &["dev_list"], what);
+        let runs = sessions
+            .as_array()
+            .is_some_and(|all| all.iter().any(|dev| dev["status"] == "dev"));
+        self.must(
+            db,
+            &[if runs { "dev_reset" } else { "dev_start" }, "d"],
+            what,
+        );
+        assert_eq!(dev_state(db), state(db), "{what}: the dev session");
     }
 
     fn history_is_new(&self, now: &str) -> bool {

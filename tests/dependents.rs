@@ -1,7 +1,7 @@
 //! What depends on a table: that a change of it is refused where something else would break, and
 //! made where nothing would.
 use remy_db::{Options, Progress};
-use remy_tests::{built, built_program, live::App, repository, shell, stdout};
+use remy_tests::{built, built_program, cases, live::App, repository, shell, stdout};
 use std::{path::PathBuf, process::Command};
 
 /// The embedded engine, or Debian's shell with the extension.
@@ -217,104 +217,126 @@ fn a_string_in_double_quotes_stays_one() {
 const OPEN: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, s, a);";
 const OPEN_ROWS: &str = "INSERT INTO t (s, a) VALUES ('open', 'x'), ('shut', 'open');";
 
-/// Names that come: what was a text is none of them.
-#[test]
-fn a_text_in_double_quotes_does_not_become_a_name() {
-    let with_open = OPEN.replace(", a)", ", a, open)");
-    for engine in ENGINES {
-        for (object, mended) in [
-            (
-                r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#,
-                "'open'",
-            ),
-            (
-                r#"CREATE VIEW w AS SELECT * FROM t; CREATE VIEW v AS SELECT id FROM w WHERE s IN ('x', "open");"#,
-                "'open'",
-            ),
-            // One stays a text, the other becomes a name.
-            (
-                r#"CREATE TABLE u (x); CREATE VIEW v AS SELECT x FROM u WHERE x = "open" UNION SELECT s FROM t WHERE s = "open";"#,
-                "'open'",
-            ),
-            (
-                r#"CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = "open" WHERE a IS NULL; END;"#,
-                "'open'",
-            ),
-            (r#"CREATE INDEX i ON t (a) WHERE s <> "open";"#, "'open'"),
-            (r#"CREATE INDEX i ON t (ifnull(a, "open"));"#, "'open'"),
-            // The column is meant.
-            (
-                r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#,
-                "t.\"open\"",
-            ),
-        ] {
-            let app = App::on(&format!("{OPEN}{OPEN_ROWS}{object}"));
-            for columns in [&with_open, &OPEN.replace(", a)", ", a, \"open\")")] {
-                engine.refuses(
-                    &app,
-                    &format!("{columns}{object}"),
-                    "{}",
-                    "check_failed",
-                    "\"open\"",
-                );
-            }
-            // A column is renamed to that name; another word comes beside it.
-            let renamed = OPEN.replace(", a)", ", open)");
-            let renames = r#"{"renames":["t.a=open"]}"#;
-            if !object.contains(" a ") && !object.contains("(a") {
-                engine.refuses(
-                    &app,
-                    &format!("{renamed}{object}"),
-                    renames,
-                    "check_failed",
-                    "Write 'open' there",
-                );
-            }
-            engine.takes(
-                &app,
-                &format!("{with_open}{}", object.replace("\"open\"", mended)),
-                "{}",
-            );
-        }
-        for within in [
-            r#", CHECK (s <> "open")"#,
-            r#", g AS (s || "open")"#,
-            r#", g AS (s || "open") STORED"#,
-        ] {
-            let table = |columns: &str, within: &str| {
-                format!("CREATE TABLE t (id INTEGER PRIMARY KEY, s{columns}{within});")
-            };
-            let app = App::on(&format!(
-                "{} INSERT INTO t (s) VALUES ('x');",
-                table("", within)
-            ));
-            for columns in [", open", ", \"open\""] {
-                engine.refuses(
-                    &app,
-                    &table(columns, within),
-                    "{}",
-                    "check_failed",
-                    "the table t would take \"open\" for a column",
-                );
-            }
-            // Only the text is mended: the column's own name stays in its quotes.
-            engine.takes(
-                &app,
-                &table(", \"open\"", &within.replace("\"open\"", "'open'")),
-                "{}",
-            );
-        }
-        // It is written anew, with both.
-        let app = App::on(&format!(
-            r#"{OPEN}{OPEN_ROWS}CREATE VIEW v AS SELECT * FROM t WHERE s = "open";"#
-        ));
-        engine.takes(
+/// `OPEN`, with a column of the name that was a text.
+fn with_open() -> String {
+    OPEN.replace(", a)", ", a, open)")
+}
+
+/// Names that come: what was a text is none of them. `mended` is what stands for it where it is
+/// taken.
+fn a_text_in_double_quotes_does_not_become_a_name(engine: Engine, object: &str, mended: &str) {
+    let with_open = with_open();
+
+    let app = App::on(&format!("{OPEN}{OPEN_ROWS}{object}"));
+    for columns in [&with_open, &OPEN.replace(", a)", ", a, \"open\")")] {
+        engine.refuses(
             &app,
-            &format!(r#"{with_open}CREATE VIEW v AS SELECT "id", "open" FROM t WHERE s = 'open';"#),
+            &format!("{columns}{object}"),
             "{}",
+            "check_failed",
+            "\"open\"",
         );
-        assert_eq!(app.ask("SELECT count(*) FROM v"), "1");
     }
+    // A column is renamed to that name; another word comes beside it.
+    let renamed = OPEN.replace(", a)", ", open)");
+    let renames = r#"{"renames":["t.a=open"]}"#;
+    if !object.contains(" a ") && !object.contains("(a") {
+        engine.refuses(
+            &app,
+            &format!("{renamed}{object}"),
+            renames,
+            "check_failed",
+            "Write 'open' there",
+        );
+    }
+    engine.takes(
+        &app,
+        &format!("{with_open}{}", object.replace("\"open\"", mended)),
+        "{}",
+    );
+}
+
+cases! { a_text_in_double_quotes_does_not_become_a_name:
+    [embedded: Engine::Embedded, host: Engine::Host]
+    {
+        view(
+            r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#,
+            "'open'",
+        ),
+        view_of_a_view(
+            r#"CREATE VIEW w AS SELECT * FROM t; CREATE VIEW v AS SELECT id FROM w WHERE s IN ('x', "open");"#,
+            "'open'",
+        ),
+        // One stays a text, the other becomes a name.
+        one_of_two_views(
+            r#"CREATE TABLE u (x); CREATE VIEW v AS SELECT x FROM u WHERE x = "open" UNION SELECT s FROM t WHERE s = "open";"#,
+            "'open'",
+        ),
+        trigger(
+            r#"CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = "open" WHERE a IS NULL; END;"#,
+            "'open'",
+        ),
+        partial_index(r#"CREATE INDEX i ON t (a) WHERE s <> "open";"#, "'open'"),
+        index_of_an_expression(r#"CREATE INDEX i ON t (ifnull(a, "open"));"#, "'open'"),
+        // The column is meant.
+        view_that_means_the_column(
+            r#"CREATE VIEW v AS SELECT * FROM t WHERE s="open";"#,
+            "t.\"open\"",
+        ),
+    }
+}
+
+/// The same within the table's own statement.
+fn a_text_in_double_quotes_of_a_table_does_not_become_a_name(engine: Engine, within: &str) {
+    let table = |columns: &str, within: &str| {
+        format!("CREATE TABLE t (id INTEGER PRIMARY KEY, s{columns}{within});")
+    };
+    let app = App::on(&format!(
+        "{} INSERT INTO t (s) VALUES ('x');",
+        table("", within)
+    ));
+    for columns in [", open", ", \"open\""] {
+        engine.refuses(
+            &app,
+            &table(columns, within),
+            "{}",
+            "check_failed",
+            "the table t would take \"open\" for a column",
+        );
+    }
+    // Only the text is mended: the column's own name stays in its quotes.
+    engine.takes(
+        &app,
+        &table(", \"open\"", &within.replace("\"open\"", "'open'")),
+        "{}",
+    );
+}
+
+cases! { a_text_in_double_quotes_of_a_table_does_not_become_a_name:
+    [embedded: Engine::Embedded, host: Engine::Host]
+    {
+        check(r#", CHECK (s <> "open")"#),
+        generated(r#", g AS (s || "open")"#),
+        stored(r#", g AS (s || "open") STORED"#),
+    }
+}
+
+/// It is written anew, with both.
+fn a_text_and_the_name_that_comes_are_both_taken(engine: Engine) {
+    let with_open = with_open();
+    let app = App::on(&format!(
+        r#"{OPEN}{OPEN_ROWS}CREATE VIEW v AS SELECT * FROM t WHERE s = "open";"#
+    ));
+    engine.takes(
+        &app,
+        &format!(r#"{with_open}CREATE VIEW v AS SELECT "id", "open" FROM t WHERE s = 'open';"#),
+        "{}",
+    );
+    assert_eq!(app.ask("SELECT count(*) FROM v"), "1");
+}
+
+cases! { a_text_and_the_name_that_comes_are_both_taken:
+    [embedded: Engine::Embedded, host: Engine::Host]
 }
 
 /// Two triggers fire on one event: the one that would fail is named.

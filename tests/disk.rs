@@ -97,6 +97,46 @@ enum Change {
 /// A folder by its names.
 type Names = BTreeMap<PathBuf, usize>;
 
+/// What the fault library wrote down of one call (`struct record` in `faults/fault.c`).
+struct Record {
+    kind: u32,
+    mode: u32,
+    inode: u64,
+    offset: u64,
+    first: PathBuf,
+    second: PathBuf,
+    data: Vec<u8>,
+}
+
+impl Record {
+    /// Takes one from the front of what is left.
+    fn take(rest: &mut &[u8]) -> Self {
+        let mut take = |n: usize| {
+            let (first, others) = rest.split_at(n);
+            *rest = others;
+            first
+        };
+        let kind = u32::from_ne_bytes(take(4).try_into().expect("4 bytes"));
+        let mode = u32::from_ne_bytes(take(4).try_into().expect("4 bytes")) & 0o7777;
+        let mut number = || u64::from_ne_bytes(take(8).try_into().expect("8 bytes"));
+        let (inode, offset) = (number(), number());
+        let lengths = [number(), number(), number()].map(|n| usize::try_from(n).expect("a length"));
+        let mut path =
+            |n: usize| PathBuf::from(String::from_utf8(take(n).to_vec()).expect("a path"));
+        let (first, second) = (path(lengths[0]), path(lengths[1]));
+        let data = take(lengths[2]).to_vec();
+        Self {
+            kind,
+            mode,
+            inode,
+            offset,
+            first,
+            second,
+            data,
+        }
+    }
+}
+
 /// A folder, and what was done to it.
 #[derive(Debug)]
 pub struct Recording {
@@ -162,94 +202,89 @@ impl Recording {
             .to_owned()
     }
 
-    /// Adds what the fault library wrote down (`struct record` in `faults/fault.c`).
+    /// Adds what the fault library wrote down.
     pub fn end(&mut self, log: &Path) {
         let bytes = fs::read(log).expect("the fault library wrote its log");
         let mut rest = &bytes[..];
         let mut names = self.names.clone();
         while !rest.is_empty() {
-            let mut take = |n: usize| {
-                let (first, others) = rest.split_at(n);
-                rest = others;
-                first
-            };
-            let kind = u32::from_ne_bytes(take(4).try_into().expect("4 bytes"));
-            let mode = u32::from_ne_bytes(take(4).try_into().expect("4 bytes")) & 0o7777;
-            let mut number = || u64::from_ne_bytes(take(8).try_into().expect("8 bytes"));
-            let (inode, offset) = (number(), number());
-            let lengths =
-                [number(), number(), number()].map(|n| usize::try_from(n).expect("a length"));
-            let mut path =
-                |n: usize| PathBuf::from(String::from_utf8(take(n).to_vec()).expect("a path"));
-            let (first, second) = (path(lengths[0]), path(lengths[1]));
-            let data = take(lengths[2]).to_vec();
-            let known = |inodes: &HashMap<u64, usize>| {
-                *inodes.get(&inode).expect("a file whose making was seen")
-            };
-            let change = match kind {
-                1 => Change::Write {
-                    object: known(&self.inodes),
-                    at: offset,
-                    bytes: data,
-                },
-                2 => Change::Length {
-                    object: known(&self.inodes),
-                    to: offset,
-                },
-                3 => Change::Grow {
-                    object: known(&self.inodes),
-                    to: offset,
-                },
-                4 => Change::Sync {
-                    object: known(&self.inodes),
-                },
-                5 => Change::SyncFolder {
-                    path: self.below(&first),
-                },
-                6 | 10 | 11 => {
-                    let (path, object) = match kind {
-                        6 => (
-                            first,
-                            Object::File {
-                                bytes: Vec::new(),
-                                mode,
-                            },
-                        ),
-                        10 => (second, Object::Symlink(first)),
-                        _ => (first, Object::Folder { mode }),
-                    };
-                    let object = self.add(object);
-                    self.inodes.insert(inode, object);
-                    Change::Add {
-                        path: self.below(&path),
-                        object,
-                    }
-                }
-                7 | 12 => Change::Remove {
-                    path: self.below(&first),
-                },
-                8 => {
-                    let from = self.below(&first);
-                    Change::Rename {
-                        object: names[&from],
-                        from,
-                        to: self.below(&second),
-                    }
-                }
-                9 => Change::Add {
-                    object: names[&self.below(&first)],
-                    path: self.below(&second),
-                },
-                13 => Change::Mode {
-                    object: known(&self.inodes),
-                    mode,
-                },
-                kind => panic!("a change of kind {kind}, which this disk does not know"),
-            };
+            let record = Record::take(&mut rest);
+            let change = self.change(record, &names);
             apply_name(&mut names, &change, |_| true);
             self.changes.push(change);
         }
         self.witnessed();
+    }
+
+    fn known(&self, inode: u64) -> usize {
+        *self
+            .inodes
+            .get(&inode)
+            .expect("a file whose making was seen")
+    }
+
+    /// What a record says, where things have these names.
+    fn change(&mut self, record: Record, names: &Names) -> Change {
+        match record.kind {
+            1 => Change::Write {
+                object: self.known(record.inode),
+                at: record.offset,
+                bytes: record.data,
+            },
+            2 => Change::Length {
+                object: self.known(record.inode),
+                to: record.offset,
+            },
+            3 => Change::Grow {
+                object: self.known(record.inode),
+                to: record.offset,
+            },
+            4 => Change::Sync {
+                object: self.known(record.inode),
+            },
+            5 => Change::SyncFolder {
+                path: self.below(&record.first),
+            },
+            6 | 10 | 11 => {
+                let (path, object) = match record.kind {
+                    6 => (
+                        record.first,
+                        Object::File {
+                            bytes: Vec::new(),
+                            mode: record.mode,
+                        },
+                    ),
+                    10 => (record.second, Object::Symlink(record.first)),
+                    _ => (record.first, Object::Folder { mode: record.mode }),
+                };
+                let object = self.add(object);
+                self.inodes.insert(record.inode, object);
+                Change::Add {
+                    path: self.below(&path),
+                    object,
+                }
+            }
+            7 | 12 => Change::Remove {
+                path: self.below(&record.first),
+            },
+            8 => {
+                let from = self.below(&record.first);
+                Change::Rename {
+                    object: names[&from],
+                    from,
+                    to: self.below(&record.second),
+                }
+            }
+            9 => Change::Add {
+                object: names[&self.below(&record.first)],
+                path: self.below(&record.second),
+            },
+            13 => Change::Mode {
+                object: self.known(record.inode),
+                mode: record.mode,
+            },
+            kind => panic!("a change of kind {kind}, which this disk does not know"),
+        }
     }
 
     /// How many changes there were: the power may be cut after any number of them.

@@ -2,9 +2,9 @@
 //! and rollbacks that grow and shrink live: no write is lost, none is there twice or unasked for,
 //! nobody sees an error, and a transaction that reads keeps its view. And a disk that takes its
 //! time, beside an application that checkpoints: no writer waits for the disk.
-use remy_db::{Error, Line, Options, Progress, Reached, Release, ReleaseId, Remy};
+use remy_db::{Error, Line, Options, Outcome, Progress, Reached, Release, ReleaseId, Remy};
 use remy_tests::{
-    Shell, better_sqlite3, built_program, faults, repository,
+    Shell, better_sqlite3, built_program, faults, moments, repository,
     rounds::{Random, rounds},
     shell, stdout,
     writer::Writer,
@@ -342,16 +342,43 @@ fn account(databases: &BTreeMap<i64, Database>, ledger: &Ledger) {
 fn eight_writers_and_two_readers() {
     remy_db::engine::init();
     let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
-    // In the long run each round goes on for longer as well.
-    let switches = if std::env::var_os("REMY_MINUTES").is_some() {
-        200
-    } else {
-        40
-    };
     // By pages; with an application that checkpoints; on a host, by the backup API.
     for seed in rounds(3) {
-        let random = &mut Random::new(seed);
-        let (checkpoint, on_host) = (seed % 3 == 1, seed % 3 == 2);
+        println!("{}", Round::new(seed).run());
+    }
+}
+
+/// A database that eight write to and two read, while it is switched.
+struct Round {
+    seed: u64,
+    /// Whether a writer checkpoints.
+    checkpoint: bool,
+    on_host: bool,
+    dir: tempfile::TempDir,
+    live: PathBuf,
+    host: Connection,
+}
+
+/// How long each switch took, in milliseconds.
+#[derive(Default)]
+struct Times {
+    pauses: Vec<f64>,
+    waits: Vec<f64>,
+}
+
+/// What the clients say at the end.
+#[derive(Default)]
+struct Told {
+    ledger: Ledger,
+    /// The slowest write, in milliseconds.
+    longest: i64,
+    /// What the readers saw: a release and its schema, or `kept` and how many switches a view
+    /// outlived.
+    views: Vec<(String, String)>,
+}
+
+impl Round {
+    fn new(seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let live = dir.path().join("app.db");
         shell(
@@ -362,123 +389,168 @@ fn eight_writers_and_two_readers() {
                 schema(1)
             ),
         );
-        let host = Connection::open(&live).unwrap();
-        let app = if on_host {
+        Self {
+            seed,
+            checkpoint: seed % 3 == 1,
+            on_host: seed % 3 == 2,
+            host: Connection::open(&live).unwrap(),
+            dir,
+            live,
+        }
+    }
+
+    /// Returns what is worth a line.
+    fn run(self) -> String {
+        let app = if self.on_host {
             // SAFETY: the connection is open for as long as the round goes on, and of the SQLite
             // that rusqlite is bound to.
-            unsafe { Remy::on_host(host.handle()) }
+            unsafe { Remy::on_host(self.host.handle()) }
         } else {
-            Remy::open(&live)
+            Remy::open(&self.live)
         }
         .unwrap();
-        // Waits as long as the clients do: a checkpoint of theirs holds the write lock until the
-        // readers have left.
-        let options =
-            Options::from_json(r#"{"allow": ["drop"], "lock_timeout_ms": 20000}"#).unwrap();
         // So that there is a release to write to.
-        app.publish(&schema(0), &options, Progress::none()).unwrap();
-        let mut writers = writers(dir.path(), checkpoint);
+        app.publish(&schema(0), &patient(), Progress::none())
+            .unwrap();
+        let mut writers = writers(self.dir.path(), self.checkpoint);
         assert_eq!(writers.len(), 8);
-        // Where clients checkpoint, readers leave at times: in turns, two of them would keep a
-        // checkpoint waiting for good.
-        let (wait, rest) = if checkpoint {
+        let mut readers = self.readers();
+        std::thread::sleep(Duration::from_millis(500));
+        let start = Instant::now();
+        let mut times = self.switch(&app, &mut writers, &mut readers);
+        let took = start.elapsed();
+        let told = self.told(writers, readers);
+        let verified = app.verify().unwrap();
+        assert!(verified.ok, "round {}: {verified:#?}", self.seed);
+        let kept = self.judge(&app, &told);
+        times.pauses.sort_by(f64::total_cmp);
+        times.waits.sort_by(f64::total_cmp);
+        // It tries often: one that sleeps as SQLite's busy handler does stands behind everybody. (A
+        // checkpoint holds the lock for as long as its readers stay.)
+        let Times { pauses, waits } = times;
+        let most = waits[waits.len() * 3 / 4];
+        assert!(
+            self.checkpoint || most < 20.0,
+            "round {}: the lock was waited for: {waits:?}",
+            self.seed
+        );
+        format!(
+            "round {}: {} switches in {:.0} s, {} writes, the slowest {} ms, pauses {:.1} ms, at most {:.1} ms, three of four waits for the lock within {most:.1} ms, at most {:.1} ms; {kept} views kept, {} seen",
+            self.seed,
+            pauses.len(),
+            took.as_secs_f64(),
+            told.ledger.len(),
+            told.longest,
+            pauses[pauses.len() / 2],
+            pauses[pauses.len() - 1],
+            waits[waits.len() - 1],
+            told.views.len()
+        )
+    }
+
+    /// Where clients checkpoint, readers leave at times: in turns, two of them would keep a
+    /// checkpoint waiting for good.
+    fn readers(&self) -> Vec<Client> {
+        let (wait, rest) = if self.checkpoint {
             ("0.2", "0.3")
         } else {
             ("5", "0")
         };
-        let mut readers: Vec<_> = ["0", "268435456"]
+        ["0", "268435456"]
             .map(|mapped| {
                 Client::start(
-                    dir.path(),
+                    self.dir.path(),
                     &format!("reader-{mapped}"),
                     "python3",
                     "reader.py",
                     &[mapped, wait, rest],
                 )
             })
-            .into();
-        std::thread::sleep(Duration::from_millis(500));
-        let (start, mut pauses, mut waits) = (Instant::now(), Vec::new(), Vec::new());
+            .into()
+    }
+
+    /// Publishes and rolls back until it was often enough, or a client has stopped: what that says
+    /// is heard at the end.
+    fn switch(&self, app: &Remy, writers: &mut [Client], readers: &mut [Client]) -> Times {
+        let random = &mut Random::new(self.seed);
+        // In the long run each round goes on for longer as well.
+        let switches = if std::env::var_os("REMY_MINUTES").is_some() {
+            200
+        } else {
+            40
+        };
+        let mut times = Times::default();
         for n in 0..switches {
-            let go = Progress::none();
-            let outcome = match random.below(8) {
-                0..5 => app.publish(&schema(n), &options, go),
-                // Where the first release is live again, there is none before it.
-                5 | 6 => app.rollback(None, &options, go).or_else(|e| match e {
-                    Error::NoPreviousRelease(_) => app.publish(&schema(n), &options, go),
-                    e => Err(e),
-                }),
-                _ => {
-                    let newest = app.releases().unwrap()[0].release.0;
-                    let any = 1 + i64::try_from(random.below(newest.unsigned_abs() - 1)).unwrap();
-                    app.rollback(Some(ReleaseId(any)), &options, go)
-                }
-            };
-            let outcome = outcome.unwrap_or_else(|e| {
+            let outcome = any_verb(app, n, random).unwrap_or_else(|e| {
                 let log = app.build_log(None).unwrap();
-                panic!("round {seed}, switch {n}: {e}\n{log:#?}")
+                panic!("round {}, switch {n}: {e}\n{log:#?}", self.seed)
             });
             assert_eq!(outcome.status, Reached::Live);
             let switch = outcome.switch.expect("it went live");
-            assert_eq!(switch.by, if on_host { "backup" } else { "pages" });
-            pauses.push(switch.pause_ms);
-            waits.push(switch.lock_wait_ms);
+            assert_eq!(switch.by, if self.on_host { "backup" } else { "pages" });
+            times.pauses.push(switch.pause_ms);
+            times.waits.push(switch.lock_wait_ms);
             if random.once_in(4) {
                 // Grows live, so that a rollback shrinks it; and shrinks it by itself where it has
                 // grown enough.
                 shell(
-                    &live,
+                    &self.live,
                     "PRAGMA busy_timeout = 20000; DELETE FROM pad WHERE id > 2000 AND (SELECT count(*) FROM pad) > 7000;
                      WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 3000) INSERT INTO pad (a) SELECT randomblob(400) FROM c;",
                 );
             }
-            if !writers
-                .iter_mut()
-                .chain(&mut readers)
-                .all(Client::is_at_work)
-            {
-                break; // what it says stands below
+            let mut clients = writers.iter_mut().chain(&mut *readers);
+            if !clients.all(Client::is_at_work) {
+                break;
             }
         }
-        let took = start.elapsed();
-        let (mut ledger, mut longest, mut errors) = (Ledger::new(), 0, Vec::new());
+        times
+    }
+
+    /// Stops the clients, none of which has seen an error.
+    fn told(&self, writers: Vec<Client>, readers: Vec<Client>) -> Told {
+        let (mut told, mut errors) = (Told::default(), Vec::new());
         for client in writers {
             match client.stop() {
                 Ok(lines) => {
                     assert!(
                         lines.len() > 20,
-                        "round {seed}: a client hardly wrote: {lines:?}"
+                        "round {}: a client hardly wrote: {lines:?}",
+                        self.seed
                     );
                     for (key, number) in lines {
                         let number = number.parse().unwrap();
                         if key == "longest" {
-                            longest = longest.max(number)
+                            told.longest = told.longest.max(number)
                         } else {
-                            assert_eq!(ledger.insert(key, number), None)
+                            assert_eq!(told.ledger.insert(key, number), None)
                         }
                     }
                 }
                 Err(e) => errors.push(e),
             }
         }
-        let mut views = Vec::new();
         for reader in readers {
             reader
                 .stop()
-                .map_or_else(|e| errors.push(e), |lines| views.extend(lines));
+                .map_or_else(|e| errors.push(e), |lines| told.views.extend(lines));
         }
-        assert!(errors.is_empty(), "round {seed}: {errors:#?}");
-        let verified = app.verify().unwrap();
-        assert!(verified.ok, "round {seed}: {verified:#?}");
+        assert!(errors.is_empty(), "round {}: {errors:#?}", self.seed);
+        told
+    }
+
+    /// Every write is where it has to be, and each view was of a release. Returns how many switches
+    /// views outlived.
+    fn judge(&self, app: &Remy, told: &Told) -> u64 {
         let databases: BTreeMap<i64, Database> = app
             .releases()
             .unwrap()
             .iter()
-            .map(|release| (release.release.0, Database::read(&live, release)))
+            .map(|release| (release.release.0, Database::read(&self.live, release)))
             .collect();
-        account(&databases, &ledger);
+        account(&databases, &told.ledger);
         let mut kept = 0;
-        for (release, schema) in &views {
+        for (release, schema) in &told.views {
             match release.as_str() {
                 "kept" => kept += schema.parse::<u64>().unwrap(),
                 release => assert_eq!(
@@ -490,27 +562,34 @@ fn eight_writers_and_two_readers() {
         }
         assert!(
             kept > 3,
-            "round {seed}: readers kept a view across {kept} switches only"
+            "round {}: readers kept a view across {kept} switches only",
+            self.seed
         );
-        pauses.sort_by(f64::total_cmp);
-        waits.sort_by(f64::total_cmp);
-        println!(
-            "round {seed}: {} switches in {:.0} s, {} writes, the slowest {longest} ms, pauses {:.1} ms, at most {:.1} ms, three of four waits for the lock within {:.1} ms, at most {:.1} ms; {kept} views kept, {} seen",
-            pauses.len(),
-            took.as_secs_f64(),
-            ledger.len(),
-            pauses[pauses.len() / 2],
-            pauses[pauses.len() - 1],
-            waits[waits.len() * 3 / 4],
-            waits[waits.len() - 1],
-            views.len()
-        );
-        // It tries often: one that sleeps as SQLite's busy handler does stands behind everybody. (A
-        // checkpoint holds the lock for as long as its readers stay.)
-        assert!(
-            checkpoint || waits[waits.len() * 3 / 4] < 20.0,
-            "round {seed}: the lock was waited for: {waits:?}"
-        );
+        kept
+    }
+}
+
+/// Waits as long as the clients do: a checkpoint of theirs holds the write lock until the readers
+/// have left.
+fn patient() -> Options {
+    Options::from_json(r#"{"allow": ["drop"], "lock_timeout_ms": 20000}"#).unwrap()
+}
+
+/// A publish of step `n`, or a rollback.
+fn any_verb(app: &Remy, n: u64, random: &mut Random) -> Result<Outcome, Error> {
+    let (options, go) = (patient(), Progress::none());
+    match random.below(8) {
+        0..5 => app.publish(&schema(n), &options, go),
+        // Where the first release is live again, there is none before it.
+        5 | 6 => app.rollback(None, &options, go).or_else(|e| match e {
+            Error::NoPreviousRelease(_) => app.publish(&schema(n), &options, go),
+            e => Err(e),
+        }),
+        _ => {
+            let newest = app.releases().unwrap()[0].release.0;
+            let any = 1 + i64::try_from(random.below(newest.unsigned_abs() - 1)).unwrap();
+            app.rollback(Some(ReleaseId(any)), &options, go)
+        }
     }
 }
 
@@ -589,13 +668,14 @@ fn somebody_changes_the_schema_just_before_the_lock() {
     );
     let app = Remy::open(&live).unwrap();
     let theirs = AtomicBool::new(false);
-    let act = |line: &Line| match line.step.as_str() {
-        // So that there is something to catch up with.
-        "check" => drop(shell(&live, "INSERT INTO t (a) VALUES ('two');")),
-        "catch_up" if !theirs.swap(true, Ordering::Relaxed) => {
-            drop(shell(&live, "CREATE TABLE theirs (a);"))
+    let act = |line: &Line| {
+        if moments::is_rehearsed(line) {
+            // So that there is something to catch up with.
+            shell(&live, "INSERT INTO t (a) VALUES ('two');");
         }
-        _ => {}
+        if moments::is_caught_up(line) && !theirs.swap(true, Ordering::Relaxed) {
+            shell(&live, "CREATE TABLE theirs (a);");
+        }
     };
     let published = app
         .publish(

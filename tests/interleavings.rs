@@ -5,7 +5,7 @@
 //! after them, all of it; that is worked out by the `sqlite3` shell on a copy.
 use remy_db::{Line, Options, Progress, Remy, Status};
 use remy_tests::{
-    Shell,
+    Shell, moments,
     rounds::{Random, rounds},
     shell,
 };
@@ -70,6 +70,22 @@ impl Database {
         sql
     }
 
+    /// Makes it at `live`, and a release of it.
+    fn publish_first(&self, live: &Path, random: &mut Random) -> Remy {
+        let (schema, rows) = (self.schema(None), self.rows(random));
+        shell(
+            live,
+            &format!(
+                "PRAGMA page_size = {}; PRAGMA auto_vacuum = {}; PRAGMA journal_mode = wal; {schema} {rows}",
+                self.page_size, self.auto_vacuum
+            ),
+        );
+        let remy = Remy::open(live).unwrap();
+        remy.publish(&schema, &Options::default(), Progress::none())
+            .unwrap();
+        remy
+    }
+
     fn dump(&self) -> String {
         let each = (0..self.tables.len()).map(|n| {
             format!(
@@ -127,30 +143,24 @@ fn statements(database: &Database, random: &mut Random, most: u64, whole: bool) 
         .collect()
 }
 
-/// One change beside the others' commits. Returns whether it ran again under the lock.
-fn round(seed: u64) -> bool {
-    let mut random = Random::new(seed);
-    // Nothing here is about what reaches a disk: in memory, where there is such a folder.
+/// A folder in memory, where there is such: nothing here is about what reaches a disk.
+fn in_memory() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() {
+    if memory.is_dir() {
         tempfile::tempdir_in(memory)
     } else {
         tempfile::tempdir()
     }
-    .unwrap();
+    .unwrap()
+}
+
+/// One change beside the others' commits. Returns whether it ran again under the lock.
+fn round(seed: u64) -> bool {
+    let mut random = Random::new(seed);
+    let folder = in_memory();
     let (live, copy) = (folder.path().join("app.db"), folder.path().join("copy.db"));
     let database = Database::random(&mut random);
-    let (schema, rows) = (database.schema(None), database.rows(&mut random));
-    shell(
-        &live,
-        &format!(
-            "PRAGMA page_size = {}; PRAGMA auto_vacuum = {}; PRAGMA journal_mode = wal; {schema} {rows}",
-            database.page_size, database.auto_vacuum
-        ),
-    );
-    let remy = Remy::open(&live).unwrap();
-    remy.publish(&schema, &Options::default(), Progress::none())
-        .unwrap();
+    let remy = database.publish_first(&live, &mut random);
 
     let migration = statements(&database, &mut random, 3, true);
     let migrations = folder.path().join("migrations");
@@ -162,15 +172,21 @@ fn round(seed: u64) -> bool {
 
     // Twice: after the rehearsal, and after the last catching up, with nothing but the lock to
     // come.
-    let moments = [
-        ("check", statements(&database, &mut random, 2, false)),
-        ("catch_up", statements(&database, &mut random, 1, false)),
+    let acts = [
+        (
+            moments::is_rehearsed as fn(&Line) -> bool,
+            statements(&database, &mut random, 2, false),
+        ),
+        (
+            moments::is_caught_up,
+            statements(&database, &mut random, 1, false),
+        ),
     ];
-    let left = Mutex::new(moments.iter().collect::<Vec<_>>());
+    let left = Mutex::new(acts.iter().collect::<Vec<_>>());
     let application = Mutex::new(Shell::open(&live));
     let on_line = |line: &Line| {
         let mut left = left.lock().unwrap();
-        if left.first().is_some_and(|(step, _)| line.step == *step) {
+        if left.first().is_some_and(|(moment, _)| moment(line)) {
             let (_, sql) = left.remove(0);
             assert_eq!(application.lock().unwrap().ask(sql), "", "{sql}");
             if left.is_empty() {
@@ -182,7 +198,10 @@ fn round(seed: u64) -> bool {
         migrations: Some(migrations),
         ..Options::from_json(r#"{"allow": ["drop"]}"#).unwrap()
     };
-    let story = format!("round {seed}: change {migration} {more} on t{table}; others {moments:?}");
+    let story = format!(
+        "round {seed}: change {migration} {more} on t{table}; others {} then {}",
+        acts[0].1, acts[1].1
+    );
     let published = remy
         .publish(&declared, &options, Progress::none().on_line(&on_line))
         .unwrap_or_else(|e| panic!("{story}: {e}"));

@@ -96,66 +96,9 @@ fn reflinks(disk: &Path) {
     );
     let app = Remy::open(&live).unwrap();
 
-    // Nobody writes: the clone is what a plain copy is, with all of it in the main file and with
-    // some of it in the WAL.
-    for (n, change) in [
-        "PRAGMA wal_checkpoint(TRUNCATE);",
-        "UPDATE pad SET a = randomblob(500) WHERE id % 100 = 1;",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        // A connection that stays keeps the WAL.
-        let mut keeps = remy_tests::Shell::open(&live);
-        keeps.run(&format!(
-            "PRAGMA wal_autocheckpoint = 0; {change} SELECT count(*) FROM pad;"
-        ));
-        let (clone, copy) = (
-            disk.join(format!("clone-{n}.db")),
-            disk.join(format!("copy-{n}.db")),
-        );
-        assert_eq!(app.clone_to(&clone).unwrap().method, "reflink");
-        for suffix in ["", "-wal"] {
-            let (from, to) = (
-                format!("{}{suffix}", live.display()),
-                format!("{}{suffix}", copy.display()),
-            );
-            stdout(Command::new("cp").arg("--reflink=never").args([from, to]));
-        }
-        shell(&copy, "PRAGMA wal_checkpoint(TRUNCATE)");
-        assert!(
-            std::fs::read(&clone).unwrap() == std::fs::read(&copy).unwrap(),
-            "clone {n} is not the copy"
-        );
-    }
-
+    clones_are_copies(&app, &live, disk);
     let writers = vec![Writer::start(&live, 1), Writer::start(&live, 2)];
-    for n in 0..10 {
-        let clone = disk.join("clone.db");
-        let before: u64 = shell(&live, "SELECT count(*) FROM app_writes")
-            .trim()
-            .parse()
-            .unwrap();
-        assert_eq!(app.clone_to(&clone).unwrap().method, "reflink");
-        let after: u64 = shell(&live, "SELECT count(*) FROM app_writes")
-            .trim()
-            .parse()
-            .unwrap();
-        let found = shell(
-            &clone,
-            "PRAGMA integrity_check; SELECT count(*) FROM app_writes; SELECT coalesce(max(id), 0) FROM app_writes",
-        );
-        let [ok, count, last] = found.lines().collect::<Vec<_>>()[..] else {
-            panic!("{found}")
-        };
-        let (count, last): (u64, u64) = (count.parse().unwrap(), last.parse().unwrap());
-        // Each writer's keys come in order, and none is missing before the last.
-        assert!(
-            ok == "ok" && count == last && (before..=after).contains(&count),
-            "{n}: {before} {found} {after}"
-        );
-        std::fs::remove_file(clone).unwrap();
-    }
+    clones_hold_what_was_written_before(&app, &live, disk);
     for n in 0..3 {
         let schema = format!("{V1} CREATE TABLE t{n} (a);");
         let published = app
@@ -179,6 +122,71 @@ fn reflinks(disk: &Path) {
         .unwrap()
         .map(|entry| entry.unwrap().path());
     writer::account(snapshots.chain([live.clone()]), writers);
+}
+
+/// Nobody writes: the clone is what a plain copy is, with all of it in the main file and with
+/// some of it in the WAL.
+fn clones_are_copies(app: &Remy, live: &Path, disk: &Path) {
+    for (n, change) in [
+        "PRAGMA wal_checkpoint(TRUNCATE);",
+        "UPDATE pad SET a = randomblob(500) WHERE id % 100 = 1;",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // A connection that stays keeps the WAL.
+        let mut keeps = remy_tests::Shell::open(live);
+        keeps.run(&format!(
+            "PRAGMA wal_autocheckpoint = 0; {change} SELECT count(*) FROM pad;"
+        ));
+        let (clone, copy) = (
+            disk.join(format!("clone-{n}.db")),
+            disk.join(format!("copy-{n}.db")),
+        );
+        assert_eq!(app.clone_to(&clone).unwrap().method, "reflink");
+        for suffix in ["", "-wal"] {
+            let (from, to) = (
+                format!("{}{suffix}", live.display()),
+                format!("{}{suffix}", copy.display()),
+            );
+            stdout(Command::new("cp").arg("--reflink=never").args([from, to]));
+        }
+        shell(&copy, "PRAGMA wal_checkpoint(TRUNCATE)");
+        assert!(
+            std::fs::read(&clone).unwrap() == std::fs::read(&copy).unwrap(),
+            "clone {n} is not the copy"
+        );
+    }
+}
+
+/// Two writers write meanwhile.
+fn clones_hold_what_was_written_before(app: &Remy, live: &Path, disk: &Path) {
+    for n in 0..10 {
+        let clone = disk.join("clone.db");
+        let before: u64 = shell(live, "SELECT count(*) FROM app_writes")
+            .trim()
+            .parse()
+            .unwrap();
+        assert_eq!(app.clone_to(&clone).unwrap().method, "reflink");
+        let after: u64 = shell(live, "SELECT count(*) FROM app_writes")
+            .trim()
+            .parse()
+            .unwrap();
+        let found = shell(
+            &clone,
+            "PRAGMA integrity_check; SELECT count(*) FROM app_writes; SELECT coalesce(max(id), 0) FROM app_writes",
+        );
+        let [ok, count, last] = found.lines().collect::<Vec<_>>()[..] else {
+            panic!("{found}")
+        };
+        let (count, last): (u64, u64) = (count.parse().unwrap(), last.parse().unwrap());
+        // Each writer's keys come in order, and none is missing before the last.
+        assert!(
+            ok == "ok" && count == last && (before..=after).contains(&count),
+            "{n}: {before} {found} {after}"
+        );
+        std::fs::remove_file(clone).unwrap();
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use remy_db::{Line, Options, Outcome, Progress, ReleaseId, Remy, Result};
 use remy_tests::{
     Shell,
     client::Client,
+    moments,
     rounds::{Random, rounds},
     shell,
 };
@@ -192,6 +193,20 @@ impl Table {
         sql
     }
 
+    /// Rows of a virtual table: `c` counts those that come, and every `gone`th goes.
+    fn write_module(&self, c: &str, gone: u64) -> Option<String> {
+        let t = q(&self.name);
+        match self.key {
+            Key::Module("rtree", _) => Some(format!(
+                "INSERT INTO {t} (x0, x1) {c} SELECT i, i + abs(random() % 9) FROM c; DELETE FROM {t} WHERE id % {gone} = 1;"
+            )),
+            Key::Module(..) => Some(format!(
+                "INSERT INTO {t} (body) {c} SELECT 'wörd' || i || ' common ' || abs(random() % 99) FROM c; DELETE FROM {t} WHERE rowid % {gone} = 1;"
+            )),
+            _ => None,
+        }
+    }
+
     /// Some rows more, some changed, some gone.
     fn write(&self, r: &mut Random, page_size: u64) -> String {
         let t = q(&self.name);
@@ -204,18 +219,8 @@ impl Table {
             "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < {n})"
         );
         let gone = [40, 2, 7][usize::try_from(r.below(3)).unwrap()];
-        match self.key {
-            Key::Module("rtree", _) => {
-                return format!(
-                    "INSERT INTO {t} (x0, x1) {c} SELECT i, i + abs(random() % 9) FROM c; DELETE FROM {t} WHERE id % {gone} = 1;"
-                );
-            }
-            Key::Module(..) => {
-                return format!(
-                    "INSERT INTO {t} (body) {c} SELECT 'wörd' || i || ' common ' || abs(random() % 99) FROM c; DELETE FROM {t} WHERE rowid % {gone} = 1;"
-                );
-            }
-            _ => {}
+        if let Some(sql) = self.write_module(&c, gone) {
+            return sql;
         }
         let mut names = Vec::new();
         let mut values = Vec::new();
@@ -357,6 +362,24 @@ impl Model {
         });
     }
 
+    /// Gives a table another name, also where others refer to it.
+    fn rename_table(&mut self, at: usize, r: &mut Random, serial: &mut u32, renamed: &mut Renamed) {
+        *serial += 1;
+        let (old, new) = (
+            self.tables[at].name.clone(),
+            format!("{} {serial}", r.one_of(TABLES)),
+        );
+        for table in self
+            .tables
+            .iter_mut()
+            .filter(|table| table.refers.as_ref() == Some(&old))
+        {
+            table.refers = Some(new.clone());
+        }
+        self.tables[at].name.clone_from(&new);
+        renamed.table = Some((old, new));
+    }
+
     /// One change.
     fn change(&mut self, r: &mut Random, serial: &mut u32, renamed: &mut Renamed) {
         if self.tables.len() < 2 || r.once_in(8) {
@@ -378,20 +401,7 @@ impl Model {
         }
         let module = matches!(self.tables[at].key, Key::Module(..));
         if r.once_in(9) && renamed.table.is_none() && renamed.column.is_none() && !module {
-            *serial += 1;
-            let (old, new) = (
-                self.tables[at].name.clone(),
-                format!("{} {serial}", r.one_of(TABLES)),
-            );
-            for table in self
-                .tables
-                .iter_mut()
-                .filter(|table| table.refers.as_ref() == Some(&old))
-            {
-                table.refers = Some(new.clone());
-            }
-            self.tables[at].name.clone_from(&new);
-            renamed.table = Some((old, new));
+            self.rename_table(at, r, serial, renamed);
             return;
         }
         if module {
@@ -808,11 +818,9 @@ impl Round {
         let state = Mutex::new((&mut *self, before, writes));
         let on_line = |line: &Line| {
             let (round, before, writes) = &mut *state.lock().unwrap();
-            let may = match line.step.as_str() {
-                "clone" | "check" | "catch_up" => true,
-                "rehearse" => line.message.contains("differ"),
-                _ => false,
-            };
+            let may = moments::is_cloned(line)
+                || moments::is_rehearsed(line)
+                || moments::is_caught_up(line);
             if may && *writes > 0 && round.r.once_in(2) {
                 *writes -= 1;
                 round.write(true);

@@ -77,32 +77,41 @@ fn reference(tape: &mut Tape<'_>, parent: &str, column: Option<&str>) -> String 
     format!("REFERENCES {}{column}{delete}{defer}", q(parent))
 }
 
-fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
-    let strict = tape.chance(4);
-    let key = tape.pick(7);
-    let mut columns: Vec<String> = Vec::new();
-    let mut constraints: Vec<String> = Vec::new();
-    let mut names: Vec<&str> = Vec::new();
-    match key {
-        1 => columns.push("id INTEGER PRIMARY KEY".into()),
-        2 => columns.push("id INTEGER PRIMARY KEY AUTOINCREMENT".into()),
-        3 => columns.push("id TEXT PRIMARY KEY".into()),
-        4 => columns.push("id INTEGER PRIMARY KEY DESC".into()),
-        5 => {
-            columns.push("id INT NOT NULL".into());
-            constraints.push("PRIMARY KEY (id)".into());
+/// What stands between the brackets of a table.
+#[derive(Default)]
+struct Body {
+    columns: Vec<String>,
+    constraints: Vec<String>,
+    /// The columns that rows are written to.
+    names: Vec<&'static str>,
+}
+
+impl Body {
+    /// With the key of that number, if any.
+    fn new(key: usize) -> Self {
+        let mut body = Self::default();
+        match key {
+            1 => body.columns.push("id INTEGER PRIMARY KEY".into()),
+            2 => body
+                .columns
+                .push("id INTEGER PRIMARY KEY AUTOINCREMENT".into()),
+            3 => body.columns.push("id TEXT PRIMARY KEY".into()),
+            4 => body.columns.push("id INTEGER PRIMARY KEY DESC".into()),
+            5 => {
+                body.columns.push("id INT NOT NULL".into());
+                body.constraints.push("PRIMARY KEY (id)".into());
+            }
+            6 => {
+                body.columns.push("id INTEGER".into());
+                body.constraints
+                    .push("CONSTRAINT pk PRIMARY KEY (id ASC)".into());
+            }
+            _ => {}
         }
-        6 => {
-            columns.push("id INTEGER".into());
-            constraints.push("CONSTRAINT pk PRIMARY KEY (id ASC)".into());
-        }
-        _ => {}
+        body
     }
-    let without_rowid = key > 2 && tape.chance(3);
-    for &column in COLUMNS {
-        if !(names.is_empty() || tape.pick(2) == 1) {
-            continue;
-        }
+
+    fn add_column(&mut self, tape: &mut Tape<'_>, table: &str, column: &'static str, strict: bool) {
         let mut text = format!(
             "{} {}",
             q(column),
@@ -114,16 +123,16 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
         );
         match tape.pick(12) {
             0..=7 => {}
-            n if n <= 10 && !names.is_empty() => {
+            n if n <= 10 && !self.names.is_empty() => {
                 let expr = tape
                     .of(&["length(X)", "X || ', )'", "X + 1", "coalesce(X, 'X')"])
-                    .replacen('X', &q(names[0]), 1);
+                    .replacen('X', &q(self.names[0]), 1);
                 text += &format!(
                     " GENERATED ALWAYS AS ({expr}) {}",
                     tape.of(&["VIRTUAL", "STORED"])
                 );
-                columns.push(text);
-                continue;
+                self.columns.push(text);
+                return;
             }
             _ => {
                 text += &format!(
@@ -145,7 +154,7 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
         if tape.chance(6) {
             text += &format!(
                 " CHECK ({}.{} IS NOT 'CREATE TABLE t.')",
-                q(name),
+                q(table),
                 q(column)
             );
         }
@@ -154,34 +163,53 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
             let column = if tape.pick(2) == 0 { Some("id") } else { None };
             text += &reference(tape, "p", column);
         }
-        columns.push(text);
-        names.push(column);
+        self.columns.push(text);
+        self.names.push(column);
     }
-    if tape.chance(4) {
-        constraints.push(format!(
-            "CONSTRAINT {} CHECK ({} <> 'a, b' OR 1)",
-            q("ch k"),
-            q(names[0])
-        ));
+
+    fn add_constraints(&mut self, tape: &mut Tape<'_>, table: &str, key: usize) {
+        if tape.chance(4) {
+            self.constraints.push(format!(
+                "CONSTRAINT {} CHECK ({} <> 'a, b' OR 1)",
+                q("ch k"),
+                q(self.names[0])
+            ));
+        }
+        if tape.chance(4) && self.names.len() > 1 {
+            let conflict = tape.of(&["", " ON CONFLICT FAIL"]);
+            self.constraints.push(format!(
+                "UNIQUE ({}, {} COLLATE NOCASE DESC){conflict}",
+                q(self.names[1]),
+                q(self.names[0])
+            ));
+        }
+        if tape.chance(5) && [1, 2, 3].contains(&key) {
+            let key = reference(tape, table, Some("id"));
+            self.constraints
+                .push(format!("FOREIGN KEY ({}) {key}", q(self.names[0])));
+        }
     }
-    if tape.chance(4) && names.len() > 1 {
-        let conflict = tape.of(&["", " ON CONFLICT FAIL"]);
-        constraints.push(format!(
-            "UNIQUE ({}, {} COLLATE NOCASE DESC){conflict}",
-            q(names[1]),
-            q(names[0])
-        ));
+}
+
+fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
+    let strict = tape.chance(4);
+    let key = tape.pick(7);
+    let mut body = Body::new(key);
+    let without_rowid = key > 2 && tape.chance(3);
+    for &column in COLUMNS {
+        if body.names.is_empty() || tape.pick(2) == 1 {
+            body.add_column(tape, name, column, strict);
+        }
     }
-    if tape.chance(5) && [1, 2, 3].contains(&key) {
-        let key = reference(tape, name, Some("id"));
-        constraints.push(format!("FOREIGN KEY ({}) {key}", q(names[0])));
-    }
+    body.add_constraints(tape, name, key);
     if tape.chance(3) {
-        columns.reverse();
+        body.columns.reverse();
     }
-    let body = columns
+    let first = q(body.names[0]);
+    let definitions = body
+        .columns
         .into_iter()
-        .chain(constraints)
+        .chain(body.constraints)
         .collect::<Vec<_>>()
         .join(",\n  ");
     let options = match (without_rowid, strict) {
@@ -190,14 +218,20 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
         (false, true) => " STRICT",
         _ => "",
     };
-    *sql += &format!("CREATE TABLE {} (\n  {body}\n){options};\n", q(name));
+    *sql += &format!("CREATE TABLE {} (\n  {definitions}\n){options};\n", q(name));
+    indexes(tape, name, &first, sql);
+    trigger(tape, name, &first, sql);
+    view(tape, name, sql);
+}
 
+/// Up to two indexes on the column `first`, which is quoted.
+fn indexes(tape: &mut Tape<'_>, name: &str, first: &str, sql: &mut String) {
     for n in 0..2 {
         if tape.chance(3) {
             // Index names are few, so that indexes move from table to table; each is made once
             // only.
             let index = format!("i{}", tape.pick(4) * 2 + n);
-            let (unique, first) = (tape.of(&["", "", "UNIQUE "]), q(names[0]));
+            let unique = tape.of(&["", "", "UNIQUE "]);
             let on = tape
                 .of(&[
                     "X",
@@ -207,10 +241,10 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
                     "X || '(,'",
                     "X ASC",
                 ])
-                .replace('X', &first);
+                .replace('X', first);
             let partial = tape
                 .of(&["", " WHERE X IS NOT NULL", " WHERE X > 'it''s'"])
-                .replace('X', &first);
+                .replace('X', first);
             if !sql.contains(&format!("INDEX {index} ")) {
                 *sql += &format!(
                     "CREATE {unique}INDEX {index} ON {} ({on}){partial};\n",
@@ -219,9 +253,12 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
             }
         }
     }
+}
+
+fn trigger(tape: &mut Tape<'_>, name: &str, first: &str, sql: &mut String) {
     if tape.chance(4) {
         let event = tape.of(&["AFTER INSERT", "BEFORE DELETE", "AFTER UPDATE"]);
-        let own = format!("INSERT INTO log SELECT {}, 1 FROM {}", q(names[0]), q(name));
+        let own = format!("INSERT INTO log SELECT {first}, 1 FROM {}", q(name));
         let what = tape.of(&[
             "INSERT INTO log VALUES ('x;', 1)",
             "DELETE FROM log; SELECT 1",
@@ -237,6 +274,10 @@ fn table(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
             q(name)
         );
     }
+}
+
+/// A view of it, and a trigger of that.
+fn view(tape: &mut Tape<'_>, name: &str, sql: &mut String) {
     if tape.chance(3) {
         let view = q(&format!("v {name}"));
         let select = tape.of(&[

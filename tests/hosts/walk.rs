@@ -5,11 +5,18 @@ use remy_tests::{built, stdout, writer, writer::Writer};
 use std::{path::Path, process::Command};
 
 /// What is asked, and what each host answers: the first column of the first row.
-fn way(folder: &Path) -> Vec<(String, &'static str)> {
+type Asked = (String, &'static str);
+
+/// All of it, in this order.
+fn way(folder: &Path) -> Vec<Asked> {
+    [releases(), history(), copies(folder), ends()].concat()
+}
+
+/// Publishes, promotes and rolls back.
+fn releases() -> Vec<Asked> {
     let users = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT";
     let schema = |more: &str| format!("'{users}{more}); {WRITES}'");
-    let clone = folder.join("clone.db");
-    [
+    vec![
         ("SELECT remy_version()".to_owned(), remy_db::VERSION),
         ("SELECT remy_debug() ->> 'switch'".to_owned(), "backup"),
         (
@@ -45,6 +52,12 @@ fn way(folder: &Path) -> Vec<(String, &'static str)> {
             "SELECT count(*) FROM pragma_table_info('users')".to_owned(),
             "3",
         ),
+    ]
+}
+
+/// What the tables tell of it.
+fn history() -> Vec<Asked> {
+    vec![
         (
             "SELECT group_concat(release || ' ' || status, ', ') FROM remy_releases".to_owned(),
             "6 live, 5 superseded, 4 superseded, 3 superseded, 2 superseded, 1 superseded",
@@ -59,6 +72,13 @@ fn way(folder: &Path) -> Vec<(String, &'static str)> {
                 .to_owned(),
             "1",
         ),
+    ]
+}
+
+/// A clone, and a dev session from its start to its end.
+fn copies(folder: &Path) -> Vec<Asked> {
+    let clone = folder.join("clone.db");
+    vec![
         (
             format!("SELECT remy_clone('{}') ->> 'method'", clone.display()),
             "backup",
@@ -80,6 +100,12 @@ fn way(folder: &Path) -> Vec<(String, &'static str)> {
             "SELECT remy_dev_stop('ann') ->> 'status'".to_owned(),
             "superseded",
         ),
+    ]
+}
+
+/// What tidies up, and lets go of the database.
+fn ends() -> Vec<Asked> {
+    vec![
         (
             "SELECT remy_prune(30, '{\"keep_releases\": 50}') ->> 'kept'".to_owned(),
             "5",
@@ -95,7 +121,6 @@ fn way(folder: &Path) -> Vec<(String, &'static str)> {
             "0",
         ),
     ]
-    .into()
 }
 
 /// Goes it, with a command that is given statements and prints a line for each.

@@ -2,7 +2,7 @@
 //! and under writers.
 use remy_tests::{
     Shell, built_program,
-    cut::{Case, Look, Run, V1, V2, WITH_FILES},
+    cut::{Case, Look, PUBLISHED, Run, SWITCHED_OFTEN, V1, V2, WITH_FILES},
     fault_library, output,
     rounds::{Random, rounds},
     shell, stdout,
@@ -11,7 +11,6 @@ use remy_tests::{
 use std::{path::PathBuf, process::Command, time::Duration};
 
 const KEEP: &str = r#"{"allow":["drop"],"journal_mode":"keep"}"#;
-const PUBLISHED: &[&[&str]] = &[&["publish", V2]];
 
 /// Kills the verb at every `stride`-th change of a file; each round begins at another one.
 fn kill(case: &Case, kind: &str, stride: usize) {
@@ -123,15 +122,8 @@ fn a_preview() {
 
 #[test]
 fn a_prune() {
-    let published: &[&[&str]] = &[
-        &["publish", V2],
-        &["rollback"],
-        &["promote", "2"],
-        &["rollback"],
-        &["promote", "2"],
-    ];
     kill(
-        &Case::new(published, &["prune", "30", r#"{"keep_releases":1}"#]),
+        &Case::new(SWITCHED_OFTEN, &["prune", "30", r#"{"keep_releases":1}"#]),
         "kill",
         1,
     );

@@ -21,6 +21,16 @@ pub const V1: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, 
 /// Drops a table, adds a column and a table.
 pub const V2: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT);
     CREATE INDEX by_name ON users (name); CREATE TABLE teams (id INTEGER PRIMARY KEY, title TEXT NOT NULL);";
+/// What comes before a verb: one release.
+pub const PUBLISHED: &[&[&str]] = &[&["publish", V2]];
+/// Six of them, most of which a prune may take.
+pub const SWITCHED_OFTEN: &[&[&str]] = &[
+    &["publish", V2],
+    &["rollback"],
+    &["promote", "2"],
+    &["rollback"],
+    &["promote", "2"],
+];
 /// Options of a publish that keeps files with its release.
 pub const WITH_FILES: &str = r#"{"allow":["drop"],"artifacts":"work/build"}"#;
 const NEXT: &str =

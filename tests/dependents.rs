@@ -1,7 +1,7 @@
 //! What depends on a table: that a change of it is refused where something else would break, and
 //! made where nothing would.
 use remy_db::{Options, Progress};
-use remy_tests::{built, built_program, cases, live::App, repository, shell, stdout};
+use remy_tests::{built, cases, compiled, live::App, shell, stdout};
 use std::{path::PathBuf, process::Command};
 
 /// The embedded engine, or Debian's shell with the extension.
@@ -73,98 +73,116 @@ const WITHOUT_B: &str = r#"CREATE TABLE "t"("id" INTEGER PRIMARY KEY, "a");"#;
 const WITH_C: &str = r#"CREATE TABLE "t"("id" INTEGER PRIMARY KEY, "a", "c");"#;
 const ROWS: &str = "INSERT INTO t (id, a, b) VALUES (1, 'x', 'y'), (2, 'z', 'y2');";
 
-/// What stands beside the table in its old form and stays as it is.
-const NAMING_B: &[&str] = &[
-    r#"CREATE VIEW "v" AS SELECT "a", "b" FROM "t";"#,
-    r#"CREATE VIEW "v" AS SELECT "id" FROM "t" WHERE "b" <> 'x' ORDER BY "b";"#,
-    r#"CREATE VIEW "w" AS SELECT "a" FROM "t"; CREATE VIEW "v" AS SELECT "a", (SELECT max("b") FROM "t") AS "m" FROM "w";"#,
-    r#"CREATE TRIGGER "r" AFTER INSERT ON "t" BEGIN UPDATE "t" SET "a" = "b"; END;"#,
-    r#"CREATE TRIGGER "r" AFTER UPDATE OF "a" ON "t" BEGIN DELETE FROM "t" WHERE "b" = 'gone'; END;"#,
-    r#"CREATE TRIGGER "r" AFTER UPDATE OF "b" ON "t" BEGIN UPDATE "t" SET "a" = 'b' WHERE 0; END;"#,
-    r#"CREATE VIEW "v" AS SELECT "a" FROM "t"; CREATE TRIGGER "r" INSTEAD OF DELETE ON "v" BEGIN DELETE FROM "t" WHERE "b" = old."a"; END;"#,
-    r#"CREATE VIEW "v" AS WITH "q" AS (SELECT "b" AS "k", count(*) AS "n" FROM "t" GROUP BY "b") SELECT * FROM "q" ORDER BY "n";"#,
-    r#"CREATE UNIQUE INDEX "i" ON "t"("b");"#,
-    r#"CREATE INDEX "i" ON "t"("a", "b");"#,
-    r#"CREATE INDEX "i" ON "t"(lower("b"));"#,
-    r#"CREATE UNIQUE INDEX "i" ON "t"("a") WHERE "b" IS NOT NULL;"#,
-];
+/// What is named stands beside the table in its old form and stays as it is.
+fn a_name_in_double_quotes_does_not_become_a_text(engine: Engine, naming: &str) {
+    let app = App::on(&format!("{TABLE}{ROWS}{naming}"));
+    engine.refuses(
+        &app,
+        &format!("{WITHOUT_B}{naming}"),
+        "{}",
+        "check_failed",
+        "no such column",
+    );
+    let renames = r#"{"renames":["t.b=c"]}"#;
+    engine.refuses(
+        &app,
+        &format!("{WITH_C}{naming}"),
+        renames,
+        "check_failed",
+        "no such column",
+    );
+    // As it is to be, it is published.
+    let renamed = naming.replace("\"b\"", "\"c\"");
+    engine.takes(&app, &format!("{WITH_C}{renamed}"), renames);
+    assert_eq!(app.ask("SELECT c FROM t ORDER BY id"), "y\ny2");
+}
 
-#[test]
-fn a_name_in_double_quotes_does_not_become_a_text() {
-    for engine in ENGINES {
-        for naming in NAMING_B {
-            let app = App::on(&format!("{TABLE}{ROWS}{naming}"));
-            engine.refuses(
-                &app,
-                &format!("{WITHOUT_B}{naming}"),
-                "{}",
-                "check_failed",
-                "no such column",
-            );
-            let renames = r#"{"renames":["t.b=c"]}"#;
-            engine.refuses(
-                &app,
-                &format!("{WITH_C}{naming}"),
-                renames,
-                "check_failed",
-                "no such column",
-            );
-            // As it is to be, it is published.
-            let renamed = naming.replace("\"b\"", "\"c\"");
-            engine.takes(&app, &format!("{WITH_C}{renamed}"), renames);
-            assert_eq!(app.ask("SELECT c FROM t ORDER BY id"), "y\ny2");
-        }
+cases! { a_name_in_double_quotes_does_not_become_a_text:
+    [embedded: Engine::Embedded, host: Engine::Host]
+    {
+        view(r#"CREATE VIEW "v" AS SELECT "a", "b" FROM "t";"#),
+        view_with_a_condition(
+            r#"CREATE VIEW "v" AS SELECT "id" FROM "t" WHERE "b" <> 'x' ORDER BY "b";"#,
+        ),
+        view_with_a_subquery(
+            r#"CREATE VIEW "w" AS SELECT "a" FROM "t"; CREATE VIEW "v" AS SELECT "a", (SELECT max("b") FROM "t") AS "m" FROM "w";"#,
+        ),
+        trigger(r#"CREATE TRIGGER "r" AFTER INSERT ON "t" BEGIN UPDATE "t" SET "a" = "b"; END;"#),
+        condition_of_a_trigger(
+            r#"CREATE TRIGGER "r" AFTER UPDATE OF "a" ON "t" BEGIN DELETE FROM "t" WHERE "b" = 'gone'; END;"#,
+        ),
+        event_of_a_trigger(
+            r#"CREATE TRIGGER "r" AFTER UPDATE OF "b" ON "t" BEGIN UPDATE "t" SET "a" = 'b' WHERE 0; END;"#,
+        ),
+        trigger_of_a_view(
+            r#"CREATE VIEW "v" AS SELECT "a" FROM "t"; CREATE TRIGGER "r" INSTEAD OF DELETE ON "v" BEGIN DELETE FROM "t" WHERE "b" = old."a"; END;"#,
+        ),
+        view_with_a_common_table(
+            r#"CREATE VIEW "v" AS WITH "q" AS (SELECT "b" AS "k", count(*) AS "n" FROM "t" GROUP BY "b") SELECT * FROM "q" ORDER BY "n";"#,
+        ),
+        unique_index(r#"CREATE UNIQUE INDEX "i" ON "t"("b");"#),
+        index_of_two(r#"CREATE INDEX "i" ON "t"("a", "b");"#),
+        index_of_an_expression(r#"CREATE INDEX "i" ON "t"(lower("b"));"#),
+        partial_index(r#"CREATE UNIQUE INDEX "i" ON "t"("a") WHERE "b" IS NOT NULL;"#),
     }
 }
 
-#[test]
-fn nor_does_one_inside_the_table_itself() {
-    for engine in ENGINES {
-        for within in [
-            r#", CHECK ("b" <> '')"#,
-            r#", "g" AS ("b" || 'x') STORED"#,
-            r#", "g" AS ("b" || 'x')"#,
+fn nor_does_one_inside_the_table_itself(engine: Engine, within: &str) {
+    let table = |columns: &str| {
+        format!("CREATE TABLE \"t\"(\"id\" INTEGER PRIMARY KEY, {columns}{within});")
+    };
+    let app = App::on(&format!("{}{ROWS}", table(r#""a", "b""#)));
+    let (without, renamed) = (table("\"a\""), table("\"a\", \"c\""));
+    engine.refuses(&app, &without, "{}", "check_failed", "\"b\"");
+    engine.refuses(
+        &app,
+        &renamed,
+        r#"{"renames":["t.b=c"]}"#,
+        "check_failed",
+        "\"b\"",
+    );
+    engine.takes(
+        &app,
+        &renamed.replace("\"b\"", "\"c\""),
+        r#"{"renames":["t.b=c"]}"#,
+    );
+}
+
+cases! { nor_does_one_inside_the_table_itself:
+    [embedded: Engine::Embedded, host: Engine::Host]
+    {
+        check(r#", CHECK ("b" <> '')"#),
+        stored(r#", "g" AS ("b" || 'x') STORED"#),
+        generated(r#", "g" AS ("b" || 'x')"#),
+        named_check(
             r#", "d" TEXT DEFAULT 'b', CONSTRAINT "named" CHECK (length("b") > 0 OR "a" = 'b')"#,
-        ] {
-            let table = |columns: &str| {
-                format!("CREATE TABLE \"t\"(\"id\" INTEGER PRIMARY KEY, {columns}{within});")
-            };
-            let app = App::on(&format!("{}{ROWS}", table(r#""a", "b""#)));
-            let (without, renamed) = (table("\"a\""), table("\"a\", \"c\""));
-            engine.refuses(&app, &without, "{}", "check_failed", "\"b\"");
-            engine.refuses(
-                &app,
-                &renamed,
-                r#"{"renames":["t.b=c"]}"#,
-                "check_failed",
-                "\"b\"",
-            );
-            engine.takes(
-                &app,
-                &renamed.replace("\"b\"", "\"c\""),
-                r#"{"renames":["t.b=c"]}"#,
-            );
-        }
-        // The table gets another name with it.
-        let named = |name: &str, columns: &str| {
-            format!(
-                "CREATE TABLE \"{name}\"(\"id\" INTEGER PRIMARY KEY, {columns}, CHECK (\"b\" <> ''));"
-            )
-        };
-        let app = App::on(&format!("{}{ROWS}", named("t", r#""a", "b""#)));
-        engine.refuses(
-            &app,
-            &named("u", "\"a\""),
-            r#"{"renames":["t=u"]}"#,
-            "check_failed",
-            "the table u",
-        );
+        ),
     }
+}
+
+/// The table gets another name with it.
+fn nor_does_one_inside_a_table_that_is_renamed(engine: Engine) {
+    let named = |name: &str, columns: &str| {
+        format!(
+            "CREATE TABLE \"{name}\"(\"id\" INTEGER PRIMARY KEY, {columns}, CHECK (\"b\" <> ''));"
+        )
+    };
+    let app = App::on(&format!("{}{ROWS}", named("t", r#""a", "b""#)));
+    engine.refuses(
+        &app,
+        &named("u", "\"a\""),
+        r#"{"renames":["t=u"]}"#,
+        "check_failed",
+        "the table u",
+    );
+}
+
+cases! { nor_does_one_inside_a_table_that_is_renamed:
+    [embedded: Engine::Embedded, host: Engine::Host]
 }
 
 /// What used a string in double quotes keeps it, and a column that goes beside it is still seen.
-#[test]
-fn a_string_in_double_quotes_stays_one() {
+fn a_string_in_double_quotes_stays_one(engine: Engine) {
     let with = |table: &str, b: &str| {
         format!(
             r#"{table} CREATE VIEW v AS SELECT "a", "a text" AS k{b} FROM t;
@@ -173,45 +191,49 @@ fn a_string_in_double_quotes_stays_one() {
                CREATE TABLE k (x CHECK (x <> "a text"));"#
         )
     };
-    for engine in ENGINES {
-        let app = App::on(&format!("{}{ROWS}", with(TABLE, "")));
-        let out = engine.takes(&app, &with(WITHOUT_B, ""), "{}");
-        assert!(!out.contains("for the text"), "{out}");
-        assert_eq!(
-            app.ask("INSERT INTO t (id) VALUES (3); SELECT a, k FROM v WHERE a = 'a text'"),
-            "a text|a text"
-        );
 
-        let app = App::on(&format!("{}{ROWS}", with(TABLE, r#", "b""#)));
-        engine.refuses(
-            &app,
-            &with(WITHOUT_B, r#", "b""#),
-            "{}",
-            "check_failed",
-            "\"b\"",
-        );
-        // Beside a trigger that has a string, on the same event.
-        let other = r#"CREATE TRIGGER s AFTER INSERT ON t BEGIN UPDATE t SET "b" = "a" WHERE "b" = 'q'; END;"#;
-        let app = App::on(&format!("{}{ROWS}{other}", with(TABLE, "")));
-        engine.refuses(
-            &app,
-            &format!("{}{other}", with(WITHOUT_B, "")),
-            "{}",
-            "check_failed",
-            "an INSERT into t",
-        );
-        // A new one is told of.
-        let app = App::on(&format!("{TABLE}{ROWS}"));
-        let out = engine.takes(
-            &app,
-            &format!(r#"{TABLE} CREATE VIEW v AS SELECT "nope" FROM t;"#),
-            "{}",
-        );
-        assert!(
-            out.contains("the view v takes") && out.contains("for the text 'nope'"),
-            "{out}"
-        );
-    }
+    let app = App::on(&format!("{}{ROWS}", with(TABLE, "")));
+    let out = engine.takes(&app, &with(WITHOUT_B, ""), "{}");
+    assert!(!out.contains("for the text"), "{out}");
+    assert_eq!(
+        app.ask("INSERT INTO t (id) VALUES (3); SELECT a, k FROM v WHERE a = 'a text'"),
+        "a text|a text"
+    );
+
+    let app = App::on(&format!("{}{ROWS}", with(TABLE, r#", "b""#)));
+    engine.refuses(
+        &app,
+        &with(WITHOUT_B, r#", "b""#),
+        "{}",
+        "check_failed",
+        "\"b\"",
+    );
+    // Beside a trigger that has a string, on the same event.
+    let other =
+        r#"CREATE TRIGGER s AFTER INSERT ON t BEGIN UPDATE t SET "b" = "a" WHERE "b" = 'q'; END;"#;
+    let app = App::on(&format!("{}{ROWS}{other}", with(TABLE, "")));
+    engine.refuses(
+        &app,
+        &format!("{}{other}", with(WITHOUT_B, "")),
+        "{}",
+        "check_failed",
+        "an INSERT into t",
+    );
+    // A new one is told of.
+    let app = App::on(&format!("{TABLE}{ROWS}"));
+    let out = engine.takes(
+        &app,
+        &format!(r#"{TABLE} CREATE VIEW v AS SELECT "nope" FROM t;"#),
+        "{}",
+    );
+    assert!(
+        out.contains("the view v takes") && out.contains("for the text 'nope'"),
+        "{out}"
+    );
+}
+
+cases! { a_string_in_double_quotes_stays_one:
+    [embedded: Engine::Embedded, host: Engine::Host]
 }
 
 const OPEN: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, s, a);";
@@ -340,22 +362,24 @@ cases! { a_text_and_the_name_that_comes_are_both_taken:
 }
 
 /// Two triggers fire on one event: the one that would fail is named.
-#[test]
-fn the_trigger_that_would_fail_is_named() {
+fn the_trigger_that_would_fail_is_named(engine: Engine) {
     let naming = "CREATE TRIGGER sound AFTER INSERT ON t BEGIN SELECT 1; END;
                   CREATE TRIGGER broken AFTER INSERT ON t BEGIN UPDATE t SET a = new.b; END;
                   CREATE TRIGGER also AFTER INSERT ON t BEGIN SELECT 2; END;";
-    for engine in ENGINES {
-        let app = App::on(&format!("{TABLE}{ROWS}{naming}"));
-        let words = "an INSERT into t (trigger broken) would fail";
-        engine.refuses(
-            &app,
-            &format!("{WITHOUT_B}{naming}"),
-            "{}",
-            "check_failed",
-            words,
-        );
-    }
+
+    let app = App::on(&format!("{TABLE}{ROWS}{naming}"));
+    let words = "an INSERT into t (trigger broken) would fail";
+    engine.refuses(
+        &app,
+        &format!("{WITHOUT_B}{naming}"),
+        "{}",
+        "check_failed",
+        words,
+    );
+}
+
+cases! { the_trigger_that_would_fail_is_named:
+    [embedded: Engine::Embedded, host: Engine::Host]
 }
 
 /// SQLite makes such a key, and fails over the first row.
@@ -405,75 +429,74 @@ fn a_migration_does_not_make_a_text_of_a_name() {
     Engine::Embedded.refuses(&app, declared, &options, "check_failed", "\"b\"");
 }
 
-#[test]
-fn an_application_s_function_hides_nothing() {
+fn an_application_s_function_hides_nothing(engine: Engine, naming: &str, words: &str) {
     let x = "CREATE TRIGGER x AFTER INSERT ON t BEGIN UPDATE t SET a = my_fn(new.a) WHERE id = new.id; END;";
-    for engine in ENGINES {
-        for (naming, words) in [
-            (
-                "CREATE TRIGGER z AFTER INSERT ON t BEGIN UPDATE t SET a = new.b WHERE id = new.id; END;",
-                "an INSERT into t",
-            ),
-            (
-                "CREATE VIEW v AS SELECT my_fn(a) AS f, t.b FROM t;",
-                "the view v",
-            ),
-            (
-                "CREATE VIEW v AS SELECT a FROM t WHERE a REGEXP 'x' AND t.b;",
-                "the view v",
-            ),
-            (
-                "CREATE VIEW v AS SELECT a FROM t WHERE a MATCH 'x' ORDER BY a COLLATE my_order, t.b;",
-                "the view v",
-            ),
-            (
-                "CREATE VIEW v AS SELECT my_sum(a) OVER (ORDER BY id), t.b FROM t;",
-                "the view v",
-            ),
-        ] {
-            let app = App::on(&format!("{TABLE}{ROWS}{x}{naming}"));
-            engine.refuses(
-                &app,
-                &format!("{WITHOUT_B}{x}{naming}"),
-                "{}",
-                "check_failed",
-                words,
-            );
-            // What needs the function and not the column is no reason to refuse.
-            engine.takes(
-                &app,
-                &format!("{WITH_C}{x}{}", naming.replace(".b", ".c")),
-                r#"{"renames":["t.b=c"]}"#,
-            );
-        }
+
+    let app = App::on(&format!("{TABLE}{ROWS}{x}{naming}"));
+    engine.refuses(
+        &app,
+        &format!("{WITHOUT_B}{x}{naming}"),
+        "{}",
+        "check_failed",
+        words,
+    );
+    // What needs the function and not the column is no reason to refuse.
+    engine.takes(
+        &app,
+        &format!("{WITH_C}{x}{}", naming.replace(".b", ".c")),
+        r#"{"renames":["t.b=c"]}"#,
+    );
+}
+
+cases! { an_application_s_function_hides_nothing:
+    [embedded: Engine::Embedded, host: Engine::Host]
+    {
+        trigger(
+            "CREATE TRIGGER z AFTER INSERT ON t BEGIN UPDATE t SET a = new.b WHERE id = new.id; END;",
+            "an INSERT into t",
+        ),
+        view(
+            "CREATE VIEW v AS SELECT my_fn(a) AS f, t.b FROM t;",
+            "the view v",
+        ),
+        operator(
+            "CREATE VIEW v AS SELECT a FROM t WHERE a REGEXP 'x' AND t.b;",
+            "the view v",
+        ),
+        collation(
+            "CREATE VIEW v AS SELECT a FROM t WHERE a MATCH 'x' ORDER BY a COLLATE my_order, t.b;",
+            "the view v",
+        ),
+        window(
+            "CREATE VIEW v AS SELECT my_sum(a) OVER (ORDER BY id), t.b FROM t;",
+            "the view v",
+        ),
     }
 }
 
 /// A trigger that could not be compiled before keeps nobody from renaming its table.
-#[test]
-fn a_table_whose_trigger_needs_the_application_is_renamed() {
-    for engine in ENGINES {
-        for body in [
-            "UPDATE t SET a = my_fn(new.a)",
-            "INSERT INTO gone VALUES (new.a)",
-            "SELECT 1 WHERE new.a REGEXP 'x'",
-        ] {
-            let trigger = |table: &str| {
-                format!(
-                    "CREATE TRIGGER x AFTER INSERT ON {table} BEGIN {}; END;",
-                    body.replace("UPDATE t ", &format!("UPDATE {table} "))
-                )
-            };
-            let app = App::on(&format!("{TABLE}{ROWS}{}", trigger("t")));
-            let declared = format!("{}{}", TABLE.replace("\"t\"", "u"), trigger("u"));
-            engine.takes(&app, &declared, r#"{"renames":["t=u"]}"#);
-            assert_eq!(
-                app.ask(
-                    "SELECT count(*) FROM u; SELECT tbl_name FROM sqlite_schema WHERE name = 'x'"
-                ),
-                "2\nu"
-            );
-        }
+fn a_table_whose_trigger_needs_the_application_is_renamed(engine: Engine, body: &str) {
+    let trigger = |table: &str| {
+        format!(
+            "CREATE TRIGGER x AFTER INSERT ON {table} BEGIN {}; END;",
+            body.replace("UPDATE t ", &format!("UPDATE {table} "))
+        )
+    };
+    let app = App::on(&format!("{TABLE}{ROWS}{}", trigger("t")));
+    let declared = format!("{}{}", TABLE.replace("\"t\"", "u"), trigger("u"));
+    engine.takes(&app, &declared, r#"{"renames":["t=u"]}"#);
+    assert_eq!(
+        app.ask("SELECT count(*) FROM u; SELECT tbl_name FROM sqlite_schema WHERE name = 'x'"),
+        "2\nu"
+    );
+}
+
+cases! { a_table_whose_trigger_needs_the_application_is_renamed:
+    [embedded: Engine::Embedded, host: Engine::Host]
+    {
+        function("UPDATE t SET a = my_fn(new.a)"),
+        missing_table("INSERT INTO gone VALUES (new.a)"),
+        operator("SELECT 1 WHERE new.a REGEXP 'x'"),
     }
 }
 
@@ -594,19 +617,8 @@ fn what_was_not_checked_is_said_and_verify_finds_it() {
 /// A library for both engines, with a function, a collation and a tokenizer of its own.
 fn library() -> PathBuf {
     static ONCE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    ONCE.get_or_init(|| {
-        let out = built_program("remy-driver")
-            .with_file_name(format!("app-functions-{}.so", std::process::id()));
-        let source = repository("tests/fixtures/app_functions.c");
-        stdout(
-            Command::new("cc")
-                .args(["-shared", "-fPIC", "-O1", "-o"])
-                .arg(&out)
-                .arg(source),
-        );
-        out
-    })
-    .clone()
+    ONCE.get_or_init(|| compiled("tests/fixtures/app_functions.c"))
+        .clone()
 }
 
 const NEEDING: &str = "CREATE TABLE p (id INTEGER PRIMARY KEY, title TEXT CHECK (slug(title) <> ''), x INT, y INT);

@@ -2,7 +2,7 @@
 //! not know is set aside.
 use remy_db::{Debug, Options, Outcome, Progress, Release, ReleaseId, Remy};
 use remy_tests::{
-    Shell, built_program, faults,
+    Shell, built_program, cases, faults,
     live::{App, older_catalog},
     moments, output, shell, stdout,
 };
@@ -610,35 +610,35 @@ fn send(process: &Child, signal: i32) {
     assert_eq!(unsafe { libc::kill(id, signal) }, 0);
 }
 
-#[test]
-fn who_holds_the_write_lock_is_not_stopped_by_a_terminal() {
-    for (mode, verb) in [
-        ("wal", &["publish", V3] as &[&str]),
-        ("wal", &["detach"]),
-        ("delete", &["publish", V3]),
-    ] {
-        for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
-            let app = App::on(&format!("PRAGMA journal_mode = {mode}; {V1}"));
-            app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
-            let mut child = slowly(&app, verb, 300);
-            until_locked(&app);
-            send(&child, signal);
-            let start = Instant::now();
-            shell(&app.live, "INSERT INTO users (name) VALUES ('after')");
-            assert!(
-                start.elapsed() < Duration::from_secs(15),
-                "{verb:?}: writers waited for a process that is stopped"
-            );
-            // The stop is not lost: it comes when the lock is gone.
-            let start = Instant::now();
-            while state(&child) != 'T' && child.try_wait().unwrap().is_none() {
-                assert!(start.elapsed() < Duration::from_secs(30));
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            assert_eq!(state(&child), 'T', "{verb:?}, signal {signal}");
-            send(&child, libc::SIGCONT);
-            assert!(child.wait().unwrap().success());
-        }
+fn who_holds_the_write_lock_is_not_stopped_by_a_terminal(signal: i32, mode: &str, verb: &[&str]) {
+    let app = App::on(&format!("PRAGMA journal_mode = {mode}; {V1}"));
+    app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
+    let mut child = slowly(&app, verb, 300);
+    until_locked(&app);
+    send(&child, signal);
+    let start = Instant::now();
+    shell(&app.live, "INSERT INTO users (name) VALUES ('after')");
+    assert!(
+        start.elapsed() < Duration::from_secs(15),
+        "writers waited for a process that is stopped"
+    );
+    // The stop is not lost: it comes when the lock is gone.
+    let start = Instant::now();
+    while state(&child) != 'T' && child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(state(&child), 'T');
+    send(&child, libc::SIGCONT);
+    assert!(child.wait().unwrap().success());
+}
+
+cases! { who_holds_the_write_lock_is_not_stopped_by_a_terminal:
+    [stop: libc::SIGTSTP, input: libc::SIGTTIN, output: libc::SIGTTOU]
+    {
+        publish("wal", &["publish", V3]),
+        detach("wal", &["detach"]),
+        publish_in_delete("delete", &["publish", V3]),
     }
 }
 
@@ -757,53 +757,52 @@ fn all_is_told(done: &Outcome, what: &str) {
     }
 }
 
-#[test]
-fn a_release_is_live_from_its_commit_on() {
-    for mode in ["wal", "delete"] {
-        let app = App::on(&format!(
-            "PRAGMA journal_mode = {mode}; {V1} INSERT INTO users VALUES (1, 'Ann')"
-        ));
-        app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
-        let mut writer = Shell::open(&app.live);
-        writer.run("BEGIN IMMEDIATE; INSERT INTO users (name) VALUES ('Bob');");
-        let begun = now();
-        let (remy, let_go) = (
-            app.remy(),
-            std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(1500));
-                let at = now();
-                writer.run("COMMIT;");
-                at
-            }),
-        );
-        let done = remy
-            .publish(V3, &Options::default(), Progress::none())
-            .unwrap();
-        let (let_go, ended) = (let_go.join().unwrap(), now());
-        assert!(let_go - begun >= 1400);
-        let live = release(&app, 3);
-        let at = live.live_at.unwrap();
-        assert!(
-            (let_go..=ended).contains(&at),
-            "{mode}: begun {begun}, let go {let_go}, live {at}, ended {ended}"
-        );
-        assert_eq!(release(&app, 2).superseded_at, Some(at));
-        assert_eq!(
-            app.ask(
-                "SELECT live_at, release, (SELECT count(*) FROM _remy_release) FROM _remy_release"
-            ),
-            format!("{at}|3|1")
-        );
-        all_is_told(&done, mode);
-        assert_eq!(
-            app.ask("PRAGMA integrity_check; SELECT count(*) FROM users"),
-            "ok\n2"
-        );
-        let back = app.rollback(None).unwrap();
-        let at = release(&app, 4).live_at.unwrap();
-        assert_eq!(app.ask("SELECT live_at FROM _remy_release"), at.to_string());
-        all_is_told(&back, mode);
-    }
+fn a_release_is_live_from_its_commit_on(mode: &str) {
+    let app = App::on(&format!(
+        "PRAGMA journal_mode = {mode}; {V1} INSERT INTO users VALUES (1, 'Ann')"
+    ));
+    app.publish(V2, r#"{"journal_mode":"keep"}"#).unwrap();
+    let mut writer = Shell::open(&app.live);
+    writer.run("BEGIN IMMEDIATE; INSERT INTO users (name) VALUES ('Bob');");
+    let begun = now();
+    let (remy, let_go) = (
+        app.remy(),
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(1500));
+            let at = now();
+            writer.run("COMMIT;");
+            at
+        }),
+    );
+    let done = remy
+        .publish(V3, &Options::default(), Progress::none())
+        .unwrap();
+    let (let_go, ended) = (let_go.join().unwrap(), now());
+    assert!(let_go - begun >= 1400);
+    let live = release(&app, 3);
+    let at = live.live_at.unwrap();
+    assert!(
+        (let_go..=ended).contains(&at),
+        "begun {begun}, let go {let_go}, live {at}, ended {ended}"
+    );
+    assert_eq!(release(&app, 2).superseded_at, Some(at));
+    assert_eq!(
+        app.ask("SELECT live_at, release, (SELECT count(*) FROM _remy_release) FROM _remy_release"),
+        format!("{at}|3|1")
+    );
+    all_is_told(&done, mode);
+    assert_eq!(
+        app.ask("PRAGMA integrity_check; SELECT count(*) FROM users"),
+        "ok\n2"
+    );
+    let back = app.rollback(None).unwrap();
+    let at = release(&app, 4).live_at.unwrap();
+    assert_eq!(app.ask("SELECT live_at FROM _remy_release"), at.to_string());
+    all_is_told(&back, mode);
+}
+
+cases! { a_release_is_live_from_its_commit_on:
+    [wal: "wal", delete: "delete"]
 }
 
 #[test]

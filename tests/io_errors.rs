@@ -2,13 +2,11 @@
 //! or exactly new, the error says what is so, and the next verbs work.
 use remy_tests::{
     Shell, built_program,
-    cut::{Case, Look, Run, V2},
+    cut::{Case, Look, PUBLISHED, Run, SWITCHED_OFTEN, V2},
     fault_library, output,
     rounds::rounds,
 };
 use std::{collections::BTreeSet, process::Command};
-
-const PUBLISHED: &[&[&str]] = &[&["publish", V2]];
 
 /// What is wrong with what the verb says.
 fn wrong(case: &Case, kind: &str, run: &Run, new: bool) -> Option<String> {
@@ -303,14 +301,7 @@ fn a_dev_session() {
 
 #[test]
 fn a_prune() {
-    let published: &[&[&str]] = &[
-        &["publish", V2],
-        &["rollback"],
-        &["promote", "2"],
-        &["rollback"],
-        &["promote", "2"],
-    ];
-    let case = Case::new(published, &["prune", "30", r#"{"keep_releases":1}"#]);
+    let case = Case::new(SWITCHED_OFTEN, &["prune", "30", r#"{"keep_releases":1}"#]);
     fail(&case, "enospc", 1);
     fail(&case, "once", 1);
 }

@@ -1,8 +1,8 @@
 //! What has to be on the disk before what: each sync of a verb, at the moment at which no other one
 //! would do in its place.
 use remy_tests::{
-    Shell,
-    cut::{Case, Look, Run, V2, scratch},
+    Shell, cases,
+    cut::{Case, Look, PUBLISHED, Run, V2, scratch},
     disk::{Loss, Recording},
     rounds::Random,
     shell,
@@ -12,8 +12,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-const PUBLISHED: &[&[&str]] = &[&["publish", V2]];
 
 /// A verb, and what it did to its folder while an application had a database open.
 struct Recorded {
@@ -149,46 +147,48 @@ fn a_commit_does_not_checkpoint() {
 /// What writers commit before the lock, and while it is waited for, is in the database of the
 /// outgoing release, whatever the disk had of that when live committed. And the WAL of the image
 /// has not the name that SQLite would play back into it.
-#[test]
-fn the_outgoing_release_is_on_the_disk_before_live_commits() {
+fn the_outgoing_release_is_on_the_disk_before_live_commits(steps: &str) {
     let case = Case::new(&[], &["publish", V2]);
-    for steps in ["", "check", "check,catch_up"] {
-        let publish = Recorded::new(&case, steps, None, application);
-        let committed = publish.committed();
-        for seed in 0..32 {
-            let (_dir, folder) = publish.cut(committed, Loss::Names, seed);
-            let names = fs::read_dir(folder.join("app.db-remy/work")).unwrap();
-            let names: Vec<_> = names
-                .map(|name| name.unwrap().file_name().into_string().unwrap())
-                .collect();
-            assert!(
-                !names.iter().any(|name| name.ends_with("-wal")),
-                "{steps}: {names:?}"
-            );
-        }
-        for loss in [Loss::Everything, Loss::Bytes] {
-            let (_dir, folder) = publish.cut(committed, loss, 0);
-            let (db, what) = (
-                folder.join("app.db"),
-                format!("a writer at {steps}, lost: {loss:?}"),
-            );
-            case.recover(&db, &what);
-            let content = "PRAGMA integrity_check; SELECT count(*) FROM users WHERE id <= 500;
-                           SELECT group_concat(name) FROM (SELECT name FROM users WHERE id > 500 ORDER BY id);";
-            let inserted = steps
-                .split(',')
-                .filter(|step| !step.is_empty())
-                .map(|step| format!("beside {step}"));
-            let expected = format!("ok\n500\n{}\n", Vec::from_iter(inserted).join(","));
-            assert_eq!(shell(&db, content), expected, "{what}");
-            let snapshot = shell(
-                &folder.join("app.db-remy/catalog.db"),
-                "SELECT path FROM snapshots WHERE release = 1",
-            );
-            let snapshot = folder.join("app.db-remy").join(snapshot.trim());
-            assert_eq!(shell(&snapshot, content), expected, "{what}");
-        }
+
+    let publish = Recorded::new(&case, steps, None, application);
+    let committed = publish.committed();
+    for seed in 0..32 {
+        let (_dir, folder) = publish.cut(committed, Loss::Names, seed);
+        let names = fs::read_dir(folder.join("app.db-remy/work")).unwrap();
+        let names: Vec<_> = names
+            .map(|name| name.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert!(
+            !names.iter().any(|name| name.ends_with("-wal")),
+            "{steps}: {names:?}"
+        );
     }
+    for loss in [Loss::Everything, Loss::Bytes] {
+        let (_dir, folder) = publish.cut(committed, loss, 0);
+        let (db, what) = (
+            folder.join("app.db"),
+            format!("a writer at {steps}, lost: {loss:?}"),
+        );
+        case.recover(&db, &what);
+        let content = "PRAGMA integrity_check; SELECT count(*) FROM users WHERE id <= 500;
+                           SELECT group_concat(name) FROM (SELECT name FROM users WHERE id > 500 ORDER BY id);";
+        let inserted = steps
+            .split(',')
+            .filter(|step| !step.is_empty())
+            .map(|step| format!("beside {step}"));
+        let expected = format!("ok\n500\n{}\n", Vec::from_iter(inserted).join(","));
+        assert_eq!(shell(&db, content), expected, "{what}");
+        let snapshot = shell(
+            &folder.join("app.db-remy/catalog.db"),
+            "SELECT path FROM snapshots WHERE release = 1",
+        );
+        let snapshot = folder.join("app.db-remy").join(snapshot.trim());
+        assert_eq!(shell(&snapshot, content), expected, "{what}");
+    }
+}
+
+cases! { the_outgoing_release_is_on_the_disk_before_live_commits:
+    [nobody_beside: "", once_checked: "check", once_caught_up: "check,catch_up"]
 }
 
 /// A snapshot that is there already is nobody's to write over: the store is settled when it has

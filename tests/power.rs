@@ -2,13 +2,11 @@
 //! not synced on the disk: live is exactly old or exactly new and never malformed, what a verb has
 //! said to be done is done, every snapshot is whole, the store mends itself.
 use remy_tests::{
-    cut::{Case, Look, Run, V2, WITH_FILES, scratch},
+    cut::{Case, Look, PUBLISHED, Run, SWITCHED_OFTEN, V2, WITH_FILES, scratch},
     disk::{Loss, Recording},
     rounds::{Random, rounds},
 };
 use std::path::Path;
-
-const PUBLISHED: &[&[&str]] = &[&["publish", V2]];
 
 /// Runs `verb` on a copy of `folder`, and writes down what it does to it.
 fn record(case: &Case, folder: Option<&Path>, verb: Option<&[String]>) -> (Run, Recording) {
@@ -153,15 +151,8 @@ fn a_stage() {
 
 #[test]
 fn a_prune() {
-    let published: &[&[&str]] = &[
-        &["publish", V2],
-        &["rollback"],
-        &["promote", "2"],
-        &["rollback"],
-        &["promote", "2"],
-    ];
     cut(
-        &Case::new(published, &["prune", "30", r#"{"keep_releases":1}"#]),
+        &Case::new(SWITCHED_OFTEN, &["prune", "30", r#"{"keep_releases":1}"#]),
         30,
     );
 }

@@ -82,17 +82,16 @@ impl Opened {
         )
     }
 
+    /// The database that a release left.
+    fn database_of(&self, release: i64) -> PathBuf {
+        let mut releases = self.remy().releases().unwrap().into_iter();
+        let place = releases.find(|r| r.release == release).unwrap().database;
+        PathBuf::from(format!("{}-remy/{}", self.live.display(), place.unwrap()))
+    }
+
     /// What a snapshot holds. Its file is as long as it says, and not longer.
     fn snapshot(&self, release: i64) -> String {
-        let place = self
-            .remy()
-            .releases()
-            .unwrap()
-            .into_iter()
-            .find(|r| r.release == release)
-            .unwrap()
-            .database;
-        let path = PathBuf::from(format!("{}-remy/{}", self.live.display(), place.unwrap()));
+        let path = self.database_of(release);
         let bytes = shell(
             &path,
             "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
@@ -405,17 +404,7 @@ fn ddl_after_the_last_catching_up(mode: &str, by_host: bool, act: &str, theirs: 
     let told = app.open.ask("PRAGMA integrity_check; SELECT count(*) FROM more; SELECT count(*) FROM sqlite_schema WHERE name = 'by_name';");
     assert_eq!(told, "ok\n0\n1\n");
     // What they did is in the snapshot of the release that they did it to.
-    let path = app
-        .remy()
-        .releases()
-        .unwrap()
-        .into_iter()
-        .find(|r| r.release == 2)
-        .unwrap()
-        .database
-        .unwrap();
-    let path = format!("{}-remy/{path}", app.live.display());
-    assert_eq!(shell(Path::new(&path), theirs), "7\n");
+    assert_eq!(shell(&app.database_of(2), theirs), "7\n");
 }
 
 cases! { ddl_after_the_last_catching_up:

@@ -104,9 +104,15 @@ pub fn fault_library() -> PathBuf {
 
 /// Compiles a file of `tests/faults/` into a library for LD_PRELOAD.
 pub fn faults(name: &str) -> PathBuf {
+    compiled(&format!("tests/faults/{name}.c"))
+}
+
+/// Compiles a C file of the repository into a library of this process's own.
+pub fn compiled(source: &str) -> PathBuf {
+    let source = repository(source);
+    let name = source.file_stem().expect("a file").display();
     let out =
         built_program("remy-driver").with_file_name(format!("{name}-{}.so", std::process::id()));
-    let source = repository("tests/faults").join(name).with_extension("c");
     stdout(
         Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-o"])

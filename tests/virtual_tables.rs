@@ -1,6 +1,6 @@
 //! Virtual tables: what belongs to a module stays with it, and nothing else does.
 use remy_db::{Options, Result, Statement};
-use remy_tests::{built_program, cases, live::App, repository, stdout};
+use remy_tests::{cases, compiled, live::App, stdout};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -10,18 +10,7 @@ use std::{
 /// A library with two modules, as an application loads it: see `tests/fixtures/modules.c`.
 fn library() -> &'static Path {
     static ONCE: OnceLock<PathBuf> = OnceLock::new();
-    ONCE.get_or_init(|| {
-        let out = built_program("remy-driver")
-            .with_file_name(format!("modules-{}.so", std::process::id()));
-        let source = repository("tests/fixtures/modules.c");
-        stdout(
-            Command::new("cc")
-                .args(["-shared", "-fPIC", "-O1", "-o"])
-                .arg(&out)
-                .arg(source),
-        );
-        out
-    })
+    ONCE.get_or_init(|| compiled("tests/fixtures/modules.c"))
 }
 
 /// Options that name the library, with `more` before.

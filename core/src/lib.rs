@@ -72,7 +72,7 @@ pub use verbs::{
 };
 
 /// What this repository's own faces and tests take besides: an extension binds itself to its host,
-/// the Node.js package reads an app's types, and the steps of a publish are tested one by one. No
+/// the Node.js package reads what an app declares, and the steps of a publish are tested one by one. No
 /// part of the crate's contract: any release may change it.
 #[doc(hidden)]
 pub mod internals {
@@ -80,6 +80,12 @@ pub mod internals {
 
     pub mod declare {
         pub use crate::declare::*;
+    }
+    pub mod effects {
+        pub use crate::effects::{check_schedule, is_kebab_case, is_sender};
+    }
+    pub mod json {
+        pub use crate::base::json::*;
     }
     pub mod rehearse {
         pub use crate::rehearse::*;

@@ -221,6 +221,7 @@ fn every_folder_of_core_looks_down() {
 fn no_file_imports_one_that_imports_it() {
     for src in [
         "core/src",
+        "core/app/src",
         "core/capi/src",
         "sqlite-ext/src",
         "node-binding/src",

@@ -2,10 +2,12 @@
 //!
 //! Verbs are run by `js/worker.js` alone, in a process of its own: an application may have live
 //! open through another SQLite library, and two of them in one process must not share a file.
-//! Reading an app's TypeScript opens no database, and may be done anywhere. Options and results are
+//! What an app declares is read without a database, and may be read anywhere. Options and results are
 //! JSON text. Every verb returns a promise and runs on a thread of Node's pool; it rejects with an
 //! `Error` that has `code`, `hint`, `object` and `sql`. No panic crosses the edge.
 #![warn(missing_docs)]
+
+mod app;
 
 use napi::{
     Env, JsValue, Status, Task,
@@ -31,45 +33,6 @@ type Call = Box<dyn FnOnce(Open<'_>, Progress<'_>) -> Result<String> + Send>;
 
 /// Opens the database, once the arguments have been looked at.
 type Open<'a> = &'a dyn Fn() -> Result<remy_db::Remy>;
-
-/// What is wrong with the tables that the manifest at `path` declares, and what is odd, in the
-/// words in which a publish warns of it.
-#[napi]
-pub fn app_tables(path: String) -> napi::Result<String> {
-    reading(|| {
-        let remy_db::internals::typescript::Tables {
-            tables,
-            errors,
-            warnings,
-        } = remy_db::internals::typescript::tables(path.as_ref());
-        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-        json(&serde_json::json!({ "tables": tables, "errors": errors, "warnings": warnings }))
-    })
-}
-
-/// What the method takes that `path`, a file of the app in the folder `root`, exports as `export`.
-#[napi]
-pub fn method_input(root: String, path: String, export: String) -> napi::Result<String> {
-    reading(|| {
-        json(&remy_db::internals::typescript::method_input(
-            root.as_ref(),
-            path.as_ref(),
-            &export,
-        ))
-    })
-}
-
-/// What is wrong with `path`, a file of the app in the folder `root`, where it is nested too deep
-/// for a compiler to read: else `null`.
-#[napi]
-pub fn nested_too_deep(root: String, path: String) -> napi::Result<String> {
-    reading(|| {
-        json(&remy_db::internals::typescript::nested_too_deep(
-            root.as_ref(),
-            path.as_ref(),
-        ))
-    })
-}
 
 fn reading(read: impl FnOnce() -> Result<String>) -> napi::Result<String> {
     let read = catch_unwind(AssertUnwindSafe(read))

@@ -1,5 +1,6 @@
 // @ts-check
 // A whole app for the tests, with an interface of every type; and what becomes of it when it is changed.
+import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -327,4 +328,29 @@ export function changed(file, change) {
   const files = vendorApp();
   change(files[file]);
   return judge(write(files));
+}
+
+/**
+ * What is said of the schedule of a job; null where nothing is.
+ *
+ * @param {string} schedule
+ */
+export function scheduleFault(schedule) {
+  const { faults } = changed('dist/interfaces/cron/interface.json', (json) => {
+    json.jobs = [{ method: 'pay', schedule }];
+  });
+  assert(faults.length < 2, faults.join('\n'));
+  return faults[0] ?? null;
+}
+
+/**
+ * Whether mail of a sender can be approved.
+ *
+ * @param {string} sender
+ */
+export function isSender(sender) {
+  const { faults } = changed('mindstudio.json', (json) => {
+    json.interfaces[6].config.approvedSenders = [sender];
+  });
+  return faults.length === 0;
 }

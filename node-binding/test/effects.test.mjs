@@ -4,11 +4,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Remy } from '../js/index.js';
-import { effects } from '../js/pipeline/effects.js';
-import { checkSchedule } from '../js/pipeline/interfaces/cron.js';
-import { isSender } from '../js/pipeline/interfaces/email.js';
-import { readApp } from '../js/pipeline/read.js';
-import { vendorApp, write } from './app.mjs';
+import { effects, readApp } from '../js/pipeline/read.js';
+import { judge, vendorApp, write } from './app.mjs';
 
 /** @param {Record<string, any>} files */
 function effectsOf(files) {
@@ -214,19 +211,27 @@ test('the core refuses the same schedules and senders', async () => {
         return error.message;
       },
     );
+  const app = vendorApp();
+  app['dist/interfaces/cron/interface.json'] = {
+    jobs: jobs.map(({ schedule }) => ({ method: 'pay', schedule })),
+  };
+  app['mindstudio.json'].interfaces[6].config.approvedSenders = senders;
+  const { faults } = judge(write(app));
+  const isRefused = (/** @type {string} */ pointer) =>
+    faults.some((fault) => fault.includes(`#${pointer}:`));
   for (const [i, { schedule }] of jobs.entries()) {
-    const why = checkSchedule(schedule);
     assert.equal(
       refused.includes(`/cron_jobs/${i}/schedule:`),
-      why !== null,
-      `${schedule}: ${why}`,
+      isRefused(`/jobs/${i}/schedule`),
+      schedule,
     );
   }
   for (const [i, sender] of senders.entries()) {
     assert.equal(
       refused.includes(`/email_routes/0/approved_senders/${i}:`),
-      !isSender(sender),
+      isRefused(`/interfaces/6/config/approvedSenders/${i}`),
       sender,
     );
   }
+  assert(faults.length > 50 && faults.length < jobs.length + senders.length, `${faults.length}`);
 });

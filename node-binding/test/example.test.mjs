@@ -7,8 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from '../js/pipeline/build.js';
-import { effects } from '../js/pipeline/effects.js';
-import { readApp } from '../js/pipeline/read.js';
+import { effects, readApp } from '../js/pipeline/read.js';
 import { folder } from './builds.mjs';
 
 /** @typedef {import('../js/pipeline/build.js').Built} Built */

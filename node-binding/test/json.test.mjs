@@ -1,21 +1,36 @@
 // @ts-check
-// JSON text: what is wrong with it, and where.
+// JSON text: what is wrong with it, and where. It is read as the manifest of an app.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { line, place } from '../js/pipeline/faults.js';
-import { masked, readJson } from '../js/pipeline/json.js';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { AppError, line } from '../js/pipeline/faults.js';
+import { readApp } from '../js/pipeline/read.js';
+
+const root = mkdtempSync(join(tmpdir(), 'remy-json-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/**
+ * The one fault of a text that is not JSON. Those of what is JSON, and no manifest, have pointers or no place.
+ *
+ * @param {string} text
+ */
+const faultOf = (text) => {
+  writeFileSync(join(root, 'mindstudio.json'), text);
+  try {
+    readApp(root);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return error.faults.find(({ pointer, source }) => pointer === '' && source !== undefined);
+  }
+  return undefined;
+};
 
 /** @param {string} text */
 const shown = (text) => {
-  const json = readJson(text);
-  return 'fault' in json
-    ? line({
-        file: 'a.json',
-        pointer: '',
-        message: json.fault,
-        ...place(masked(text), json.offset),
-      })
-    : json;
+  const fault = faultOf(text);
+  return fault && line({ ...fault, file: 'a.json' });
 };
 
 test('what is wrong is shown in its line', () => {
@@ -89,13 +104,6 @@ test('a long line is cut around the fault', () => {
   assert.equal(caret, `  ${' '.repeat(60)}^`);
 });
 
-test('keys that are there twice', () => {
-  assert.deepEqual(readJson('{"a": {"b/c": 1, "b/c": 2}, "x": [{"y": 1, "y": 1}]}'), {
-    value: { a: { 'b/c': 2 }, x: [{ y: 1 }] },
-    twice: ['/a/b~1c', '/x/0/y'],
-  });
-});
-
 test('it takes what JSON.parse takes, and nothing else', () => {
   const whole = '{"a": [1, -2.5e3, "x\\n\\u00e9", true, null, {}], "b\\"": {"c": []}, "d": ""}';
   const parses = (/** @type {string} */ text) => {
@@ -132,13 +140,12 @@ test('it takes what JSON.parse takes, and nothing else', () => {
         whole.slice(0, i) + piece + whole.slice(i),
         whole.slice(0, i) + piece,
       ]) {
-        const found = readJson(text);
-        assert.equal('fault' in found, parses(text) === null, text);
-        if ('fault' in found) {
+        const found = faultOf(text);
+        assert.equal(found !== undefined, parses(text) === null, text);
+        if (found) {
           broken += 1;
-          assert(found.offset >= 0 && found.offset <= text.length, text);
-        } else {
-          assert.deepEqual(found.value, JSON.parse(text));
+          const source = text.split('\n')[/** @type {number} */ (found.line) - 1];
+          assert(/** @type {number} */ (found.column) <= source.length + 1, text);
         }
       }
     }

@@ -4,9 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RemyError } from '../js/error.js';
 import { AppError } from '../js/pipeline/faults.js';
-import { types } from '../js/pipeline/interfaces.js';
 import { readApp } from '../js/pipeline/read.js';
-import { TYPES, readManifest } from '../js/pipeline/manifest.js';
 import { changed, judge, vendorApp, write } from './app.mjs';
 
 const MANIFEST = 'mindstudio.json';
@@ -24,7 +22,7 @@ test('the manifest, with its defaults', () => {
     },
     'go.ts': '',
   });
-  const { json, ...manifest } = readManifest(root);
+  const { json, ...manifest } = readApp(root).manifest;
   assert.deepEqual(manifest, {
     root,
     file: MANIFEST,
@@ -42,7 +40,7 @@ test('the manifest, with its defaults', () => {
 test('no manifest', () => {
   const root = write({});
   assert.throws(
-    () => readManifest(root),
+    () => readApp(root),
     (error) => {
       assert(error instanceof AppError && error instanceof RemyError && error instanceof Error);
       assert.equal(error.code, 'not_found');
@@ -56,7 +54,7 @@ test('no manifest', () => {
       return true;
     },
   );
-  assert.throws(() => readManifest(`${root}/nowhere`), { code: 'not_found' });
+  assert.throws(() => readApp(`${root}/nowhere`), { code: 'not_found' });
 });
 
 test('a manifest that is no JSON', () => {
@@ -89,9 +87,6 @@ test('a byte order mark is none of the text', () => {
   files[MANIFEST] = `\ufeff${JSON.stringify(files[MANIFEST])}`;
   assert.deepEqual(judge(write(files)).faults, []);
 });
-
-test('the types are those that have a file', () =>
-  assert.deepEqual([...TYPES].sort(), Object.keys(types).sort()));
 
 /** @type {[string, (json: any) => void, ...string[]][]} what is done to the manifest, and what is said of it */
 const cases = [
@@ -530,6 +525,18 @@ test('a key that is there twice is told of', () => {
   assert.deepEqual(judge(write(files)).warnings, [
     'dist/interfaces/cron/interface.json#/cron/jobs: is there twice; the last one counts',
   ]);
+  const { manifest, warnings } = readApp(
+    write({
+      [MANIFEST]:
+        '{"name": "X", "x": {"b/c": 1, "b/c": 2}, "y": [{"z": 1, "z": 1}], "methods": [{"id": "go", "path": "go.ts", "export": "go"}]}',
+      'go.ts': '',
+    }),
+  );
+  assert.deepEqual(manifest.json.x, { 'b/c': 2 });
+  assert.deepEqual(
+    warnings.filter((warning) => warning.includes('twice')),
+    ['/x/b~1c', '/y/0/z'].map((at) => `${MANIFEST}#${at}: is there twice; the last one counts`),
+  );
 });
 
 test('ten faults of four files are told at once, as people read them', () => {
@@ -564,11 +571,6 @@ the app is declared wrongly: 10 faults in 4 files. The database is as it was. Co
     \t\t"endpoints": [],
     \t\t               ^`,
   });
-  // Each of the two, called alone, tells of its own.
-  assert.throws(
-    () => readManifest(root),
-    (error) => error instanceof AppError && error.faults.length === 3,
-  );
 });
 
 test('faults of table files are told with all others, and those of an entry once', () => {

@@ -1,9 +1,11 @@
-//! What every floor knows: the error, the options, the history, the clock.
+//! What every floor knows: the error, the options, the history, the clock, JSON that people
+//! write.
 
 pub(crate) mod age;
 pub(crate) mod clock;
 pub(crate) mod error;
 pub(crate) mod history;
+pub mod json;
 pub(crate) mod options;
 pub(crate) mod owner;
 pub(crate) mod progress;

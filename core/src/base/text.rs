@@ -9,7 +9,7 @@ pub(crate) fn cut(text: &str, letters: usize) -> String {
 }
 
 /// The line and column, both from 1, of the byte `at` of a text, and that line.
-pub(crate) fn place(text: &str, at: usize) -> (usize, usize, &str) {
+pub fn place(text: &str, at: usize) -> (usize, usize, &str) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before

@@ -39,7 +39,7 @@ pub fn check_schedule(schedule: &str) -> Result<(), String> {
     let fields: Vec<&str> = schedule.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
         return Err(format!(
-            "a schedule has five fields (minute hour day month weekday), this one {}",
+            "a schedule has five fields (minute hour day month weekday), this one has {}",
             fields.len()
         ));
     }

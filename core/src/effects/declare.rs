@@ -1,7 +1,10 @@
 //! Reads declared effects.
 
 use crate::{
-    base::error::{Error, Result},
+    base::{
+        error::{Error, Result},
+        json::below,
+    },
     effects::{BotCommand, CronJob, Effects, EmailRoute, Role, Webhook, cron::check_schedule},
 };
 use serde::de::DeserializeOwned;
@@ -88,7 +91,7 @@ impl Faults {
         {
             let known: Vec<_> = fields.iter().map(|(name, ..)| *name).collect();
             self.add(
-                format_args!("{at}/{}", pointer(key)),
+                below(at, key),
                 format_args!("is not known here; {} are", known.join(", ")),
             );
         }
@@ -126,11 +129,6 @@ impl Faults {
     }
 }
 
-/// `key` as a segment of a JSON pointer.
-fn pointer(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}
-
 fn values<T>(entries: Vec<(String, T)>) -> Vec<T> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
@@ -159,7 +157,7 @@ impl Effects {
                 for key in lists.keys().filter(|key| !LISTS.contains(&key.as_str())) {
                     let known = LISTS.join(", ");
                     faults.add(
-                        format_args!("/{}", pointer(key)),
+                        below("", key),
                         format_args!("is not known here; {known} are"),
                     );
                 }
@@ -288,7 +286,7 @@ impl Effects {
 }
 
 /// `shop-owner`: lower-case letters and digits, joined by single hyphens, a letter first.
-fn is_kebab_case(id: &str) -> bool {
+pub fn is_kebab_case(id: &str) -> bool {
     id.starts_with(|c: char| c.is_ascii_lowercase())
         && id.split('-').all(|word| {
             !word.is_empty()
@@ -299,7 +297,7 @@ fn is_kebab_case(id: &str) -> bool {
 }
 
 /// `ann@example.com` or `*@example.com`.
-fn is_sender(sender: &str) -> bool {
+pub fn is_sender(sender: &str) -> bool {
     let Some((user, domain)) = sender.rsplit_once('@') else {
         return false;
     };

@@ -11,6 +11,8 @@ pub(crate) mod declare;
 pub(crate) mod diff;
 pub(crate) mod tables;
 
+pub use cron::check_schedule;
+pub use declare::{is_kebab_case, is_sender};
 pub use diff::diff;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -270,6 +272,7 @@ mod tests {
             ("0 0 30 feb *", "does not come"),
             ("0 0 31 4,6,9,11 *", "does not come"),
             ("99999999999 * * * *", "minute"),
+            ("", "five fields"),
         ] {
             let found = check_schedule(bad).unwrap_err();
             assert!(found.contains(why), "{bad}: {found}");

@@ -1,13 +1,9 @@
 //! The manifest's tables, all of them, with everything that is wrong with them at once.
 
 use crate::{
+    base::json::{self, place_of},
     schema::app::AppTable,
-    typescript::{
-        self, Fault,
-        files::Files,
-        json_place::{place_of, text_end},
-        table,
-    },
+    typescript::{self, Fault, files::Files, table},
 };
 use oxc_allocator::Allocator;
 use serde::Serialize;
@@ -53,20 +49,12 @@ fn read(manifest: &Path) -> Tables {
         }
     };
     let text = text.trim_start_matches('\u{feff}');
-    let json: Value = match serde_json::from_str(text) {
-        Ok(json) => json,
-        Err(e) => {
-            let start = text
-                .split_inclusive('\n')
-                .take(e.line().saturating_sub(1))
-                .map(str::len)
-                .sum::<usize>();
-            let at = start + e.column().saturating_sub(1);
-            let fault = Fault::at(&name, text, at, format!("the manifest is no JSON: {e}"));
-            found.errors.push(Fault {
-                source: fault.source.as_deref().map(masked),
-                ..fault
-            });
+    let json = match json::read(text) {
+        Ok(json) => json.value,
+        Err(why) => {
+            let fault = Fault::not_json(&name, text, &why);
+            let message = format!("the manifest is no JSON: {}", fault.message);
+            found.errors.push(Fault { message, ..fault });
             return found;
         }
     };
@@ -168,28 +156,6 @@ fn read(manifest: &Path) -> Tables {
     found
 }
 
-/// A line of what is not JSON with only its keys left to read: a value may be a secret, and what
-/// shows the line is kept in logs. A value is whatever is not surely a key. Every character stays
-/// in its place.
-fn masked(line: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = line;
-    while let Some(first) = rest.chars().next() {
-        let quoted = first == '"';
-        let (part, after) = rest.split_at(if quoted {
-            text_end(rest)
-        } else {
-            first.len_utf8()
-        });
-        let key = quoted && after.trim_start().starts_with(':') && !shown.trim_end().ends_with(':');
-        let stays =
-            |c: char| key || c == '"' || !quoted && (c.is_whitespace() || "{}[],:".contains(c));
-        shown.extend(part.chars().map(|c| if stays(c) { c } else { '*' }));
-        rest = after;
-    }
-    shown
-}
-
 struct Entry<'a> {
     at: String,
     /// Empty where the manifest has none that counts: the table's file can be read without.
@@ -248,8 +214,8 @@ fn entry<'a>(
     })
 }
 
-/// The path without `.` and `..`; nothing, where it leads out of the folder.
-fn within(path: &str) -> Option<PathBuf> {
+/// The path of a file in a folder, without `.` and `..`; nothing, where it leads out of the folder.
+pub fn within(path: &str) -> Option<PathBuf> {
     let mut within = PathBuf::new();
     for component in Path::new(path).components() {
         match component {

@@ -8,17 +8,19 @@
 pub(crate) mod depth;
 pub(crate) mod files;
 pub(crate) mod globals;
-pub(crate) mod json_place;
 pub(crate) mod json_schema;
 pub(crate) mod manifest;
 pub(crate) mod table;
 pub(crate) mod types;
 
-use crate::base::text::{cut, place};
+use crate::base::{
+    json::NotJson,
+    text::{cut, place},
+};
 pub use depth::nested_too_deep;
 pub use json_schema::{MethodInput, method_input};
-pub use manifest::{Tables, tables};
-use serde::Serialize;
+pub use manifest::{Tables, tables, within};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What `work` gives, on a thread with a large stack: the parser goes as deep as a file is nested,
@@ -36,7 +38,7 @@ pub(crate) fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Something wrong, or worth knowing, in a file of an app.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// The file, seen from the app's folder.
     pub file: String,
@@ -54,7 +56,7 @@ pub struct Fault {
 
 impl Fault {
     /// About a whole file.
-    fn of_file(file: &str, message: impl Into<String>) -> Self {
+    pub fn of_file(file: &str, message: impl Into<String>) -> Self {
         Self {
             file: file.to_owned(),
             pointer: None,
@@ -66,10 +68,21 @@ impl Fault {
     }
 
     /// About a field of a JSON file.
-    fn of_field(file: &str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn of_field(file: &str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             pointer: Some(pointer.into()),
             ..Self::of_file(file, message)
+        }
+    }
+
+    /// About a text that is no JSON. The line is shown with its keys alone, and whole.
+    pub fn not_json(file: &str, text: &str, why: &NotJson) -> Self {
+        let (line, column, source) = why.place(text);
+        Self {
+            line: Some(line),
+            column: Some(column),
+            source: Some(source),
+            ..Self::of_file(file, &why.message)
         }
     }
 
@@ -97,7 +110,7 @@ impl fmt::Display for Fault {
         }
         write!(f, ": {}", self.message)?;
         match self.source.as_deref().map(str::trim) {
-            Some(source) if !source.is_empty() => write!(f, ": {source}"),
+            Some(source) if !source.is_empty() => write!(f, ": {}", cut(source, 200)),
             _ => Ok(()),
         }
     }

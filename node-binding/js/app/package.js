@@ -30,7 +30,7 @@ export async function build(root, options) {
  * @returns {Promise<import('../index.js').Effects>}
  */
 export async function declaredEffects(root) {
-  const [{ readApp }, { effects }] = await Promise.all([import('../pipeline/read.js'), import('../pipeline/effects.js')]);
+  const { effects, readApp } = await import('../pipeline/read.js');
   const { manifest, interfaces } = readApp(root);
   return effects(manifest, interfaces);
 }

@@ -9,7 +9,7 @@ import { appendFile, copyFile, cp, mkdir, readFile, readdir, rm, writeFile } fro
 import { createRequire } from 'node:module';
 import { basename, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { AppError } from './faults.js';
+import { doesNotBuild } from './faults.js';
 import { environment, failed, run } from './run.js';
 import { exists, leaves, sha256 } from './source.js';
 import { readJson, writeWhole } from './tree.js';
@@ -190,7 +190,7 @@ async function stage({ top, tree, asking, tool, settings, signal }) {
  * @param {string} message
  */
 function cannotInstall(folder, lock, message) {
-  return new AppError({ code: 'build_failed', faults: [{ file: posix.join(folder, lock || 'package.json'), pointer: '', message }] });
+  return doesNotBuild([{ file: posix.join(folder, lock || 'package.json'), pointer: '', message }]);
 }
 
 /**
@@ -236,7 +236,7 @@ function readAsking(tree, folder) {
     if (manifest === null || typeof manifest !== 'object' || Array.isArray(manifest)) throw new Error('it is no object');
     return { folder, named, text, wanted: withoutOurs(manifest) };
   } catch (error) {
-    throw new AppError({ code: 'build_failed', faults: [{ file: named, pointer: '', message: `is not JSON that npm reads: ${/** @type {Error} */ (error).message}` }] });
+    throw doesNotBuild([{ file: named, pointer: '', message: `is not JSON that npm reads: ${/** @type {Error} */ (error).message}` }]);
   }
 }
 
@@ -280,7 +280,7 @@ function inputs(folder, wanted, lock, files) {
       if (local === undefined) continue;
       const path = posix.join(folder, local).replace(/\/$/, '');
       if (leaves(path)) {
-        throw new AppError({ code: 'build_failed', faults: [{ file: posix.join(folder, 'package.json'), pointer: `/${kind}/${name.replace(/\//g, '~1')}`, message: `is ${spec}, outside of the app: a release would not have it` }] });
+        throw doesNotBuild([{ file: posix.join(folder, 'package.json'), pointer: `/${kind}/${name.replace(/\//g, '~1')}`, message: `is ${spec}, outside of the app: a release would not have it` }]);
       }
       paths.push(path, posix.join(path, 'package.json'));
     }

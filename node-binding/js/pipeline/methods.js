@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { basename, join, posix } from 'node:path';
 import { aliasesOf, placesOf } from './aliases.js';
 import { packageFolder, remember, SDK, sdkFile, sdkHash, takeAlong } from './dependencies.js';
-import { AppError } from './faults.js';
+import { doesNotBuild } from './faults.js';
 import { copy, leaves, sha256, together } from './source.js';
 import { readJson, writeWhole } from './tree.js';
 import { stubs, usedIn } from './stubs.js';
@@ -117,7 +117,7 @@ export async function compileMethods({ methods, files, tree, cache, out, install
   if (changed.length) {
     // Of what is nested too deep the compiler's process dies, and says nothing that helps.
     const deep = nestedTooDeep(tree, files.keys());
-    if (deep.length) throw new AppError({ code: 'build_failed', faults: deep });
+    if (deep.length) throw doesNotBuild(deep);
     // As the CommonJS that it is: `import` would first look through it for what it exports.
     const esbuild = /** @type {typeof import('esbuild')} */ (require('esbuild'));
     // One call for each folder with packages: what cannot be bundled is a matter of the folder.
@@ -136,7 +136,7 @@ export async function compileMethods({ methods, files, tree, cache, out, install
       }
     }
   }
-  if (faults.length) throw new AppError({ code: 'build_failed', faults: inOrder(faults) });
+  if (faults.length) throw doesNotBuild(inOrder(faults));
   await keepBeside({ beside, files, tree, out });
   const order = methods.map(({ id }) => id);
   return done.sort((a, b) => order.indexOf(a.id) - order.indexOf(b.id));
@@ -630,6 +630,6 @@ async function keepBeside({ beside, files, tree, out }) {
   }
   if (faults.length) {
     await rm(join(out, 'methods'), { recursive: true, force: true });
-    throw new AppError({ code: 'build_failed', faults });
+    throw doesNotBuild(faults);
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // Runs a program of the build (npm, a web build) in a process group of its own, and leaves none of the group behind.
 import { spawn } from 'node:child_process';
-import { AppError } from './faults.js';
+import { doesNotBuild } from './faults.js';
 
 /** How much of a program's output is kept of its beginning, and of its end. */
 const KEPT = 32 * 1024;
@@ -130,7 +130,7 @@ export function failed({ status, signal, output }, { file, pointer, program, tre
   // eslint-disable-next-line no-control-regex
   const said = output.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '').replaceAll(`${tree}/`, '').split(/\r\n|\n|\r/).map((line) => line.trimEnd());
   const message = [`${before}${program} ${how}`, ...shortened(causeOf(said))].join('\n');
-  return new AppError({ code: 'build_failed', faults: [{ file, pointer, message }], output: `${file}: ${program} ${how}. All that it said:\n${said.join('\n').trim()}` });
+  return doesNotBuild([{ file, pointer, message }], `${file}: ${program} ${how}. All that it said:\n${said.join('\n').trim()}`);
 }
 
 /** @param {string[]} said */

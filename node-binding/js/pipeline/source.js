@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { RemyError } from '../error.js';
-import { AppError } from './faults.js';
+import { doesNotBuild } from './faults.js';
 
 /** @typedef {import('./faults.js').Fault} Fault */
 /**
@@ -261,7 +261,7 @@ async function submodule(folder, path, commit, to) {
   const here = exists(join(inside, '.git')) && (await git(inside, ['cat-file', '-e', `${commit}^{commit}`], { orNull: 'object' })) !== null;
   if (!here) {
     const message = `is a submodule whose commit ${commit.slice(0, 12)} is not here. Run: git submodule update --init`;
-    throw new AppError({ code: 'build_failed', faults: [{ file: path, pointer: '', message }] });
+    throw doesNotBuild([{ file: path, pointer: '', message }]);
   }
   await mkdir(join(to, path), { recursive: true });
   return (await checkOut(inside, commit, join(to, path))).map((file) => `${path}/${file}`);
@@ -307,7 +307,7 @@ async function copyAll(from, to, paths, { warnings, signal }) {
       if (pointer) warnings.push(`${path} is a Git LFS pointer, not the file that it stands for. Run: git lfs pull`);
     }
   });
-  if (faults.length) throw new AppError({ code: 'build_failed', faults });
+  if (faults.length) throw doesNotBuild(faults);
   warnings.sort();
   return new Map(paths.flatMap((path) => /** @type {[string, Entry][]} */ (files.has(path) ? [[path, files.get(path)]] : [])));
 }

@@ -1,35 +1,9 @@
 // @ts-check
-// What core reads of an app's TypeScript: its tables, and what its methods take.
-import { join } from 'node:path';
+// What core reads of an app's TypeScript: what its methods take.
 import { load } from '../addon.js';
+import { fault } from './faults.js';
 
 /** @typedef {import('./faults.js').Fault} Fault */
-/** @typedef {{ tables: { name: string, columns: { name: string }[] }[], whole: boolean }} Tables  `whole`: there are no others */
-/** @typedef {{ file: string, pointer: string | null, line: number | null, column: number | null, source: string | null, message: string }} Told */
-
-/**
- * Adds what is wrong with an app's tables to what is wrong with its manifest, and gives the tables that could be read.
- *
- * @param {import('./manifest.js').Manifest} manifest
- * @param {import('./faults.js').Faults} faults
- * @returns {Tables}
- */
-export function checkTables(manifest, faults) {
-  const { root, file, json } = manifest;
-  if (json === undefined) return { tables: [], whole: false };
-  const { tables, errors, warnings } = JSON.parse(load().appTables(join(root, file)));
-  // Core looks at the manifest's entries as well: what was said of one is not said again.
-  const said = faults.list.filter((fault) => fault.file === file).map(({ pointer }) => pointer);
-  const isSaid = (/** @type {Told} */ { file: of, pointer }) => of === file && pointer !== null && said.some((at) => at === pointer || at.startsWith(`${pointer}/`));
-  // Nor that its file lacks what an entry asks for wrongly.
-  const wrong = new Set(manifest.tables.filter((_, i) => said.some((at) => at.startsWith(`/tables/${i}/`))).map(({ path }) => path));
-  const isCaused = (/** @type {Told} */ { file: of, line }) => line === null && wrong.has(of);
-  faults.list.push(...errors.filter((/** @type {Told} */ error) => !isSaid(error) && !isCaused(error)).map(fault));
-  // In the words of core, which says them again when it reads the tables to publish them: so its log has them once.
-  faults.warnings.push(...warnings);
-  return { tables, whole: errors.length === 0 };
-}
-
 /**
  * The JSON Schemas of what methods take, by their ids. What cannot be known is said to `warn`, and `{}`.
  *
@@ -86,12 +60,4 @@ export function nestedTooDeep(root, paths) {
 function readMethod(root, { path, export: name }) {
   const read = JSON.parse(load().methodInput(root, path, name));
   return { ...read, errors: read.errors.map(fault), warnings: read.warnings.map(fault) };
-}
-
-/**
- * @param {Told} told
- * @returns {Fault}
- */
-function fault({ file, pointer, message, line, column, source }) {
-  return { file, pointer: pointer ?? '', message, ...(line === null ? {} : { line, column: column ?? 1, source: source ?? undefined }) };
 }

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { readFile, readdir, readlink, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { eachOfSdk, LOCKS, sdkHash } from './dependencies.js';
-import { AppError } from './faults.js';
+import { doesNotBuild } from './faults.js';
 import { environment, failed, run } from './run.js';
 import { copy, leaves, sha256, together } from './source.js';
 import { lacking, stubs, stubTypes } from './stubs.js';
@@ -117,7 +117,7 @@ async function plain({ folder, named, settings, files, tree, to }) {
   const unbuilt = files.has(named) ? `${named} has no script "build"` : `there is no ${named} with a script "build"`;
   if (!found.includes(PAGE)) {
     const message = `is not there, and ${unbuilt}: the web interface has nothing to serve. Add this file, or a script "build" that writes to ${OUTPUTS.map((name) => `${name}/`).join(', ')}`;
-    throw new AppError({ code: 'build_failed', faults: [{ file: posix.join(folder, PAGE), pointer: '', message }] });
+    throw doesNotBuild([{ file: posix.join(folder, PAGE), pointer: '', message }]);
   }
   const bytes = await copyFiles(join(tree, folder), to, found);
   const others = found.filter((path) => path !== PAGE);
@@ -139,14 +139,14 @@ async function build({ folder, named, files, tree, signal }) {
   const before = await stamps(at);
   const ran = await run('npm', ['run', 'build'], { cwd: at, env: { ...environment(), NODE_ENV: 'production' }, signal }).catch((error) => {
     if (error.code !== 'ENOENT') throw error;
-    throw new AppError({ code: 'build_failed', faults: [{ file: named, pointer: '/scripts/build', message: 'needs npm, which is not on this machine. Install it' }] });
+    throw doesNotBuild([{ file: named, pointer: '/scripts/build', message: 'needs npm, which is not on this machine. Install it' }]);
   });
   if (ran.status !== 0) throw failed(ran, { file: named, pointer: '/scripts/build', program: 'npm run build', tree });
   const after = await stamps(at);
   for (const name of OUTPUTS) {
     if ([...after].some(([path, stamp]) => path.startsWith(`${name}/`) && before.get(path) !== stamp)) return join(at, name);
   }
-  throw new AppError({ code: 'build_failed', faults: [{ file: named, pointer: '/scripts/build', message: `npm run build wrote nothing to ${OUTPUTS.map((name) => `${name}/`).join(', ')} of ${folder}` }] });
+  throw doesNotBuild([{ file: named, pointer: '/scripts/build', message: `npm run build wrote nothing to ${OUTPUTS.map((name) => `${name}/`).join(', ')} of ${folder}` }]);
 }
 
 /**

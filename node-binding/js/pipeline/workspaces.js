@@ -2,7 +2,7 @@
 // Workspaces: folders with a package.json whose packages are installed together, by a package.json above them that names them.
 import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { AppError } from './faults.js';
+import { doesNotBuild } from './faults.js';
 
 /** @typedef {import('./source.js').Entry} Entry */
 
@@ -49,7 +49,7 @@ function isPnpms(top, folder, files) {
 function notOfPnpm(top, folder) {
   const ways = `Give ${folder} a lock of its own ("pnpm install --ignore-workspace" in it), or name it in "workspaces" of ${posix.join(top, 'package.json')} and use npm`;
   const message = `is below ${posix.join(top, 'pnpm-workspace.yaml')}, and a pnpm workspace cannot be installed here. ${ways}`;
-  return new AppError({ code: 'build_failed', faults: [{ file: posix.join(folder, 'package.json'), pointer: '', message }] });
+  return doesNotBuild([{ file: posix.join(folder, 'package.json'), pointer: '', message }]);
 }
 
 /**

@@ -1,12 +1,18 @@
 //! Where a value stands in JSON text.
 
+/// A JSON pointer to the entry `key` of what is at `pointer`.
+pub fn below(pointer: &str, key: impl std::fmt::Display) -> String {
+    let key = key.to_string().replace('~', "~0").replace('/', "~1");
+    format!("{pointer}/{key}")
+}
+
 /// The byte at which the value at a JSON pointer begins in `text`, which is JSON. Where there is
 /// none, that of the nearest value around it: what is missing is missing there.
-pub(super) fn place_of(text: &str, pointer: &str) -> usize {
+pub fn place_of(text: &str, pointer: &str) -> usize {
     let mut at = begin(text, 0);
     for step in pointer.split('/').skip(1) {
         let step = step.replace("~1", "/").replace("~0", "~");
-        match below(text, at, &step) {
+        match entry(text, at, &step) {
             Some(found) => at = found,
             None => break,
         }
@@ -15,7 +21,7 @@ pub(super) fn place_of(text: &str, pointer: &str) -> usize {
 }
 
 /// Where the text in quotes ends that `from` starts with.
-pub(super) fn text_end(from: &str) -> usize {
+fn text_end(from: &str) -> usize {
     let mut escaped = false;
     for (i, c) in from.char_indices().skip(1) {
         match c {
@@ -34,7 +40,7 @@ fn begin(text: &str, at: usize) -> usize {
 
 /// Where the entry `step` of the object or list at `at` begins. Of a key that is there twice, the
 /// last one counts.
-fn below(text: &str, at: usize, step: &str) -> Option<usize> {
+fn entry(text: &str, at: usize, step: &str) -> Option<usize> {
     let is_object = match text.as_bytes().get(at)? {
         b'{' => true,
         b'[' => false,

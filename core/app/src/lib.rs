@@ -1,0 +1,24 @@
+//! What an app is: a folder with a manifest, `mindstudio.json`, that declares its methods, tables,
+//! roles and interfaces.
+//!
+//! [`read`] reads and checks all of it, [`compile`] makes the files of a release out of its
+//! interfaces, and [`effects`] what the release declares besides tables. Whatever is wrong is told
+//! at once, each fault with its file and place ([`AppError`]).
+#![warn(missing_docs)]
+
+mod auth;
+mod check;
+mod effects;
+mod faults;
+mod interfaces;
+mod locate;
+mod manifest;
+mod read;
+mod references;
+mod tables;
+
+pub use effects::effects;
+pub use faults::{AppError, line};
+pub use interfaces::{Compiled, Interface, compile};
+pub use manifest::{Declared, FILE, Manifest, Method, Role, Scenario, Table, Type};
+pub use read::{App, read};

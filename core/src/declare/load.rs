@@ -12,7 +12,8 @@ use crate::{
         introspect, parse,
     },
     sqlite::{
-        authorizer, lex,
+        authorizer,
+        lex::{self, Token},
         script::{Prepared, Script},
         strangers::{Kind, StandIns, Stranger},
     },
@@ -40,8 +41,30 @@ pub(super) fn load(
 ) -> Result<(Vec<VirtualTable>, BTreeMap<String, u64>)> {
     let script = Script::new(sql).map_err(|(why, at)| invalid(sql, at, source, &why))?;
     let tokens = lex::tokens(sql);
+    refuse_unsafe(sql, &tokens, source)?;
+    let mut load = Load {
+        conn,
+        script: &script,
+        sql,
+        tokens: &tokens,
+        source,
+        stand_ins: StandIns::to_stay(conn),
+        parked: ParkedRows::new(conn)?,
+        strangers: Vec::new(),
+        rows: BTreeMap::new(),
+    };
+    let mut start = 0;
+    while let Some(end) = load.statement(start)? {
+        start = end;
+    }
+    load.parked.end()?;
+    Ok((load.strangers, load.rows))
+}
+
+/// Refuses what is nested too deep, and calls of functions that reach into the process.
+fn refuse_unsafe(sql: &str, tokens: &[Token<'_>], source: &Source) -> Result<()> {
     let refuse = |at: usize, why: &str| invalid(sql, at, source, why).hint("Leave it out");
-    if let Some(at) = lex::too_deep(&tokens) {
+    if let Some(at) = lex::too_deep(tokens) {
         return Err(refuse(at, "this is nested too deep to be read"));
     }
     for three in tokens
@@ -55,96 +78,104 @@ pub(super) fn load(
             ));
         }
     }
-    let (mut strangers, mut rows) = (Vec::new(), BTreeMap::new());
-    let stand_ins = StandIns::to_stay(conn);
-    let mut shelf = Shelf::new(conn)?;
-    let mut start = 0;
-    loop {
-        let at = tokens.partition_point(|token| token.start < start);
-        let Some(first) = tokens.get(at) else { break };
+    Ok(())
+}
+
+/// A script on its way into a database.
+struct Load<'a> {
+    conn: &'a Connection,
+    script: &'a Script<'a>,
+    sql: &'a str,
+    tokens: &'a [Token<'a>],
+    source: &'a Source,
+    stand_ins: StandIns<'a>,
+    parked: ParkedRows<'a>,
+    strangers: Vec<VirtualTable>,
+    rows: BTreeMap<String, u64>,
+}
+
+impl Load<'_> {
+    /// Runs the statement that the first token from the byte `start` on begins. Returns where to go
+    /// on, which is the same place once a stand-in has made what the statement lacked; nothing
+    /// where the script ends.
+    fn statement(&mut self, start: usize) -> Result<Option<usize>> {
+        let at = self.tokens.partition_point(|token| token.start < start);
+        let Some(first) = self.tokens.get(at) else {
+            return Ok(None);
+        };
         if first.is(";") {
-            start = first.end();
-            continue;
+            return Ok(Some(first.end()));
         }
-        start = first.start;
-        let part = dump::part(&tokens[at..]);
+        let start = first.start;
+        let part = dump::part(&self.tokens[at..]);
         // Not even compiled: a pragma is done by then.
         if matches!(part, Part::Skip | Part::Rows(_)) {
-            start = tokens[at..]
-                .iter()
-                .find(|token| token.is(";"))
-                .map_or(sql.len(), lex::Token::end);
             if let Part::Rows(table) = part {
-                *rows.entry(table).or_default() += 1;
+                *self.rows.entry(table).or_default() += 1;
             }
-            continue;
+            return Ok(Some(self.end_of_statement(at)));
         }
-        let prepared = Prepared::new(conn, &script, start);
-        let (outcome, end) = match prepared {
+        let (outcome, end) = match Prepared::new(self.conn, self.script, start) {
             Ok(mut statement) => {
-                let end = statement.end;
-                let text = &sql[start..end];
                 match part {
-                    Part::Create => {
-                        shelf.make_room()?;
-                        (statement.run().map_err(|why| (why, start)), end)
-                    }
-                    Part::Change => {
-                        shelf.empty()?;
-                        (statement.run().map_err(|why| (why, start)), end)
-                    }
-                    _ => {
-                        let why = "this is no part of a schema";
-                        return Err(invalid(sql, start, source, why).sql(text.trim()).hint(
-                            "A declared schema holds CREATE TABLE, INDEX, VIEW and TRIGGER; rows are put in by a migration",
-                        ));
-                    }
+                    Part::Create => self.parked.make_room()?,
+                    Part::Change => self.parked.put_back()?,
+                    _ => return Err(self.no_schema(start, statement.end)),
                 }
+                let end = statement.end;
+                (statement.run().map_err(|why| (why, start)), end)
             }
-            Err(failure) => {
-                let rest = tokens.iter().filter(|token| token.start >= start);
-                let end = rest
-                    .clone()
-                    .find(|token| token.is(";"))
-                    .map_or(sql.len(), lex::Token::end);
-                // `.schema` of the shell prints SQLite's own tables, too.
-                let own = failure
-                    .0
-                    .starts_with("object name reserved for internal use: sqlite_");
-                (if own { Ok(()) } else { Err(failure) }, end)
+            // `.schema` of the shell prints SQLite's own tables, too.
+            Err((why, _)) if why.starts_with("object name reserved for internal use: sqlite_") => {
+                (Ok(()), self.end_of_statement(at))
             }
+            Err(failure) => (Err(failure), self.end_of_statement(at)),
         };
         match outcome {
-            Ok(()) => start = end,
+            Ok(()) => Ok(Some(end)),
+            Err((why, _)) if self.stand_ins.take_place(&why) => Ok(Some(start)),
             Err((why, at)) => {
-                if stand_ins.take_place(&why) {
-                    continue;
-                }
-                if Stranger::of(&why)
-                    .is_some_and(|stranger| matches!(stranger.kind, Kind::Module | Kind::Tokenizer))
-                    && let Some((name, ..)) = parse::virtual_table(&sql[start..end])
-                {
-                    let text = sql[start..end]
-                        .trim()
-                        .trim_end_matches(';')
-                        .trim_end()
-                        .to_owned();
-                    strangers.push(introspect::virtual_table(name, text, Vec::new()));
-                    start = end;
-                    continue;
-                }
-                let hint = match tokens.iter().find(|token| token.start >= start) {
-                    Some(first) if first.is("DROP") || first.is("ALTER") => {
-                        "A declared schema says what there is to be: leave out what is to go, and change the CREATE statement itself"
-                    }
-                    _ => "Correct it and try again",
+                let Some(table) = self.table_of_strangers(&why, &self.sql[start..end]) else {
+                    return Err(self.failed(first, at, &why));
                 };
-                return Err(invalid(sql, at, source, &why).hint(hint));
+                self.strangers.push(table);
+                Ok(Some(end))
             }
         }
     }
-    shelf.end()?;
-    Ok((strangers, rows))
+
+    /// Where the statement ends that begins with the token `at`.
+    fn end_of_statement(&self, at: usize) -> usize {
+        self.tokens[at..]
+            .iter()
+            .find(|token| token.is(";"))
+            .map_or(self.sql.len(), Token::end)
+    }
+
+    /// The virtual table that `sql` makes, if `why` says that its module or tokenizer is lacking.
+    fn table_of_strangers(&self, why: &str, sql: &str) -> Option<VirtualTable> {
+        Stranger::of(why)
+            .filter(|stranger| matches!(stranger.kind, Kind::Module | Kind::Tokenizer))?;
+        let (name, ..) = parse::virtual_table(sql)?;
+        let text = sql.trim().trim_end_matches(';').trim_end().to_owned();
+        Some(introspect::virtual_table(name, text, Vec::new()))
+    }
+
+    fn no_schema(&self, start: usize, end: usize) -> Error {
+        let why = "this is no part of a schema";
+        invalid(self.sql, start, self.source, why)
+            .sql(self.sql[start..end].trim())
+            .hint("A declared schema holds CREATE TABLE, INDEX, VIEW and TRIGGER; rows are put in by a migration")
+    }
+
+    fn failed(&self, first: &Token<'_>, at: usize, why: &str) -> Error {
+        let hint = if first.is("DROP") || first.is("ALTER") {
+            "A declared schema says what there is to be: leave out what is to go, and change the CREATE statement itself"
+        } else {
+            "Correct it and try again"
+        };
+        invalid(self.sql, at, self.source, why).hint(hint)
+    }
 }
 
 /// Where rows of `sqlite_schema` stand aside while a schema is loaded.
@@ -152,19 +183,19 @@ pub(super) fn load(
 /// To learn what a CREATE made, SQLite reads all of `sqlite_schema`: loading n statements reads
 /// n²/2 rows, which for 500 tables was half of a diff. What it has read it keeps in memory, so the
 /// rows can be elsewhere until the schema is read back.
-pub(super) struct Shelf<'a> {
+pub(super) struct ParkedRows<'a> {
     conn: &'a Connection,
     creates: usize,
 }
 
-impl<'a> Shelf<'a> {
+impl<'a> ParkedRows<'a> {
     /// So many statements may pass before the rows stand aside again.
     pub(crate) const CREATES: usize = 32;
 
     fn new(conn: &'a Connection) -> Result<Self> {
-        let shelf = Self { conn, creates: 0 };
-        shelf.run("CREATE TEMP TABLE _remy_shelf AS SELECT * FROM main.sqlite_schema")?;
-        Ok(shelf)
+        let parked = Self { conn, creates: 0 };
+        parked.run("CREATE TEMP TABLE _remy_shelf AS SELECT * FROM main.sqlite_schema")?;
+        Ok(parked)
     }
 
     /// To be called before each CREATE.
@@ -179,7 +210,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// Puts every row back, in the order in which they came.
-    fn empty(&mut self) -> Result<()> {
+    fn put_back(&mut self) -> Result<()> {
         self.creates = Self::CREATES - 1;
         self.make_room()?;
         self.run("INSERT INTO main.sqlite_schema SELECT * FROM temp._remy_shelf ORDER BY rowid; DELETE FROM temp._remy_shelf")
@@ -187,7 +218,7 @@ impl<'a> Shelf<'a> {
 
     /// Puts every row back, and leaves nothing.
     fn end(mut self) -> Result<()> {
-        self.empty()?;
+        self.put_back()?;
         self.run("DROP TABLE temp._remy_shelf")
     }
 

@@ -468,7 +468,7 @@ fn object_names(conn: &Connection) -> Result<Vec<String>> {
 #[cfg(all(test, feature = "engine"))]
 mod tests {
     use super::*;
-    use crate::declare::load::Shelf;
+    use crate::declare::load::ParkedRows;
 
     /// The rows that stand aside while a schema is loaded come back as they were, in their order,
     /// also for ALTER and DROP in between, which read and write them.
@@ -476,7 +476,7 @@ mod tests {
     fn many_statements_give_what_sqlite_gives() {
         crate::sqlite::engine::init();
         let mut sql = String::new();
-        for i in 0..Shelf::CREATES * 3 + 1 {
+        for i in 0..ParkedRows::CREATES * 3 + 1 {
             sql += &format!(
                 "CREATE TABLE t{i} (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT UNIQUE, b);"
             );
@@ -504,7 +504,7 @@ mod tests {
     #[test]
     fn a_name_of_sqlites_own_is_refused_however_many_came_before() {
         crate::sqlite::engine::init();
-        for n in [0, Shelf::CREATES - 1, Shelf::CREATES] {
+        for n in [0, ParkedRows::CREATES - 1, ParkedRows::CREATES] {
             let mut sql: String = (0..n).map(|i| format!("CREATE TABLE t{i} (a);")).collect();
             sql += "CREATE TABLE t (a); CREATE VIEW sqlite_v AS SELECT 1;";
             let (schema, ..) =

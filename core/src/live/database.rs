@@ -24,7 +24,7 @@ use std::{
     mem::ManuallyDrop,
     ops::Deref,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     time::Duration,
 };
 
@@ -190,52 +190,12 @@ impl Live {
 
     fn check(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
         let shown = path.display();
-        let path = path.canonicalize().map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound if beside::is_beside(path) => gone(path),
-            std::io::ErrorKind::NotFound => {
-                Error::not_found(format!("there is no database at {shown}"))
-                    .object(shown.to_string())
-                    .state("Nothing was done")
-                    .hint("Check the path; remy works on a database file that is there")
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                Error::io(format!("{shown} may not be looked at: {e}"))
-                    .state("Nothing was done")
-                    .hint("Give this user the right to go into every folder on its way")
-            }
-            _ => Error::io(format!("opening {shown}: {e}")).state("Nothing was done"),
-        })?;
+        let path = real_path(path)?;
         // No link by now, or its owner would be taken for live's.
         let metadata = path
             .symlink_metadata()
             .context(|| format!("opening {shown}"))?;
-        let refuse = |what: String, hint: &str| {
-            Err(Error::invalid_argument(what)
-                .state("Nothing was done")
-                .hint(hint.to_owned()))
-        };
-        if !metadata.is_file() {
-            return refuse(
-                format!("{shown} is not a file"),
-                "Give the path of a database file",
-            );
-        }
-        if metadata.nlink() > 1 {
-            return refuse(
-                format!(
-                    "{shown} has {} hard links, and each name would have a WAL of its own",
-                    metadata.nlink()
-                ),
-                "Remove the other names",
-            );
-        }
-        if let Some(name) = network(&path)? {
-            return refuse(
-                format!("{shown} is on {name}, where SQLite's locks and shared memory do not hold"),
-                "Move the database to a disk of this machine",
-            );
-        }
-        not_a_mount(&path)?;
+        fits(&path, &metadata, &shown)?;
         let owner = Owner::of(&metadata);
         let _acting = owner.act()?;
         let live = Self {
@@ -251,13 +211,19 @@ impl Live {
         };
         live.no_stranger()?;
         live.may_be_opened()?;
-        let conn = live.connect()?;
-        if let Err(e) = live.read_schema(&conn) {
+        live.read_once(&shown)
+    }
+
+    /// Reads the database once. Returns it with what that tells: whether its disk is full, and
+    /// whether a newer remy or somebody else wrote what has the names of remy's tables.
+    fn read_once(self, shown: &path::Display<'_>) -> Result<Self> {
+        let conn = self.connect()?;
+        if let Err(e) = self.read_schema(&conn) {
             drop(conn);
             return if e.is_disk_full() {
                 Ok(Self {
                     full: Some(e),
-                    ..live
+                    ..self
                 })
             } else {
                 Err(e)
@@ -265,24 +231,24 @@ impl Live {
         }
         let reserved = calls::reserved_bytes(&conn);
         if reserved != 0 {
-            return refuse(
+            return Err(unfit(
                 format!(
                     "each page of {shown} keeps {reserved} bytes for an extension (a checksum or encryption VFS)"
                 ),
                 "remy would write pages without what belongs there; it does not support this",
-            );
+            ));
         }
         if conn
             .is_readonly("main")
             .context(|| format!("opening {shown}"))?
         {
-            return Err(live.may_not_be_written(false));
+            return Err(self.may_not_be_written(false));
         }
         let foreign = tables::understood(&conn)
             .err()
             .filter(|e| matches!(e, Error::InvalidArgument(_)));
         drop(conn);
-        Ok(Self { foreign, ..live })
+        Ok(Self { foreign, ..self })
     }
 
     /// Refuses where a newer remy has published live, or what has the names of remy's tables is
@@ -434,7 +400,7 @@ impl Live {
     }
 
     /// The name that messages use.
-    pub(crate) fn shown(&self) -> std::path::Display<'_> {
+    pub(crate) fn shown(&self) -> path::Display<'_> {
         self.path.display()
     }
 
@@ -445,6 +411,58 @@ impl Live {
     pub(crate) fn vfs(&self) -> Option<&CStr> {
         self.vfs.as_deref()
     }
+}
+
+/// The path of a database without links in it.
+fn real_path(path: &Path) -> Result<PathBuf> {
+    let shown = path.display();
+    path.canonicalize().map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound if beside::is_beside(path) => gone(path),
+        std::io::ErrorKind::NotFound => {
+            Error::not_found(format!("there is no database at {shown}"))
+                .object(shown.to_string())
+                .state("Nothing was done")
+                .hint("Check the path; remy works on a database file that is there")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            Error::io(format!("{shown} may not be looked at: {e}"))
+                .state("Nothing was done")
+                .hint("Give this user the right to go into every folder on its way")
+        }
+        _ => Error::io(format!("opening {shown}: {e}")).state("Nothing was done"),
+    })
+}
+
+/// Refuses what is no file of one name on a disk of this machine.
+fn fits(path: &Path, metadata: &fs::Metadata, shown: &path::Display<'_>) -> Result<()> {
+    if !metadata.is_file() {
+        return Err(unfit(
+            format!("{shown} is not a file"),
+            "Give the path of a database file",
+        ));
+    }
+    if metadata.nlink() > 1 {
+        return Err(unfit(
+            format!(
+                "{shown} has {} hard links, and each name would have a WAL of its own",
+                metadata.nlink()
+            ),
+            "Remove the other names",
+        ));
+    }
+    if let Some(name) = network(path)? {
+        return Err(unfit(
+            format!("{shown} is on {name}, where SQLite's locks and shared memory do not hold"),
+            "Move the database to a disk of this machine",
+        ));
+    }
+    not_a_mount(path)
+}
+
+fn unfit(what: String, hint: &str) -> Error {
+    Error::invalid_argument(what)
+        .state("Nothing was done")
+        .hint(hint)
 }
 
 /// There is a store, and not what it is of.

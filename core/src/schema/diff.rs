@@ -122,8 +122,21 @@ pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<V
         })
         .collect();
     let stays = |table: &str| !gone.contains(&table.to_ascii_lowercase());
+    indexes(current, declared, &names, &stays, &mut changes);
+    views(current, declared, &mut changes);
+    triggers(current, declared, &stays, &mut changes);
+    Ok(changes)
+}
 
-    let new: BTreeMap<String, String> = declared
+/// `stays` tells of a table of now; with one that goes, its indexes go unsaid.
+fn indexes(
+    current: &Schema,
+    declared: &Schema,
+    names: &Names,
+    stays: &dyn Fn(&str) -> bool,
+    changes: &mut Vec<Change>,
+) {
+    let new = declared
         .indexes
         .iter()
         .map(|index| {
@@ -137,54 +150,73 @@ pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<V
         .indexes
         .iter()
         .filter(|index| stays(&index.table))
-        .map(|index| (&index.name, index_meaning(current, index, Some(&names))))
+        .map(|index| (&index.name, index_meaning(current, index, Some(names))))
         .collect();
+    let order = declared.indexes.iter().map(|index| &index.name);
     compare(
         &old,
         &new,
-        declared.indexes.iter().map(|i| &i.name),
-        &mut changes,
+        order,
+        changes,
         Change::DropIndex,
         Change::CreateIndex,
     );
+}
 
-    let meaning = |sql: &str| lex::meaning(&parse::definition(sql), &|_| None);
+/// What a view's or a trigger's statement means.
+fn definition_meaning(sql: &str) -> String {
+    lex::meaning(&parse::definition(sql), &|_| None)
+}
+
+fn views(current: &Schema, declared: &Schema, changes: &mut Vec<Change>) {
     let new = declared
         .views
         .iter()
-        .map(|view| (view.name.to_ascii_lowercase(), meaning(&view.sql)))
+        .map(|view| {
+            (
+                view.name.to_ascii_lowercase(),
+                definition_meaning(&view.sql),
+            )
+        })
         .collect();
     let old: Vec<_> = current
         .views
         .iter()
-        .map(|view| (&view.name, meaning(&view.sql)))
+        .map(|view| (&view.name, definition_meaning(&view.sql)))
         .collect();
+    let order = declared.views.iter().map(|view| &view.name);
     compare(
         &old,
         &new,
-        declared.views.iter().map(|v| &v.name),
-        &mut changes,
+        order,
+        changes,
         Change::DropView,
         Change::CreateView,
     );
+}
 
+fn trigger_texts(schema: &Schema) -> BTreeSet<&str> {
+    schema
+        .triggers
+        .iter()
+        .map(|trigger| trigger.sql.as_str())
+        .collect()
+}
+
+/// `stays` tells of a table of now; with one that goes, its triggers go unsaid.
+fn triggers(
+    current: &Schema,
+    declared: &Schema,
+    stays: &dyn Fn(&str) -> bool,
+    changes: &mut Vec<Change>,
+) {
     // Text that is there word for word needs no reading.
-    let word_for_word: BTreeSet<&str> = current
-        .triggers
-        .iter()
-        .map(|trigger| trigger.sql.as_str())
-        .collect();
-    let declared_texts: BTreeSet<&str> = declared
-        .triggers
-        .iter()
-        .map(|trigger| trigger.sql.as_str())
-        .collect();
-    let on_both = |sql: &str| word_for_word.contains(sql) && declared_texts.contains(sql);
+    let (now, then) = (trigger_texts(current), trigger_texts(declared));
     let meaning = |sql: &str| {
-        if on_both(sql) {
+        if now.contains(sql) && then.contains(sql) {
             sql.to_owned()
         } else {
-            meaning(sql)
+            definition_meaning(sql)
         }
     };
     let new = declared
@@ -198,16 +230,15 @@ pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<V
         .filter(|trigger| stays(&trigger.table))
         .map(|trigger| (&trigger.name, meaning(&trigger.sql)))
         .collect();
-    let triggers = declared.triggers.iter().map(|t| &t.name);
+    let order = declared.triggers.iter().map(|trigger| &trigger.name);
     compare(
         &old,
         &new,
-        triggers,
-        &mut changes,
+        order,
+        changes,
         Change::DropTrigger,
         Change::CreateTrigger,
     );
-    Ok(changes)
 }
 
 /// Drops what is not declared as it is, creates what is not there as it is declared.

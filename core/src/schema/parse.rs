@@ -307,27 +307,34 @@ impl<'a> Cursor<'_, 'a> {
             name: self.name()?,
             ..ParsedColumn::default()
         };
+        self.skip_type()?;
+        let mut constraint = None;
+        while self.column_constraint(&mut constraint, &mut column, table)? {}
+        let last = &self.tokens[self.at - 1];
+        column.definition = self.sql[self.tokens[first].start..last.end()].to_owned();
+        table.columns.push(column);
+        Some(())
+    }
+
+    /// Skips a column's type, which the pragmas tell, up to the column's first constraint.
+    fn skip_type(&mut self) -> Option<()> {
+        const ENDS: [&str; 12] = [
+            ",",
+            "CONSTRAINT",
+            "PRIMARY",
+            "NOT",
+            "NULL",
+            "UNIQUE",
+            "CHECK",
+            "DEFAULT",
+            "COLLATE",
+            "REFERENCES",
+            "AS",
+            "DEFERRABLE",
+        ];
         while let Some(token) = self.peek() {
-            let ends = [
-                "CONSTRAINT",
-                "PRIMARY",
-                "NOT",
-                "NULL",
-                "UNIQUE",
-                "CHECK",
-                "DEFAULT",
-                "COLLATE",
-                "REFERENCES",
-            ];
-            if token.is(",")
-                || ends.iter().any(|end| token.is(end))
-                || token.is("AS")
-                || token.is("DEFERRABLE")
-            {
-                break;
-            }
-            if token.is("GENERATED") && self.tokens.get(self.at + 1).is_some_and(|t| t.is("ALWAYS"))
-            {
+            let always = || self.tokens.get(self.at + 1).is_some_and(|t| t.is("ALWAYS"));
+            if ENDS.iter().any(|end| token.is(end)) || (token.is("GENERATED") && always()) {
                 break;
             }
             if token.is("(") {
@@ -335,92 +342,95 @@ impl<'a> Cursor<'_, 'a> {
             }
             self.at += 1;
         }
-        let mut name = None;
-        while let Some(token) = self.peek().copied() {
-            if token.is(",") {
-                break;
-            }
-            self.at += 1;
-            if token.is("CONSTRAINT") {
-                name = Some(self.name()?);
-                continue;
-            }
-            let key = |this: &Self| KeyColumn {
-                name: column.name.clone(),
-                descending: this.tokens[this.at - 1].is("DESC"),
-                ..KeyColumn::default()
-            };
-            match token.text.to_ascii_uppercase().as_str() {
-                "NULL" => {
-                    self.conflict()?;
-                }
-                "NOT" if self.eat("NULL") => column.not_null = Some(self.conflict()?),
-                "NOT" | "DEFERRABLE" => {
-                    self.at -= 1;
-                    let deferred = self.deferrable()??;
-                    table.foreign_keys.last_mut()?.deferred = deferred;
-                }
-                "PRIMARY" if self.eat("KEY") => {
-                    if !self.eat("DESC") {
-                        self.eat("ASC");
-                    }
-                    let columns = vec![key(self)];
-                    let conflict = self.conflict()?;
-                    table.primary_key = Some(Key {
-                        name: name.take(),
-                        columns,
-                        conflict,
-                        inline: true,
-                    });
-                    table.autoincrement |= self.eat("AUTOINCREMENT");
-                }
-                "UNIQUE" => {
-                    let columns = vec![key(self)];
-                    table.uniques.push(Key {
-                        name: name.take(),
-                        columns,
-                        conflict: self.conflict()?,
-                        inline: true,
-                    });
-                }
-                "CHECK" => {
-                    let expr = self.parenthesized()?;
-                    table.checks.push(Check {
-                        name: name.take(),
-                        expr,
-                        column: Some(column.name.clone()),
-                    });
-                    self.conflict()?;
-                }
-                "DEFAULT" => column.default = Some(self.default()?),
-                "COLLATE" => column.collate = Some(self.name()?),
-                "REFERENCES" => {
-                    let key = self.references(name.take(), vec![column.name.clone()], true)?;
-                    table.foreign_keys.push(key);
-                }
-                "GENERATED" | "AS" => {
-                    if token.is("GENERATED") && !self.eat_all(&["ALWAYS", "AS"]) {
-                        return None;
-                    }
-                    let expr = self.parenthesized()?;
-                    let stored = self.eat("STORED");
-                    if !stored {
-                        self.eat("VIRTUAL");
-                    }
-                    column.generated = Some(Generated { expr, stored });
-                }
-                // Table constraints may follow a column without a comma before them.
-                "FOREIGN" => {
-                    self.at -= 1;
-                    break;
-                }
-                _ => return None,
-            }
-        }
-        let last = &self.tokens[self.at - 1];
-        column.definition = self.sql[self.tokens[first].start..last.end()].to_owned();
-        table.columns.push(column);
         Some(())
+    }
+
+    /// Reads a constraint of a column, or the name before one, which `constraint` holds until then.
+    /// Returns whether there was one.
+    fn column_constraint(
+        &mut self,
+        constraint: &mut Option<String>,
+        column: &mut ParsedColumn,
+        table: &mut ParsedTable,
+    ) -> Option<bool> {
+        let Some(token) = self.peek().copied() else {
+            return Some(false);
+        };
+        // Table constraints may follow a column without a comma before them.
+        if token.is(",") || token.is("FOREIGN") {
+            return Some(false);
+        }
+        self.at += 1;
+        match token.text.to_ascii_uppercase().as_str() {
+            "CONSTRAINT" => *constraint = Some(self.name()?),
+            "NULL" => {
+                self.conflict()?;
+            }
+            "NOT" if self.eat("NULL") => column.not_null = Some(self.conflict()?),
+            "NOT" | "DEFERRABLE" => {
+                self.at -= 1;
+                let deferred = self.deferrable()??;
+                table.foreign_keys.last_mut()?.deferred = deferred;
+            }
+            "PRIMARY" if self.eat("KEY") => {
+                let descending = self.eat("DESC");
+                if !descending {
+                    self.eat("ASC");
+                }
+                let key = self.column_key(constraint.take(), &column.name, descending)?;
+                table.primary_key = Some(key);
+                table.autoincrement |= self.eat("AUTOINCREMENT");
+            }
+            "UNIQUE" => {
+                let key = self.column_key(constraint.take(), &column.name, false)?;
+                table.uniques.push(key);
+            }
+            "CHECK" => {
+                let expr = self.parenthesized()?;
+                table.checks.push(Check {
+                    name: constraint.take(),
+                    expr,
+                    column: Some(column.name.clone()),
+                });
+                self.conflict()?;
+            }
+            "DEFAULT" => column.default = Some(self.default()?),
+            "COLLATE" => column.collate = Some(self.name()?),
+            "REFERENCES" => {
+                let columns = vec![column.name.clone()];
+                let key = self.references(constraint.take(), columns, true)?;
+                table.foreign_keys.push(key);
+            }
+            "GENERATED" if !self.eat_all(&["ALWAYS", "AS"]) => return None,
+            "GENERATED" | "AS" => column.generated = Some(self.generated()?),
+            _ => return None,
+        }
+        Some(true)
+    }
+
+    /// The key of one column, with the conflict clause that may follow it.
+    fn column_key(&mut self, name: Option<String>, column: &str, descending: bool) -> Option<Key> {
+        let column = KeyColumn {
+            name: column.to_owned(),
+            descending,
+            ..KeyColumn::default()
+        };
+        Some(Key {
+            name,
+            columns: vec![column],
+            conflict: self.conflict()?,
+            inline: true,
+        })
+    }
+
+    /// `(…) [STORED|VIRTUAL]`.
+    fn generated(&mut self) -> Option<Generated> {
+        let expr = self.parenthesized()?;
+        let stored = self.eat("STORED");
+        if !stored {
+            self.eat("VIRTUAL");
+        }
+        Some(Generated { expr, stored })
     }
 
     fn default(&mut self) -> Option<String> {

@@ -82,37 +82,9 @@ impl Names {
 
     pub(super) fn resolve(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<Self> {
         let mut names = Self::default();
-        let has_table = |schema: &Schema, name: &str| schema.columns_of(name).is_some();
         for rename in renames.iter().filter(|rename| rename.table.is_none()) {
-            // A name that another rename takes away is free; comments do not tell whether theirs is
-            // done.
-            let leaves = |r: &Rename| r.table.is_none() && same(&r.from, &rename.to);
-            let frees = !rename.comment && renames.iter().any(leaves);
-            let there = has_table(current, &rename.to) && !frees;
-            let found = Found {
-                applies: has_table(current, &rename.from),
-                there,
-                room: true,
-                declares: has_table(declared, &rename.to),
-                keeps: has_table(declared, &rename.from),
-            };
-            if judge(rename, &rename.from, &rename.to, found)? {
-                if there {
-                    names
-                        .tables
-                        .insert(rename.to.to_ascii_lowercase(), gone(&rename.to));
-                }
-                if rename.comment
-                    && has_table(declared, &rename.from)
-                    && !renames.iter().any(|r| becomes(r, rename))
-                {
-                    return Err(stays(&rename.from, &rename.to));
-                }
-                let before = names
-                    .tables
-                    .insert(rename.from.to_ascii_lowercase(), rename.to.clone());
-                once(&rename.from, &rename.to, before)?;
-            }
+            let case = Case::of_table(rename, current, declared, renames);
+            case.enter(&mut names.tables, renames, &str::to_ascii_lowercase)?;
         }
         for rename in renames {
             let Some(told) = &rename.table else { continue };
@@ -123,51 +95,14 @@ impl Names {
                 .find(|(_, to)| to.eq_ignore_ascii_case(told))
                 .map(|(from, _)| from.clone());
             let old = old.unwrap_or_else(|| told.to_ascii_lowercase());
-            let (now, new) = (
+            let columns = [
                 current.columns_of(&old),
                 declared.columns_of(names.table(&old)),
-            );
-            let has = |name: &str| {
-                now.as_ref()
-                    .is_some_and(|columns| columns.iter().any(|c| same(c, name)))
-            };
-            let will = |name: &str| {
-                new.as_ref()
-                    .is_some_and(|columns| columns.iter().any(|c| same(c, name)))
-            };
-            let leaves = |r: &Rename| {
-                r.table.as_ref().is_some_and(|t| same(t, told)) && same(&r.from, &rename.to)
-            };
-            let frees = !rename.comment && renames.iter().any(leaves);
-            let applies = has(&rename.from);
-            let there = has(&rename.to) && !frees && !same(&rename.to, &rename.from);
-            let room = current.table(&old).is_some();
-            let found = Found {
-                applies,
-                there,
-                room,
-                declares: will(&rename.to),
-                keeps: will(&rename.from),
-            };
-            let (from, to) = (
-                format!("{told}.{}", rename.from),
-                format!("{told}.{}", rename.to),
-            );
-            if judge(rename, &from, &to, found)? {
-                if there {
-                    names.columns.insert(
-                        (old.clone(), rename.to.to_ascii_lowercase()),
-                        gone(&rename.to),
-                    );
-                }
-                if rename.comment && found.keeps && !renames.iter().any(|r| becomes(r, rename)) {
-                    return Err(stays(&from, &to));
-                }
-                let before = names
-                    .columns
-                    .insert((old, rename.from.to_ascii_lowercase()), rename.to.clone());
-                once(&from, &rename.to, before)?;
-            }
+            ];
+            let can_go = current.table(&old).is_some();
+            let case = Case::of_column(rename, told, columns, can_go, renames);
+            let key = |name: &str| (old.clone(), name.to_ascii_lowercase());
+            case.enter(&mut names.columns, renames, &key)?;
         }
         names.note_coming(current, declared);
         Ok(names)
@@ -218,49 +153,123 @@ pub(super) fn gone(name: &str) -> String {
     format!("\0{name}")
 }
 
-/// What there is of a rename's two names.
-#[derive(Debug, Clone, Copy)]
-struct Found {
-    /// The old one is there.
-    applies: bool,
-    /// The new one is there, and no other rename takes it away.
-    there: bool,
-    /// What has the new one can go: a virtual table's columns cannot.
-    room: bool,
-    /// The new one is declared.
-    declares: bool,
-    /// The old one is declared as well.
-    keeps: bool,
+/// A rename, and what there is of its two names.
+#[derive(Debug)]
+struct Case<'a> {
+    rename: &'a Rename,
+    /// The two names, as a message shows them.
+    from: String,
+    to: String,
+    old_exists: bool,
+    /// And no other rename takes the new name away.
+    new_exists: bool,
+    /// What has the new name can make room: a virtual table's columns cannot.
+    new_can_go: bool,
+    new_declared: bool,
+    old_declared: bool,
 }
 
-/// Whether a rename is to be done; an error where it can neither be done nor has been. What has the
-/// new name makes room, where that is told.
-fn judge(rename: &Rename, from: &str, to: &str, found: Found) -> Result<bool> {
-    let wrong = |why: String| {
-        Err(Error::invalid_argument(format!(
-            "the rename of {from} to {to} cannot be done: {why}"
-        ))
-        .object(from)
-        .state("Nothing was changed")
-        .hint("Correct the rename, or leave it out"))
-    };
-    match (found.applies, found.there) {
-        // Done already, or told of a database that never had the old name.
-        (false, _) if found.there || rename.comment => Ok(false),
-        (false, _) => wrong(format!("there is neither {from} nor {to}")),
-        (true, _) if !found.declares => wrong(format!("the declared schema has no {to}")),
-        // A comment stays when its rename is done: it does not say which of the two goes.
-        (true, true) if rename.comment && !found.keeps => {
-            Err(Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and both are there"))
-                .object(from)
-                .state("Nothing was changed")
-                .hint(format!(
-                    "Where {from} is to take the place of {to}, tell it by the option renames; where {to} stays as it is and {from} \
-                     goes, take out the comment"
-                )))
+impl<'a> Case<'a> {
+    fn of_table(
+        rename: &'a Rename,
+        current: &Schema,
+        declared: &Schema,
+        renames: &[Rename],
+    ) -> Self {
+        let has_table = |schema: &Schema, name: &str| schema.columns_of(name).is_some();
+        // A name that another rename takes away is free; comments do not tell whether theirs is
+        // done.
+        let leaves = |r: &Rename| r.table.is_none() && same(&r.from, &rename.to);
+        let frees = !rename.comment && renames.iter().any(leaves);
+        Self {
+            rename,
+            from: rename.from.clone(),
+            to: rename.to.clone(),
+            old_exists: has_table(current, &rename.from),
+            new_exists: has_table(current, &rename.to) && !frees,
+            new_can_go: true,
+            new_declared: has_table(declared, &rename.to),
+            old_declared: has_table(declared, &rename.from),
         }
-        (true, true) if rename.comment => Ok(false),
-        (true, true) if !found.room => wrong(format!("{to} is there already")),
-        (true, _) => Ok(true),
+    }
+
+    /// `columns` are those of now and those declared of the table that `told` names.
+    fn of_column(
+        rename: &'a Rename,
+        told: &str,
+        columns: [Option<Vec<String>>; 2],
+        new_can_go: bool,
+        renames: &[Rename],
+    ) -> Self {
+        let [now, declared] = columns.map(Option::unwrap_or_default);
+        let has = |columns: &[String], name: &str| columns.iter().any(|c| same(c, name));
+        let leaves = |r: &Rename| {
+            r.table.as_ref().is_some_and(|t| same(t, told)) && same(&r.from, &rename.to)
+        };
+        let frees = !rename.comment && renames.iter().any(leaves);
+        Self {
+            rename,
+            from: format!("{told}.{}", rename.from),
+            to: format!("{told}.{}", rename.to),
+            old_exists: has(&now, &rename.from),
+            new_exists: has(&now, &rename.to) && !frees && !same(&rename.to, &rename.from),
+            new_can_go,
+            new_declared: has(&declared, &rename.to),
+            old_declared: has(&declared, &rename.from),
+        }
+    }
+
+    /// Enters the rename into `names` under `key` of its old name, if it is to be done. What has
+    /// the new name makes room.
+    fn enter<K: Ord>(
+        &self,
+        names: &mut BTreeMap<K, String>,
+        renames: &[Rename],
+        key: &dyn Fn(&str) -> K,
+    ) -> Result<()> {
+        if !self.is_due()? {
+            return Ok(());
+        }
+        let rename = self.rename;
+        if self.new_exists {
+            names.insert(key(&rename.to), gone(&rename.to));
+        }
+        if rename.comment && self.old_declared && !renames.iter().any(|r| becomes(r, rename)) {
+            return Err(stays(&self.from, &self.to));
+        }
+        let before = names.insert(key(&rename.from), rename.to.clone());
+        once(&self.from, &rename.to, before)
+    }
+
+    /// Whether the rename is to be done; an error where it can neither be done nor has been.
+    fn is_due(&self) -> Result<bool> {
+        let (rename, from, to) = (self.rename, &self.from, &self.to);
+        let wrong = |why: String| {
+            Err(Error::invalid_argument(format!(
+                "the rename of {from} to {to} cannot be done: {why}"
+            ))
+            .object(from)
+            .state("Nothing was changed")
+            .hint("Correct the rename, or leave it out"))
+        };
+        match (self.old_exists, self.new_exists) {
+            // Done already, or told of a database that never had the old name.
+            (false, _) if self.new_exists || rename.comment => Ok(false),
+            (false, _) => wrong(format!("there is neither {from} nor {to}")),
+            (true, _) if !self.new_declared => wrong(format!("the declared schema has no {to}")),
+            // A comment stays when its rename is done: it does not say which of the two goes.
+            (true, true) if rename.comment && !self.old_declared => {
+                Err(Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and both are there"))
+                    .object(from)
+                    .state("Nothing was changed")
+                    .hint(format!(
+                        "Where {from} is to take the place of {to}, tell it by the option renames; where {to} stays as it is and {from} \
+                         goes, take out the comment"
+                    )))
+            }
+            (true, true) if rename.comment => Ok(false),
+            (true, true) if !self.new_can_go => wrong(format!("{to} is there already")),
+            (true, _) => Ok(true),
+        }
     }
 }

@@ -122,28 +122,15 @@ pub(crate) fn tokens_and_comments(sql: &str) -> (Vec<Token<'_>>, Vec<Range<usize
                 Kind::Value
             }
             b'?' | b'@' | b'#' | b':' => {
-                i += 1;
-                while i < bytes.len() && is_word(bytes[i]) {
-                    i += 1;
-                }
+                i = end_of_word(bytes, i + 1);
                 Kind::Value
             }
             byte if is_word(byte) => {
-                while i < bytes.len() && is_word(bytes[i]) {
-                    i += 1;
-                }
+                i = end_of_word(bytes, i);
                 Kind::Word
             }
             _ => {
-                let rest = &bytes[i..];
-                i += match rest {
-                    [b'-', b'>', b'>', ..] => 3,
-                    [b'|', b'|', ..] | [b'<', b'=' | b'>' | b'<', ..] | [b'>', b'=' | b'>', ..] => {
-                        2
-                    }
-                    [b'=' | b'!', b'=', ..] | [b'-', b'>', ..] => 2,
-                    _ => 1,
-                };
+                i += length_of_sign(&bytes[i..]);
                 Kind::Sign
             }
         };
@@ -160,6 +147,25 @@ pub(crate) fn tokens_and_comments(sql: &str) -> (Vec<Token<'_>>, Vec<Range<usize
 /// The tokens of `sql`.
 pub(crate) fn tokens(sql: &str) -> Vec<Token<'_>> {
     tokens_and_comments(sql).0
+}
+
+#[inline]
+fn end_of_word(bytes: &[u8], start: usize) -> usize {
+    let mut i = start;
+    while i < bytes.len() && is_word(bytes[i]) {
+        i += 1;
+    }
+    i
+}
+
+#[inline]
+fn length_of_sign(bytes: &[u8]) -> usize {
+    match bytes {
+        [b'-', b'>', b'>', ..] => 3,
+        [b'|', b'|', ..] | [b'<', b'=' | b'>' | b'<', ..] | [b'>', b'=' | b'>', ..] => 2,
+        [b'=' | b'!', b'=', ..] | [b'-', b'>', ..] => 2,
+        _ => 1,
+    }
 }
 
 fn end_of_quoted(bytes: &[u8], start: usize, quote: u8) -> usize {

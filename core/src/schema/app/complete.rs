@@ -23,18 +23,19 @@ use std::collections::BTreeSet;
 
 /// The schema that an app makes of a database.
 #[derive(Debug)]
-pub struct Completed {
+pub struct CompletedSchema {
     /// The database's own, with what the app declares.
     pub schema: Schema,
     /// What the app's maker should know.
     pub warnings: Vec<String>,
 }
 
-/// Names that nobody has yet.
-struct Free(BTreeSet<String>);
+/// Gives names that nothing has yet.
+struct FreeNames(BTreeSet<String>);
 
-impl Free {
-    fn name(&mut self, wanted: &str) -> String {
+impl FreeNames {
+    /// `wanted`, or that with a number, which is taken from now on.
+    fn take(&mut self, wanted: &str) -> String {
         let names = (1u32..).map(|n| {
             if n == 1 {
                 wanted.to_owned()
@@ -62,13 +63,13 @@ pub fn complete(
     recorded: &Recorded,
     renames: &[Rename],
     migrations: &[&str],
-) -> Result<Completed> {
-    let mut work = Work {
+) -> Result<CompletedSchema> {
+    let mut completion = Completion {
         current,
         recorded,
         migrations: migrations.iter().map(|text| lex::tokens(text)).collect(),
         names: Names::default(),
-        free: Free(current.names.clone()),
+        free: FreeNames(current.names.clone()),
         schema: Schema {
             names: current.names.clone(),
             ..Schema::default()
@@ -76,33 +77,33 @@ pub fn complete(
         warnings: Vec::new(),
         refused: Vec::new(),
     };
-    work.free.0.extend(
+    completion.free.0.extend(
         app.tables
             .iter()
             .map(|table| table.name.to_ascii_lowercase()),
     );
     if !renames.is_empty() {
         let plain = complete(&Schema::default(), app, &Recorded::default(), &[], &[])?.schema;
-        work.names = Names::resolve(current, &plain, renames)?;
+        completion.names = Names::resolve(current, &plain, renames)?;
     }
     let mut taken = BTreeSet::new();
     for table in &app.tables {
-        if let Some(old) = work.table(table)? {
+        if let Some(old) = completion.table(table)? {
             taken.insert(old.to_ascii_lowercase());
         }
     }
-    if !work.refused.is_empty() {
-        return Err(refusal(&work.refused));
+    if !completion.refused.is_empty() {
+        return Err(refusal(&completion.refused));
     }
-    work.others(&taken);
-    Ok(Completed {
-        schema: work.schema,
-        warnings: work.warnings,
+    completion.others(&taken);
+    Ok(CompletedSchema {
+        schema: completion.schema,
+        warnings: completion.warnings,
     })
 }
 
 /// A type change that nobody has said may be.
-struct Refused {
+struct TypeChange {
     table: String,
     column: String,
     from: String,
@@ -110,8 +111,8 @@ struct Refused {
     castable: bool,
 }
 
-fn refusal(all: &[Refused]) -> Error {
-    let change = |r: &Refused| format!("{}.{} from {} to {}", r.table, r.column, r.from, r.to);
+fn refusal(all: &[TypeChange]) -> Error {
+    let change = |r: &TypeChange| format!("{}.{} from {} to {}", r.table, r.column, r.from, r.to);
     let list = all.iter().map(change).collect::<Vec<_>>().join("; ");
     let first = &all[0];
     let cast = match all.iter().find(|refused| !refused.castable) {
@@ -130,18 +131,18 @@ fn refusal(all: &[Refused]) -> Error {
         ))
 }
 
-struct Work<'s> {
+struct Completion<'s> {
     current: &'s Schema,
     recorded: &'s Recorded,
     migrations: Vec<Vec<Token<'s>>>,
     names: Names,
-    free: Free,
+    free: FreeNames,
     schema: Schema,
     warnings: Vec<String>,
-    refused: Vec<Refused>,
+    refused: Vec<TypeChange>,
 }
 
-impl Work<'_> {
+impl Completion<'_> {
     /// Adds a declared table, with its indexes and triggers. Returns its name of now.
     fn table(&mut self, declared: &AppTable) -> Result<Option<String>> {
         let old = self
@@ -149,84 +150,61 @@ impl Work<'_> {
             .tables
             .iter()
             .find(|t| same(self.names.table(&t.name), &declared.name));
-        let Some(old) = old else {
-            let views = self.current.views.iter().map(|view| &view.name);
-            let others = views.chain(self.current.virtual_tables.iter().map(|table| &table.name));
-            if others
-                .chain(self.current.indexes.iter().map(|index| &index.name))
-                .any(|n| same(n, &declared.name))
-            {
-                return Err(Error::unsupported_change(format!(
-                    "the database has a {} already, which is no table that an app could declare",
-                    declared.name
-                ))
-                .object(&declared.name)
-                .state("Nothing was changed")
-                .hint("Drop or rename it in a migration, or give the table another name"));
-            }
-            let mut table = Table {
-                name: declared.name.clone(),
-                ..Table::default()
-            };
-            self.system_columns(&mut table, declared, &[])?;
-            for column in &declared.columns {
-                table.columns.push(new_column(column, false));
-            }
-            written(&mut table);
-            self.indexes(&table, declared, None, &[]);
-            self.triggers(&table, declared, None);
-            self.schema.tables.push(table);
-            return Ok(None);
-        };
+        match old {
+            None => self.new_table(declared)?,
+            Some(old) => self.present_table(declared, old)?,
+        }
+        Ok(old.map(|old| old.name.clone()))
+    }
 
+    /// Adds a declared table that is not there.
+    fn new_table(&mut self, declared: &AppTable) -> Result<()> {
+        let views = self.current.views.iter().map(|view| &view.name);
+        let others = views.chain(self.current.virtual_tables.iter().map(|table| &table.name));
+        if others
+            .chain(self.current.indexes.iter().map(|index| &index.name))
+            .any(|n| same(n, &declared.name))
+        {
+            return Err(Error::unsupported_change(format!(
+                "the database has a {} already, which is no table that an app could declare",
+                declared.name
+            ))
+            .object(&declared.name)
+            .state("Nothing was changed")
+            .hint("Drop or rename it in a migration, or give the table another name"));
+        }
+        let mut table = Table {
+            name: declared.name.clone(),
+            ..Table::default()
+        };
+        self.system_columns(&mut table, declared, &[]);
+        for column in &declared.columns {
+            table.columns.push(new_column(column, false));
+        }
+        write_sql(&mut table);
+        self.indexes(&table, declared, None);
+        self.triggers(&table, declared, None);
+        self.schema.tables.push(table);
+        Ok(())
+    }
+
+    /// Adds a declared table that is there as `old`: with what it keeps of that.
+    fn present_table(&mut self, declared: &AppTable, old: &Table) -> Result<()> {
         let mut table = old.clone();
         table.name.clone_from(&declared.name);
         self.rename_within(&mut table, old);
-        let keeps = |name: &str| {
-            system(name).is_some() || declared.columns.iter().any(|c| same(&c.name, name))
-        };
-        let gone: Vec<String> = table
-            .columns
-            .iter()
-            .filter(|c| !keeps(&c.name))
-            .map(|c| c.name.clone())
-            .collect();
-        let is_gone = |name: &str| gone.iter().any(|gone| same(gone, name));
-        table.columns.retain(|column| !is_gone(&column.name));
-        let names_gone = |sql: &str| {
-            lex::tokens(sql)
-                .iter()
-                .any(|token| gone.iter().any(|gone| token.may_name(gone)))
-        };
-        table.checks.retain(|check| !names_gone(&check.expr));
-        table
-            .foreign_keys
-            .retain(|key| !key.columns.iter().any(|name| is_gone(name)));
-        let group = |key: &Key| {
-            key.columns
-                .iter()
-                .map(|part| part.name.clone())
-                .collect::<Vec<_>>()
-        };
-        table.uniques.retain(|key| {
-            declared
-                .unique
-                .iter()
-                .any(|unique| same_group(unique, &group(key)))
-        });
-
+        let gone = leave_out_undeclared(&mut table, declared);
         let filled = self.filled_by_triggers(old, declared);
-        self.system_columns(&mut table, declared, &filled)?;
+        self.system_columns(&mut table, declared, &filled);
         for column in &declared.columns {
-            self.column(&mut table, old, declared, column)?;
+            self.column(&mut table, old, declared, column);
         }
         let before = Table {
             name: table.name.clone(),
             ..old.clone()
         };
         if table == before {
-            table = old.clone();
-            table.name.clone_from(&declared.name);
+            table = before;
         } else if old.opaque {
             return Err(Error::unsupported_change(format!(
                 "the table {} has to change for the app, and its statement is not understood",
@@ -237,12 +215,12 @@ impl Work<'_> {
             .state("Nothing was changed")
             .hint("Change it in a migration"));
         } else {
-            written(&mut table);
+            write_sql(&mut table);
         }
-        self.indexes(&table, declared, Some(old), &gone);
+        self.indexes(&table, declared, Some((old, &gone)));
         self.triggers(&table, declared, Some(old));
         self.schema.tables.push(table);
-        Ok(Some(old.name.clone()))
+        Ok(())
     }
 
     /// Gives a table's columns the names that renames tell.
@@ -309,12 +287,7 @@ impl Work<'_> {
     }
 
     /// Sees to the columns that every table has.
-    fn system_columns(
-        &mut self,
-        table: &mut Table,
-        declared: &AppTable,
-        filled: &[String],
-    ) -> Result<()> {
+    fn system_columns(&mut self, table: &mut Table, declared: &AppTable, filled: &[String]) {
         let is_new = table.sql.is_empty();
         for (at, system) in SYSTEM.iter().enumerate() {
             let Some(column) = table
@@ -341,7 +314,7 @@ impl Work<'_> {
                 has != "TEXT"
             };
             if !fits {
-                self.refused.push(Refused {
+                self.refused.push(TypeChange {
                     table: declared.name.clone(),
                     column: system.name.into(),
                     from: column.declared_type.clone(),
@@ -376,18 +349,10 @@ impl Work<'_> {
             });
             table.autoincrement = false;
         }
-        Ok(())
     }
 
     /// Puts a declared column into a table that is there.
-    fn column(
-        &mut self,
-        table: &mut Table,
-        old: &Table,
-        declared: &AppTable,
-        column: &AppColumn,
-    ) -> Result<()> {
-        let strict = table.strict;
+    fn column(&mut self, table: &mut Table, old: &Table, declared: &AppTable, column: &AppColumn) {
         let was = old
             .columns
             .iter()
@@ -399,7 +364,7 @@ impl Work<'_> {
                 .find(|c| same(&c.name, &column.name)),
         ) else {
             table.columns.push(new_column(column, true));
-            return Ok(());
+            return;
         };
         now.name.clone_from(&column.name);
         if column.computed_from.is_some() {
@@ -408,37 +373,43 @@ impl Work<'_> {
             if now.generated.as_ref().map(expr) != wanted.generated.as_ref().map(expr) {
                 *now = wanted;
             }
-            return Ok(());
+            return;
         }
         now.generated = None;
         if !column.required {
             now.not_null = None;
         }
-        let (has, wants) = (
-            affinity(&was.declared_type, strict),
-            affinity(column.logical.sql_type(), strict),
-        );
+        if let Some(cast) = self.cast(declared, column, old, was) {
+            *now = Column {
+                cast: Some(cast),
+                collate: None,
+                ..new_column(column, false)
+            };
+        }
+    }
+
+    /// How the values of a column that is there as `was` are to be converted, if its type changes
+    /// in the file as well. A change that nobody has said may be is noted in `refused`.
+    fn cast(
+        &mut self,
+        declared: &AppTable,
+        column: &AppColumn,
+        old: &Table,
+        was: &Column,
+    ) -> Option<Cast> {
+        let has = affinity(&was.declared_type, old.strict);
+        let wants = affinity(column.logical.sql_type(), old.strict);
         let recorded = self.recorded.0.get(&old.name.to_ascii_lowercase());
         let recorded = recorded
             .and_then(|columns| columns.get(&was.name.to_ascii_lowercase()))
             .copied();
         // What was changed outside of any release is what it is.
-        let recorded = recorded.filter(|of| affinity(of.sql_type(), strict) == has);
-        if has == wants && recorded.is_none_or(|of| of == column.logical) {
-            return Ok(());
-        }
-        let names =
-            |tokens: &Vec<Token<'_>>, name: &str| tokens.iter().any(|token| token.may_name(name));
-        let answered = |tokens: &Vec<Token<'_>>| {
-            [&old.name, &declared.name]
-                .iter()
-                .any(|name| names(tokens, name))
-                && [&was.name, &column.name]
-                    .iter()
-                    .any(|name| names(tokens, name))
-        };
-        if has == wants && self.migrations.iter().any(answered) {
-            return Ok(());
+        let recorded = recorded.filter(|of| affinity(of.sql_type(), old.strict) == has);
+        let unchanged = recorded.is_none_or(|of| of == column.logical);
+        let tables = [&old.name, &declared.name];
+        let columns = [&was.name, &column.name];
+        if has == wants && (unchanged || self.a_migration_names(tables, columns)) {
+            return None;
         }
         let from = recorded.unwrap_or(match has {
             "TEXT" => Logical::Text,
@@ -450,125 +421,117 @@ impl Work<'_> {
             to: column.logical,
         };
         if !column.cast || !cast.possible() {
-            self.refused.push(Refused {
+            self.refused.push(TypeChange {
                 table: declared.name.clone(),
                 column: column.name.clone(),
                 from: recorded.map_or_else(|| was.declared_type.clone(), |of| of.to_string()),
                 to: column.logical.to_string(),
                 castable: cast.possible(),
             });
-            return Ok(());
+            return None;
         }
         if has == wants {
             self.warnings.push(format!(
                 "{}.{} was {from} and is {} from now on, by @cast: its values stay as they are written",
                 declared.name, column.name, column.logical
             ));
-            return Ok(());
+            return None;
         }
-        *now = Column {
-            cast: Some(cast),
-            collate: None,
-            ..new_column(column, false)
-        };
-        Ok(())
+        Some(cast)
     }
 
-    /// Sees to the indexes: those of the database that serve a purpose stay, and what lacks one
-    /// comes.
-    fn indexes(
+    /// Whether a migration names both a table, by one of its names, and a column, by one of its:
+    /// it answers for the column's values.
+    fn a_migration_names(&self, tables: [&String; 2], columns: [&String; 2]) -> bool {
+        self.migrations.iter().any(|tokens| {
+            let names = |name: &&String| tokens.iter().any(|token| token.may_name(name));
+            tables.iter().any(names) && columns.iter().any(names)
+        })
+    }
+
+    /// Keeps the indexes of the database that serve a purpose, and adds what lacks one. `old` is the
+    /// table as it is, and the columns that go, by their declared names.
+    fn indexes(&mut self, table: &Table, declared: &AppTable, old: Option<(&Table, &[String])>) {
+        let mut lacking = declared.unique.clone();
+        lacking.retain(|group| {
+            !table
+                .uniques
+                .iter()
+                .any(|key| same_group(group, &column_names(key)))
+        });
+        let mut by_time = false;
+        if let Some((old, gone)) = old {
+            by_time = self.keep_indexes(table, declared, old, gone, &mut lacking);
+        }
+        if !by_time {
+            self.add_index(table, "INDEX", "", &["created_at".to_owned()]);
+        }
+        for group in &lacking {
+            self.add_index(table, "UNIQUE INDEX", "_unique", group);
+        }
+    }
+
+    /// Keeps the indexes of `old` that name no column that goes, and takes the groups of columns
+    /// that they make unique out of `lacking`. Returns whether one sorts the rows by `created_at`.
+    fn keep_indexes(
         &mut self,
         table: &Table,
         declared: &AppTable,
-        old: Option<&Table>,
+        old: &Table,
         gone: &[String],
-    ) {
-        let mut unique = declared.unique.clone();
-        let inline = |group: &Vec<String>| {
-            let named = |key: &Key| {
-                key.columns
-                    .iter()
-                    .map(|part| part.name.clone())
-                    .collect::<Vec<_>>()
-            };
-            table
-                .uniques
-                .iter()
-                .any(|key| same_group(group, &named(key)))
-        };
-        unique.retain(|group| !inline(group));
+        lacking: &mut Vec<Vec<String>>,
+    ) -> bool {
         let mut by_time = false;
-        for index in old.iter().flat_map(|old| {
-            self.current
-                .indexes
-                .iter()
-                .filter(|i| same(&i.table, &old.name))
-        }) {
-            let Some(old) = old else { continue };
+        let gone = self.before(old, gone);
+        let of_table = |index: &&Index| same(&index.table, &old.name);
+        for index in self.current.indexes.iter().filter(of_table) {
             let tokens = lex::tokens(&index.sql);
             let on = tokens.iter().position(|token| token.is("ON")).unwrap_or(0);
-            let names_gone = |gone: &String| tokens[on..].iter().any(|token| token.may_name(gone));
-            let before = self.before(old, gone);
-            if before.iter().any(names_gone) {
+            let names_it = |gone: &String| tokens[on..].iter().any(|token| token.may_name(gone));
+            if gone.iter().any(names_it) {
                 continue;
             }
-            let plain = plain_index(&index.sql);
-            let columns = plain.as_ref().map(|(_, columns)| {
-                columns
+            if let Some((is_unique, columns)) = plain_index(&index.sql) {
+                let columns: Vec<_> = columns
                     .iter()
                     .map(|c| self.names.column(&old.name, c).to_owned())
-                    .collect::<Vec<_>>()
-            });
-            let sql = match (&plain, &columns) {
-                (Some((true, _)), Some(columns)) => {
-                    if !declared
-                        .unique
-                        .iter()
-                        .any(|group| same_group(group, columns))
-                    {
-                        // What has to be unique is the app's to say.
-                        continue;
-                    }
-                    unique.retain(|group| !same_group(group, columns));
-                    self.renamed_in(&index.sql, old)
+                    .collect();
+                let is_it = |group: &Vec<String>| same_group(group, &columns);
+                if is_unique && !declared.unique.iter().any(is_it) {
+                    // What has to be unique is the app's to say.
+                    continue;
                 }
-                (Some((false, _)), Some(columns)) => {
+                if is_unique {
+                    lacking.retain(|group| !is_it(group));
+                } else {
                     by_time |= matches!(columns.as_slice(), [only] if same(only, "created_at"));
-                    self.renamed_in(&index.sql, old)
                 }
-                _ => self.renamed_in(&index.sql, old),
-            };
+            }
+            let sql = self.renamed_in(&index.sql, old);
             self.schema.indexes.push(Index {
                 name: index.name.clone(),
                 table: table.name.clone(),
                 sql,
             });
         }
-        if !by_time {
-            unique.insert(0, vec!["created_at".to_owned()]);
-        }
-        for (i, group) in unique.iter().enumerate() {
-            let is_unique = by_time || i > 0;
-            let (kind, end) = if is_unique {
-                ("UNIQUE INDEX", "_unique")
-            } else {
-                ("INDEX", "")
-            };
-            let name = self
-                .free
-                .name(&format!("{}_{}{end}", table.name, group.join("_")));
-            let sql = format!(
-                "CREATE {kind} {} ON {} ({})",
-                ident(&name),
-                ident(&table.name),
-                idents(group)
-            );
-            self.schema.indexes.push(Index {
-                name,
-                table: table.name.clone(),
-                sql,
-            });
-        }
+        by_time
+    }
+
+    fn add_index(&mut self, table: &Table, kind: &str, end: &str, columns: &[String]) {
+        let name = self
+            .free
+            .take(&format!("{}_{}{end}", table.name, columns.join("_")));
+        let sql = format!(
+            "CREATE {kind} {} ON {} ({})",
+            ident(&name),
+            ident(&table.name),
+            idents(columns)
+        );
+        self.schema.indexes.push(Index {
+            name,
+            table: table.name.clone(),
+            sql,
+        });
     }
 
     /// The names of now of columns that go.
@@ -629,7 +592,7 @@ impl Work<'_> {
         if notes {
             return;
         }
-        let name = free.unwrap_or_else(|| self.free.name(&format!("{}_updated_at", table.name)));
+        let name = free.unwrap_or_else(|| self.free.take(&format!("{}_updated_at", table.name)));
         let t = ident(&table.name);
         // By `id`, which is no name of the rowid that a column may take over; with IS, since a TEXT
         // PRIMARY KEY may be NULL. Its own UPDATE changes updated_at, and does not set it off again
@@ -700,8 +663,45 @@ impl Work<'_> {
     }
 }
 
-/// Writes the statement and the definitions anew from a table's parts.
-fn written(table: &mut Table) {
+/// Leaves out the columns that neither the app declares nor every table has, and the constraints
+/// that need them, with the UNIQUE constraints that the app does not declare. Returns the names of
+/// the columns.
+fn leave_out_undeclared(table: &mut Table, declared: &AppTable) -> Vec<String> {
+    let keeps =
+        |name: &str| system(name).is_some() || declared.columns.iter().any(|c| same(&c.name, name));
+    let gone: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|c| !keeps(&c.name))
+        .map(|c| c.name.clone())
+        .collect();
+    let is_gone = |name: &str| gone.iter().any(|gone| same(gone, name));
+    table.columns.retain(|column| !is_gone(&column.name));
+    let names_gone = |sql: &str| {
+        lex::tokens(sql)
+            .iter()
+            .any(|token| gone.iter().any(|gone| token.may_name(gone)))
+    };
+    table.checks.retain(|check| !names_gone(&check.expr));
+    table
+        .foreign_keys
+        .retain(|key| !key.columns.iter().any(|name| is_gone(name)));
+    table.uniques.retain(|key| {
+        let columns = column_names(key);
+        declared
+            .unique
+            .iter()
+            .any(|unique| same_group(unique, &columns))
+    });
+    gone
+}
+
+fn column_names(key: &Key) -> Vec<String> {
+    key.columns.iter().map(|part| part.name.clone()).collect()
+}
+
+/// Writes a table's statement, and its columns' definitions, from its parts.
+fn write_sql(table: &mut Table) {
     let definitions: Vec<String> = table
         .columns
         .iter()

@@ -13,7 +13,7 @@ use crate::{
     schema::{Schema, introspect, rename::Rename},
     sqlite::quote::literal,
 };
-pub use complete::{Completed, complete};
+pub use complete::{CompletedSchema, complete};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

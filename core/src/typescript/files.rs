@@ -1,14 +1,12 @@
 //! The TypeScript files of an app: parsed once each, with what they declare, import and export, and
 //! where things stand.
 
-use crate::typescript::{Fault, depth, globals};
-use oxc_allocator::Allocator;
-use oxc_ast::ast::{
-    BindingPattern, Class, Comment, Declaration, ExportDefaultDeclarationKind, Expression,
-    Function, ImportDeclarationSpecifier, ModuleExportName, Program, Statement, TSEnumDeclaration,
-    TSInterfaceDeclaration, TSNamespaceDeclarationBody, TSTypeAliasDeclaration,
-    VariableDeclarationKind, VariableDeclarator,
+use crate::typescript::{
+    Fault, depth, globals,
+    scope::{Export, ImportName, Scope, TypeDeclaration, Value},
 };
+use oxc_allocator::Allocator;
+use oxc_ast::ast::{Comment, Program};
 use oxc_parser::Parser;
 use oxc_span::SourceType;
 use std::{
@@ -26,7 +24,7 @@ pub(super) struct Files<'a> {
     arena: &'a Allocator,
     /// The folder that messages name files from.
     root: PathBuf,
-    read: RefCell<HashMap<PathBuf, Opened<'a>>>,
+    read: RefCell<HashMap<PathBuf, FileResult<'a>>>,
     /// Which names the app declares for all files, as far as that was asked.
     ambient: RefCell<HashMap<String, bool>>,
     /// Imports that lead out of that folder.
@@ -34,7 +32,7 @@ pub(super) struct Files<'a> {
 }
 
 /// A file that was opened, or why it could not be.
-type Opened<'a> = Result<Rc<File<'a>>, Box<Fault>>;
+type FileResult<'a> = Result<Rc<File<'a>>, Box<Fault>>;
 
 /// A parsed file.
 pub(super) struct File<'a> {
@@ -49,69 +47,9 @@ pub(super) struct File<'a> {
     pub stray: Vec<u32>,
 }
 
-/// What a file, or a namespace in it, declares.
-#[derive(Default)]
-pub(super) struct Scope<'a> {
-    types: HashMap<&'a str, TypeDeclaration<'a>>,
-    values: HashMap<&'a str, Value<'a>>,
-    imports: HashMap<&'a str, Import<'a>>,
-    exports: HashMap<&'a str, Export<'a>>,
-    /// `export * from`.
-    stars: Vec<&'a str>,
-    /// What it declares in ways that are not followed: `import x = …`.
-    others: HashSet<&'a str>,
-}
-
-/// A declaration that a type can refer to.
-#[derive(Clone)]
-pub(super) enum TypeDeclaration<'a> {
-    /// All declarations of one name are one interface.
-    Interface(Rc<Vec<&'a TSInterfaceDeclaration<'a>>>),
-    Alias(&'a TSTypeAliasDeclaration<'a>),
-    Enum(&'a TSEnumDeclaration<'a>),
-    Class(&'a Class<'a>),
-    Namespace(Rc<Scope<'a>>),
-}
-
-/// A declaration that an expression can refer to.
-#[derive(Clone, Copy)]
-pub(super) enum Value<'a> {
-    Variable {
-        declarator: &'a VariableDeclarator<'a>,
-        constant: bool,
-        statement: u32,
-    },
-    Function(&'a Function<'a>),
-    Class(&'a Class<'a>),
-    Enum(&'a TSEnumDeclaration<'a>),
-    Expression(&'a Expression<'a>),
-}
-
-struct Import<'a> {
-    from: &'a str,
-    what: Imported<'a>,
-}
-
-enum Imported<'a> {
-    Name(&'a str),
-    All,
-}
-
-enum Export<'a> {
-    /// Something of this file, under its own name there.
-    Local(&'a str),
-    From {
-        from: &'a str,
-        name: &'a str,
-    },
-    AllOf(&'a str),
-    Value(Value<'a>),
-    Interface(Rc<Vec<&'a TSInterfaceDeclaration<'a>>>),
-}
-
 /// What a name stands for.
 #[derive(Clone)]
-pub(super) enum Found<'a> {
+pub(super) enum Resolution<'a> {
     Type(Rc<File<'a>>, TypeDeclaration<'a>),
     Value(Rc<File<'a>>, Value<'a>),
     /// `import * as name`.
@@ -120,8 +58,8 @@ pub(super) enum Found<'a> {
     Sdk(String),
     /// Nothing in the file: it neither declares nor imports the name.
     Undeclared(String),
-    /// Not to be had, and why.
-    Not(String),
+    /// It cannot be resolved, and why.
+    Unresolved(String),
 }
 
 /// Types and values have names of their own.
@@ -156,7 +94,7 @@ impl<'a> Files<'a> {
 
     /// Reads and parses a file, which has to be in the root, links followed. One with an error in
     /// its syntax is not taken by halves.
-    pub fn open(&self, path: &Path) -> Opened<'a> {
+    pub fn open(&self, path: &Path) -> FileResult<'a> {
         let key = match path.canonicalize() {
             Ok(key) if !key.starts_with(&self.root) => {
                 let message = "the file is a link that leads out of the app's folder";
@@ -190,7 +128,7 @@ impl<'a> Files<'a> {
             .to_string()
     }
 
-    fn parse(&self, path: &Path) -> Opened<'a> {
+    fn parse(&self, path: &Path) -> FileResult<'a> {
         let shown = self.shown(path);
         let text = std::fs::read_to_string(path).map_err(|e| {
             Box::new(Fault::of_file(
@@ -329,12 +267,12 @@ impl<'a> Files<'a> {
     }
 
     /// What `name` stands for in `file`.
-    pub fn find(&self, file: &Rc<File<'a>>, name: &str, meaning: Meaning) -> Found<'a> {
+    pub fn find(&self, file: &Rc<File<'a>>, name: &str, meaning: Meaning) -> Resolution<'a> {
         self.look(file, name, meaning, &mut HashSet::new())
     }
 
     /// What `file` exports as `name`.
-    pub fn exported(&self, file: &Rc<File<'a>>, name: &str, meaning: Meaning) -> Found<'a> {
+    pub fn exported(&self, file: &Rc<File<'a>>, name: &str, meaning: Meaning) -> Resolution<'a> {
         self.look_at_exports(file, name, meaning, &mut HashSet::new())
     }
 
@@ -344,34 +282,34 @@ impl<'a> Files<'a> {
         name: &str,
         meaning: Meaning,
         seen: &mut HashSet<(PathBuf, String)>,
-    ) -> Found<'a> {
+    ) -> Resolution<'a> {
         let scope = &file.scope;
         match meaning {
             Meaning::Type => {
                 if let Some(declaration) = scope.types.get(name) {
-                    return Found::Type(file.clone(), declaration.clone());
+                    return Resolution::Type(file.clone(), declaration.clone());
                 }
             }
             Meaning::Value => {
                 if let Some(value) = scope.values.get(name) {
-                    return Found::Value(file.clone(), *value);
+                    return Resolution::Value(file.clone(), *value);
                 }
             }
         }
         let Some(import) = scope.imports.get(name) else {
-            return Found::Undeclared(format!("{name} is not declared in {}", file.shown));
+            return Resolution::Undeclared(format!("{name} is not declared in {}", file.shown));
         };
         if import.from == SDK {
-            return Found::Sdk(match import.what {
-                Imported::Name(name) => name.to_owned(),
-                Imported::All => "*".to_owned(),
+            return Resolution::Sdk(match import.what {
+                ImportName::Name(name) => name.to_owned(),
+                ImportName::All => "*".to_owned(),
             });
         }
         match self.relative(file, import.from) {
-            Err(why) => Found::Not(format!("{name} {why}")),
+            Err(why) => Resolution::Unresolved(format!("{name} {why}")),
             Ok(other) => match import.what {
-                Imported::All => Found::Module(other),
-                Imported::Name(name) => self.look_at_exports(&other, name, meaning, seen),
+                ImportName::All => Resolution::Module(other),
+                ImportName::Name(name) => self.look_at_exports(&other, name, meaning, seen),
             },
         }
     }
@@ -382,25 +320,25 @@ impl<'a> Files<'a> {
         name: &str,
         meaning: Meaning,
         seen: &mut HashSet<(PathBuf, String)>,
-    ) -> Found<'a> {
+    ) -> Resolution<'a> {
         // Files may export from each other in a circle.
         if !seen.insert((file.path.clone(), name.to_owned())) {
-            return Found::Not(format!("{name} is exported in a circle"));
+            return Resolution::Unresolved(format!("{name} is exported in a circle"));
         }
         let other = |from: &str| {
             self.relative(file, from)
-                .map_err(|why| Found::Not(format!("{name} {why}")))
+                .map_err(|why| Resolution::Unresolved(format!("{name} {why}")))
         };
         match file.scope.exports.get(name) {
             Some(Export::Local(local)) => {
                 return match self.look(file, local, meaning, seen) {
                     // Whoever asks from another file has imported it.
-                    Found::Undeclared(why) => Found::Not(why),
+                    Resolution::Undeclared(why) => Resolution::Unresolved(why),
                     found => found,
                 };
             }
             Some(Export::From { from, name }) if *from == SDK => {
-                return Found::Sdk((*name).to_owned());
+                return Resolution::Sdk((*name).to_owned());
             }
             Some(Export::From { from, name }) => {
                 return other(from).map_or_else(
@@ -408,16 +346,18 @@ impl<'a> Files<'a> {
                     |file| self.look_at_exports(&file, name, meaning, seen),
                 );
             }
-            Some(Export::AllOf(from)) if *from == SDK => return Found::Sdk("*".to_owned()),
-            Some(Export::AllOf(from)) => return other(from).map_or_else(|not| not, Found::Module),
+            Some(Export::AllOf(from)) if *from == SDK => return Resolution::Sdk("*".to_owned()),
+            Some(Export::AllOf(from)) => {
+                return other(from).map_or_else(|not| not, Resolution::Module);
+            }
             Some(Export::Value(value)) if meaning == Meaning::Value => {
-                return Found::Value(file.clone(), *value);
+                return Resolution::Value(file.clone(), *value);
             }
             Some(Export::Value(Value::Class(class))) => {
-                return Found::Type(file.clone(), TypeDeclaration::Class(class));
+                return Resolution::Type(file.clone(), TypeDeclaration::Class(class));
             }
             Some(Export::Interface(all)) => {
-                return Found::Type(file.clone(), TypeDeclaration::Interface(all.clone()));
+                return Resolution::Type(file.clone(), TypeDeclaration::Interface(all.clone()));
             }
             Some(Export::Value(_)) | None => {}
         }
@@ -431,23 +371,25 @@ impl<'a> Files<'a> {
         {
             match other(from) {
                 Ok(other) => match self.look_at_exports(&other, name, meaning, seen) {
-                    Found::Not(_) => {}
+                    Resolution::Unresolved(_) => {}
                     found => return found,
                 },
-                Err(Found::Not(not)) => why = not,
+                Err(Resolution::Unresolved(not)) => why = not,
                 Err(found) => return found,
             }
         }
-        Found::Not(why)
+        Resolution::Unresolved(why)
     }
 
     /// The file that `import('./x')` means.
-    pub fn imported(&self, file: &File<'a>, specifier: &str) -> Found<'a> {
+    pub fn imported(&self, file: &File<'a>, specifier: &str) -> Resolution<'a> {
         if specifier == SDK {
-            return Found::Sdk("*".to_owned());
+            return Resolution::Sdk("*".to_owned());
         }
-        self.relative(file, specifier)
-            .map_or_else(|why| Found::Not(format!("the type {why}")), Found::Module)
+        self.relative(file, specifier).map_or_else(
+            |why| Resolution::Unresolved(format!("the type {why}")),
+            Resolution::Module,
+        )
     }
 }
 
@@ -464,202 +406,6 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-fn name_of<'a>(name: &ModuleExportName<'a>) -> &'a str {
-    name.name().as_str()
-}
-
-impl<'a> Scope<'a> {
-    fn of(statements: &'a [Statement<'a>]) -> Self {
-        let mut scope = Self::default();
-        for statement in statements {
-            scope.statement(statement);
-        }
-        scope
-    }
-
-    /// Whether it declares this name in a way that is not followed, or a namespace in it declares
-    /// it: there it is known without the namespace's name.
-    pub fn has_unfollowed(&self, name: &str) -> bool {
-        let inner = |of: &TypeDeclaration<'a>| match of {
-            TypeDeclaration::Namespace(space) => {
-                space.types.contains_key(name) || space.has_unfollowed(name)
-            }
-            _ => false,
-        };
-        self.others.contains(name) || self.types.values().any(inner)
-    }
-
-    /// What a namespace exports.
-    pub fn exported_type(&self, name: &str) -> Option<TypeDeclaration<'a>> {
-        self.types
-            .get(name)
-            .filter(|_| self.exports.contains_key(name))
-            .cloned()
-    }
-
-    fn statement(&mut self, statement: &'a Statement<'a>) {
-        match statement {
-            Statement::ImportDeclaration(import) => {
-                let from = import.source.value.as_str();
-                for specifier in import.specifiers.iter().flatten() {
-                    let (local, what) = match specifier {
-                        ImportDeclarationSpecifier::ImportSpecifier(s) => {
-                            (s.local.name.as_str(), Imported::Name(name_of(&s.imported)))
-                        }
-                        ImportDeclarationSpecifier::ImportDefaultSpecifier(s) => {
-                            (s.local.name.as_str(), Imported::Name("default"))
-                        }
-                        ImportDeclarationSpecifier::ImportNamespaceSpecifier(s) => {
-                            (s.local.name.as_str(), Imported::All)
-                        }
-                    };
-                    self.imports.insert(local, Import { from, what });
-                }
-            }
-            Statement::ExportAllDeclaration(export) => {
-                let from = export.source.value.as_str();
-                match &export.exported {
-                    Some(name) => drop(self.exports.insert(name_of(name), Export::AllOf(from))),
-                    None => self.stars.push(from),
-                }
-            }
-            Statement::ExportNamedDeclaration(export) => {
-                for specifier in &export.specifiers {
-                    self.exports.insert(
-                        name_of(&specifier.exported),
-                        Export::Local(name_of(&specifier.local)),
-                    );
-                }
-            }
-            Statement::ExportFromDeclaration(export) => {
-                let from = export.source.value.as_str();
-                for specifier in &export.specifiers {
-                    let name = name_of(&specifier.local);
-                    self.exports
-                        .insert(name_of(&specifier.exported), Export::From { from, name });
-                }
-            }
-            Statement::ExportDeclaration(export) => {
-                for name in self.declaration(&export.declaration, export.span.start) {
-                    self.exports.insert(name, Export::Local(name));
-                }
-            }
-            Statement::ExportDefaultDeclaration(export) => {
-                let exported = match &export.declaration {
-                    ExportDefaultDeclarationKind::FunctionDeclaration(f) => {
-                        Export::Value(Value::Function(f))
-                    }
-                    ExportDefaultDeclarationKind::ClassDeclaration(c) => {
-                        Export::Value(Value::Class(c))
-                    }
-                    ExportDefaultDeclarationKind::TSInterfaceDeclaration(i) => {
-                        Export::Interface(Rc::new(vec![&**i]))
-                    }
-                    other => match other.as_expression() {
-                        Some(Expression::Identifier(name)) => Export::Local(name.name.as_str()),
-                        Some(expression) => Export::Value(Value::Expression(expression)),
-                        None => return,
-                    },
-                };
-                self.exports.insert("default", exported);
-            }
-            other => {
-                if let Some(declaration) = other.as_declaration() {
-                    self.declaration(declaration, declaration_start(declaration));
-                }
-            }
-        }
-    }
-
-    /// Takes up a declaration; returns the names that it declares.
-    fn declaration(&mut self, declaration: &'a Declaration<'a>, statement: u32) -> Vec<&'a str> {
-        match declaration {
-            Declaration::VariableDeclaration(variables) => {
-                let constant = variables.kind == VariableDeclarationKind::Const;
-                let mut names = Vec::new();
-                for declarator in &variables.declarations {
-                    if let BindingPattern::BindingIdentifier(id) = &declarator.id {
-                        let name = id.name.as_str();
-                        self.values.insert(
-                            name,
-                            Value::Variable {
-                                declarator,
-                                constant,
-                                statement,
-                            },
-                        );
-                        names.push(name);
-                    }
-                }
-                names
-            }
-            Declaration::FunctionDeclaration(function) => {
-                let Some(id) = &function.id else {
-                    return Vec::new();
-                };
-                // Of overloads, the one with the body is called.
-                let name = id.name.as_str();
-                if function.body.is_some() || !self.values.contains_key(name) {
-                    self.values.insert(name, Value::Function(function));
-                }
-                vec![name]
-            }
-            Declaration::ClassDeclaration(class) => {
-                let Some(id) = &class.id else {
-                    return Vec::new();
-                };
-                let name = id.name.as_str();
-                self.values.insert(name, Value::Class(class));
-                self.types.insert(name, TypeDeclaration::Class(class));
-                vec![name]
-            }
-            Declaration::TSTypeAliasDeclaration(alias) => {
-                let name = alias.id.name.as_str();
-                self.types.insert(name, TypeDeclaration::Alias(alias));
-                vec![name]
-            }
-            Declaration::TSInterfaceDeclaration(interface) => {
-                let name = interface.id.name.as_str();
-                match self.types.get_mut(name) {
-                    Some(TypeDeclaration::Interface(all)) => {
-                        let mut more = (**all).clone();
-                        more.push(&**interface);
-                        *all = Rc::new(more);
-                    }
-                    _ => {
-                        self.types.insert(
-                            name,
-                            TypeDeclaration::Interface(Rc::new(vec![&**interface])),
-                        );
-                    }
-                }
-                vec![name]
-            }
-            Declaration::TSEnumDeclaration(declared) => {
-                let name = declared.id.name.as_str();
-                self.types.insert(name, TypeDeclaration::Enum(declared));
-                self.values.insert(name, Value::Enum(declared));
-                vec![name]
-            }
-            Declaration::TSNamespaceDeclaration(namespace) => {
-                let name = namespace.id.name.as_str();
-                if let TSNamespaceDeclarationBody::TSModuleBlock(block) = &namespace.body {
-                    self.types.insert(
-                        name,
-                        TypeDeclaration::Namespace(Rc::new(Scope::of(&block.body))),
-                    );
-                }
-                vec![name]
-            }
-            Declaration::TSImportEqualsDeclaration(import) => {
-                self.others.insert(import.id.name.as_str());
-                vec![import.id.name.as_str()]
-            }
-            _ => Vec::new(),
-        }
-    }
-}
-
 /// The text of a JSDoc comment.
 fn without_stars(content: &str) -> String {
     let line = |line: &str| {
@@ -673,10 +419,6 @@ fn without_stars(content: &str) -> String {
         .join("\n")
         .trim()
         .to_owned()
-}
-
-fn declaration_start(declaration: &Declaration<'_>) -> u32 {
-    oxc_span::GetSpan::span(declaration).start
 }
 
 impl<'a> File<'a> {

@@ -2,7 +2,8 @@
 
 use crate::typescript::{
     self, Fault,
-    files::{File, Files, Found, Meaning, Value},
+    files::{File, Files, Meaning, Resolution},
+    scope::Value,
     types::{Object, Property, Site, Thunk, Type, Types},
 };
 use oxc_allocator::Allocator;
@@ -69,12 +70,14 @@ fn read<'a>(files: &Files<'a>, path: &Path, export: &str) -> MethodInput {
         }
     };
     let (file, value) = match files.exported(&file, export, Meaning::Value) {
-        Found::Value(file, value) => (file, value),
-        Found::Sdk(_) | Found::Module(_) => {
+        Resolution::Value(file, value) => (file, value),
+        Resolution::Sdk(_) | Resolution::Module(_) => {
             found.exported = true;
             return found;
         }
-        Found::Type(..) | Found::Undeclared(_) | Found::Not(_) => return found,
+        Resolution::Type(..) | Resolution::Undeclared(_) | Resolution::Unresolved(_) => {
+            return found;
+        }
     };
     found.exported = true;
     let (parameters, is_async, at) = match function(value) {
@@ -227,7 +230,7 @@ impl<'a> Writer<'_, 'a> {
         let name = self.free_name(declared.name, &declared.key);
         self.within
             .push((declared.key.clone(), name.clone(), false));
-        let mut schema = self.plain(&Thunk::Declared(declared.clone()), file, at);
+        let mut schema = self.plain(&Thunk::Named(declared.clone()), file, at);
         let recursive = self.within.pop().is_some_and(|(.., recursive)| recursive);
         let described = declared.site_file().description(declared.at);
         if let (Some(object), Some(text)) = (schema.as_object_mut(), described)

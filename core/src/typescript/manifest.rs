@@ -58,29 +58,7 @@ fn read(manifest: &Path) -> Tables {
             return found;
         }
     };
-    let mut entries = Vec::new();
-    match json.as_object().map(|fields| fields.get("tables")) {
-        None => found.errors.push(Fault::of_field(
-            &name,
-            "",
-            "the manifest has to be an object",
-        )),
-        Some(None) => {}
-        Some(Some(Value::Array(list))) => {
-            for (i, entry) in list.iter().enumerate() {
-                entries.extend(self::entry(
-                    &name,
-                    &format!("/tables/{i}"),
-                    entry,
-                    &mut found.errors,
-                ));
-            }
-        }
-        Some(Some(_)) => found
-            .errors
-            .push(Fault::of_field(&name, "/tables", "has to be a list")),
-    }
-
+    let entries = entries(&name, &json, &mut found.errors);
     let arena = Allocator::default();
     let root = if folder.as_os_str().is_empty() {
         Path::new(".")
@@ -88,23 +66,77 @@ fn read(manifest: &Path) -> Tables {
         folder
     };
     let files = Files::new(&arena, root);
-    let mut seen: BTreeMap<String, String> = BTreeMap::new();
-    for entry in entries {
-        let path = root.join(entry.path);
+    let mut first = BTreeMap::new();
+    for entry in &entries {
+        found.add_table(&name, entry, &files, root, &mut first);
+    }
+    found.errors.extend(files.outside());
+    found.place_in_manifest(&name, text);
+    found
+}
+
+/// The fault of a manifest that is no JSON, with what its line shows masked: it may hold a secret.
+fn no_json(name: &str, text: &str, e: &serde_json::Error) -> Fault {
+    let start = text
+        .split_inclusive('\n')
+        .take(e.line().saturating_sub(1))
+        .map(str::len)
+        .sum::<usize>();
+    let at = start + e.column().saturating_sub(1);
+    let fault = Fault::at(name, text, at, format!("the manifest is no JSON: {e}"));
+    Fault {
+        source: fault.source.as_deref().map(masked),
+        ..fault
+    }
+}
+
+/// What the manifest lists under `tables`; what is wrong with it goes to `errors`.
+fn entries<'m>(name: &str, manifest: &'m Value, errors: &mut Vec<Fault>) -> Vec<Entry<'m>> {
+    let Some(fields) = manifest.as_object() else {
+        errors.push(Fault::of_field(
+            name,
+            "",
+            "the manifest has to be an object",
+        ));
+        return Vec::new();
+    };
+    match fields.get("tables") {
+        None => Vec::new(),
+        Some(Value::Array(list)) => list
+            .iter()
+            .enumerate()
+            .filter_map(|(i, entry)| self::entry(name, &format!("/tables/{i}"), entry, errors))
+            .collect(),
+        Some(_) => {
+            errors.push(Fault::of_field(name, "/tables", "has to be a list"));
+            Vec::new()
+        }
+    }
+}
+
+impl Tables {
+    /// Adds the table of one entry of the manifest `name`, with what is to be said of it. `first`
+    /// has the names of the tables so far, in lower case, and the entries that define them.
+    fn add_table(
+        &mut self,
+        name: &str,
+        entry: &Entry<'_>,
+        files: &Files<'_>,
+        root: &Path,
+        first: &mut BTreeMap<String, String>,
+    ) {
+        let path = root.join(&entry.path);
         if !path.is_file() {
             let message = format!("there is no file {}", path.display());
-            found.errors.push(Fault::of_field(
-                &name,
-                format!("{}/path", entry.at),
-                message,
-            ));
-            continue;
+            self.errors
+                .push(Fault::of_field(name, format!("{}/path", entry.at), message));
+            return;
         }
-        let read = table::read(&files, &path, entry.export);
+        let read = table::read(files, &path, entry.export);
         // Tables may share a file, or a row type.
         for (all, more) in [
-            (&mut found.errors, read.errors),
-            (&mut found.warnings, read.warnings),
+            (&mut self.errors, read.errors),
+            (&mut self.warnings, read.warnings),
         ] {
             for fault in more {
                 if !all.contains(&fault) {
@@ -112,48 +144,41 @@ fn read(manifest: &Path) -> Tables {
                 }
             }
         }
-        let Some(table) = read.table else { continue };
-        if let Some(first) = seen.insert(table.name.to_lowercase(), entry.at.clone()) {
+        let Some(table) = read.table else { return };
+        if let Some(first) = first.insert(table.name.to_lowercase(), entry.at.clone()) {
             let message = format!(
                 "defines the table {}, as {first} does; names differ in more than letter case",
                 table.name
             );
-            found
-                .errors
-                .push(Fault::of_field(&name, &entry.at, message));
-            continue;
+            self.errors.push(Fault::of_field(name, &entry.at, message));
+            return;
         }
         if !entry.name.is_empty() && entry.name != table.name {
             let message = format!(
                 "{:?} differs from the name of the table itself, {:?}, which counts",
                 entry.name, table.name
             );
-            found.warnings.push(Fault::of_field(
-                &name,
-                format!("{}/name", entry.at),
-                message,
-            ));
+            self.warnings
+                .push(Fault::of_field(name, format!("{}/name", entry.at), message));
         }
-        found.tables.push(table);
+        self.tables.push(table);
     }
-    found.errors.extend(files.outside());
-    let of_manifest = |fault: &&mut Fault| fault.file == name && fault.pointer.is_some();
-    for fault in found
-        .errors
-        .iter_mut()
-        .chain(&mut found.warnings)
-        .filter(of_manifest)
-    {
-        let place = Fault::at(
-            &name,
-            text,
-            place_of(text, fault.pointer.as_deref().unwrap_or_default()),
-            "",
-        );
-        // Not the line itself: it may hold a secret.
-        (fault.line, fault.column) = (place.line, place.column);
+
+    /// Gives the faults of the manifest's fields line and column of its `text`.
+    fn place_in_manifest(&mut self, name: &str, text: &str) {
+        let of_manifest = |fault: &&mut Fault| fault.file == name && fault.pointer.is_some();
+        for fault in self
+            .errors
+            .iter_mut()
+            .chain(&mut self.warnings)
+            .filter(of_manifest)
+        {
+            let at = place_of(text, fault.pointer.as_deref().unwrap_or_default());
+            let place = Fault::at(name, text, at, "");
+            // Not the line itself: it may hold a secret.
+            (fault.line, fault.column) = (place.line, place.column);
+        }
     }
-    found
 }
 
 struct Entry<'a> {

@@ -10,6 +10,7 @@ pub(crate) mod files;
 pub(crate) mod globals;
 pub(crate) mod json_schema;
 pub(crate) mod manifest;
+pub(crate) mod scope;
 pub(crate) mod table;
 pub(crate) mod types;
 

@@ -8,11 +8,15 @@ use crate::{
     },
     typescript::{
         Fault,
-        files::{File, Files, Found, Meaning, SDK, Value},
+        files::{File, Files, Meaning, Resolution, SDK},
+        scope::Value,
         types::{Property, Site, Thunk, Type, Types, Undeclared},
     },
 };
-use oxc_ast::ast::{CallExpression, Expression, ObjectExpression, ObjectPropertyKind, PropertyKey};
+use oxc_ast::ast::{
+    CallExpression, Expression, ObjectExpression, ObjectPropertyKind, PropertyKey,
+    VariableDeclarator,
+};
 use oxc_span::GetSpan;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -21,7 +25,7 @@ use std::{
 };
 
 /// What one table's file says.
-pub(super) struct Read {
+pub(super) struct TableFile {
     pub table: Option<AppTable>,
     pub errors: Vec<Fault>,
     pub warnings: Vec<Fault>,
@@ -31,7 +35,7 @@ const PATTERN: &str =
     "export const X = db.defineTable<Row>('name', { … }), with db from '@mindstudio-ai/agent'";
 
 /// Reads the table that `path` exports as `export`.
-pub(super) fn read(files: &Files<'_>, path: &Path, export: &str) -> Read {
+pub(super) fn read(files: &Files<'_>, path: &Path, export: &str) -> TableFile {
     let mut reader = Reader {
         types: Types::new(files),
         errors: Vec::new(),
@@ -45,7 +49,7 @@ pub(super) fn read(files: &Files<'_>, path: &Path, export: &str) -> Read {
         }
     };
     let table = table.filter(|_| reader.errors.is_empty());
-    Read {
+    TableFile {
         table,
         errors: reader.errors,
         warnings: reader.warnings,
@@ -64,73 +68,19 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn table(&mut self, file: &Rc<File<'a>>, export: &str) -> Option<AppTable> {
-        let (file, declarator, statement) =
-            match self.types.files.exported(file, export, Meaning::Value) {
-                Found::Value(
-                    file,
-                    Value::Variable {
-                        declarator,
-                        constant,
-                        statement,
-                    },
-                ) => {
-                    if !constant {
-                        self.wrong(
-                            &file,
-                            declarator.span.start,
-                            format!("{export} is no const: a table is {PATTERN}"),
-                        );
-                    }
-                    (file, declarator, statement)
-                }
-                Found::Not(why) => {
-                    // The file stands before the message already.
-                    let why = why
-                        .strip_prefix(&format!("{} does not export ", file.shown))
-                        .map_or_else(|| why.clone(), |name| format!("{name} is not exported"));
-                    self.errors.push(Fault::of_file(
-                        &file.shown,
-                        format!("{why}: a table is {PATTERN}"),
-                    ));
-                    return None;
-                }
-                _ => {
-                    self.errors.push(Fault::of_file(
-                        &file.shown,
-                        format!("{export} is no table: a table is {PATTERN}"),
-                    ));
-                    return None;
-                }
-            };
+        let (file, declarator, statement) = self.constant(file, export)?;
         for at in &file.stray {
             let message =
                 "this tag belongs to no property: it has no effect, unless it stands above one";
             self.warnings.push(file.fault(*at, message));
         }
-        let Some(init) = &declarator.init else {
-            self.wrong(
-                &file,
-                declarator.span.start,
-                format!("{export} has no value: a table is {PATTERN}"),
-            );
-            return None;
+        let call = match self.definition(&file, declarator, export) {
+            Ok(call) => call,
+            Err((at, why)) => {
+                self.wrong(&file, at, format!("{why}: a table is {PATTERN}"));
+                return None;
+            }
         };
-        let Expression::CallExpression(call) = plain(init) else {
-            self.wrong(
-                &file,
-                init.span().start,
-                format!("expected a call of db.defineTable: a table is {PATTERN}"),
-            );
-            return None;
-        };
-        if let Err(why) = self.is_define_table(&file, &call.callee) {
-            self.wrong(
-                &file,
-                call.callee.span().start,
-                format!("{why}: a table is {PATTERN}"),
-            );
-            return None;
-        }
         // From here on a fault keeps nothing else from being looked at: all of them are told at
         // once.
         let name = self.name(&file, call).unwrap_or_else(|| export.to_owned());
@@ -165,6 +115,59 @@ impl<'a> Reader<'_, 'a> {
         Some(table)
     }
 
+    /// The variable that is exported as `export`: its file, its declarator, and where its statement
+    /// starts. One that is no `const` is an error, and is returned.
+    fn constant(
+        &mut self,
+        file: &Rc<File<'a>>,
+        export: &str,
+    ) -> Option<(Rc<File<'a>>, &'a VariableDeclarator<'a>, u32)> {
+        let message = match self.types.files.exported(file, export, Meaning::Value) {
+            Resolution::Value(
+                file,
+                Value::Variable {
+                    declarator,
+                    constant,
+                    statement,
+                },
+            ) => {
+                if !constant {
+                    let message = format!("{export} is no const: a table is {PATTERN}");
+                    self.wrong(&file, declarator.span.start, message);
+                }
+                return Some((file, declarator, statement));
+            }
+            Resolution::Unresolved(why) => {
+                // The file stands before the message already.
+                why.strip_prefix(&format!("{} does not export ", file.shown))
+                    .map_or_else(|| why.clone(), |name| format!("{name} is not exported"))
+            }
+            _ => format!("{export} is no table"),
+        };
+        let message = format!("{message}: a table is {PATTERN}");
+        self.errors.push(Fault::of_file(&file.shown, message));
+        None
+    }
+
+    /// The call of `db.defineTable` that a variable is set to; else where it is not, and why.
+    fn definition(
+        &self,
+        file: &Rc<File<'a>>,
+        declarator: &'a VariableDeclarator<'a>,
+        export: &str,
+    ) -> Result<&'a CallExpression<'a>, (u32, String)> {
+        let Some(init) = &declarator.init else {
+            return Err((declarator.span.start, format!("{export} has no value")));
+        };
+        let Expression::CallExpression(call) = plain(init) else {
+            let why = "expected a call of db.defineTable".to_owned();
+            return Err((init.span().start, why));
+        };
+        self.is_define_table(file, &call.callee)
+            .map_err(|why| (call.callee.span().start, why))?;
+        Ok(call)
+    }
+
     fn is_define_table(&self, file: &Rc<File<'a>>, callee: &Expression<'a>) -> Result<(), String> {
         let expected = || "expected db.defineTable".to_owned();
         let Expression::StaticMemberExpression(callee) = plain(callee) else {
@@ -177,7 +180,7 @@ impl<'a> Reader<'_, 'a> {
             ));
         }
         let sdk = |name: &str| match self.types.files.find(file, name, Meaning::Value) {
-            Found::Sdk(name) => Some(name),
+            Resolution::Sdk(name) => Some(name),
             _ => None,
         };
         let (what, found) = match plain(&callee.object) {
@@ -688,7 +691,7 @@ fn follow_constant<'a>(
             Json::Object(map)
         }
         Expression::Identifier(id) => match files.find(file, &id.name, Meaning::Value) {
-            Found::Value(
+            Resolution::Value(
                 file,
                 Value::Variable {
                     declarator,

@@ -32,7 +32,7 @@ impl Live {
             owner::name(owner::user()),
             owner::name(self.owner.uid),
         );
-        let Some(found) = copy::look(&self.path)? else {
+        let Some(found) = copy::rights(&self.path)? else {
             return Ok(());
         };
         if !found.readable {

@@ -12,8 +12,8 @@ use crate::{
     },
     live::{beside, tables},
     os::{
-        descriptors::{Identity, in_use, no_proc},
-        disk::{network, not_a_mount},
+        descriptors::{FileId, in_use, no_proc},
+        disk::{network_file_system, not_a_mount},
     },
     sqlite::{calls, foreign::stranger_has_descriptor, vfs::wal_buffer},
 };
@@ -52,7 +52,7 @@ pub(crate) struct Live {
     full: Option<Error>,
     /// Why its marker is none that this remy knows, and no verb may begin.
     foreign: Option<Error>,
-    identity: Identity,
+    identity: FileId,
     vfs: Option<CString>,
     pid: u32,
     /// Whether whoever calls may name libraries to load.
@@ -199,7 +199,7 @@ impl Live {
         let owner = Owner::of(&metadata);
         let _acting = owner.act()?;
         let live = Self {
-            identity: Identity::of(&metadata),
+            identity: FileId::of(&metadata),
             full: None,
             foreign: None,
             owner,
@@ -310,7 +310,7 @@ impl Live {
 
     /// Refuses where the file at live's path is not the one that was opened.
     pub(crate) fn same_file(&self) -> Result<()> {
-        let now = self.path.symlink_metadata().ok().map(|m| Identity::of(&m));
+        let now = self.path.symlink_metadata().ok().map(|m| FileId::of(&m));
         if now == Some(self.identity) {
             return Ok(());
         }
@@ -404,7 +404,7 @@ impl Live {
         self.path.display()
     }
 
-    pub(crate) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> FileId {
         self.identity
     }
 
@@ -450,7 +450,7 @@ fn fits(path: &Path, metadata: &fs::Metadata, shown: &path::Display<'_>) -> Resu
             "Remove the other names",
         ));
     }
-    if let Some(name) = network(path)? {
+    if let Some(name) = network_file_system(path)? {
         return Err(unfit(
             format!("{shown} is on {name}, where SQLite's locks and shared memory do not hold"),
             "Move the database to a disk of this machine",

@@ -32,22 +32,24 @@ const BEGIN: u64 = 1 << 20;
 
 /// What becomes of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
+pub(crate) enum AfterCopy {
     /// It is synced: the disk begins while the rest is still being copied.
-    Synced,
+    Sync,
     /// It is looked at and removed: it need never reach the disk.
-    Removed,
+    Remove,
 }
 
 /// Runs `work` on a thread with a descriptor table of its own, in which no file is open: it opens
 /// what it needs. `None` where the kernel has no way (before 5.9).
-pub(crate) fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Option<Result<T>> {
-    apart_with(None, work)
+pub(crate) fn on_own_descriptor_table<T: Send>(
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Option<Result<T>> {
+    on_own_descriptor_table_with(None, work)
 }
 
-/// As [`apart`], with one file open: one of the caller's, which the thread may not be allowed to
+/// As [`on_own_descriptor_table`], with one file open: one of the caller's, which the thread may not be allowed to
 /// open itself.
-pub(crate) fn apart_with<T: Send>(
+pub(crate) fn on_own_descriptor_table_with<T: Send>(
     file: Option<&File>,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Option<Result<T>> {
@@ -82,7 +84,7 @@ pub(crate) fn apart_with<T: Send>(
 
 /// Reads a file of somebody's. It may be a database that this process has open, whose locks closing
 /// it would drop: so that is done in a descriptor table of its own.
-pub(crate) fn reading<T: Send>(
+pub(crate) fn read_foreign<T: Send>(
     path: &Path,
     read: impl Fn(File) -> std::io::Result<T> + Sync,
 ) -> Result<T> {
@@ -91,11 +93,12 @@ pub(crate) fn reading<T: Send>(
             .and_then(&read)
             .context(|| format!("reading {}", path.display()))
     };
-    apart(run).unwrap_or_else(|| descriptors::not_open_here(path).and_then(|()| run()))
+    on_own_descriptor_table(run)
+        .unwrap_or_else(|| descriptors::not_open_here(path).and_then(|()| run()))
 }
 
 /// What this user may do with a database file, and how its header says that it is journaled.
-pub(crate) struct Look {
+pub(crate) struct Rights {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
     /// Whether it is not writable for its file system's sake, whoever asks.
@@ -105,7 +108,7 @@ pub(crate) struct Look {
 
 /// Looks at live's main file before SQLite does. `None` where the kernel has no way to do that
 /// apart (before 5.9).
-pub(crate) fn look(live: &Path) -> Result<Option<Look>> {
+pub(crate) fn rights(live: &Path) -> Result<Option<Rights>> {
     let denied = |e: &std::io::Error| {
         matches!(
             e.kind(),
@@ -113,14 +116,14 @@ pub(crate) fn look(live: &Path) -> Result<Option<Look>> {
         )
     };
     let doing = || format!("opening {}", live.display());
-    let look = || {
+    let find = || {
         let mut read_only = false;
         let (file, writable) = match open(live, true) {
             Err(e) if denied(&e) => {
                 read_only = e.kind() == ErrorKind::ReadOnlyFilesystem;
                 match open(live, false) {
                     Err(e) if denied(&e) => {
-                        return Ok(Look {
+                        return Ok(Rights {
                             readable: false,
                             writable: false,
                             read_only,
@@ -134,14 +137,14 @@ pub(crate) fn look(live: &Path) -> Result<Option<Look>> {
         };
         let mut bytes = [0; 2];
         read_full(&file, 18, &mut bytes).context(doing)?;
-        Ok(Look {
+        Ok(Rights {
             readable: true,
             writable,
             read_only,
             wal: bytes == [2, 2],
         })
     };
-    apart(look).transpose()
+    on_own_descriptor_table(find).transpose()
 }
 
 /// Opens a file that stands where its path says: no link is followed.
@@ -166,7 +169,7 @@ pub(crate) fn file(
     from: &File,
     to: &File,
     bytes: u64,
-    then: Then,
+    then: AfterCopy,
     progress: Progress<'_>,
 ) -> std::io::Result<&'static str> {
     // SAFETY: FICLONE takes a descriptor as its argument; both are open.
@@ -214,7 +217,7 @@ fn range(
     from: &File,
     to: &File,
     Range { start, end }: Range<u64>,
-    then: Then,
+    then: AfterCopy,
     progress: Progress<'_>,
 ) -> std::io::Result<()> {
     let (mut buffer, mut at, mut begun) = (vec![0; CHUNK], start, start);
@@ -231,7 +234,7 @@ fn range(
         };
         to.write_all_at(&buffer[..n], at)?;
         at += n as u64;
-        if then == Then::Synced && at - begun >= BEGIN {
+        if then == AfterCopy::Sync && at - begun >= BEGIN {
             begin_writing(to, begun, at);
             begun = at;
         }
@@ -311,7 +314,7 @@ mod tests {
             let (from, to) = (File::open(&from).unwrap(), File::create(&to).unwrap());
             let (bytes, called_off) = (whole.len() as u64, AtomicBool::new(called_off));
             let progress = Progress::none().cancel(&called_off);
-            file(&from, &to, bytes, Then::Synced, progress)
+            file(&from, &to, bytes, AfterCopy::Sync, progress)
         };
         let method = copied(false).unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), whole);

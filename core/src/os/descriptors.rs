@@ -5,12 +5,12 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 /// What makes a file the same file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) inode: u64,
 }
 
-impl Identity {
+impl FileId {
     pub(crate) fn of(metadata: &fs::Metadata) -> Self {
         Self {
             device: metadata.dev(),
@@ -31,12 +31,12 @@ impl Identity {
 }
 
 /// How many descriptors this process has of a file.
-pub(crate) fn descriptors(file: Identity) -> Result<usize> {
+pub(crate) fn descriptors(file: FileId) -> Result<usize> {
     let mut all = 0;
     for entry in fs::read_dir("/proc/thread-self/fd").map_err(no_proc)? {
         let Ok(entry) = entry else { continue };
         // Follows the link without opening the file.
-        if fs::metadata(entry.path()).is_ok_and(|m| Identity::of(&m) == file) {
+        if fs::metadata(entry.path()).is_ok_and(|m| FileId::of(&m) == file) {
             all += 1;
         }
     }
@@ -44,7 +44,7 @@ pub(crate) fn descriptors(file: Identity) -> Result<usize> {
 }
 
 /// Whether this process has a file open.
-pub(crate) fn is_open_here(file: Identity) -> Result<bool> {
+pub(crate) fn is_open_here(file: FileId) -> Result<bool> {
     Ok(descriptors(file)? > 0)
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn is_open_here(file: Identity) -> Result<bool> {
 /// has.
 pub(crate) fn not_open_here(path: &Path) -> Result<()> {
     let file =
-        Identity::of(&fs::metadata(path).context(|| format!("looking at {}", path.display()))?);
+        FileId::of(&fs::metadata(path).context(|| format!("looking at {}", path.display()))?);
     if descriptors(file)? == 0 {
         Ok(())
     } else {

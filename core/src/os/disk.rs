@@ -59,7 +59,7 @@ fn mount_of(path: &Path) -> Result<Option<u64>> {
     Ok((found.stx_mask & libc::STATX_MNT_ID != 0).then_some(found.stx_mnt_id))
 }
 
-pub(crate) fn network(path: &Path) -> Result<Option<&'static str>> {
+pub(crate) fn network_file_system(path: &Path) -> Result<Option<&'static str>> {
     let c_path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| Error::invalid_argument(format!("{} holds a NUL byte", path.display())))?;
     // SAFETY: statfs fills the struct given to it; all-zero is a valid value of it.

@@ -41,14 +41,14 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<()> {
 }
 
 /// Makes a file that must not be there, with the mode and owner of live before its first byte.
-pub(crate) fn create_like(live: &Path, path: &Path) -> Result<File> {
+pub(crate) fn create_with_owner_of(live: &Path, path: &Path) -> Result<File> {
     let owner =
         Owner::of(&fs::metadata(live).context(|| format!("looking at {}", live.display()))?);
     create(path, owner, owner.mode)
 }
 
 /// Removes a file, if it is there.
-pub(crate) fn remove(path: &Path) -> Result<()> {
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             Err(e).context(|| format!("removing {}", path.display()))

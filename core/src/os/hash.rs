@@ -9,19 +9,22 @@ use std::{
 };
 
 /// What a file holds.
-pub(crate) struct Content {
+pub(crate) struct FileContent {
     /// Its hash, in hex.
     pub(crate) hash: String,
     pub(crate) bytes: u64,
 }
 
 /// Reads to the end what `from` gives, writes it to `to`, and says what it was.
-pub(crate) fn hash_of(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<Content> {
+pub(crate) fn copy_and_hash(
+    from: &mut impl Read,
+    to: &mut impl Write,
+) -> std::io::Result<FileContent> {
     let (mut hasher, mut buffer, mut bytes) = (blake3::Hasher::new(), vec![0; 256 << 10], 0);
     loop {
         match from.read(&mut buffer) {
             Ok(0) => {
-                return Ok(Content {
+                return Ok(FileContent {
                     hash: hasher.finalize().to_hex().to_string(),
                     bytes,
                 });
@@ -44,7 +47,7 @@ pub(crate) fn hash(path: &Path) -> Result<String> {
         .read(true)
         .custom_flags(libc::O_NOFOLLOW)
         .open(path);
-    let read = opened.and_then(|mut file| hash_of(&mut file, &mut std::io::sink()));
+    let read = opened.and_then(|mut file| copy_and_hash(&mut file, &mut std::io::sink()));
     read.map(|content| content.hash)
         .context(|| format!("reading {}", path.display()))
 }

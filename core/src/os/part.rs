@@ -5,7 +5,7 @@
 use crate::{
     base::error::{Context, Error, Result},
     os::{
-        descriptors::Identity,
+        descriptors::FileId,
         files,
         folder::{self, Folder},
     },
@@ -36,7 +36,7 @@ impl Part {
     /// that no other call gives.
     pub(crate) fn make(like: &Path, whole: &Path, id: &str) -> Result<Self> {
         let path = whole.with_file_name(name(whole.file_name().unwrap_or_default(), id));
-        let file = files::create_like(like, &path)?;
+        let file = files::create_with_owner_of(like, &path)?;
         let part = Self { path, file };
         // Who looks for parts of the dead may hold it for a moment, and take it for one.
         if part.file.lock().is_err() || !is_at(&part.file, &part.path) {
@@ -107,7 +107,7 @@ pub(crate) fn remove_dead(folder: &Path) {
 /// Whether a path is that of an open file.
 fn is_at(file: &File, path: &Path) -> bool {
     let identity =
-        |found: std::io::Result<fs::Metadata>| found.ok().map(|found| Identity::of(&found));
+        |found: std::io::Result<fs::Metadata>| found.ok().map(|found| FileId::of(&found));
     let open = identity(file.metadata());
     open.is_some() && open == identity(path.symlink_metadata())
 }

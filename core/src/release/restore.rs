@@ -330,10 +330,16 @@ fn copy_snapshot(
 ) -> Result<Pair> {
     let from = begun.store.path(&snapshot.path);
     let file = std::fs::File::open(&from).context(|| format!("opening {}", from.display()))?;
-    let to = files::create_like(begun.store.live_path(), path)?;
-    copy::file(&file, &to, snapshot.bytes, copy::Then::Removed, progress)
-        .context(|| format!("copying {}", from.display()))
-        .or_else(|e| progress.check().and(Err(e)))?;
+    let to = files::create_with_owner_of(begun.store.live_path(), path)?;
+    copy::file(
+        &file,
+        &to,
+        snapshot.bytes,
+        copy::AfterCopy::Remove,
+        progress,
+    )
+    .context(|| format!("copying {}", from.display()))
+    .or_else(|e| progress.check().and(Err(e)))?;
     set_journal_bytes(path, 2)?;
     Ok(Pair::new(path))
 }

@@ -48,7 +48,7 @@ fn keep(store: &Store, intent: &Intent, previous: ReleaseId, live_at: i64) -> Re
     if work.exists() {
         // A crash between the two steps of a rename by links leaves both names.
         if same_file(&work, &path) {
-            files::remove(&work)?;
+            files::remove_if_there(&work)?;
         } else {
             // A power cut may have kept the mode of below, and not the rename before it.
             store.allow_writing(&work)?;
@@ -68,8 +68,8 @@ fn keep(store: &Store, intent: &Intent, previous: ReleaseId, live_at: i64) -> Re
     for folder in [path.parent(), work.parent()].into_iter().flatten() {
         files::sync_folder(folder)?;
     }
-    files::remove(&wal::hidden(&work))?;
-    files::remove(&wal::path_of(&work))?;
+    files::remove_if_there(&wal::hidden(&work))?;
+    files::remove_if_there(&wal::path_of(&work))?;
     // Only where live was restored by hand from a snapshot has a release stopped being live before.
     if let Some(earlier) = store.catalog.snapshot(previous)?
         && earlier.path != intent.snapshot()

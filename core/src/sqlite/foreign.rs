@@ -2,7 +2,7 @@
 
 use crate::{
     base::error::{Context, Error, Result},
-    os::descriptors::{Identity, descriptors, in_use},
+    os::descriptors::{FileId, descriptors, in_use},
     sqlite::{calls, routines},
 };
 use rusqlite::{Connection, OpenFlags};
@@ -10,7 +10,7 @@ use std::{fs, mem::ManuallyDrop, path::Path};
 
 /// Descriptors of a file in this process, less those of the embedded engine. The engine opens and
 /// closes some while we count, so a difference has to show three times.
-pub(crate) fn stranger_has_descriptor(file: Identity) -> Result<bool> {
+pub(crate) fn stranger_has_descriptor(file: FileId) -> Result<bool> {
     for _ in 0..3 {
         if descriptors(file)? <= calls::descriptors(file.device, file.inode)? {
             return Ok(false);
@@ -26,7 +26,7 @@ pub(crate) fn reading_database<T>(
     read: impl FnOnce(&Connection) -> Result<T>,
 ) -> Result<T> {
     let doing = || format!("opening {}", path.display());
-    let file = Identity::of(&fs::metadata(path).context(doing)?);
+    let file = FileId::of(&fs::metadata(path).context(doing)?);
     let has_stranger = || Ok::<_, Error>(routines::is_embedded() && stranger_has_descriptor(file)?);
     if has_stranger()? {
         return Err(in_use(path));

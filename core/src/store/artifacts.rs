@@ -6,7 +6,7 @@ use crate::{
         history::ReleaseId,
         owner,
     },
-    os::{self, copy, files, folder, hash::Content},
+    os::{self, copy, files, folder, hash::FileContent},
     store::{Store, place},
 };
 use std::{
@@ -76,7 +76,7 @@ pub(crate) fn keep(store: &Store, release: ReleaseId, from: &Path) -> Result<Str
         keeping
             .waiting
             .values()
-            .for_each(|(new, _)| drop(files::remove(new)));
+            .for_each(|(new, _)| drop(files::remove_if_there(new)));
         return Err(e);
     }
     Ok(whole_hash(keeping.entries))
@@ -145,8 +145,8 @@ impl<'a> Keeping<'a> {
     fn file(&mut self, from: &Path, to: &Path, name: PathBuf) -> Result<()> {
         let doing = || format!("keeping {}", from.display());
         let runs = fs::metadata(from).context(doing)?.mode() & 0o100 != 0;
-        let mut content = copy::reading(from, |mut source| {
-            os::hash::hash_of(&mut source, &mut std::io::sink())
+        let mut content = copy::read_foreign(from, |mut source| {
+            os::hash::copy_and_hash(&mut source, &mut std::io::sink())
         })?;
         if !self.has(&self.object(&content, runs), &content) {
             content = self.add_object(from, runs)?;
@@ -159,14 +159,14 @@ impl<'a> Keeping<'a> {
 
     /// Whether an object is there, or will be. Its content is what `verify` reads: an object is
     /// whole before it has its name, is never written to after that, and is write-protected.
-    fn has(&self, object: &Path, content: &Content) -> bool {
+    fn has(&self, object: &Path, content: &FileContent) -> bool {
         self.waiting.contains_key(object)
             || fs::metadata(object).is_ok_and(|found| found.len() == content.bytes)
     }
 
     /// Where a content is kept. A file that can be run and one that cannot are two, though their
     /// content is one.
-    fn object(&self, content: &Content, runs: bool) -> PathBuf {
+    fn object(&self, content: &FileContent, runs: bool) -> PathBuf {
         let (folder, name) = content.hash.split_at(2);
         self.store.path(&format!(
             "{OBJECTS}/{folder}/{name}{}",
@@ -176,15 +176,15 @@ impl<'a> Keeping<'a> {
 
     /// Copies a file to where it waits to become an object, and returns what it copied: the file may
     /// have changed since anybody looked at it, and what is written is what the name has to be of.
-    fn add_object(&mut self, from: &Path, runs: bool) -> Result<Content> {
+    fn add_object(&mut self, from: &Path, runs: bool) -> Result<FileContent> {
         // Recovery empties this folder of what a process leaves that is killed.
         let new = self
             .store
             .path(&format!("work/object-{}", self.waiting.len()));
-        files::remove(&new)?;
+        files::remove_if_there(&new)?;
         let file = self.store.create(&new)?;
-        let copied = copy::reading(from, |mut source| {
-            os::hash::hash_of(
+        let copied = copy::read_foreign(from, |mut source| {
+            os::hash::copy_and_hash(
                 &mut source,
                 &mut fs::OpenOptions::new().write(true).open(&new)?,
             )
@@ -193,14 +193,14 @@ impl<'a> Keeping<'a> {
         let content = match copied {
             Ok(content) => content,
             Err(e) => {
-                let _ = files::remove(&new);
+                let _ = files::remove_if_there(&new);
                 return Err(e);
             }
         };
         let object = self.object(&content, runs);
         if self.has(&object, &content) {
             // It changed into what is there.
-            files::remove(&new)?;
+            files::remove_if_there(&new)?;
             return Ok(content);
         }
         // The disk begins with it now: when one of many is synced, the others are there as good as

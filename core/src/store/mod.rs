@@ -37,8 +37,8 @@ use crate::{
         database::Live,
     },
     os::{
-        descriptors::{self, Identity},
-        files::{COMPANIONS, create, gone, remove, set_mode, sync_folder, sync_name},
+        descriptors::{self, FileId},
+        files::{COMPANIONS, create, gone, remove_if_there, set_mode, sync_folder, sync_name},
         folder::{self, Folder},
         lock::Lock,
     },
@@ -168,7 +168,7 @@ impl Store {
         // SQLite opens by path. Who may write to the folder that live is in could have put another
         // store there meanwhile.
         let found = folder.look(CATALOG)?.ok_or_else(|| gone(&path))?;
-        if !descriptors::is_open_here(Identity::of_stat(&found))? {
+        if !descriptors::is_open_here(FileId::of_stat(&found))? {
             return Err(gone(root));
         }
         Ok((folder, catalog))
@@ -298,9 +298,9 @@ impl Store {
         for suffix in COMPANIONS.into_iter().chain([""]) {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);
-            remove(Path::new(&name))?;
+            remove_if_there(Path::new(&name))?;
         }
-        remove(&wal::hidden(path))
+        remove_if_there(&wal::hidden(path))
     }
 
     /// Bytes that are free for this user on the store's file system.

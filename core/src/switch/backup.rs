@@ -407,8 +407,8 @@ fn set_cookie(to: &Connection, cookie: i64) -> Result<()> {
 /// database is journaled, and would turn a live database with a rollback journal into one with a
 /// WAL.
 fn plain(image: &Connection, live: &Live, path: &Path, go_on: GoOn<'_>) -> Result<Connection> {
-    files::remove(path)?;
-    drop(files::create_like(&live.path, path)?);
+    files::remove_if_there(path)?;
+    drop(files::create_with_owner_of(&live.path, path)?);
     let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
     let doing = || format!("writing {}", path.display());
     to.execute_batch("PRAGMA synchronous = OFF")

@@ -58,12 +58,12 @@ impl Clone {
         path: &Path,
         progress: Progress<'_>,
     ) -> Result<Self> {
-        let file = files::create_like(&live.path, path)?;
+        let file = files::create_with_owner_of(&live.path, path)?;
         let clone = Self::fill(live, pin, at, path, file, progress);
         clone
             .and_then(|clone| files::sync_name(path).map(|()| clone))
             .inspect_err(|_| {
-                let _ = files::remove(path);
+                let _ = files::remove_if_there(path);
             })
     }
 

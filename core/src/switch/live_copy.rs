@@ -7,8 +7,11 @@ use crate::{
     },
     live::database::Live,
     os::{
-        copy::{CHUNK, Then, apart, apart_with, file, open, open_ours, read_full},
-        descriptors::Identity,
+        copy::{
+            AfterCopy, CHUNK, file, on_own_descriptor_table, on_own_descriptor_table_with, open,
+            open_ours, read_full,
+        },
+        descriptors::FileId,
     },
     sqlite::{
         calls,
@@ -24,7 +27,7 @@ fn open_live(live: &Live) -> Result<File> {
     let metadata = file
         .metadata()
         .context(|| format!("looking at {}", live.shown()))?;
-    if Identity::of(&metadata) != live.identity() {
+    if FileId::of(&metadata) != live.identity() {
         live.same_file()?;
     }
     Ok(file)
@@ -39,9 +42,9 @@ pub(crate) fn main_file(
     bytes: u64,
     progress: Progress<'_>,
 ) -> Result<&'static str> {
-    let copied = apart_with(Some(to), || {
+    let copied = on_own_descriptor_table_with(Some(to), || {
         let from = open_live(live)?;
-        file(&from, to, bytes, Then::Synced, progress)
+        file(&from, to, bytes, AfterCopy::Sync, progress)
             .context(|| format!("copying {}", live.shown()))
     });
     if let Some(result) = copied {
@@ -110,7 +113,7 @@ pub(crate) fn differing(
         }
         Ok(different)
     };
-    if let Some(result) = apart(|| {
+    if let Some(result) = on_own_descriptor_table(|| {
         let file = open_live(live)?;
         compare(&|at, buffer| {
             read_full(&file, at, buffer).context(|| format!("reading {}", live.shown()))

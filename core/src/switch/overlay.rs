@@ -133,8 +133,8 @@ impl Pair {
     /// Takes back the change: the main file is left as it was.
     pub(crate) fn discard(&mut self) -> Result<()> {
         self.close()?;
-        files::remove(&wal::path_of(&self.path))?;
-        files::remove(&hidden(&self.path))
+        files::remove_if_there(&wal::path_of(&self.path))?;
+        files::remove_if_there(&hidden(&self.path))
     }
 
     /// Gives the WAL a name that no SQLite looks for. A crash after live's COMMIT then leaves a

@@ -57,9 +57,14 @@ pub(crate) fn clone_to(live: &Live, path: &Path, progress: Progress<'_>) -> Resu
 
 /// Copies live to `path`, which must not be there, and syncs the copy.
 pub(crate) fn copy(live: &Live, path: &Path, progress: Progress<'_>) -> Result<()> {
-    let copied = fill(live, path, files::create_like(&live.path, path)?, progress);
+    let copied = fill(
+        live,
+        path,
+        files::create_with_owner_of(&live.path, path)?,
+        progress,
+    );
     copied.map(drop).inspect_err(|_| {
-        let _ = files::remove(path);
+        let _ = files::remove_if_there(path);
     })
 }
 

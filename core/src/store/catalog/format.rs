@@ -28,8 +28,8 @@ fn keep_copy(path: &Path, live: &Live, version: i64) -> Result<()> {
     // Under another name until it is whole: what a crash leaves of it is not taken for the copy.
     let new = path.with_file_name(format!("catalog.{version}.new"));
     let doing = || format!("keeping the catalog as {}", copy.display());
-    files::remove(&new)?;
-    let file = files::create_like(&live.path, &new)?;
+    files::remove_if_there(&new)?;
+    let file = files::create_with_owner_of(&live.path, &new)?;
     // A connection of its own: VACUUM works in no transaction. It reads what was committed before
     // the lock was taken.
     let conn = database::open_catalog(path, live).context(doing)?;

@@ -14,7 +14,7 @@ use crate::{
     sqlite::{
         authorizer,
         lex::{self, Token},
-        script::{Prepared, Script},
+        script::{PreparedStatement, Script},
         strangers::{Kind, StandIns, Stranger},
     },
 };
@@ -115,7 +115,7 @@ impl Load<'_> {
             }
             return Ok(Some(self.end_of_statement(at)));
         }
-        let (outcome, end) = match Prepared::new(self.conn, self.script, start) {
+        let (outcome, end) = match PreparedStatement::new(self.conn, self.script, start) {
             Ok(mut statement) => {
                 match part {
                     Part::Create => self.parked.make_room()?,

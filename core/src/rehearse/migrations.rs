@@ -11,7 +11,7 @@ use crate::{
         authorizer::Authorizer,
         lex,
         quote::ident,
-        script::{Prepared, Script},
+        script::{PreparedStatement, Script},
     },
 };
 use rusqlite::{Connection, config::DbConfig};
@@ -274,7 +274,7 @@ fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
             (start, passed_over) = (found.end, passed_over + 1);
             continue;
         }
-        let failure = match Prepared::new(conn, &script, first.start) {
+        let failure = match PreparedStatement::new(conn, &script, first.start) {
             Ok(mut statement) => {
                 start = statement.end;
                 guard

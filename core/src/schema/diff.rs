@@ -6,7 +6,7 @@ use crate::{
         self, Check, Column, Key, Schema, Table, VirtualTable, cross_check, parse,
         rename::{Names, Rename, same},
     },
-    sqlite::lex::{self, Kind, Stands, Token},
+    sqlite::lex::{self, Kind, Replacement, Token},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -283,19 +283,19 @@ fn index_meaning(schema: &Schema, index: &schema::Index, names: Option<&Names>) 
 /// What a name in an expression of a table stands for: a column by its declared name, and, in
 /// double quotes, a string where the table has no such column. SQLite itself writes such a string
 /// with single quotes when it edits a statement.
-fn stands_for(token: &Token<'_>, table: &Table, names: Option<&Names>) -> Option<Stands> {
+fn stands_for(token: &Token<'_>, table: &Table, names: Option<&Names>) -> Option<Replacement> {
     let name = token.name()?;
     if table.column(&name).is_some() {
-        return names.map(|names| Stands::Name(names.column(&table.name, &name).to_owned()));
+        return names.map(|names| Replacement::Name(names.column(&table.name, &name).to_owned()));
     }
     // It would not stay the string that it is.
     if names.is_some_and(|names| names.comes(table, &name)) {
-        return Some(Stands::Name(name));
+        return Some(Replacement::Name(name));
     }
     let rowid = ["rowid", "oid", "_rowid_"]
         .iter()
         .any(|rowid| same(&name, rowid));
-    (token.text.starts_with('"') && !rowid).then_some(Stands::Text(name))
+    (token.text.starts_with('"') && !rowid).then_some(Replacement::Text(name))
 }
 
 pub(super) fn tables(

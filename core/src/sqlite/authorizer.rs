@@ -2,7 +2,7 @@
 
 use crate::{
     base::error::{self, Context},
-    sqlite::script::Prepared,
+    sqlite::script::PreparedStatement,
 };
 use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
@@ -54,12 +54,12 @@ pub(crate) fn reaches_out(function: &str) -> bool {
 /// keeps from it.
 pub(crate) struct Authorizer<'c> {
     conn: &'c Connection,
-    seen: Box<Seen>,
+    state: Box<CallbackState>,
 }
 
 /// What the callback is given.
 #[derive(Default)]
-struct Seen {
+struct CallbackState {
     /// What was refused last.
     denied: RefCell<Option<String>>,
     /// A statement runs, and did compile: what is asked for now are statements of modules, or the
@@ -70,12 +70,12 @@ struct Seen {
 impl<'c> Authorizer<'c> {
     /// Guards `conn`.
     pub fn new(conn: &'c Connection) -> error::Result<Self> {
-        let seen = Box::<Seen>::default();
-        let data = ptr::from_ref(&*seen).cast_mut().cast::<c_void>();
-        // SAFETY: the handle is open; `seen` has a place of its own that outlives the registration,
+        let state = Box::<CallbackState>::default();
+        let data = ptr::from_ref(&*state).cast_mut().cast::<c_void>();
+        // SAFETY: the handle is open; `state` has a place of its own that outlives the registration,
         // which drop ends.
-        let code = unsafe { ffi::sqlite3_set_authorizer(conn.handle(), Some(judge), data) };
-        let guard = Self { conn, seen };
+        let code = unsafe { ffi::sqlite3_set_authorizer(conn.handle(), Some(authorize), data) };
+        let guard = Self { conn, state };
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
             .context(|| "setting the authorizer".to_owned())?;
         if code == ffi::SQLITE_OK {
@@ -89,11 +89,11 @@ impl<'c> Authorizer<'c> {
 
     /// Runs a statement that has compiled. What a module was refused, and could do without, is no
     /// reason for a later failure.
-    pub fn run(&self, statement: &mut Prepared<'_>) -> Result<(), String> {
+    pub fn run(&self, statement: &mut PreparedStatement<'_>) -> Result<(), String> {
         self.denied();
-        self.seen.running.set(true);
+        self.state.running.set(true);
         let outcome = statement.run();
-        self.seen.running.set(false);
+        self.state.running.set(false);
         if outcome.is_ok() {
             self.denied();
         }
@@ -102,7 +102,7 @@ impl<'c> Authorizer<'c> {
 
     /// What was refused last.
     pub fn denied(&self) -> Option<String> {
-        self.seen.denied.borrow_mut().take()
+        self.state.denied.borrow_mut().take()
     }
 }
 
@@ -117,7 +117,7 @@ impl Drop for Authorizer<'_> {
     }
 }
 
-unsafe extern "C" fn judge(
+unsafe extern "C" fn authorize(
     data: *mut c_void,
     action: c_int,
     first: *const c_char,
@@ -140,11 +140,11 @@ unsafe extern "C" fn judge(
     }
     // SAFETY: `data` is what `Authorizer` keeps for as long as this is registered; this runs on its
     // thread.
-    let seen = unsafe { &*data.cast::<Seen>() };
-    let Some(why) = refusal(action, &first, second.as_deref(), seen.running.get()) else {
+    let state = unsafe { &*data.cast::<CallbackState>() };
+    let Some(why) = refusal(action, &first, second.as_deref(), state.running.get()) else {
         return ffi::SQLITE_OK;
     };
-    if let Ok(mut denied) = seen.denied.try_borrow_mut() {
+    if let Ok(mut denied) = state.denied.try_borrow_mut() {
         *denied = Some(why);
     }
     ffi::SQLITE_DENY

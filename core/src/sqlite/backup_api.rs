@@ -18,7 +18,7 @@ pub(crate) struct Backup<'a> {
 }
 
 /// Asked between steps: an error ends a copy.
-pub(crate) type GoOn<'a> = &'a dyn Fn() -> Result<()>;
+pub(crate) type KeepGoing<'a> = &'a dyn Fn() -> Result<()>;
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +78,12 @@ impl<'a> Backup<'a> {
         unsafe { ffi::sqlite3_backup_pagecount(self.handle.as_ptr()) }
     }
 
-    /// Copies all of it, on a destination that nobody else uses, for as long as `go_on` says so.
-    pub(crate) fn run(&self, go_on: GoOn<'_>) -> Result<()> {
+    /// Copies all of it, on a destination that nobody else uses, for as long as `keep_going` says so.
+    pub(crate) fn run(&self, keep_going: KeepGoing<'_>) -> Result<()> {
         loop {
             match self.step(STEP)? {
                 Step::Done => return Ok(()),
-                Step::More => go_on()?,
+                Step::More => keep_going()?,
                 Step::Busy => {
                     return Err(Error::busy("a backup found its source locked").hint("Try again"));
                 }

@@ -15,7 +15,7 @@ const ENOUGH: usize = 10;
 
 /// How a whole database was found.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct IntegrityReport {
     /// What is wrong.
     pub wrong: Vec<String>,
     /// Tables of which only the pages were checked, and what was missing for more.
@@ -99,7 +99,7 @@ fn is_false_alarm(conn: &Connection, line: &str) -> bool {
 
 /// Checks a whole database. Where it names functions, collations, modules or tokenizers that are
 /// not here, everything else is checked.
-pub(crate) fn whole(conn: &Connection) -> Result<Found> {
+pub(crate) fn whole(conn: &Connection) -> Result<IntegrityReport> {
     let doing = || {
         format!(
             "running integrity_check on {}",
@@ -107,7 +107,7 @@ pub(crate) fn whole(conn: &Connection) -> Result<Found> {
         )
     };
     match findings(conn, "integrity_check") {
-        Ok(wrong) => Ok(Found {
+        Ok(wrong) => Ok(IntegrityReport {
             wrong: wrong.into_keys().collect(),
             unchecked: Vec::new(),
         }),
@@ -137,7 +137,7 @@ fn missing(conn: &Connection, table: &str, e: &rusqlite::Error) -> Option<Strang
 }
 
 /// Checks each table by itself, and then the pages of all.
-fn in_parts(conn: &Connection) -> Result<Found> {
+fn in_parts(conn: &Connection) -> Result<IntegrityReport> {
     let doing = || {
         format!(
             "running integrity_check on {}",
@@ -153,7 +153,7 @@ fn in_parts(conn: &Connection) -> Result<Found> {
         })
         .and_then(Iterator::collect)
         .context(doing)?;
-    let mut found = Found::default();
+    let mut found = IntegrityReport::default();
     let mut wrong = BTreeSet::new();
     for (table, _) in &tables {
         match findings(conn, &format!("integrity_check({})", ident(table))) {

@@ -199,7 +199,7 @@ fn end_of_number(bytes: &[u8], start: usize) -> usize {
 }
 
 /// What a name stands for, where that is not itself.
-pub(crate) enum Stands {
+pub(crate) enum Replacement {
     /// Another name.
     Name(String),
     /// A string.
@@ -210,7 +210,7 @@ pub(crate) enum Stands {
 /// `names` says of a name what it stands for.
 pub(crate) fn meaning(
     tokens: &[Token<'_>],
-    names: &dyn Fn(&Token<'_>) -> Option<Stands>,
+    names: &dyn Fn(&Token<'_>) -> Option<Replacement>,
 ) -> String {
     let mut out = String::with_capacity(tokens.len() * 6);
     for (i, token) in tokens.iter().enumerate() {
@@ -234,8 +234,10 @@ pub(crate) fn meaning(
                 } else {
                     names(token)
                 } {
-                    Some(Stands::Text(text)) => out.push_str(&crate::sqlite::quote::literal(&text)),
-                    Some(Stands::Name(name)) => out.push_str(&name_meaning(&name, true)),
+                    Some(Replacement::Text(text)) => {
+                        out.push_str(&crate::sqlite::quote::literal(&text))
+                    }
+                    Some(Replacement::Name(name)) => out.push_str(&name_meaning(&name, true)),
                     None => out.push_str(&name_meaning(
                         &token.name().unwrap_or_default(),
                         token.kind == Kind::Quoted,

@@ -26,14 +26,14 @@ impl<'a> Script<'a> {
 }
 
 /// A statement of a longer text.
-pub(crate) struct Prepared<'c> {
+pub(crate) struct PreparedStatement<'c> {
     conn: &'c Connection,
     statement: *mut ffi::sqlite3_stmt,
     /// Where the text after it begins.
     pub end: usize,
 }
 
-impl<'c> Prepared<'c> {
+impl<'c> PreparedStatement<'c> {
     /// Prepares the statement that begins at `start`.
     pub fn new(conn: &'c Connection, script: &Script<'_>, start: usize) -> Result<Self, Failure> {
         let rest = &script.terminated.as_c_str()[start..];
@@ -79,7 +79,7 @@ impl<'c> Prepared<'c> {
     }
 }
 
-impl Drop for Prepared<'_> {
+impl Drop for PreparedStatement<'_> {
     fn drop(&mut self) {
         // SAFETY: it was prepared here and is finalized once.
         unsafe { ffi::sqlite3_finalize(self.statement) };

@@ -18,7 +18,7 @@ use crate::{
     },
     os::{files, stops::NoStops},
     sqlite::{
-        backup_api::{Backup, GoOn, STEP, Step},
+        backup_api::{Backup, KeepGoing, STEP, Step},
         calls::{self, is_busy},
         deadline,
     },
@@ -57,7 +57,7 @@ impl<'a> Copy<'a> {
         live: &'a Live,
         store: &Store,
         path: &Path,
-        go_on: GoOn<'_>,
+        go_on: KeepGoing<'_>,
     ) -> Result<Self> {
         drop(store.create(path)?);
         let copied = Self::into_file(live, path, go_on);
@@ -72,7 +72,7 @@ impl<'a> Copy<'a> {
     }
 
     /// Copies live into an empty file, byte for byte.
-    fn into_file(live: &'a Live, path: &Path, go_on: GoOn<'_>) -> Result<Self> {
+    fn into_file(live: &'a Live, path: &Path, go_on: KeepGoing<'_>) -> Result<Self> {
         let doing = || format!("opening {}", path.display());
         // Who may write to the folder could have put a link in its place.
         let folder = path
@@ -119,7 +119,7 @@ impl<'a> Copy<'a> {
     /// Copies live, as of now, into `to`, and returns the schema cookie that it is to have. The read
     /// transaction holds the backup to one point in time: without it every commit of another
     /// connection would make it start again.
-    fn fill(&mut self, to: &Connection, go_on: GoOn<'_>) -> Result<i64> {
+    fn fill(&mut self, to: &Connection, go_on: KeepGoing<'_>) -> Result<i64> {
         let doing = || format!("reading {}", self.live.shown());
         self.conn.execute_batch("BEGIN").context(doing)?;
         let filled = (|| {
@@ -143,7 +143,7 @@ impl<'a> Copy<'a> {
     }
 
     /// Brings the clone up to date, whoever has its connection open.
-    fn refill(&mut self, clone: &mut Pair, go_on: GoOn<'_>) -> Result<()> {
+    fn refill(&mut self, clone: &mut Pair, go_on: KeepGoing<'_>) -> Result<()> {
         let to = clone.open(self.live)?;
         let cookie = self.fill(to, go_on)?;
         set_cookie(to, cookie)?;
@@ -385,13 +385,13 @@ fn image<'p>(
 
 /// Copies one database into another, schema cookie and all: a backup gives its destination a cookie
 /// of its own, and the clone's is what tells whether somebody else changed live's schema.
-fn copy(from: &Connection, to: &Connection, go_on: GoOn<'_>) -> Result<()> {
+fn copy(from: &Connection, to: &Connection, go_on: KeepGoing<'_>) -> Result<()> {
     let cookie = copy_pages(from, to, go_on)?;
     set_cookie(to, cookie)
 }
 
 /// Copies one database into another, and returns the schema cookie that it is to have.
-fn copy_pages(from: &Connection, to: &Connection, go_on: GoOn<'_>) -> Result<i64> {
+fn copy_pages(from: &Connection, to: &Connection, go_on: KeepGoing<'_>) -> Result<i64> {
     let cookie = calls::pragma(from, "schema_version")?;
     Backup::new(from, to)?.run(go_on)?;
     Ok(cookie)
@@ -406,7 +406,7 @@ fn set_cookie(to: &Connection, cookie: i64) -> Result<()> {
 /// Copies an image to where it is no pair: a backup takes over the bytes of page 1 that say how a
 /// database is journaled, and would turn a live database with a rollback journal into one with a
 /// WAL.
-fn plain(image: &Connection, live: &Live, path: &Path, go_on: GoOn<'_>) -> Result<Connection> {
+fn plain(image: &Connection, live: &Live, path: &Path, go_on: KeepGoing<'_>) -> Result<Connection> {
     files::remove_if_there(path)?;
     drop(files::create_with_owner_of(&live.path, path)?);
     let to = Connection::open(path).context(|| format!("opening {}", path.display()))?;
@@ -588,7 +588,7 @@ pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> R
 }
 
 /// Copies live into a file that was made for it, and that somebody else is to have: byte for byte.
-pub(crate) fn clone_to(live: &Live, path: &Path, go_on: GoOn<'_>) -> Result<u64> {
+pub(crate) fn clone_to(live: &Live, path: &Path, go_on: KeepGoing<'_>) -> Result<u64> {
     let copy = Copy::into_file(live, path, go_on)?;
     let bytes = copy.sync().map(|()| copy.bytes());
     // What closing live does is its owner's, too.

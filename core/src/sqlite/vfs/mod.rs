@@ -4,7 +4,7 @@ pub(crate) mod read_tracker;
 pub(crate) mod shim;
 pub(crate) mod wal_buffer;
 
-use crate::sqlite::vfs::shim::{BASE, Base, Open, Wrapped};
+use crate::sqlite::vfs::shim::{BASE, Base, Open, ShimFile};
 use rusqlite::ffi;
 use std::{ffi::c_int, mem::size_of, ptr};
 
@@ -23,7 +23,7 @@ pub(crate) fn register() {
                 let mut vfs = *base;
                 vfs.zName = name.as_ptr();
                 vfs.pNext = ptr::null_mut();
-                vfs.szOsFile += size_of::<Wrapped>() as c_int;
+                vfs.szOsFile += size_of::<ShimFile>() as c_int;
                 vfs.xOpen = Some(open);
                 ffi::sqlite3_vfs_register(Box::leak(Box::new(vfs)), 0);
             }

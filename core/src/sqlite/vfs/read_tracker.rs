@@ -16,7 +16,7 @@
 use crate::sqlite::{
     calls,
     vfs::{
-        shim::{self, Open, Wrapped, base},
+        shim::{self, Open, ShimFile, base},
         wal_buffer,
     },
 };
@@ -86,7 +86,7 @@ pub(crate) unsafe extern "C" fn x_open(
         if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 {
             return OTHERS(vfs, name, file, flags, out_flags);
         }
-        shim::open_wrapped(name, file, flags, out_flags, &METHODS, |_| Reads::default())
+        shim::open_with_methods(name, file, flags, out_flags, &METHODS, |_| Reads::default())
     }
 }
 
@@ -103,7 +103,7 @@ unsafe extern "C" fn x_read(
     at: i64,
 ) -> c_int {
     // SAFETY: the file is one of ours, and SQLite calls one method of it at a time.
-    let reads = unsafe { &mut *(*file.cast::<Wrapped>()).state.cast::<Reads>() };
+    let reads = unsafe { &mut *(*file.cast::<ShimFile>()).state.cast::<Reads>() };
     match (u64::try_from(at), u64::try_from(amount)) {
         (Ok(at), Ok(amount)) => reads.note(at, amount),
         _ => return ffi::SQLITE_IOERR_READ,
@@ -113,8 +113,8 @@ unsafe extern "C" fn x_read(
 
 unsafe extern "C" fn x_close(file: *mut ffi::sqlite3_file) -> c_int {
     let closed = base!(file.xClose());
-    // SAFETY: made by open_wrapped, and SQLite calls nothing of this file after xClose.
-    drop(unsafe { Box::from_raw((*file.cast::<Wrapped>()).state.cast::<Reads>()) });
+    // SAFETY: made by open_with_methods, and SQLite calls nothing of this file after xClose.
+    drop(unsafe { Box::from_raw((*file.cast::<ShimFile>()).state.cast::<Reads>()) });
     closed
 }
 

@@ -12,7 +12,7 @@ use std::{
 /// A file that is open by methods of ours. SQLite allocates it; the file of the default VFS stands
 /// behind it in the same memory.
 #[repr(C)]
-pub(crate) struct Wrapped {
+pub(crate) struct ShimFile {
     head: ffi::sqlite3_file,
     /// A box of what the methods need, theirs to free in xClose.
     pub(crate) state: *mut c_void,
@@ -63,8 +63,8 @@ pub(crate) unsafe fn open_plain(
 /// its name.
 ///
 /// # Safety
-/// As for [`open_plain`]; the methods take a [`Wrapped`] with that state.
-pub(crate) unsafe fn open_wrapped<T>(
+/// As for [`open_plain`]; the methods take a [`ShimFile`] with that state.
+pub(crate) unsafe fn open_with_methods<T>(
     name: *const c_char,
     file: *mut ffi::sqlite3_file,
     flags: c_int,
@@ -72,10 +72,10 @@ pub(crate) unsafe fn open_wrapped<T>(
     methods: &'static ffi::sqlite3_io_methods,
     state: impl FnOnce(Option<&CStr>) -> T,
 ) -> c_int {
-    // SAFETY: SQLite gives memory of szOsFile bytes, which holds a Wrapped and the default VFS's
+    // SAFETY: SQLite gives memory of szOsFile bytes, which holds a ShimFile and the default VFS's
     // file behind it, and a name that is NUL-terminated where it is not NULL.
     unsafe {
-        let wrapped = file.cast::<Wrapped>();
+        let wrapped = file.cast::<ShimFile>();
         (*wrapped).head.pMethods = ptr::null(); // SQLite closes only what has methods
         let code = open_plain(name, real(file), flags, out_flags);
         if code == ffi::SQLITE_OK {
@@ -91,7 +91,7 @@ pub(crate) unsafe fn open_wrapped<T>(
 ///
 /// # Safety
 /// `file` is NULL, or a file that SQLite keeps open; nothing else uses its state while the
-/// reference lives; `T` is what [`open_wrapped`] was given beside `methods`.
+/// reference lives; `T` is what [`open_with_methods`] was given beside `methods`.
 pub(crate) unsafe fn state_of<'a, T>(
     file: *mut ffi::sqlite3_file,
     methods: &'static ffi::sqlite3_io_methods,
@@ -102,23 +102,23 @@ pub(crate) unsafe fn state_of<'a, T>(
         if file.is_null() || !ptr::eq((*file).pMethods, methods) {
             return None;
         }
-        (*file.cast::<Wrapped>()).state.cast::<T>().as_mut()
+        (*file.cast::<ShimFile>()).state.cast::<T>().as_mut()
     }
 }
 
 /// The default VFS's file.
 ///
 /// # Safety
-/// `file` is a [`Wrapped`] in memory that SQLite gave to xOpen.
+/// `file` is a [`ShimFile`] in memory that SQLite gave to xOpen.
 pub(crate) unsafe fn real(file: *mut ffi::sqlite3_file) -> *mut ffi::sqlite3_file {
     // SAFETY: that file stands behind it; both are aligned as pointers are.
-    unsafe { file.cast::<Wrapped>().add(1).cast() }
+    unsafe { file.cast::<ShimFile>().add(1).cast() }
 }
 
 /// Calls a method of the default VFS's file.
 macro_rules! base {
     ($file:ident . $method:ident ($($argument:expr),*)) => {{
-        // SAFETY: the file was opened by open_wrapped, so the default VFS has set its methods; the
+        // SAFETY: the file was opened by open_with_methods, so the default VFS has set its methods; the
         // arguments are SQLite's own.
         unsafe {
             let file = $crate::sqlite::vfs::shim::real($file);

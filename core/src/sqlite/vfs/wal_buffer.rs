@@ -12,7 +12,7 @@
 
 use crate::sqlite::{
     calls,
-    vfs::shim::{self, Wrapped, base},
+    vfs::shim::{self, ShimFile, base},
 };
 use rusqlite::{Connection, ffi};
 use std::{
@@ -28,7 +28,7 @@ pub(crate) const VFS: &CStr = c"remy-gather";
 const PIECE: usize = 124 << 10;
 
 /// What has not been written yet.
-struct Gathered {
+struct PendingWrite {
     bytes: Vec<u8>,
     /// Where it goes in the file.
     at: i64,
@@ -52,11 +52,11 @@ pub(crate) unsafe extern "C" fn x_open(
         if flags & ffi::SQLITE_OPEN_WAL == 0 {
             return shim::open_plain(name, file, flags, out_flags);
         }
-        shim::open_wrapped(name, file, flags, out_flags, &METHODS, |name| {
+        shim::open_with_methods(name, file, flags, out_flags, &METHODS, |name| {
             let disk = name
                 .and_then(|name| name.to_str().ok())
                 .and_then(|path| File::open(path).ok());
-            Gathered {
+            PendingWrite {
                 bytes: Vec::with_capacity(PIECE),
                 at: 0,
                 failed: ffi::SQLITE_OK,
@@ -83,39 +83,39 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
 /// # Safety
 /// The file is one of ours, and SQLite calls one method of it at a time; the reference ends with
 /// that call.
-unsafe fn gathered<'a>(file: *mut ffi::sqlite3_file) -> &'a mut Gathered {
-    // SAFETY: as the caller promises; made by open_wrapped.
-    unsafe { &mut *(*file.cast::<Wrapped>()).state.cast::<Gathered>() }
+unsafe fn pending<'a>(file: *mut ffi::sqlite3_file) -> &'a mut PendingWrite {
+    // SAFETY: as the caller promises; made by open_with_methods.
+    unsafe { &mut *(*file.cast::<ShimFile>()).state.cast::<PendingWrite>() }
 }
 
-/// Writes what has been gathered. Where that fails it is dropped, and every later call fails, too:
+/// Writes what waits. Where that fails it is dropped, and every later call fails, too:
 /// SQLite has been told, and may have let go of the lock under which those bytes had their place.
 fn flush(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: only methods of ours call this.
-    let gathered = unsafe { gathered(file) };
-    if gathered.failed != ffi::SQLITE_OK || gathered.bytes.is_empty() {
-        return gathered.failed;
+    let pending = unsafe { pending(file) };
+    if pending.failed != ffi::SQLITE_OK || pending.bytes.is_empty() {
+        return pending.failed;
     }
-    let Ok(amount) = c_int::try_from(gathered.bytes.len()) else {
+    let Ok(amount) = c_int::try_from(pending.bytes.len()) else {
         return ffi::SQLITE_IOERR_WRITE;
     };
-    let code = base!(file.xWrite(gathered.bytes.as_ptr().cast(), amount, gathered.at));
+    let code = base!(file.xWrite(pending.bytes.as_ptr().cast(), amount, pending.at));
     if code == ffi::SQLITE_OK
-        && let Some(disk) = &gathered.disk
+        && let Some(disk) = &pending.disk
     {
         // SAFETY: the descriptor is open. It only starts what the sync would do; whether it works
         // does not matter.
         unsafe {
             libc::sync_file_range(
                 disk.as_raw_fd(),
-                gathered.at,
+                pending.at,
                 i64::from(amount),
                 libc::SYNC_FILE_RANGE_WRITE,
             )
         };
     }
-    gathered.failed = code;
-    gathered.bytes.clear();
+    pending.failed = code;
+    pending.bytes.clear();
     code
 }
 
@@ -124,8 +124,9 @@ fn flush(file: *mut ffi::sqlite3_file) -> c_int {
 pub(crate) fn discard(conn: &Connection) {
     // SAFETY: SQLite keeps the file of its WAL open as long as the connection, and calls no method
     // of it meanwhile.
-    if let Some(gathered) = unsafe { shim::state_of::<Gathered>(calls::wal_file(conn), &METHODS) } {
-        gathered.bytes.clear();
+    let pending = unsafe { shim::state_of::<PendingWrite>(calls::wal_file(conn), &METHODS) };
+    if let Some(pending) = pending {
+        pending.bytes.clear();
     }
 }
 
@@ -137,8 +138,8 @@ unsafe extern "C" fn x_write(
 ) -> c_int {
     // SAFETY: SQLite calls a method of its file.
     let (len, begin, failed) = unsafe {
-        let gathered = gathered(file);
-        (gathered.bytes.len(), gathered.at, gathered.failed)
+        let pending = pending(file);
+        (pending.bytes.len(), pending.at, pending.failed)
     };
     let Ok(size) = usize::try_from(amount) else {
         return ffi::SQLITE_IOERR_WRITE;
@@ -158,11 +159,11 @@ unsafe extern "C" fn x_write(
     }
     // SAFETY: as above; SQLite gives `amount` bytes. They fit into what was allocated.
     unsafe {
-        let gathered = gathered(file);
-        if gathered.bytes.is_empty() {
-            gathered.at = at;
+        let pending = pending(file);
+        if pending.bytes.is_empty() {
+            pending.at = at;
         }
-        gathered
+        pending
             .bytes
             .extend_from_slice(std::slice::from_raw_parts(from.cast(), size));
     }
@@ -177,8 +178,8 @@ unsafe extern "C" fn x_read(
 ) -> c_int {
     // SAFETY: SQLite calls a method of its file.
     let (len, begin) = unsafe {
-        let gathered = gathered(file);
-        (gathered.bytes.len(), gathered.at)
+        let pending = pending(file);
+        (pending.bytes.len(), pending.at)
     };
     // Earlier frames are in the file, and read all the while: they are no reason to write.
     let end = begin + i64::try_from(len).unwrap_or(i64::MAX - begin);
@@ -195,8 +196,8 @@ unsafe extern "C" fn x_close(file: *mut ffi::sqlite3_file) -> c_int {
     // What waits is of no commit: a commit of live's is synced, and that of a pair is written
     // before it is read. Nobody's lock covers it any more.
     let closed = base!(file.xClose());
-    // SAFETY: made by open_wrapped, and SQLite calls nothing of this file after xClose.
-    drop(unsafe { Box::from_raw((*file.cast::<Wrapped>()).state.cast::<Gathered>()) });
+    // SAFETY: made by open_with_methods, and SQLite calls nothing of this file after xClose.
+    drop(unsafe { Box::from_raw((*file.cast::<ShimFile>()).state.cast::<PendingWrite>()) });
     closed
 }
 

@@ -13,7 +13,7 @@ use crate::{
     declare::load::{invalid, load},
     schema::{
         self, Schema,
-        app::{App, Recorded, complete},
+        app::{App, RecordedTypes, complete},
         dump, introspect, parse,
         rename::Rename,
         shadow,
@@ -65,7 +65,12 @@ impl Declared {
 
     /// The schema for a database that has the schema `current`, whose live release declared
     /// `recorded`; `migrations` ran just before. The same as it is for everything but an app.
-    pub fn onto(&self, current: &Schema, recorded: &Recorded, migrations: &[&str]) -> Result<Self> {
+    pub fn onto(
+        &self,
+        current: &Schema,
+        recorded: &RecordedTypes,
+        migrations: &[&str],
+    ) -> Result<Self> {
         let mut declared = self.clone();
         if let Some(app) = &self.app {
             let completed = complete(current, app, recorded, &self.renames, migrations)?;
@@ -282,7 +287,7 @@ fn kept_renames(schema: &Schema) -> Vec<Rename> {
         .collect()
 }
 
-fn rename_of(found: parse::Renamed) -> Rename {
+fn rename_of(found: parse::CommentedRename) -> Rename {
     match found.column {
         Some(column) => Rename {
             table: Some(found.table),

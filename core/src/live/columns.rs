@@ -6,7 +6,7 @@ use crate::{
     base::error::{Context, Result},
     schema::{
         Schema,
-        app::{App, Recorded, system::SYSTEM},
+        app::{App, RecordedTypes, system::SYSTEM},
         logical::Logical,
     },
 };
@@ -22,8 +22,8 @@ pub(crate) const TABLES: [(&str, &[&str]); 2] = [
 ];
 
 /// Reads what the live release declares. Nothing where it declares no app.
-pub(crate) fn read(conn: &Connection) -> Result<Recorded> {
-    let mut recorded = Recorded::default();
+pub(crate) fn read(conn: &Connection) -> Result<RecordedTypes> {
+    let mut recorded = RecordedTypes::default();
     if !is_there(conn, "_remy_columns")? {
         return Ok(recorded);
     }

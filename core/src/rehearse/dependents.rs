@@ -6,7 +6,7 @@ use crate::{
     base::error::{Context, Error, Result},
     schema::{
         Schema,
-        absent::Absent,
+        absent::AbsentTables,
         full_text,
         quoted::{self, Strings},
     },
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What depends on tables, by kind and name in lower case, and how it compiles; and what stood in
 /// for virtual tables that are not here.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Judged(BTreeMap<(Kind, String), Verdict>, Absent);
+pub(crate) struct Judged(BTreeMap<(Kind, String), Verdict>, AbsentTables);
 
 #[derive(Debug, Clone)]
 struct Verdict {
@@ -134,7 +134,7 @@ pub(crate) fn judge(conn: &Connection) -> Result<Judged> {
 
 /// As [`judge`], `before` a change of which something was judged as well.
 fn judge_after(conn: &Connection, before: Option<&Judged>) -> Result<Judged> {
-    let absent = before.map_or_else(|| Absent::of(conn), |before| before.1.still_in(conn))?;
+    let absent = before.map_or_else(|| AbsentTables::of(conn), |before| before.1.still_in(conn))?;
     let uses = uses(conn)?;
     let virtual_tables = elsewhere(conn)?;
     strangers::standing_in(conn, |stand_ins| {
@@ -225,7 +225,7 @@ const TEMP_TRIGGERS_APART: i32 = 3_035_000;
 struct Bench<'c, 's> {
     conn: &'c Connection,
     stand_ins: &'s StandIns<'c>,
-    absent: Absent,
+    absent: AbsentTables,
     /// The views that a temporary one stands for, in the order in which they were made.
     views: Vec<String>,
     /// What was compiled, and whether it could be: triggers share statements.

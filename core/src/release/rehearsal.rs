@@ -20,7 +20,7 @@ use crate::{
     release::{declaration::Declaration, run::Job},
     schema::{
         self, Claim, Schema, VirtualTable,
-        app::Recorded,
+        app::RecordedTypes,
         diff::Change,
         introspect,
         plan::{
@@ -294,7 +294,7 @@ pub(crate) fn plan_on(
     let recorded = if declared.app.is_some() {
         columns::read(conn)?
     } else {
-        Recorded::default()
+        RecordedTypes::default()
     };
     let goes = match &declared.app {
         Some(app) => app.tables.is_empty() && !recorded.0.is_empty(),

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Such tables, and what stands in for them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Absent {
+pub(crate) struct AbsentTables {
     tables: BTreeMap<String, Columns>,
     /// The columns of ordinary tables as they were found, in lower case: one that is missing later
     /// is not a virtual table's.
@@ -27,7 +27,7 @@ struct Columns {
     others: usize,
 }
 
-impl Absent {
+impl AbsentTables {
     /// Those of `conn`, of which no columns are known yet.
     pub fn of(conn: &Connection) -> Result<Self> {
         let doing = || "looking for virtual tables whose module is not here".to_owned();

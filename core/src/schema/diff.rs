@@ -4,9 +4,12 @@ use crate::{
     base::error::Result,
     schema::{
         self, Check, Column, Key, Schema, Table, VirtualTable, cross_check, parse,
-        rename::{Names, Rename, same},
+        rename::{Names, Rename},
     },
-    sqlite::lex::{self, Kind, Replacement, Token},
+    sqlite::{
+        lex::{self, Kind, Replacement, Token},
+        quote::same_name,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,7 +94,7 @@ impl TableChange {
     pub(crate) fn gone_as<'a>(&'a self, name: &'a str) -> &'a str {
         self.away
             .iter()
-            .find(|(from, _)| same(from, name))
+            .find(|(from, _)| same_name(from, name))
             .map_or(name, |(_, to)| to)
     }
 }
@@ -294,7 +297,7 @@ fn stands_for(token: &Token<'_>, table: &Table, names: Option<&Names>) -> Option
     }
     let rowid = ["rowid", "oid", "_rowid_"]
         .iter()
-        .any(|rowid| same(&name, rowid));
+        .any(|rowid| same_name(&name, rowid));
     (token.text.starts_with('"') && !rowid).then_some(Replacement::Text(name))
 }
 
@@ -410,14 +413,14 @@ fn virtual_change(old: &VirtualTable, new: &VirtualTable, names: &Names) -> Virt
         change
             .renamed
             .iter()
-            .any(|(from, to)| same(from, column) || same(to, column))
+            .any(|(from, to)| same_name(from, column) || same_name(to, column))
     };
     let mut pairs = Vec::new();
-    if same(&old.module, &new.module)
+    if same_name(&old.module, &new.module)
         && old
             .module
             .get(..5)
-            .is_some_and(|module| same(module, "rtree"))
+            .is_some_and(|module| same_name(module, "rtree"))
     {
         pairs.extend(
             old.columns

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// A column as `pragma_table_xinfo` tells it.
-struct Told {
+struct ColumnInfo {
     name: String,
     declared_type: String,
     not_null: bool,
@@ -118,7 +118,7 @@ pub(crate) fn is_internal(name: &str) -> bool {
     })
 }
 
-fn columns(conn: &Connection) -> Result<HashMap<String, Vec<Told>>> {
+fn columns(conn: &Connection) -> Result<HashMap<String, Vec<ColumnInfo>>> {
     let doing = || "reading the columns of the tables".to_owned();
     let mut statement = conn
         .prepare(
@@ -128,10 +128,10 @@ fn columns(conn: &Connection) -> Result<HashMap<String, Vec<Told>>> {
         )
         .context(doing)?;
     let mut rows = statement.query([]).context(doing)?;
-    let mut told: HashMap<String, Vec<Told>> = HashMap::new();
+    let mut told: HashMap<String, Vec<ColumnInfo>> = HashMap::new();
     while let Some(row) = rows.next().context(doing)? {
-        let column: rusqlite::Result<Told> = (|| {
-            Ok(Told {
+        let column: rusqlite::Result<ColumnInfo> = (|| {
+            Ok(ColumnInfo {
                 name: row.get(1)?,
                 declared_type: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
                 not_null: row.get(3)?,
@@ -146,7 +146,7 @@ fn columns(conn: &Connection) -> Result<HashMap<String, Vec<Told>>> {
     Ok(told)
 }
 
-fn read_table(name: String, sql: String, told: Vec<Told>) -> Table {
+fn read_table(name: String, sql: String, told: Vec<ColumnInfo>) -> Table {
     let parsed = parse::table(&sql).filter(|parsed| agree(parsed, &told));
     let Some(parsed) = parsed else {
         return opaque(name, sql, told);
@@ -181,7 +181,7 @@ fn read_table(name: String, sql: String, told: Vec<Told>) -> Table {
 }
 
 /// Whether the statement was read as SQLite reads it.
-fn agree(parsed: &parse::ParsedTable, told: &[Told]) -> bool {
+fn agree(parsed: &parse::ParsedTable, told: &[ColumnInfo]) -> bool {
     let keys = told.iter().filter(|column| column.key > 0).count();
     parsed.columns.len() == told.len()
         && keys
@@ -201,7 +201,7 @@ fn agree(parsed: &parse::ParsedTable, told: &[Told]) -> bool {
         })
 }
 
-fn opaque(name: String, sql: String, mut told: Vec<Told>) -> Table {
+fn opaque(name: String, sql: String, mut told: Vec<ColumnInfo>) -> Table {
     let tail: Vec<_> = lex::tokens(&sql)
         .into_iter()
         .rev()

@@ -566,7 +566,7 @@ pub(super) fn definition(sql: &str) -> Vec<Token<'_>> {
 /// A rename that a comment tells: of a table, or of a column of it. Names are the new ones, then
 /// the old.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Renamed {
+pub(crate) struct CommentedRename {
     pub table: String,
     pub column: Option<String>,
     pub from: String,
@@ -578,7 +578,7 @@ pub(crate) struct Renamed {
 /// A comment belongs to the table or column that it stands before, or in, or behind on the same
 /// line. One of an index, a view or a trigger is passed over: these have no rows, and are made anew
 /// under any name.
-pub(crate) fn renames(sql: &str) -> Result<Vec<Renamed>, usize> {
+pub(crate) fn renames(sql: &str) -> Result<Vec<CommentedRename>, usize> {
     // Most schemas have none, and reading the text once more costs a tenth of reading it as SQLite
     // does.
     if !sql.contains("@renamed") {
@@ -605,7 +605,7 @@ pub(crate) fn renames(sql: &str) -> Result<Vec<Renamed>, usize> {
         let at = if behind { previous } else { Some(next) };
         match at.and_then(|at| places.get(at)) {
             Some(Place::Of(table, column)) => {
-                found.push(Renamed {
+                found.push(CommentedRename {
                     table: table.clone(),
                     column: column.clone(),
                     from,

@@ -110,10 +110,14 @@ fn as_texts(sql: &str, places: &BTreeMap<usize, String>, but: Option<usize>) -> 
 }
 
 /// A statement, and what it has for strings.
-pub(crate) type Read<'a> = (&'a str, &'a Strings);
+pub(crate) type WithStrings<'a> = (&'a str, &'a Strings);
 
 /// Refuses what takes a text for what was a name before, or a name for what was a text.
-pub(crate) fn refuse(what: &str, (old, before): Read<'_>, (new, now): Read<'_>) -> Result<()> {
+pub(crate) fn refuse(
+    what: &str,
+    (old, before): WithStrings<'_>,
+    (new, now): WithStrings<'_>,
+) -> Result<()> {
     if before.is_empty() && now.is_empty() {
         return Ok(());
     }

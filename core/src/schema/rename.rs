@@ -3,6 +3,7 @@
 use crate::{
     base::error::{Error, Result},
     schema::{Schema, Table},
+    sqlite::quote::same_name,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,17 +112,17 @@ impl Names {
 
 /// Whether a rename gives its name to what another takes it from, or does not take it from there:
 /// in another case.
-fn becomes(one: &Rename, other: &Rename) -> bool {
+fn takes_name_over(one: &Rename, other: &Rename) -> bool {
     let beside = match (&one.table, &other.table) {
-        (Some(a), Some(b)) => same(a, b),
+        (Some(a), Some(b)) => same_name(a, b),
         (a, b) => a.is_none() && b.is_none(),
     };
-    beside && same(&one.to, &other.from)
+    beside && same_name(&one.to, &other.from)
 }
 
 /// A comment that tells of a rename, beside the old name declared as well: its values would be
 /// moved, and it be empty.
-pub(super) fn stays(from: &str, to: &str) -> Error {
+fn old_name_declared(from: &str, to: &str) -> Error {
     Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and {from} is declared, too"))
         .object(from)
         .state("Nothing was changed")
@@ -132,8 +133,8 @@ pub(super) fn stays(from: &str, to: &str) -> Error {
 }
 
 /// Refuses two renames from one name.
-fn once(from: &str, to: &str, before: Option<String>) -> Result<()> {
-    match before.filter(|before| !same(before, to)) {
+fn one_target(from: &str, to: &str, before: Option<String>) -> Result<()> {
+    match before.filter(|before| !same_name(before, to)) {
         None => Ok(()),
         Some(before) => Err(Error::invalid_argument(format!(
             "{from} is said to be renamed to both {before} and {to}"
@@ -144,12 +145,8 @@ fn once(from: &str, to: &str, before: Option<String>) -> Result<()> {
     }
 }
 
-pub(super) fn same(a: &str, b: &str) -> bool {
-    a.eq_ignore_ascii_case(b)
-}
-
 /// What nobody declares: the name of what goes to make room for another.
-pub(super) fn gone(name: &str) -> String {
+fn placeholder(name: &str) -> String {
     format!("\0{name}")
 }
 
@@ -179,7 +176,7 @@ impl<'a> Case<'a> {
         let has_table = |schema: &Schema, name: &str| schema.columns_of(name).is_some();
         // A name that another rename takes away is free; comments do not tell whether theirs is
         // done.
-        let leaves = |r: &Rename| r.table.is_none() && same(&r.from, &rename.to);
+        let leaves = |r: &Rename| r.table.is_none() && same_name(&r.from, &rename.to);
         let frees = !rename.comment && renames.iter().any(leaves);
         Self {
             rename,
@@ -202,9 +199,9 @@ impl<'a> Case<'a> {
         renames: &[Rename],
     ) -> Self {
         let [now, declared] = columns.map(Option::unwrap_or_default);
-        let has = |columns: &[String], name: &str| columns.iter().any(|c| same(c, name));
+        let has = |columns: &[String], name: &str| columns.iter().any(|c| same_name(c, name));
         let leaves = |r: &Rename| {
-            r.table.as_ref().is_some_and(|t| same(t, told)) && same(&r.from, &rename.to)
+            r.table.as_ref().is_some_and(|t| same_name(t, told)) && same_name(&r.from, &rename.to)
         };
         let frees = !rename.comment && renames.iter().any(leaves);
         Self {
@@ -212,7 +209,7 @@ impl<'a> Case<'a> {
             from: format!("{told}.{}", rename.from),
             to: format!("{told}.{}", rename.to),
             old_exists: has(&now, &rename.from),
-            new_exists: has(&now, &rename.to) && !frees && !same(&rename.to, &rename.from),
+            new_exists: has(&now, &rename.to) && !frees && !same_name(&rename.to, &rename.from),
             new_can_go,
             new_declared: has(&declared, &rename.to),
             old_declared: has(&declared, &rename.from),
@@ -232,13 +229,16 @@ impl<'a> Case<'a> {
         }
         let rename = self.rename;
         if self.new_exists {
-            names.insert(key(&rename.to), gone(&rename.to));
+            names.insert(key(&rename.to), placeholder(&rename.to));
         }
-        if rename.comment && self.old_declared && !renames.iter().any(|r| becomes(r, rename)) {
-            return Err(stays(&self.from, &self.to));
+        if rename.comment
+            && self.old_declared
+            && !renames.iter().any(|r| takes_name_over(r, rename))
+        {
+            return Err(old_name_declared(&self.from, &self.to));
         }
         let before = names.insert(key(&rename.from), rename.to.clone());
-        once(&self.from, &rename.to, before)
+        one_target(&self.from, &rename.to, before)
     }
 
     /// Whether the rename is to be done; an error where it can neither be done nor has been.

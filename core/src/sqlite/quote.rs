@@ -5,6 +5,11 @@ pub(crate) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Whether two names are one to SQLite: letter case counts for nothing, of ASCII letters alone.
+pub(crate) fn same_name(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
+
 /// `names` as quoted identifiers with commas between.
 pub(crate) fn idents<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     names

@@ -5,8 +5,8 @@ use crate::{
     schema::{
         Column, Generated, Index, Key, KeyColumn, Schema, Table, Trigger,
         app::{
-            App, AppColumn, AppTable, Recorded, stored,
-            system::{NOW, SYSTEM, same, system},
+            App, AppColumn, AppTable, RecordedTypes, stored,
+            system::{NOW, SYSTEM, system},
         },
         diff,
         logical::{Cast, Logical, affinity},
@@ -16,7 +16,7 @@ use crate::{
     },
     sqlite::{
         lex::{self, Kind, Token},
-        quote::{ident, idents},
+        quote::{ident, idents, same_name},
     },
 };
 use std::collections::BTreeSet;
@@ -60,7 +60,7 @@ impl FreeNames {
 pub fn complete(
     current: &Schema,
     app: &App,
-    recorded: &Recorded,
+    recorded: &RecordedTypes,
     renames: &[Rename],
     migrations: &[&str],
 ) -> Result<CompletedSchema> {
@@ -83,7 +83,7 @@ pub fn complete(
             .map(|table| table.name.to_ascii_lowercase()),
     );
     if !renames.is_empty() {
-        let plain = complete(&Schema::default(), app, &Recorded::default(), &[], &[])?.schema;
+        let plain = complete(&Schema::default(), app, &RecordedTypes::default(), &[], &[])?.schema;
         completion.names = Names::resolve(current, &plain, renames)?;
     }
     let mut taken = BTreeSet::new();
@@ -133,7 +133,7 @@ fn refusal(all: &[TypeChange]) -> Error {
 
 struct Completion<'s> {
     current: &'s Schema,
-    recorded: &'s Recorded,
+    recorded: &'s RecordedTypes,
     migrations: Vec<Vec<Token<'s>>>,
     names: Names,
     free: FreeNames,
@@ -149,7 +149,7 @@ impl Completion<'_> {
             .current
             .tables
             .iter()
-            .find(|t| same(self.names.table(&t.name), &declared.name));
+            .find(|t| same_name(self.names.table(&t.name), &declared.name));
         match old {
             None => self.new_table(declared)?,
             Some(old) => self.present_table(declared, old)?,
@@ -163,7 +163,7 @@ impl Completion<'_> {
         let others = views.chain(self.current.virtual_tables.iter().map(|table| &table.name));
         if others
             .chain(self.current.indexes.iter().map(|index| &index.name))
-            .any(|n| same(n, &declared.name))
+            .any(|n| same_name(n, &declared.name))
         {
             return Err(Error::unsupported_change(format!(
                 "the database has a {} already, which is no table that an app could declare",
@@ -270,7 +270,7 @@ impl Completion<'_> {
             let Some(name) = token.name().filter(|name| token.may_name(name)) else {
                 continue;
             };
-            let new = if same(&name, &old.name) {
+            let new = if same_name(&name, &old.name) {
                 self.names.table(&name).to_owned()
             } else if old.column(&name).is_some() {
                 self.names.column(&old.name, &name).to_owned()
@@ -293,7 +293,7 @@ impl Completion<'_> {
             let Some(column) = table
                 .columns
                 .iter_mut()
-                .find(|column| same(&column.name, system.name))
+                .find(|column| same_name(&column.name, system.name))
             else {
                 let column = Column {
                     name: system.name.into(),
@@ -330,12 +330,13 @@ impl Completion<'_> {
                 .as_deref()
                 .is_some_and(|default| !is_constant(default))
                 || column.generated.is_some()
-                || filled.iter().any(|f| same(f, system.name));
+                || filled.iter().any(|f| same_name(f, system.name));
             if system.default.is_some() && !fills {
                 column.default = system.default.map(str::to_owned);
             }
         }
-        let is_id = |key: &Key| matches!(key.columns.as_slice(), [only] if same(&only.name, "id"));
+        let is_id =
+            |key: &Key| matches!(key.columns.as_slice(), [only] if same_name(&only.name, "id"));
         if !table.primary_key.as_ref().is_some_and(is_id) {
             let columns = vec![KeyColumn {
                 name: "id".into(),
@@ -356,12 +357,12 @@ impl Completion<'_> {
         let was = old
             .columns
             .iter()
-            .find(|c| same(self.names.column(&old.name, &c.name), &column.name));
+            .find(|c| same_name(self.names.column(&old.name, &c.name), &column.name));
         let Some((was, now)) = was.zip(
             table
                 .columns
                 .iter_mut()
-                .find(|c| same(&c.name, &column.name)),
+                .find(|c| same_name(&c.name, &column.name)),
         ) else {
             table.columns.push(new_column(column, true));
             return;
@@ -483,7 +484,7 @@ impl Completion<'_> {
     ) -> bool {
         let mut by_time = false;
         let gone = self.before(old, gone);
-        let of_table = |index: &&Index| same(&index.table, &old.name);
+        let of_table = |index: &&Index| same_name(&index.table, &old.name);
         for index in self.current.indexes.iter().filter(of_table) {
             let tokens = lex::tokens(&index.sql);
             let on = tokens.iter().position(|token| token.is("ON")).unwrap_or(0);
@@ -504,7 +505,8 @@ impl Completion<'_> {
                 if is_unique {
                     lacking.retain(|group| !is_it(group));
                 } else {
-                    by_time |= matches!(columns.as_slice(), [only] if same(only, "created_at"));
+                    by_time |=
+                        matches!(columns.as_slice(), [only] if same_name(only, "created_at"));
                 }
             }
             let sql = self.renamed_in(&index.sql, old);
@@ -538,7 +540,7 @@ impl Completion<'_> {
     fn before(&self, old: &Table, gone: &[String]) -> Vec<String> {
         let goes = |column: &&Column| {
             gone.iter()
-                .any(|g| same(g, self.names.column(&old.name, &column.name)))
+                .any(|g| same_name(g, self.names.column(&old.name, &column.name)))
         };
         old.columns
             .iter()
@@ -553,7 +555,7 @@ impl Completion<'_> {
             .current
             .triggers
             .iter()
-            .filter(|trigger| same(&trigger.table, &old.name));
+            .filter(|trigger| same_name(&trigger.table, &old.name));
         let purposes = triggers
             .filter(|trigger| !misses_rows(trigger, declared))
             .filter_map(|t| purpose(t, &old.name));
@@ -571,7 +573,7 @@ impl Completion<'_> {
             self.current
                 .triggers
                 .iter()
-                .filter(|t| same(&t.table, &old.name))
+                .filter(|t| same_name(&t.table, &old.name))
         }) {
             let Some(old) = old else { continue };
             if let Some((event, columns)) = purpose(trigger, &old.name) {
@@ -579,8 +581,8 @@ impl Completion<'_> {
                     free = free.or((event == "UPDATE").then(|| trigger.name.clone()));
                     continue;
                 }
-                notes |=
-                    event == "UPDATE" && columns.iter().any(|column| same(column, "updated_at"));
+                notes |= event == "UPDATE"
+                    && columns.iter().any(|column| same_name(column, "updated_at"));
             }
             let sql = self.renamed_in(&trigger.sql, old);
             self.schema.triggers.push(Trigger {
@@ -625,7 +627,7 @@ impl Completion<'_> {
             self.rename_parents(&mut kept);
             self.schema.tables.push(kept);
             left.push(table.name.clone());
-            let of = |on: &str| same(on, &table.name);
+            let of = |on: &str| same_name(on, &table.name);
             self.schema.indexes.extend(
                 self.current
                     .indexes
@@ -651,7 +653,7 @@ impl Completion<'_> {
                 .current
                 .triggers
                 .iter()
-                .filter(|trigger| same(&trigger.table, &view.name));
+                .filter(|trigger| same_name(&trigger.table, &view.name));
             self.schema.triggers.extend(on_view.cloned());
         }
         if !left.is_empty() {
@@ -667,15 +669,16 @@ impl Completion<'_> {
 /// that need them, with the UNIQUE constraints that the app does not declare. Returns the names of
 /// the columns.
 fn leave_out_undeclared(table: &mut Table, declared: &AppTable) -> Vec<String> {
-    let keeps =
-        |name: &str| system(name).is_some() || declared.columns.iter().any(|c| same(&c.name, name));
+    let keeps = |name: &str| {
+        system(name).is_some() || declared.columns.iter().any(|c| same_name(&c.name, name))
+    };
     let gone: Vec<String> = table
         .columns
         .iter()
         .filter(|c| !keeps(&c.name))
         .map(|c| c.name.clone())
         .collect();
-    let is_gone = |name: &str| gone.iter().any(|gone| same(gone, name));
+    let is_gone = |name: &str| gone.iter().any(|gone| same_name(gone, name));
     table.columns.retain(|column| !is_gone(&column.name));
     let names_gone = |sql: &str| {
         lex::tokens(sql)
@@ -777,7 +780,7 @@ fn misses_rows(trigger: &Trigger, declared: &AppTable) -> bool {
         declared
             .columns
             .iter()
-            .any(|column| same(&column.name, name))
+            .any(|column| same_name(&column.name, name))
     };
     let names = |name: &str| tokens.iter().any(|token| token.may_name(name));
     ["rowid", "oid", "_rowid_"]

@@ -17,7 +17,7 @@ pub use complete::{CompletedSchema, complete};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-pub use system::{SYSTEM, System};
+pub use system::{SYSTEM, SystemColumn};
 
 /// The tables that an app declares.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ pub fn stored(logical: Logical, value: &Value) -> Option<String> {
 /// What the release that is live declares of its tables: logical types, by the names of tables and
 /// columns in lower case.
 #[derive(Debug, Clone, Default)]
-pub struct Recorded(pub BTreeMap<String, BTreeMap<String, Logical>>);
+pub struct RecordedTypes(pub BTreeMap<String, BTreeMap<String, Logical>>);
 
 impl App {
     /// The renames that its JSDoc tells.
@@ -125,7 +125,7 @@ impl App {
 
     /// The schema that it makes of an empty database.
     pub fn schema(&self) -> Schema {
-        let nothing = (Schema::default(), Recorded::default());
+        let nothing = (Schema::default(), RecordedTypes::default());
         let completed = complete(&nothing.0, self, &nothing.1, &[], &[]);
         completed
             .map(|completed| completed.schema)

@@ -1,10 +1,10 @@
 //! The columns that every table of an app has.
 
-use crate::schema::logical::Logical;
+use crate::{schema::logical::Logical, sqlite::quote::same_name};
 
 /// A column that every table of an app has.
 #[derive(Debug)]
-pub struct System {
+pub struct SystemColumn {
     /// Its name.
     pub name: &'static str,
     /// Its logical type.
@@ -27,29 +27,29 @@ pub(super) const NOW: &str = "(CAST(round((julianday('now') - 2440587.5) * 86400
 
 /// The columns that every table of an app has. Defaults fill them in, not triggers: `RETURNING`
 /// shows a row as it was before AFTER triggers.
-pub const SYSTEM: [System; 4] = [
-    System {
+pub const SYSTEM: [SystemColumn; 4] = [
+    SystemColumn {
         name: "id",
         logical: Logical::Text,
         sql_type: "TEXT",
         default: Some(UUID),
         twin: None,
     },
-    System {
+    SystemColumn {
         name: "created_at",
         logical: Logical::Number,
         sql_type: "INTEGER",
         default: Some(NOW),
         twin: Some("createdAt"),
     },
-    System {
+    SystemColumn {
         name: "updated_at",
         logical: Logical::Number,
         sql_type: "INTEGER",
         default: Some(NOW),
         twin: Some("updatedAt"),
     },
-    System {
+    SystemColumn {
         name: "last_updated_by",
         logical: Logical::Text,
         sql_type: "TEXT",
@@ -58,10 +58,6 @@ pub const SYSTEM: [System; 4] = [
     },
 ];
 
-pub(super) fn system(name: &str) -> Option<&'static System> {
-    SYSTEM.iter().find(|system| same(system.name, name))
-}
-
-pub(super) fn same(a: &str, b: &str) -> bool {
-    a.eq_ignore_ascii_case(b)
+pub(super) fn system(name: &str) -> Option<&'static SystemColumn> {
+    SYSTEM.iter().find(|system| same_name(system.name, name))
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     base::{error::Result, options::Options},
-    declare::Declared,
+    declare::DeclaredSchema,
     schema::{Schema, introspect},
 };
 use rusqlite::{Connection, ffi};
@@ -103,7 +103,7 @@ pub(crate) fn is_others(name: &str, options: &Options) -> bool {
 /// The schema of `conn`, as far as a change to `declared` may touch it.
 ///
 /// What a rename tells of is the schema's own, as is what it declares.
-pub fn current(conn: &Connection, declared: &Declared, options: &Options) -> Result<Schema> {
+pub fn current(conn: &Connection, declared: &DeclaredSchema, options: &Options) -> Result<Schema> {
     let mut current = introspect::read_with(conn, options.ignored_tables(), &options.extensions)?;
     let schema = &declared.schema;
     let tables = schema.tables.iter().map(|table| &table.name);

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 /// A declared schema.
 #[derive(Debug, Clone)]
-pub struct Declared {
+pub struct DeclaredSchema {
     /// What it declares.
     pub schema: Schema,
     /// The renames that its comments and the options tell.
@@ -37,7 +37,7 @@ pub struct Declared {
     /// Its text, where that is SQL.
     pub sql: Option<String>,
     /// What an app declares. Its `schema` is then what it makes of an empty database, until
-    /// [`Declared::onto`] tells what it makes of another.
+    /// [`DeclaredSchema::onto`] tells what it makes of another.
     pub app: Option<App>,
     /// The migrations that come with it.
     pub migrations: Option<PathBuf>,
@@ -45,7 +45,7 @@ pub struct Declared {
     pub warnings: Vec<String>,
 }
 
-impl Declared {
+impl DeclaredSchema {
     /// An app as it was declared before.
     pub(crate) fn of_app(app: App, source: Source, options: &Options) -> Result<Self> {
         let (schema, mut renames) = (app.schema(), app.renames());
@@ -86,12 +86,12 @@ impl Declared {
 ///
 /// Fails with `schema_invalid`, naming line and column, where SQLite does not take it, and with
 /// `not_found`.
-pub fn declared(argument: &str, options: &Options) -> Result<Declared> {
+pub fn declared(argument: &str, options: &Options) -> Result<DeclaredSchema> {
     read(Source::of(argument), options)
 }
 
 /// Reads a declared schema from where it is.
-pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
+pub(crate) fn read(source: Source, options: &Options) -> Result<DeclaredSchema> {
     if matches!(&source, Source::Database(path) if path.as_os_str().is_empty()) {
         return Err(Error::invalid_argument("no schema was given, but an empty text")
             .state("Nothing was done")
@@ -123,7 +123,7 @@ pub(crate) fn read(source: Source, options: &Options) -> Result<Declared> {
     }
     let ignored = left_alone::leave_out(&mut schema, |name| left_alone::is_ignored(name, options));
     warnings.extend(hidden(&ignored, &source));
-    Ok(Declared {
+    Ok(DeclaredSchema {
         schema,
         renames,
         source,
@@ -145,7 +145,7 @@ fn hidden(names: &[String], source: &Source) -> Option<String> {
 /// Reads the tables of an app. The folder of migrations beside them is taken where there is one and
 /// no other is named.
 #[cfg(feature = "typescript")]
-fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared> {
+fn from_app(path: &Path, source: &Source, options: &Options) -> Result<DeclaredSchema> {
     if !path.is_file() {
         return Err(missing(path, source, "there is no such file"));
     }
@@ -169,7 +169,7 @@ fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared>
         .into_iter()
         .partition(|table| left_alone::is_ignored(&table.name, options));
     let ignored: Vec<String> = ignored.into_iter().map(|table| table.name).collect();
-    let mut declared = Declared::of_app(App { tables }, source.clone(), options)?;
+    let mut declared = DeclaredSchema::of_app(App { tables }, source.clone(), options)?;
     declared.warnings = read.warnings.iter().map(ToString::to_string).collect();
     declared.warnings.extend(hidden(&ignored, source));
     let folder = path
@@ -209,7 +209,7 @@ fn from_app(path: &Path, source: &Source, options: &Options) -> Result<Declared>
 }
 
 #[cfg(not(feature = "typescript"))]
-fn from_app(path: &Path, source: &Source, _: &Options) -> Result<Declared> {
+fn from_app(path: &Path, source: &Source, _: &Options) -> Result<DeclaredSchema> {
     Err(Error::unsupported_change(format!(
         "{source} declares its tables in TypeScript, which this build does not read"
     ))
@@ -335,9 +335,9 @@ fn told_rename(text: &str) -> Result<Rename> {
 }
 
 /// What was read: the schema, the renames that its comments tell, and what the caller should know.
-type Read = (Schema, Vec<Rename>, Vec<String>);
+type SchemaParts = (Schema, Vec<Rename>, Vec<String>);
 
-fn from_model(json: &str, source: &Source, options: &Options) -> Result<Read> {
+fn from_model(json: &str, source: &Source, options: &Options) -> Result<SchemaParts> {
     let model = Schema::from_json(json).map_err(|e| e.object(source.to_string()))?;
     let (schema, renames, warnings) = from_sql(&model.to_sql(), source, options)?;
     // The statements are what counts; a model whose parts say something else would be taken by
@@ -370,7 +370,7 @@ fn comparable(table: &schema::Table) -> schema::Table {
 
 /// Loads a schema from SQL. Functions and collations that this SQLite lacks are no reason to refuse
 /// it: whether the change needs them shows on the clone.
-fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<Read> {
+fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<SchemaParts> {
     let conn =
         Connection::open_in_memory().context(|| "opening a database in memory".to_owned())?;
     for quoted_strings in [

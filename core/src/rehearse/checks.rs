@@ -6,7 +6,7 @@ use crate::{
         options::Options,
         text::things,
     },
-    declare::{Declared, left_alone},
+    declare::{DeclaredSchema, left_alone},
     rehearse::{ON_THE_CLONE, rows::Rows},
     schema::{
         diff,
@@ -142,7 +142,12 @@ fn sample(conn: &Connection, child: &str, parent: &str) -> String {
 
 /// Checks the changed clone: foreign keys, that the schema equals the declared one, and the rows of
 /// changed tables.
-pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Options) -> Result<()> {
+pub fn check(
+    conn: &Connection,
+    plan: &Plan,
+    declared: &DeclaredSchema,
+    options: &Options,
+) -> Result<()> {
     check_schema(conn, plan, declared, options)?;
     Rows::check(conn, plan.changed.iter().map(String::as_str))?
         .refuse(&Rows::default(), &plan.renamed)
@@ -152,7 +157,7 @@ pub fn check(conn: &Connection, plan: &Plan, declared: &Declared, options: &Opti
 pub(crate) fn check_schema(
     conn: &Connection,
     plan: &Plan,
-    declared: &Declared,
+    declared: &DeclaredSchema,
     options: &Options,
 ) -> Result<Vec<String>> {
     let warnings = compare_violations(conn, plan, plan.violations.as_ref(), &violations(conn)?)?;

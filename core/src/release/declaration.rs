@@ -2,14 +2,14 @@
 
 use crate::{
     base::{error::Result, options::Options},
-    declare::{self, Declared},
+    declare::{self, DeclaredSchema},
     effects::Effects,
     rehearse::migration_files::{self, Migration},
 };
 
 /// What is to go live.
 pub(crate) struct Declaration {
-    pub(crate) declared: Declared,
+    pub(crate) declared: DeclaredSchema,
     pub(crate) effects: Option<Effects>,
     pub(crate) migrations: Vec<Migration>,
 }

@@ -6,7 +6,7 @@ use crate::{
         error::{Context, Error, Result},
         options::{Allow, Options},
     },
-    declare::{self, Declared},
+    declare::{self, DeclaredSchema},
     effects::{Effects, diff, tables},
     live::{
         columns,
@@ -285,11 +285,11 @@ pub(crate) fn rows(
 /// statements. Returns what is declared for this very database, and what the caller should know, too.
 pub(crate) fn plan_on(
     conn: &Connection,
-    declared: &Declared,
+    declared: &DeclaredSchema,
     options: &Options,
     migrations: &[&str],
     before: Option<&Statements>,
-) -> Result<(Plan, Declared, Vec<String>)> {
+) -> Result<(Plan, DeclaredSchema, Vec<String>)> {
     let mut current = declare::left_alone::current(conn, declared, options)?;
     let recorded = if declared.app.is_some() {
         columns::read(conn)?

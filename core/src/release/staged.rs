@@ -6,7 +6,7 @@ use crate::{
         options::{Allow, Options},
         owner,
     },
-    declare::{self, Declared, source::Source},
+    declare::{self, DeclaredSchema, source::Source},
     live::database::Live,
     rehearse::migration_files::Migration,
     release::declaration::{Declaration, declared_effects},
@@ -64,7 +64,9 @@ impl Staged {
     pub(crate) fn declaration(&self, options: &Options) -> Result<Declaration> {
         let declared = match &self.app {
             None => declare::read(Source::Sql(self.schema.clone()), options)?,
-            Some(app) => Declared::of_app(app.clone(), Source::Sql(self.schema.clone()), options)?,
+            Some(app) => {
+                DeclaredSchema::of_app(app.clone(), Source::Sql(self.schema.clone()), options)?
+            }
         };
         let migrations = match &self.migrations {
             None => Vec::new(),

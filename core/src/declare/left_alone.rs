@@ -95,7 +95,7 @@ pub(super) fn is_ignored(name: &str, options: &Options) -> bool {
         .any(|glob| is_like(glob, name))
 }
 
-/// Whether a table is no business of remy's where nothing declares it.
+/// Whether remy leaves a table alone that nothing declares.
 pub(crate) fn is_others(name: &str, options: &Options) -> bool {
     is_of_books(name) || is_ignored(name, options)
 }

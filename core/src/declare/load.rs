@@ -178,7 +178,7 @@ impl Load<'_> {
     }
 }
 
-/// Where rows of `sqlite_schema` stand aside while a schema is loaded.
+/// Rows of `sqlite_schema` that are kept in a temporary table while a schema is loaded.
 ///
 /// To learn what a CREATE made, SQLite reads all of `sqlite_schema`: loading n statements reads
 /// n²/2 rows, which for 500 tables was half of a diff. What it has read it keeps in memory, so the
@@ -189,7 +189,7 @@ pub(super) struct ParkedRows<'a> {
 }
 
 impl<'a> ParkedRows<'a> {
-    /// So many statements may pass before the rows stand aside again.
+    /// How many CREATEs run before the rows are moved out again.
     pub(crate) const CREATES: usize = 32;
 
     fn new(conn: &'a Connection) -> Result<Self> {

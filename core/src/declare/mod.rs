@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 pub struct DeclaredSchema {
     /// What it declares.
     pub schema: Schema,
-    /// The renames that its comments and the options tell.
+    /// The renames that its comments and the options declare.
     pub renames: Vec<Rename>,
     /// Where it comes from.
     pub source: Source,
@@ -334,7 +334,7 @@ fn told_rename(text: &str) -> Result<Rename> {
     })
 }
 
-/// What was read: the schema, the renames that its comments tell, and what the caller should know.
+/// A schema, the renames that its comments declare, and what the caller should know.
 type SchemaParts = (Schema, Vec<Rename>, Vec<String>);
 
 fn from_model(json: &str, source: &Source, options: &Options) -> Result<SchemaParts> {

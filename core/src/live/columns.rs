@@ -35,7 +35,8 @@ pub(crate) fn read(conn: &Connection) -> Result<RecordedTypes> {
     while let Some(row) = rows.next().context(doing)? {
         let text = |i| row.get::<_, String>(i).context(doing);
         let columns = recorded.0.entry(text(0)?.to_ascii_lowercase()).or_default();
-        // A type of a newer remy's is no reason to stop: the column's own counts then.
+        // A newer remy may have written a type that this one does not know: the column's own type
+        // counts then.
         if let Some(of) = Logical::named(&text(2)?) {
             columns.insert(text(1)?.to_ascii_lowercase(), of);
         }
@@ -52,8 +53,8 @@ pub(crate) fn ensure(conn: &Connection, schema: &Schema) -> Result<()> {
     {
         return Ok(());
     }
-    // Its row is not looked at: an application's writers change it, and then a change that has read
-    // it would have to be made again.
+    // Does not read its row: the application's writers change it, and a change that has read it
+    // would have to run again.
     if is_there(conn, "_remy_session")? {
         return Ok(());
     }

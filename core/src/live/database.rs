@@ -50,7 +50,8 @@ pub(crate) struct Live {
     /// Why live cannot be read now: a full disk has no room for the shared memory of its WAL.
     /// Pruning goes without.
     full: Option<Error>,
-    /// Why its marker is none that this remy knows, and no verb may begin.
+    /// Why no verb may begin: a newer remy, or somebody else, wrote what has the names of remy's
+    /// tables.
     foreign: Option<Error>,
     identity: FileId,
     vfs: Option<CString>,
@@ -179,7 +180,7 @@ impl Live {
         Self::find(path, self.access, self.vfs.clone())
     }
 
-    /// The same file, once there may be room on its disk.
+    /// Finds the same file again, once its disk may have room.
     pub(crate) fn again(&self) -> Result<Self> {
         Self::find(&self.path, self.access, self.vfs.clone())
     }
@@ -465,7 +466,7 @@ fn unfit(what: String, hint: &str) -> Error {
         .hint(hint)
 }
 
-/// There is a store, and not what it is of.
+/// The error where a store is there and its database is not.
 fn gone(path: &Path) -> Error {
     let store = beside::beside(path);
     Error::not_found(format!("{} is gone, and {} keeps its releases", path.display(), store.display()))

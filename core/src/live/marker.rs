@@ -15,8 +15,7 @@ const FORMAT: i64 = 1;
 
 const TABLE: &str = "_remy_release";
 
-/// The highest number of a release: every face can name it. What is above it no publish has counted
-/// up to.
+/// The highest number of a release, which every face can represent. No publish counts beyond it.
 pub(crate) const HIGHEST: ReleaseId = ReleaseId(999_999_999_999_999);
 
 /// What live says of itself.

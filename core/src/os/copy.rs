@@ -30,12 +30,12 @@ pub(crate) const CHUNK: usize = 256 << 10;
 /// time is saved.
 const BEGIN: u64 = 1 << 20;
 
-/// What becomes of a copy.
+/// What the caller does with a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterCopy {
-    /// It is synced: the disk begins while the rest is still being copied.
+    /// Syncs it: the disk begins while the rest is still being copied.
     Sync,
-    /// It is looked at and removed: it need never reach the disk.
+    /// Reads and removes it: it need never reach the disk.
     Remove,
 }
 
@@ -82,8 +82,8 @@ pub(crate) fn on_own_descriptor_table_with<T: Send>(
     })
 }
 
-/// Reads a file of somebody's. It may be a database that this process has open, whose locks closing
-/// it would drop: so that is done in a descriptor table of its own.
+/// Reads a file that is not remy's. It may be a database that this process has open, and closing it
+/// would drop the locks on it: so the thread that reads has a descriptor table of its own.
 pub(crate) fn read_foreign<T: Send>(
     path: &Path,
     read: impl Fn(File) -> std::io::Result<T> + Sync,
@@ -97,11 +97,11 @@ pub(crate) fn read_foreign<T: Send>(
         .unwrap_or_else(|| descriptors::not_open_here(path).and_then(|()| run()))
 }
 
-/// What this user may do with a database file, and how its header says that it is journaled.
+/// What this user may do with a database file, and which journal its header names.
 pub(crate) struct Rights {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// Whether it is not writable for its file system's sake, whoever asks.
+    /// Whether its file system is mounted read-only, so that nobody may write it.
     pub(crate) read_only: bool,
     pub(crate) wal: bool,
 }

@@ -3,7 +3,7 @@
 use crate::base::error::{Context, Error, Result};
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
-/// What makes a file the same file.
+/// Identifies a file, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId {
     pub(crate) device: u64,

@@ -79,7 +79,8 @@ impl Folder {
             .context(|| format!("looking at {}", self.path.display()))
     }
 
-    /// What a name is of; a link is one. `None` where nothing has it.
+    /// The status of what has a name: of a link itself, where it is one. `None` where nothing has
+    /// the name.
     pub(crate) fn look(&self, name: impl AsRef<OsStr>) -> Result<Option<Stat>> {
         let name = single(name.as_ref())?;
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {

@@ -8,14 +8,14 @@ use std::{
     path::Path,
 };
 
-/// What a file holds.
+/// The content of a file, by its hash and size.
 pub(crate) struct FileContent {
     /// Its hash, in hex.
     pub(crate) hash: String,
     pub(crate) bytes: u64,
 }
 
-/// Reads to the end what `from` gives, writes it to `to`, and says what it was.
+/// Copies `from` to `to`, up to its end. Returns what was copied.
 pub(crate) fn copy_and_hash(
     from: &mut impl Read,
     to: &mut impl Write,
@@ -42,7 +42,7 @@ pub(crate) fn copy_and_hash(
 
 /// The hash of a file, in hex.
 pub(crate) fn hash(path: &Path) -> Result<String> {
-    // A link would be of something else than the name says.
+    // No link: it would lead to another file than the name says.
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW)

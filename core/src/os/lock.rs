@@ -14,7 +14,7 @@ use std::{
 /// Held until dropped; the kernel lets it go when the process dies.
 pub(crate) struct Lock {
     file: File,
-    /// Whose it is: a child of a fork has it open, too, and the lock with it.
+    /// The process that took it: a forked child inherits the descriptor, and the lock with it.
     pid: u32,
 }
 

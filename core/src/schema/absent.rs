@@ -1,8 +1,8 @@
-//! Virtual tables whose module or tokenizer is not here. What reads one cannot be compiled, and
-//! what else breaks in it would not show.
+//! Virtual tables whose module or tokenizer this SQLite lacks. A statement that reads one cannot be
+//! compiled, which would hide whatever else is wrong with it.
 //!
-//! Where statements are only compiled, a temporary table takes the place of each, with the columns
-//! that turn out to be meant: nobody here can tell which a module declares.
+//! For statements that are only compiled, a temporary table stands in for each, with the columns
+//! that the statements turn out to name: which ones a module declares cannot be known here.
 
 use crate::{
     base::error::{Context, Result},
@@ -11,7 +11,7 @@ use crate::{
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Such tables, and what stands in for them.
+/// Virtual tables without their module, and the columns of their stand-ins.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AbsentTables {
     tables: BTreeMap<String, Columns>,
@@ -63,7 +63,7 @@ impl AbsentTables {
         Ok(still)
     }
 
-    /// Makes what stands in for them.
+    /// Creates the stand-ins.
     pub fn stand_in(&self, conn: &Connection) -> Result<()> {
         for (name, columns) in &self.tables {
             let own = columns.names.iter().cloned();
@@ -95,8 +95,8 @@ impl AbsentTables {
         Ok(())
     }
 
-    /// Gives the tables what a message of SQLite's says to be missing. `false` where it is none of
-    /// theirs: they have it, or, of what was judged `before`, an ordinary table had it.
+    /// Adds to the stand-ins what a message of SQLite's reports missing. Returns `false` where that
+    /// is not theirs: they have it already, or an ordinary table had it `before`.
     pub fn learn(&mut self, conn: &Connection, why: &str, before: bool) -> bool {
         let bare = |name: &str| {
             name.rsplit('.')

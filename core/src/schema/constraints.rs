@@ -21,14 +21,14 @@ const SINCE: i32 = 3_053_000;
 /// The statements that change a table's CHECKs and NOT NULLs.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
-    /// Before columns go: a CHECK that names one is in its way.
+    /// Run before columns are dropped: SQLite drops no column that a CHECK names.
     pub(super) first: Vec<Statement>,
     /// When all columns are there, each with what it has to know of the rows.
     pub(super) last: Vec<(Statement, Option<Question>)>,
 }
 
 impl Edits {
-    /// The ones for `change`, `None` where this SQLite has none.
+    /// The statements for `change`; `None` where this SQLite does not have them.
     pub(super) fn of(
         change: &TableChange,
         old: &Table,
@@ -137,7 +137,7 @@ fn added_check(
     check: &Check,
 ) -> Option<(Statement, Option<Question>)> {
     let tokens = lex::tokens(&check.expr);
-    // What is asked of the rows is asked by the names of now, before anything changes.
+    // The rows are checked before anything changes, so by the current names.
     let new_names = change.renamed.iter().map(|(_, to)| to).chain(&change.added);
     if new_names
         .into_iter()

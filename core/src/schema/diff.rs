@@ -16,36 +16,36 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A difference between two schemas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A table comes.
+    /// A table is created.
     CreateTable(String),
-    /// A table goes.
+    /// A table is dropped.
     DropTable(String),
-    /// A table gets another name.
+    /// A table is renamed.
     RenameTable {
-        /// Its name now.
+        /// Its current name.
         from: String,
         /// The declared one.
         to: String,
     },
     /// A table's columns or constraints change.
     AlterTable(TableChange),
-    /// A virtual table comes: its name, its module.
+    /// A virtual table is created: its name, its module.
     CreateVirtual(String, String),
-    /// A virtual table goes.
+    /// A virtual table is dropped.
     DropVirtual(String),
     /// A virtual table's definition changes.
     AlterVirtual(VirtualChange),
-    /// An index comes.
+    /// An index is created.
     CreateIndex(String),
-    /// An index goes.
+    /// An index is dropped.
     DropIndex(String),
-    /// A view comes.
+    /// A view is created.
     CreateView(String),
-    /// A view goes.
+    /// A view is dropped.
     DropView(String),
-    /// A trigger comes.
+    /// A trigger is created.
     CreateTrigger(String),
-    /// A trigger goes.
+    /// A trigger is dropped.
     DropTrigger(String),
 }
 
@@ -65,32 +65,32 @@ impl Change {
 pub struct TableChange {
     /// The table, by its declared name.
     pub table: String,
-    /// Its name now.
+    /// Its current name.
     pub from: String,
-    /// Columns that get another name: the one they have, the declared one.
+    /// Renamed columns: the current name, the declared one.
     pub renamed: Vec<(String, String)>,
-    /// Columns that come.
+    /// Added columns.
     pub added: Vec<String>,
-    /// Columns that go.
+    /// Dropped columns.
     pub dropped: Vec<String>,
-    /// Of these, what a renamed column takes the name of, and the name that it goes by until then:
-    /// a plan's own.
+    /// Of the dropped columns, those whose name a renamed column takes, each with the name that the
+    /// plan gives it until it is dropped.
     pub(crate) away: Vec<(String, String)>,
-    /// Columns that stay and are defined otherwise, beyond their NOT NULL, by their declared names.
+    /// Kept columns whose definitions differ in more than NOT NULL, by their declared names.
     pub altered: Vec<String>,
-    /// Columns of which nothing but the NOT NULL differs, by their declared names.
+    /// Kept columns that differ in NOT NULL alone, by their declared names.
     pub required: Vec<String>,
-    /// CHECKs that go, but for those that go with a column.
+    /// Dropped CHECKs, except those that are dropped with a column.
     pub checks_gone: Vec<Check>,
-    /// CHECKs that come, but for those that come with a column.
+    /// Added CHECKs, except those that are added with a column.
     pub checks_come: Vec<Check>,
-    /// Other constraints, or options of the table, differ, beyond those that come and go with a
-    /// column.
+    /// Whether other constraints, or options of the table, differ, beyond those that are added or
+    /// dropped with a column.
     pub constraints: bool,
 }
 
 impl TableChange {
-    /// What a column that goes is called when it does.
+    /// The name that a dropped column has when it is dropped.
     pub(crate) fn gone_as<'a>(&'a self, name: &'a str) -> &'a str {
         self.away
             .iter()
@@ -104,14 +104,14 @@ impl TableChange {
 pub struct VirtualChange {
     /// The table, by its declared name.
     pub table: String,
-    /// Its name now.
+    /// Its current name.
     pub from: String,
-    /// Columns that get another name: the one they have, the declared one.
+    /// Renamed columns: the current name, the declared one.
     pub renamed: Vec<(String, String)>,
 }
 
-/// What turns `current` into `declared`. Names that no rename tells of are other names: what goes,
-/// goes.
+/// The changes that turn `current` into `declared`. Without a rename, another name is another
+/// object: the one is dropped and the other created.
 pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<Vec<Change>> {
     let names = Names::resolve(current, declared, renames)?;
     let mut changes = Vec::new();
@@ -131,7 +131,8 @@ pub fn diff(current: &Schema, declared: &Schema, renames: &[Rename]) -> Result<V
     Ok(changes)
 }
 
-/// `stays` tells of a table of now; with one that goes, its indexes go unsaid.
+/// `stays` says whether a current table is kept: a dropped table takes its indexes with it, without
+/// changes of their own.
 fn indexes(
     current: &Schema,
     declared: &Schema,
@@ -166,7 +167,7 @@ fn indexes(
     );
 }
 
-/// What a view's or a trigger's statement means.
+/// The meaning of a view's or a trigger's statement.
 fn definition_meaning(sql: &str) -> String {
     lex::meaning(&parse::definition(sql), &|_| None)
 }
@@ -206,14 +207,15 @@ fn trigger_texts(schema: &Schema) -> BTreeSet<&str> {
         .collect()
 }
 
-/// `stays` tells of a table of now; with one that goes, its triggers go unsaid.
+/// `stays` says whether a current table is kept: a dropped table takes its triggers with it,
+/// without changes of their own.
 fn triggers(
     current: &Schema,
     declared: &Schema,
     stays: &dyn Fn(&str) -> bool,
     changes: &mut Vec<Change>,
 ) {
-    // Text that is there word for word needs no reading.
+    // Text that both schemas have word for word needs no lexing.
     let (now, then) = (trigger_texts(current), trigger_texts(declared));
     let meaning = |sql: &str| {
         if now.contains(sql) && then.contains(sql) {
@@ -244,7 +246,8 @@ fn triggers(
     );
 }
 
-/// Drops what is not declared as it is, creates what is not there as it is declared.
+/// Adds a drop for each object that is not declared as it is, and a create for each that is not
+/// there as it is declared.
 fn compare<'a>(
     old: &[(&String, String)],
     new: &BTreeMap<String, String>,
@@ -320,8 +323,8 @@ pub(super) fn tables(
             continue;
         };
         matched.insert(old.name.to_ascii_lowercase());
-        // The same text means the same, unless a rename changes what it speaks of. Most tables end
-        // here.
+        // The same text means the same, unless a rename changes what it refers to. Most tables are
+        // done here.
         if old.sql == table.sql && names.is_empty() {
             continue;
         }
@@ -491,8 +494,8 @@ fn table_change(
     change
 }
 
-/// Whether two tables are one by what stands in their statements, as far as CHECKs and columns go,
-/// in any order; of keys, how many there are.
+/// Whether the statements of two tables agree in their CHECKs and columns, in any order, and in the
+/// number of their keys.
 pub(super) fn agree(a: &Table, b: &Table) -> bool {
     let columns = |table: &Table| -> BTreeMap<String, (ColumnMeaning, Option<String>)> {
         let meaning =
@@ -523,7 +526,7 @@ pub(super) fn agree(a: &Table, b: &Table) -> bool {
     keys(a) == keys(b) && told(a) == told(b) && columns(a) == columns(b)
 }
 
-/// What the CHECKs of a table say, but for those that stand with one of `without`.
+/// The meanings of a table's CHECKs, except those in the definitions of the columns `without`.
 fn checks<'a>(
     table: &'a Table,
     without: &[String],
@@ -584,7 +587,7 @@ fn expression(sql: &str, table: &Table, names: Option<&Names>) -> String {
 
 pub(super) type ColumnMeaning = (String, Option<String>, String, Option<(String, bool)>);
 
-/// What a column's definition says, but for its NOT NULL.
+/// The meaning of a column's definition, except its NOT NULL.
 pub(super) fn column_meaning(
     column: &Column,
     table: &Table,
@@ -647,8 +650,8 @@ pub(super) fn default_expression(sql: &str) -> String {
     }
 }
 
-/// Everything that a table says beside its columns and CHECKs, but what stands with one of
-/// `without`.
+/// The meaning of all that a table's statement holds beside columns and CHECKs, except what is in
+/// the definitions of the columns `without`.
 fn constraints(
     schema: &Schema,
     table: &Table,

@@ -7,16 +7,16 @@ use crate::{
 };
 use std::{borrow::Cow, collections::BTreeMap};
 
-/// What becomes of a statement of a declared schema.
+/// What a statement of a declared schema is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// It makes something.
+    /// It creates an object.
     Create,
-    /// It changes what others have made.
+    /// It changes an object that an earlier statement has created.
     Change,
-    /// It is passed over.
+    /// It is skipped.
     Skip,
-    /// It is passed over, and puts rows into this table.
+    /// It is skipped, and would put rows into this table.
     Rows(String),
     /// It is no part of a schema.
     Refuse,
@@ -72,8 +72,8 @@ fn is_schema_table(name: &str) -> bool {
         .any(|table| table.eq_ignore_ascii_case(name))
 }
 
-/// Puts CREATE VIRTUAL TABLE in the place of the row of `sqlite_schema` as which `.dump` writes it.
-/// All else stays where it is, and so do lines and columns.
+/// Replaces the row of `sqlite_schema` as which `.dump` writes a virtual table by its CREATE
+/// VIRTUAL TABLE. Everything else keeps its line and column.
 pub(crate) fn with_virtual_tables(sql: &str) -> Cow<'_, str> {
     if !sql.to_ascii_lowercase().contains("writable_schema") {
         return Cow::Borrowed(sql);
@@ -121,8 +121,8 @@ fn virtual_table(statement: &[lex::Token<'_>]) -> Option<String> {
     parse::virtual_table(&create).is_some().then_some(create)
 }
 
-/// Says of the INSERTs of a schema, counted by table, that they were passed over. Those into tables
-/// of SQLite's and of virtual tables are not told of.
+/// The warnings about the INSERTs of a schema that were skipped, counted by table. Those into
+/// SQLite's own tables and those of virtual tables are not mentioned.
 pub(crate) fn warning(rows: &BTreeMap<String, u64>, schema: &Schema) -> Option<String> {
     let is_there = |name: &str| {
         let mut tables = schema

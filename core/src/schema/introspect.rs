@@ -31,7 +31,7 @@ pub fn read(conn: &Connection, ignore: &[String]) -> Result<Schema> {
     read_with(conn, ignore, &[])
 }
 
-/// As [`read`], where `libraries` bring modules that SQLite has not.
+/// As [`read`]; `libraries` are loadable extensions whose modules SQLite lacks.
 pub fn read_with(conn: &Connection, ignore: &[String], libraries: &[PathBuf]) -> Result<Schema> {
     let doing = || "reading the schema".to_owned();
     let mut statement = conn

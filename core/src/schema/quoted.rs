@@ -1,10 +1,11 @@
 //! Strings in double quotes: what SQLite takes for a name where there is one of that name, and for
 //! a text where there is none.
 //!
-//! A column that goes turns the name into a text without a word: `CHECK ("b" <> '')` holds always,
-//! a view gives `b`, an index on `"b"` takes one row. A column that comes turns the text into a
-//! name: `WHERE s = "open"` compares with the column `open`. So what an object has for strings, and
-//! where, is asked of SQLite before a change and after: none becomes the other.
+//! Dropping a column silently turns its name into a string: `CHECK ("b" <> '')` always holds, a
+//! view returns `b`, an index on `"b"` admits one row. Adding a column turns the string into a
+//! name: `WHERE s = "open"` compares with the column `open`. So SQLite is asked before a change and
+//! after it which words of a statement are strings, and a change that turns one into the other is
+//! refused.
 
 use crate::{
     base::error::{Context, Error, Result},
@@ -18,7 +19,7 @@ use crate::{
 use rusqlite::{Connection, config::DbConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a statement has in double quotes that are strings.
+/// The words in double quotes that a statement uses as strings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Strings {
     /// Where they stand, among its tokens, and what they say. One word may be a name in one part of
@@ -32,9 +33,9 @@ impl Strings {
     }
 }
 
-/// What in a statement is in double quotes and is a string, and what else keeps it from being
-/// compiled. `compile` is given its text, on a connection that takes no such strings, and answers
-/// with SQLite's words.
+/// Finds the words in double quotes that a statement uses as strings, and what else keeps it from
+/// compiling. `compile` compiles a text on a connection that allows no such strings, and returns
+/// SQLite's message.
 pub(crate) fn strings(
     text: &str,
     mut compile: impl FnMut(&str) -> std::result::Result<(), String>,
@@ -52,7 +53,7 @@ pub(crate) fn strings(
             return (Strings { places }, Some(why));
         }
     }
-    // Where a word stands more than once, each is asked by itself.
+    // SQLite is asked about each occurrence of a word by itself.
     let again = |name: &String| places.values().filter(|other| *other == name).count() > 1;
     let doubtful: Vec<usize> = places
         .iter()
@@ -112,7 +113,7 @@ fn as_texts(sql: &str, places: &BTreeMap<usize, String>, but: Option<usize>) -> 
 /// A statement, and what it has for strings.
 pub(crate) type WithStrings<'a> = (&'a str, &'a Strings);
 
-/// Refuses what takes a text for what was a name before, or a name for what was a text.
+/// Refuses a statement in which a name has become a string, or a string a name.
 pub(crate) fn refuse(
     what: &str,
     (old, before): WithStrings<'_>,
@@ -142,7 +143,7 @@ pub(crate) fn refuse(
     }
     let tokens = lex::tokens(new);
     let text_was_here = |(at, old): (&usize, &usize)| {
-        // Behind a point there is no text.
+        // A word behind a `.` is never a string.
         let told = at.checked_sub(1).is_some_and(|point| tokens[point].is("."));
         let name = before
             .places
@@ -163,8 +164,8 @@ pub(crate) fn refuse(
     )))
 }
 
-/// A warning for what is new and takes a name in double quotes for a text: a slip of the pen,
-/// often.
+/// The warning about a new statement that uses a word in double quotes as a string: often a typing
+/// error.
 pub(crate) fn warning(what: &str, strings: &Strings) -> Option<String> {
     let name = strings.places.values().min()?;
     Some(format!(
@@ -182,8 +183,8 @@ struct Statement {
     /// The statement of an index's table, before its own.
     table: Option<String>,
     sql: String,
-    /// Something in double quotes, where it may be a string, names no column. Few have that, and
-    /// SQLite is asked of those.
+    /// Whether a word in double quotes, where a string may stand, names no column. Few statements
+    /// have one, and SQLite is asked about those alone.
     doubtful: bool,
 }
 
@@ -224,9 +225,9 @@ impl Statements {
         Self(tables.chain(indexes).collect())
     }
 
-    /// Refuses tables and indexes of `declared` that take a text for what was a name; gives
-    /// warnings of those that are new and have a string. `renamed` has the declared names of tables
-    /// by those before, in lower case.
+    /// Refuses tables and indexes of `declared` in which a name has become a string; returns
+    /// warnings about new ones that have a string. `renamed` maps the names of tables before the
+    /// change to their declared names, in lower case.
     pub(crate) fn still_name(
         &self,
         declared: &Self,
@@ -281,9 +282,9 @@ fn doubts(sql: &str, table: &Table, index: Option<&str>) -> bool {
 }
 
 impl Statement {
-    /// What it has for strings, asked of an empty database: SQLite resolves the names of a table's
-    /// constraints and of an index when they are made, and only then asks whether strings in double
-    /// quotes are to be had.
+    /// Asks an empty database for the statement's strings: SQLite resolves the names in a table's
+    /// constraints and in an index when they are created, and only then checks whether strings in
+    /// double quotes are allowed.
     fn strings(&self) -> Result<Strings> {
         if !self.doubtful {
             return Ok(Strings::default());
@@ -305,7 +306,8 @@ impl Statement {
         let setting = DbConfig::SQLITE_DBCONFIG_DQS_DDL;
         conn.set_db_config(setting, true).context(doing)?;
         if let Some(table) = &self.table {
-            // What cannot be made here says nothing; the clone will.
+            // A statement that does not run here tells nothing; the rehearsal on the clone will
+            // tell.
             while let Err(e) = conn.execute_batch(table)
                 && stand_ins.take_place(&crate::base::error::sqlite_message(&e))
             {}

@@ -1,4 +1,4 @@
-//! Renames: who tells of them, and which of them hold.
+//! Renames: where they are declared, and which of them apply.
 
 use crate::{
     base::error::{Error, Result},
@@ -7,7 +7,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A rename that somebody has told of.
+/// A rename that a comment or the option `renames` declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rename {
     /// The table, for a rename of a column: by its old name or its new one.
@@ -16,17 +16,17 @@ pub struct Rename {
     pub from: String,
     /// The new name.
     pub to: String,
-    /// A comment beside the definition tells it. It stays there once the rename is done, and is
-    /// ignored then.
+    /// Whether a comment beside the definition declares it. The comment stays there once the rename
+    /// is done, and is ignored from then on.
     pub comment: bool,
 }
 
-/// The renames that apply to these two schemas; names of now in lower case.
+/// The renames that apply between two schemas, keyed by current names in lower case.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     tables: BTreeMap<String, String>,
     columns: BTreeMap<(String, String), String>,
-    /// Columns that come, by their tables of now, all in lower case.
+    /// Added columns with the current names of their tables, all in lower case.
     come: BTreeSet<(String, String)>,
 }
 
@@ -35,26 +35,26 @@ impl Names {
         self.tables.is_empty() && self.columns.is_empty()
     }
 
-    /// The declared name of a table of now.
+    /// The declared name of a current table.
     pub(super) fn table<'a>(&'a self, name: &'a str) -> &'a str {
         self.tables
             .get(&name.to_ascii_lowercase())
             .map_or(name, String::as_str)
     }
 
-    /// The declared name of a column of a table of now.
+    /// The declared name of a column of a current table.
     pub(super) fn column<'a>(&'a self, table: &str, column: &'a str) -> &'a str {
         let key = (table.to_ascii_lowercase(), column.to_ascii_lowercase());
         self.columns.get(&key).map_or(column, String::as_str)
     }
 
-    /// Whether a table of now, which has no such column, gets one.
+    /// Whether a current table that has no such column gets one.
     pub(crate) fn comes(&self, table: &Table, column: &str) -> bool {
         self.come
             .contains(&(table.name.to_ascii_lowercase(), column.to_ascii_lowercase()))
     }
 
-    /// Notes the columns that come to tables whose statements differ.
+    /// Records the columns that are added to tables whose statements differ.
     fn note_coming(&mut self, current: &Schema, declared: &Schema) {
         let new: BTreeMap<String, &Table> = declared
             .tables
@@ -89,7 +89,7 @@ impl Names {
         }
         for rename in renames {
             let Some(told) = &rename.table else { continue };
-            // The table is told by its old name or its new one.
+            // A rename gives its table by the old name or the new one.
             let old = names
                 .tables
                 .iter()
@@ -110,8 +110,8 @@ impl Names {
     }
 }
 
-/// Whether a rename gives its name to what another takes it from, or does not take it from there:
-/// in another case.
+/// Whether `one` gives an object the name that `other` takes away, so that the name may stay
+/// declared. A rename to another letter case does both.
 fn takes_name_over(one: &Rename, other: &Rename) -> bool {
     let beside = match (&one.table, &other.table) {
         (Some(a), Some(b)) => same_name(a, b),
@@ -120,8 +120,8 @@ fn takes_name_over(one: &Rename, other: &Rename) -> bool {
     beside && same_name(&one.to, &other.from)
 }
 
-/// A comment that tells of a rename, beside the old name declared as well: its values would be
-/// moved, and it be empty.
+/// The error for a comment that declares a rename whose old name is declared as well: the values
+/// would move away from the old name, and leave it empty.
 fn old_name_declared(from: &str, to: &str) -> Error {
     Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and {from} is declared, too"))
         .object(from)
@@ -145,7 +145,7 @@ fn one_target(from: &str, to: &str, before: Option<String>) -> Result<()> {
     }
 }
 
-/// What nobody declares: the name of what goes to make room for another.
+/// A name that nobody can declare, for an object that is dropped to make room for a renamed one.
 fn placeholder(name: &str) -> String {
     format!("\0{name}")
 }
@@ -174,8 +174,8 @@ impl<'a> Case<'a> {
         renames: &[Rename],
     ) -> Self {
         let has_table = |schema: &Schema, name: &str| schema.columns_of(name).is_some();
-        // A name that another rename takes away is free; comments do not tell whether theirs is
-        // done.
+        // A name that another rename takes away is free; a comment does not say whether its rename
+        // is done.
         let leaves = |r: &Rename| r.table.is_none() && same_name(&r.from, &rename.to);
         let frees = !rename.comment && renames.iter().any(leaves);
         Self {
@@ -190,7 +190,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// `columns` are those of now and those declared of the table that `told` names.
+    /// `columns` are the current and the declared ones of the table that `told` names.
     fn of_column(
         rename: &'a Rename,
         told: &str,
@@ -253,7 +253,7 @@ impl<'a> Case<'a> {
             .hint("Correct the rename, or leave it out"))
         };
         match (self.old_exists, self.new_exists) {
-            // Done already, or told of a database that never had the old name.
+            // Done already, or declared for a database that never had the old name.
             (false, _) if self.new_exists || rename.comment => Ok(false),
             (false, _) => wrong(format!("there is neither {from} nor {to}")),
             (true, _) if !self.new_declared => wrong(format!("the declared schema has no {to}")),

@@ -35,9 +35,9 @@ const OF_SQLITE: &[&str] = &[
     "sqlite_dbpage",
 ];
 
-/// Notes for each of `virtuals`, which stand in the database of `conn`, which of its ordinary
-/// `tables` (names and statements) are its own, and returns those that may be. `libraries` bring
-/// modules.
+/// Records for each of `virtuals`, tables of the database of `conn`, which of the ordinary `tables`
+/// (names and statements) belong to it. Returns those that may belong to one. `libraries` are
+/// loadable extensions with modules.
 pub(crate) fn find(
     conn: &Connection,
     virtuals: &mut [VirtualTable],

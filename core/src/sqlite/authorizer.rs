@@ -57,7 +57,7 @@ pub(crate) struct Authorizer<'c> {
     state: Box<CallbackState>,
 }
 
-/// What the callback is given.
+/// What the callback reads and writes.
 #[derive(Default)]
 struct CallbackState {
     /// What was refused last.

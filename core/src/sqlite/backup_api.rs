@@ -17,7 +17,7 @@ pub(crate) struct Backup<'a> {
     to: &'a Connection,
 }
 
-/// Asked between steps: an error ends a copy.
+/// Called between steps: an error ends the copy.
 pub(crate) type KeepGoing<'a> = &'a dyn Fn() -> Result<()>;
 
 /// How a step ended.

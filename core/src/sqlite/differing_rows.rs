@@ -30,8 +30,8 @@ pub(crate) struct Pages<'a> {
     differ: &'a BTreeSet<u32>,
 }
 
-/// Rowids, ascending, of the rows that may not be alike: of the one database, and of the other.
-/// Whoever is in neither is alike.
+/// Rowids, ascending, of the rows that may not be alike: of the one database, and of the other. A
+/// row that is in neither is the same in both databases.
 pub(crate) struct Rows {
     pub(crate) now: Vec<i64>,
     pub(crate) then: Vec<i64>,

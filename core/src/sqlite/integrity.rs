@@ -10,10 +10,10 @@ use crate::{
 use rusqlite::{Connection, ffi};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// So many findings of a whole database tell what is the matter.
+/// At most this many findings of a whole database are reported: they tell what is the matter.
 const ENOUGH: usize = 10;
 
-/// How a whole database was found.
+/// The result of checking a whole database.
 #[derive(Debug, Default)]
 pub(crate) struct IntegrityReport {
     /// What is wrong.

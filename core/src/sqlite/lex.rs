@@ -198,7 +198,7 @@ fn end_of_number(bytes: &[u8], start: usize) -> usize {
     i
 }
 
-/// What a name stands for, where that is not itself.
+/// What a name is replaced by in a meaning.
 pub(crate) enum Replacement {
     /// Another name.
     Name(String),

@@ -2,8 +2,8 @@
 //! modules and tokenizers.
 //!
 //! Where statements are only compiled, a stand-in takes the place of a function or collation: what
-//! else is wrong with a statement shows then. A stand-in computes nothing that is true, so nothing
-//! that reads a row to change it may be run by one.
+//! else is wrong with a statement shows then. A stand-in returns no true value, so no statement
+//! that reads a row to change it may run with one.
 
 use crate::base::error::{Context, Error, Result, sqlite_message};
 use rusqlite::{Connection, ffi};
@@ -118,8 +118,8 @@ impl<'c> StandIns<'c> {
         }
     }
 
-    /// Puts a stand-in into the place of what a message says to be missing. `false` where there is
-    /// nothing to be done, or it was done before.
+    /// Puts a stand-in into the place of what a message reports missing. Returns `false` where it
+    /// reports nothing of the kind, or the stand-in is there already.
     pub fn take_place(&self, message: &str) -> bool {
         let Some(stranger) = Stranger::of(message) else {
             return false;

@@ -19,7 +19,7 @@ use std::{
 /// The module that apps import `db` and `User` from.
 pub(super) const SDK: &str = "@mindstudio-ai/agent";
 
-/// Every file that was read so far.
+/// All files that have been read.
 pub(super) struct Files<'a> {
     arena: &'a Allocator,
     /// The folder that messages name files from.
@@ -86,14 +86,14 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// The imports met so far that lead out of the root: a release has no such file, and what is
-    /// there is nobody's to read.
+    /// The imports met so far that lead out of the root: a release has no such file, and remy may
+    /// not read what is there.
     pub fn outside(&self) -> Vec<Fault> {
         self.outside.borrow().clone()
     }
 
-    /// Reads and parses a file, which has to be in the root, links followed. One with an error in
-    /// its syntax is not taken by halves.
+    /// Reads and parses a file, which has to be in the root, links followed. A file with a syntax
+    /// error is refused as a whole.
     pub fn open(&self, path: &Path) -> FileResult<'a> {
         let key = match path.canonicalize() {
             Ok(key) if !key.starts_with(&self.root) => {

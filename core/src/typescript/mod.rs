@@ -24,8 +24,8 @@ pub use manifest::{Tables, tables, within};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What `work` gives, on a thread with a large stack: the parser goes as deep as a file is nested,
-/// and a host's thread may have little room. Memory that is not used is not taken.
+/// Runs `work` on a thread with a large stack: the parser recurses as deep as a file is nested, and
+/// a host's thread may have little room. Stack that is not used takes no memory.
 pub(crate) fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     const STACK: usize = 256 << 20;
     std::thread::scope(|scope| {

@@ -182,7 +182,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Takes up a declaration; returns the names that it declares.
+    /// Adds a declaration; returns the names that it declares.
     fn declaration(&mut self, declaration: &'a Declaration<'a>, statement: u32) -> Vec<&'a str> {
         match declaration {
             Declaration::VariableDeclaration(variables) => self.variables(variables, statement),

@@ -81,8 +81,7 @@ impl<'a> Reader<'_, 'a> {
                 return None;
             }
         };
-        // From here on a fault keeps nothing else from being looked at: all of them are told at
-        // once.
+        // From here on a fault does not end the reading: all of them are reported at once.
         let name = self.name(&file, call).unwrap_or_else(|| export.to_owned());
         let mut table = AppTable {
             name,

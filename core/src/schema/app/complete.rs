@@ -56,7 +56,7 @@ impl FreeNames {
 /// `recorded`. `migrations` are the texts of the migration files that ran just before: one that
 /// names a column answers for its values.
 ///
-/// Fails with `lossy_change` where a type would change that nobody has said may, naming every one.
+/// Fails with `lossy_change` where a type would change without a `@cast`, naming every such column.
 pub fn complete(
     current: &Schema,
     app: &App,
@@ -102,7 +102,7 @@ pub fn complete(
     })
 }
 
-/// A type change that nobody has said may be.
+/// A type change that no `@cast` allows.
 struct TypeChange {
     table: String,
     column: String,
@@ -143,7 +143,7 @@ struct Completion<'s> {
 }
 
 impl Completion<'_> {
-    /// Adds a declared table, with its indexes and triggers. Returns its name of now.
+    /// Adds a declared table, with its indexes and triggers. Returns its current name.
     fn table(&mut self, declared: &AppTable) -> Result<Option<String>> {
         let old = self
             .current
@@ -157,7 +157,7 @@ impl Completion<'_> {
         Ok(old.map(|old| old.name.clone()))
     }
 
-    /// Adds a declared table that is not there.
+    /// Adds a declared table that does not exist yet.
     fn new_table(&mut self, declared: &AppTable) -> Result<()> {
         let views = self.current.views.iter().map(|view| &view.name);
         let others = views.chain(self.current.virtual_tables.iter().map(|table| &table.name));
@@ -188,7 +188,7 @@ impl Completion<'_> {
         Ok(())
     }
 
-    /// Adds a declared table that is there as `old`: with what it keeps of that.
+    /// Adds a declared table that exists as `old`, with what it keeps of that.
     fn present_table(&mut self, declared: &AppTable, old: &Table) -> Result<()> {
         let mut table = old.clone();
         table.name.clone_from(&declared.name);
@@ -223,7 +223,7 @@ impl Completion<'_> {
         Ok(())
     }
 
-    /// Gives a table's columns the names that renames tell.
+    /// Renames a table's columns as the renames say.
     fn rename_within(&self, table: &mut Table, old: &Table) {
         let renamed = |name: &str| self.names.column(&old.name, name).to_owned();
         for column in &mut table.columns {
@@ -286,7 +286,7 @@ impl Completion<'_> {
         out + &sql[copied..]
     }
 
-    /// Sees to the columns that every table has.
+    /// Adds the columns that every table has, or corrects them.
     fn system_columns(&mut self, table: &mut Table, declared: &AppTable, filled: &[String]) {
         let is_new = table.sql.is_empty();
         for (at, system) in SYSTEM.iter().enumerate() {
@@ -390,7 +390,7 @@ impl Completion<'_> {
     }
 
     /// How the values of a column that is there as `was` are to be converted, if its type changes
-    /// in the file as well. A change that nobody has said may be is noted in `refused`.
+    /// in the file as well. A change that no `@cast` allows goes to `refused`.
     fn cast(
         &mut self,
         declared: &AppTable,
@@ -450,8 +450,8 @@ impl Completion<'_> {
         })
     }
 
-    /// Keeps the indexes of the database that serve a purpose, and adds what lacks one. `old` is the
-    /// table as it is, and the columns that go, by their declared names.
+    /// Keeps the indexes of the database that serve a purpose, and adds what lacks one. `old` is
+    /// the table as it is, and its dropped columns by their declared names.
     fn indexes(&mut self, table: &Table, declared: &AppTable, old: Option<(&Table, &[String])>) {
         let mut lacking = declared.unique.clone();
         lacking.retain(|group| {
@@ -472,8 +472,8 @@ impl Completion<'_> {
         }
     }
 
-    /// Keeps the indexes of `old` that name no column that goes, and takes the groups of columns
-    /// that they make unique out of `lacking`. Returns whether one sorts the rows by `created_at`.
+    /// Keeps the indexes of `old` that name no dropped column, and takes the groups of columns that
+    /// they make unique out of `lacking`. Returns whether one sorts the rows by `created_at`.
     fn keep_indexes(
         &mut self,
         table: &Table,
@@ -536,7 +536,7 @@ impl Completion<'_> {
         });
     }
 
-    /// The names of now of columns that go.
+    /// The current names of the columns that are dropped.
     fn before(&self, old: &Table, gone: &[String]) -> Vec<String> {
         let goes = |column: &&Column| {
             gone.iter()
@@ -549,7 +549,7 @@ impl Completion<'_> {
             .collect()
     }
 
-    /// The system columns that triggers of a database from elsewhere fill in.
+    /// The system columns that triggers fill in which the database had before the app.
     fn filled_by_triggers(&self, old: &Table, declared: &AppTable) -> Vec<String> {
         let triggers = self
             .current
@@ -565,8 +565,7 @@ impl Completion<'_> {
             .collect()
     }
 
-    /// Sees to the trigger that notes updates: one that serves the purpose stays as it is, one that
-    /// cannot any more makes way.
+    /// Keeps the trigger that records updates, or adds one in the place of one that no longer can.
     fn triggers(&mut self, table: &Table, declared: &AppTable, old: Option<&Table>) {
         let (mut notes, mut free) = (false, None);
         for trigger in old.iter().flat_map(|old| {
@@ -612,8 +611,8 @@ impl Completion<'_> {
         });
     }
 
-    /// What the app has no part in stays as it is; tables that an earlier release of it declared
-    /// go.
+    /// Keeps all that the app does not declare as it is, except tables that an earlier release of
+    /// it declared: these are dropped.
     fn others(&mut self, taken: &BTreeSet<String>) {
         let lower = |name: &str| name.to_ascii_lowercase();
         let mut left = Vec::new();

@@ -1,8 +1,8 @@
 //! A VFS that notes which pages of a pair's main file are read, so that a switch can tell whether
 //! what others have committed since has anything to do with the change.
 //!
-//! A change gives the same whatever is in a page that it has not read. So a change that was made on
-//! an older state of live still holds where it has read none of the pages that were committed
+//! The result of a change does not depend on pages that it has not read. So a change that was made
+//! on an older state of live still holds where it has read none of the pages that were committed
 //! since: live is as if the others had come first, and the statements need not run again while
 //! writers wait. Counting whole pages covers what SQLite looks at besides rows: the schema, inner
 //! pages of trees (a row more in a table that was scanned stands in a page that was read, or

@@ -78,7 +78,7 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     ..shim::METHODS
 };
 
-/// What a file has gathered.
+/// The bytes of a file that wait to be written.
 ///
 /// # Safety
 /// The file is one of ours, and SQLite calls one method of it at a time; the reference ends with

@@ -14,8 +14,9 @@ use crate::{
     schema::{
         self, Schema,
         app::{App, RecordedTypes, complete},
-        dump, introspect, parse,
+        dump, introspect,
         rename::Rename,
+        rename_comments::{self, CommentedRename},
         shadow,
     },
     sqlite::{foreign, lex, libraries, tx},
@@ -282,12 +283,12 @@ fn kept_renames(schema: &Schema) -> Vec<Rename> {
         .map(|table| &table.sql)
         .chain(schema.virtual_tables.iter().map(|table| &table.sql));
     texts
-        .flat_map(|sql| parse::renames(sql).unwrap_or_default())
+        .flat_map(|sql| rename_comments::renames(sql).unwrap_or_default())
         .map(rename_of)
         .collect()
 }
 
-fn rename_of(found: parse::CommentedRename) -> Rename {
+fn rename_of(found: CommentedRename) -> Rename {
     match found.column {
         Some(column) => Rename {
             table: Some(found.table),
@@ -428,7 +429,7 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<SchemaParts
             .map(|table| table.name.to_ascii_lowercase()),
     );
     schema.virtual_tables.extend(strangers);
-    let renames = parse::renames(sql).map_err(|at| {
+    let renames = rename_comments::renames(sql).map_err(|at| {
         invalid(
             sql,
             at,

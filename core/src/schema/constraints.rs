@@ -4,8 +4,9 @@
 use crate::{
     schema::{
         Check, Table,
-        diff::{TableChange, agree, default_expression},
+        diff::TableChange,
         introspect,
+        meaning::{agree, default_expression},
         plan::{
             model::{Added, Question, Statement},
             questions::constant,

@@ -1,6 +1,6 @@
 //! Which of the things that come is most like one that goes: the rename that a hint advises.
 
-use crate::schema::{Schema, Table, diff::column_meaning};
+use crate::schema::{Schema, Table, meaning::column_meaning};
 use std::cmp::Reverse;
 
 /// Pairs of a column that goes and one that comes, the best first.

@@ -5,6 +5,7 @@
 //! own files as far as they can be with certainty; what cannot be known is said, with file, line
 //! and column, and never guessed.
 
+pub(crate) mod constants;
 pub(crate) mod depth;
 pub(crate) mod files;
 pub(crate) mod globals;

@@ -3,20 +3,21 @@
 use crate::{
     base::error::{Error, Result},
     schema::{
-        Column, Generated, Index, Key, KeyColumn, Schema, Table, Trigger,
+        Column, Generated, Key, KeyColumn, Schema, Table,
         app::{
-            App, AppColumn, AppTable, RecordedTypes, stored,
-            system::{NOW, SYSTEM, system},
+            App, AppColumn, AppTable, RecordedTypes,
+            groups::{column_names, same_group},
+            stored,
+            system::{SYSTEM, system},
         },
-        diff,
         logical::{Cast, Logical, affinity},
-        parse,
+        meaning,
         rename::{Names, Rename},
         render,
     },
     sqlite::{
         lex::{self, Kind, Token},
-        quote::{ident, idents, same_name},
+        quote::{ident, same_name},
     },
 };
 use std::collections::BTreeSet;
@@ -31,11 +32,11 @@ pub struct CompletedSchema {
 }
 
 /// Gives names that nothing has yet.
-struct FreeNames(BTreeSet<String>);
+pub(super) struct FreeNames(BTreeSet<String>);
 
 impl FreeNames {
     /// `wanted`, or that with a number, which is taken from now on.
-    fn take(&mut self, wanted: &str) -> String {
+    pub(super) fn take(&mut self, wanted: &str) -> String {
         let names = (1u32..).map(|n| {
             if n == 1 {
                 wanted.to_owned()
@@ -131,13 +132,14 @@ fn refusal(all: &[TypeChange]) -> Error {
         ))
 }
 
-struct Completion<'s> {
-    current: &'s Schema,
+/// A schema on its way to what the app makes of it.
+pub(super) struct Completion<'s> {
+    pub(super) current: &'s Schema,
     recorded: &'s RecordedTypes,
     migrations: Vec<Vec<Token<'s>>>,
-    names: Names,
-    free: FreeNames,
-    schema: Schema,
+    pub(super) names: Names,
+    pub(super) free: FreeNames,
+    pub(super) schema: Schema,
     warnings: Vec<String>,
     refused: Vec<TypeChange>,
 }
@@ -264,7 +266,7 @@ impl Completion<'_> {
     }
 
     /// An expression, or a statement about a table, with the declared names.
-    fn renamed_in(&self, sql: &str, old: &Table) -> String {
+    pub(super) fn renamed_in(&self, sql: &str, old: &Table) -> String {
         let (mut out, mut copied) = (String::new(), 0);
         for token in lex::tokens(sql) {
             let Some(name) = token.name().filter(|name| token.may_name(name)) else {
@@ -450,167 +452,6 @@ impl Completion<'_> {
         })
     }
 
-    /// Keeps the indexes of the database that serve a purpose, and adds what lacks one. `old` is
-    /// the table as it is, and its dropped columns by their declared names.
-    fn indexes(&mut self, table: &Table, declared: &AppTable, old: Option<(&Table, &[String])>) {
-        let mut lacking = declared.unique.clone();
-        lacking.retain(|group| {
-            !table
-                .uniques
-                .iter()
-                .any(|key| same_group(group, &column_names(key)))
-        });
-        let mut by_time = false;
-        if let Some((old, gone)) = old {
-            by_time = self.keep_indexes(table, declared, old, gone, &mut lacking);
-        }
-        if !by_time {
-            self.add_index(table, "INDEX", "", &["created_at".to_owned()]);
-        }
-        for group in &lacking {
-            self.add_index(table, "UNIQUE INDEX", "_unique", group);
-        }
-    }
-
-    /// Keeps the indexes of `old` that name no dropped column, and takes the groups of columns that
-    /// they make unique out of `lacking`. Returns whether one sorts the rows by `created_at`.
-    fn keep_indexes(
-        &mut self,
-        table: &Table,
-        declared: &AppTable,
-        old: &Table,
-        gone: &[String],
-        lacking: &mut Vec<Vec<String>>,
-    ) -> bool {
-        let mut by_time = false;
-        let gone = self.before(old, gone);
-        let of_table = |index: &&Index| same_name(&index.table, &old.name);
-        for index in self.current.indexes.iter().filter(of_table) {
-            let tokens = lex::tokens(&index.sql);
-            let on = tokens.iter().position(|token| token.is("ON")).unwrap_or(0);
-            let names_it = |gone: &String| tokens[on..].iter().any(|token| token.may_name(gone));
-            if gone.iter().any(names_it) {
-                continue;
-            }
-            if let Some((is_unique, columns)) = plain_index(&index.sql) {
-                let columns: Vec<_> = columns
-                    .iter()
-                    .map(|c| self.names.column(&old.name, c).to_owned())
-                    .collect();
-                let is_it = |group: &Vec<String>| same_group(group, &columns);
-                if is_unique && !declared.unique.iter().any(is_it) {
-                    // What has to be unique is the app's to say.
-                    continue;
-                }
-                if is_unique {
-                    lacking.retain(|group| !is_it(group));
-                } else {
-                    by_time |=
-                        matches!(columns.as_slice(), [only] if same_name(only, "created_at"));
-                }
-            }
-            let sql = self.renamed_in(&index.sql, old);
-            self.schema.indexes.push(Index {
-                name: index.name.clone(),
-                table: table.name.clone(),
-                sql,
-            });
-        }
-        by_time
-    }
-
-    fn add_index(&mut self, table: &Table, kind: &str, end: &str, columns: &[String]) {
-        let name = self
-            .free
-            .take(&format!("{}_{}{end}", table.name, columns.join("_")));
-        let sql = format!(
-            "CREATE {kind} {} ON {} ({})",
-            ident(&name),
-            ident(&table.name),
-            idents(columns)
-        );
-        self.schema.indexes.push(Index {
-            name,
-            table: table.name.clone(),
-            sql,
-        });
-    }
-
-    /// The current names of the columns that are dropped.
-    fn before(&self, old: &Table, gone: &[String]) -> Vec<String> {
-        let goes = |column: &&Column| {
-            gone.iter()
-                .any(|g| same_name(g, self.names.column(&old.name, &column.name)))
-        };
-        old.columns
-            .iter()
-            .filter(goes)
-            .map(|column| column.name.clone())
-            .collect()
-    }
-
-    /// The system columns that triggers fill in which the database had before the app.
-    fn filled_by_triggers(&self, old: &Table, declared: &AppTable) -> Vec<String> {
-        let triggers = self
-            .current
-            .triggers
-            .iter()
-            .filter(|trigger| same_name(&trigger.table, &old.name));
-        let purposes = triggers
-            .filter(|trigger| !misses_rows(trigger, declared))
-            .filter_map(|t| purpose(t, &old.name));
-        purposes
-            .filter(|(event, _)| event == "INSERT")
-            .flat_map(|(_, columns)| columns)
-            .collect()
-    }
-
-    /// Keeps the trigger that records updates, or adds one in the place of one that no longer can.
-    fn triggers(&mut self, table: &Table, declared: &AppTable, old: Option<&Table>) {
-        let (mut notes, mut free) = (false, None);
-        for trigger in old.iter().flat_map(|old| {
-            self.current
-                .triggers
-                .iter()
-                .filter(|t| same_name(&t.table, &old.name))
-        }) {
-            let Some(old) = old else { continue };
-            if let Some((event, columns)) = purpose(trigger, &old.name) {
-                if misses_rows(trigger, declared) {
-                    free = free.or((event == "UPDATE").then(|| trigger.name.clone()));
-                    continue;
-                }
-                notes |= event == "UPDATE"
-                    && columns.iter().any(|column| same_name(column, "updated_at"));
-            }
-            let sql = self.renamed_in(&trigger.sql, old);
-            self.schema.triggers.push(Trigger {
-                name: trigger.name.clone(),
-                table: table.name.clone(),
-                sql,
-            });
-        }
-        if notes {
-            return;
-        }
-        let name = free.unwrap_or_else(|| self.free.take(&format!("{}_updated_at", table.name)));
-        let t = ident(&table.name);
-        // By `id`, which is no name of the rowid that a column may take over; with IS, since a TEXT
-        // PRIMARY KEY may be NULL. Its own UPDATE changes updated_at, and does not set it off again
-        // even with recursive_triggers.
-        let sql = format!(
-            "CREATE TRIGGER {} AFTER UPDATE ON {t} WHEN new.updated_at IS old.updated_at BEGIN\n  \
-             UPDATE {t} SET updated_at = max({NOW}, ifnull(old.updated_at, 0) + 1), \
-             last_updated_by = (SELECT user_id FROM _remy_session) WHERE id IS new.id;\nEND",
-            ident(&name)
-        );
-        self.schema.triggers.push(Trigger {
-            name,
-            table: table.name.clone(),
-            sql,
-        });
-    }
-
     /// Keeps all that the app does not declare as it is, except tables that an earlier release of
     /// it declared: these are dropped.
     fn others(&mut self, taken: &BTreeSet<String>) {
@@ -698,10 +539,6 @@ fn leave_out_undeclared(table: &mut Table, declared: &AppTable) -> Vec<String> {
     gone
 }
 
-fn column_names(key: &Key) -> Vec<String> {
-    key.columns.iter().map(|part| part.name.clone()).collect()
-}
-
 /// Writes a table's statement, and its columns' definitions, from its parts.
 fn write_sql(table: &mut Table) {
     let definitions: Vec<String> = table
@@ -739,93 +576,11 @@ fn new_column(column: &AppColumn, to_rows: bool) -> Column {
 /// Whether a `DEFAULT` is the same for every row: `0`, `''` or NULL in the place of a time or an
 /// id.
 fn is_constant(default: &str) -> bool {
-    lex::tokens(&diff::default_expression(default))
+    lex::tokens(&meaning::default_expression(default))
         .iter()
         .all(|token| match token.kind {
             Kind::Text | Kind::Value | Kind::Sign | Kind::Quoted => true,
             // A function, or CURRENT_TIMESTAMP.
             Kind::Word => ["NULL", "TRUE", "FALSE"].iter().any(|word| token.is(word)),
         })
-}
-
-fn same_group(a: &[String], b: &[String]) -> bool {
-    let set = |group: &[String]| {
-        group
-            .iter()
-            .map(|name| name.to_ascii_lowercase())
-            .collect::<BTreeSet<_>>()
-    };
-    a.len() == b.len() && set(a) == set(b)
-}
-
-/// Whether an index is unique, and its columns, where it is of whole rows and plain columns.
-fn plain_index(sql: &str) -> Option<(bool, Vec<String>)> {
-    let parsed = parse::index(sql).filter(|parsed| parsed.condition.is_none())?;
-    let column = |sql: &String| match lex::tokens(sql).as_slice() {
-        [only] => only.name(),
-        _ => None,
-    };
-    Some((
-        parsed.unique,
-        parsed.columns.iter().map(column).collect::<Option<_>>()?,
-    ))
-}
-
-/// Whether a trigger reaches rows by a name of the rowid that is a column of the app's: it means
-/// that column then, and finds other rows or none.
-fn misses_rows(trigger: &Trigger, declared: &AppTable) -> bool {
-    let tokens = lex::tokens(&trigger.sql);
-    let is_column = |name: &str| {
-        declared
-            .columns
-            .iter()
-            .any(|column| same_name(&column.name, name))
-    };
-    let names = |name: &str| tokens.iter().any(|token| token.may_name(name));
-    ["rowid", "oid", "_rowid_"]
-        .into_iter()
-        .any(|name| is_column(name) && names(name))
-}
-
-/// The event of a trigger that does nothing but set system columns of its own table, and which.
-pub(super) fn purpose(trigger: &Trigger, table: &str) -> Option<(String, Vec<String>)> {
-    let tokens = lex::tokens(&trigger.sql);
-    let name = tokens.iter().position(|token| token.is("TRIGGER"))? + 1;
-    let event = tokens
-        .iter()
-        .skip(name + 1)
-        .find(|t| ["INSERT", "UPDATE", "DELETE"].iter().any(|e| t.is(e)))?;
-    let begin = tokens.iter().rposition(|token| token.is("BEGIN"))?;
-    let end = tokens.iter().rposition(|token| token.is("END"))?;
-    let mut set = Vec::new();
-    for statement in tokens
-        .get(begin + 1..end)?
-        .split(|token| token.is(";"))
-        .filter(|s| !s.is_empty())
-    {
-        let at = statement.iter().position(|token| token.is("SET"))?;
-        if !statement[0].is("UPDATE") || !statement[at - 1].may_name(table) {
-            return None;
-        }
-        let (mut depth, mut target) = (0usize, true);
-        for (i, token) in statement.iter().enumerate().skip(at + 1) {
-            match () {
-                () if token.is("(") => depth += 1,
-                () if token.is(")") => depth = depth.saturating_sub(1),
-                () if depth > 0 => {}
-                () if token.is("WHERE") || token.is("FROM") => break,
-                () if token.is(",") => target = true,
-                () if target && statement.get(i + 1).is_some_and(|next| next.is("=")) => {
-                    set.push(token.name().filter(|name| system(name).is_some())?);
-                    target = false;
-                }
-                () => {}
-            }
-            // `SET (a, b) = …` is not looked into.
-            if target && depth > 0 {
-                return None;
-            }
-        }
-    }
-    (!set.is_empty()).then(|| (event.text.to_ascii_uppercase(), set))
 }

@@ -6,7 +6,10 @@
 //! purpose. The generic diff and plan take it from there. Pure.
 
 pub(crate) mod complete;
+pub(crate) mod groups;
+pub(crate) mod indexes;
 pub(crate) mod system;
+pub(crate) mod triggers;
 
 pub use super::logical::Logical;
 use crate::{
@@ -136,7 +139,7 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{Trigger, app::complete::purpose};
+    use crate::schema::{Trigger, app::triggers::purpose};
     use rusqlite::Connection;
 
     fn column(name: &str, logical: Logical) -> AppColumn {

@@ -4,7 +4,8 @@ use crate::{
     base::error::{Error, Result},
     schema::{
         Table,
-        diff::{TableChange, default_expression},
+        diff::TableChange,
+        meaning::default_expression,
         parse,
         plan::{
             model::{Plan, same},

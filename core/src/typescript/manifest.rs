@@ -75,21 +75,6 @@ fn read(manifest: &Path) -> Tables {
     found
 }
 
-/// The fault of a manifest that is no JSON, with what its line shows masked: it may hold a secret.
-fn no_json(name: &str, text: &str, e: &serde_json::Error) -> Fault {
-    let start = text
-        .split_inclusive('\n')
-        .take(e.line().saturating_sub(1))
-        .map(str::len)
-        .sum::<usize>();
-    let at = start + e.column().saturating_sub(1);
-    let fault = Fault::at(name, text, at, format!("the manifest is no JSON: {e}"));
-    Fault {
-        source: fault.source.as_deref().map(masked),
-        ..fault
-    }
-}
-
 /// What the manifest lists under `tables`; what is wrong with it goes to `errors`.
 fn entries<'m>(name: &str, manifest: &'m Value, errors: &mut Vec<Fault>) -> Vec<Entry<'m>> {
     let Some(fields) = manifest.as_object() else {

@@ -49,13 +49,14 @@ impl Engine {
     }
 }
 
-/// Runs statements in Debian's shell with the extension.
+/// Runs statements in Debian's shell with the extension, verbs through its own SQLite.
 fn host(app: &App, statements: &[&str]) -> Result<String, String> {
     let library = built("libremy0.so");
     let load = format!(".load {}", library.with_extension("").display());
     let out = remy_tests::output(
         Command::new("sqlite3")
             .args(["-batch", "-bail"])
+            .env("REMY_HELPER", "none")
             .arg(&app.live)
             .arg(load)
             .args(statements),

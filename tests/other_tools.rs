@@ -38,6 +38,7 @@ fn migrate_in_the_shell(app: &App, schema: &str, folder: &str) -> String {
     stdout(
         Command::new("sqlite3")
             .args(["-batch", "-bail"])
+            .env("REMY_HELPER", "none")
             .arg(&app.live)
             .arg(load)
             .arg(sql),

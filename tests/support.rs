@@ -131,7 +131,7 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// Opens a database.
+    /// Opens a database. Where it loads the extension, verbs run through this very SQLite.
     pub fn open(db: &Path) -> Self {
         let mut shell = Command::new("sh")
             .args([
@@ -139,6 +139,7 @@ impl Shell {
                 r#"exec sqlite3 -batch -cmd ".timeout 20000" "$0" 2>&1"#,
             ])
             .arg(db)
+            .env("REMY_HELPER", "none")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,4 +1,4 @@
-//! Names the shared library's ABI, and writes `include/remy.h` from `src/lib.rs`.
+//! Names the shared library's ABI, makes it a program as well (the one that does its work), and writes `include/remy.h` from `src/lib.rs`.
 use std::{env, fs, path::Path};
 
 fn main() {
@@ -7,6 +7,9 @@ fn main() {
     println!("cargo::rerun-if-changed=../../include/remy.h");
     println!("cargo::rerun-if-env-changed=CI");
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libremy.so.0");
+    let entry = env::var("DEP_REMY_HELPER_ENTRY").expect("remy-db-helper has compiled it");
+    println!("cargo::rustc-cdylib-link-arg={entry}");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-e,remy_start");
 
     let here = env::var("CARGO_MANIFEST_DIR").expect("set by cargo");
     let out = Path::new(&env::var_os("OUT_DIR").expect("set by cargo")).join("remy.h");

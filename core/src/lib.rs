@@ -49,16 +49,20 @@ pub use base::{
     VERSION,
     error::{CODES, Context, Detail, Error, Result},
     history::{DevStatus, Line, Release, ReleaseId, Status},
+    object::Object,
     options::{Allow, BuildFailure, BuildStep, JournalMode, Options, StepOutcome},
+    owner::become_owner_of,
     progress::Progress,
 };
 pub use effects::diff::Change as EffectChange;
+pub use live::database::Place;
 pub use release::{
     outcome::{Outcome, Reached},
     retention::{Pruned, PrunedSnapshot},
     rows_lost::{ComesBack, SetAside},
 };
 pub use schema::plan::Statement;
+pub use sqlite::client;
 #[cfg(feature = "engine")]
 pub use sqlite::engine;
 use std::path::Path;
@@ -135,6 +139,48 @@ impl Remy {
         Ok(Self {
             live: database::Live::of_host(&conn, false)?,
         })
+    }
+
+    /// Where the main database of `host` is, for a process of remy's own that is to work on it in
+    /// this one's place, and what there is against that: an SQLite elsewhere has not all that this
+    /// one has. `only_read`: for verbs that change nothing, also in a statement of the host's that
+    /// reads.
+    ///
+    /// Fails as [`Remy::on_host`] does where the connection may not call a verb.
+    ///
+    /// # Safety
+    /// As for [`Remy::on_host`].
+    pub unsafe fn place_of_host(
+        host: *mut rusqlite::ffi::sqlite3,
+        only_read: bool,
+    ) -> Result<(Place, Option<String>)> {
+        // SAFETY: as the caller promises.
+        let conn = unsafe { rusqlite::Connection::from_handle(host) }?;
+        let place = database::Live::place_of_host(&conn, only_read)?;
+        Ok((place, sqlite::calls::own_vfs(&conn)))
+    }
+
+    /// Works on the database at a place, on the embedded engine. Fails as [`Remy::open`] does, and
+    /// with `busy` where another file is there now.
+    #[cfg(feature = "engine")]
+    pub fn at(place: &Place) -> Result<Self> {
+        Ok(Self {
+            live: database::Live::at(place)?,
+        })
+    }
+
+    /// The place of this database, as of the file that was opened.
+    pub fn place(&self) -> Place {
+        self.live.place()
+    }
+
+    /// The first of `names` that live's schema may use.
+    pub fn uses(&self, names: &std::collections::BTreeSet<String>) -> Result<Option<String>> {
+        let conn = self.live.connect()?;
+        let schema = client::objects(&conn)?;
+        Ok(schema
+            .iter()
+            .find_map(|object| client::uses(&object.sql, names)))
     }
 
     /// As [`Remy::on_host`], for verbs that change nothing: also in a statement of the host's that

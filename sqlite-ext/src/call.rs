@@ -1,6 +1,7 @@
 //! A call of a function: its arguments, and the database that it is about.
 
-use remy_db::{Error, Options, ReleaseId, Remy, Result};
+use remy_db::{Error, Options, Place, Progress, ReleaseId, Remy, Result, client::Features};
+use remy_db_helper::{Caller, Lookup, Ran, Verb};
 use rusqlite::{ffi, types::Value};
 use std::ptr;
 
@@ -25,18 +26,45 @@ impl Call {
         Self { db, args }
     }
 
-    /// remy on the main database of the connection.
-    pub fn remy(&self) -> Result<Remy> {
+    /// Runs a verb on the main database of the connection, and returns its result as JSON: in a
+    /// process of its own, which has the embedded engine; through the SQLite that loaded remy where
+    /// that cannot be, or where only that SQLite has what the database needs.
+    pub fn run(&self, verb: &Verb) -> Result<String> {
+        let only_read = verb.only_reads();
         // SAFETY: what `new` was promised.
-        unsafe { Remy::on_host(self.db) }
+        let (place, vfs) = unsafe { Remy::place_of_host(self.db, only_read) }?;
+        let why = match vfs {
+            None => match self.elsewhere(verb, &place)? {
+                Ran::Done(done) => return done,
+                Ran::NotHere(why) => why,
+            },
+            Some(vfs) => format!("this connection reads by the VFS {vfs}"),
+        };
+        let remy = match only_read {
+            // SAFETY: what `new` was promised. The statement of a table function has begun to read
+            // the main database when it is called.
+            true => unsafe { Remy::on_host_to_read(self.db) },
+            // SAFETY: what `new` was promised.
+            false => unsafe { Remy::on_host(self.db) },
+        }?;
+        let json = verb.run(&remy, Progress::none().ask(&self.interrupted()))?;
+        remy_db_helper::ran_here(verb, json, &why)
     }
 
-    /// The same for the table functions, which change nothing: their statement has begun to read
-    /// the main database when they are called, so that they are in a transaction, and cannot be
-    /// refused for it.
-    pub fn remy_to_read(&self) -> Result<Remy> {
-        // SAFETY: what `new` was promised.
-        unsafe { Remy::on_host_to_read(self.db) }
+    fn elsewhere(&self, verb: &Verb, place: &Place) -> Result<Ran> {
+        // What this SQLite does not take, its clients could not read once it is live.
+        verb.is_read_here(place)?;
+        let interrupted = self.interrupted();
+        Ok(remy_db_helper::run(
+            verb,
+            &Caller {
+                lookup: Lookup::Own,
+                place,
+                features: Some(Features::here()?),
+                on_line: None,
+                cancelled: &interrupted,
+            },
+        ))
     }
 
     /// Whether somebody has interrupted the statement that makes the call, by `sqlite3_interrupt`:
@@ -107,9 +135,11 @@ impl Call {
         .transpose()
     }
 
-    /// The options at `at`.
-    pub fn options(&self, at: usize) -> Result<Options> {
-        Options::from_json(self.optional_text(at, "options")?.unwrap_or_default())
+    /// The options at `at`, which are ones.
+    pub fn options(&self, at: usize) -> Result<String> {
+        let options = self.optional_text(at, "options")?.unwrap_or_default();
+        Options::from_json(options)?;
+        Ok(options.to_owned())
     }
 
     fn optional_text(&self, at: usize, what: &str) -> Result<Option<&str>> {

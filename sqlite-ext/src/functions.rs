@@ -1,111 +1,72 @@
 //! The scalar functions: arguments in, JSON out. Arguments are looked at before the database is.
 
-use crate::{call::Call, host::json};
-use remy_db::{Progress, Result, VERSION};
+use crate::call::Call;
+use remy_db::{Result, VERSION};
+use remy_db_helper::Verb;
 
 pub fn version() -> &'static str {
     VERSION
 }
 
 pub fn debug(call: &Call) -> Result<String> {
-    json(&call.remy()?.debug()?)
+    call.run(&Verb::Debug)
 }
 
 pub fn clone(call: &Call) -> Result<String> {
-    let path = call.text(0, "path")?;
-    json(
-        &call
-            .remy()?
-            .clone_to_with(path, Progress::none().ask(&call.interrupted()))?,
-    )
+    let path = call.text(0, "path")?.to_owned();
+    call.run(&Verb::Clone { path })
 }
 
 pub fn stage(call: &Call) -> Result<String> {
-    let (schema, options) = (call.text(0, "schema")?, call.options(1)?);
-    json(
-        &call
-            .remy()?
-            .stage(schema, &options, Progress::none().ask(&call.interrupted()))?,
-    )
+    let (schema, options) = (call.text(0, "schema")?.to_owned(), call.options(1)?);
+    call.run(&Verb::Stage { schema, options })
 }
 
 pub fn publish(call: &Call) -> Result<String> {
-    let (schema, options) = (call.text(0, "schema")?, call.options(1)?);
-    json(
-        &call
-            .remy()?
-            .publish(schema, &options, Progress::none().ask(&call.interrupted()))?,
-    )
+    let (schema, options) = (call.text(0, "schema")?.to_owned(), call.options(1)?);
+    call.run(&Verb::Publish { schema, options })
 }
 
 pub fn promote(call: &Call) -> Result<String> {
     let (release, options) = (call.release(0)?, call.options(1)?);
-    json(
-        &call
-            .remy()?
-            .promote(release, &options, Progress::none().ask(&call.interrupted()))?,
-    )
+    call.run(&Verb::Promote { release, options })
 }
 
 pub fn rollback(call: &Call) -> Result<String> {
     let (release, options) = (call.release(0)?, call.options(1)?);
-    json(
-        &call
-            .remy()?
-            .rollback(release, &options, Progress::none().ask(&call.interrupted()))?,
-    )
+    call.run(&Verb::Rollback { release, options })
 }
 
 pub fn dev_start(call: &Call) -> Result<String> {
-    let name = call.text(0, "name")?;
-    json(
-        &call
-            .remy()?
-            .dev_start_with(name, Progress::none().ask(&call.interrupted()))?,
-    )
+    let name = call.text(0, "name")?.to_owned();
+    call.run(&Verb::DevStart { name })
 }
 
 pub fn dev_reset(call: &Call) -> Result<String> {
-    let name = call.text(0, "name")?;
-    json(
-        &call
-            .remy()?
-            .dev_reset_with(name, Progress::none().ask(&call.interrupted()))?,
-    )
+    let name = call.text(0, "name")?.to_owned();
+    call.run(&Verb::DevReset { name })
 }
 
 pub fn dev_truncate(call: &Call) -> Result<String> {
-    let (name, options) = (call.text(0, "name")?, call.options(1)?);
-    json(&call.remy()?.dev_truncate_with(
-        name,
-        &options,
-        Progress::none().ask(&call.interrupted()),
-    )?)
+    let (name, options) = (call.text(0, "name")?.to_owned(), call.options(1)?);
+    call.run(&Verb::DevTruncate { name, options })
 }
 
 pub fn dev_stop(call: &Call) -> Result<String> {
-    let name = call.text(0, "name")?;
-    json(&call.remy()?.dev_stop(name)?)
+    let name = call.text(0, "name")?.to_owned();
+    call.run(&Verb::DevStop { name })
 }
 
 pub fn prune(call: &Call) -> Result<String> {
     let (days, options) = (call.days(0)?, call.options(1)?);
-    json(
-        &call
-            .remy()?
-            .prune_with(days, &options, Progress::none().ask(&call.interrupted()))?,
-    )
+    call.run(&Verb::Prune { days, options })
 }
 
 pub fn verify(call: &Call) -> Result<String> {
     let options = call.options(0)?;
-    json(
-        &call
-            .remy()?
-            .verify_with(&options, Progress::none().ask(&call.interrupted()))?,
-    )
+    call.run(&Verb::Verify { options })
 }
 
 pub fn detach(call: &Call) -> Result<String> {
-    json(&call.remy()?.detach()?)
+    call.run(&Verb::Detach)
 }

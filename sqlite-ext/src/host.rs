@@ -19,7 +19,6 @@ use crate::{
 };
 use remy_db::{Error, Result};
 use rusqlite::{Connection, ffi, types::Value};
-use serde::Serialize;
 use sqlite_loadable::{FunctionFlags, define_scalar_function};
 use std::{
     ffi::{CStr, CString, c_char, c_int},
@@ -228,12 +227,6 @@ unsafe fn fetch(value: *mut ffi::sqlite3_value) -> Result<Value> {
             _ => Value::Null,
         })
     }
-}
-
-/// A result as JSON text.
-pub fn json(result: &impl Serialize) -> Result<String> {
-    serde_json::to_string(result)
-        .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
 }
 
 /// `text` up to its first NUL.

@@ -2,7 +2,8 @@
 //! remy_publish('schema.sql')`.
 //!
 //! This page is the registration table. The functions act on the main database of the connection
-//! that calls them, through the SQLite that loaded the extension, outside a transaction. What they
+//! that calls them, outside a transaction: in a process of their own, or through the SQLite that
+//! loaded the extension (`call.rs`). What they
 //! take and give is `docs/contract.md`; an error is raised as `code: message`. All but
 //! `remy_version` are direct-only: no trigger and no view of a database that somebody sent can call
 //! them.

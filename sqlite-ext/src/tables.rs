@@ -6,6 +6,7 @@ use crate::{
     guard::{guard, raised},
 };
 use remy_db::{Error, Result};
+use remy_db_helper::Verb;
 use rusqlite::{
     ffi,
     types::{Null, Value, ValueRef},
@@ -14,7 +15,6 @@ use rusqlite::{
         VTabCursor, sqlite3_vtab, sqlite3_vtab_cursor,
     },
 };
-use serde::Serialize;
 use std::{
     borrow::Cow,
     ffi::{CStr, CString, c_int},
@@ -31,7 +31,7 @@ pub struct Table {
     required: usize,
     /// A column whose value, where it is asked for with `=`, is the first argument.
     filter: Option<usize>,
-    rows: fn(&Call) -> Result<serde_json::Value>,
+    verb: fn(&Call) -> Result<Verb>,
 }
 
 pub static DIFF: Table = Table {
@@ -42,9 +42,9 @@ pub static DIFF: Table = Table {
     args: &["schema", "options"],
     required: 1,
     filter: None,
-    rows: |call| {
-        let (schema, options) = (call.text(0, "schema")?, call.options(1)?);
-        rows(&call.remy_to_read()?.diff(schema, &options)?)
+    verb: |call| {
+        let (schema, options) = (call.text(0, "schema")?.to_owned(), call.options(1)?);
+        Ok(Verb::Diff { schema, options })
     },
 };
 
@@ -67,7 +67,7 @@ pub static RELEASES: Table = Table {
     args: &[],
     required: 0,
     filter: None,
-    rows: |call| rows(&call.remy_to_read()?.releases()?),
+    verb: |_| Ok(Verb::Releases),
 };
 
 pub static BUILD_LOG: Table = Table {
@@ -86,9 +86,9 @@ pub static BUILD_LOG: Table = Table {
     args: &["of_release"],
     required: 0,
     filter: Some(0),
-    rows: |call| {
+    verb: |call| {
         let release = call.release(0)?;
-        rows(&call.remy_to_read()?.build_log(release)?)
+        Ok(Verb::BuildLog { release })
     },
 };
 
@@ -107,12 +107,8 @@ pub static DEV_LIST: Table = Table {
     args: &[],
     required: 0,
     filter: None,
-    rows: |call| rows(&call.remy_to_read()?.dev_list()?),
+    verb: |_| Ok(Verb::DevList),
 };
-
-fn rows(list: &impl Serialize) -> Result<serde_json::Value> {
-    serde_json::to_value(list).map_err(|e| Error::internal(format!("reading the rows: {e}")))
-}
 
 impl Table {
     /// What SQLite is told that the table looks like.
@@ -287,10 +283,10 @@ unsafe impl VTabCursor for Cursor {
             // statement has a cursor.
             let call = self.call.insert(unsafe { Call::new(self.db, args) });
             self.at = 0;
-            self.rows = match (self.table.rows)(call)? {
-                serde_json::Value::Array(rows) => rows,
-                _ => return Err(Error::internal(format!("{} gave no rows", self.table.name))),
-            };
+            let list = call.run(&(self.table.verb)(call)?)?;
+            self.rows = serde_json::from_str(&list).map_err(|e| {
+                Error::internal(format!("reading the rows of {}: {e}", self.table.name))
+            })?;
             Ok(())
         })
     }

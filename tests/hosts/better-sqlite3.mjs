@@ -12,7 +12,7 @@ test('the extension publishes and rolls back, under prepared statements of anoth
   const users = new Database(path).prepare('SELECT * FROM users');
   assert.deepEqual(users.all(), [{ id: 1, name: 'Ann' }]);
   const outcome = JSON.parse(db.prepare('SELECT remy_publish(?)').pluck().get(schema));
-  assert.equal(outcome.switch.by, 'backup');
+  assert.equal(outcome.switch.by, 'pages');
   assert.deepEqual(users.all(), [{ id: 1, name: 'Ann', email: null }]);
   assert.equal(db.prepare("SELECT release FROM remy_releases WHERE status = 'live'").pluck().get(), outcome.release);
   db.prepare('SELECT remy_rollback()').get();

@@ -12,12 +12,13 @@ use std::{
 /// Compiles `program` and runs it with `args`, against the static and then against the shared
 /// library.
 pub fn run(program: &str, args: impl FnMut() -> Vec<String>, check: impl FnMut(&str, String)) {
-    run_with(&[], program, args, check);
+    run_with(&[], &[], program, args, check);
 }
 
-/// The same, with more for the compiler.
-fn run_with(
+/// The same, with more for the compiler, and for the environment.
+pub fn run_with(
     more: &[OsString],
+    environment: &[(&str, &str)],
     program: &str,
     mut args: impl FnMut() -> Vec<String>,
     mut check: impl FnMut(&str, String),
@@ -52,6 +53,7 @@ fn run_with(
             stdout(
                 Command::new(&exe)
                     .args(args())
+                    .envs(environment.iter().copied())
                     .env("LD_LIBRARY_PATH", folder.path()),
             ),
         );
@@ -219,13 +221,19 @@ fn a_program_may_have_an_sqlite_of_its_own_linked_in() {
             other.display().to_string(),
         ]
     };
-    run_with(&[include, object.into()], "beside.c", args, |how, out| {
-        let debug: serde_json::Value =
-            serde_json::from_str(out.lines().nth(1).expect(how)).expect(how);
-        assert_eq!(
-            (&debug["engine"], &debug["release"]),
-            (&"embedded".into(), &3.into()),
-            "{how}"
-        );
-    });
+    run_with(
+        &[include, object.into()],
+        &[],
+        "beside.c",
+        args,
+        |how, out| {
+            let debug: serde_json::Value =
+                serde_json::from_str(out.lines().nth(1).expect(how)).expect(how);
+            assert_eq!(
+                (&debug["engine"], &debug["release"]),
+                (&"embedded".into(), &3.into()),
+                "{how}"
+            );
+        },
+    );
 }

@@ -1,5 +1,6 @@
 /* stranger DATABASE SCHEMA WHEN: an application that has live open through an SQLite of its own, too. WHEN says from when on:
-   before remy_open, between that and the publish, in the middle of the publish, after it, or only while no verb runs.
+   before remy_open, between that and the publish, in the middle of the publish, after it, or only while no verb runs; or it
+   stays all the while, which is for verbs in a process of their own.
    It prints each key of app_writes whose commit was acknowledged. */
 #include "remy.h"
 #include "other_sqlite.h"
@@ -55,6 +56,22 @@ int main(int argc, char **argv) {
   path = argv[1];
   when = argv[3];
 
+  if (strcmp(when, "stays") == 0) {
+    int i;
+    arrive();
+    if (!is(remy_open(path, &db), REMY_OK, NULL, "open")) return 1;
+    for (i = 0; i < 3; ++i) {
+      char key[32];
+      if (!is(remy_publish(db, argv[2], NULL, &json), REMY_OK, db, "publish")) return 1;
+      remy_free(json);
+      snprintf(key, sizeof key, "published-%d", i);
+      other_write(stranger, key);
+      visit(key);
+    }
+    remy_close(db);
+    stay_and_leave();
+    return 0;
+  }
   if (strcmp(when, "before") == 0) {
     arrive();
     if (!is(remy_open(path, &db), REMY_LIVE_IN_USE, NULL, "open")) return 1;

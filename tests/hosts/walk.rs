@@ -4,21 +4,35 @@ use crate::{WRITES, database_with_writers, python, shell};
 use remy_tests::{built, stdout, writer, writer::Writer};
 use std::{path::Path, process::Command};
 
+/// Where verbs run: in a process of their own, or, where none is to be had, through the host's SQLite.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    Elsewhere,
+    InTheHost,
+}
+
 /// What is asked, and what each host answers: the first column of the first row.
 type Asked = (String, &'static str);
 
 /// All of it, in this order.
-fn way(folder: &Path) -> Vec<Asked> {
-    [releases(), history(), copies(folder), ends()].concat()
+fn way(folder: &Path, runs: Runs) -> Vec<Asked> {
+    [releases(runs), history(), copies(folder, runs), ends()].concat()
 }
 
 /// Publishes, promotes and rolls back.
-fn releases() -> Vec<Asked> {
+fn releases(runs: Runs) -> Vec<Asked> {
+    let switch = match runs {
+        Runs::Elsewhere => "own pages",
+        Runs::InTheHost => "host backup",
+    };
     let users = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT";
     let schema = |more: &str| format!("'{users}{more}); {WRITES}'");
     vec![
         ("SELECT remy_version()".to_owned(), remy_db::VERSION),
-        ("SELECT remy_debug() ->> 'switch'".to_owned(), "backup"),
+        (
+            "SELECT remy_debug() ->> 'process' || ' ' || (remy_debug() ->> 'switch')".to_owned(),
+            switch,
+        ),
         (
             format!(
                 "SELECT kind || ' ' || object FROM remy_diff({})",
@@ -76,12 +90,19 @@ fn history() -> Vec<Asked> {
 }
 
 /// A clone, and a dev session from its start to its end.
-fn copies(folder: &Path) -> Vec<Asked> {
+fn copies(folder: &Path, runs: Runs) -> Vec<Asked> {
+    let cloned = match runs {
+        Runs::Elsewhere => "1",
+        Runs::InTheHost => "0",
+    };
     let clone = folder.join("clone.db");
     vec![
         (
-            format!("SELECT remy_clone('{}') ->> 'method'", clone.display()),
-            "backup",
+            format!(
+                "SELECT (remy_clone('{}') ->> 'method') <> 'backup'",
+                clone.display()
+            ),
+            cloned,
         ),
         (
             "SELECT remy_dev_start('ann') ->> 'status'".to_owned(),
@@ -124,14 +145,17 @@ fn ends() -> Vec<Asked> {
 }
 
 /// Goes it, with a command that is given statements and prints a line for each.
-fn walk(host: impl FnOnce(&Path, &[String]) -> Option<Command>) {
+fn walk(runs: Runs, host: impl FnOnce(&Path, &[String]) -> Option<Command>) {
     let (folder, path) = database_with_writers();
-    let way = way(folder.path());
+    let way = way(folder.path(), runs);
     let statements: Vec<_> = way.iter().map(|(sql, _)| sql.clone()).collect();
     let Some(mut host) = host(&path, &statements) else {
         return;
     };
     let writers = vec![Writer::start(&path, 1), Writer::start(&path, 2)];
+    if runs == Runs::InTheHost {
+        host.env("REMY_HELPER", "none");
+    }
     let out = stdout(&mut host);
     let answers: Vec<_> = out.lines().collect();
     for ((sql, expected), answer) in way.iter().zip(&answers) {
@@ -147,17 +171,15 @@ fn walk(host: impl FnOnce(&Path, &[String]) -> Option<Command>) {
     assert!(writer::account(files, writers) > 20);
 }
 
-#[test]
-fn shell() {
-    walk(|path, statements| {
+fn shell(runs: Runs) {
+    walk(runs, |path, statements| {
         let statements: Vec<_> = statements.iter().map(String::as_str).collect();
         Some(shell::shell(path, &statements))
     });
 }
 
-#[test]
-fn python() {
-    walk(|path, statements| {
+fn python(runs: Runs) {
+    walk(runs, |path, statements| {
         let script = format!(
             "{}
 db = connect(sys.argv[2])
@@ -171,9 +193,8 @@ for sql in sys.argv[3:]:
     });
 }
 
-#[test]
-fn better_sqlite3() {
-    walk(|path, statements| {
+fn better_sqlite3(runs: Runs) {
+    walk(runs, |path, statements| {
         if !remy_tests::better_sqlite3::is_there() {
             return None;
         }
@@ -190,4 +211,34 @@ fn better_sqlite3() {
             .args(statements);
         Some(node)
     });
+}
+
+#[test]
+fn by_the_shell() {
+    shell(Runs::Elsewhere);
+}
+
+#[test]
+fn by_python() {
+    python(Runs::Elsewhere);
+}
+
+#[test]
+fn by_better_sqlite3() {
+    better_sqlite3(Runs::Elsewhere);
+}
+
+#[test]
+fn by_the_shell_without_a_process_of_its_own() {
+    shell(Runs::InTheHost);
+}
+
+#[test]
+fn by_python_without_a_process_of_its_own() {
+    python(Runs::InTheHost);
+}
+
+#[test]
+fn by_better_sqlite3_without_a_process_of_its_own() {
+    better_sqlite3(Runs::InTheHost);
 }

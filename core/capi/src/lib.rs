@@ -7,8 +7,8 @@
 #![allow(non_camel_case_types)] // the names are C's
 #![warn(missing_docs)]
 
-use remy_db::{Error, Options, Progress, ReleaseId, Result};
-use serde::Serialize;
+use remy_db::{Error, Line, Options, Place, Progress, ReleaseId, Remy, Result};
+use remy_db_helper::{Caller, Lookup, Ran, Verb};
 use std::{
     cell::RefCell,
     ffi::{CStr, CString, c_char, c_void},
@@ -100,10 +100,19 @@ const STATUSES: [remy_status; 18] = [
 /// `char **json` results belong to the caller, who frees them with `remy_free`; where a call fails,
 /// `*json` is NULL. All text is UTF-8, ends with NUL, and is copied where it is kept.
 pub struct remy {
-    remy: Mutex<remy_db::Remy>,
+    opened: Mutex<Opened>,
+    pid: u32,
     cancel: AtomicBool,
     progress: Mutex<(remy_progress, usize)>,
     last: Mutex<Last>,
+}
+
+/// Where a handle's verbs run.
+enum Opened {
+    /// In a process of their own.
+    Elsewhere(Place),
+    /// In this one, and why.
+    Here(Remy, String),
 }
 
 /// Takes a line of the build log as JSON, while a verb runs and on its thread. The line is valid
@@ -162,8 +171,12 @@ pub extern "C" fn remy_version_number() -> i32 {
 /// Opens the SQLite database at `path`, on the SQLite that the library carries. `*out` is the
 /// handle, or NULL where it fails; `remy_errmsg(NULL)` then says why, on the thread that called.
 ///
-/// A process that has the database open through another SQLite library must not use it through this
-/// one at the same time.
+/// Verbs run in a process of their own, which the library starts from its own file: this one may
+/// have the database open through any SQLite library. Where none can be started, or the environment
+/// variable `REMY_HELPER` is `none`, they run in this process, which then must not have the database
+/// open through another SQLite library (`REMY_LIVE_IN_USE`). `remy_debug` says which it is, and why.
+/// libremy.a has no file of its own: it starts what `REMY_HELPER` names, a `libremy.so` of this
+/// version, or one beside the program.
 ///
 /// # Safety
 /// `path` is NULL or a C string; `out` is NULL or may be written to.
@@ -177,12 +190,13 @@ pub unsafe extern "C" fn remy_open(path: *const c_char, out: *mut *mut remy) -> 
         unsafe { *out = ptr::null_mut() };
         // SAFETY: this function's contract.
         let path = unsafe { text(path, "path") }?;
-        remy_db::Remy::open(path)
+        open(path)
     });
     match opened {
         Ok(opened) => {
             let handle = remy {
-                remy: Mutex::new(opened),
+                opened: Mutex::new(opened),
+                pid: std::process::id(),
                 cancel: AtomicBool::new(false),
                 progress: Mutex::new((None, 0)),
                 last: Mutex::new(Last::none()),
@@ -193,6 +207,46 @@ pub unsafe extern "C" fn remy_open(path: *const c_char, out: *mut *mut remy) -> 
         }
         Err(e) => without_handle(&e),
     }
+}
+
+fn open(path: &str) -> Result<Opened> {
+    // The folder of the process may be another at the next call.
+    let absolute = match path {
+        "" | ":memory:" => path.into(),
+        _ => std::path::absolute(path).unwrap_or_else(|_| path.into()),
+    };
+    let mut place = Place {
+        path: absolute.to_string_lossy().into_owned(),
+        file: None,
+        may_load: true,
+    };
+    match elsewhere(&Verb::Open, &place, None, &|| false) {
+        Ran::Done(file) => {
+            place.file = serde_json::from_str(&file?)
+                .map_err(|e| Error::internal(format!("reading what was opened: {e}")))?;
+            Ok(Opened::Elsewhere(place))
+        }
+        Ran::NotHere(why) => Ok(Opened::Here(Remy::open(path)?, why)),
+    }
+}
+
+/// Runs a verb in a process of its own.
+fn elsewhere(
+    verb: &Verb,
+    place: &Place,
+    on_line: Option<&dyn Fn(&str)>,
+    cancelled: &dyn Fn() -> bool,
+) -> Ran {
+    remy_db_helper::run(
+        verb,
+        &Caller {
+            lookup: Lookup::OwnOrBeside,
+            place,
+            features: None,
+            on_line,
+            cancelled,
+        },
+    )
 }
 
 /// Closes a handle. No other call may be running on it. NULL is nothing to close.
@@ -297,7 +351,7 @@ pub unsafe extern "C" fn remy_cancel(handle: *mut remy) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_debug(handle: *mut remy, json: *mut *mut c_char) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.debug()) }
+    unsafe { run(handle, json, || Ok(Verb::Debug)) }
 }
 
 /// What a publish of `schema` would do to live as it is now: `*json` is a list of *statement*.
@@ -313,8 +367,9 @@ pub unsafe extern "C" fn remy_diff(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, _| {
-            remy.diff(text(schema, "schema")?, &parse(options)?)
+        run(handle, json, || {
+            let (schema, options) = (text(schema, "schema")?.to_owned(), parse(options)?);
+            Ok(Verb::Diff { schema, options })
         })
     }
 }
@@ -332,8 +387,9 @@ pub unsafe extern "C" fn remy_clone(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
-            remy.clone_to_with(text(path, "path")?, progress)
+        run(handle, json, || {
+            let path = text(path, "path")?.to_owned();
+            Ok(Verb::Clone { path })
         })
     }
 }
@@ -351,8 +407,9 @@ pub unsafe extern "C" fn remy_stage(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
-            remy.stage(text(schema, "schema")?, &parse(options)?, progress)
+        run(handle, json, || {
+            let (schema, options) = (text(schema, "schema")?.to_owned(), parse(options)?);
+            Ok(Verb::Stage { schema, options })
         })
     }
 }
@@ -370,8 +427,9 @@ pub unsafe extern "C" fn remy_publish(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
-            remy.publish(text(schema, "schema")?, &parse(options)?, progress)
+        run(handle, json, || {
+            let (schema, options) = (text(schema, "schema")?.to_owned(), parse(options)?);
+            Ok(Verb::Publish { schema, options })
         })
     }
 }
@@ -390,8 +448,9 @@ pub unsafe extern "C" fn remy_promote(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
-            remy.promote(numbered(release), &parse(options)?, progress)
+        run(handle, json, || {
+            let (release, options) = (numbered(release), parse(options)?);
+            Ok(Verb::Promote { release, options })
         })
     }
 }
@@ -410,8 +469,9 @@ pub unsafe extern "C" fn remy_rollback(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
-            remy.rollback(numbered(release), &parse(options)?, progress)
+        run(handle, json, || {
+            let (release, options) = (numbered(release), parse(options)?);
+            Ok(Verb::Rollback { release, options })
         })
     }
 }
@@ -423,7 +483,7 @@ pub unsafe extern "C" fn remy_rollback(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_releases(handle: *mut remy, json: *mut *mut c_char) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.releases()) }
+    unsafe { run(handle, json, || Ok(Verb::Releases)) }
 }
 
 /// The build log of a release: `*json` is a list of *line*. `release` 0 is the newest.
@@ -437,7 +497,12 @@ pub unsafe extern "C" fn remy_build_log(
     json: *mut *mut c_char,
 ) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.build_log(numbered(release))) }
+    unsafe {
+        run(handle, json, || {
+            let release = numbered(release);
+            Ok(Verb::BuildLog { release })
+        })
+    }
 }
 
 /// Takes a copy of live for a dev session: `*json` is *dev*.
@@ -452,8 +517,9 @@ pub unsafe extern "C" fn remy_dev_start(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
-            remy.dev_start_with(text(name, "name")?, progress)
+        run(handle, json, || {
+            let name = text(name, "name")?.to_owned();
+            Ok(Verb::DevStart { name })
         })
     }
 }
@@ -470,8 +536,9 @@ pub unsafe extern "C" fn remy_dev_reset(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
-            remy.dev_reset_with(text(name, "name")?, progress)
+        run(handle, json, || {
+            let name = text(name, "name")?.to_owned();
+            Ok(Verb::DevReset { name })
         })
     }
 }
@@ -490,8 +557,9 @@ pub unsafe extern "C" fn remy_dev_truncate(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
-            remy.dev_truncate_with(text(name, "name")?, &parse(options)?, progress)
+        run(handle, json, || {
+            let (name, options) = (text(name, "name")?.to_owned(), parse(options)?);
+            Ok(Verb::DevTruncate { name, options })
         })
     }
 }
@@ -507,7 +575,12 @@ pub unsafe extern "C" fn remy_dev_stop(
     json: *mut *mut c_char,
 ) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.dev_stop(text(name, "name")?)) }
+    unsafe {
+        run(handle, json, || {
+            let name = text(name, "name")?.to_owned();
+            Ok(Verb::DevStop { name })
+        })
+    }
 }
 
 /// The dev sessions, newest first: `*json` is a list of *dev*.
@@ -517,7 +590,7 @@ pub unsafe extern "C" fn remy_dev_stop(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_dev_list(handle: *mut remy, json: *mut *mut c_char) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.dev_list()) }
+    unsafe { run(handle, json, || Ok(Verb::DevList)) }
 }
 
 /// Drops snapshots that are older than `days`: `*json` is *pruned*. `days` -1 is the option
@@ -534,7 +607,7 @@ pub unsafe extern "C" fn remy_prune(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
+        run(handle, json, || {
             let days = match days {
                 -1 => None,
                 days => Some(
@@ -542,7 +615,8 @@ pub unsafe extern "C" fn remy_prune(
                         .map_err(|_| wrong(format!("{days} is no number of days")))?,
                 ),
             };
-            remy.prune_with(days, &parse(options)?, progress)
+            let options = parse(options)?;
+            Ok(Verb::Prune { days, options })
         })
     }
 }
@@ -560,8 +634,9 @@ pub unsafe extern "C" fn remy_verify(
 ) -> remy_status {
     // SAFETY: this function's contract.
     unsafe {
-        run(handle, json, |remy, progress| {
-            remy.verify_with(&parse(options)?, progress)
+        run(handle, json, || {
+            let options = parse(options)?;
+            Ok(Verb::Verify { options })
         })
     }
 }
@@ -573,17 +648,17 @@ pub unsafe extern "C" fn remy_verify(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remy_detach(handle: *mut remy, json: *mut *mut c_char) -> remy_status {
     // SAFETY: this function's contract.
-    unsafe { run(handle, json, |remy, _| remy.detach()) }
+    unsafe { run(handle, json, || Ok(Verb::Detach)) }
 }
 
 /// Runs a verb, writes its result as JSON, and keeps its error.
 ///
 /// # Safety
 /// `handle` is NULL or an open handle; `json` is NULL or may be written to.
-unsafe fn run<T: Serialize>(
+unsafe fn run(
     handle: *mut remy,
     json: *mut *mut c_char,
-    verb: impl FnOnce(&remy_db::Remy, Progress<'_>) -> Result<T>,
+    verb: impl FnOnce() -> Result<Verb>,
 ) -> remy_status {
     // SAFETY: this function's contract.
     if let Some(json) = unsafe { json.as_mut() } {
@@ -593,8 +668,8 @@ unsafe fn run<T: Serialize>(
     let Some(handle) = (unsafe { handle.as_ref() }) else {
         return without_handle(&wrong("handle is NULL"));
     };
-    let remy = match handle.remy.try_lock() {
-        Ok(remy) => remy,
+    let opened = match handle.opened.try_lock() {
+        Ok(opened) => opened,
         // A verb that panicked left nothing half-done in memory: it opens what it needs anew.
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         Err(TryLockError::WouldBlock) => {
@@ -606,24 +681,11 @@ unsafe fn run<T: Serialize>(
         }
     };
     handle.cancel.store(false, Ordering::Relaxed);
-    let progress = *lock(&handle.progress);
-    let on_line = |line: &remy_db::Line| {
-        if let ((Some(callback), arg), Ok(line)) = (progress, serde_json::to_string(line)) {
-            // SAFETY: the caller of remy_set_progress promised that this may be called here, with
-            // this argument.
-            unsafe { callback(c_text(&line).as_ptr(), arg as *mut c_void) };
-        }
-    };
     let result = guard(|| {
         if json.is_null() {
             return Err(wrong("json is NULL"));
         }
-        let result = verb(
-            &remy,
-            Progress::none().on_line(&on_line).cancel(&handle.cancel),
-        )?;
-        serde_json::to_string(&result)
-            .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
+        handle.run(&opened, &verb()?)
     });
     match result {
         Ok(text) => {
@@ -636,6 +698,67 @@ unsafe fn run<T: Serialize>(
             *lock(&handle.last) = Last::new(&e);
             status(&e)
         }
+    }
+}
+
+impl remy {
+    /// Runs a verb where this handle's run, and returns its result as JSON.
+    fn run(&self, opened: &Opened, verb: &Verb) -> Result<String> {
+        let progress = *lock(&self.progress);
+        let on_line = |line: &str| {
+            if let (Some(callback), arg) = progress {
+                // SAFETY: the caller of remy_set_progress promised that this may be called here,
+                // with this argument.
+                unsafe { callback(c_text(line).as_ptr(), arg as *mut c_void) };
+            }
+        };
+        match opened {
+            Opened::Here(remy, why) => self.run_here(remy, verb, &on_line, why),
+            Opened::Elsewhere(place) if self.pid == std::process::id() => {
+                let on_line = progress.0.map(|_| &on_line as &dyn Fn(&str));
+                let cancelled = || self.cancel.load(Ordering::Relaxed);
+                match elsewhere(verb, place, on_line, &cancelled) {
+                    Ran::Done(done) => done,
+                    Ran::NotHere(why) => {
+                        let on_line = on_line.unwrap_or(&|_| {});
+                        let remy = Remy::at(place)?;
+                        self.run_here(&remy, verb, &|line| on_line(line), &why)
+                    }
+                }
+            }
+            Opened::Elsewhere(place) => Err(Error::invalid_argument(format!(
+                "{} was opened before a fork",
+                place.path
+            ))
+            .state("Nothing was done")
+            .hint("A handle does not survive a fork: open it in this process")),
+        }
+    }
+
+    fn run_here(
+        &self,
+        remy: &Remy,
+        verb: &Verb,
+        on_line: &dyn Fn(&str),
+        why: &str,
+    ) -> Result<String> {
+        /// On its way through core to this thread again.
+        struct OfThisThread<'a>(&'a dyn Fn(&str));
+        // SAFETY: core calls it on the thread that runs the verb, which is this one.
+        unsafe impl Send for OfThisThread<'_> {}
+        // SAFETY: as above.
+        unsafe impl Sync for OfThisThread<'_> {}
+        impl OfThisThread<'_> {
+            fn take(&self, line: &Line) {
+                if let Ok(line) = serde_json::to_string(line) {
+                    (self.0)(&line);
+                }
+            }
+        }
+        let here = OfThisThread(on_line);
+        let take = |line: &Line| here.take(line);
+        let progress = Progress::none().on_line(&take).cancel(&self.cancel);
+        remy_db_helper::ran_here(verb, verb.run(remy, progress)?, why)
     }
 }
 
@@ -683,14 +806,18 @@ unsafe fn text<'a>(given: *const c_char, what: &str) -> Result<&'a str> {
         .map_err(|_| wrong(format!("{what} is not valid UTF-8")))
 }
 
+/// Options as text, which are ones.
+///
 /// # Safety
 /// `options` is NULL or a C string.
-unsafe fn parse(options: *const c_char) -> Result<Options> {
+unsafe fn parse(options: *const c_char) -> Result<String> {
     if options.is_null() {
-        return Ok(Options::default());
+        return Ok(String::new());
     }
     // SAFETY: this function's contract.
-    Options::from_json(unsafe { text(options, "options") }?)
+    let options = unsafe { text(options, "options") }?;
+    Options::from_json(options)?;
+    Ok(options.to_owned())
 }
 
 /// A release's number; 0 is none.

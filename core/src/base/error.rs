@@ -8,7 +8,7 @@ use std::{any::Any, fmt};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The parts of a message. `Display` joins those that are there.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Detail {
     /// What happened, on which object or path; no full stop at the end.
     pub what: String,
@@ -21,6 +21,7 @@ pub struct Detail {
     /// The statement that failed.
     pub sql: Option<String>,
     /// Whether it is that the disk has no room left. The message says so.
+    #[serde(skip)]
     pub(crate) full: bool,
 }
 
@@ -51,6 +52,13 @@ macro_rules! errors {
             /// The stable code: what programs should look at.
             pub fn code(&self) -> &'static str {
                 match self { $(Self::$case(_) => $code,)* }
+            }
+
+            /// The error of a code and the parts of its message, as another process of remy's has
+            /// them. `internal` where there is no such code.
+            pub fn of(code: &str, detail: Detail) -> Self {
+                let detail = Box::new(detail);
+                match code { $($code => Self::$case(detail),)* _ => Self::Internal(detail) }
             }
 
             /// The parts of the message.
@@ -336,6 +344,20 @@ mod tests {
                 .unwrap_err()
                 .is_disk_full()
         );
+    }
+
+    #[test]
+    fn an_error_is_made_of_its_code_and_its_parts() {
+        for code in CODES {
+            let detail = Detail {
+                what: "x".into(),
+                hint: Some("y".into()),
+                ..Detail::default()
+            };
+            let e = Error::of(code, detail);
+            assert_eq!((e.code(), e.to_string().as_str()), (*code, "x. y"));
+        }
+        assert_eq!(Error::of("other", Detail::default()).code(), "internal");
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod error;
 pub(crate) mod history;
 pub mod json;
+pub(crate) mod object;
 pub(crate) mod options;
 pub(crate) mod owner;
 pub(crate) mod progress;

@@ -129,6 +129,37 @@ impl Owner {
     }
 }
 
+/// Makes root's process the owner's of the file at `path`, in all that it does and for as long as
+/// it lives. Anybody else's process stays whose it is, and so does root's where the file is
+/// root's, or is not there.
+pub fn become_owner_of(path: &Path) -> Result<()> {
+    let found = path.canonicalize().and_then(|path| path.symlink_metadata());
+    let Ok((uid, gid)) = found.map(|found| (found.uid(), found.gid())) else {
+        return Ok(()); // who opens it says what is wrong
+    };
+    if user() != 0 || uid == 0 {
+        return Ok(());
+    }
+    // SAFETY: these take a list that is only read, and numbers. The flag that is set last lets the
+    // process see its own descriptors, which the change of its user takes away.
+    let changed = unsafe {
+        let groups = all_groups(uid, gid);
+        libc::setgroups(groups.len(), groups.as_ptr()) == 0
+            && libc::setresgid(gid, gid, gid) == 0
+            && libc::setresuid(uid, uid, uid) == 0
+            && libc::prctl(libc::PR_SET_DUMPABLE, 1) == 0
+    };
+    if changed {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+        .context(|| format!("becoming {}, whose database this is", name(uid)))
+        .map_err(|e| {
+            e.state("Nothing was done")
+                .hint(format!("Run it as {}", name(uid)))
+        })
+}
+
 /// Root in an owner's place. What it was is put back when the last of these is dropped, on the
 /// thread that they were made on: in which order they end does not matter.
 #[derive(Debug)]

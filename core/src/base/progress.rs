@@ -3,6 +3,7 @@
 use crate::base::{
     error::{Error, Result},
     history::Line,
+    object::Object,
     owner,
 };
 use rusqlite::{Connection, ffi};
@@ -23,7 +24,11 @@ pub struct Progress<'a> {
     on_line: Option<&'a (dyn Fn(&Line) + Send + Sync)>,
     cancel: Option<&'a AtomicBool>,
     asked: Option<Asked<'a>>,
+    readers: Option<Readers<'a>>,
 }
+
+/// Whether who is to use a schema can read it.
+type Readers<'a> = &'a (dyn Fn(&[Object]) -> Result<()> + Send + Sync);
 
 /// Whether the caller calls the verb off.
 type Asked<'a> = &'a (dyn Fn() -> bool + Send + Sync);
@@ -56,6 +61,20 @@ impl<'a> Progress<'a> {
     pub fn ask(mut self, asked: &'a (dyn Fn() -> bool + Send + Sync)) -> Self {
         self.asked = Some(asked);
         self
+    }
+
+    /// `readers` is given the schema that is about to go live, once it is rehearsed, and refuses it
+    /// for those who could not read it: clients may be older than the engine.
+    #[must_use]
+    pub fn readers(mut self, readers: &'a (dyn Fn(&[Object]) -> Result<()> + Send + Sync)) -> Self {
+        self.readers = Some(readers);
+        self
+    }
+
+    /// Refuses a schema that somebody who is to use it could not read. `schema` is only asked for
+    /// where somebody looks.
+    pub(crate) fn may_go_live(&self, schema: impl FnOnce() -> Result<Vec<Object>>) -> Result<()> {
+        self.readers.map_or(Ok(()), |readers| readers(&schema()?))
     }
 
     pub(crate) fn line(&self, line: &Line) {

@@ -18,6 +18,7 @@ use crate::{
     sqlite::{calls, foreign::stranger_has_descriptor, vfs::wal_buffer},
 };
 use rusqlite::{Connection, OpenFlags};
+use serde::{Deserialize, Serialize};
 use std::{
     ffi::{CStr, CString},
     fs,
@@ -60,6 +61,18 @@ pub(crate) struct Live {
     may_load: bool,
 }
 
+/// Where a live database is, as one process tells another that is to work on it in its place.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The path.
+    pub path: String,
+    /// The device and the inode of the file that has to be there, where that is known.
+    pub file: Option<(u64, u64)>,
+    /// Whether who calls may name libraries to load.
+    pub may_load: bool,
+}
+
 /// What has to be equal between live and an image, and what is good to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -84,9 +97,36 @@ impl Live {
         Self::find(path, Access::Pages, None)
     }
 
+    /// Finds the file at a place, on the embedded engine.
+    #[cfg(feature = "engine")]
+    pub(crate) fn at(place: &Place) -> Result<Self> {
+        let live = Self::open(Path::new(&place.path))?;
+        if let Some((device, inode)) = place.file
+            && live.identity != (FileId { device, inode })
+        {
+            return Err(live.replaced());
+        }
+        Ok(Self {
+            may_load: place.may_load,
+            ..live
+        })
+    }
+
     /// The main database of a host's connection. `only_read`: no switch is to come, so a read
     /// transaction of the caller's does no harm (a SELECT from a table-valued function is one).
     pub(crate) fn of_host(host: &Connection, only_read: bool) -> Result<Self> {
+        let Place { path, may_load, .. } = Self::place_of_host(host, only_read)?;
+        let (vfs, _) = calls::host_file(host);
+        Ok(Self {
+            may_load,
+            ..Self::find(Path::new(&path), Access::Backup, vfs)?
+        })
+    }
+
+    /// Where the main database of a host's connection is, looked at no further. Refuses a
+    /// connection that no verb may be called on: what is the connection's own, only its process
+    /// knows.
+    pub(crate) fn place_of_host(host: &Connection, only_read: bool) -> Result<Place> {
         crate::sqlite::routines::note_host();
         let refuse = |what: &str, hint: &str| {
             Err(Error::invalid_argument(what)
@@ -115,7 +155,7 @@ impl Live {
             };
         }
         let path = match host.path() {
-            Some(path) if !path.is_empty() => PathBuf::from(path),
+            Some(path) if !path.is_empty() => path.to_owned(),
             _ => {
                 return refuse(
                     "the main database of this connection is in memory",
@@ -123,14 +163,20 @@ impl Live {
                 );
             }
         };
-        let (vfs, unlocked) = calls::host_file(host);
+        let (_, unlocked) = calls::host_file(host);
         if let Some(parameter) = unlocked {
             return refuse(
-                &format!(
-                    "{} is open with {parameter}, so that SQLite takes no locks on it",
-                    path.display()
-                ),
+                &format!("{path} is open with {parameter}, so that SQLite takes no locks on it"),
                 "Open it without that parameter",
+            );
+        }
+        if calls::pragma::<String>(host, "main.locking_mode").is_ok_and(|mode| mode == "exclusive")
+        {
+            return refuse(
+                &format!(
+                    "this connection has locking_mode=EXCLUSIVE, so that nobody else may have {path} open"
+                ),
+                "Set PRAGMA locking_mode = NORMAL, read a row so that the lock is given up, and call remy again",
             );
         }
         let query_only = || {
@@ -143,11 +189,11 @@ impl Live {
                 "Call remy on a connection that may write",
             );
         }
-        not_a_snapshot(&path)?;
-        let may_load = calls::sql_may_load(host);
-        Ok(Self {
-            may_load,
-            ..Self::find(&path, Access::Backup, vfs)?
+        not_a_snapshot(Path::new(&path))?;
+        Ok(Place {
+            path,
+            file: None,
+            may_load: calls::sql_may_load(host),
         })
     }
 
@@ -315,12 +361,16 @@ impl Live {
         if now == Some(self.identity) {
             return Ok(());
         }
-        Err(Error::busy(format!(
+        Err(self.replaced())
+    }
+
+    fn replaced(&self) -> Error {
+        Error::busy(format!(
             "{} was renamed or replaced meanwhile",
             self.path.display()
         ))
         .state("Neither file was changed")
-        .hint("Find out who moves the file, and start again"))
+        .hint("Find out who moves the file, and start again")
     }
 
     /// Refuses where somebody has given live another page size than a clone of it has: pages of the
@@ -403,6 +453,14 @@ impl Live {
     /// The name that messages use.
     pub(crate) fn shown(&self) -> path::Display<'_> {
         self.path.display()
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            path: self.path.to_string_lossy().into_owned(),
+            file: Some((self.identity.device, self.identity.inode)),
+            may_load: self.may_load,
+        }
     }
 
     pub(crate) fn identity(&self) -> FileId {

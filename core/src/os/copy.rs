@@ -183,8 +183,13 @@ pub(crate) fn file(
     allocate(to, bytes)?;
     let half = (bytes / 2).next_multiple_of(CHUNK as u64).min(bytes);
     std::thread::scope(|scope| {
-        let second = scope.spawn(move || range(from, to, half..bytes, then, progress));
+        let rest = move || range(from, to, half..bytes, then, progress);
+        // A user may have as many threads and processes as may be: then one half follows the other.
+        let second = std::thread::Builder::new().spawn_scoped(scope, rest);
         range(from, to, 0..half, then, progress)?;
+        let Ok(second) = second else {
+            return range(from, to, half..bytes, then, progress);
+        };
         second
             .join()
             .unwrap_or_else(|_| Err(std::io::Error::other("a copying thread panicked")))

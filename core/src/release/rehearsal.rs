@@ -197,6 +197,9 @@ fn rehearse_once(
     }
     warnings.extend(more.into_iter().chain(of_migrations));
     let fingerprint = checks::fingerprint(conn)?;
+    // Not again under live's lock: the schema is the same then, or it starts over.
+    job.may_go_live(conn)
+        .inspect_err(|e| log.failed_at("check", e))?;
     job.record_schema(&schema_record::record(conn)?)?;
     tx.commit()
         .context(|| format!("ending the rehearsal on {}", calls::name(conn)))?;

@@ -197,6 +197,7 @@ fn run(
             let pair = image.open(live)?;
             effects = Some((old, tables::read(pair)?));
             change(pair, &tx, None)?;
+            job.may_go_live(pair)?;
             job.record_schema(&schema_record::record(pair)?)?;
             Terms {
                 cookie,

@@ -20,7 +20,7 @@ use crate::{
         session::Begun,
         settle,
     },
-    sqlite::calls,
+    sqlite::{calls, client},
     store::{catalog::switches::Intent, log::Log, place},
     switch::{
         contract::{Change, Ended, Failure, Switched, Terms},
@@ -109,6 +109,11 @@ impl<'a> Job<'a> {
             clone,
             self.options,
         )
+    }
+
+    /// Refuses the schema of an image where somebody who is to use it could not read it.
+    pub(crate) fn may_go_live(&self, image: &Connection) -> Result<()> {
+        self.log.progress().may_go_live(|| client::objects(image))
     }
 
     /// Records the schema that this switch makes live.

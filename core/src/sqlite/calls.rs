@@ -333,6 +333,23 @@ pub(crate) fn host_file(conn: &Connection) -> (Option<CString>, Option<&'static 
     (vfs, parameter.or(without_locks.then_some("vfs=unix-none")))
 }
 
+/// The name of the VFS of a host's main database, where it is none that another process has as well:
+/// SQLite's own for this system, which the host has by default.
+pub(crate) fn own_vfs(conn: &Connection) -> Option<String> {
+    let (vfs, _) = host_file(conn);
+    // SAFETY: a null name asks for the default one, which keeps its name as long as it is
+    // registered.
+    let default = unsafe {
+        let default = ffi::sqlite3_vfs_find(ptr::null());
+        (!default.is_null()).then(|| CStr::from_ptr((*default).zName))
+    };
+    match vfs {
+        Some(vfs) if vfs.as_c_str() == c"unix" && default == Some(c"unix") => None,
+        Some(vfs) => Some(vfs.to_string_lossy().into_owned()),
+        None => Some("unknown".to_owned()),
+    }
+}
+
 /// The 48 bytes of the snapshot that the open transaction reads; begins to read where it has only
 /// said BEGIN. `None` for `SQLITE_ERROR`, which says that no frame of the WAL counts, or that there
 /// is no transaction or no WAL. The embedded engine's only.

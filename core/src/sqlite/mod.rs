@@ -4,6 +4,7 @@ pub(crate) mod authorizer;
 pub(crate) mod backup_api;
 pub(crate) mod btree;
 pub(crate) mod calls;
+pub mod client;
 pub(crate) mod deadline;
 pub(crate) mod differing_rows;
 #[cfg(feature = "engine")]

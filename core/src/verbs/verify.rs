@@ -13,7 +13,7 @@ use crate::{
         marker::{self, Marker},
     },
     release::{drift, known, standing},
-    sqlite::{integrity, libraries},
+    sqlite::{client, integrity, libraries},
     store::{Store, artifacts, log::Log, place, snapshots, unknown},
 };
 use rusqlite::{Connection, OpenFlags};
@@ -43,9 +43,6 @@ pub struct Verified {
     /// What the caller should know.
     pub warnings: Vec<String>,
 }
-
-/// Hosts before this can lose commits when a WAL is reset (fixed in 3.51.3).
-const WAL_RESET_FIXED: i32 = 3_051_003;
 
 pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Verified> {
     let bytes = std::fs::metadata(&live.path).map_or(0, |live| live.len());
@@ -77,11 +74,10 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
         Ok(Some(store)) => report.store(live, &store, marker, &conn)?,
         Err(e) => report.check("store", "may be read", || Err(e))?,
     }
-    if live.access == Access::Backup && rusqlite::version_number() < WAL_RESET_FIXED {
-        report.warn(format!(
-            "this host's SQLite is {}; before 3.51.3 a WAL that is reset at the wrong moment can lose commits",
-            rusqlite::version()
-        ));
+    if live.access == Access::Backup
+        && let Some(warning) = client::warning()
+    {
+        report.warn(warning);
     }
     let checked = report.checked.into_inner();
     Ok(Verified {

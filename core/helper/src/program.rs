@@ -1,0 +1,337 @@
+//! The program's end: hears what it is to do, does it, and says what came of it.
+
+use crate::{
+    frame::{self, Frame, Incoming, Kind, malformed},
+    protocol::{Call, Failed, Hello, Schema, read, write},
+    spawn,
+    verb::Verb,
+};
+use remy_db::{
+    Error, Line, Object, Progress, Remy, Result, become_owner_of,
+    client::{self, Features},
+    internals::declare::Source,
+};
+use std::{
+    ffi::{CStr, CString, c_char, c_int},
+    fs,
+    os::fd::BorrowedFd,
+    panic::{AssertUnwindSafe, catch_unwind},
+    slice,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+/// Whether the verb is called off: by the host, by its end, or by a signal.
+static CANCEL: AtomicBool = AtomicBool::new(false);
+
+/// The program. `entry.c`, which the shared libraries alone are linked with, calls it.
+///
+/// # Safety
+/// As C's `main`: `argv` has `argc` texts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn remy_helper_main(
+    argc: c_int,
+    argv: *const *const c_char,
+    _environment: *const *const c_char,
+) -> c_int {
+    let follows = usize::try_from(argc).is_ok_and(|argc| argc > 1) && {
+        // SAFETY: this function's contract.
+        unsafe { CStr::from_ptr(slice::from_raw_parts(argv, 2)[1]) == spawn::FOLLOWS }
+    };
+    let status = catch_unwind(|| main(follows)).unwrap_or(101);
+    // SAFETY: ends the process. Nothing waits to be written, and the thread that listens would not
+    // end.
+    unsafe { libc::_exit(status) }
+}
+
+fn main(follows: bool) -> c_int {
+    signals();
+    if !is_socket() {
+        eprintln!(
+            "This is remy {}, a library. Load it: into SQLite as an extension, or into a program by its C interface. It is also the \
+             program that does its work, which it starts itself.",
+            remy_db::VERSION
+        );
+        return 2;
+    }
+    let host = Host {
+        // SAFETY: 0 is the socket, and stays open as long as the process; so does the other, where
+        // the argument says that it is there.
+        socket: unsafe { BorrowedFd::borrow_raw(0) },
+        // SAFETY: as above.
+        process: follows.then(|| unsafe { BorrowedFd::borrow_raw(spawn::HOST) }),
+        waiting: Mutex::default(),
+    };
+    let Ok(hello) = write(&Hello::of_this()) else {
+        return 1;
+    };
+    host.last(Kind::Hello, &hello);
+    let mut incoming = Incoming::default();
+    let done = match host.next(&mut incoming) {
+        Ok(Some(Frame {
+            kind: Kind::Call,
+            text,
+            ..
+        })) => read(&text, "a call").and_then(|call| host.run(&call, incoming)),
+        Ok(Some(_)) => Err(malformed("something else than a call")),
+        Ok(None) => return 0,
+        Err(e) => Err(e),
+    };
+    match done {
+        Ok(Done::Result(json)) => host.last(Kind::Result, &json),
+        Ok(Done::NotHere(why)) => host.last(Kind::NotHere, &why),
+        Err(e) => host.fail(&e),
+    }
+    0
+}
+
+/// How a verb ended that has no error.
+enum Done {
+    Result(String),
+    NotHere(String),
+}
+
+/// The process that has started this one.
+struct Host {
+    socket: BorrowedFd<'static>,
+    process: Option<BorrowedFd<'static>>,
+    /// What was begun to be sent, and did not fit.
+    waiting: Mutex<Vec<u8>>,
+}
+
+impl Host {
+    fn run(&self, call: &Call, incoming: Incoming) -> Result<Done> {
+        let (answers, answered) = mpsc::channel();
+        let answered = Mutex::new(answered);
+        let (socket, process) = (self.socket, self.process);
+        // It listens as long as the process lives.
+        thread::Builder::new()
+            .name("remy-host".to_owned())
+            .spawn(move || listen(socket, process, incoming, &answers))
+            .map_err(|e| Error::io(format!("starting a thread: {e}")).state("Nothing was done"))?;
+        let on_line = |line: &Line| {
+            if let Ok(text) = write(line) {
+                self.line(&text);
+            }
+        };
+        let readers = |objects: &[Object]| match &call.host {
+            Some(_) => {
+                let engine = Features::here()?;
+                let objects = objects.to_vec();
+                self.ask(&write(&Schema { objects, engine })?, &answered)
+            }
+            // What it has to say to the lines that it was sent, it says before it answers.
+            None => self.ask("", &answered),
+        };
+        let mut progress = Progress::none().cancel(&CANCEL);
+        if call.lines {
+            progress = progress.on_line(&on_line);
+        }
+        if call.lines || call.host.is_some() {
+            progress = progress.readers(&readers);
+        }
+        catch_unwind(AssertUnwindSafe(|| work(call, progress)))
+            .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref())))
+    }
+
+    /// Asks the host whether a schema may go live, which its SQLite is to read.
+    fn ask(&self, schema: &str, answered: &Mutex<mpsc::Receiver<String>>) -> Result<()> {
+        self.last(Kind::Schema, schema);
+        let answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
+        match answered.recv().as_deref() {
+            Ok("") => Ok(()),
+            Ok(failed) => Err(read::<Failed>(failed, "an answer")?.error()),
+            Err(_) => Err(Error::busy("the caller called it off")
+                .state("Live is unchanged")
+                .hint("Start it again when it suits")),
+        }
+    }
+
+    /// Sends a line of the log, or leaves it out: a host that has been stopped (Ctrl-Z) reads
+    /// nothing, and must not keep a verb waiting that holds a lock.
+    fn line(&self, text: &str) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_empty() {
+            waiting.extend(frame::frame(Kind::Line, text).unwrap_or_default());
+        }
+        let sent = frame::send(self.socket, &waiting).unwrap_or(waiting.len());
+        waiting.drain(..sent);
+    }
+
+    /// Sends what the host waits for.
+    fn last(&self, kind: Kind, text: &str) {
+        let Some(bytes) = frame::frame(kind, text) else {
+            return self.fail(
+                &Error::internal(format!(
+                    "the result has {} bytes, and {} is the most",
+                    text.len(),
+                    frame::LIMIT
+                ))
+                .state("The verb was done"),
+            );
+        };
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.extend(bytes);
+        // Where nobody is there any more, nobody waits.
+        let _ = frame::send_all(self.socket, self.process, &waiting);
+        waiting.clear();
+    }
+
+    fn fail(&self, e: &Error) {
+        if let Ok(text) = write(&Failed::new(e)) {
+            self.last(Kind::Error, &text);
+        }
+    }
+
+    /// The next frame; `None` where the host is gone.
+    fn next(&self, incoming: &mut Incoming) -> Result<Option<Frame>> {
+        next(self.socket, self.process, incoming)
+    }
+}
+
+fn next(
+    socket: BorrowedFd<'_>,
+    process: Option<BorrowedFd<'_>>,
+    incoming: &mut Incoming,
+) -> Result<Option<Frame>> {
+    loop {
+        if let Some(frame) = incoming.next()? {
+            return Ok(Some(frame));
+        }
+        if incoming.has_ended() {
+            return Ok(None);
+        }
+        let (_, is_gone) = frame::wait(socket, libc::POLLIN, process, None);
+        let taken = incoming.take(socket);
+        taken.map_err(|e| malformed(&format!("nothing more: {e}")))?;
+        if is_gone {
+            return Ok(None);
+        }
+    }
+}
+
+/// Hears what the host says while a verb runs. Whatever it is that is no answer, the verb is called
+/// off.
+fn listen(
+    socket: BorrowedFd<'_>,
+    process: Option<BorrowedFd<'_>>,
+    mut incoming: Incoming,
+    answers: &mpsc::Sender<String>,
+) {
+    while let Ok(Some(Frame {
+        kind: Kind::Answer,
+        text,
+        ..
+    })) = next(socket, process, &mut incoming)
+    {
+        let _ = answers.send(text);
+    }
+    CANCEL.store(true, Ordering::Relaxed);
+    // The host waits for the end, or is gone; who waits for its answer hears of that by the sender.
+}
+
+/// Does what is to be done, and closes all that it opened.
+fn work(call: &Call, progress: Progress<'_>) -> Result<Done> {
+    if let Some(why) = out_of_reach(&call.place.path) {
+        return Ok(Done::NotHere(why));
+    }
+    if !call.call.has_files_of_the_caller()? {
+        become_owner_of(call.place.path.as_ref())?;
+    }
+    let remy = Remy::at(&call.place)?;
+    if let Some(host) = &call.host
+        && let Some(name) = wants_its_host(call, host, &remy)?
+    {
+        return Ok(Done::NotHere(format!(
+            "the SQLite of this process has {name}, which the schema may use, and the embedded one has not"
+        )));
+    }
+    call.call.run(&remy, progress).map(Done::Result)
+}
+
+/// Why the database is not to be had here, where its host may have it: a capability that `execve`
+/// has taken.
+fn out_of_reach(path: &str) -> Option<String> {
+    let c_path = CString::new(path).ok()?;
+    let mode = libc::R_OK | libc::W_OK;
+    // SAFETY: the path ends in NUL. Nothing is opened.
+    let code = unsafe { libc::faccessat(libc::AT_FDCWD, c_path.as_ptr(), mode, libc::AT_EACCESS) };
+    let why = std::io::Error::last_os_error();
+    (code != 0 && why.kind() == std::io::ErrorKind::PermissionDenied)
+        .then(|| format!("another process of this user may not read and write {path}"))
+}
+
+/// What the host's SQLite has for every connection, the engine lacks, and the schema may use.
+fn wants_its_host(call: &Call, host: &Features, remy: &Remy) -> Result<Option<String>> {
+    let beyond = host.beyond(&Features::here()?);
+    if beyond.is_empty() {
+        return Ok(None);
+    }
+    let declared = declared(&call.call)?;
+    let declared = declared.iter().find_map(|sql| client::uses(sql, &beyond));
+    declared.map_or_else(|| remy.uses(&beyond), |name| Ok(Some(name)))
+}
+
+/// The SQL that a verb is given. What cannot be read is its own to say.
+fn declared(verb: &Verb) -> Result<Vec<String>> {
+    let text = |path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let mut all = Vec::new();
+    match verb.schema().map(Source::of) {
+        Some(Source::Sql(sql)) => all.push(sql),
+        Some(Source::SqlFile(path)) => all.extend(text(path).ok()),
+        _ => {}
+    }
+    let migrations = verb.options()?.migrations;
+    let files = migrations.map(fs::read_dir).into_iter().flatten().flatten();
+    let files = files.flatten().map(|entry| entry.path());
+    let sql = files.filter(|path| path.extension().is_some_and(|end| end == "sql"));
+    all.extend(sql.filter_map(|path| text(path).ok()));
+    Ok(all)
+}
+
+/// The signals of a program that has just begun: `execve` keeps what its host had ignored and
+/// blocked. Who ends this process by a signal calls the verb off: systemd does so to all that belong
+/// to a service.
+fn signals() {
+    extern "C" fn cancel(_signal: c_int) {
+        CANCEL.store(true, Ordering::Relaxed);
+    }
+    let none = 0_u64;
+    // SAFETY: no other thread is there yet. The handler stores one flag. The set is as long as is
+    // said.
+    unsafe {
+        for signal in 1..=64 {
+            libc::signal(signal, libc::SIG_DFL); // some are not to be set, and are as they should be
+        }
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+            libc::signal(signal, cancel as extern "C" fn(c_int) as libc::sighandler_t);
+        }
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            std::ptr::null_mut::<u64>(),
+            size_of::<u64>(),
+        );
+    }
+}
+
+/// Whether somebody has started this who speaks to it.
+fn is_socket() -> bool {
+    let (mut kind, mut length) = (0, size_of::<c_int>() as libc::socklen_t);
+    // SAFETY: an int is asked for, and there is room for one.
+    unsafe {
+        libc::getsockopt(
+            0,
+            libc::SOL_SOCKET,
+            libc::SO_TYPE,
+            (&raw mut kind as *mut c_int).cast(),
+            &raw mut length,
+        ) == 0
+    }
+}

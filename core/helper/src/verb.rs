@@ -1,0 +1,161 @@
+//! A verb and its arguments, as they go from one process to another, and what runs it in either.
+
+use remy_db::{Options, Place, Progress, ReleaseId, Remy, Result, internals::declare};
+use serde::{Deserialize, Serialize};
+
+/// A verb with its arguments. `options` is a JSON object, or nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(missing_docs, reason = "docs/contract.md says what each verb takes")]
+pub enum Verb {
+    /// Looks whether the database can be worked on, and returns its device and inode.
+    Open,
+    Debug,
+    Diff {
+        schema: String,
+        options: String,
+    },
+    Clone {
+        path: String,
+    },
+    Stage {
+        schema: String,
+        options: String,
+    },
+    Publish {
+        schema: String,
+        options: String,
+    },
+    Promote {
+        release: Option<ReleaseId>,
+        options: String,
+    },
+    Rollback {
+        release: Option<ReleaseId>,
+        options: String,
+    },
+    Releases,
+    BuildLog {
+        release: Option<ReleaseId>,
+    },
+    DevStart {
+        name: String,
+    },
+    DevReset {
+        name: String,
+    },
+    DevTruncate {
+        name: String,
+        options: String,
+    },
+    DevStop {
+        name: String,
+    },
+    DevList,
+    Prune {
+        days: Option<u32>,
+        options: String,
+    },
+    Verify {
+        options: String,
+    },
+    Detach,
+}
+
+impl Verb {
+    /// Runs it, and returns its result as JSON.
+    pub fn run(&self, remy: &Remy, progress: Progress<'_>) -> Result<String> {
+        let options = || self.options();
+        match self {
+            Self::Open => json(&remy.place().file),
+            Self::Debug => json(&remy.debug()?),
+            Self::Diff { schema, .. } => json(&remy.diff(schema, &options()?)?),
+            Self::Clone { path } => json(&remy.clone_to_with(path, progress)?),
+            Self::Stage { schema, .. } => json(&remy.stage(schema, &options()?, progress)?),
+            Self::Publish { schema, .. } => json(&remy.publish(schema, &options()?, progress)?),
+            Self::Promote { release, .. } => {
+                json(&remy.promote(*release, &options()?, progress)?)
+            }
+            Self::Rollback { release, .. } => {
+                json(&remy.rollback(*release, &options()?, progress)?)
+            }
+            Self::Releases => json(&remy.releases()?),
+            Self::BuildLog { release } => json(&remy.build_log(*release)?),
+            Self::DevStart { name } => json(&remy.dev_start_with(name, progress)?),
+            Self::DevReset { name } => json(&remy.dev_reset_with(name, progress)?),
+            Self::DevTruncate { name, .. } => {
+                json(&remy.dev_truncate_with(name, &options()?, progress)?)
+            }
+            Self::DevStop { name } => json(&remy.dev_stop(name)?),
+            Self::DevList => json(&remy.dev_list()?),
+            Self::Prune { days, .. } => json(&remy.prune_with(*days, &options()?, progress)?),
+            Self::Verify { .. } => json(&remy.verify_with(&options()?, progress)?),
+            Self::Detach => json(&remy.detach()?),
+        }
+    }
+
+    /// Its options; those by default where it takes none.
+    pub fn options(&self) -> Result<Options> {
+        match self {
+            Self::Diff { options, .. }
+            | Self::Stage { options, .. }
+            | Self::Publish { options, .. }
+            | Self::Promote { options, .. }
+            | Self::Rollback { options, .. }
+            | Self::DevTruncate { options, .. }
+            | Self::Prune { options, .. }
+            | Self::Verify { options } => Options::from_json(options),
+            _ => Ok(Options::default()),
+        }
+    }
+
+    /// The declared schema that it is given.
+    pub(crate) fn schema(&self) -> Option<&str> {
+        match self {
+            Self::Diff { schema, .. }
+            | Self::Stage { schema, .. }
+            | Self::Publish { schema, .. } => Some(schema),
+            _ => None,
+        }
+    }
+
+    /// Refuses a declared schema that the SQLite of this process does not read. Of another database
+    /// and of an app it reads nothing: what they come to is looked at before it goes live.
+    pub fn is_read_here(&self, place: &Place) -> Result<()> {
+        let options = self.options()?;
+        let Some(schema) = self.schema() else {
+            return Ok(());
+        };
+        // Who may not load libraries is refused for that, and has none loaded here.
+        if !options.extensions.is_empty() && !place.may_load {
+            return Ok(());
+        }
+        match declare::Source::of(schema) {
+            declare::Source::Database(_) | declare::Source::App(_) => Ok(()),
+            _ => declare::declared(schema, &options).map(|_| ()),
+        }
+    }
+
+    /// Whether it changes nothing.
+    pub fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::Diff { .. } | Self::Releases | Self::BuildLog { .. } | Self::DevList
+        )
+    }
+
+    /// Whether it reads or writes files as who calls: what is declared, and a clone, are the
+    /// caller's, and not live's owner's.
+    pub(crate) fn has_files_of_the_caller(&self) -> Result<bool> {
+        let declared = self
+            .schema()
+            .is_some_and(|schema| !matches!(declare::Source::of(schema), declare::Source::Sql(_)));
+        Ok(declared || matches!(self, Self::Clone { .. }) || self.options()?.migrations.is_some())
+    }
+}
+
+/// A result as JSON text.
+fn json(result: &impl Serialize) -> Result<String> {
+    serde_json::to_string(result)
+        .map_err(|e| remy_db::Error::internal(format!("writing the result as JSON: {e}")))
+}

@@ -42,7 +42,7 @@ mod verbs;
 
 use crate::{
     live::database,
-    release::seen,
+    release::{context::Until, seen},
     verbs::{clone, debug, detach, dev, diff, promote, prune, publish, rollback, verify},
 };
 pub use base::{
@@ -229,7 +229,7 @@ impl Remy {
             schema,
             options,
             progress,
-            publish::Until::Rehearsed,
+            Until::Rehearsed,
         ))
     }
 
@@ -247,7 +247,7 @@ impl Remy {
             schema,
             options,
             progress,
-            publish::Until::Live,
+            Until::Live,
         ))
     }
 
@@ -294,7 +294,7 @@ impl Remy {
     /// The build log of a release, or of the newest one. `not_found` where there is no such
     /// release.
     pub fn build_log(&self, release: Option<ReleaseId>) -> Result<Vec<Line>> {
-        let Some(seen::Seen { store, .. }) = seen::look(&self.live)? else {
+        let Some(seen::StoreView { store, .. }) = seen::look(&self.live)? else {
             return Ok(Vec::new());
         };
         if let Some(number) = release

@@ -10,12 +10,16 @@ use crate::{
         options::Options,
         owner::Owner,
     },
-    live::{beside, tables},
+    live::{
+        beside,
+        library::{Host, Library},
+        tables,
+    },
     os::{
-        descriptors::{FileId, in_use, no_proc},
+        descriptors::{FileId, in_use},
         disk::{network_file_system, not_a_mount},
     },
-    sqlite::{calls, foreign::stranger_has_descriptor, vfs::wal_buffer},
+    sqlite::{calls, vfs::wal_buffer},
 };
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
@@ -29,24 +33,11 @@ use std::{
     time::Duration,
 };
 
-/// How pages are read and written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// The embedded engine: page by page, and the WAL's marks are known.
-    #[cfg_attr(
-        not(feature = "engine"),
-        expect(dead_code, reason = "only the embedded engine has it")
-    )]
-    Pages,
-    /// A host's SQLite: whole databases, by the backup API.
-    Backup,
-}
-
 /// The live database of an application.
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) path: PathBuf,
-    pub(crate) access: Access,
+    pub(crate) library: &'static dyn Library,
     pub(crate) owner: Owner,
     /// Why live cannot be read now: a full disk has no room for the shared memory of its WAL.
     /// Pruning goes without.
@@ -94,7 +85,7 @@ impl Live {
             );
         }
         not_a_snapshot(path)?;
-        Self::find(path, Access::Pages, None)
+        Self::find(path, &crate::live::library::Embedded, None)
     }
 
     /// Finds the file at a place, on the embedded engine.
@@ -119,7 +110,7 @@ impl Live {
         let (vfs, _) = calls::host_file(host);
         Ok(Self {
             may_load,
-            ..Self::find(Path::new(&path), Access::Backup, vfs)?
+            ..Self::find(Path::new(&path), &Host, vfs)?
         })
     }
 
@@ -223,19 +214,19 @@ impl Live {
             .state("Nothing was done")
             .hint("Remove it"));
         }
-        Self::find(path, self.access, self.vfs.clone())
+        Self::find(path, self.library, self.vfs.clone())
     }
 
     /// Finds the same file again, once its disk may have room.
     pub(crate) fn again(&self) -> Result<Self> {
-        Self::find(&self.path, self.access, self.vfs.clone())
+        Self::find(&self.path, self.library, self.vfs.clone())
     }
 
-    fn find(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
-        Self::check(path, access, vfs).map_err(|e| e.state("Nothing was done"))
+    fn find(path: &Path, library: &'static dyn Library, vfs: Option<CString>) -> Result<Self> {
+        Self::check(path, library, vfs).map_err(|e| e.state("Nothing was done"))
     }
 
-    fn check(path: &Path, access: Access, vfs: Option<CString>) -> Result<Self> {
+    fn check(path: &Path, library: &'static dyn Library, vfs: Option<CString>) -> Result<Self> {
         let shown = path.display();
         let path = real_path(path)?;
         // No link by now, or its owner would be taken for live's.
@@ -251,7 +242,7 @@ impl Live {
             foreign: None,
             owner,
             path,
-            access,
+            library,
             vfs,
             pid: std::process::id(),
             may_load: true,
@@ -402,38 +393,10 @@ impl Live {
     /// Refuses where another SQLite library of this process has live open: closing a file there
     /// drops the locks here.
     pub(crate) fn no_stranger(&self) -> Result<()> {
-        let found = match self.access {
-            Access::Pages => stranger_has_descriptor(self.identity)?,
-            Access::Backup => self.mapped_twice()?,
-        };
-        if !found {
+        if !self.library.has_stranger(&self.path, self.identity)? {
             return Ok(());
         }
         Err(in_use(&self.path).state("Live is unchanged"))
-    }
-
-    /// Whether two libraries have mapped live's wal-index: each maps its first part once.
-    fn mapped_twice(&self) -> Result<bool> {
-        let mut shm = self.path.as_os_str().to_owned();
-        shm.push("-shm");
-        let Ok(shm) = fs::metadata(shm) else {
-            return Ok(false);
-        };
-        let maps = fs::read("/proc/self/maps").map_err(no_proc)?;
-        let inode = shm.ino().to_string();
-        let first_parts = maps
-            .split(|&byte| byte == b'\n')
-            .filter(|line| {
-                // address perms offset device inode path
-                let mut fields = line
-                    .split(|&byte| byte == b' ')
-                    .filter(|field| !field.is_empty());
-                let (offset, found) = (fields.nth(2), fields.nth(1));
-                offset.is_some_and(|offset| offset.iter().all(|&digit| digit == b'0'))
-                    && found == Some(inode.as_bytes())
-            })
-            .count();
-        Ok(first_parts > 1)
     }
 
     /// What an image has to share with live.
@@ -591,8 +554,8 @@ pub(crate) fn open_catalog(path: &Path, live: &Live) -> rusqlite::Result<Connect
         | OpenFlags::from_bits_retain(rusqlite::ffi::SQLITE_OPEN_PRIVATECACHE)
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    match (live.access, live.vfs()) {
-        (Access::Backup, Some(vfs)) => Connection::open_with_flags_and_vfs(path, flags, vfs),
-        _ => Connection::open_with_flags(path, flags),
+    match live.vfs() {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+        None => Connection::open_with_flags(path, flags),
     }
 }

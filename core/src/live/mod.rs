@@ -4,5 +4,6 @@ pub(crate) mod access;
 pub(crate) mod beside;
 pub(crate) mod columns;
 pub(crate) mod database;
+pub(crate) mod library;
 pub(crate) mod marker;
 pub(crate) mod tables;

@@ -6,13 +6,13 @@ use crate::{
         history::{ReleaseId, Status},
         options::Options,
     },
-    release::{outcome::Outcome, session::Begun},
+    release::{outcome::Outcome, session::Session},
     store::{artifacts, log::Log},
 };
 
 /// Runs a verb's work, and leaves the release with `status` and its reason where it fails.
 pub(crate) fn finish(
-    begun: &Begun,
+    session: &Session,
     release: ReleaseId,
     log: &Log<'_>,
     status: Status,
@@ -23,7 +23,7 @@ pub(crate) fn finish(
         log.end(&e);
         // A switch that is not decided may have made it live: recovery settles that, with its
         // files.
-        if begun
+        if session
             .store
             .catalog
             .open_intents()
@@ -31,14 +31,14 @@ pub(crate) fn finish(
         {
             return e;
         }
-        let _ = begun.store.catalog.set_failed(release, status);
-        if begun
+        let _ = session.store.catalog.set_failed(release, status);
+        if session
             .store
             .catalog
             .release(release)
             .is_ok_and(|entry| entry.is_some_and(|entry| entry.status == Status::Failed))
         {
-            let _ = artifacts::forget(&begun.store, release);
+            let _ = artifacts::forget(&session.store, release);
         }
         e
     })

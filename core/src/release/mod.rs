@@ -1,12 +1,14 @@
 //! How a release comes about.
 
+mod change;
+pub(crate) mod context;
 pub(crate) mod declaration;
 pub(crate) mod drift;
 pub(crate) mod finish;
 pub(crate) mod known;
 pub(crate) mod outcome;
 pub(crate) mod preview;
-pub(crate) mod recover;
+mod recover;
 pub(crate) mod rehearsal;
 pub(crate) mod restore;
 pub(crate) mod retention;
@@ -14,7 +16,7 @@ pub(crate) mod rows_lost;
 pub(crate) mod run;
 pub(crate) mod seen;
 pub(crate) mod session;
-pub(crate) mod settle;
+mod settle;
 pub(crate) mod staged;
 pub(crate) mod standing;
 mod virtual_rows;

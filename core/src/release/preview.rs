@@ -3,14 +3,11 @@
 
 use crate::{
     base::error::{Context, Error, Result},
-    live::{
-        database::{Access, Live},
-        marker,
-    },
+    live::{database::Live, marker},
     os::files,
-    release::run::Job,
+    release::context::Run,
     store::{names, place},
-    switch::{overlay::Pair, writer},
+    switch::{engine, overlay::OpenOverlay},
 };
 use std::fs;
 
@@ -21,18 +18,15 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 
 /// Makes the rehearsed image the database of a preview. Connections that have an earlier one of
 /// that name open stay valid.
-pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
-    let store = &job.begun.store;
+pub(crate) fn put(run: &Run<'_>, image: OpenOverlay, name: &str) -> Result<()> {
+    let store = &run.session.store;
     let path = store.path(&place::preview(name));
     // What was published into an earlier one of that name is of a database that goes now.
     store.remove(&format!("{}-remy", place::preview(name)))?;
     if path.exists() {
-        let old = job.live.sibling(&path)?;
+        let old = run.live.sibling(&path)?;
         let same_shape = {
-            let (now, then) = (
-                job.live.shape(image.open(job.live)?)?,
-                old.shape(&*old.connect()?)?,
-            );
+            let (now, then) = (run.live.shape(image.conn())?, old.shape(&*old.connect()?)?);
             (now.page_size, now.encoding) == (then.page_size, then.encoding)
         };
         // Durably, and before its database is another's: a process that dies here leaves no release
@@ -51,10 +45,8 @@ pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
         };
         if same_shape {
             let before = switch_of(&old)?;
-            let done = match old.access {
-                Access::Pages => writer::overwrite(&old, image, job.options),
-                Access::Backup => crate::switch::backup::overwrite(&old, image, job.options),
-            };
+            let timeout = run.options.lock_timeout();
+            let done = engine::of(&old).overwrite(&old, &image, timeout);
             if let (Err(_), Some(release)) = (&done, replaced)
                 && switch_of(&old)? == before
             {
@@ -66,16 +58,16 @@ pub(crate) fn put(job: &Job<'_>, image: &mut Pair, name: &str) -> Result<()> {
         store.remove_database(&path)?;
     }
     image
-        .open(job.live)?
+        .conn()
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .context(|| format!("writing the preview {name}"))?;
-    image.close()?;
-    let made = image.path().to_owned();
-    fs::File::open(&made)
+    let image = image.close()?;
+    let made = image.path();
+    fs::File::open(made)
         .and_then(|file| file.sync_all())
         .context(|| format!("syncing {}", made.display()))?;
     store.catalog.will_remove("previews", name)?;
-    files::rename_new(&made, &path)?;
+    files::rename_new(made, &path)?;
     files::sync_name(&path)?;
-    store.remove_database(&made)
+    store.remove_database(made)
 }

@@ -19,13 +19,13 @@ use crate::{
         known::{adopted, known, knows},
         settle, standing,
     },
-    sqlite::{calls, file_header},
+    sqlite::{calls, file_header, tx},
     store::{
         Store, catalog::switches::Intent, log::Log, removals, schema_record, unknown::Unknown,
     },
     switch::contract::LET_GO,
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use std::{path::Path, time::Duration};
 
 /// Makes the catalog agree with live, once what it does not know is out of every verb's way: after
@@ -78,30 +78,10 @@ pub(crate) fn decide(
     let conn = live.connect()?;
     conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0")
         .context(|| format!("preparing to write {}", live.shown()))?;
-    lock(&conn, live, timeout)?;
-    let decided = (|| {
-        let marker = marker::read(&conn)?;
-        // One way or the other, what is found here has to stay: a COMMIT whose sync never ended may
-        // have come alive, and be gone again with the power, once it is said to be done.
-        calls::bury(&conn)?;
-        if intent.detaches && marker.is_none() {
-            return Ok(Found::Detached);
-        }
-        if let Some(marker) = marker
-            .as_ref()
-            .filter(|marker| marker.switch_id == intent.switch_id)
-        {
-            return Ok(Found::New(marker.clone()));
-        }
-        let old = marker.map(|marker| marker.switch_id) == intent.old_switch;
-        Ok::<_, Error>(if old { Found::Old } else { Found::Neither })
-    })();
-    if !conn.is_autocommit() {
-        let _ = conn.execute_batch("ROLLBACK");
-    }
+    let found = find(&conn, live, intent, timeout);
     drop((conn, no_stops));
     let log = Log::new(Some(&store.catalog), intent.release, Progress::none());
-    match decided? {
+    match found? {
         Found::New(marker) => {
             settle::settle(store, intent, &marker)?;
             log.note(
@@ -157,6 +137,25 @@ pub(crate) fn decide(
     }
 }
 
+/// Reads under live's write lock what a switch has come to.
+fn find(conn: &Connection, live: &Live, intent: &Intent, timeout: Duration) -> Result<Found> {
+    let tx = lock(conn, live, timeout)?;
+    let marker = marker::read(&tx)?;
+    // Rewrites one page, so that the answer is durable: a commit frame that was never synced can
+    // still appear, or vanish at a power cut.
+    calls::overwrite_undecided(&tx)?;
+    if intent.detaches && marker.is_none() {
+        return Ok(Found::Detached);
+    }
+    Ok(match marker {
+        Some(marker) if marker.switch_id == intent.switch_id => Found::New(marker),
+        marker if marker.as_ref().map(|marker| &marker.switch_id) == intent.old_switch.as_ref() => {
+            Found::Old
+        }
+        _ => Found::Neither,
+    })
+}
+
 /// Keeps a clone under another name, as a database of its own. Returns whether it is there, maybe
 /// since an earlier call.
 fn keep_aside(work: &Path, aside: &Path) -> Result<bool> {
@@ -172,9 +171,9 @@ fn keep_aside(work: &Path, aside: &Path) -> Result<bool> {
     Ok(aside.exists())
 }
 
-pub(super) fn lock(conn: &Connection, live: &Live, timeout: Duration) -> Result<()> {
+fn lock<'c>(conn: &'c Connection, live: &Live, timeout: Duration) -> Result<Transaction<'c>> {
     calls::wait_for_locks(conn, timeout)?;
-    conn.execute_batch("BEGIN IMMEDIATE")
+    tx::begin_to_write(conn)
         .context(|| format!("taking the write lock of {}", live.shown()))
         .map_err(|e| {
             let hint = match e {

@@ -13,254 +13,353 @@ use crate::{
         marker::{self, Marker},
     },
     rehearse::{
-        apply, checks, connection, dependents, migrations,
+        Migrated, apply, checks, connection, dependents, migrations,
         questions::{self, Looked},
         rows::Rows,
     },
-    release::{declaration::Declaration, run::Job},
+    release::{
+        change::{Change, Found, Rehearsed},
+        context::Run,
+        declaration::Declaration,
+    },
     schema::{
         self, Claim, Schema, VirtualTable,
         app::RecordedTypes,
-        diff::Change,
+        diff::Change as Difference,
         introspect,
         plan::{
             self,
-            model::{Plan, Statement, losses},
+            model::{Plan, Statement, Violations, losses},
         },
         quoted::Statements,
     },
     sqlite::{calls, tx},
     store::schema_record,
-    switch::{contract::Terms, follower::Taken},
+    switch::{
+        contract::Terms,
+        follower::{ClonedLive, Image},
+    },
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use std::{borrow::Cow, collections::BTreeSet};
 
-/// What a rehearsal leaves behind, to do the same again.
-pub(crate) struct Rehearsed {
+/// A publish: live is to have the schema, the rows and the effects that are declared.
+pub(crate) struct SchemaChange<'a> {
+    declaration: &'a Declaration,
+}
+
+/// What a rehearsal leaves, to do the same again.
+pub(crate) struct Script {
     plan: Plan,
     /// What the plan leads to.
     schema: Schema,
-    /// The migrations that ran, and the plan.
-    pub(crate) statements: Vec<Statement>,
-    /// Whether there were any.
+    /// Whether migrations ran.
     migrated: bool,
     fingerprint: String,
-    pub(crate) effects: Vec<diff::Change>,
-    pub(crate) warnings: Vec<String>,
-    pub(crate) terms: Terms,
 }
 
-/// Takes the diff on the clone, runs the plan there, and checks what came of it.
-pub(crate) fn rehearse_first(
-    job: &Job<'_>,
-    taken: &mut Taken<'_>,
-    declaration: &Declaration,
-) -> Result<Rehearsed> {
-    let mut before = None;
-    loop {
-        match rehearse_once(job, taken, declaration, before.as_ref())? {
-            Tried::Done(rehearsed) => return Ok(*rehearsed),
-            Tried::Doubtful(tables) => {
-                let conn = taken.pair.open(job.live)?;
-                let check = || Rows::check(conn, tables.iter().map(String::as_str));
-                let tables = tables.join(", ");
-                before = Some(job.log.step("check", check, |_| {
-                    format!(
-                        "Rows of {tables} do not pass quick_check: looked whether they did before, and begins again"
-                    )
-                })?);
-            }
+impl<'a> SchemaChange<'a> {
+    pub(crate) fn new(declaration: &'a Declaration) -> Self {
+        Self { declaration }
+    }
+}
+
+impl Change for SchemaChange<'_> {
+    type Script = Script;
+
+    const WHILE: &'static str = "while it was published";
+
+    /// Takes the diff on the clone, runs the plan there, and checks what came of it.
+    fn rehearse<'l>(&self, run: &Run<'_>, clone: ClonedLive<'l>) -> Result<Rehearsed<'l, Script>> {
+        let ClonedLive { overlay, follower } = clone;
+        let overlay = overlay.open()?;
+        let conn = overlay.conn();
+        let made = self.make(run, conn, None)?;
+        let doubtful = made.doubtful();
+        let made = if doubtful.is_empty() {
+            made
+        } else {
+            made.roll_back()?;
+            let check = || Rows::check(conn, doubtful.iter().map(String::as_str));
+            let before = run.log.step("check", check, |_| {
+                format!(
+                    "Rows of {} do not pass quick_check: looked whether they did before, and begins again",
+                    doubtful.join(", ")
+                )
+            })?;
+            self.make(run, conn, Some(&before))?
+        };
+        let (script, terms, found) = made.commit(run)?;
+        Ok(Rehearsed {
+            image: Image::Clone(overlay),
+            follower,
+            terms,
+            script,
+            found,
+        })
+    }
+
+    /// Runs the same statements.
+    fn repeat(
+        &self,
+        run: &Run<'_>,
+        script: &Script,
+        image: &Connection,
+        _live: &Connection,
+        pages: Option<&BTreeSet<u32>>,
+    ) -> Result<Looked> {
+        let declaration = self.declaration;
+        connection::prepare(image, run.live.libraries(run.options)?)?;
+        let tx = begin(image)?;
+        let before = script
+            .migrated
+            .then(|| checks::violations(&tx))
+            .transpose()?;
+        migrations(&tx, &declaration.migrations, &mut |_, _| {})?;
+        // A migration may have written any row.
+        let pages = pages.filter(|_| !script.migrated);
+        let looked = questions::ask_again(&tx, &script.plan, run.options, pages)?;
+        columns::ensure(&tx, &script.schema)?;
+        apply::apply_again(&tx, &script.plan)?;
+        columns::write(&tx, declaration.declared.app.as_ref())?;
+        let effects = match &declaration.effects {
+            Some(effects) => effects.clone(),
+            None => tables::read(&tx)?,
+        };
+        write_effects(&tx, &effects, &run.marker)?;
+        checks::recheck(&tx, &script.plan, before.as_ref())?;
+        if checks::fingerprint(&tx)? != script.fingerprint {
+            return Err(Error::check_failed(
+                "the plan gave another schema than when it was rehearsed",
+            )
+            .hint("A migration that depends on data may do that: publish again"));
         }
+        tx.commit()
+            .context(|| format!("ending the rehearsal on {}", calls::name(image)))?;
+        Ok(looked)
     }
 }
 
-/// How a rehearsal ended that did not fail.
-enum Tried {
-    Done(Box<Rehearsed>),
-    /// Rows of these tables, by their names before the change, do not pass; it was rolled back.
-    Doubtful(Vec<String>),
+/// A change that was made and checked, in a transaction that is open.
+struct Made<'c> {
+    tx: Transaction<'c>,
+    plan: Plan,
+    declared: DeclaredSchema,
+    migrated: Vec<Migrated>,
+    effects: Vec<diff::Change>,
+    /// What the rows of changed tables are like.
+    rows: Rows,
+    warnings: Vec<String>,
+    terms: Terms,
 }
 
-/// As [`rehearse_first`], where it is known what was found in rows `before` the change, or nothing
-/// is.
-fn rehearse_once(
-    job: &Job<'_>,
-    taken: &mut Taken<'_>,
-    declaration: &Declaration,
-    before: Option<&Rows>,
-) -> Result<Tried> {
-    let (log, options) = (job.log, job.options);
-    let conn = taken.pair.open(job.live)?;
-    let cookie: i64 = calls::pragma(conn, "schema_version")?;
-    job.is_still_the_same(conn)?;
-    let drift = job.drift(conn)?;
-    let start = Moment::now();
-    connection::prepare(conn, job.live.libraries(options)?)?;
-    let tx =
-        tx::begin(conn).context(|| format!("beginning the rehearsal on {}", calls::name(conn)))?;
-    // Before anything changes: a foreign key that does not hold now is not the change's fault.
-    let violations = checks::violations(conn)?;
-    let usable = dependents::judge(conn)?;
-    // Of what migrations change, too, it counts what it was before them.
-    let statements = match declaration.migrations.is_empty() {
-        true => None,
-        false => Some(Statements::of(&introspect::read_with(
-            conn,
-            options.ignored_tables(),
-            &options.extensions,
-        )?)),
-    };
-    let run = &mut |statement: &Statement, _| log.statement(statement);
-    let migrations::Ran {
-        migrated,
-        warnings: of_migrations,
-    } = migrations(conn, &declaration.migrations, run)
+impl SchemaChange<'_> {
+    /// Makes the change on a clone and checks it, where it is known what was found in rows `before`
+    /// it, or nothing is.
+    fn make<'c>(
+        &self,
+        run: &Run<'_>,
+        conn: &'c Connection,
+        before: Option<&Rows>,
+    ) -> Result<Made<'c>> {
+        let (log, options) = (run.log, run.options);
+        let cookie: i64 = calls::pragma(conn, "schema_version")?;
+        run.is_still_the_same(conn)?;
+        let drift = run.drift(conn)?;
+        let start = Moment::now();
+        connection::prepare(conn, run.live.libraries(options)?)?;
+        let tx = begin(conn)?;
+        // Before anything changes: a foreign key that does not hold now is not the change's fault.
+        let violations = checks::violations(&tx)?;
+        let usable = dependents::judge(&tx)?;
+        // Of what migrations change, too, it counts what it was before them.
+        let statements = match self.declaration.migrations.is_empty() {
+            true => None,
+            false => Some(Statements::of(&introspect::read_with(
+                &tx,
+                options.ignored_tables(),
+                &options.extensions,
+            )?)),
+        };
+        let ran = migrations(&tx, &self.declaration.migrations, &mut |statement, _| {
+            log.statement(statement)
+        })
         .inspect_err(|e| log.failed_at("rehearse", e))?;
-    let texts: Vec<&str> = migrated.iter().map(|m| m.statement.sql.as_str()).collect();
-    let (plan, declared, mut warnings) = log.step(
-        "rehearse",
-        || {
-            let (mut plan, declared, warnings) = plan_on(
-                conn,
-                &declaration.declared,
-                options,
-                &texts,
-                statements.as_ref(),
-            )?;
-            plan.violations = Some(violations);
-            questions::measure(conn, &mut plan, options)?;
-            Ok((plan, declared, warnings))
-        },
-        |(plan, ..)| match plan.statements.len() {
-            0 => "Nothing to change in the schema".into(),
-            1 => "1 statement to run".into(),
-            n => format!("{n} statements to run"),
-        },
-    )?;
-    // Before anything fills the disk: what is rewritten is written to the clone's WAL, and to
-    // live's in the switch.
-    let rewritten = questions::rewritten_bytes(conn, &plan)?;
-    job.room_for(
-        "rewriting what the plan changes, on the clone and in the switch,",
-        2 * rewritten,
-    )
-    .inspect_err(|e| log.failed_at("rehearse", e))?;
-    columns::ensure(conn, &declared.schema)?;
-    apply(conn, &plan, run).inspect_err(|e| log.failed_at("rehearse", e))?;
-    let old = tables::read(conn)?;
-    let new = declaration.effects.as_ref().unwrap_or(&old);
-    let effects = diff(&old, new);
-    columns::write(conn, declared.app.as_ref())?;
-    write_effects(conn, new, &job.marker)?;
-    if !effects.is_empty() {
-        log.note("rehearse", format!("Effects: {}", diff::summary(&effects)));
+        let (plan, declared, mut warnings) =
+            self.plan(run, &tx, &ran.migrated, statements.as_ref(), violations)?;
+        let effects = self.apply(run, &tx, &plan, &declared)?;
+        let took = start.elapsed();
+        let (rows, strings, more) = log.step(
+            "check",
+            || {
+                let more = checks::check_schema(&tx, &plan, &declared, options)?;
+                let rows = Rows::check(&tx, plan.changed.iter().map(String::as_str))?;
+                if let Some(before) = before {
+                    rows.refuse(before, &plan.renamed)?;
+                }
+                Ok((rows, dependents::still_usable(&tx, &usable, &plan.renamed)?, more))
+            },
+            |_| "Checked foreign keys, the schema, the rows of changed tables, views and triggers; not the pages of other tables, which verify reads".into(),
+        )?;
+        warnings.extend(more.into_iter().chain(ran.warnings));
+        warnings.extend(strings.into_iter().chain(rows.warnings()).chain(drift));
+        Ok(Made {
+            tx,
+            plan,
+            declared,
+            migrated: ran.migrated,
+            effects,
+            rows,
+            warnings,
+            terms: Terms { cookie, took },
+        })
     }
-    let took = start.elapsed();
-    let has_migrated = !migrated.is_empty();
-    let all = migrated
-        .into_iter()
-        .map(|m| m.statement)
-        .chain(plan.statements.iter().cloned());
-    let statements = (1..)
-        .zip(all)
-        .map(|(ord, statement)| Statement { ord, ..statement })
-        .collect();
-    let (rows, strings, more) = log.step(
-        "check",
-        || {
-            let more = checks::check_schema(conn, &plan, &declared, options)?;
-            let rows = Rows::check(conn, plan.changed.iter().map(String::as_str))?;
-            if let Some(before) = before {
-                rows.refuse(before, &plan.renamed)?;
-            }
-            Ok((rows, dependents::still_usable(conn, &usable, &plan.renamed)?, more))
-        },
-        |_| "Checked foreign keys, the schema, the rows of changed tables, views and triggers; not the pages of other tables, which verify reads".into(),
-    )?;
-    let doubtful = rows.doubtful();
-    if before.is_none() && !doubtful.is_empty() {
-        tx.rollback()
-            .context(|| format!("ending the rehearsal on {}", calls::name(conn)))?;
+
+    /// Takes the diff of what the migrations have left, and asks the rows what its plan has to know.
+    fn plan(
+        &self,
+        run: &Run<'_>,
+        conn: &Connection,
+        migrated: &[Migrated],
+        statements: Option<&Statements>,
+        violations: Violations,
+    ) -> Result<(Plan, DeclaredSchema, Vec<String>)> {
+        let texts: Vec<&str> = migrated.iter().map(|m| m.statement.sql.as_str()).collect();
+        let declared = &self.declaration.declared;
+        run.log.step(
+            "rehearse",
+            || {
+                let (mut plan, declared, warnings) =
+                    plan_on(conn, declared, run.options, &texts, statements)?;
+                plan.violations = Some(violations);
+                questions::measure(conn, &mut plan, run.options)?;
+                Ok((plan, declared, warnings))
+            },
+            |(plan, ..)| match plan.statements.len() {
+                0 => "Nothing to change in the schema".into(),
+                1 => "1 statement to run".into(),
+                n => format!("{n} statements to run"),
+            },
+        )
+    }
+
+    /// Runs the plan, and writes what is declared besides. Returns what that changes of the effects.
+    fn apply(
+        &self,
+        run: &Run<'_>,
+        conn: &Connection,
+        plan: &Plan,
+        declared: &DeclaredSchema,
+    ) -> Result<Vec<diff::Change>> {
+        let log = run.log;
+        // Before anything fills the disk: what is rewritten is written to the clone's WAL, and to
+        // live's in the switch.
+        let rewritten = questions::rewritten_bytes(conn, plan)?;
+        run.room_for(
+            "rewriting what the plan changes, on the clone and in the switch,",
+            2 * rewritten,
+        )
+        .inspect_err(|e| log.failed_at("rehearse", e))?;
+        columns::ensure(conn, &declared.schema)?;
+        apply(conn, plan, &mut |statement, _| log.statement(statement))
+            .inspect_err(|e| log.failed_at("rehearse", e))?;
+        let old = tables::read(conn)?;
+        let new = self.declaration.effects.as_ref().unwrap_or(&old);
+        let effects = diff(&old, new);
+        columns::write(conn, declared.app.as_ref())?;
+        write_effects(conn, new, &run.marker)?;
+        if !effects.is_empty() {
+            log.note("rehearse", format!("Effects: {}", diff::summary(&effects)));
+        }
+        Ok(effects)
+    }
+}
+
+impl Made<'_> {
+    /// Tables whose rows do not pass, by their names before the change: maybe they never did.
+    fn doubtful(&self) -> Vec<String> {
         let old = |now: &String| {
-            plan.renamed
+            self.plan
+                .renamed
                 .iter()
                 .find(|(_, to)| to.eq_ignore_ascii_case(now))
                 .map(|(from, _)| from)
         };
-        return Ok(Tried::Doubtful(
-            doubtful
-                .iter()
-                .map(|now| old(now).unwrap_or(now).clone())
-                .collect(),
-        ));
+        self.rows
+            .doubtful()
+            .iter()
+            .map(|now| old(now).unwrap_or(now).clone())
+            .collect()
     }
-    warnings.extend(more.into_iter().chain(of_migrations));
-    let fingerprint = checks::fingerprint(conn)?;
-    // Not again under live's lock: the schema is the same then, or it starts over.
-    job.may_go_live(conn)
-        .inspect_err(|e| log.failed_at("check", e))?;
-    job.record_schema(&schema_record::record(conn)?)?;
-    tx.commit()
-        .context(|| format!("ending the rehearsal on {}", calls::name(conn)))?;
-    warnings.extend(strings.into_iter().chain(rows.warnings()).chain(drift));
-    for warning in &warnings {
-        log.warn("rehearse", warning.clone());
+
+    fn roll_back(self) -> Result<()> {
+        let name = calls::name(&self.tx).to_owned();
+        self.tx
+            .rollback()
+            .context(|| format!("ending the rehearsal on {name}"))
     }
-    warnings.extend(job.begun.warnings.iter().cloned());
-    warnings.extend(losses(&plan.statements));
-    Ok(Tried::Done(Box::new(Rehearsed {
-        plan,
-        schema: declared.schema,
-        statements,
-        migrated: has_migrated,
-        fingerprint,
-        effects,
-        warnings,
-        terms: Terms { cookie, took },
-    })))
+
+    /// Keeps the change on the clone, and records what it does.
+    fn commit(self, run: &Run<'_>) -> Result<(Script, Terms, Found)> {
+        let Self {
+            tx,
+            plan,
+            declared,
+            migrated,
+            effects,
+            mut warnings,
+            terms,
+            ..
+        } = self;
+        let fingerprint = checks::fingerprint(&tx)?;
+        // Not again under live's lock: the schema is the same then, or it starts over.
+        run.may_go_live(&tx)
+            .inspect_err(|e| run.log.failed_at("check", e))?;
+        run.record_schema(&schema_record::record(&tx)?)?;
+        let name = calls::name(&tx).to_owned();
+        tx.commit()
+            .context(|| format!("ending the rehearsal on {name}"))?;
+        for warning in &warnings {
+            run.log.warn("rehearse", warning.clone());
+        }
+        warnings.extend(run.session.warnings.iter().cloned());
+        warnings.extend(losses(&plan.statements));
+        let has_migrated = !migrated.is_empty();
+        let all = migrated
+            .into_iter()
+            .map(|m| m.statement)
+            .chain(plan.statements.iter().cloned());
+        let statements: Vec<Statement> = (1..)
+            .zip(all)
+            .map(|(ord, statement)| Statement { ord, ..statement })
+            .collect();
+        if !run.options.dry_run {
+            let plan =
+                serde_json::to_string(&statements).map_err(|e| Error::internal(e.to_string()))?;
+            let catalog = &run.session.store.catalog;
+            catalog.describe(run.release(), None, Some(&plan))?;
+        }
+        let found = Found {
+            statements,
+            effects,
+            warnings,
+            ..Found::default()
+        };
+        let script = Script {
+            plan,
+            schema: declared.schema,
+            migrated: has_migrated,
+            fingerprint,
+        };
+        Ok((script, terms, found))
+    }
 }
 
-/// Runs the same statements again, on a clone that has caught up.
-pub(crate) fn rehearse_again(
-    job: &Job<'_>,
-    conn: &Connection,
-    rehearsed: &Rehearsed,
-    declaration: &Declaration,
-    pages: Option<&BTreeSet<u32>>,
-) -> Result<Looked> {
-    connection::prepare(conn, job.live.libraries(job.options)?)?;
-    let tx =
-        tx::begin(conn).context(|| format!("beginning the rehearsal on {}", calls::name(conn)))?;
-    let before = rehearsed
-        .migrated
-        .then(|| checks::violations(conn))
-        .transpose()?;
-    migrations(conn, &declaration.migrations, &mut |_, _| {})?;
-    // A migration may have written any row.
-    let pages = pages.filter(|_| !rehearsed.migrated);
-    let looked = questions::ask_again(conn, &rehearsed.plan, job.options, pages)?;
-    columns::ensure(conn, &rehearsed.schema)?;
-    apply::apply_again(conn, &rehearsed.plan)?;
-    columns::write(conn, declaration.declared.app.as_ref())?;
-    let effects = match &declaration.effects {
-        Some(effects) => effects.clone(),
-        None => tables::read(conn)?,
-    };
-    write_effects(conn, &effects, &job.marker)?;
-    checks::recheck(conn, &rehearsed.plan, before.as_ref())?;
-    if checks::fingerprint(conn)? != rehearsed.fingerprint {
-        return Err(
-            Error::check_failed("the plan gave another schema than when it was rehearsed")
-                .hint("A migration that depends on data may do that: publish again"),
-        );
-    }
-    tx.commit()
-        .context(|| format!("ending the rehearsal on {}", calls::name(conn)))?;
-    Ok(looked)
+fn begin(conn: &Connection) -> Result<Transaction<'_>> {
+    tx::begin(conn).context(|| format!("beginning the rehearsal on {}", calls::name(conn)))
 }
 
-pub(crate) fn write_effects(conn: &Connection, effects: &Effects, marker: &Marker) -> Result<()> {
+fn write_effects(conn: &Connection, effects: &Effects, marker: &Marker) -> Result<()> {
     tables::ensure(conn)?;
     tables::write(conn, effects)?;
     marker::write(conn, marker)
@@ -318,7 +417,7 @@ pub(crate) fn plan_on(
     if declared.app.is_none() && !options.allow.contains(&Allow::Drop) {
         refuse_unsure_drop(&current, &changes)?;
     }
-    if changes.iter().any(Change::edits) {
+    if changes.iter().any(Difference::edits) {
         dependents::note(conn, &mut current)?;
     }
     let mut plan = plan::plan(
@@ -339,8 +438,24 @@ pub(crate) fn plan_on(
         warnings.extend(plan::other_order(&current, &declared.schema));
     }
     warnings.append(&mut plan.warnings);
-    // A comment stays when its rename is done, and one of a version that this database never had is
-    // no mistake. But it may also be a slip of the pen.
+    let leave = options.allow.contains(&Allow::Drop);
+    warnings.extend(comments_without_column(
+        &current, &declared, &changes, leave,
+    )?);
+    Ok((plan, declared, warnings))
+}
+
+/// What the caller should know of the comments `@renamed` that name no column. A comment stays when
+/// its rename is done, and one of a version that this database never had is no mistake. But it may
+/// also be a slip of the pen: beside a column that goes it is refused, unless there is `leave` to
+/// drop.
+fn comments_without_column(
+    current: &Schema,
+    declared: &DeclaredSchema,
+    changes: &[Difference],
+    leave: bool,
+) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
     for rename in declared.renames.iter().filter(|rename| rename.comment) {
         let Some(table) = &rename.table else { continue };
         let Some(columns) = current.columns_of(table) else {
@@ -362,13 +477,13 @@ pub(crate) fn plan_on(
         );
         // Beside a column that goes it is one that would take the values with it.
         let goes = changes.iter().find_map(|change| match change {
-            Change::AlterTable(change) if change.from.eq_ignore_ascii_case(table) => {
+            Difference::AlterTable(change) if change.from.eq_ignore_ascii_case(table) => {
                 change.dropped.first()
             }
             _ => None,
         });
         match goes {
-            Some(goes) if !options.allow.contains(&Allow::Drop) => {
+            Some(goes) if !leave => {
                 return Err(Error::ambiguous_rename(format!("{what}, which loses {goes}"))
                     .object(format!("{table}.{}", rename.to))
                     .state("Nothing was changed")
@@ -379,22 +494,22 @@ pub(crate) fn plan_on(
             _ => warnings.push(format!("{what}: {} is a new column", rename.to)),
         }
     }
-    Ok((plan, declared, warnings))
+    Ok(warnings)
 }
 
 /// Refuses to drop a table that may be one of a virtual table's, whose module is not here to tell.
-fn refuse_unsure_drop(current: &Schema, changes: &[Change]) -> Result<()> {
+fn refuse_unsure_drop(current: &Schema, changes: &[Difference]) -> Result<()> {
     let goes = |name: &str| {
         changes
             .iter()
-            .any(|change| matches!(change, Change::DropVirtual(gone) if gone == name))
+            .any(|change| matches!(change, Difference::DropVirtual(gone) if gone == name))
     };
     let unknown = current
         .virtual_tables
         .iter()
         .find(|table| table.own.is_none() && !goes(&table.name));
     let dropped = changes.iter().find_map(|change| match change {
-        Change::DropTable(name) => Some(name),
+        Difference::DropTable(name) => Some(name),
         _ => None,
     });
     let (Some(unknown), Some(dropped)) = (unknown, dropped) else {

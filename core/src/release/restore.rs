@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        clock::{self, Moment},
+        clock::Moment,
         error::{Context, Error, Result},
         history::{ReleaseId, Status},
         options::Options,
@@ -10,15 +10,20 @@ use crate::{
         text::human,
     },
     effects::{Effects, diff, tables},
-    live::database::Live,
+    live::{
+        database::{Live, Shape},
+        marker,
+    },
     os::{copy, files},
     rehearse::{connection, questions::Looked},
     release::{
+        change::{Change, Found, Rehearsed},
+        context::{Call, Run, Until},
         finish,
-        outcome::{Outcome, Reached},
-        retention, rows_lost,
-        run::{FRESH_STARTS, Job},
-        session::Begun,
+        outcome::Outcome,
+        rows_lost,
+        run::bring_live,
+        session::Session,
     },
     sqlite::{
         calls, differing_rows::Pages, file_header::set_journal_bytes, foreign::reading_database,
@@ -29,20 +34,25 @@ use crate::{
             releases::{Entry, Kind},
             snapshots::Snapshot,
         },
-        log::Log,
         schema_record, snapshots,
     },
     switch::{
         contract::Terms,
-        follower::{Image, Taken},
-        overlay::Pair,
+        engine,
+        follower::{ClonedLive, Image},
+        overlay::Overlay,
     },
 };
 use rusqlite::{Connection, OptionalExtension};
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-pub(crate) fn find(begun: &Begun, release: ReleaseId) -> Result<Entry> {
-    begun.store.catalog.release(release)?.ok_or_else(|| {
+/// The release of a number.
+pub(crate) fn find(session: &Session, release: ReleaseId) -> Result<Entry> {
+    session.store.catalog.release(release)?.ok_or_else(|| {
         Error::not_found(format!("there is no release {release}"))
             .object(format!("release {release}"))
             .state("Live is unchanged")
@@ -50,54 +60,62 @@ pub(crate) fn find(begun: &Begun, release: ReleaseId) -> Result<Entry> {
     })
 }
 
-pub(crate) fn restore(
-    live: &Live,
-    mut begun: Begun,
-    from: &Entry,
-    options: &Options,
-    progress: Progress<'_>,
-    start: Moment,
-) -> Result<Outcome> {
-    let snapshot = promotable(&begun, from)?;
-    if begun.lost.is_some() && !options.dry_run {
-        begin_as(live, &begun.store.path(&snapshot.path))?;
+/// Makes a kept release live again, as a release of its own.
+pub(crate) fn restore(call: &Call<'_>, mut session: Session, from: &Entry) -> Result<Outcome> {
+    let (live, dry_run) = (call.live, call.options.dry_run);
+    let snapshot = promotable(&session, from)?;
+    if session.lost.is_some() && !dry_run {
+        begin_as(live, &session.store.path(&snapshot.path))?;
     }
-    let adopted = begun.adopt(live, options)?;
-    let begun = &begun;
-    let catalog = &begun.store.catalog;
+    let adopted = session.adopt(live, call.options)?;
+    let session = &session;
+    let catalog = &session.store.catalog;
     let options = Options {
         label: from.label.clone(),
         commit: from.commit.clone(),
-        ..options.clone()
+        ..call.options.clone()
     };
-    if options.dry_run {
-        let next = begun.next(live)?;
-        let log = Log::new(None, next, progress).since(start);
-        return run(live, begun, from, &snapshot, &options, next, &log, start);
+    let call = &call.with(&options);
+    if dry_run {
+        let next = session.next(live)?;
+        let log = call.log(catalog, next);
+        let run = Run::new(call, session, &log, next, Until::Live)?;
+        return bring_back(&run, from, &snapshot);
     }
-    let release = begun.number(Kind::Promote, Status::Building, &options)?;
+    let release = session.number(Kind::Promote, Status::Building, &options)?;
     catalog.set_restored_from(release, from.release)?;
     catalog.set_files(
         release,
         catalog.files_of(from.release)?,
         from.files_hash.as_deref(),
     )?;
-    let log = Log::new(Some(catalog), release, progress).since(start);
-    finish::finish(begun, release, &log, Status::Failed, || {
+    let log = call.log(catalog, release);
+    finish::finish(session, release, &log, Status::Failed, || {
         if let Some(adopted) = &adopted {
             adopted.log(&log);
         }
-        begun.tell(&log);
+        session.tell(&log);
         log.fact(
             "build",
             format!("Release {release} brings back release {}", from.release),
         );
-        run(live, begun, from, &snapshot, &options, release, &log, start)
+        let run = Run::new(call, session, &log, release, Until::Live)?;
+        bring_back(&run, from, &snapshot)
     })
 }
 
+fn bring_back(run: &Run<'_>, from: &Entry, snapshot: &Snapshot) -> Result<Outcome> {
+    let clone = run.clone_live()?;
+    let restore = Restore::copy(run, from.release, snapshot)?;
+    let brought = bring_live(run, clone, &restore)?;
+    for warning in brought.warnings() {
+        run.log.warn("switch", warning.clone());
+    }
+    Ok(brought.outcome(run, Some(from.release)))
+}
+
 /// The snapshot of a release that can go live, whole.
-fn promotable(begun: &Begun, entry: &Entry) -> Result<Snapshot> {
+fn promotable(session: &Session, entry: &Entry) -> Result<Snapshot> {
     let release = entry.release;
     let refuse = |what: String| {
         Err(Error::not_promotable(what)
@@ -112,7 +130,7 @@ fn promotable(begun: &Begun, entry: &Entry) -> Result<Snapshot> {
         }
         status => return refuse(format!("release {release} is {status}")),
     }
-    let Some(snapshot) = begun.store.catalog.snapshot(release)? else {
+    let Some(snapshot) = session.store.catalog.snapshot(release)? else {
         if let Some(name) = entry.preview.as_ref().filter(|_| entry.live_at.is_none()) {
             return Err(Error::not_promotable(format!(
                 "release {release} was the preview {name}, which was staged again since or pruned; it never was live"
@@ -135,133 +153,135 @@ fn promotable(begun: &Begun, entry: &Entry) -> Result<Snapshot> {
                 ),
         );
     }
-    snapshots::check_snapshot(&begun.store, &snapshot)?;
+    snapshots::check_snapshot(&session.store, &snapshot)?;
     Ok(snapshot)
 }
 
-#[expect(clippy::too_many_arguments, reason = "what a rollback is about")]
-fn run(
-    live: &Live,
-    begun: &Begun,
-    from: &Entry,
-    snapshot: &Snapshot,
-    options: &Options,
+/// A rollback: live is to be what a release was.
+struct Restore {
+    /// The release that comes back.
     release: ReleaseId,
-    log: &Log<'_>,
-    start: Moment,
-) -> Result<Outcome> {
-    let job = Job::new(live, begun, options, log, release)?;
-    let mut taken = job.take()?;
-    let path = job.work_path("image");
-    let mut image = log.step(
-        "rehearse",
-        || {
-            job.room_for("a copy of the snapshot", snapshot.bytes)
-                .map_err(|e| e.state("Nothing was started"))?;
-            copy_snapshot(begun, snapshot, &path, log.progress())
-        },
-        |_| format!("Copied {} [{}]", snapshot.path, human(snapshot.bytes)),
-    )?;
-    let mut change = |image: &Connection, live: &Connection, _: Option<&BTreeSet<u32>>| {
-        bring_up_to_date(&job, image, live).map(|()| Looked::AtAll)
-    };
-    let mut effects = None;
-    let mut switched = None;
-    let mut drifted = None;
-    let mut difference = rows_lost::Difference::default();
-    for attempt in 1..=FRESH_STARTS {
+    /// Its database, as the store keeps it.
+    snapshot: PathBuf,
+    /// The copy of it that goes live.
+    copy: PathBuf,
+}
+
+impl Restore {
+    /// Copies the snapshot, which itself stays as it is.
+    fn copy(run: &Run<'_>, release: ReleaseId, snapshot: &Snapshot) -> Result<Self> {
+        let path = run.work_path("image");
+        run.log.step(
+            "rehearse",
+            || {
+                run.room_for("a copy of the snapshot", snapshot.bytes)
+                    .map_err(|e| e.state("Nothing was started"))?;
+                copy_snapshot(run.session, snapshot, &path, run.log.progress())
+            },
+            |()| format!("Copied {} [{}]", snapshot.path, human(snapshot.bytes)),
+        )?;
+        Ok(Self {
+            release,
+            snapshot: run.session.store.path(&snapshot.path),
+            copy: path,
+        })
+    }
+
+    /// What goes and what comes back, by a clone and the pages in which the copy differs from it.
+    /// The clone is left without a WAL.
+    fn compare(
+        &self,
+        run: &Run<'_>,
+        clone: Overlay,
+        differs: &[u32],
+        page_size: u32,
+    ) -> Result<rows_lost::Difference> {
+        let set: BTreeSet<u32> = differs.iter().copied().collect();
+        let pages = Pages::new(clone.path(), &self.snapshot, page_size, &set)?;
+        let clone = clone.open()?;
+        let libraries = run.live.libraries(run.options)?;
+        connection::prepare(clone.conn(), libraries)?;
+        let compare =
+            || rows_lost::compare(clone.conn(), &self.snapshot, pages.as_ref(), libraries);
+        let difference = run.log.step("rehearse", compare, told)?;
+        drop(clone.discard()?);
+        Ok(difference)
+    }
+
+    /// Brings the image up to date. Returns how long that took, and the effects that live has and
+    /// that it is to have.
+    fn make(&self, run: &Run<'_>, image: &Connection) -> Result<(Duration, Effects, Effects)> {
+        let conn = run.live.connect()?;
+        // One transaction: where live has a rollback journal, each would wait for writers, and that
+        // is no part of the work.
+        let tx = tx::begin(&conn).context(|| format!("reading {}", run.live.shown()))?;
+        let old = tables::read(&tx)?;
+        let start = Moment::now();
+        let new = tables::read(image)?;
+        bring_up_to_date(run, image, &tx)?;
+        run.may_go_live(image)?;
+        run.record_schema(&schema_record::record(image)?)?;
+        Ok((start.elapsed(), old, new))
+    }
+}
+
+impl Change for Restore {
+    type Script = ();
+
+    const WHILE: &'static str = "meanwhile";
+
+    fn rehearse<'l>(&self, run: &Run<'_>, clone: ClonedLive<'l>) -> Result<Rehearsed<'l, ()>> {
+        let ClonedLive { overlay, follower } = clone;
+        let live = run.live;
+        let image = engine::of(live).overlay(live, &self.copy);
+        // An earlier rehearsal may have left its own.
         image.discard()?;
-        job.is_still_the_same(taken.pair.open(live)?)?;
-        drifted = job.drift(taken.pair.open(live)?)?;
-        let cookie = same_shape(&mut taken, &mut image, live, from.release)?;
-        let page_size = taken.page_size(live)?;
-        let differs = copy::differing_files(&path, taken.pair.path(), page_size)?;
-        {
-            let then = begun.store.path(&snapshot.path);
-            let set: BTreeSet<u32> = differs.iter().copied().collect();
-            let pages = Pages::new(taken.pair.path(), &then, page_size, &set)?;
-            let clone = taken.pair.open(live)?;
-            connection::prepare(clone, live.libraries(options)?)?;
-            let compare =
-                || rows_lost::compare(clone, &then, pages.as_ref(), live.libraries(options)?);
-            difference = log.step("rehearse", compare, told)?;
-        }
-        taken.pair.discard()?;
-        let terms = {
-            let conn = live.connect()?;
-            // One transaction: where live has a rollback journal, each would wait for writers, and
-            // that is no part of the work.
-            let tx = tx::begin(&conn).context(|| format!("reading {}", live.shown()))?;
-            let old = tables::read(&tx)?;
-            let rehearsing = Moment::now();
-            let pair = image.open(live)?;
-            effects = Some((old, tables::read(pair)?));
-            change(pair, &tx, None)?;
-            job.may_go_live(pair)?;
-            job.record_schema(&schema_record::record(pair)?)?;
-            Terms {
-                cookie,
-                took: rehearsing.elapsed(),
-            }
-        };
-        log.note("check", format!("{} pages differ from live", differs.len()));
-        if options.dry_run {
-            break;
-        }
-        switched = job.switch(
-            &mut taken,
-            Image::Other {
-                pair: &mut image,
+        let clone = overlay.open()?;
+        run.is_still_the_same(clone.conn())?;
+        let drift = run.drift(clone.conn())?;
+        let cookie = calls::pragma(clone.conn(), "schema_version")?;
+        let now = live.shape(clone.conn())?;
+        let page_size = now.page_size;
+        let clone = clone.discard()?;
+        let image = image.open()?;
+        same_shape(now, live.shape(image.conn())?, self.release)?;
+        let differs = copy::differing_files(&self.copy, clone.path(), page_size)?;
+        let difference = self.compare(run, clone, &differs, page_size)?;
+        let (took, old, new) = self.make(run, image.conn())?;
+        run.log
+            .note("check", format!("{} pages differ from live", differs.len()));
+        let mut warnings = diff::warnings(&old, &new);
+        warnings.extend(difference.warnings);
+        warnings.extend(drift);
+        warnings.extend(run.session.warnings.iter().cloned());
+        Ok(Rehearsed {
+            image: Image::Other {
+                overlay: image,
                 differs,
             },
-            terms,
-            &mut change,
-        )?;
-        if switched.is_some() {
-            break;
-        }
-        job.start_over(&mut taken, attempt)?;
+            follower,
+            terms: Terms { cookie, took },
+            script: (),
+            found: Found {
+                statements: difference.statements,
+                effects: diff(&old, &new),
+                set_aside: difference.set_aside,
+                comes_back: difference.comes_back,
+                warnings,
+            },
+        })
     }
-    drop((taken, image));
-    if switched.is_none() && !options.dry_run {
-        return Err(Error::busy(format!(
-            "somebody else changed the schema of {} {FRESH_STARTS} times meanwhile",
-            live.shown()
-        ))
-        .hint("Find out who changes the schema, and start again"));
+
+    fn repeat(
+        &self,
+        run: &Run<'_>,
+        (): &(),
+        image: &Connection,
+        live: &Connection,
+        _pages: Option<&BTreeSet<u32>>,
+    ) -> Result<Looked> {
+        bring_up_to_date(run, image, live).map(|()| Looked::AtAll)
     }
-    if switched.is_some() {
-        retention::after_switch(&job);
-    }
-    let (old, new) = effects.unwrap_or_else(|| (Effects::default(), Effects::default()));
-    let mut warnings = diff::warnings(&old, &new);
-    warnings.extend(difference.warnings);
-    warnings.extend(drifted);
-    warnings.extend(begun.warnings.iter().cloned());
-    for warning in &warnings {
-        log.warn("switch", warning.clone());
-    }
-    Ok(Outcome {
-        release,
-        status: if options.dry_run {
-            Reached::DryRun
-        } else {
-            Reached::Live
-        },
-        restored_from: Some(from.release),
-        previous: begun.live_release(),
-        label: options.label.clone(),
-        commit: options.commit.clone(),
-        dry_run: options.dry_run,
-        switch: switched,
-        statements: difference.statements,
-        effects: diff(&old, &new),
-        set_aside: difference.set_aside,
-        comes_back: difference.comes_back,
-        warnings,
-        log: log.lines(),
-        total_ms: clock::ms(start.elapsed()),
-    })
 }
 
 /// What a rollback takes away and brings back, in a line.
@@ -315,23 +335,24 @@ fn begin_as(live: &Live, snapshot: &Path) -> Result<()> {
     let shape = reading_database(snapshot, |snapshot| live.shape(snapshot))?;
     let doing = || format!("writing the first page of {}", live.shown());
     conn.execute_batch(&format!(
-        "PRAGMA page_size = {}; PRAGMA encoding = {}; PRAGMA synchronous = EXTRA; BEGIN IMMEDIATE; PRAGMA user_version = 0; COMMIT",
+        "PRAGMA page_size = {}; PRAGMA encoding = {}; PRAGMA synchronous = EXTRA",
         shape.page_size,
         quote::literal(&shape.encoding)
     ))
+    .and_then(|()| calls::make_first_page(&conn))
     .context(doing)
 }
 
-/// The snapshot itself stays as it is: what goes live is a copy, as the main file of a pair.
+/// The snapshot itself stays as it is: what goes live is a copy, as the main file of an overlay.
 fn copy_snapshot(
-    begun: &Begun,
+    session: &Session,
     snapshot: &Snapshot,
     path: &Path,
     progress: Progress<'_>,
-) -> Result<Pair> {
-    let from = begun.store.path(&snapshot.path);
+) -> Result<()> {
+    let from = session.store.path(&snapshot.path);
     let file = std::fs::File::open(&from).context(|| format!("opening {}", from.display()))?;
-    let to = files::create_with_owner_of(begun.store.live_path(), path)?;
+    let to = files::create_with_owner_of(session.store.live_path(), path)?;
     copy::file(
         &file,
         &to,
@@ -341,22 +362,11 @@ fn copy_snapshot(
     )
     .context(|| format!("copying {}", from.display()))
     .or_else(|e| progress.check().and(Err(e)))?;
-    set_journal_bytes(path, 2)?;
-    Ok(Pair::new(path))
+    set_journal_bytes(path, 2).map(drop)
 }
 
-/// Refuses where live and the image cannot be made equal page by page. Gives live's schema cookie.
-fn same_shape(
-    taken: &mut Taken<'_>,
-    image: &mut Pair,
-    live: &Live,
-    release: ReleaseId,
-) -> Result<i64> {
-    let conn = taken.pair.open(live)?;
-    let cookie = calls::pragma(conn, "schema_version")?;
-    let now = live.shape(conn)?;
-    taken.pair.discard()?;
-    let then = live.shape(image.open(live)?)?;
+/// Refuses where live and the image cannot be made equal page by page.
+fn same_shape(now: Shape, then: Shape, release: ReleaseId) -> Result<()> {
     for (what, now, then) in [
         (
             "page size",
@@ -373,16 +383,16 @@ fn same_shape(
             .hint("Give live back what it had (VACUUM), or copy the snapshot's rows into live by hand"));
         }
     }
-    Ok(cookie)
+    Ok(())
 }
 
 /// What an old snapshot needs to be live now: remy's tables, the marker, and ids that are not used
 /// again.
-fn bring_up_to_date(job: &Job<'_>, image: &Connection, live: &Connection) -> Result<()> {
+fn bring_up_to_date(run: &Run<'_>, image: &Connection, live: &Connection) -> Result<()> {
     let doing = || format!("bringing {} up to date", calls::name(image));
     let tx = tx::begin(image).context(doing)?;
     tables::ensure(&tx)?;
-    crate::live::marker::write(&tx, &job.marker)?;
+    marker::write(&tx, &run.marker)?;
     raise_sequences(&tx, live)
         .context(|| format!("raising sqlite_sequence of {}", calls::name(image)))?;
     tx.commit().context(doing)

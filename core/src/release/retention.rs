@@ -6,7 +6,7 @@ use crate::{
         age::Ages, clock, error::Result, history::ReleaseId, options::Options, progress::Progress,
         text,
     },
-    release::{run::Job, session::Begun},
+    release::{context::Run, session::Session},
     store::{
         Store, artifacts,
         catalog::{releases, snapshots::Snapshot},
@@ -57,11 +57,11 @@ fn remove(store: &Store, snapshot: &Snapshot) -> Result<()> {
 }
 
 /// Prunes after a switch. Live is what it should be, so a failure is only noted.
-pub(crate) fn after_switch(job: &Job<'_>) {
+pub(crate) fn after_switch(run: &Run<'_>) {
     // A switch that could not be settled: the catalog does not know yet what is live, and would
     // have the code of it removed.
-    if !job
-        .begun
+    if !run
+        .session
         .store
         .catalog
         .open_intents()
@@ -72,22 +72,22 @@ pub(crate) fn after_switch(job: &Job<'_>) {
     // The release that was live a moment ago, and what a rollback would go to now: after a
     // rollback, one further back.
     let pruned =
-        releases::target(&job.begun.store.catalog, job.marker.release).and_then(|target| {
-            let keep: Vec<_> = target.into_iter().chain([job.begun.release]).collect();
-            run(
-                job.begun,
-                job.options.retention_days,
-                job.options,
+        releases::target(&run.session.store.catalog, run.marker.release).and_then(|target| {
+            let keep: Vec<_> = target.into_iter().chain([run.session.release]).collect();
+            prune(
+                run.session,
+                run.options.retention_days,
+                run.options,
                 &keep,
                 Progress::none(),
             )
         });
     for warning in pruned.iter().flat_map(|pruned| &pruned.warnings) {
-        job.log.warn("prune", warning.as_str());
+        run.log.warn("prune", warning.as_str());
     }
     match pruned {
         Ok(pruned) if pruned.pruned.is_empty() => {}
-        Ok(pruned) => job.log.note(
+        Ok(pruned) => run.log.note(
             "prune",
             format!(
                 "Pruned {} old databases [{}]",
@@ -95,20 +95,20 @@ pub(crate) fn after_switch(job: &Job<'_>) {
                 text::human(pruned.freed_bytes)
             ),
         ),
-        Err(e) => job
+        Err(e) => run
             .log
             .warn("prune", format!("Old snapshots were not pruned: {e}")),
     }
 }
 
-pub(crate) fn run(
-    begun: &Begun,
+pub(crate) fn prune(
+    session: &Session,
     days: u32,
     options: &Options,
     keep: &[ReleaseId],
     progress: Progress<'_>,
 ) -> Result<Pruned> {
-    let catalog = &begun.store.catalog;
+    let catalog = &session.store.catalog;
     let snapshots = catalog.kept_snapshots()?;
     let previews = catalog.previews()?;
     let ages = Ages::new(catalog.switch_times()?, clock::now());
@@ -137,7 +137,7 @@ pub(crate) fn run(
             dropped => e.more(format!("{dropped} snapshots are dropped by then")),
         })?;
         if !options.dry_run {
-            remove(&begun.store, &snapshot)?;
+            remove(&session.store, &snapshot)?;
         }
         result.freed_bytes += snapshot.bytes;
         result.pruned.push(PrunedSnapshot {
@@ -152,7 +152,7 @@ pub(crate) fn run(
             continue;
         }
         let database = place::preview(&name);
-        let bytes = std::fs::metadata(begun.store.path(&database)).map_or(0, |found| found.len());
+        let bytes = std::fs::metadata(session.store.path(&database)).map_or(0, |found| found.len());
         if !options.dry_run {
             catalog.end_preview(release)?;
         }
@@ -164,10 +164,10 @@ pub(crate) fn run(
         });
     }
     if !options.dry_run {
-        remove_artifacts(begun)?;
+        remove_artifacts(session)?;
         if result.pruned.len() > snapshots {
-            removals::run(&begun.store)?;
-            artifacts::forget_fruitless(&begun.store)?;
+            removals::run(&session.store)?;
+            artifacts::forget_fruitless(&session.store)?;
         }
     }
     Ok(result)
@@ -198,8 +198,8 @@ pub(crate) fn choose(
 
 /// Removes the artifacts of pruned releases that no other release uses: also of those whose prune
 /// was cut off before.
-fn remove_artifacts(begun: &Begun) -> Result<()> {
-    let catalog = &begun.store.catalog;
+fn remove_artifacts(session: &Session) -> Result<()> {
+    let catalog = &session.store.catalog;
     let mut used = BTreeSet::new();
     let live = catalog.live()?.map(|entry| entry.release);
     for release in catalog
@@ -207,13 +207,14 @@ fn remove_artifacts(begun: &Begun) -> Result<()> {
         .into_iter()
         .map(|s| s.release)
         .chain(live)
-        .chain([begun.release])
+        .chain([session.release])
     {
         used.extend(catalog.files_of(release)?);
     }
     for &of in catalog.pruned_files()?.difference(&used) {
-        if begun.store.has(&place::files(of))? {
-            artifacts::remove(&begun.store, of).map_err(|e| e.state("The snapshots are pruned"))?;
+        if session.store.has(&place::files(of))? {
+            artifacts::remove(&session.store, of)
+                .map_err(|e| e.state("The snapshots are pruned"))?;
         }
     }
     Ok(())

@@ -76,7 +76,15 @@ pub(crate) fn compare(
     }
     now.execute("ATTACH ?1 AS remy_then", [then.to_string_lossy()])
         .context(doing)?;
-    let counted = rows(now, &current, &old, pages, &mut difference);
+    let comparison = Comparison {
+        conn: now,
+        current: &current,
+        old: &old,
+        pages,
+        difference: &mut difference,
+        uncounted: BTreeSet::new(),
+    };
+    let counted = comparison.run();
     now.execute_batch("DETACH remy_then").context(doing)?;
     counted.map(|()| difference)
 }
@@ -102,102 +110,51 @@ fn statements(now: &Connection, current: &Schema, old: &Schema) -> Result<Vec<St
     Ok(plan.statements.into_iter().map(free).collect())
 }
 
-fn rows(
-    conn: &Connection,
-    current: &Schema,
-    old: &Schema,
-    pages: Option<&Pages<'_>>,
-    difference: &mut Difference,
-) -> Result<()> {
-    let Difference {
-        set_aside,
-        comes_back,
-        warnings,
-        ..
-    } = difference;
-    let mut uncounted = BTreeSet::new();
-    let mut count = |table: &str, sql: &str| -> Result<u64> {
-        match conn.query_row(sql, [], |row| row.get::<_, i64>(0)) {
-            Ok(rows) => Ok(rows.unsigned_abs()),
-            // What calls the verb off, or is wrong with the disk.
-            Err(e)
-                if matches!(
-                    e.sqlite_error_code(),
-                    Some(ErrorCode::OperationInterrupted | ErrorCode::DiskFull)
-                ) =>
-            {
-                Err(e).context(|| format!("counting the rows of {table}"))
-            }
-            // What cannot be counted comes back all the same: the more so where live is damaged.
-            // The next table may be counted.
-            Err(e) => {
-                if uncounted.insert(table.to_ascii_lowercase()) {
-                    let what = sqlite_message(&e);
-                    warnings.push(match e.sqlite_error_code() {
-                        Some(ErrorCode::Unknown) => format!(
-                            "the rows of {table} that would go cannot be counted ({what}): name the libraries that its schema needs in \
-                             the option extensions"
-                        ),
-                        _ => format!("the rows of {table} that would go cannot be counted: {what}"),
-                    });
-                }
-                Ok(0)
-            }
+/// Both databases, and what is found in them.
+struct Comparison<'a> {
+    conn: &'a Connection,
+    current: &'a Schema,
+    old: &'a Schema,
+    pages: Option<&'a Pages<'a>>,
+    difference: &'a mut Difference,
+    /// Tables that cannot be counted, in lower case: that is said once of each.
+    uncounted: BTreeSet<String>,
+}
+
+impl Comparison<'_> {
+    fn run(mut self) -> Result<()> {
+        let mut unlike = BTreeMap::new();
+        for table in &self.current.tables {
+            let differing = differing(self.conn, table, self.old, self.pages)?;
+            self.goes(table, differing.as_ref())?;
+            unlike.insert(table.name.to_ascii_lowercase(), differing);
         }
-    };
-    let mut all = |table: &str, queries: Vec<String>| -> Result<u64> {
-        queries.iter().map(|sql| count(table, sql)).sum()
-    };
-    let mut unlike = BTreeMap::new();
-    for table in &current.tables {
-        let differing = differing(conn, table, old, pages)?;
-        let rows = all(
-            &table.name,
-            missing(
-                table,
-                "main",
-                old,
-                THEN,
-                differing.as_ref().map(|rows| &*rows.now),
-            ),
-        )?;
-        if rows > 0 {
-            set_aside.push(SetAside {
-                table: table.name.clone(),
-                rows,
-            });
+        for table in &self.old.tables {
+            let differing = unlike
+                .get(&table.name.to_ascii_lowercase())
+                .and_then(Option::as_ref);
+            self.comes(table, differing)?;
         }
-        unlike.insert(table.name.to_ascii_lowercase(), differing);
+        self.virtual_tables()
     }
-    for table in &old.tables {
-        let mut back = |column: Option<&str>, rows| {
-            if rows > 0 {
-                let (table, column) = (table.name.clone(), column.map(str::to_owned));
-                comes_back.push(ComesBack {
-                    table,
-                    column,
-                    rows,
-                });
-            }
-        };
-        let differing = unlike
-            .get(&table.name.to_ascii_lowercase())
-            .and_then(Option::as_ref);
-        back(
-            None,
-            all(
-                &table.name,
-                missing(
-                    table,
-                    THEN,
-                    current,
-                    "main",
-                    differing.map(|rows| &*rows.then),
-                ),
-            )?,
-        );
-        let Some(now) = current.table(&table.name) else {
-            continue;
+
+    /// The rows of a table of live that go.
+    fn goes(&mut self, table: &Table, differing: Option<&Rows>) -> Result<()> {
+        let among = differing.map(|rows| &*rows.now);
+        let queries = missing(table, "main", self.old, THEN, among);
+        let rows = self.count_all(&table.name, queries)?;
+        self.set_aside(&table.name, rows);
+        Ok(())
+    }
+
+    /// The rows of a table that come back, and the values of columns that live has not.
+    fn comes(&mut self, table: &Table, differing: Option<&Rows>) -> Result<()> {
+        let among = differing.map(|rows| &*rows.then);
+        let queries = missing(table, THEN, self.current, "main", among);
+        let rows = self.count_all(&table.name, queries)?;
+        self.comes_back(&table.name, None, rows);
+        let Some(now) = self.current.table(&table.name) else {
+            return Ok(());
         };
         let comes = |name: &str| now.column(name).is_none();
         for column in table
@@ -210,33 +167,78 @@ fn rows(
                 ident(&column.name),
                 ident(&table.name)
             );
-            back(Some(&column.name), all(&table.name, vec![values])?);
+            let values = self.count(&table.name, &values)?;
+            self.comes_back(&table.name, Some(&column.name), values);
         }
+        Ok(())
     }
-    let of_virtual = virtual_rows::unlike(conn, (current, old), THEN, pages, |table, sql| {
-        all(table, vec![sql])
-    })?;
-    for Unlike { table, goes, comes } in of_virtual {
-        if goes == 0 && comes == 0 {
-            warnings.push(format!(
-                "the virtual table {table} does not have what it had: what of it goes and what comes back is not counted"
-            ));
+
+    fn virtual_tables(&mut self) -> Result<()> {
+        let (conn, schemas, pages) = (self.conn, (self.current, self.old), self.pages);
+        let of_virtual = virtual_rows::unlike(conn, schemas, THEN, pages, |table, sql| {
+            self.count(table, &sql)
+        })?;
+        for Unlike { table, goes, comes } in of_virtual {
+            if goes == 0 && comes == 0 {
+                self.difference.warnings.push(format!(
+                    "the virtual table {table} does not have what it had: what of it goes and what comes back is not counted"
+                ));
+            }
+            self.set_aside(&table, goes);
+            self.comes_back(&table, None, comes);
         }
-        if goes > 0 {
-            set_aside.push(SetAside {
-                table: table.clone(),
-                rows: goes,
+        Ok(())
+    }
+
+    fn set_aside(&mut self, table: &str, rows: u64) {
+        if rows > 0 {
+            self.difference.set_aside.push(SetAside {
+                table: table.to_owned(),
+                rows,
             });
         }
-        if comes > 0 {
-            comes_back.push(ComesBack {
-                table,
-                column: None,
-                rows: comes,
+    }
+
+    fn comes_back(&mut self, table: &str, column: Option<&str>, rows: u64) {
+        if rows > 0 {
+            self.difference.comes_back.push(ComesBack {
+                table: table.to_owned(),
+                column: column.map(str::to_owned),
+                rows,
             });
         }
     }
-    Ok(())
+
+    fn count_all(&mut self, table: &str, queries: Vec<String>) -> Result<u64> {
+        queries.iter().map(|sql| self.count(table, sql)).sum()
+    }
+
+    fn count(&mut self, table: &str, sql: &str) -> Result<u64> {
+        let e = match self.conn.query_row(sql, [], |row| row.get::<_, i64>(0)) {
+            Ok(rows) => return Ok(rows.unsigned_abs()),
+            Err(e) => e,
+        };
+        // What calls the verb off, or is wrong with the disk.
+        if matches!(
+            e.sqlite_error_code(),
+            Some(ErrorCode::OperationInterrupted | ErrorCode::DiskFull)
+        ) {
+            return Err(e).context(|| format!("counting the rows of {table}"));
+        }
+        // What cannot be counted comes back all the same: the more so where live is damaged. The
+        // next table may be counted.
+        if self.uncounted.insert(table.to_ascii_lowercase()) {
+            let what = sqlite_message(&e);
+            self.difference.warnings.push(match e.sqlite_error_code() {
+                Some(ErrorCode::Unknown) => format!(
+                    "the rows of {table} that would go cannot be counted ({what}): name the libraries that its schema needs in \
+                     the option extensions"
+                ),
+                _ => format!("the rows of {table} that would go cannot be counted: {what}"),
+            });
+        }
+        Ok(0)
+    }
 }
 
 /// The rows of a table that may not be alike in both databases. `None` where only comparing all of

@@ -14,13 +14,13 @@ use crate::{
 use std::time::Duration;
 
 /// A store that is looked at.
-pub(crate) struct Seen {
+pub(crate) struct StoreView {
     pub(crate) store: Store,
     /// Held where nobody is at work.
     lock: Option<Lock>,
 }
 
-impl Seen {
+impl StoreView {
     /// The history, newest first. Where nobody is at work, what is being built is what a process
     /// left that died: the next verb that writes records that it failed, and until then it is shown
     /// so.
@@ -39,7 +39,7 @@ impl Seen {
 }
 
 /// Opens the store to look at the history, mended by live where nobody is at work on it.
-pub(crate) fn look(live: &Live) -> Result<Option<Seen>> {
+pub(crate) fn look(live: &Live) -> Result<Option<StoreView>> {
     let Some(store) = Store::open(live)? else {
         return Ok(None);
     };
@@ -53,5 +53,5 @@ pub(crate) fn look(live: &Live) -> Result<Option<Seen>> {
             take_up(&store, Some(&marker), &conn, |_| Ok(()))?;
         }
     }
-    Ok(Some(Seen { store, lock }))
+    Ok(Some(StoreView { store, lock }))
 }

@@ -23,7 +23,7 @@ use rusqlite::Connection;
 use std::time::Duration;
 
 /// A store at work: nobody else is in it until this is dropped.
-pub(crate) struct Begun {
+pub(crate) struct Session {
     pub(crate) store: Store,
     _lock: Lock,
     /// What live says of itself.
@@ -38,7 +38,79 @@ pub(crate) struct Begun {
     pub(crate) lost: Option<Error>,
 }
 
-impl Begun {
+impl Session {
+    /// Opens the store, takes its lock, and mends what there is to mend. Live itself is not touched.
+    ///
+    /// Fails with `not_found` where live is lost: it has nothing in it any more.
+    pub(crate) fn begin(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Self> {
+        Self::begin_to(live, options, progress, false)
+    }
+
+    /// As [`Session::begin`], for what may bring a release back: also where live is lost.
+    pub(crate) fn begin_to_bring_back(
+        live: &Live,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
+        Self::begin_to(live, options, progress, true)
+    }
+
+    fn begin_to(
+        live: &Live,
+        options: &Options,
+        progress: Progress<'_>,
+        brings_back: bool,
+    ) -> Result<Self> {
+        let gone = {
+            let _acting = live.owner.act()?;
+            standing::catalog_is_gone(&live.path)?
+        };
+        if gone.is_some() {
+            standing::is_not_lost_with_its_catalog(live)?;
+        }
+        let store = Store::open_or_create(live)?;
+        let lock = store.lock(options.lock_timeout(), progress)?;
+        for intent in store.catalog.open_intents()? {
+            decide(live, &store, &intent, options.lock_timeout())?;
+        }
+        let conn = live.connect()?;
+        let marker = marker::read(&conn)?;
+        let lost = standing::lost(live, &store, marker.as_ref(), &conn)?;
+        if let Some(lost) = lost.clone().filter(|_| !brings_back) {
+            return Err(lost);
+        }
+        let at_adoption = Vec::from_iter(
+            gone.into_iter()
+                .chain(standing::replaced(&store.catalog, marker.as_ref())?),
+        );
+        let (release, said) = take_up(&store, marker.as_ref(), &conn, |unknown| {
+            clear(&store, unknown)
+        })?;
+        let mut warnings = Vec::from_iter(said);
+        if let Some(release) = release {
+            let log = Log::new(Some(&store.catalog), release, Progress::none());
+            at_adoption
+                .iter()
+                .for_each(|warning| log.warn(standing::STEP, warning.as_str()));
+            warnings.extend(standing::by_hand(&store.catalog, release)?);
+        } else {
+            warnings.extend(at_adoption.iter().cloned());
+        }
+        drop(conn);
+        // Once it is said which release is live: one that the catalog has as failed may be, where live
+        // was restored by hand.
+        artifacts::forget_fruitless(&store)?;
+        Ok(Self {
+            store,
+            _lock: lock,
+            marker,
+            release: release.unwrap_or(ReleaseId::NONE),
+            warnings,
+            at_adoption,
+            lost,
+        })
+    }
+
     /// The live release, where live has a history.
     pub(crate) fn live_release(&self) -> Option<ReleaseId> {
         Some(self.release).filter(|&release| release != ReleaseId::NONE)
@@ -96,7 +168,7 @@ impl Begun {
             .hint("No history counts that far: restore the database, or the catalog of its store, from a copy"))
     }
 
-    /// Gives a number to a release that begins.
+    /// Numbers a release that begins.
     pub(crate) fn number(
         &self,
         kind: Kind,
@@ -136,79 +208,8 @@ impl Adopted {
     }
 }
 
-/// Opens the store, takes its lock, and mends what there is to mend. Live itself is not touched.
-///
-/// Fails with `not_found` where live is lost: it has nothing in it any more.
-pub(crate) fn begin(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Begun> {
-    begin_to(live, options, progress, false)
-}
-
-/// As [`begin`], for what may bring a release back: also where live is lost.
-pub(crate) fn begin_to_bring_back(
-    live: &Live,
-    options: &Options,
-    progress: Progress<'_>,
-) -> Result<Begun> {
-    begin_to(live, options, progress, true)
-}
-
-fn begin_to(
-    live: &Live,
-    options: &Options,
-    progress: Progress<'_>,
-    brings_back: bool,
-) -> Result<Begun> {
-    let gone = {
-        let _acting = live.owner.act()?;
-        standing::catalog_is_gone(&live.path)?
-    };
-    if gone.is_some() {
-        standing::is_not_lost_with_its_catalog(live)?;
-    }
-    let store = Store::open_or_create(live)?;
-    let lock = store.lock(options.lock_timeout(), progress)?;
-    for intent in store.catalog.open_intents()? {
-        decide(live, &store, &intent, options.lock_timeout())?;
-    }
-    let conn = live.connect()?;
-    let marker = marker::read(&conn)?;
-    let lost = standing::lost(live, &store, marker.as_ref(), &conn)?;
-    if let Some(lost) = lost.clone().filter(|_| !brings_back) {
-        return Err(lost);
-    }
-    let at_adoption = Vec::from_iter(
-        gone.into_iter()
-            .chain(standing::replaced(&store.catalog, marker.as_ref())?),
-    );
-    let (release, said) = take_up(&store, marker.as_ref(), &conn, |unknown| {
-        clear(&store, unknown)
-    })?;
-    let mut warnings = Vec::from_iter(said);
-    if let Some(release) = release {
-        let log = Log::new(Some(&store.catalog), release, Progress::none());
-        at_adoption
-            .iter()
-            .for_each(|warning| log.warn(standing::STEP, warning.as_str()));
-        warnings.extend(standing::by_hand(&store.catalog, release)?);
-    } else {
-        warnings.extend(at_adoption.iter().cloned());
-    }
-    drop(conn);
-    // Once it is said which release is live: one that the catalog has as failed may be, where live
-    // was restored by hand.
-    artifacts::forget_fruitless(&store)?;
-    Ok(Begun {
-        store,
-        _lock: lock,
-        marker,
-        release: release.unwrap_or(ReleaseId::NONE),
-        warnings,
-        at_adoption,
-        lost,
-    })
-}
-
-/// Gives live the journal and the first page that a switch needs. Says what became of the journal.
+/// Puts live into the journal mode that is asked for, and makes its first page, which a switch
+/// needs. Returns what became of the journal mode.
 fn make_ready(live: &Live, conn: &Connection, options: &Options) -> Result<String> {
     let before = live.shape(conn)?.journal_mode;
     // EXTRA, or a power cut brings back a rollback journal that a COMMIT has removed.
@@ -216,10 +217,10 @@ fn make_ready(live: &Live, conn: &Connection, options: &Options) -> Result<Strin
     if options.journal_mode == JournalMode::Wal {
         to_wal(live, conn, options.lock_timeout())?;
     }
-    // A file of 0 bytes has no page 1 to switch: this makes one, and nothing else.
+    // A file of 0 bytes has no page 1 to switch.
     let pages: u32 = calls::pragma(conn, "page_count")?;
     if pages == 0 {
-        conn.execute_batch("BEGIN IMMEDIATE; PRAGMA user_version = 0; COMMIT")
+        calls::make_first_page(conn)
             .context(|| format!("writing the first page of {}", live.shown()))?;
     }
     let mode = live.shape(conn)?.journal_mode;

@@ -68,7 +68,7 @@ fn keep(store: &Store, intent: &Intent, previous: ReleaseId, live_at: i64) -> Re
     for folder in [path.parent(), work.parent()].into_iter().flatten() {
         files::sync_folder(folder)?;
     }
-    files::remove_if_there(&wal::hidden(&work))?;
+    files::remove_if_there(&wal::hidden_wal_path(&work))?;
     files::remove_if_there(&wal::path_of(&work))?;
     // Only where live was restored by hand from a snapshot has a release stopped being live before.
     if let Some(earlier) = store.catalog.snapshot(previous)?

@@ -5,7 +5,7 @@ use crate::{
         clock::Moment,
         error::{Context, Error, Result},
     },
-    sqlite::routines,
+    sqlite::{routines, tx},
 };
 use rusqlite::{Connection, ErrorCode, ffi};
 use std::{
@@ -27,6 +27,13 @@ pub(crate) fn is_empty(conn: &Connection) -> Result<bool> {
         row.get(0)
     })
     .context(|| format!("looking at {}", name(conn)))
+}
+
+/// Makes the first page of a database of 0 bytes, and nothing else.
+pub(crate) fn make_first_page(conn: &Connection) -> rusqlite::Result<()> {
+    let tx = tx::begin_to_write(conn)?;
+    tx.execute_batch("PRAGMA user_version = 0")?;
+    tx.commit()
 }
 
 /// A text that no other call gives.
@@ -93,7 +100,7 @@ pub(crate) fn is_busy(e: &rusqlite::Error) -> bool {
 
 /// Commits one page rewritten as it is, after a COMMIT that failed or died. A commit frame that was
 /// written but not synced can come alive at the next recovery of the WAL: this takes its place.
-pub(crate) fn bury(conn: &Connection) -> Result<()> {
+pub(crate) fn overwrite_undecided(conn: &Connection) -> Result<()> {
     let version: i64 = pragma(conn, "user_version")?;
     let commit = if conn.is_autocommit() { "" } else { "COMMIT" };
     conn.execute_batch(&format!("PRAGMA user_version = {version}; {commit}"))
@@ -115,7 +122,10 @@ pub(crate) fn commit(conn: &Connection, unchanged: &str) -> Result<()> {
     };
     // On the same connection: with none open, the next one would read the WAL again.
     Err(
-        match rolled_back.map_err(Error::from).and_then(|()| bury(conn)) {
+        match rolled_back
+            .map_err(Error::from)
+            .and_then(|()| overwrite_undecided(conn))
+        {
             Ok(()) => e.state(unchanged),
             Err(_) => e
                 .state("Whether it is done is not known")

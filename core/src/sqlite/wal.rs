@@ -17,8 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The WAL of a pair, once the change is in it.
-pub(crate) fn hidden(path: &Path) -> PathBuf {
+/// The WAL of an overlay, once the change is in it.
+pub(crate) fn hidden_wal_path(path: &Path) -> PathBuf {
     path.with_extension("frames")
 }
 

@@ -300,7 +300,7 @@ impl Store {
             name.push(suffix);
             remove_if_there(Path::new(&name))?;
         }
-        remove_if_there(&wal::hidden(path))
+        remove_if_there(&wal::hidden_wal_path(path))
     }
 
     /// Bytes that are free for this user on the store's file system.

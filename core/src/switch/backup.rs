@@ -1,5 +1,5 @@
-//! Clone and switch on a host's SQLite, which has no page access: by the backup API, whole
-//! databases at a time.
+//! A host's SQLite, which has no page access: clone and switch by the backup API, whole databases
+//! at a time.
 //!
 //! `step(0)` takes live's write lock without copying; the image is brought up to date under it, and
 //! the rest is copied in steps, looking at the clock. The step that copies the last page commits;
@@ -10,7 +10,7 @@ use crate::{
     base::{
         clock::{self, Moment},
         error::{Context, Error, Result},
-        options::Options,
+        progress::Progress,
     },
     live::{
         database::{Live, LiveConnection},
@@ -20,16 +20,25 @@ use crate::{
     sqlite::{
         backup_api::{Backup, KeepGoing, STEP, Step},
         calls::{self, is_busy},
-        deadline,
+        client,
+        deadline::Deadline,
+        file_header::set_journal_bytes,
+        tx,
     },
-    store::{Store, log::Log},
+    store::Store,
     switch::{
-        contract::{Change, Ended, Failure, Switched, Terms, exceeded, lock_timeout, within},
-        overlay::Pair,
+        contract::{
+            Committed, Conditions, SwitchEnd, SwitchFailure, Switched, Terms, exceeded,
+            lock_timeout, within,
+        },
+        follower::{ClonedLive, Description, Engine, Follower, Image},
+        intent::Announcement,
+        overlay::{OpenOverlay, Overlay},
     },
 };
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
+    ffi::CStr,
     fs::File,
     path::{Path, PathBuf},
     time::Duration,
@@ -38,10 +47,92 @@ use std::{
 /// How often the lock is let go at least because a plan would take too long under it.
 const TRIES: u32 = 5;
 
+/// The engine that a host has.
+pub(super) struct HostBackup;
+
+impl Engine for HostBackup {
+    fn clone_live<'l>(
+        &self,
+        live: &'l Live,
+        store: &Store,
+        path: &Path,
+        progress: Progress<'_>,
+    ) -> Result<ClonedLive<'l>> {
+        drop(store.create(path)?);
+        let copied = BackupFollower::into_file(live, path, &|| progress.check());
+        if copied.is_err() {
+            store.remove_database(path)?;
+        }
+        let copy = copied?;
+        set_journal_bytes(path, 2)?;
+        copy.sync()?;
+        files::sync_name(path)?;
+        Ok(ClonedLive {
+            overlay: copy.overlay(),
+            follower: Box::new(copy),
+        })
+    }
+
+    fn copy_live(
+        &self,
+        live: &Live,
+        path: &Path,
+        _file: File,
+        progress: Progress<'_>,
+    ) -> Result<(u64, &'static str)> {
+        let copy = BackupFollower::into_file(live, path, &|| progress.check())?;
+        let bytes = copy.sync().map(|()| copy.bytes);
+        // What closing live does is its owner's, too.
+        let _acting = live.owner.act()?;
+        drop(copy);
+        Ok((bytes?, METHOD))
+    }
+
+    fn overlay(&self, live: &Live, path: &Path) -> Overlay {
+        Overlay::new(path, live.vfs().map(CStr::to_owned))
+    }
+
+    fn overwrite(&self, target: &Live, image: &OpenOverlay, timeout: Duration) -> Result<()> {
+        let _no_stops = NoStops::new();
+        let writer = target.connect()?;
+        // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
+        writer.execute_batch("PRAGMA synchronous = EXTRA")?;
+        writer.busy_timeout(Duration::ZERO)?;
+        let path = image.path().with_extension("plain.db");
+        let plain = match target.shape(&writer)?.journal_mode.as_str() {
+            "wal" => None,
+            _ => Some(plain(image.conn(), target, &path, &|| Ok(()))?),
+        };
+        let backup = Backup::new(plain.as_ref().unwrap_or(image.conn()), &writer)?;
+        lock(&backup, timeout, target)?;
+        // The last of them commits.
+        while backup.step(STEP).map_err(|e| {
+            e.state("Whether it was reset is not known")
+                .hint("Reset it again")
+        })? != Step::Done
+        {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            engine: "host",
+            switch: METHOD,
+            cost: "This host's SQLite gives no page access: a switch writes the whole database in its pause (4 to 5 s for 1 GB)",
+            weakness: client::warning(),
+        }
+    }
+}
+
+/// How a clone is made here, and live switched.
+const METHOD: &str = "backup";
+
 /// A clone that was taken by the backup API, and how far live is past it.
-pub(crate) struct Copy<'a> {
-    live: &'a Live,
-    conn: LiveConnection<'a>,
+struct BackupFollower<'l> {
+    live: &'l Live,
+    conn: LiveConnection<'l>,
     path: PathBuf,
     /// `PRAGMA data_version` of `conn` in the transaction that was copied: another one says that
     /// somebody has committed.
@@ -51,28 +142,9 @@ pub(crate) struct Copy<'a> {
     took: Duration,
 }
 
-impl<'a> Copy<'a> {
-    /// Copies live into a new file, which ends as a pair's main file: one file, in WAL mode.
-    pub(crate) fn take(
-        live: &'a Live,
-        store: &Store,
-        path: &Path,
-        go_on: KeepGoing<'_>,
-    ) -> Result<Self> {
-        drop(store.create(path)?);
-        let copied = Self::into_file(live, path, go_on);
-        if copied.is_err() {
-            store.remove_database(path)?;
-        }
-        let copy = copied?;
-        crate::sqlite::file_header::set_journal_bytes(path, 2)?;
-        copy.sync()?;
-        files::sync_name(path)?;
-        Ok(copy)
-    }
-
+impl<'l> BackupFollower<'l> {
     /// Copies live into an empty file, byte for byte.
-    fn into_file(live: &'a Live, path: &Path, go_on: KeepGoing<'_>) -> Result<Self> {
+    fn into_file(live: &'l Live, path: &Path, go_on: KeepGoing<'_>) -> Result<Self> {
         let doing = || format!("opening {}", path.display());
         // Who may write to the folder could have put a link in its place.
         let folder = path
@@ -121,41 +193,46 @@ impl<'a> Copy<'a> {
     /// connection would make it start again.
     fn fill(&mut self, to: &Connection, go_on: KeepGoing<'_>) -> Result<i64> {
         let doing = || format!("reading {}", self.live.shown());
-        self.conn.execute_batch("BEGIN").context(doing)?;
-        let filled = (|| {
-            self.conn
-                .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-                .context(doing)?;
-            if self.bytes > 0 {
-                self.live
-                    .same_page_size(&self.conn, calls::pragma(to, "page_size")?)?;
-            }
-            let version = data_version(&self.conn)?;
-            let start = Moment::now();
-            let cookie = copy_pages(&self.conn, to, go_on)?;
-            self.took = start.elapsed();
-            Ok::<_, Error>((version, cookie))
-        })();
-        let _ = self.conn.execute_batch("ROLLBACK");
-        let cookie;
-        (self.version, cookie) = filled?;
+        let reading = tx::begin(&self.conn).context(doing)?;
+        reading
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .context(doing)?;
+        if self.bytes > 0 {
+            self.live
+                .same_page_size(&reading, calls::pragma(to, "page_size")?)?;
+        }
+        let version = data_version(&reading)?;
+        let start = Moment::now();
+        let cookie = copy_pages(&reading, to, go_on)?;
+        let took = start.elapsed();
+        drop(reading);
+        (self.version, self.took) = (version, took);
         Ok(cookie)
     }
 
-    /// Brings the clone up to date, whoever has its connection open.
-    fn refill(&mut self, clone: &mut Pair, go_on: KeepGoing<'_>) -> Result<()> {
-        let to = clone.open(self.live)?;
-        let cookie = self.fill(to, go_on)?;
-        set_cookie(to, cookie)?;
-        fold(to)?;
-        self.sync()
+    fn overlay(&self) -> Overlay {
+        HostBackup.overlay(self.live, &self.path)
     }
 
-    /// Takes the copy again. The pair's change is gone.
-    pub(crate) fn again(&mut self, clone: &mut Pair) -> Result<()> {
-        clone.discard()?;
-        self.refill(clone, &|| Ok(()))?;
-        clone.discard()
+    /// Brings the clone, which is open, up to date. Returns live's schema cookie.
+    fn refill(&mut self, clone: &Connection, go_on: KeepGoing<'_>) -> Result<i64> {
+        let cookie = self.fill(clone, go_on)?;
+        set_cookie(clone, cookie)?;
+        fold(clone)?;
+        self.sync()?;
+        Ok(cookie)
+    }
+
+    /// As [`BackupFollower::refill`], whoever has the clone open.
+    fn bring_up_to_date(&mut self, image: &Image, go_on: KeepGoing<'_>) -> Result<i64> {
+        match image {
+            Image::Clone(overlay) => self.refill(overlay.conn(), go_on),
+            Image::Other { .. } => {
+                let clone = self.overlay().open()?;
+                let cookie = self.refill(clone.conn(), go_on)?;
+                clone.close().map(|_| cookie)
+            }
+        }
     }
 
     fn sync(&self) -> Result<()> {
@@ -163,146 +240,112 @@ impl<'a> Copy<'a> {
             .and_then(|file| file.sync_all())
             .context(|| format!("syncing {}", self.path.display()))
     }
+}
 
-    pub(crate) fn bytes(&self) -> u64 {
+impl Follower for BackupFollower<'_> {
+    fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Switches live to the image: the clone with its change, or another database.
-    #[expect(clippy::too_many_arguments, reason = "what a switch is about")]
-    pub(crate) fn switch(
+    fn method(&self) -> &'static str {
+        METHOD
+    }
+
+    fn start_over(&mut self) -> Result<Overlay> {
+        let overlay = self.overlay();
+        overlay.discard()?;
+        let clone = overlay.open()?;
+        self.refill(clone.conn(), &|| Ok(()))?;
+        clone.discard()
+    }
+
+    fn switch(
         &mut self,
-        clone: &mut Pair,
-        mut other: Option<&mut Pair>,
-        mut terms: Terms,
-        options: &Options,
-        log: &Log<'_>,
-        change: &mut Change<'_>,
-        intend: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Ended, Failure> {
-        let live = self.live;
-        let max_pause = options.max_pause();
-        // The name that the pair's WAL has lost must not come back when the power is cut after
+        image: Image,
+        terms: Terms,
+        conditions: &Conditions<'_>,
+        announcement: &mut Announcement<'_>,
+    ) -> Result<SwitchEnd, SwitchFailure> {
+        let path = image.overlay().path();
+        // By the backup API every page of the image is written again: into live's WAL, or over what
+        // a journal keeps first.
+        let room = conditions.room;
+        room(
+            std::fs::metadata(path)
+                .context(|| format!("looking at {}", path.display()))?
+                .len(),
+        )?;
+        // The name that the overlay's WAL has lost must not come back when the power is cut after
         // live's COMMIT.
         files::sync_name(&self.path)?;
-        intend()?;
-        let (start, mut behind) = (Moment::now(), false);
+        announcement.make()?;
+        let mut switch = BackupSwitch {
+            copy: self,
+            image: &image,
+            terms,
+            conditions,
+        };
+        match switch.run()? {
+            None => Ok(SwitchEnd::SchemaChanged),
+            Some((switched, live_at)) => Ok(SwitchEnd::Done(Committed {
+                switched,
+                live_at,
+                image: image.into_overlay(),
+            })),
+        }
+    }
+}
+
+/// A switch at work.
+struct BackupSwitch<'s, 'l> {
+    copy: &'s mut BackupFollower<'l>,
+    image: &'s Image,
+    terms: Terms,
+    conditions: &'s Conditions<'s>,
+}
+
+/// What live's write lock waited for, and keeps waiting.
+#[derive(Clone, Copy)]
+struct Times {
+    /// Since when the lock was waited for.
+    waiting: Moment,
+    /// Since when writers wait.
+    pause: Moment,
+    attempt: u32,
+}
+
+/// How an attempt ended that did not fail.
+enum Attempt {
+    Done(Switched, i64),
+    SchemaChanged,
+    /// The lock was let go: the change would take too long under it, and is made before the next
+    /// one.
+    TooLong,
+    /// Somebody has turned on WAL.
+    InWal,
+}
+
+impl BackupSwitch<'_, '_> {
+    /// Tries until it is done: what it did, and when. `None`: live's schema is another one.
+    fn run(&mut self) -> Result<Option<(Switched, i64)>, SwitchFailure> {
+        let live = self.copy.live;
+        let progress = self.conditions.log.progress();
+        let start = Moment::now();
+        progress.check()?;
         for attempt in 1.. {
-            if attempt > TRIES && start.elapsed() > options.lock_timeout() {
+            let ended = self.attempt(attempt)?;
+            match ended {
+                Attempt::Done(switched, live_at) => return Ok(Some((switched, live_at))),
+                Attempt::SchemaChanged => return Ok(None),
+                Attempt::TooLong | Attempt::InWal => {}
+            }
+            if attempt >= TRIES && start.elapsed() > self.conditions.options.lock_timeout() {
                 break;
             }
-            log.progress().check()?;
-            if std::mem::take(&mut behind)
-                && !self.rehearse_again(clone, other.as_deref_mut(), &mut terms, log, change)?
-            {
-                return Ok(Ended::SchemaChanged);
+            progress.check()?;
+            if matches!(ended, Attempt::TooLong) && !self.make_again()? {
+                return Ok(None);
             }
-            // Longer than the lock: locals are dropped in reverse.
-            let _no_stops = NoStops::new();
-            let writer = live.connect()?;
-            // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
-            let doing = || format!("preparing to write {}", live.shown());
-            writer
-                .execute_batch("PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0")
-                .context(doing)?;
-            writer
-                .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-                .context(doing)?;
-            writer.busy_timeout(Duration::ZERO)?;
-            let waiting = Moment::now();
-            // A rollback journal: step(0) shuts readers out, so the last update comes before it,
-            // under a lock that only writers wait for, and that is held on until then. Asked of
-            // this very connection: somebody may have turned on WAL since the clone was taken;
-            // while this one reads through a WAL, nobody can turn it off.
-            if live.shape(&writer)?.journal_mode != "wal" {
-                if !shut_writers_out(&writer, options.lock_timeout(), live)? {
-                    continue;
-                }
-                let pause = Moment::now();
-                let counter = change_counter(&writer)?;
-                let ran_again = match self.update(
-                    clone,
-                    other.as_deref_mut(),
-                    terms,
-                    max_pause,
-                    pause,
-                    change,
-                )? {
-                    Updated::Ready { ran_again } => ran_again,
-                    Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
-                    Updated::TooLong => {
-                        behind = true;
-                        continue;
-                    }
-                };
-                let path = clone.path().with_extension("plain.db");
-                let image = plain(
-                    image(clone, other.as_deref_mut(), live)?,
-                    live,
-                    &path,
-                    &|| within(pause, max_pause),
-                )?;
-                let backup = Backup::new(&image, &writer)?;
-                // Waits for readers, and new ones for it: no longer than a switch may take.
-                let timeout = max_pause.saturating_sub(pause.elapsed());
-                lock(&backup, timeout, live).map_err(|e| match e {
-                    Error::Busy(_) => Error::busy(format!(
-                        "readers of {} did not leave within max_pause_ms ({} ms)",
-                        live.shown(),
-                        max_pause.as_millis()
-                    ))
-                    .state("Live is unchanged")
-                    .hint("End the long transactions of others, or put live into WAL mode, where nobody waits for readers"),
-                    e => e,
-                })?;
-                if change_counter(&writer)? != counter {
-                    return Err(Error::internal(format!(
-                        "somebody wrote to {} under its write lock",
-                        live.shown()
-                    ))
-                    .into());
-                }
-                return finish(
-                    live,
-                    &backup,
-                    log,
-                    max_pause,
-                    &Held {
-                        waiting,
-                        pause,
-                        attempt,
-                        ran_again,
-                    },
-                );
-            }
-            let source: *const Connection = image(clone, other.as_deref_mut(), live)?;
-            // SAFETY: the connection stays open until the backup is dropped: below, `clone` and
-            // `other` are only written through it, never closed. The borrow checker cannot see that
-            // an open pair keeps its connection.
-            let backup = Backup::new(unsafe { &*source }, &writer)?;
-            lock(&backup, options.lock_timeout(), live)?;
-            let pause = Moment::now();
-            let ran_again =
-                match self.update(clone, other.as_deref_mut(), terms, max_pause, pause, change)? {
-                    Updated::Ready { ran_again } => ran_again,
-                    Updated::SchemaChanged => return Ok(Ended::SchemaChanged),
-                    Updated::TooLong => {
-                        behind = true;
-                        continue;
-                    }
-                };
-            return finish(
-                live,
-                &backup,
-                log,
-                max_pause,
-                &Held {
-                    waiting,
-                    pause,
-                    attempt,
-                    ran_again,
-                },
-            );
         }
         Err(Error::pause_exceeded(format!(
             "somebody wrote to {} each time before the image could be switched in",
@@ -313,31 +356,120 @@ impl<'a> Copy<'a> {
         .into())
     }
 
-    /// Brings the image up to date while nobody can commit.
-    fn update(
-        &mut self,
-        clone: &mut Pair,
-        other: Option<&mut Pair>,
-        terms: Terms,
-        max_pause: Duration,
-        pause: Moment,
-        change: &mut Change<'_>,
-    ) -> Result<Updated> {
-        let cookie: i64 = calls::pragma(&self.conn, "schema_version")?;
-        if cookie != terms.cookie {
-            return Ok(Updated::SchemaChanged);
+    fn attempt(&mut self, attempt: u32) -> Result<Attempt, SwitchFailure> {
+        let live = self.copy.live;
+        // Longer than the lock: locals are dropped in reverse.
+        let _no_stops = NoStops::new();
+        let writer = live.connect()?;
+        // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
+        let doing = || format!("preparing to write {}", live.shown());
+        writer
+            .execute_batch("PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0")
+            .context(doing)?;
+        writer
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .context(doing)?;
+        writer.busy_timeout(Duration::ZERO)?;
+        let waiting = Moment::now();
+        // Asked of this very connection: somebody may have turned on WAL since the clone was taken;
+        // while this one reads through a WAL, nobody can turn it off.
+        if live.shape(&writer)?.journal_mode == "wal" {
+            self.through_wal(&writer, waiting, attempt)
+        } else {
+            self.through_journal(&writer, waiting, attempt)
         }
-        if data_version(&self.conn)? == self.version {
+    }
+
+    fn through_wal(
+        &mut self,
+        writer: &Connection,
+        waiting: Moment,
+        attempt: u32,
+    ) -> Result<Attempt, SwitchFailure> {
+        let live = self.copy.live;
+        let backup = Backup::new(self.image.overlay().conn(), writer)?;
+        lock(&backup, self.conditions.options.lock_timeout(), live)?;
+        let times = Times {
+            waiting,
+            pause: Moment::now(),
+            attempt,
+        };
+        match self.update(times.pause)? {
+            Updated::Ready { ran_again } => self.finish(&backup, times, ran_again),
+            Updated::Not(ended) => Ok(ended),
+        }
+    }
+
+    /// A rollback journal: step(0) shuts readers out, so the last update comes before it, under a
+    /// lock that only writers wait for, and that is held on until then.
+    fn through_journal(
+        &mut self,
+        writer: &Connection,
+        waiting: Moment,
+        attempt: u32,
+    ) -> Result<Attempt, SwitchFailure> {
+        let live = self.copy.live;
+        let max_pause = self.conditions.options.max_pause();
+        if !shut_writers_out(writer, self.conditions.options.lock_timeout(), live)? {
+            return Ok(Attempt::InWal);
+        }
+        let pause = Moment::now();
+        let counter = change_counter(writer)?;
+        let ran_again = match self.update(pause)? {
+            Updated::Ready { ran_again } => ran_again,
+            Updated::Not(ended) => return Ok(ended),
+        };
+        let path = self.copy.path.with_extension("plain.db");
+        let image = plain(self.image.overlay().conn(), live, &path, &|| {
+            within(pause, max_pause)
+        })?;
+        let backup = Backup::new(&image, writer)?;
+        // Waits for readers, and new ones for it: no longer than a switch may take.
+        let timeout = max_pause.saturating_sub(pause.elapsed());
+        lock(&backup, timeout, live).map_err(|e| match e {
+            Error::Busy(_) => Error::busy(format!(
+                "readers of {} did not leave within max_pause_ms ({} ms)",
+                live.shown(),
+                max_pause.as_millis()
+            ))
+            .state("Live is unchanged")
+            .hint("End the long transactions of others, or put live into WAL mode, where nobody waits for readers"),
+            e => e,
+        })?;
+        if change_counter(writer)? != counter {
+            return Err(Error::internal(format!(
+                "somebody wrote to {} under its write lock",
+                live.shown()
+            ))
+            .into());
+        }
+        let times = Times {
+            waiting,
+            pause,
+            attempt,
+        };
+        self.finish(&backup, times, ran_again)
+    }
+
+    /// Brings the image up to date while nobody can commit.
+    fn update(&mut self, pause: Moment) -> Result<Updated> {
+        let max_pause = self.conditions.options.max_pause();
+        let cookie: i64 = calls::pragma(&self.copy.conn, "schema_version")?;
+        if cookie != self.terms.cookie {
+            return Ok(Updated::Not(Attempt::SchemaChanged));
+        }
+        if data_version(&self.copy.conn)? == self.copy.version {
             return Ok(Updated::Ready { ran_again: false });
         }
         // While writers wait, live is copied once more, and the change made again.
-        if self.took + terms.took > max_pause {
-            return Ok(Updated::TooLong);
+        if self.copy.took + self.terms.took > max_pause {
+            return Ok(Updated::Not(Attempt::TooLong));
         }
-        self.refill(clone, &|| within(pause, max_pause))?;
-        let image = image(clone, other, self.live)?;
-        let deadline = deadline::Deadline::new(image, pause, max_pause);
-        match change(image, &self.conn, None) {
+        self.copy
+            .bring_up_to_date(self.image, &|| within(pause, max_pause))?;
+        let image = self.image.overlay().conn();
+        let deadline = Deadline::new(image, pause, max_pause);
+        match (self.conditions.repeat)(image, &self.copy.conn, None) {
             Err(_) if deadline.has_passed() => Err(exceeded(max_pause)),
             Err(e) => Err(e),
             Ok(_) => Ok(Updated::Ready { ran_again: true }),
@@ -346,41 +478,88 @@ impl<'a> Copy<'a> {
 
     /// Brings the image up to date while writers go on, for another attempt. `false`: live's schema
     /// is another one.
-    fn rehearse_again(
-        &mut self,
-        clone: &mut Pair,
-        other: Option<&mut Pair>,
-        terms: &mut Terms,
-        log: &Log<'_>,
-        change: &mut Change<'_>,
-    ) -> Result<bool> {
-        self.refill(clone, &|| log.progress().check())?;
-        if calls::pragma::<i64>(clone.open(self.live)?, "schema_version")? != terms.cookie {
+    fn make_again(&mut self) -> Result<bool> {
+        let progress = self.conditions.log.progress();
+        let cookie = self
+            .copy
+            .bring_up_to_date(self.image, &|| progress.check())?;
+        if cookie != self.terms.cookie {
             return Ok(false);
         }
-        let image = image(clone, other, self.live)?;
         let start = Moment::now();
-        change(image, &self.conn, None)?;
-        terms.took = start.elapsed();
+        (self.conditions.repeat)(self.image.overlay().conn(), &self.copy.conn, None)?;
+        self.terms.took = start.elapsed();
         Ok(true)
     }
+
+    /// Copies the image, and with its last page commits.
+    fn finish(
+        &self,
+        backup: &Backup<'_>,
+        times: Times,
+        ran_again: bool,
+    ) -> Result<Attempt, SwitchFailure> {
+        let live = self.copy.live;
+        let max_pause = self.conditions.options.max_pause();
+        let pause = times.pause;
+        let lock_wait = times.waiting.elapsed().saturating_sub(pause.elapsed());
+        let done = |live_at| {
+            let pages = u64::try_from(backup.total()).unwrap_or(0);
+            let switched = Switched {
+                by: METHOD,
+                pause_ms: clock::ms(pause.elapsed()),
+                lock_wait_ms: clock::ms(lock_wait),
+                pages_written: pages,
+                pages_total: pages,
+                attempts: times.attempt,
+                ran_again,
+            };
+            Ok(Attempt::Done(switched, live_at))
+        };
+        // Nothing is committed before the last page is copied, and a step of 0 does not know how
+        // many there are.
+        let mut copied = 0;
+        loop {
+            if copied > 0 && backup.remaining() <= STEP {
+                break;
+            }
+            let pages = if copied == 0 { 1 } else { STEP };
+            match backup.step(pages)? {
+                Step::More => copied += pages,
+                Step::Busy => std::thread::sleep(Duration::from_micros(200)),
+                // One page in all: committed with it.
+                Step::Done => return done(clock::now()),
+            }
+            within(pause, max_pause)?;
+        }
+        live.same_file()?;
+        live.no_stranger()?;
+        self.conditions.log.progress().check()?;
+        // As late as can be. What its own connection writes into a source, a backup takes over.
+        let live_at = clock::now();
+        marker::stamp(backup.from, live_at)?;
+        loop {
+            match backup.step(-1) {
+                Ok(Step::Done) => return done(live_at),
+                Ok(Step::More | Step::Busy) if pause.elapsed() <= max_pause => {
+                    std::thread::sleep(Duration::from_micros(200))
+                }
+                Ok(Step::More | Step::Busy) => return Err(exceeded(max_pause).into()),
+                Err(error) => {
+                    return Err(SwitchFailure {
+                        error,
+                        undecided: true,
+                    });
+                }
+            }
+        }
+    }
 }
 
+/// What an image is under the lock.
 enum Updated {
     Ready { ran_again: bool },
-    SchemaChanged,
-    TooLong,
-}
-
-fn image<'p>(
-    clone: &'p mut Pair,
-    other: Option<&'p mut Pair>,
-    live: &Live,
-) -> Result<&'p Connection> {
-    match other {
-        Some(pair) => pair.open(live),
-        None => clone.open(live),
-    }
+    Not(Attempt),
 }
 
 /// Copies one database into another, schema cookie and all: a backup gives its destination a cookie
@@ -484,115 +663,4 @@ fn shut_writers_out(writer: &Connection, timeout: Duration, live: &Live) -> Resu
 /// Takes live's write lock.
 fn lock(backup: &Backup<'_>, timeout: Duration, live: &Live) -> Result<()> {
     poll(timeout, live, || backup.step(0))
-}
-
-/// The lock that a switch holds.
-struct Held {
-    /// Since when it was waited for.
-    waiting: Moment,
-    /// Since when writers wait.
-    pause: Moment,
-    attempt: u32,
-    ran_again: bool,
-}
-
-fn finish(
-    live: &Live,
-    backup: &Backup<'_>,
-    log: &Log<'_>,
-    max_pause: Duration,
-    held: &Held,
-) -> Result<Ended, Failure> {
-    let pause = held.pause;
-    let lock_wait = held.waiting.elapsed().saturating_sub(pause.elapsed());
-    // Nothing is committed before the last page is copied, and a step of 0 does not know how many
-    // there are.
-    let mut copied = 0;
-    loop {
-        if copied > 0 && backup.remaining() <= STEP {
-            break;
-        }
-        let pages = if copied == 0 { 1 } else { STEP };
-        match backup.step(pages)? {
-            Step::More => copied += pages,
-            Step::Busy => std::thread::sleep(Duration::from_micros(200)),
-            // One page in all: committed with it.
-            Step::Done => return Ok(done(backup, held, lock_wait, clock::now())),
-        }
-        within(pause, max_pause)?;
-    }
-    live.same_file()?;
-    live.no_stranger()?;
-    log.progress().check()?;
-    // As late as can be. What its own connection writes into a source, a backup takes over.
-    let live_at = clock::now();
-    marker::stamp(backup.from, live_at)?;
-    loop {
-        match backup.step(-1) {
-            Ok(Step::Done) => return Ok(done(backup, held, lock_wait, live_at)),
-            Ok(Step::More | Step::Busy) if pause.elapsed() <= max_pause => {
-                std::thread::sleep(Duration::from_micros(200))
-            }
-            Ok(Step::More | Step::Busy) => return Err(exceeded(max_pause).into()),
-            Err(error) => {
-                return Err(Failure {
-                    error,
-                    undecided: true,
-                });
-            }
-        }
-    }
-}
-
-fn done(backup: &Backup<'_>, held: &Held, lock_wait: Duration, live_at: i64) -> Ended {
-    let pages = u64::try_from(backup.total()).unwrap_or(0);
-    let switched = Switched {
-        by: "backup",
-        pause_ms: clock::ms(held.pause.elapsed()),
-        lock_wait_ms: clock::ms(lock_wait),
-        pages_written: pages,
-        pages_total: pages,
-        attempts: held.attempt,
-        ran_again: held.ran_again,
-    };
-    Ended::Done { switched, live_at }
-}
-
-/// Makes `target`, a database that nobody's release is, equal to `image`, under its open
-/// connections.
-pub(crate) fn overwrite(target: &Live, image: &mut Pair, options: &Options) -> Result<()> {
-    let _no_stops = NoStops::new();
-    let writer = target.connect()?;
-    // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
-    writer.execute_batch("PRAGMA synchronous = EXTRA")?;
-    writer.busy_timeout(Duration::ZERO)?;
-    let path = image.path().with_extension("plain.db");
-    let plain = match target.shape(&writer)?.journal_mode.as_str() {
-        "wal" => None,
-        _ => Some(plain(image.open(target)?, target, &path, &|| Ok(()))?),
-    };
-    let backup = Backup::new(
-        plain.as_ref().map_or_else(|| image.open(target), Ok)?,
-        &writer,
-    )?;
-    lock(&backup, options.lock_timeout(), target)?;
-    // The last of them commits.
-    while backup.step(STEP).map_err(|e| {
-        e.state("Whether it was reset is not known")
-            .hint("Reset it again")
-    })? != Step::Done
-    {
-        std::thread::yield_now();
-    }
-    Ok(())
-}
-
-/// Copies live into a file that was made for it, and that somebody else is to have: byte for byte.
-pub(crate) fn clone_to(live: &Live, path: &Path, go_on: KeepGoing<'_>) -> Result<u64> {
-    let copy = Copy::into_file(live, path, go_on)?;
-    let bytes = copy.sync().map(|()| copy.bytes());
-    // What closing live does is its owner's, too.
-    let _acting = live.owner.act()?;
-    drop(copy);
-    bytes
 }

@@ -2,7 +2,7 @@
 //!
 //! "Begin, read, copy main file and WAL" mixes two points in time and passes `integrity_check`: a
 //! reader on read mark 0 does not keep the WAL from being restarted. So a clone is taken under a
-//! [`Pin`]: a transaction whose mark says how many frames of the WAL count. The frames are applied
+//! [`ReadPin`]: a transaction whose mark says how many frames of the WAL count. The frames are applied
 //! to the clone, which is then one file without a WAL.
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     },
     switch::{
         live_copy,
-        read_mark::{Mark, Pin, Pinned, read_by},
+        read_mark::{Mark, PinnedAt, ReadPin, read_by},
     },
 };
 use std::{
@@ -29,17 +29,17 @@ use std::{
 
 /// A copy of live, in one file.
 #[derive(Debug)]
-pub(crate) struct Clone {
-    pub(crate) path: PathBuf,
+pub(super) struct CloneFile {
+    pub(super) path: PathBuf,
     file: File,
-    pub(crate) page_size: u32,
-    at: Pinned,
+    pub(super) page_size: u32,
+    at: PinnedAt,
     /// `reflink` or `copy`.
-    pub(crate) method: &'static str,
+    pub(super) method: &'static str,
 }
 
 /// How far a clone is behind a pin.
-pub(crate) enum Behind {
+pub(super) enum Behind {
     /// Nobody has committed.
     No,
     /// These frames are all that changed.
@@ -48,18 +48,17 @@ pub(crate) enum Behind {
     Unknown,
 }
 
-impl Clone {
+impl CloneFile {
     /// Copies what `pin` holds into `path`, which must not be there, ends its transaction, and
     /// syncs the copy and its folder.
-    pub(crate) fn take(
+    pub(super) fn take(
         live: &Live,
-        pin: &Pin<'_>,
-        at: Pinned,
+        pin: ReadPin<'_>,
         path: &Path,
         progress: Progress<'_>,
     ) -> Result<Self> {
         let file = files::create_with_owner_of(&live.path, path)?;
-        let clone = Self::fill(live, pin, at, path, file, progress);
+        let clone = Self::fill(live, pin, path, file, progress);
         clone
             .and_then(|clone| files::sync_name(path).map(|()| clone))
             .inspect_err(|_| {
@@ -67,19 +66,19 @@ impl Clone {
             })
     }
 
-    /// As [`Clone::take`], into a file that was made for it, and that whoever reads live need not
+    /// As [`CloneFile::take`], into a file that was made for it, and that whoever reads live need not
     /// be able to reach. Its name is not synced.
-    pub(crate) fn fill(
+    pub(super) fn fill(
         live: &Live,
-        pin: &Pin<'_>,
-        at: Pinned,
+        pin: ReadPin<'_>,
         path: &Path,
         file: File,
         progress: Progress<'_>,
     ) -> Result<Self> {
-        let page_size: u32 = calls::pragma(&pin.conn, "page_size")?;
+        let at = pin.at;
+        let page_size: u32 = calls::pragma(pin.conn(), "page_size")?;
         let bytes = u64::from(at.pages) * u64::from(page_size);
-        let method = live_copy::main_file(live, &pin.conn, &file, path, bytes, progress)?;
+        let method = live_copy::main_file(live, pin.conn(), &file, path, bytes, progress)?;
         let mut clone = Self {
             path: path.to_owned(),
             file,
@@ -93,37 +92,37 @@ impl Clone {
         clone.set_length()?;
         // Live has been read. The disk may take longer than that, and nobody's checkpoint needs to
         // wait for it.
-        pin.end();
+        drop(pin);
         clone.sync()?;
         Ok(clone)
     }
 
     /// Whether the clone holds what this very transaction reads. Equal marks do not say so: a
     /// wal-index that was recovered may have none twice, with commits in between.
-    pub(crate) fn is_at(&self, pinned: Pinned) -> bool {
+    pub(super) fn is_at(&self, pinned: PinnedAt) -> bool {
         self.at.transaction == pinned.transaction
     }
 
     /// Whether the clone was taken, or caught up, at the mark that is pinned.
-    pub(crate) fn has_mark(&self, pinned: Pinned) -> bool {
+    pub(super) fn has_mark(&self, pinned: PinnedAt) -> bool {
         self.at.mark == pinned.mark
     }
 
     /// How many pages it has.
-    pub(crate) fn pages(&self) -> u32 {
+    pub(super) fn pages(&self) -> u32 {
         self.at.pages
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         u64::from(self.at.pages) * u64::from(self.page_size)
     }
 
-    /// How far the clone is behind what `now` pins.
+    /// How far the clone is behind what is pinned `now`.
     ///
     /// `pinned` says that a transaction has read what the clone holds ever since, so that the WAL
     /// cannot have been restarted unseen. Without it a mark of 0, or none, may hide any number of
     /// commits.
-    pub(crate) fn behind(&self, live: &Live, now: Pinned, pinned: bool) -> Result<Behind> {
+    pub(super) fn behind(&self, live: &Live, now: PinnedAt, pinned: bool) -> Result<Behind> {
         let from = match (self.at.mark, now.mark) {
             (Mark::Counter(then), Mark::Counter(now)) if then == now => return Ok(Behind::No),
             (Mark::NoWal, Mark::NoWal) if pinned => return Ok(Behind::No),
@@ -152,18 +151,18 @@ impl Clone {
         }
     }
 
-    /// Brings the clone to what `now` pins, and returns the pages that changed. A connection that is
+    /// Brings the clone to what `pin` holds, and returns the pages that changed. A connection that is
     /// open on the clone, and its WAL, are stale where they have to do with any of them: then both
     /// have to go.
-    pub(crate) fn catch_up(
+    pub(super) fn catch_up(
         &mut self,
         live: &Live,
-        pin: &Pin<'_>,
-        now: Pinned,
+        pin: &ReadPin<'_>,
         behind: &Behind,
     ) -> Result<Vec<u32>> {
+        let now = pin.at;
         if !matches!(behind, Behind::No) {
-            live.same_page_size(&pin.conn, self.page_size)?;
+            live.same_page_size(pin.conn(), self.page_size)?;
         }
         let changed = match behind {
             Behind::No => return Ok(Vec::new()),
@@ -176,7 +175,7 @@ impl Clone {
                 self.at = now;
                 live_copy::differing(
                     live,
-                    &pin.conn,
+                    pin.conn(),
                     &self.path,
                     self.page_size,
                     now.pages,
@@ -204,7 +203,7 @@ impl Clone {
     }
 
     /// The schema cookie of the clone, as its first page has it.
-    pub(crate) fn schema_cookie(&self) -> Result<i64> {
+    pub(super) fn schema_cookie(&self) -> Result<i64> {
         let mut cookie = [0; 4];
         self.file
             .read_exact_at(&mut cookie, 40)
@@ -212,9 +211,9 @@ impl Clone {
         Ok(i32::from_be_bytes(cookie).into())
     }
 
-    /// Says in the file that it is journaled by a WAL, as the pair that it is part of needs. Not
+    /// Says in the file that it is journaled by a WAL, as the overlay that it is part of needs. Not
     /// byte-exact any more: the snapshot says 1 there, whatever live says.
-    pub(crate) fn put_into_wal_mode(&self) -> Result<()> {
+    pub(super) fn put_into_wal_mode(&self) -> Result<()> {
         if self.at.pages == 0 {
             // A dry run, which adopts nothing: SQLite makes the first page.
             let doing = || format!("writing the first page of {}", self.path.display());
@@ -234,14 +233,14 @@ impl Clone {
             .context(|| format!("setting the length of {}", self.path.display()))
     }
 
-    pub(crate) fn sync(&self) -> Result<()> {
+    pub(super) fn sync(&self) -> Result<()> {
         self.file
             .sync_data()
             .context(|| format!("syncing {}", self.path.display()))
     }
 
     /// The clone's file, for reading pages of it and for syncing it on another thread.
-    pub(crate) fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &File {
         &self.file
     }
 }
@@ -249,6 +248,7 @@ impl Clone {
 #[cfg(all(test, feature = "engine"))]
 mod tests {
     use super::*;
+    use crate::switch::read_mark::Reader;
     use std::fs::OpenOptions;
 
     /// Makes the next transaction of any connection read the WAL anew, as a writer does that dies
@@ -275,17 +275,12 @@ mod tests {
         drop(writer); // takes the WAL with it
 
         let live = Live::open(&path).unwrap();
-        let pin = Pin::new(&live).unwrap();
-        let then = pin.begin().unwrap();
+        let reader = Reader::new(&live).unwrap();
+        let pin = reader.pin().unwrap();
+        let then = pin.at;
         assert_eq!(then.mark, Mark::NoWal);
-        let clone = Clone::take(
-            &live,
-            &pin,
-            then,
-            &dir.path().join("clone.db"),
-            Progress::none(),
-        )
-        .unwrap();
+        let clone =
+            CloneFile::take(&live, pin, &dir.path().join("clone.db"), Progress::none()).unwrap();
         assert!(clone.is_at(then));
         assert!(matches!(
             clone.behind(&live, then, clone.is_at(then)),
@@ -297,7 +292,8 @@ mod tests {
             .execute_batch("INSERT INTO t VALUES (2); PRAGMA wal_checkpoint(TRUNCATE)")
             .unwrap();
         damage_wal_index(&path);
-        let now = pin.begin().unwrap();
+        let pin = reader.pin().unwrap();
+        let now = pin.at;
         assert_eq!(now.mark, Mark::NoWal, "the WAL was read anew");
         assert!(!clone.is_at(now));
         assert!(matches!(
@@ -317,13 +313,16 @@ mod tests {
             .unwrap();
         let live = Live::open(&path).unwrap();
         // Taken for one in WAL mode, which it is not; then in no transaction.
-        let pin = Pin {
+        let reader = Reader {
             wal: true,
-            ..Pin::new(&live).unwrap()
+            ..Reader::new(&live).unwrap()
         };
-        assert!(matches!(pin.begin(), Err(Error::Busy(_))));
-        pin.conn.execute_batch("PRAGMA journal_mode = wal").unwrap();
-        assert!(matches!(pin.mark(), Err(Error::Busy(_))));
-        assert_eq!(pin.begin().unwrap().mark, Mark::NoWal);
+        assert!(matches!(reader.pin(), Err(Error::Busy(_))));
+        reader
+            .conn
+            .execute_batch("PRAGMA journal_mode = wal")
+            .unwrap();
+        assert!(matches!(reader.mark(), Err(Error::Busy(_))));
+        assert_eq!(reader.pin().unwrap().at.mark, Mark::NoWal);
     }
 }

@@ -4,19 +4,31 @@ use crate::{
     base::{
         clock::Moment,
         error::{Error, Result},
+        options::Options,
     },
     live::database::Live,
     rehearse::questions::Looked,
+    store::log::Log,
+    switch::overlay::OpenOverlay,
 };
 use rusqlite::Connection;
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
 
-/// Runs the change on the image's connection, in one transaction, committed. The second connection
-/// reads live; the pages are those that others have committed since the change was run last, where
-/// that is known. Returns what it has looked at.
-pub(crate) type Change<'a> =
-    dyn FnMut(&Connection, &Connection, Option<&BTreeSet<u32>>) -> Result<Looked> + 'a;
+/// Makes the change once more on an image that has caught up, in one transaction, committed. The
+/// second connection reads live; the pages are those that others have committed since the change
+/// was made last, where that is known. Returns what the change has looked at.
+pub(crate) type Repeat<'a> =
+    dyn Fn(&Connection, &Connection, Option<&BTreeSet<u32>>) -> Result<Looked> + 'a;
+
+/// What a switch keeps to.
+pub(crate) struct Conditions<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) log: &'a Log<'a>,
+    /// Refuses to write so many bytes where they would leave too little free.
+    pub(crate) room: &'a dyn Fn(u64) -> Result<()>,
+    pub(crate) repeat: &'a Repeat<'a>,
+}
 
 /// What a rehearsal found.
 #[derive(Debug, Clone, Copy)]
@@ -49,24 +61,32 @@ pub struct Switched {
 }
 
 /// How a switch ended, where it did not fail.
-pub(crate) enum Ended {
-    Done {
-        switched: Switched,
-        /// When live was committed, as its marker says.
-        live_at: i64,
-    },
-    /// Somebody else changed live's schema: start over from the diff.
+#[must_use]
+pub(crate) enum SwitchEnd {
+    Done(Committed),
+    /// Somebody else changed live's schema: start over from the diff. Nobody has the clone open.
     SchemaChanged,
 }
 
+/// A switch that live has committed.
+#[must_use = "the store has to settle"]
+pub(crate) struct Committed {
+    pub(crate) switched: Switched,
+    /// When live was committed, as its marker says.
+    pub(crate) live_at: i64,
+    /// The image, still open.
+    pub(crate) image: OpenOverlay,
+}
+
 /// Why a switch failed, and whether live may be switched all the same.
-pub(crate) struct Failure {
+#[derive(Debug)]
+pub(crate) struct SwitchFailure {
     pub(crate) error: Error,
     /// COMMIT was called: only recovery can tell.
     pub(crate) undecided: bool,
 }
 
-impl From<Error> for Failure {
+impl From<Error> for SwitchFailure {
     fn from(error: Error) -> Self {
         Self {
             error,
@@ -75,7 +95,7 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for SwitchFailure {
     fn from(e: rusqlite::Error) -> Self {
         Error::from(e).into()
     }

@@ -1,105 +1,115 @@
-//! A clone that follows live until the switch.
+//! The seam between the two ways to work on live: by pages, with the embedded engine
+//! ([`crate::switch::pages`]), and by the backup API, on a host's SQLite
+//! ([`crate::switch::backup`]).
 
 use crate::{
     base::{error::Result, progress::Progress},
-    live::database::{Access, Live},
+    live::database::Live,
     store::Store,
-    switch::{clone::Clone, overlay::Pair, read_mark::Pin},
+    switch::{
+        contract::{Conditions, SwitchEnd, SwitchFailure, Terms},
+        intent::Announcement,
+        overlay::{OpenOverlay, Overlay},
+    },
 };
+use std::{fs::File, path::Path, time::Duration};
+
+/// One way to work on live, and on the databases of its store.
+pub(crate) trait Engine {
+    /// Clones live into a new file of the store, blocking nobody.
+    fn clone_live<'l>(
+        &self,
+        live: &'l Live,
+        store: &Store,
+        path: &Path,
+        progress: Progress<'_>,
+    ) -> Result<ClonedLive<'l>>;
+
+    /// Copies live into `file`, which was made for it at `path`, and syncs it: somebody else is to
+    /// have it. Returns how many bytes it has, and how it was made.
+    fn copy_live(
+        &self,
+        live: &Live,
+        path: &Path,
+        file: File,
+        progress: Progress<'_>,
+    ) -> Result<(u64, &'static str)>;
+
+    /// The overlay of a database of live's store, which is in WAL mode by its bytes 18 and 19.
+    fn overlay(&self, live: &Live, path: &Path) -> Overlay;
+
+    /// Makes `target`, a database of the store that is no release, equal to an image, while others
+    /// have it open. Waits for `timeout` for its write lock.
+    fn overwrite(&self, target: &Live, image: &OpenOverlay, timeout: Duration) -> Result<()>;
+
+    /// What this is, for people.
+    fn describe(&self) -> Description;
+}
+
+/// An engine, for people.
+pub(crate) struct Description {
+    /// `embedded` or `host`.
+    pub(crate) engine: &'static str,
+    /// `pages` or `backup`.
+    pub(crate) switch: &'static str,
+    /// What a switch costs.
+    pub(crate) cost: &'static str,
+    /// What is known to be wrong with its SQLite.
+    pub(crate) weakness: Option<String>,
+}
+
+/// How a clone follows live until the switch.
+pub(crate) trait Follower {
+    /// How large the clone is.
+    fn bytes(&self) -> u64;
+
+    /// How it was made: `reflink`, `copy` or `backup`.
+    fn method(&self) -> &'static str;
+
+    /// Brings the clone up to date, without what was done to it: nobody has it open any more.
+    fn start_over(&mut self) -> Result<Overlay>;
+
+    /// Switches live to an image that holds its change.
+    fn switch(
+        &mut self,
+        image: Image,
+        terms: Terms,
+        conditions: &Conditions<'_>,
+        announcement: &mut Announcement<'_>,
+    ) -> Result<SwitchEnd, SwitchFailure>;
+}
+
+/// A clone of live that follows it.
+#[must_use = "a change is rehearsed on it"]
+pub(crate) struct ClonedLive<'l> {
+    /// The clone, and the WAL of what is done to it.
+    pub(crate) overlay: Overlay,
+    pub(crate) follower: Box<dyn Follower + 'l>,
+}
 
 /// What live is to become.
-pub(crate) enum Image<'a> {
+#[must_use = "live is switched to it"]
+pub(crate) enum Image {
     /// The clone, changed.
-    Clone,
-    /// Another database, changed, and the pages in which it differs from the clone.
+    Clone(OpenOverlay),
+    /// Another database, changed, and the pages in which its main file differs from the clone.
     Other {
-        pair: &'a mut Pair,
+        overlay: OpenOverlay,
         differs: Vec<u32>,
     },
 }
 
-/// A clone of live that is at work.
-pub(crate) struct Taken<'a> {
-    /// The clone, and the WAL of what is done to it.
-    pub(crate) pair: Pair,
-    pub(crate) by: By<'a>,
-}
-
-/// How a clone follows live.
-pub(crate) enum By<'a> {
-    Pages(Clone),
-    Backup(crate::switch::backup::Copy<'a>),
-}
-
-impl<'a> Taken<'a> {
-    pub(crate) fn take(
-        live: &'a Live,
-        store: &Store,
-        path: &std::path::Path,
-        progress: Progress<'_>,
-    ) -> Result<Self> {
-        let by = match live.access {
-            Access::Pages => {
-                let pin = Pin::new(live)?;
-                let at = pin.begin()?;
-                let clone = Clone::take(live, &pin, at, path, progress)?;
-                clone.put_into_wal_mode()?;
-                By::Pages(clone)
-            }
-            Access::Backup => By::Backup(crate::switch::backup::Copy::take(
-                live,
-                store,
-                path,
-                &|| progress.check(),
-            )?),
-        };
-        Ok(Self {
-            pair: Pair::new(path),
-            by,
-        })
-    }
-
-    /// Brings the clone up to date, without what was done to it.
-    pub(crate) fn start_over(&mut self, live: &Live) -> Result<()> {
-        self.pair.discard()?;
-        match &mut self.by {
-            By::Pages(clone) => {
-                let pin = Pin::new(live)?;
-                let now = pin.begin()?;
-                let behind = clone.behind(live, now, false)?;
-                clone.catch_up(live, &pin, now, &behind)?;
-                pin.end();
-                clone.put_into_wal_mode()
-            }
-            By::Backup(copy) => copy.again(&mut self.pair),
+impl Image {
+    /// The database that the change is in.
+    pub(super) fn overlay(&self) -> &OpenOverlay {
+        match self {
+            Self::Clone(overlay) | Self::Other { overlay, .. } => overlay,
         }
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
-        match &self.by {
-            By::Pages(clone) => clone.bytes(),
-            By::Backup(copy) => copy.bytes(),
-        }
-    }
-
-    pub(crate) fn page_size(&mut self, live: &Live) -> Result<u32> {
-        match &self.by {
-            By::Pages(clone) => Ok(clone.page_size),
-            By::Backup(_) => {
-                let page_size = self
-                    .pair
-                    .open(live)?
-                    .query_row("PRAGMA page_size", [], |row| row.get(0))?;
-                self.pair.close()?;
-                Ok(page_size)
-            }
-        }
-    }
-
-    pub(crate) fn method(&self) -> &'static str {
-        match &self.by {
-            By::Pages(clone) => clone.method,
-            By::Backup(_) => "backup",
+    pub(crate) fn into_overlay(self) -> OpenOverlay {
+        match self {
+            Self::Clone(overlay) | Self::Other { overlay, .. } => overlay,
         }
     }
 }

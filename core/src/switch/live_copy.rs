@@ -34,7 +34,7 @@ fn open_live(live: &Live) -> Result<File> {
 }
 
 /// Copies the first `bytes` of live's main file into the empty file `to`, at `path`. Returns how.
-pub(crate) fn main_file(
+pub(super) fn main_file(
     live: &Live,
     conn: &Connection,
     to: &File,
@@ -70,9 +70,9 @@ pub(crate) fn main_file(
 /// Makes the clone equal to live, as the open transaction of `conn` sees it, writing only the pages
 /// that differ. Returns those pages, ascending.
 ///
-/// `overlay` opens the WAL and gives the frames of it that the transaction reads: they stand before
+/// `overlay` opens the WAL and returns the frames of it that the transaction reads: they stand before
 /// the main file.
-pub(crate) fn differing(
+pub(super) fn differing(
     live: &Live,
     conn: &Connection,
     path: &Path,

@@ -1,11 +1,13 @@
 //! The switch: live becomes equal to an image in one write transaction.
 
-pub(crate) mod backup;
-pub(crate) mod clone;
+mod backup;
+mod clone;
 pub(crate) mod contract;
+pub(crate) mod engine;
 pub(crate) mod follower;
-pub(crate) mod live_copy;
+pub(crate) mod intent;
+mod live_copy;
 pub(crate) mod overlay;
-pub(crate) mod pages;
-pub(crate) mod read_mark;
-pub(crate) mod writer;
+mod pages;
+mod read_mark;
+mod writer;

@@ -4,15 +4,16 @@ use crate::{
     base::error::{Context, Error, Result},
     live::database::{Live, LiveConnection},
     sqlite::{
-        calls,
+        calls, tx,
         wal::{self, Frames, Salts, Wal},
     },
 };
+use rusqlite::{Connection, Transaction};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The point in time that a transaction reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(super) enum Mark {
     /// WAL mode: so many frames of the run of the WAL with these salts.
     Wal { salts: Salts, frames: u32 },
     /// WAL mode, and no frame of the WAL counts since it was last recovered: the main file alone.
@@ -21,35 +22,48 @@ pub(crate) enum Mark {
     Counter(u32),
 }
 
-/// A transaction on live that stays where it is while others write.
+/// A connection that pins points in time of live, one at a time.
+pub(super) struct Reader<'l> {
+    pub(super) live: &'l Live,
+    pub(super) conn: LiveConnection<'l>,
+    pub(super) wal: bool,
+}
+
+/// A transaction on live that stays where it is while others write, until this is dropped.
 ///
 /// While it is open, an application's FULL, RESTART or TRUNCATE checkpoint waits for it, holding
 /// the write lock. So it is open for a copy and for the last rounds only.
-pub(crate) struct Pin<'a> {
-    pub(crate) live: &'a Live,
-    pub(crate) conn: LiveConnection<'a>,
-    pub(crate) wal: bool,
+pub(super) struct ReadPin<'r> {
+    tx: Transaction<'r>,
+    pub(super) at: PinnedAt,
+}
+
+impl ReadPin<'_> {
+    /// The connection, to read with inside the transaction.
+    pub(super) fn conn(&self) -> &Connection {
+        &self.tx
+    }
 }
 
 /// What a pin holds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pinned {
+pub(super) struct PinnedAt {
     /// Which transaction it is, of all that this process began.
-    pub(crate) transaction: u64,
-    pub(crate) mark: Mark,
+    pub(super) transaction: u64,
+    pub(super) mark: Mark,
     /// Pages of the database.
-    pub(crate) pages: u32,
+    pub(super) pages: u32,
 }
 
-impl<'a> Pin<'a> {
+impl<'l> Reader<'l> {
     /// Opens a connection and reads live once: only a connection that has done so gets a read mark
     /// above 0.
-    pub(crate) fn new(live: &'a Live) -> Result<Self> {
+    pub(super) fn new(live: &'l Live) -> Result<Self> {
         let conn = live.connect()?;
         let wal = live.shape(&conn)?.journal_mode == "wal";
-        let pin = Self { live, conn, wal };
-        pin.warm()?;
-        Ok(pin)
+        let reader = Self { live, conn, wal };
+        reader.warm()?;
+        Ok(reader)
     }
 
     fn warm(&self) -> Result<()> {
@@ -58,24 +72,23 @@ impl<'a> Pin<'a> {
             .context(|| format!("reading {}", self.live.shown()))
     }
 
-    /// Begins the transaction.
-    pub(crate) fn begin(&self) -> Result<Pinned> {
+    /// Pins live as it is now.
+    pub(super) fn pin(&self) -> Result<ReadPin<'_>> {
         static TRANSACTIONS: AtomicU64 = AtomicU64::new(0);
-        let doing = || format!("reading {}", self.live.shown());
         // No statement between BEGIN and the snapshot: a SELECT could take read mark 0.
-        self.conn.execute_batch("BEGIN").context(doing)?;
-        let begun = self.mark().and_then(|mark| {
-            let pages = calls::pragma(&self.conn, "page_count")?;
-            Ok(Pinned {
-                transaction: TRANSACTIONS.fetch_add(1, Ordering::Relaxed),
-                mark,
-                pages,
-            })
-        });
-        begun.inspect_err(|_| self.end())
+        let tx = tx::begin(&self.conn).context(|| format!("reading {}", self.live.shown()))?;
+        let mark = self.mark()?;
+        let pages = calls::pragma(&tx, "page_count")?;
+        let at = PinnedAt {
+            transaction: TRANSACTIONS.fetch_add(1, Ordering::Relaxed),
+            mark,
+            pages,
+        };
+        Ok(ReadPin { tx, at })
     }
 
-    pub(crate) fn mark(&self) -> Result<Mark> {
+    /// The mark of the transaction that is open.
+    pub(super) fn mark(&self) -> Result<Mark> {
         if !self.wal {
             self.warm()?; // takes the shared lock: nobody commits until the end
             // Somebody may have turned on WAL since this was opened: what is in it shows in no
@@ -115,18 +128,6 @@ impl<'a> Pin<'a> {
         // cut short by a crash), and has had no commit since. Then this transaction reads no frame,
         // whatever a writer has begun to put there.
         Ok(Mark::NoWal)
-    }
-
-    /// Ends the transaction. What can fail here has no effect on live.
-    pub(crate) fn end(&self) {
-        if !self.conn.is_autocommit() {
-            let _ = self.conn.execute_batch("ROLLBACK");
-        }
-    }
-
-    /// The connection, to read with inside the transaction.
-    pub(crate) fn conn(&self) -> &LiveConnection<'a> {
-        &self.conn
     }
 }
 

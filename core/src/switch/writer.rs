@@ -4,20 +4,21 @@ use crate::{
     base::{
         clock::Moment,
         error::{Context, Error, Result},
-        options::Options,
         progress::Progress,
     },
     live::database::Live,
     os::stops::NoStops,
     sqlite::{
         calls::{self, is_busy},
+        tx,
         vfs::wal_buffer,
     },
     switch::{
-        contract::{Failure, lock_timeout},
-        overlay::{Image, Pair},
+        contract::{SwitchFailure, lock_timeout},
+        overlay::{ImagePages, OpenOverlay},
     },
 };
+use rusqlite::Transaction;
 use std::time::Duration;
 
 /// Statements that take longer than this do not run again while a reader is pinned: it would hold
@@ -32,11 +33,11 @@ pub(super) const PINNED: Duration = Duration::from_millis(30);
 /// The connection that writes. Opened for one switch and closed after it, so that nothing of its
 /// cache is used again.
 pub(super) struct Writer<'a> {
-    pub(crate) conn: crate::live::database::LiveConnection<'a>,
+    pub(super) conn: crate::live::database::LiveConnection<'a>,
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(live: &'a Live, journal: bool) -> Result<Self> {
+    pub(super) fn new(live: &'a Live, journal: bool) -> Result<Self> {
         let conn = live.connect_to_write()?;
         let doing = || format!("preparing to write {}", live.shown());
         calls::keep_free_pages(&conn)?;
@@ -58,17 +59,17 @@ impl<'a> Writer<'a> {
         Ok(Self { conn })
     }
 
-    /// Takes the write lock. SQLite's own busy handler sleeps too long between its tries to get in
-    /// between busy writers.
+    /// Takes the write lock, and says how long that took. SQLite's own busy handler sleeps too long
+    /// between its tries to get in between busy writers.
     ///
     /// `unpin` is called when it takes longer than [`PINNED`].
-    pub(crate) fn lock(
+    pub(super) fn lock(
         &self,
         timeout: Duration,
         live: &Live,
         progress: Progress<'_>,
         unpin: impl FnOnce(),
-    ) -> Result<Duration> {
+    ) -> Result<(WriteLock<'_>, Duration)> {
         let start = Moment::now();
         let mut unpin = Some(unpin);
         loop {
@@ -79,8 +80,8 @@ impl<'a> Writer<'a> {
             {
                 unpin();
             }
-            match self.conn.execute_batch("BEGIN IMMEDIATE") {
-                Ok(()) => return Ok(waited),
+            match tx::begin_to_write(&self.conn) {
+                Ok(tx) => return Ok((WriteLock { tx }, waited)),
                 Err(e) if is_busy(&e) && start.elapsed() < timeout => {
                     std::thread::sleep(Duration::from_micros(20))
                 }
@@ -91,12 +92,26 @@ impl<'a> Writer<'a> {
             }
         }
     }
+}
 
+/// The write lock, held: a transaction that is rolled back where this is dropped before its commit.
+pub(super) struct WriteLock<'w> {
+    pub(super) tx: Transaction<'w>,
+}
+
+impl Drop for WriteLock<'_> {
+    fn drop(&mut self) {
+        // Before the ROLLBACK, which the transaction does by itself; of a COMMIT nothing is left.
+        wal_buffer::discard(&self.tx);
+    }
+}
+
+impl WriteLock<'_> {
     /// The pages in which the database, as this transaction sees it, differs from the image.
-    fn differing(&self, image: &Image) -> Result<Vec<u32>> {
-        let doing = || format!("comparing pages of {}", calls::name(&self.conn));
+    fn differing(&self, image: &ImagePages) -> Result<Vec<u32>> {
+        let doing = || format!("comparing pages of {}", calls::name(&self.tx));
         let mut select = self
-            .conn
+            .tx
             .prepare("SELECT pgno, data FROM sqlite_dbpage ORDER BY pgno")
             .context(doing)?;
         let mut rows = select.query([]).context(doing)?;
@@ -116,18 +131,18 @@ impl<'a> Writer<'a> {
 
     /// Writes the image's pages, and last but page 1 those that `stamp` gives. Returns how many the
     /// image has of them. Goes on for as long as `go_on` says so.
-    pub(crate) fn write(
+    pub(super) fn write(
         &self,
-        image: &Image,
+        image: &ImagePages,
         differs: &[u32],
         cookie: i64,
         go_on: &dyn Fn() -> Result<()>,
         stamp: impl FnOnce() -> Result<Vec<(u32, Vec<u8>)>>,
     ) -> Result<u64> {
-        let doing = || format!("writing pages to {}", calls::name(&self.conn));
-        let live_pages: u32 = calls::pragma(&self.conn, "page_count")?;
+        let doing = || format!("writing pages to {}", calls::name(&self.tx));
+        let live_pages: u32 = calls::pragma(&self.tx, "page_count")?;
         let mut insert = self
-            .conn
+            .tx
             .prepare("INSERT INTO sqlite_dbpage (pgno, data) VALUES (?1, ?2)")
             .context(doing)?;
         let mut buffer = vec![0; image.page_size as usize];
@@ -135,7 +150,7 @@ impl<'a> Writer<'a> {
         let mut put = |page: u32, bytes: &[u8]| -> Result<()> {
             insert
                 .execute((page, bytes))
-                .context(|| format!("writing page {page} of {}", calls::name(&self.conn)))?;
+                .context(|| format!("writing page {page} of {}", calls::name(&self.tx)))?;
             Ok(())
         };
 
@@ -179,7 +194,7 @@ impl<'a> Writer<'a> {
         // failed).
         image.read(1, &mut buffer)?;
         let page_1: Vec<u8> = self
-            .conn
+            .tx
             .query_row("SELECT data FROM sqlite_dbpage WHERE pgno = 1", [], |row| {
                 row.get(0)
             })
@@ -208,87 +223,68 @@ impl<'a> Writer<'a> {
             ours
         };
         let next = higher.wrapping_add(1);
-        self.conn
+        self.tx
             .execute_batch(&format!("PRAGMA schema_version = {next}"))
             .context(doing)?;
         Ok(written)
     }
 
     /// Commits. From here on nothing is cancelled; an error does not say that live is unchanged.
-    pub(crate) fn commit(
-        &self,
+    pub(super) fn commit(
+        self,
         live: &Live,
         journal: bool,
         pause: Moment,
         max_pause: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), SwitchFailure> {
         loop {
-            match self.conn.execute_batch("COMMIT") {
-                Ok(()) => return Ok(()),
-                // A reader of a rollback journal is in: nothing has been written yet.
-                Err(e) if journal && is_busy(&e) => {
-                    if pause.elapsed() > max_pause {
-                        return Err(Error::busy(format!(
-                            "readers of {} did not leave within max_pause_ms ({} ms)",
-                            live.shown(),
-                            max_pause.as_millis()
-                        ))
-                        .state("Live is unchanged: the transaction was rolled back")
-                        .hint("End the long readers, or put live into WAL mode, where nobody waits for readers")
-                        .into());
-                    }
-                    std::thread::sleep(Duration::from_micros(200));
-                }
-                Err(e) => {
-                    let error = Err::<(), _>(e)
-                        .context(|| format!("committing the switch of {}", live.shown()));
-                    return Err(Failure {
-                        error: error
-                            .err()
-                            .unwrap_or_else(|| Error::internal("a COMMIT without an error")),
+            // Not by the transaction, which would be gone with a COMMIT that has to be tried again.
+            let committed = self.tx.execute_batch("COMMIT");
+            // A reader of a rollback journal is in: nothing has been written yet.
+            if !(journal && committed.as_ref().is_err_and(is_busy)) {
+                return committed
+                    .context(|| format!("committing the switch of {}", live.shown()))
+                    .map_err(|error| SwitchFailure {
+                        error,
                         undecided: true,
                     });
-                }
             }
-        }
-    }
-
-    pub(crate) fn roll_back(&self) {
-        wal_buffer::discard(&self.conn);
-        if !self.conn.is_autocommit() {
-            let _ = self.conn.execute_batch("ROLLBACK");
+            if pause.elapsed() > max_pause {
+                return Err(Error::busy(format!(
+                    "readers of {} did not leave within max_pause_ms ({} ms)",
+                    live.shown(),
+                    max_pause.as_millis()
+                ))
+                .state("Live is unchanged: the transaction was rolled back")
+                .hint("End the long readers, or put live into WAL mode, where nobody waits for readers")
+                .into());
+            }
+            std::thread::sleep(Duration::from_micros(200));
         }
     }
 }
 
-/// Makes `target`, a database that nobody's release is, equal to the image, under its open
-/// connections.
-pub(crate) fn overwrite(target: &Live, pair: &mut Pair, options: &Options) -> Result<()> {
+/// Makes `target`, a database of the store that is no release, equal to the image, while others have
+/// it open.
+pub(super) fn overwrite(target: &Live, overlay: &OpenOverlay, timeout: Duration) -> Result<()> {
     let journal = {
         let conn = target.connect()?;
         target.shape(&conn)?.journal_mode != "wal"
     };
-    let image = pair.image(target)?;
+    let image = overlay.pages()?;
     let _no_stops = NoStops::new();
     let writer = Writer::new(target, journal)?;
-    writer.lock(options.lock_timeout(), target, Progress::none(), || {})?;
+    let (lock, _) = writer.lock(timeout, target, Progress::none(), || {})?;
     let pause = Moment::now();
-    let written = (|| {
-        let cookie = calls::pragma(&writer.conn, "schema_version")?;
-        let differs = writer.differing(&image)?;
-        writer.write(&image, &differs, cookie, &|| Ok(()), || Ok(Vec::new()))
-    })();
-    match written {
-        Ok(_) => writer
-            .commit(target, journal, pause, options.lock_timeout())
-            .map_err(|failure| match failure.undecided {
-                true => failure
-                    .error
-                    .state("Whether it was reset is not known")
-                    .hint("Reset it again"),
-                false => failure.error,
-            }),
-        Err(e) => Err(e),
-    }
-    .inspect_err(|_| writer.roll_back())
+    let cookie = calls::pragma(&lock.tx, "schema_version")?;
+    let differs = lock.differing(&image)?;
+    lock.write(&image, &differs, cookie, &|| Ok(()), || Ok(Vec::new()))?;
+    lock.commit(target, journal, pause, timeout)
+        .map_err(|failure| match failure.undecided {
+            true => failure
+                .error
+                .state("Whether it was reset is not known")
+                .hint("Reset it again"),
+            false => failure.error,
+        })
 }

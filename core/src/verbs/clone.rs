@@ -7,11 +7,7 @@ use crate::{
         history::ReleaseId,
         progress::Progress,
     },
-    live::{
-        beside,
-        database::{Access, Live},
-        marker,
-    },
+    live::{beside, database::Live, marker},
     os::{
         files,
         part::{self, Part},
@@ -19,7 +15,7 @@ use crate::{
     release::known,
     sqlite::calls,
     store::Store,
-    switch::{backup, clone::Clone, read_mark::Pin},
+    switch::engine,
 };
 use serde::Serialize;
 use std::{
@@ -77,24 +73,7 @@ fn fill(
     progress: Progress<'_>,
 ) -> Result<(u64, &'static str)> {
     progress.check()?;
-    match live.access {
-        Access::Pages => {
-            // The copy is the caller's, live its owner's: what lies beside live may have SQLite
-            // remove a file that it names.
-            let clone = live.owner.act().and_then(|_acting| {
-                let pin = Pin::new(live)?;
-                let at = pin.begin()?;
-                Clone::fill(live, &pin, at, path, file, progress)
-            })?;
-            files::sync_name(path)?;
-            progress.check()?;
-            Ok((clone.bytes(), clone.method))
-        }
-        Access::Backup => Ok((
-            backup::clone_to(live, path, &|| progress.check())?,
-            "backup",
-        )),
-    }
+    engine::of(live).copy_live(live, path, file, progress)
 }
 
 /// Refuses a path that is taken, or that SQLite or a store would take for something else than a

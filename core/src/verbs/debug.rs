@@ -2,13 +2,10 @@
 
 use crate::{
     base::{VERSION, error::Result, history::ReleaseId, options::Options},
-    live::{
-        beside,
-        database::{Access, Live},
-        marker,
-    },
+    live::{beside, database::Live, marker},
     release::{drift, standing},
     store::Store,
+    switch::engine,
 };
 use serde::Serialize;
 
@@ -16,20 +13,9 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
     let _acting = live.owner.act()?;
     let conn = live.connect()?;
     let shape = live.shape(&conn)?;
-    let (engine, switch, note) = match live.access {
-        Access::Pages => (
-            "embedded",
-            "pages",
-            "A switch writes the pages that changed; the pause does not grow with the database",
-        ),
-        Access::Backup => (
-            "host",
-            "backup",
-            "This host's SQLite gives no page access: a switch writes the whole database in its pause (4 to 5 s for 1 GB)",
-        ),
-    };
+    let engine = engine::of(live).describe();
     let marker = marker::read(&conn)?;
-    let mut notes = vec![note.to_owned()];
+    let mut notes = vec![engine.cost.to_owned()];
     // A catalog that cannot be read is what somebody may wonder about.
     let (release, drift) = drift::history(live, &conn, marker.as_ref(), &Options::default())
         .unwrap_or_else(|e| {
@@ -44,8 +30,8 @@ pub(crate) fn debug(live: &Live) -> Result<Debug> {
     Ok(Debug {
         version: VERSION,
         sqlite: rusqlite::version().to_owned(),
-        engine,
-        switch,
+        engine: engine.engine,
+        switch: engine.switch,
         live: live.shown().to_string(),
         store: beside::beside(&live.path).display().to_string(),
         journal_mode: shape.journal_mode,

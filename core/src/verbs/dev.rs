@@ -7,16 +7,17 @@ use crate::{
         options::Options,
         progress::Progress,
     },
-    live::database::{Access, Live},
+    live::database::Live,
     os::{files, stops::NoStops},
     release::session,
     schema::introspect,
     sqlite::{
         calls, libraries, quote,
         strangers::{Kind, Stranger},
+        tx,
     },
     store::{Store, catalog::dev::Session, names::check_name, place, removals},
-    switch::{follower::Taken, writer},
+    switch::{engine, follower::ClonedLive},
     verbs::clone,
 };
 use rusqlite::{Connection, config::DbConfig};
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 /// Clones live for a session.
 pub(crate) fn start(live: &Live, name: &str, progress: Progress<'_>) -> Result<Dev> {
     check_name("dev session", name)?;
-    let begun = session::begin(live, &Options::default(), progress)?;
+    let begun = session::Session::begin(live, &Options::default(), progress)?;
     let store = &begun.store;
     if store.catalog.dev_open(name)?.is_some() {
         return Err(
@@ -49,16 +50,18 @@ pub(crate) fn start(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
 
 /// Makes a session's database equal to live as it is now.
 pub(crate) fn reset(live: &Live, name: &str, progress: Progress<'_>) -> Result<Dev> {
-    let begun = session::begin(live, &Options::default(), progress)?;
+    let begun = session::Session::begin(live, &Options::default(), progress)?;
     let store = &begun.store;
     open(store, name)?;
     let dev = live.sibling(&store.path(&place::dev(name)))?;
     let work = store.path(&place::work(&store.catalog.unique()?));
-    let mut taken = Taken::take(live, store, &work, progress)?;
+    let engine = engine::of(live);
+    let ClonedLive { overlay, follower } = engine.clone_live(live, store, &work, progress)?;
     let result = (|| {
         progress.check()?;
+        let image = overlay.open()?;
         let conn = dev.connect()?;
-        let (theirs, ours) = (dev.shape(&conn)?, live.shape(taken.pair.open(live)?)?);
+        let (theirs, ours) = (dev.shape(&conn)?, live.shape(image.conn())?);
         drop(conn);
         if (theirs.page_size, &theirs.encoding) != (ours.page_size, &ours.encoding) {
             return Err(Error::unsupported_change(format!(
@@ -69,14 +72,11 @@ pub(crate) fn reset(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
             .state("The session is as it was")
             .hint("Stop the session and start it again"));
         }
-        let options = Options::default();
-        match dev.access {
-            Access::Pages => writer::overwrite(&dev, &mut taken.pair, &options),
-            Access::Backup => crate::switch::backup::overwrite(&dev, &mut taken.pair, &options),
-        }
-        .map_err(|e| e.state("The session is as it was"))
+        engine
+            .overwrite(&dev, &image, Options::default().lock_timeout())
+            .map_err(|e| e.state("The session is as it was"))
     })();
-    drop(taken);
+    drop(follower);
     let removed = store
         .remove_database(&work)
         .and_then(|()| store.remove_database(&work.with_extension("plain.db")));
@@ -95,7 +95,7 @@ pub(crate) fn truncate(
     progress: Progress<'_>,
 ) -> Result<Dev> {
     let libraries = live.libraries(options)?;
-    let begun = session::begin(live, options, progress)?;
+    let begun = session::Session::begin(live, options, progress)?;
     let store = &begun.store;
     let session = open(store, name)?;
     let dev = live.sibling(&store.path(&place::dev(name)))?;
@@ -108,13 +108,14 @@ pub(crate) fn truncate(
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
         .context(doing)?;
     // EXTRA, or a power cut brings back a rollback journal that COMMIT has removed.
-    conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE")
+    conn.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = OFF")
         .context(doing)?;
-    if let Err(e) = empty(&conn, libraries).and_then(|()| progress.check()) {
-        let _ = conn.execute_batch("ROLLBACK");
-        return Err(e.state("The session is as it was"));
-    }
-    calls::commit(&conn, "The session is as it was")?;
+    let tx = tx::begin_to_write(&conn).context(doing)?;
+    empty(&tx, libraries)
+        .and_then(|()| progress.check())
+        .map_err(|e| e.state("The session is as it was"))?;
+    calls::commit(&tx, "The session is as it was")?;
+    drop(tx);
     drop(conn);
     show(store, &session)
 }
@@ -217,7 +218,7 @@ fn cannot_be_emptied(table: &str, sql: &str, stranger: &Stranger) -> Error {
 
 /// Ends a session and removes its database.
 pub(crate) fn stop(live: &Live, name: &str) -> Result<Dev> {
-    let begun = session::begin(live, &Options::default(), Progress::none())?;
+    let begun = session::Session::begin(live, &Options::default(), Progress::none())?;
     let store = &begun.store;
     let session = open(store, name)?;
     store.catalog.dev_stopped(name)?;

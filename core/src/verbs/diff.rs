@@ -10,13 +10,14 @@ use crate::{
     live::database::Live,
     rehearse::{connection, questions},
     release::{
+        context::Until,
         declaration::Declaration,
         drift,
         rehearsal::{plan_on, rows},
     },
     schema::plan::model::{Statement, losses},
     sqlite::tx,
-    verbs::publish::{Until, publish},
+    verbs::publish::publish,
 };
 use std::collections::BTreeSet;
 

@@ -2,7 +2,6 @@
 
 use crate::{
     base::{
-        clock::Moment,
         error::{Error, Result},
         history::{ReleaseId, Status},
         options::Options,
@@ -10,9 +9,10 @@ use crate::{
     },
     live::database::Live,
     release::{
+        context::Call,
         outcome::Outcome,
         restore::{find, restore},
-        session,
+        session::Session,
     },
     verbs::publish,
 };
@@ -24,12 +24,12 @@ pub(crate) fn promote(
     options: &Options,
     progress: Progress<'_>,
 ) -> Result<Outcome> {
-    let start = Moment::now();
+    let call = Call::new(live, options, progress);
     live.libraries(options)?;
-    let mut begun = session::begin_to_bring_back(live, options, progress)?;
+    let mut session = Session::begin_to_bring_back(live, options, progress)?;
     let entry = match release {
-        Some(release) => find(&begun, release)?,
-        None => begun.store.catalog.newest_compiled()?.ok_or_else(|| {
+        Some(release) => find(&session, release)?,
+        None => session.store.catalog.newest_compiled()?.ok_or_else(|| {
             Error::not_found("no release waits to be promoted")
                 .state("Live is unchanged")
                 .hint("Stage one first, or name the release to promote")
@@ -37,20 +37,12 @@ pub(crate) fn promote(
     };
     match entry.status {
         Status::Compiled | Status::Preview => {
-            if let Some(lost) = begun.lost {
+            if let Some(lost) = session.lost {
                 return Err(lost);
             }
-            let adopted = begun.adopt(live, options)?;
-            publish::promote_compiled(
-                live,
-                &begun,
-                adopted.as_ref(),
-                &entry,
-                options,
-                progress,
-                start,
-            )
+            let adopted = session.adopt(live, options)?;
+            publish::promote_compiled(&call, &session, adopted.as_ref(), &entry)
         }
-        _ => restore(live, begun, &entry, options, progress, start),
+        _ => restore(&call, session, &entry),
     }
 }

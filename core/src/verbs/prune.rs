@@ -4,8 +4,8 @@ use crate::{
     base::{age::Ages, clock, error::Result, options::Options, progress::Progress},
     live::{beside, database::Live},
     release::{
-        retention::{Pruned, choose, run},
-        session,
+        retention::{self, Pruned, choose},
+        session::Session,
     },
     store::{Store, catalog::releases},
 };
@@ -28,18 +28,18 @@ pub(crate) fn prune(
         });
     }
     let days = days.unwrap_or(options.retention_days);
-    let begun = match session::begin(live, options, progress) {
+    let session = match Session::begin(live, options, progress) {
         Err(e)
             if e.is_disk_full()
                 && !options.dry_run
                 && make_room(live, days, options).is_ok_and(|made| made) =>
         {
-            session::begin(&live.again()?, options, progress)?
+            Session::begin(&live.again()?, options, progress)?
         }
-        begun => begun?,
+        session => session?,
     };
-    let keep = Vec::from_iter(releases::target(&begun.store.catalog, begun.release)?);
-    run(&begun, days, options, &keep, progress)
+    let keep = Vec::from_iter(releases::target(&session.store.catalog, session.release)?);
+    retention::prune(&session, days, options, &keep, progress)
 }
 
 /// Removes the snapshots that are to be pruned before anything is written down: a full disk has no

@@ -2,7 +2,6 @@
 
 use crate::{
     base::{
-        clock::{self, Moment},
         error::{Error, Result},
         history::{Release, ReleaseId, Status},
         options::{BuildFailure, Options},
@@ -13,14 +12,14 @@ use crate::{
     live::database::Live,
     rehearse::connection,
     release::{
+        context::{Call, Run, Until},
         declaration::Declaration,
         finish::{created, finish},
-        outcome::{Outcome, Reached},
+        outcome::Outcome,
         preview,
-        rehearsal::{rehearse_again, rehearse_first},
-        retention,
-        run::{FRESH_STARTS, Job},
-        session::{self, Adopted, Begun},
+        rehearsal::SchemaChange,
+        run::bring_live,
+        session::{Adopted, Session},
         staged::{Staged, named_by_root},
     },
     store::{
@@ -29,18 +28,8 @@ use crate::{
         log::Log,
         place, removals,
     },
-    switch::follower::Image,
 };
 use rusqlite::Connection;
-use std::collections::BTreeSet;
-
-/// How far a publish goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Until {
-    /// Leaves the release `compiled`.
-    Rehearsed,
-    Live,
-}
 
 /// Publishes what `schema` declares, or stages it.
 pub(crate) fn publish(
@@ -50,7 +39,7 @@ pub(crate) fn publish(
     progress: Progress<'_>,
     until: Until,
 ) -> Result<Outcome> {
-    let start = Moment::now();
+    let call = Call::new(live, options, progress);
     if let Some(name) = &options.preview {
         preview::check_name(name)?;
         if until == Until::Live {
@@ -73,74 +62,77 @@ pub(crate) fn publish(
     if !options.extensions.is_empty() {
         connection::prepare(&Connection::open_in_memory()?, live.libraries(options)?)?;
     }
-    let mut begun = session::begin(live, options, progress)?;
-    whole(live, &begun, &declaration, options, until)?;
-    let adopted = begun.adopt(live, options)?;
+    let mut session = Session::begin(live, options, progress)?;
+    whole(&call, &session, &declaration, until)?;
+    let adopted = session.adopt(live, options)?;
+    let (session, catalog) = (&session, &session.store.catalog);
     if options.dry_run {
-        let next = begun.next(live)?;
-        let log = Log::new(None, next, progress).since(start);
+        let next = session.next(live)?;
+        let log = call.log(catalog, next);
         log.before(&options.build);
-        return run(
-            live,
-            &begun,
-            &declaration,
-            options,
-            next,
-            &log,
-            start,
-            until,
-        );
+        return bring_declared(&Run::new(&call, session, &log, next, until)?, &declaration);
     }
-    let release = begun.number(Kind::Publish, Status::Building, options)?;
-    let log = Log::new(Some(&begun.store.catalog), release, progress).since(start);
-    finish(&begun, release, &log, Status::Failed, || {
+    let release = session.number(Kind::Publish, Status::Building, options)?;
+    let log = call.log(catalog, release);
+    finish(session, release, &log, Status::Failed, || {
         if let Some(adopted) = adopted {
             adopted.log(&log);
         }
-        begun.tell(&log);
+        session.tell(&log);
         log.fact("build", created(release, options));
         log.before(&options.build);
-        match &declaration.declared.source {
-            // Its folder may be one that the caller built, and gone soon.
-            Source::App(_) => {}
-            source => log.fact("build", format!("Schema read from {source}")),
-        }
-        let staged = Staged::new(&declaration, options)?;
-        let text = serde_json::to_string(&staged).map_err(|e| Error::internal(e.to_string()))?;
-        begun.store.catalog.describe(release, Some(&text), None)?;
-        if let Some(from) = &options.artifacts {
-            let hash = log.step(
-                "build",
-                || artifacts::keep(&begun.store, release, from),
-                |_| format!("Kept artifacts in {}", place::files(release)),
-            )?;
-            begun
-                .store
-                .catalog
-                .set_files(release, Some(release), Some(&hash))?;
-        }
-        run(
-            live,
-            &begun,
+        keep(session, &declaration, options, release, &log)?;
+        bring_declared(
+            &Run::new(&call, session, &log, release, until)?,
             &declaration,
-            options,
-            release,
-            &log,
-            start,
-            until,
         )
     })
+}
+
+/// Keeps what a release is made from.
+fn keep(
+    session: &Session,
+    declaration: &Declaration,
+    options: &Options,
+    release: ReleaseId,
+    log: &Log<'_>,
+) -> Result<()> {
+    let catalog = &session.store.catalog;
+    match &declaration.declared.source {
+        // Its folder may be one that the caller built, and gone soon.
+        Source::App(_) => {}
+        source => log.fact("build", format!("Schema read from {source}")),
+    }
+    let staged = Staged::new(declaration, options)?;
+    let text = serde_json::to_string(&staged).map_err(|e| Error::internal(e.to_string()))?;
+    catalog.describe(release, Some(&text), None)?;
+    if let Some(from) = &options.artifacts {
+        let hash = log.step(
+            "build",
+            || artifacts::keep(&session.store, release, from),
+            |_| format!("Kept artifacts in {}", place::files(release)),
+        )?;
+        catalog.set_files(release, Some(release), Some(&hash))?;
+    }
+    Ok(())
+}
+
+/// Rehearses what is declared, and makes it live where that is asked for.
+fn bring_declared(run: &Run<'_>, declaration: &Declaration) -> Result<Outcome> {
+    let clone = run.clone_live()?;
+    let brought = bring_live(run, clone, &SchemaChange::new(declaration))?;
+    Ok(brought.outcome(run, None))
 }
 
 /// Refuses the tables alone of an app whose live release has more: who calls has not read the rest,
 /// which would go, or stay as it was, without a word.
 fn whole(
-    live: &Live,
-    begun: &Begun,
+    call: &Call<'_>,
+    session: &Session,
     declaration: &Declaration,
-    options: &Options,
     until: Until,
 ) -> Result<()> {
+    let Call { live, options, .. } = *call;
     let Source::App(manifest) = &declaration.declared.source else {
         return Ok(());
     };
@@ -149,7 +141,7 @@ fn whole(
         return Ok(());
     }
     let code = options.artifacts.is_none()
-        && begun
+        && session
             .marker
             .as_ref()
             .is_some_and(|marker| marker.artifacts.is_some());
@@ -167,7 +159,7 @@ fn whole(
     Err(Error::invalid_argument(format!(
         "of {} only the tables are read here, and release {}, which is live, has {has} besides",
         manifest.display(),
-        begun.release
+        session.release
     ))
     .object(manifest.display().to_string())
     .state("Live is unchanged; no release was made")
@@ -176,14 +168,12 @@ fn whole(
 
 /// Publishes a release that was staged: from a fresh clone, so that nothing written since is lost.
 pub(crate) fn promote_compiled(
-    live: &Live,
-    begun: &Begun,
+    call: &Call<'_>,
+    session: &Session,
     adopted: Option<&Adopted>,
     entry: &Entry,
-    options: &Options,
-    progress: Progress<'_>,
-    start: Moment,
 ) -> Result<Outcome> {
+    let (live, catalog) = (call.live, &session.store.catalog);
     let staged: Staged = serde_json::from_str(entry.declared.as_deref().unwrap_or_default()).map_err(|e| {
         Error::not_promotable(format!(
             "what release {} was staged with cannot be read in the catalog ({e}): somebody has written into it",
@@ -191,31 +181,22 @@ pub(crate) fn promote_compiled(
         ))
         .hint("Stage it again")
     })?;
-    named_by_root(live, &staged, entry, options)?;
-    let options = staged.options(entry, options);
+    named_by_root(live, &staged, entry, call.options)?;
+    let options = staged.options(entry, call.options);
+    let call = &call.with(&options);
     live.libraries(&options)?;
     let declaration = staged.declaration(&options)?;
-    let log = Log::new(
-        (!options.dry_run).then_some(&begun.store.catalog),
-        entry.release,
-        progress,
-    )
-    .since(start);
+    let release = entry.release;
+    let log = call.log(catalog, release);
     // It stays what it is where it cannot go live: the reason may pass.
-    let mut outcome = finish(begun, entry.release, &log, entry.status, || {
+    let mut outcome = finish(session, release, &log, entry.status, || {
         if let Some(adopted) = adopted {
             adopted.log(&log);
         }
-        begun.tell(&log);
-        run(
-            live,
-            begun,
+        session.tell(&log);
+        bring_declared(
+            &Run::new(call, session, &log, release, Until::Live)?,
             &declaration,
-            &options,
-            entry.release,
-            &log,
-            start,
-            Until::Live,
         )
     })?;
     if let Some(name) = entry
@@ -224,7 +205,7 @@ pub(crate) fn promote_compiled(
         .filter(|_| entry.status == Status::Preview && !options.dry_run)
     {
         let place = place::preview(name);
-        match removals::run(&begun.store) {
+        match removals::run(&session.store) {
             Ok(()) => log.note(
                 "settle",
                 format!("Removed {place}, the preview of this release: what was tried on it is not in live"),
@@ -245,9 +226,9 @@ pub(crate) fn fail(
     options: &Options,
     progress: Progress<'_>,
 ) -> Result<Release> {
-    let begun = session::begin(live, options, progress)?;
-    let catalog = &begun.store.catalog;
-    let release = begun.number(Kind::Publish, Status::Failed, options)?;
+    let session = Session::begin(live, options, progress)?;
+    let catalog = &session.store.catalog;
+    let release = session.number(Kind::Publish, Status::Failed, options)?;
     let log = Log::new(Some(catalog), release, progress);
     log.fact("build", created(release, options));
     log.before(&options.build);
@@ -257,103 +238,4 @@ pub(crate) fn fail(
         .into_iter()
         .find(|made| made.release == release);
     made.ok_or_else(|| Error::internal(format!("release {release} is gone")))
-}
-
-#[expect(clippy::too_many_arguments, reason = "what a publish is about")]
-pub(crate) fn run(
-    live: &Live,
-    begun: &Begun,
-    declaration: &Declaration,
-    options: &Options,
-    release: ReleaseId,
-    log: &Log<'_>,
-    start: Moment,
-    until: Until,
-) -> Result<Outcome> {
-    let job = Job::new(live, begun, options, log, release)?;
-    let mut taken = job.take()?;
-    let mut done = None;
-    for attempt in 1..=FRESH_STARTS {
-        let rehearsed = rehearse_first(&job, &mut taken, declaration)?;
-        if !options.dry_run {
-            let plan = serde_json::to_string(&rehearsed.statements)
-                .map_err(|e| Error::internal(e.to_string()))?;
-            begun.store.catalog.describe(release, None, Some(&plan))?;
-        }
-        if options.dry_run || until == Until::Rehearsed {
-            if let Some(name) = options.preview.as_ref().filter(|_| !options.dry_run) {
-                let put = || preview::put(&job, &mut taken.pair, name);
-                log.step("rehearse", put, |()| format!("Made the preview {name}"))?;
-            }
-            done = Some((rehearsed, None));
-            break;
-        }
-        let mut change = |image: &Connection, _: &Connection, pages: Option<&BTreeSet<u32>>| {
-            rehearse_again(&job, image, &rehearsed, declaration, pages)
-        };
-        let switched = job.switch(&mut taken, Image::Clone, rehearsed.terms, &mut change)?;
-        if let Some(switched) = switched {
-            done = Some((rehearsed, Some(switched)));
-            break;
-        }
-        job.start_over(&mut taken, attempt)?;
-    }
-    drop(taken);
-    if done
-        .as_ref()
-        .is_some_and(|(_, switched)| switched.is_some())
-    {
-        retention::after_switch(&job);
-    }
-    let Some((rehearsed, switched)) = done else {
-        return Err(Error::busy(format!(
-            "somebody else changed the schema of {} {FRESH_STARTS} times while it was published",
-            live.shown()
-        ))
-        .hint("Find out who changes the schema, and start again"));
-    };
-    let status = match (&switched, options.dry_run, &options.preview) {
-        (Some(_), ..) => Reached::Live,
-        (None, true, _) => Reached::DryRun,
-        (None, false, Some(name)) => {
-            begun.store.catalog.set_preview(release, name)?;
-            // The preview is there, whatever becomes of an earlier one's files.
-            if let Err(e) = artifacts::forget_fruitless(&begun.store) {
-                log.warn(
-                    "settle",
-                    format!("Files of earlier releases are left to the next call of remy: {e}"),
-                );
-            }
-            log.note(
-                "settle",
-                format!("Release {release} can be tried on {}", place::preview(name)),
-            );
-            Reached::Preview
-        }
-        (None, false, None) => {
-            begun.store.catalog.set_status(release, Status::Compiled)?;
-            log.note(
-                "settle",
-                format!("Release {release} is compiled; promoting it makes it live"),
-            );
-            Reached::Compiled
-        }
-    };
-    Ok(Outcome {
-        release,
-        status,
-        restored_from: None,
-        previous: begun.live_release(),
-        label: options.label.clone(),
-        commit: options.commit.clone(),
-        dry_run: options.dry_run,
-        switch: switched,
-        statements: rehearsed.statements,
-        effects: rehearsed.effects,
-        set_aside: Vec::new(),
-        comes_back: Vec::new(),
-        warnings: rehearsed.warnings,
-        log: log.lines(),
-        total_ms: clock::ms(start.elapsed()),
-    })
 }

@@ -3,7 +3,6 @@
 
 use crate::{
     base::{
-        clock::Moment,
         error::{Error, Result},
         history::{ReleaseId, Status},
         options::Options,
@@ -11,9 +10,10 @@ use crate::{
     },
     live::database::Live,
     release::{
+        context::Call,
         outcome::Outcome,
         restore::{find, restore},
-        session,
+        session::Session,
     },
     store::catalog::releases::target,
 };
@@ -26,21 +26,21 @@ pub(crate) fn rollback(
     options: &Options,
     progress: Progress<'_>,
 ) -> Result<Outcome> {
-    let start = Moment::now();
+    let call = Call::new(live, options, progress);
     live.libraries(options)?;
-    let begun = session::begin_to_bring_back(live, options, progress)?;
+    let session = Session::begin_to_bring_back(live, options, progress)?;
     let entry = match release {
-        Some(release) => find(&begun, release)?,
+        Some(release) => find(&session, release)?,
         None => {
-            if let Some(lost) = begun.lost {
+            if let Some(lost) = session.lost {
                 return Err(lost);
             }
-            let catalog = &begun.store.catalog;
+            let catalog = &session.store.catalog;
             let brought_back = catalog
-                .release(begun.release)?
+                .release(session.release)?
                 .and_then(|entry| entry.restored_from);
-            let target = target(catalog, begun.release)?.ok_or_else(|| {
-                let what = match (begun.release, brought_back) {
+            let target = target(catalog, session.release)?.ok_or_else(|| {
+                let what = match (session.release, brought_back) {
                     (ReleaseId::NONE, _) => format!("{} has no release yet, or was detached", live.shown()),
                     (release, None) => format!("release {release} is live, and none was before it"),
                     (release, Some(first)) => {
@@ -53,7 +53,7 @@ pub(crate) fn rollback(
                     .state("Live is unchanged")
                     .hint("Name a release to go to; the verb releases lists them")
             })?;
-            find(&begun, target)?
+            find(&session, target)?
         }
     };
     if matches!(entry.status, Status::Compiled | Status::Preview) {
@@ -67,5 +67,5 @@ pub(crate) fn rollback(
             entry.release
         )));
     }
-    restore(live, begun, &entry, options, progress, start)
+    restore(&call, session, &entry)
 }

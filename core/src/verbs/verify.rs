@@ -9,12 +9,13 @@ use crate::{
         text::human,
     },
     live::{
-        database::{Access, Live},
+        database::Live,
         marker::{self, Marker},
     },
     release::{drift, known, standing},
-    sqlite::{client, integrity, libraries},
+    sqlite::{integrity, libraries},
     store::{Store, artifacts, log::Log, place, snapshots, unknown},
+    switch::engine,
 };
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
@@ -74,10 +75,8 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
         Ok(Some(store)) => report.store(live, &store, marker, &conn)?,
         Err(e) => report.check("store", "may be read", || Err(e))?,
     }
-    if live.access == Access::Backup
-        && let Some(warning) = client::warning()
-    {
-        report.warn(warning);
+    if let Some(weakness) = engine::of(live).describe().weakness {
+        report.warn(weakness);
     }
     let checked = report.checked.into_inner();
     Ok(Verified {

@@ -1,4 +1,4 @@
-//! A VFS that notes which pages of a pair's main file are read, so that a switch can tell whether
+//! A VFS that notes which pages of an overlay's main file are read, so that a switch can tell whether
 //! what others have committed since has anything to do with the change.
 //!
 //! The result of a change does not depend on pages that it has not read. So a change that was made
@@ -23,7 +23,7 @@ use crate::sqlite::{
 use rusqlite::{Connection, ffi};
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-/// The name to open a pair by. WALs are as [`wal_buffer`](super::wal_buffer) has them.
+/// The name to open an overlay by. WALs are as [`wal_buffer`](super::wal_buffer) has them.
 pub(crate) const VFS: &CStr = c"remy-pair";
 
 /// SQLite's smallest page.

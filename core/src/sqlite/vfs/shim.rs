@@ -1,6 +1,6 @@
 //! What remy's VFSes have in common. Each is a copy of the default one, and puts methods of its own
 //! before that one's for some files: [`super::wal_buffer`] for WALs, [`super::read_tracker`] for the main file
-//! of a pair, too.
+//! of an overlay, too.
 
 use rusqlite::ffi;
 use std::{

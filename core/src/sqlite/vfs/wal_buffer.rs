@@ -5,7 +5,7 @@
 //! default one but for WAL files: what is written to them one behind the other waits in memory
 //! until there is [`PIECE`] of it, or until SQLite reads it back, syncs or measures the file.
 //! Nobody misses it meanwhile: SQLite tells others of frames only after the sync of their commit
-//! (`synchronous=FULL`; the pairs of the store, which nobody else opens, are read after
+//! (`synchronous=FULL`; the overlays of the store, which nobody else opens, are read after
 //! [`crate::sqlite::calls::write_wal`]).
 //!
 //! Each piece is handed to the disk at once, so that the sync at the end finds little left.
@@ -193,7 +193,7 @@ unsafe extern "C" fn x_read(
 }
 
 unsafe extern "C" fn x_close(file: *mut ffi::sqlite3_file) -> c_int {
-    // What waits is of no commit: a commit of live's is synced, and that of a pair is written
+    // What waits is of no commit: a commit of live's is synced, and that of an overlay is written
     // before it is read. Nobody's lock covers it any more.
     let closed = base!(file.xClose());
     // SAFETY: made by open_with_methods, and SQLite calls nothing of this file after xClose.

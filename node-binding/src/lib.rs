@@ -7,7 +7,7 @@
 //! `Error` that has `code`, `hint`, `object` and `sql`. No panic crosses the edge.
 #![warn(missing_docs)]
 
-mod app;
+pub mod app;
 
 use napi::{
     Env, JsValue, Status, Task,

@@ -226,7 +226,8 @@ fn consistent(at: &At<'_>, kind: usize) -> bool {
         !wrong || at.at(least).fault(format!("is greater than {greatest}"))
     };
     let of_what = TYPES[kind - 1];
-    (!(is_true("autocomplete") && !is_empty("choices"))
+    (!is_true("autocomplete")
+        || is_empty("choices")
         || at.at("autocomplete").fault("cannot be beside choices"))
         & ordered("min_value", "max_value")
         & ordered("min_length", "max_length")

@@ -33,6 +33,9 @@ pub struct Interface {
 /// The files that an interface becomes, by their paths in the release.
 pub(super) type Files = Vec<(&'static str, Value)>;
 
+/// What an interface declares for the option `effects`.
+type Effects = fn(&Interface) -> Vec<Value>;
+
 /// A type of interface.
 pub(super) struct Kind {
     /// The fields of its content.
@@ -41,7 +44,7 @@ pub(super) struct Kind {
     pub also: fn(&At<'_>) -> bool,
     pub compile: fn(&Interface, &mut Compiling<'_>) -> Files,
     /// The effects that it declares: their kind, and one each.
-    pub effects: Option<(&'static str, fn(&Interface) -> Vec<Value>)>,
+    pub effects: Option<(&'static str, Effects)>,
 }
 
 /// What compiling asks of the app.

@@ -138,7 +138,7 @@ fn operation(route: &Value, names: &[String], schemas: &mut Components, ids: &mu
     let tag = text(route, "tag");
     given(json!({
         "operationId": ids.next(handler),
-        "tags": (!tag.is_empty()).then(|| [tag]),
+        "tags": (!tag.is_empty()).then_some([tag]),
         "summary": get(route, "summary"),
         "description": get(route, "description"),
         "parameters": (!parameters.is_empty()).then_some(parameters),

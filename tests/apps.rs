@@ -1,6 +1,8 @@
 //! An app's tables, published from its mindstudio.json: what comes of them in the database, and
 //! what does not.
-use remy_db::{Options, Outcome, Progress, Reached, ReleaseId, Remy, Statement};
+use remy_db::{
+    Options, Outcome, Progress, Reached, ReleaseId, Remy, Statement, StatementKind, StepOutcome,
+};
 use remy_tests::{built, shell};
 use serde_json::json;
 use std::{
@@ -252,7 +254,7 @@ fn tables_and_columns_come_and_go(app: &Project) {
     let dropped = second
         .statements
         .iter()
-        .find(|s| s.kind == "drop_column")
+        .find(|s| s.kind == StatementKind::DropColumn)
         .unwrap();
     assert_eq!(
         (
@@ -267,7 +269,10 @@ fn tables_and_columns_come_and_go(app: &Project) {
         )
     );
     assert!(
-        second.statements.iter().all(|s| s.kind != "rebuild_table"),
+        second
+            .statements
+            .iter()
+            .all(|s| s.kind != StatementKind::RebuildTable),
         "{planned:?}"
     );
     a_rename_is_not_guessed(&second);
@@ -293,7 +298,7 @@ fn a_rename_is_not_guessed(second: &Outcome) {
         second
             .log
             .iter()
-            .any(|line| line.outcome == "warning" && line.message == meant)
+            .any(|line| line.outcome == StepOutcome::Warning && line.message == meant)
     );
 }
 
@@ -541,7 +546,7 @@ fn a_migration_answers_for_the_columns_that_it_names() {
             .diff(&app.manifest(), &Options::default())
             .unwrap()
             .iter()
-            .all(|s| s.kind == "migration")
+            .all(|s| s.kind == StatementKind::Migration)
     );
     let outcome = app.publish();
     assert_eq!(
@@ -669,11 +674,11 @@ fn a_table_that_goes_beside_one_that_comes_has_to_be_told_of() {
     let drop = app
         .diff()
         .into_iter()
-        .find(|s| s.kind == "drop_table")
+        .find(|s| s.kind == StatementKind::DropTable)
         .unwrap();
     assert_eq!(
         (drop.object.as_str(), drop.needs, drop.loses.as_deref()),
-        ("vendor", Some("drop"), Some("2 rows"))
+        ("vendor", Some(remy_db::Allow::Drop), Some("2 rows"))
     );
     // It is a rename, by an option or by a tag; or it is none.
     app.try_publish(r#"{"renames": ["vendor=vendors"]}"#)
@@ -798,7 +803,10 @@ fn a_database_of_the_hosted_platform_is_adopted_as_it_is() {
     )]);
     let changed = app.publish();
     assert!(
-        changed.statements.iter().all(|s| s.kind != "rebuild_table"),
+        changed
+            .statements
+            .iter()
+            .all(|s| s.kind != StatementKind::RebuildTable),
         "{:?}",
         kinds(&changed.statements)
     );
@@ -1142,9 +1150,11 @@ fn what_is_wrong_is_said_at_once_and_nothing_is_done() {
     app.declares(&[("c", "{ x: WebSocket }>('c')")]);
     let outcome = app.publish();
     assert!(
-        outcome.log.iter().any(
-            |line| line.outcome == "warning" && line.message.contains("c.x cannot be resolved")
-        )
+        outcome
+            .log
+            .iter()
+            .any(|line| line.outcome == StepOutcome::Warning
+                && line.message.contains("c.x cannot be resolved"))
     );
 }
 

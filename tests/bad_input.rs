@@ -1,6 +1,9 @@
 //! What users get wrong, and what goes wrong for them. Each time: the code, a message that helps,
 //! live unchanged as a fresh reader sees it, nothing left locked, and the next publish working.
-use remy_db::{Error, Line, Options, Outcome, Progress, Reached, ReleaseId, Remy, Result, Status};
+use remy_db::{
+    Error, Line, Options, Outcome, Progress, Reached, ReleaseId, Remy, Result, StatementKind,
+    Status, Step,
+};
 use remy_tests::{built_program, cases, live::App, output, shell};
 use std::{
     fs,
@@ -599,7 +602,7 @@ fn live_open_in_this_process_by_other_means() {
 /// Publishes a change, and does something when the clone has been taken.
 fn meanwhile(app: &App, act: impl Fn() + Send + Sync) -> Result<Outcome> {
     let on_line = |line: &Line| {
-        if line.step == "clone" {
+        if line.step == Step::Clone {
             act();
         }
     };
@@ -665,7 +668,7 @@ fn somebody_else_changes_the_schema_in_the_middle() {
         outcome
             .statements
             .iter()
-            .any(|s| s.kind == "drop_table" && s.object == "theirs"),
+            .any(|s| s.kind == StatementKind::DropTable && s.object == "theirs"),
         "{:#?}",
         outcome.statements
     );

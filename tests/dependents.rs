@@ -1,6 +1,6 @@
 //! What depends on a table: that a change of it is refused where something else would break, and
 //! made where nothing would.
-use remy_db::{Options, Progress};
+use remy_db::{Options, Progress, Step};
 use remy_tests::{built, cases, compiled, live::App, shell, stdout};
 use std::{path::PathBuf, process::Command};
 
@@ -592,7 +592,7 @@ fn what_was_not_checked_is_said_and_verify_finds_it() {
     let checked = outcome
         .log
         .iter()
-        .find(|line| line.step == "check")
+        .find(|line| line.step == Step::Check)
         .unwrap();
     assert!(
         checked

@@ -46,7 +46,7 @@ fn run(arguments: &[String]) -> Result<Value> {
     let steps = Mutex::new(beside.split(',').collect::<Vec<_>>());
     let insert = |line: &Line| {
         let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = steps.iter().position(|step| *step == line.step) {
+        if let Some(at) = steps.iter().position(|step| *step == line.step.as_str()) {
             steps.remove(at);
             let sql = format!("INSERT INTO users (name) VALUES ('beside {}')", line.step);
             let done = std::process::Command::new("sqlite3")

@@ -2,7 +2,10 @@
 //! and rollbacks that grow and shrink live: no write is lost, none is there twice or unasked for,
 //! nobody sees an error, and a transaction that reads keeps its view. And a disk that takes its
 //! time, beside an application that checkpoints: no writer waits for the disk.
-use remy_db::{Error, Line, Options, Outcome, Progress, Reached, Release, ReleaseId, Remy};
+use remy_db::{
+    Error, Line, Options, Outcome, Progress, Reached, Release, ReleaseId, Remy, StatementKind,
+    SwitchMethod,
+};
 use remy_tests::{
     Shell, better_sqlite3, built_program, faults, moments, repository,
     rounds::{Random, rounds},
@@ -487,7 +490,12 @@ impl Round {
             });
             assert_eq!(outcome.status, Reached::Live);
             let switch = outcome.switch.expect("it went live");
-            assert_eq!(switch.by, if self.on_host { "backup" } else { "pages" });
+            let by = if self.on_host {
+                SwitchMethod::Backup
+            } else {
+                SwitchMethod::Pages
+            };
+            assert_eq!(switch.by, by);
             times.pauses.push(switch.pause_ms);
             times.waits.push(switch.lock_wait_ms);
             if random.once_in(4) {
@@ -694,7 +702,7 @@ fn somebody_changes_the_schema_just_before_the_lock() {
         published
             .statements
             .iter()
-            .any(|s| s.kind == "drop_table" && s.object == "theirs"),
+            .any(|s| s.kind == StatementKind::DropTable && s.object == "theirs"),
         "{published:#?}"
     );
     assert_eq!(

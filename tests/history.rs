@@ -1,6 +1,6 @@
 //! What the history says where live went its own way: detached, replaced or restored by hand, or
 //! its publisher killed.
-use remy_db::{Options, Progress, Reached, ReleaseId, Remy};
+use remy_db::{Options, Progress, Reached, ReleaseId, Remy, Step, StepOutcome};
 use remy_tests::{Shell, built_program, live::App, shell};
 use std::{
     fs,
@@ -39,7 +39,7 @@ fn statuses(app: &App) -> String {
 fn warnings(app: &App, release: i64) -> String {
     let log = app.remy().build_log(Some(ReleaseId(release))).unwrap();
     log.into_iter()
-        .filter(|line| line.outcome == "warning")
+        .filter(|line| line.outcome == StepOutcome::Warning)
         .map(|line| line.message + "\n")
         .collect()
 }
@@ -100,7 +100,7 @@ fn a_publish_that_was_killed_shows_as_failed_before_anything_is_written() {
         .build_log(Some(ReleaseId(3)))
         .unwrap()
         .iter()
-        .all(|line| line.step != "check")
+        .all(|line| line.step != Step::Check)
     {
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -235,7 +235,7 @@ fn another_database_in_lives_place_is_warned_of() {
         published
             .log
             .iter()
-            .any(|line| line.outcome == "warning" && line.message.starts_with(warning))
+            .any(|line| line.outcome == StepOutcome::Warning && line.message.starts_with(warning))
     );
     assert!(
         warnings(&app, 3).starts_with(warning),

@@ -1,6 +1,6 @@
 //! Which release live is: by its switch, never by its number or a clock, and what the catalog does
 //! not know is set aside.
-use remy_db::{Debug, Options, Outcome, Progress, Release, ReleaseId, Remy};
+use remy_db::{Debug, Options, Outcome, Progress, Release, ReleaseId, Remy, StepOutcome};
 use remy_tests::{
     Shell, built_program, cases, faults,
     live::{App, older_catalog},
@@ -680,7 +680,7 @@ fn what_was_changed_outside_remy_is_said() {
     assert!(
         done.log
             .iter()
-            .any(|line| line.outcome == "warning" && line.message == said),
+            .any(|line| line.outcome == StepOutcome::Warning && line.message == said),
         "{:?}",
         done.log
     );

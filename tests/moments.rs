@@ -4,7 +4,7 @@
 //! Each is told by a line's `step`, which the contract holds, and which any caller may use as well;
 //! never by its message. There is no other hook in the product for tests.
 use crate::shell;
-use remy_db::Line;
+use remy_db::{Line, Step, StepOutcome};
 use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -13,31 +13,31 @@ use std::{
 /// The change is made and checked on the clone, or the image of a rollback is compared with live:
 /// next comes the switch.
 pub fn is_rehearsed(line: &Line) -> bool {
-    line.step == "check" && line.outcome == "ok"
+    line.step == Step::Check && line.outcome == StepOutcome::Ok
 }
 
 /// What others wrote since the clone is caught up with, where there was anything: next comes the
 /// lock.
 pub fn is_caught_up(line: &Line) -> bool {
-    line.step == "catch_up"
+    line.step == Step::CatchUp
 }
 
 /// Live is switched: what follows comes after COMMIT.
 pub fn is_switched(line: &Line) -> bool {
-    line.step == "switch" && line.outcome == "ok"
+    line.step == Step::Switch && line.outcome == StepOutcome::Ok
 }
 
 /// How often a verb began again, because somebody else had changed live's schema: a publish warns of
 /// nothing else at its switch.
 pub fn fresh_starts(log: &[Line]) -> usize {
     log.iter()
-        .filter(|line| line.step == "switch" && line.outcome == "warning")
+        .filter(|line| line.step == Step::Switch && line.outcome == StepOutcome::Warning)
         .count()
 }
 
 /// Live is cloned: next comes the rehearsal.
 pub fn is_cloned(line: &Line) -> bool {
-    line.step == "clone"
+    line.step == Step::Clone
 }
 
 /// Runs `act` at a moment when it comes for the first time.

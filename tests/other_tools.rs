@@ -1,5 +1,5 @@
 //! What other tools leave: their migration files, their bookkeeping tables, their dumps.
-use remy_db::{Error, Outcome, Result};
+use remy_db::{Error, Outcome, Result, StatementKind};
 use remy_tests::{built, cases, live::App, stdout};
 use serde_json::json;
 use std::{path::Path, process::Command};
@@ -17,7 +17,7 @@ fn ran(outcome: &Outcome) -> Vec<&str> {
     let migrations = outcome
         .statements
         .iter()
-        .filter(|statement| statement.kind == "migration");
+        .filter(|statement| statement.kind == StatementKind::Migration);
     migrations
         .map(|statement| statement.object.as_str())
         .collect()
@@ -609,7 +609,8 @@ fn what_names_a_table_follows_its_rename_in_a_migration() {
                 outcome
                     .statements
                     .iter()
-                    .all(|s| ["migration", "drop_view", "create_view"].contains(&s.kind)),
+                    .all(|s| ["migration", "drop_view", "create_view"]
+                        .contains(&s.kind.to_string().as_str())),
                 "{:?}",
                 outcome.statements
             );

@@ -1,5 +1,5 @@
 //! Plans: the cheapest statement that the engine at hand has, and what a change takes away.
-use remy_db::{Options, Outcome, Progress, Remy};
+use remy_db::{Allow, Options, Outcome, Progress, Remy, StatementKind, Strategy};
 use remy_tests::{cases, live::App, moments};
 
 const ROWS: &str = "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 20000)
@@ -25,7 +25,10 @@ fn plan(outcome: &Outcome) -> (Vec<String>, bool) {
         .collect();
     (
         kinds,
-        outcome.statements.iter().all(|s| s.strategy == "direct"),
+        outcome
+            .statements
+            .iter()
+            .all(|s| s.strategy == Strategy::Direct),
     )
 }
 
@@ -130,7 +133,7 @@ fn what_sqlite_has_no_statement_for_is_a_rebuild(from: &str, to: String) {
         published
             .statements
             .iter()
-            .any(|s| s.kind == "rebuild_table"),
+            .any(|s| s.kind == StatementKind::RebuildTable),
         "{:?}",
         plan(&published)
     );
@@ -335,7 +338,7 @@ fn a_rollback_lists_what_goes_and_what_comes_back_before_and_after() {
         let statements: Vec<_> = outcome
             .statements
             .iter()
-            .map(|s| (s.kind, s.object.clone(), s.loses.clone()))
+            .map(|s| (s.kind.to_string(), s.object.clone(), s.loses.clone()))
             .collect();
         let aside: Vec<_> = outcome
             .set_aside
@@ -352,14 +355,14 @@ fn a_rollback_lists_what_goes_and_what_comes_back_before_and_after() {
     let text = |text: &str| text.to_owned();
     let expected = (
         vec![
-            ("drop_table", text("new"), Some(text("3 rows"))),
+            (text("drop_table"), text("new"), Some(text("3 rows"))),
             (
-                "drop_column",
+                text("drop_column"),
                 text("users.mail"),
                 Some(text("3 rows, 1 with a value in mail")),
             ),
-            ("add_column", text("users.fax"), None),
-            ("create_table", text("old"), None),
+            (text("add_column"), text("users.fax"), None),
+            (text("create_table"), text("old"), None),
         ],
         vec![(text("users"), 1), (text("new"), 3)],
         vec![
@@ -581,7 +584,7 @@ fn leave_is_needed_by_each_row_that_takes_something_and_the_rename_that_fits_is_
     let rows = app.remy().diff(schema, &Options::default()).unwrap();
     let needs: Vec<_> = rows
         .iter()
-        .filter(|row| row.needs == Some("drop"))
+        .filter(|row| row.needs == Some(Allow::Drop))
         .map(|row| row.object.as_str())
         .collect();
     assert_eq!(needs, ["a", "b"]);
@@ -596,7 +599,7 @@ fn leave_is_needed_by_each_row_that_takes_something_and_the_rename_that_fits_is_
     let rows = app.remy().diff(schema, &Options::default()).unwrap();
     let needs: Vec<_> = rows
         .iter()
-        .filter(|row| row.needs == Some("drop"))
+        .filter(|row| row.needs == Some(Allow::Drop))
         .map(|row| row.object.as_str())
         .collect();
     assert_eq!(needs, ["t.fax", "t.at"]);
@@ -653,7 +656,7 @@ fn a_table_that_is_declared_as_something_else_loses_its_rows_with_leave_only(
     assert!(
         done.statements
             .iter()
-            .any(|s| s.kind == "drop_table" && s.needs == Some("drop"))
+            .any(|s| s.kind == StatementKind::DropTable && s.needs == Some(Allow::Drop))
     );
     // Without rows there is nothing to lose.
     App::on(now).publish(declared, "{}").unwrap();
@@ -781,7 +784,7 @@ fn a_diff_has_the_warnings_of_a_publish_where_they_are_asked_for() {
     let rows = app.remy().diff(schema, &asking(true)).unwrap();
     let kinds = |kind: &str| {
         rows.iter()
-            .filter(|row| (row.kind == "warning") == (kind == "warning"))
+            .filter(|row| (row.kind == StatementKind::Warning) == (kind == "warning"))
             .collect::<Vec<_>>()
     };
     let warnings: Vec<&str> = kinds("warning")
@@ -833,8 +836,9 @@ fn a_diff_without_changes_has_warnings_alone() {
         )
         .unwrap();
     assert!(
-        rows.iter()
-            .all(|row| row.kind == "warning" && row.strategy == "warning" && row.sql.is_empty()),
+        rows.iter().all(|row| row.kind == StatementKind::Warning
+            && row.strategy == Strategy::Warning
+            && row.sql.is_empty()),
         "{rows:?}"
     );
     assert!(
@@ -857,5 +861,8 @@ fn a_diff_without_changes_has_warnings_alone() {
             &Options::from_json(&options).unwrap(),
         )
         .unwrap();
-    assert!(rows.iter().any(|row| row.kind == "warning"), "{rows:?}");
+    assert!(
+        rows.iter().any(|row| row.kind == StatementKind::Warning),
+        "{rows:?}"
+    );
 }

@@ -1,6 +1,8 @@
 //! What others do to live between the clone and the lock, and between the last catching up and the
 //! lock: each at its very moment, from the callback that follows the log.
-use remy_db::{Line, Options, Outcome, Progress, Reached, ReleaseId, Remy, Result};
+use remy_db::{
+    Line, Options, Outcome, Progress, Reached, ReleaseId, Remy, Result, StatementKind, SwitchMethod,
+};
 use remy_tests::{Shell, cases, client::Client, live::App, moments, shell};
 use rusqlite::Connection;
 use std::{
@@ -119,8 +121,12 @@ fn before_the_lock<'a>(
     Box::new(moments::before_the_lock(live, write, act))
 }
 
-fn by(by_host: bool) -> &'static str {
-    if by_host { "backup" } else { "pages" }
+fn by(by_host: bool) -> SwitchMethod {
+    if by_host {
+        SwitchMethod::Backup
+    } else {
+        SwitchMethod::Pages
+    }
 }
 
 /// Live shrinks and grows after the comparison: the image has pages that live has not any more, and
@@ -761,7 +767,7 @@ fn a_slow_plan_beside_writes_elsewhere() {
         .publish(&format!("{CHANGED} {other}"), &options, &elsewhere)
         .unwrap();
     let rehearsed = published.statements[0].clone();
-    assert_eq!(rehearsed.kind, "migration");
+    assert_eq!(rehearsed.kind, StatementKind::Migration);
     let took = published
         .log
         .iter()
@@ -802,7 +808,7 @@ fn a_hosts_slow_plan_and_one_write(mode: &str) {
     let (switch, previous) = (published.switch.unwrap(), published.previous.unwrap());
     assert_eq!(
         (switch.by, switch.attempts, switch.ran_again),
-        ("backup", 2, false)
+        (SwitchMethod::Backup, 2, false)
     );
     assert_eq!(
         shell(&app.live, "SELECT count(*) FROM users WHERE name = 'late';"),

@@ -1,6 +1,6 @@
 //! Clones by reflink: on a file system that has it, made in a file and mounted, where this machine
 //! allows that. Where it does not, the run says so.
-use remy_db::{Options, Progress, Remy};
+use remy_db::{CopyMethod, Options, Progress, Remy};
 use remy_tests::{not_covered, output, shell, stdout, writer, writer::Writer};
 use std::{
     fs::File,
@@ -143,7 +143,7 @@ fn clones_are_copies(app: &Remy, live: &Path, disk: &Path) {
             disk.join(format!("clone-{n}.db")),
             disk.join(format!("copy-{n}.db")),
         );
-        assert_eq!(app.clone_to(&clone).unwrap().method, "reflink");
+        assert_eq!(app.clone_to(&clone).unwrap().method, CopyMethod::Reflink);
         for suffix in ["", "-wal"] {
             let (from, to) = (
                 format!("{}{suffix}", live.display()),
@@ -167,7 +167,7 @@ fn clones_hold_what_was_written_before(app: &Remy, live: &Path, disk: &Path) {
             .trim()
             .parse()
             .unwrap();
-        assert_eq!(app.clone_to(&clone).unwrap().method, "reflink");
+        assert_eq!(app.clone_to(&clone).unwrap().method, CopyMethod::Reflink);
         let after: u64 = shell(live, "SELECT count(*) FROM app_writes")
             .trim()
             .parse()

@@ -1,5 +1,7 @@
 //! Every verb, as its users expect it to work.
-use remy_db::{Options, Progress, ReleaseId, Remy, Statement};
+use remy_db::{
+    Options, Progress, ReleaseId, Remy, Statement, StatementKind, Step, StepOutcome, Strategy,
+};
 use remy_tests::{Shell, live::App, shell};
 use serde_json::json;
 use std::{
@@ -143,7 +145,7 @@ fn a_diff_shows_effects_behind_its_statements() {
         assert!(
             statements
                 .iter()
-                .all(|row| row.strategy != "effect" && !row.sql.is_empty()),
+                .all(|row| row.strategy != Strategy::Effect && !row.sql.is_empty()),
             "{statements:?}"
         );
         let nothing =
@@ -151,7 +153,7 @@ fn a_diff_shows_effects_behind_its_statements() {
         assert!(
             effects
                 .iter()
-                .all(|row| row.strategy == "effect" && nothing(row)),
+                .all(|row| row.strategy == Strategy::Effect && nothing(row)),
             "{effects:?}"
         );
         effects
@@ -216,7 +218,7 @@ fn effects_travel_with_the_release() {
     let changes: Vec<_> = outcome
         .effects
         .iter()
-        .map(|c| (c.kind, c.id.as_str(), c.change))
+        .map(|c| (c.kind.as_str(), c.id.as_str(), c.change.as_str()))
         .collect();
     assert_eq!(
         changes,
@@ -276,6 +278,28 @@ fn effects_travel_with_the_release() {
     assert!(
         !log.contains("s-old") && !log.contains("s-new"),
         "a secret in a log: {log}"
+    );
+}
+
+#[test]
+fn a_promote_that_may_be_a_rename_is_told_to_be_staged_again() {
+    let users = |column: &str| {
+        format!(
+            "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, {column} TEXT);"
+        )
+    };
+    let app = App::on(&users("mail"));
+    // Nothing has a value yet, so that nothing is lost.
+    app.remy()
+        .stage(&users("email"), &Options::default(), Progress::none())
+        .unwrap();
+    shell(&app.live, "INSERT INTO users (mail) VALUES ('a@b')");
+    let e = app.promote(None).unwrap_err();
+    assert_eq!(e.code(), "ambiguous_rename");
+    let hint = e.detail().hint.clone().unwrap();
+    assert!(
+        hint.starts_with("Stage it again") && !hint.contains("\"renames\""),
+        "a promote takes no renames: {hint}"
     );
 }
 
@@ -374,7 +398,7 @@ fn migrations_run_once() {
     .unwrap();
     let options = json!({"migrations": folder});
     let outcome = app.publish(V2, &options).unwrap();
-    assert_eq!(outcome.statements[0].kind, "migration");
+    assert_eq!(outcome.statements[0].kind, StatementKind::Migration);
     assert_eq!(names(&app), "Hi Ann,Hi Bob");
     app.publish(V3, &options).unwrap();
     assert_eq!(names(&app), "Hi Ann,Hi Bob");
@@ -813,7 +837,7 @@ fn what_comes_after_the_commit_is_not_called_off() {
     let app = app_with_users();
     let cancel = std::sync::atomic::AtomicBool::new(false);
     let on_line = |line: &remy_db::Line| {
-        if line.step == "switch" {
+        if line.step == Step::Switch {
             cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         }
     };
@@ -826,7 +850,10 @@ fn what_comes_after_the_commit_is_not_called_off() {
         )
         .unwrap();
     assert!(
-        outcome.log.iter().all(|line| line.outcome == "ok"),
+        outcome
+            .log
+            .iter()
+            .all(|line| line.outcome == StepOutcome::Ok),
         "{:#?}",
         outcome.log
     );

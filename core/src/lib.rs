@@ -47,26 +47,27 @@ use crate::{
 };
 pub use base::{
     VERSION,
-    error::{CODES, Context, Detail, Error, Result},
-    history::{DevStatus, Line, Release, ReleaseId, Status},
+    error::{CODES, Context, Detail, Error, Result, State},
+    history::{DevStatus, Line, Release, ReleaseId, Status, Step},
     object::Object,
     options::{Allow, BuildFailure, BuildStep, JournalMode, Options, StepOutcome},
     owner::become_owner_of,
     progress::Progress,
 };
-pub use effects::diff::Change as EffectChange;
+pub use effects::{ChangeKind, EffectKind, diff::Change as EffectChange};
 pub use live::database::Place;
+pub use os::copy::CopyMethod;
 pub use release::{
     outcome::{Outcome, Reached},
     retention::{Pruned, PrunedSnapshot},
     rows_lost::{ComesBack, SetAside},
 };
-pub use schema::plan::Statement;
+pub use schema::plan::{Statement, StatementKind, Strategy};
 pub use sqlite::client;
 #[cfg(feature = "engine")]
 pub use sqlite::engine;
 use std::path::Path;
-pub use switch::contract::Switched;
+pub use switch::contract::{SwitchMethod, Switched};
 pub use verbs::{
     clone::Cloned,
     debug::Debug,
@@ -388,5 +389,5 @@ impl Remy {
 /// What an error says of live where it says nothing else: all that comes after a COMMIT of live
 /// says so itself.
 fn unchanged<T>(done: Result<T>) -> Result<T> {
-    done.map_err(|e| e.state("Live is unchanged"))
+    done.map_err(|e| e.state(State::LiveUnchanged))
 }

@@ -49,6 +49,16 @@ impl Results {
             "Statement",
             &app.diff(&wider, &options).unwrap(),
         );
+        let renamed = Options {
+            renames: vec!["users.name=full_name".to_owned()],
+            ..Options::default()
+        };
+        let other_name = "CREATE TABLE users (id INTEGER PRIMARY KEY, full_name TEXT);";
+        all.add(
+            "statement",
+            "Statement",
+            &app.diff(other_name, &renamed).unwrap(),
+        );
         let published = app.publish(&wider, &options, Progress::none()).unwrap();
         all.add("outcome", "Outcome", &published);
         conn.execute_batch("INSERT INTO notes VALUES (1, 'lost'); DELETE FROM users WHERE id = 2")

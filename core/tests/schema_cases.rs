@@ -56,17 +56,17 @@ fn change(conn: &Connection, desired: &str, options: &Options) -> Result<Done, E
         let mut current = current(conn, &declared, options)?;
         rehearse::dependents::note(conn, &mut current)?;
         let changes = diff(&current, &declared.schema, &declared.renames)?;
-        let mut plan = plan(
+        let plan = plan(
             &current,
             &declared.schema,
             &changes,
             rusqlite::version_number(),
         )?;
-        rehearse::measure(conn, &mut plan, options)?;
-        rehearse::apply(conn, &plan, &mut |_, _| {})?;
-        rehearse::check(conn, &plan, &declared, options)?;
-        rehearse::recheck(conn, &plan, None)?;
-        let loses = plan
+        let survey = rehearse::measure(conn, &plan, options)?;
+        rehearse::apply(conn, &plan, &survey, &mut |_, _| {})?;
+        rehearse::check(conn, &plan, &survey, &declared, options)?;
+        rehearse::recheck(conn, &plan, &survey, None)?;
+        let loses = survey
             .statements
             .iter()
             .filter_map(|statement| statement.loses.clone())

@@ -453,15 +453,15 @@ fn attempt(conn: &Connection, to: &str, renames: &[String]) -> Result<(), Error>
         let mut current = introspect::read(conn, &[])?;
         rehearse::dependents::note(conn, &mut current)?;
         let changes = diff(&current, &declared.schema, &declared.renames)?;
-        let mut plan = plan(
+        let plan = plan(
             &current,
             &declared.schema,
             &changes,
             rusqlite::version_number(),
         )?;
-        rehearse::measure(conn, &mut plan, &options)?;
-        rehearse::apply(conn, &plan, &mut |_, _| {})?;
-        rehearse::check(conn, &plan, &declared, &options)
+        let survey = rehearse::measure(conn, &plan, &options)?;
+        rehearse::apply(conn, &plan, &survey, &mut |_, _| {})?;
+        rehearse::check(conn, &plan, &survey, &declared, &options)
     })();
     conn.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })
         .unwrap();

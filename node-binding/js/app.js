@@ -11,6 +11,7 @@ import * as files from './app/files.js';
 import { besidePackage, build, declaredEffects, isPackage, pack, unpack } from './app/package.js';
 import { buildFolder, find, isThere, make, MANIFEST, storeBeside } from './app/place.js';
 import { known, refusal } from './app/refusal.js';
+import { SOURCE } from './pipeline/staged.js';
 import { dismiss, prepare } from './process.js';
 
 export { init } from './app/init.js';
@@ -229,7 +230,7 @@ export class App extends EventEmitter {
       const live = { path, from, exists: true, bytes: (await stat(path)).size, journal_mode: debug.journal_mode };
       const release = releases.find(({ release }) => release === debug.release) ?? null;
       const log = release ? await this.#remy.buildLog(files.originOf(releases, release).release, options) : [];
-      const built = log.find(({ step, message }) => step === 'build' && message.startsWith('Staged '))?.message ?? null;
+      const built = log.find(({ step, object }) => step === 'build' && object === SOURCE)?.message ?? null;
       const compiled = releases.filter(({ status }) => status === 'compiled');
       const previews = releases.filter(({ status }) => status === 'preview');
       const dev = devs.filter(({ status }) => status === 'dev');

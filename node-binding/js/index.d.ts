@@ -178,6 +178,8 @@ export interface Statement {
   loses: string | null;
   /** Of a warning, what it says. */
   message?: string;
+  /** Of a rename, the name that it gives. One that begins with `_remy_` is on the way to another. */
+  new_name?: string;
 }
 
 export interface Line {

@@ -15,7 +15,7 @@ use napi::{
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use remy_db::{BuildFailure, Error, Options, Progress, ReleaseId, Result};
+use remy_db::{BuildFailure, Error, Options, Progress, ReleaseId, Result, State};
 use serde::Serialize;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -221,7 +221,7 @@ impl Remy {
         self.verb(None, move |open, progress| {
             let wrong = |days| {
                 Error::invalid_argument(format!("{days} is no number of days"))
-                    .state("Nothing was done")
+                    .state(State::NothingDone)
             };
             let days = days
                 .map(|days| u32::try_from(days).map_err(|_| wrong(days)))

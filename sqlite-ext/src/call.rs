@@ -1,6 +1,6 @@
 //! A call of a function: its arguments, and the database that it is about.
 
-use remy_db::{Error, Options, Place, Progress, ReleaseId, Remy, Result, client::Features};
+use remy_db::{Error, Options, Place, Progress, ReleaseId, Remy, Result, State, client::Features};
 use remy_db_helper::{Caller, Lookup, Ran, Verb};
 use rusqlite::{ffi, types::Value};
 use std::ptr;
@@ -8,7 +8,7 @@ use std::ptr;
 /// Copies a text that SQLite gave.
 pub fn utf8(bytes: &[u8]) -> Result<String> {
     String::from_utf8(bytes.to_owned()).map_err(|_| {
-        Error::invalid_argument("an argument is not valid UTF-8").state("Nothing was done")
+        Error::invalid_argument("an argument is not valid UTF-8").state(State::NothingDone)
     })
 }
 
@@ -155,7 +155,7 @@ impl Call {
 }
 
 fn wrong(what: String) -> Error {
-    Error::invalid_argument(what).state("Nothing was done")
+    Error::invalid_argument(what).state(State::NothingDone)
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -17,7 +17,7 @@ use crate::{
     guard::{guard, raised},
     tables::{Row, Table},
 };
-use remy_db::{Error, Result};
+use remy_db::{Error, Result, State};
 use rusqlite::{Connection, ffi, types::Value};
 use sqlite_loadable::{FunctionFlags, define_scalar_function};
 use std::{
@@ -216,7 +216,7 @@ unsafe fn fetch(value: *mut ffi::sqlite3_value) -> Result<Value> {
                 let length = ffi::sqlite3_value_bytes(value);
                 if text.is_null() {
                     return Err(
-                        Error::internal("SQLite is out of memory").state("Nothing was done")
+                        Error::internal("SQLite is out of memory").state(State::NothingDone)
                     );
                 }
                 let bytes = std::slice::from_raw_parts(text, usize::try_from(length).unwrap_or(0));

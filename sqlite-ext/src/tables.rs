@@ -5,7 +5,7 @@ use crate::{
     call::{Call, utf8},
     guard::{guard, raised},
 };
-use remy_db::{Error, Result};
+use remy_db::{Error, Result, State};
 use remy_db_helper::Verb;
 use rusqlite::{
     ffi,
@@ -209,7 +209,7 @@ unsafe impl VTab<'_> for Row {
                 return Err(Error::invalid_argument(format!(
                     "{name} is called with a {arg}, as in {name}('{arg}.sql')"
                 ))
-                .state("Nothing was done"));
+                .state(State::NothingDone));
             }
             let mut which = 0;
             for (next, (arg, constraint)) in (1..).zip(

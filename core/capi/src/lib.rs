@@ -7,7 +7,7 @@
 #![allow(non_camel_case_types)] // the names are C's
 #![warn(missing_docs)]
 
-use remy_db::{Error, Line, Options, Place, Progress, ReleaseId, Remy, Result};
+use remy_db::{Error, Line, Options, Place, Progress, ReleaseId, Remy, Result, State};
 use remy_db_helper::{Caller, Lookup, Ran, Verb};
 use std::{
     cell::RefCell,
@@ -675,7 +675,7 @@ unsafe fn run(
         Err(TryLockError::WouldBlock) => {
             return without_handle(
                 &Error::busy("another call is running on this handle")
-                    .state("Nothing was done")
+                    .state(State::NothingDone)
                     .hint("Use a handle in one thread at a time, or open a second one"),
             );
         }
@@ -730,7 +730,7 @@ impl remy {
                 "{} was opened before a fork",
                 place.path
             ))
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("A handle does not survive a fork: open it in this process")),
         }
     }
@@ -826,7 +826,7 @@ fn numbered(release: i64) -> Option<ReleaseId> {
 }
 
 fn wrong(what: impl Into<String>) -> Error {
-    Error::invalid_argument(what).state("Nothing was done")
+    Error::invalid_argument(what).state(State::NothingDone)
 }
 
 /// `text` up to its first NUL. JSON has none.

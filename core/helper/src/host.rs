@@ -8,7 +8,7 @@ use crate::{
     verb::Verb,
 };
 use remy_db::{
-    Error, Place, Result,
+    Error, Place, Result, State,
     client::{self, Features},
 };
 use serde_json::Value;
@@ -223,7 +223,7 @@ impl Session {
                 text.len(),
                 frame::LIMIT
             ))
-            .state("Nothing was done")
+            .state(State::NothingDone)
         })?;
         let process = self.child.process.as_ref().map(AsFd::as_fd);
         frame::send_all(self.child.socket.as_fd(), process, &bytes).map_err(|_| gone())

@@ -7,7 +7,7 @@ use crate::{
     verb::Verb,
 };
 use remy_db::{
-    Error, Line, Object, Progress, Remy, Result, become_owner_of,
+    Error, Line, Object, Progress, Remy, Result, State, become_owner_of,
     client::{self, Features},
     internals::declare::Source,
 };
@@ -112,7 +112,7 @@ impl Host {
         thread::Builder::new()
             .name("remy-host".to_owned())
             .spawn(move || listen(socket, process, incoming, &answers))
-            .map_err(|e| Error::io(format!("starting a thread: {e}")).state("Nothing was done"))?;
+            .map_err(|e| Error::io(format!("starting a thread: {e}")).state(State::NothingDone))?;
         let on_line = |line: &Line| {
             if let Ok(text) = write(line) {
                 self.line(&text);
@@ -146,7 +146,7 @@ impl Host {
             Ok("") => Ok(()),
             Ok(failed) => Err(read::<Failed>(failed, "an answer")?.error()),
             Err(_) => Err(Error::busy("the caller called it off")
-                .state("Live is unchanged")
+                .state(State::LiveUnchanged)
                 .hint("Start it again when it suits")),
         }
     }

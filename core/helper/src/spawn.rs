@@ -272,7 +272,7 @@ extern "C" fn program(start: *mut c_void) -> c_int {
 
 /// The same, above what the program has its own in.
 fn above(descriptor: RawFd) -> RawFd {
-    if descriptor > HOST || descriptor < 0 {
+    if !(0..=HOST).contains(&descriptor) {
         return descriptor;
     }
     // SAFETY: makes another descriptor of the same.

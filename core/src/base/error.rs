@@ -7,13 +7,69 @@ use std::{any::Any, fmt};
 /// What every fallible call of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What state things are in once something has failed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", from = "String")]
+#[non_exhaustive]
+pub enum State {
+    /// It failed before there was anything to do.
+    NothingDone,
+    /// No row and no schema was touched.
+    NothingChanged,
+    /// It failed before there was anything to undo.
+    NothingStarted,
+    /// What the application has open is as it was.
+    LiveUnchanged,
+    /// As [`State::LiveUnchanged`], and nothing stands in the history.
+    NoReleaseMade,
+    /// The clone is thrown away.
+    OnlyCloneChanged,
+    /// The database of a dev session is as it was.
+    SessionUnchanged,
+    /// What is so in one place alone.
+    Other(String),
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NothingDone => "Nothing was done",
+            Self::NothingChanged => "Nothing was changed",
+            Self::NothingStarted => "Nothing was started",
+            Self::LiveUnchanged => "Live is unchanged",
+            Self::NoReleaseMade => "Live is unchanged; no release was made",
+            Self::OnlyCloneChanged => "Only the clone was changed",
+            Self::SessionUnchanged => "The session is as it was",
+            Self::Other(state) => state,
+        })
+    }
+}
+
+impl From<State> for String {
+    fn from(state: State) -> Self {
+        state.to_string()
+    }
+}
+
+impl From<&str> for State {
+    fn from(state: &str) -> Self {
+        Self::Other(state.to_owned())
+    }
+}
+
+impl From<String> for State {
+    fn from(state: String) -> Self {
+        Self::Other(state)
+    }
+}
+
 /// The parts of a message. `Display` joins those that are there.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Detail {
     /// What happened, on which object or path; no full stop at the end.
     pub what: String,
     /// What state everything is in now.
-    pub state: Option<String>,
+    pub state: Option<State>,
     /// What to do next.
     pub hint: Option<String>,
     /// The object it is about: a table, a column, a file.
@@ -28,8 +84,11 @@ pub struct Detail {
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
-        for part in [&self.state, &self.hint].into_iter().flatten() {
-            write!(f, ". {part}")?;
+        if let Some(state) = &self.state {
+            write!(f, ". {state}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, ". {hint}")?;
         }
         Ok(())
     }
@@ -128,6 +187,11 @@ impl Error {
             .hint("Please report this")
     }
 
+    /// A failure of SQLite: what it failed at reads on from "while".
+    pub(crate) fn sqlite(e: &rusqlite::Error, doing: &str) -> Self {
+        from_sqlite(e, doing)
+    }
+
     /// The disk has no room left for what was being done.
     fn disk_full(doing: &str, why: impl fmt::Display) -> Self {
         let mut error = Self::io(format!("{doing}: the disk is full ({why})"))
@@ -151,7 +215,7 @@ impl Error {
 
     /// Adds the state that things are in now, unless one is there already.
     #[must_use]
-    pub fn state(mut self, state: impl Into<String>) -> Self {
+    pub fn state(mut self, state: impl Into<State>) -> Self {
         self.detail_mut().state.get_or_insert(state.into());
         self
     }
@@ -160,6 +224,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.detail_mut().hint.get_or_insert(hint.into());
+        self
+    }
+
+    /// Says what to do next, whatever was said before: for who knows better what is left to do.
+    #[must_use]
+    pub(crate) fn hint_instead(mut self, hint: impl Into<String>) -> Self {
+        self.detail_mut().hint = Some(hint.into());
         self
     }
 
@@ -306,7 +377,7 @@ mod tests {
     #[test]
     fn a_message_joins_its_parts() {
         let e = Error::busy("the write lock of app.db was not free for 5000 ms")
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("End the long writer and publish again");
         assert_eq!(e.code(), "busy");
         assert_eq!(

@@ -1,6 +1,6 @@
 //! What callers are told of the past: releases, and the lines of their logs.
 
-use crate::base::words::words;
+use crate::base::{options::StepOutcome, words::words};
 use rusqlite::{
     ToSql,
     types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef},
@@ -128,6 +128,34 @@ words! {
     }
 }
 
+words! {
+    /// A part of a verb, as its log tells it.
+    pub enum Step, "step" {
+        /// Live is taken up as it stands.
+        Adopt = "adopt",
+        /// What is to be published is made, or read.
+        Build = "build",
+        /// Live is copied.
+        Clone = "clone",
+        /// The change is made on the clone.
+        Rehearse = "rehearse",
+        /// What came of it is checked.
+        Check = "check",
+        /// The clone takes up what others have committed.
+        CatchUp = "catch_up",
+        /// Live is switched.
+        Switch = "switch",
+        /// The store follows.
+        Settle = "settle",
+        /// Old snapshots go.
+        Prune = "prune",
+        /// What a process that died has left is mended.
+        Recover = "recover",
+        /// Everything is read again.
+        Verify = "verify",
+    }
+}
+
 /// A release, as `remy_releases` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Release {
@@ -166,11 +194,10 @@ pub struct Line {
     pub seq: i64,
     /// When the step began.
     pub at: i64,
-    /// `adopt`, `build`, `clone`, `rehearse`, `check`, `catch_up`, `switch`, `settle`, `prune` or
-    /// `recover`.
-    pub step: String,
-    /// `ok`, `warning` or `failed`.
-    pub outcome: String,
+    /// Which part of the verb it is of.
+    pub step: Step,
+    /// How it ended.
+    pub outcome: StepOutcome,
     /// What was done.
     pub message: String,
     /// To what.

@@ -1,8 +1,9 @@
 //! The options of every verb: one JSON object, the same in every face.
 
 use crate::base::{
-    error::{Error, Result},
+    error::{Error, Result, State},
     text::cut,
+    words::words,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +19,26 @@ pub enum Allow {
     Lossy,
     /// Take a column or table that goes, beside one that comes, as a drop and not as a rename.
     Drop,
+}
+
+impl Allow {
+    /// The word for it in the options.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::TypeChange => "type_change",
+            Self::Lossy => "lossy",
+            Self::Drop => "drop",
+        }
+    }
+
+    /// Which leave is harder to get: of two that a statement needs, that one is shown.
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Self::Drop => 0,
+            Self::TypeChange => 1,
+            Self::Lossy => 2,
+        }
+    }
 }
 
 /// Which journal live has after adoption.
@@ -67,31 +88,23 @@ impl BuildFailure {
     pub fn from_json(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|e| {
             Error::invalid_argument(format!("the failure is not understood: {e}"))
-                .state("Nothing was done")
+                .state(State::NothingDone)
                 .hint(r#"A failure is one JSON object, such as {"code":"build_failed","message":"…"}"#)
         })
     }
 }
 
-/// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepOutcome {
-    /// Done.
-    Ok,
-    /// Done, and the caller should know of something.
-    Warning,
-    /// Not done.
-    Failed,
-}
-
-impl StepOutcome {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Failed => "failed",
-        }
+words! {
+    /// How a step ended.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum StepOutcome, "outcome" {
+        /// Done.
+        Ok = "ok",
+        /// Done, and the caller should know of something.
+        Warning = "warning",
+        /// Not done.
+        Failed = "failed",
     }
 }
 
@@ -205,7 +218,7 @@ fn check(name: &str, value: Value) -> Result<()> {
     let wrong = |what: String| {
         Error::invalid_argument(what)
             .object(name)
-            .state("Nothing was done")
+            .state(State::NothingDone)
     };
     let Some((_, takes)) = TAKES.iter().find(|(known, _)| *known == name) else {
         let known: Vec<_> = TAKES.iter().map(|(name, _)| *name).collect();
@@ -240,7 +253,7 @@ impl Options {
         }
         let not_understood = |why: String| {
             Error::invalid_argument(format!("the options are not understood: {why}"))
-                .state("Nothing was done")
+                .state(State::NothingDone)
                 .hint(r#"Options are one JSON object, such as {"allow":["type_change"],"label":"v2"}"#)
         };
         let value: Value = serde_json::from_str(text)

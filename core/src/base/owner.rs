@@ -4,7 +4,7 @@
 //! away what it may read. So it takes the owner's place for as long as a verb is at work: the
 //! system then refuses whatever it would refuse the owner.
 
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Result, State};
 use std::{
     cell::RefCell,
     ffi::{CStr, CString, c_int},
@@ -86,7 +86,7 @@ impl Owner {
             Err(e) => Err(e).context(doing),
         }
         .map_err(|e| {
-            e.state("Nothing was done")
+            e.state(State::NothingDone)
                 .hint(format!("Run it as {}", name(self.uid)))
         })
     }
@@ -155,7 +155,7 @@ pub fn become_owner_of(path: &Path) -> Result<()> {
     Err(io::Error::last_os_error())
         .context(|| format!("becoming {}, whose database this is", name(uid)))
         .map_err(|e| {
-            e.state("Nothing was done")
+            e.state(State::NothingDone)
                 .hint(format!("Run it as {}", name(uid)))
         })
 }

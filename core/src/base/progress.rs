@@ -1,7 +1,7 @@
 //! How a caller follows a verb and calls it off: core prints nothing.
 
 use crate::base::{
-    error::{Error, Result},
+    error::{Error, Result, State},
     history::Line,
     object::Object,
     owner,
@@ -89,7 +89,7 @@ impl<'a> Progress<'a> {
             return Ok(());
         }
         Err(Error::busy("the caller called it off")
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("Start it again when it suits"))
     }
 

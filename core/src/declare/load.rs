@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         text::{cut, place},
     },
     declare::source::Source,
@@ -29,7 +29,7 @@ pub(super) fn invalid(sql: &str, at: usize, source: &Source, why: &str) -> Error
         "{source}, line {line}, column {column}: {why}: {text}"
     ))
     .object(format!("line {line}, column {column}"))
-    .state("Nothing was done")
+    .state(State::NothingDone)
 }
 
 /// Runs every statement; returns the virtual tables whose modules or tokenizers this SQLite lacks,

@@ -7,7 +7,7 @@ pub(crate) mod source;
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         options::Options,
     },
     declare::load::{invalid, load},
@@ -95,7 +95,7 @@ pub fn declared(argument: &str, options: &Options) -> Result<DeclaredSchema> {
 pub(crate) fn read(source: Source, options: &Options) -> Result<DeclaredSchema> {
     if matches!(&source, Source::Database(path) if path.as_os_str().is_empty()) {
         return Err(Error::invalid_argument("no schema was given, but an empty text")
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Give SQL, or the path of a .sql file, a .json model, another database or a mindstudio.json"));
     }
     let sql = match &source {
@@ -162,7 +162,7 @@ fn from_app(path: &Path, source: &Source, options: &Options) -> Result<DeclaredS
             "the tables of {source} are not as they should be: {list}"
         ))
         .object(first.file.clone())
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Correct what is named and try again"));
     }
     let (ignored, tables): (Vec<_>, Vec<_>) = read
@@ -202,7 +202,7 @@ fn from_app(path: &Path, source: &Source, options: &Options) -> Result<DeclaredS
                 folder.display()
             ))
             .object(folder.display().to_string())
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Put the migrations themselves there"));
         }
     }
@@ -215,7 +215,7 @@ fn from_app(path: &Path, source: &Source, _: &Options) -> Result<DeclaredSchema>
         "{source} declares its tables in TypeScript, which this build does not read"
     ))
     .object(path.display().to_string())
-    .state("Nothing was done")
+    .state(State::NothingDone)
     .hint("Use a build of remy with its feature typescript, or declare the schema as SQL"))
 }
 
@@ -231,7 +231,7 @@ pub(crate) fn text(path: &Path, source: &Source) -> Result<String> {
         }
         std::io::ErrorKind::PermissionDenied => Error::io(format!("reading {source}: {e}"))
             .object(path.display().to_string())
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Give this user read permission on it"),
         _ => missing(path, source, &e.to_string()),
     })
@@ -242,7 +242,7 @@ fn missing(path: &Path, source: &Source, why: &str) -> Error {
         "the declared schema was taken for {source}, which cannot be read: {why}"
     ))
     .object(path.display().to_string())
-    .state("Nothing was done")
+    .state(State::NothingDone)
     .hint("Check the path, or end SQL text with a ;")
 }
 
@@ -263,13 +263,13 @@ fn from_database(path: &Path, source: &Source, options: &Options) -> Result<Sche
         }
         introspect::read_with(conn, &[], &options.extensions)
     })
-    .map_err(|e| e.state("Nothing was done"))
+    .map_err(|e| e.state(State::NothingDone))
 }
 
 fn no_schema(path: &Path) -> Error {
     Error::schema_invalid(format!("{} was taken for a database, and is none", path.display()))
         .object(path.display().to_string())
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(
             "Give a file of SQL that ends in .sql, the JSON model in .json, a mindstudio.json, a database, or SQL text",
         )
@@ -330,7 +330,7 @@ fn told_rename(text: &str) -> Result<Rename> {
     };
     rename.ok_or_else(|| {
         Error::invalid_argument(format!("the rename {text:?} is not understood"))
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint(r#"Give "table=new_table" or "table.column=new_column", names of other than letters and digits in double quotes"#)
     })
 }
@@ -353,7 +353,7 @@ fn from_model(json: &str, source: &Source, options: &Options) -> Result<SchemaPa
                 table.name
             ))
             .object(&table.name)
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Change both its sql and its parts, or give SQL"));
         }
     }
@@ -398,7 +398,7 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<SchemaParts
             "{source} declares {name} in temp, which is no part of a schema"
         ))
         .object(&name)
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Leave out temp, or the whole statement"));
     }
     // Remy's own tables may stand in a dump of live, and are passed over; another name of that kind
@@ -418,7 +418,7 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<SchemaParts
                 "{source} declares {name}; names that begin with _remy_ are remy's own"
             ))
             .object(name)
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Give it another name"));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        error::{Error, Result},
+        error::{Error, Result, State},
         json::below,
     },
     effects::{BotCommand, CronJob, Effects, EmailRoute, Role, Webhook, cron::check_schedule},
@@ -10,8 +10,6 @@ use crate::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-// ---- Reading a declaration ----------------------------------------------------------------------------------------
 
 /// The fields of one list: name, whether it is required, what it holds.
 type Fields = &'static [(&'static str, bool, Kind)];
@@ -141,15 +139,6 @@ impl Effects {
     /// schedules that are not cron's, senders that are no addresses, and roles, jobs, secrets,
     /// routes and commands that are declared twice.
     pub fn from_json(declared: &Value) -> Result<Self> {
-        use Kind::{Object, Text, Texts};
-        const LISTS: &[&str] = &[
-            "roles",
-            "cron_jobs",
-            "webhooks",
-            "email_routes",
-            "bot_commands",
-        ];
-
         let mut faults = Faults::default();
         match declared {
             Value::Null => return Ok(Self::default()),
@@ -164,58 +153,92 @@ impl Effects {
             }
             _ => faults.add("the whole", "has to be an object"),
         }
+        let lists = Lists::read(declared, &mut faults);
+        lists.check_values(&mut faults);
+        lists.check_keys(&mut faults);
+        if !faults.0.is_empty() {
+            return Err(Error::schema_invalid(format!(
+                "the declared effects are wrong: {}",
+                faults.0.join("; ")
+            ))
+            .state(State::NothingDone)
+            .hint("Correct what is named by its JSON pointer and publish again"));
+        }
+        Ok(Self {
+            roles: values(lists.roles),
+            cron_jobs: values(lists.jobs),
+            webhooks: values(lists.webhooks),
+            email_routes: values(lists.routes),
+            bot_commands: values(lists.commands),
+        }
+        .sorted())
+    }
+}
 
-        let roles: Vec<(_, Role)> = faults.list(
-            declared,
-            LISTS[0],
-            &[
-                ("id", true, Text),
-                ("name", false, Text),
-                ("description", false, Text),
-            ],
-        );
-        let jobs: Vec<(_, CronJob)> = faults.list(
-            declared,
-            LISTS[1],
-            &[
-                ("method", true, Text),
-                ("schedule", true, Text),
-                ("description", false, Text),
-            ],
-        );
-        let webhooks: Vec<(_, Webhook)> = faults.list(
-            declared,
-            LISTS[2],
-            &[
-                ("secret", true, Text),
-                ("method", true, Text),
-                ("description", false, Text),
-            ],
-        );
-        let routes: Vec<(_, EmailRoute)> = faults.list(
-            declared,
-            LISTS[3],
-            &[("method", true, Text), ("approved_senders", false, Texts)],
-        );
-        let commands: Vec<(_, BotCommand)> = faults.list(
-            declared,
-            LISTS[4],
-            &[
-                ("platform", true, Text),
-                ("name", true, Text),
-                ("method", true, Text),
-                ("description", false, Text),
-                ("definition", false, Object),
-            ],
-        );
+/// What a declaration lists.
+const LISTS: [&str; 5] = [
+    "roles",
+    "cron_jobs",
+    "webhooks",
+    "email_routes",
+    "bot_commands",
+];
 
-        for (at, role) in roles.iter().filter(|(_, role)| !is_kebab_case(&role.id)) {
+/// The entries that have the right shape, each with its JSON pointer.
+struct Lists {
+    roles: Vec<(String, Role)>,
+    jobs: Vec<(String, CronJob)>,
+    webhooks: Vec<(String, Webhook)>,
+    routes: Vec<(String, EmailRoute)>,
+    commands: Vec<(String, BotCommand)>,
+}
+
+impl Lists {
+    fn read(declared: &Value, faults: &mut Faults) -> Self {
+        use Kind::{Object, Text, Texts};
+        let [roles, jobs, webhooks, routes, commands] = LISTS;
+        const ROLE: Fields = &[
+            ("id", true, Text),
+            ("name", false, Text),
+            ("description", false, Text),
+        ];
+        const JOB: Fields = &[
+            ("method", true, Text),
+            ("schedule", true, Text),
+            ("description", false, Text),
+        ];
+        const WEBHOOK: Fields = &[
+            ("secret", true, Text),
+            ("method", true, Text),
+            ("description", false, Text),
+        ];
+        const ROUTE: Fields = &[("method", true, Text), ("approved_senders", false, Texts)];
+        const COMMAND: Fields = &[
+            ("platform", true, Text),
+            ("name", true, Text),
+            ("method", true, Text),
+            ("description", false, Text),
+            ("definition", false, Object),
+        ];
+        Self {
+            roles: faults.list(declared, roles, ROLE),
+            jobs: faults.list(declared, jobs, JOB),
+            webhooks: faults.list(declared, webhooks, WEBHOOK),
+            routes: faults.list(declared, routes, ROUTE),
+            commands: faults.list(declared, commands, COMMAND),
+        }
+    }
+
+    /// Reports values that are of the right shape and are none all the same.
+    fn check_values(&self, faults: &mut Faults) {
+        let kebab = |role: &&(String, Role)| !is_kebab_case(&role.1.id);
+        for (at, role) in self.roles.iter().filter(kebab) {
             faults.add(
                 format_args!("{at}/id"),
                 format_args!("{:?} is not kebab-case, as in \"shop-owner\"", role.id),
             );
         }
-        for (at, job) in &jobs {
+        for (at, job) in &self.jobs {
             if let Err(why) = check_schedule(&job.schedule) {
                 faults.add(
                     format_args!("{at}/schedule"),
@@ -223,26 +246,20 @@ impl Effects {
                 );
             }
         }
-        for (at, route) in &routes {
-            for (i, sender) in route
-                .approved_senders
-                .iter()
-                .enumerate()
-                .filter(|(_, sender)| !is_sender(sender))
-            {
-                let at = format_args!("{at}/approved_senders/{i}");
+        for (at, route) in &self.routes {
+            let senders = route.approved_senders.iter().enumerate();
+            for (i, sender) in senders.filter(|(_, sender)| !is_sender(sender)) {
                 faults.add(
-                    at,
+                    format_args!("{at}/approved_senders/{i}"),
                     format_args!("{sender:?} is neither an address nor \"*@domain\""),
                 );
             }
         }
-        for (at, command) in &commands {
+        for (at, command) in &self.commands {
             if !["discord", "telegram"].contains(&command.platform.as_str()) {
-                let platform = &command.platform;
                 faults.add(
                     format_args!("{at}/platform"),
-                    format_args!("{platform:?} is neither discord nor telegram"),
+                    format_args!("{:?} is neither discord nor telegram", command.platform),
                 );
             }
             if command.name.starts_with('/') {
@@ -252,36 +269,23 @@ impl Effects {
                 );
             }
         }
-        faults.unique(&roles, |role| &role.id, "id");
+    }
+
+    /// Reports what is declared twice.
+    fn check_keys(&self, faults: &mut Faults) {
+        faults.unique(&self.roles, |role| &role.id, "id");
         faults.unique(
-            &jobs,
+            &self.jobs,
             |job| (&job.method, &job.schedule),
             "method and schedule",
         );
-        faults.unique(&webhooks, |webhook| &webhook.secret, "secret");
-        faults.unique(&routes, |route| &route.method, "method");
+        faults.unique(&self.webhooks, |webhook| &webhook.secret, "secret");
+        faults.unique(&self.routes, |route| &route.method, "method");
         faults.unique(
-            &commands,
+            &self.commands,
             |command| (&command.platform, &command.name),
             "platform and name",
         );
-
-        if !faults.0.is_empty() {
-            return Err(Error::schema_invalid(format!(
-                "the declared effects are wrong: {}",
-                faults.0.join("; ")
-            ))
-            .state("Nothing was done")
-            .hint("Correct what is named by its JSON pointer and publish again"));
-        }
-        Ok(Self {
-            roles: values(roles),
-            cron_jobs: values(jobs),
-            webhooks: values(webhooks),
-            email_routes: values(routes),
-            bot_commands: values(commands),
-        }
-        .sorted())
     }
 }
 

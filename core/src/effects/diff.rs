@@ -1,38 +1,19 @@
 //! What differs between two sets of effects.
 
-use crate::effects::{Effects, tables::Kept};
+use crate::effects::{ChangeKind, EffectKind, Effects, tables::Kept};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A change of one effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// `role`, `cron_job`, `webhook`, `email_route` or `bot_command`.
-    pub kind: &'static str,
+    /// What it is.
+    pub kind: EffectKind,
     /// Which one; never a secret. The second webhook of the method `paid` is `paid#2`.
     pub id: String,
-    /// `create`, `update` or `remove`.
-    pub change: &'static str,
+    /// What becomes of it.
+    pub change: ChangeKind,
 }
-
-impl Change {
-    /// What a diff calls it: `create_role`.
-    pub(crate) fn statement_kind(&self) -> &'static str {
-        macro_rules! joined {
-            ($($kind:literal),*) => {
-                match (self.kind, self.change) {
-                    $(($kind, "create") => concat!("create_", $kind),
-                      ($kind, "update") => concat!("update_", $kind),
-                      ($kind, _) => concat!("remove_", $kind),)*
-                    _ => unreachable!("every kind of effect is named above"),
-                }
-            };
-        }
-        joined!("role", "cron_job", "webhook", "email_route", "bot_command")
-    }
-}
-
-// ---- Comparing ----------------------------------------------------------------------------------------------------
 
 /// What changes between two sets of effects: what is created and updated in the order of `new`,
 /// then what is removed, kind by kind. A webhook with a new secret, and a job with a new schedule,
@@ -64,20 +45,21 @@ fn compare<T: Kept>(old: &[T], new: &[T], changes: &mut Vec<Change>) {
     for (name, entry) in named(new) {
         match old.iter().find(|before| before.key() == entry.key()) {
             Some(before) if before == entry => {}
-            Some(_) => change(&name, "update"),
+            Some(_) => change(&name, ChangeKind::Update),
             None => match gone
                 .iter()
                 .position(|(_, before)| before.id() == entry.id())
             {
                 Some(i) => {
                     gone.remove(i);
-                    change(&name, "update");
+                    change(&name, ChangeKind::Update);
                 }
-                None => change(&name, "create"),
+                None => change(&name, ChangeKind::Create),
             },
         }
     }
-    gone.iter().for_each(|(name, _)| change(name, "remove"));
+    gone.iter()
+        .for_each(|(name, _)| change(name, ChangeKind::Remove));
 }
 
 /// Entries with ids that tell them apart: the second `paid` is `paid#2`.
@@ -105,7 +87,7 @@ pub(super) fn named<T: Kept>(entries: &[T]) -> Vec<(String, &T)> {
 
 /// The changes in a line: `2 roles to create, 1 webhook to update`.
 pub(crate) fn summary(changes: &[Change]) -> String {
-    let mut counts: Vec<((&str, &str), usize)> = Vec::new();
+    let mut counts: Vec<((EffectKind, ChangeKind), usize)> = Vec::new();
     for change in changes {
         let key = (change.kind, change.change);
         match counts.iter_mut().find(|(k, _)| *k == key) {
@@ -115,7 +97,10 @@ pub(crate) fn summary(changes: &[Change]) -> String {
     }
     let words = counts.iter().map(|((kind, change), n)| {
         let plural = if *n == 1 { "" } else { "s" };
-        format!("{n} {}{plural} to {change}", kind.replace('_', " "))
+        format!(
+            "{n} {}{plural} to {change}",
+            kind.as_str().replace('_', " ")
+        )
     });
     words.collect::<Vec<_>>().join(", ")
 }

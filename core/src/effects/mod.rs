@@ -11,11 +11,40 @@ pub(crate) mod declare;
 pub(crate) mod diff;
 pub(crate) mod tables;
 
+use crate::base::words::words;
 pub use cron::check_schedule;
 pub use declare::{is_kebab_case, is_sender};
 pub use diff::diff;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+words! {
+    /// What an effect is.
+    pub enum EffectKind, "kind" {
+        /// What users may be.
+        Role = "role",
+        /// What runs by the clock.
+        CronJob = "cron_job",
+        /// What others may call.
+        Webhook = "webhook",
+        /// What mail runs.
+        EmailRoute = "email_route",
+        /// What chats may call.
+        BotCommand = "bot_command",
+    }
+}
+
+words! {
+    /// What becomes of an effect.
+    pub enum ChangeKind, "change" {
+        /// It comes.
+        Create = "create",
+        /// It changes.
+        Update = "update",
+        /// It goes.
+        Remove = "remove",
+    }
+}
 
 /// Everything that a release declares besides tables. Each list is in the order of its keys,
 /// however it was declared.

@@ -2,7 +2,7 @@
 
 use crate::{
     base::error::{Context, Error, Result},
-    effects::{BotCommand, CronJob, Effects, EmailRoute, Role, Webhook},
+    effects::{BotCommand, CronJob, EffectKind, Effects, EmailRoute, Role, Webhook},
     sqlite::calls,
 };
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -29,7 +29,7 @@ impl Effects {
 /// An effect, as a row of a table of texts.
 pub(super) trait Kept: Sized + PartialEq {
     /// What a [`Change`](super::Change) calls it.
-    const KIND: &'static str;
+    const KIND: EffectKind;
     const TABLE: &'static str;
     /// The columns; the first `KEYS` of them are the primary key.
     const COLUMNS: &'static [&'static str];
@@ -48,7 +48,7 @@ pub(super) trait Kept: Sized + PartialEq {
 }
 
 impl Kept for Role {
-    const KIND: &'static str = "role";
+    const KIND: EffectKind = EffectKind::Role;
     const TABLE: &'static str = "_remy_roles";
     const COLUMNS: &'static [&'static str] = &["id", "name", "description"];
     const KEYS: usize = 1;
@@ -74,7 +74,7 @@ impl Kept for Role {
 }
 
 impl Kept for CronJob {
-    const KIND: &'static str = "cron_job";
+    const KIND: EffectKind = EffectKind::CronJob;
     const TABLE: &'static str = "_remy_cron_jobs";
     const COLUMNS: &'static [&'static str] = &["method", "schedule", "description"];
     const KEYS: usize = 2;
@@ -100,7 +100,7 @@ impl Kept for CronJob {
 }
 
 impl Kept for Webhook {
-    const KIND: &'static str = "webhook";
+    const KIND: EffectKind = EffectKind::Webhook;
     const TABLE: &'static str = "_remy_webhooks";
     const COLUMNS: &'static [&'static str] = &["secret", "method", "description"];
     const KEYS: usize = 1;
@@ -126,7 +126,7 @@ impl Kept for Webhook {
 }
 
 impl Kept for EmailRoute {
-    const KIND: &'static str = "email_route";
+    const KIND: EffectKind = EffectKind::EmailRoute;
     const TABLE: &'static str = "_remy_email_routes";
     const COLUMNS: &'static [&'static str] = &["method", "approved_senders"];
     const KEYS: usize = 1;
@@ -152,7 +152,7 @@ impl Kept for EmailRoute {
 }
 
 impl Kept for BotCommand {
-    const KIND: &'static str = "bot_command";
+    const KIND: EffectKind = EffectKind::BotCommand;
     const TABLE: &'static str = "_remy_bot_commands";
     const COLUMNS: &'static [&'static str] =
         &["platform", "name", "method", "description", "definition"];

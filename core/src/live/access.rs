@@ -3,7 +3,7 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         owner,
     },
     live::database::Live,
@@ -26,7 +26,7 @@ impl Live {
     /// beside it.
     pub(crate) fn may_be_opened(&self) -> Result<()> {
         let refuse =
-            |what: String, hint: String| Err(Error::io(what).state("Nothing was done").hint(hint));
+            |what: String, hint: String| Err(Error::io(what).state(State::NothingDone).hint(hint));
         let (shown, me, its) = (
             self.shown(),
             owner::name(owner::user()),
@@ -91,7 +91,7 @@ impl Live {
         };
         Error::io(what)
             .object(shown.to_string())
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint(hint)
     }
 
@@ -132,7 +132,7 @@ impl Live {
                 path.display()
             ))
             .object(path.display().to_string())
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint(
                 "Find out where it comes from, and move it away while nobody has the database open",
             ));
@@ -156,7 +156,7 @@ impl Live {
             wal.display()
         ))
         .object(self.shown().to_string())
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(format!(
             "Put the database back from a backup, and keep a copy of that WAL until you know what is in it; or move {} away, and bring \
              back a release",
@@ -216,7 +216,7 @@ impl Live {
             folder.display()
         ))
         .object(self.shown().to_string())
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(hint + " into a folder that root alone may write to"))
     }
 
@@ -232,7 +232,7 @@ impl Live {
             owner::name(owner::user())
         ))
         .object(self.shown().to_string())
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(format!("Run it as {its}")))
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         options::Options,
         owner::Owner,
     },
@@ -76,11 +76,11 @@ impl Live {
     /// Finds the file at `path` and checks that remy can work with it.
     #[cfg(feature = "engine")]
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        crate::sqlite::engine::bind().map_err(|e| e.state("Nothing was done"))?;
+        crate::sqlite::engine::bind().map_err(|e| e.state(State::NothingDone))?;
         if path.as_os_str().is_empty() || path == Path::new(":memory:") {
             return Err(
                 Error::invalid_argument("a database in memory has no file to publish")
-                    .state("Nothing was done")
+                    .state(State::NothingDone)
                     .hint("Give the path of a database file"),
             );
         }
@@ -121,7 +121,7 @@ impl Live {
         crate::sqlite::routines::note_host();
         let refuse = |what: &str, hint: &str| {
             Err(Error::invalid_argument(what)
-                .state("Nothing was done")
+                .state(State::NothingDone)
                 .hint(hint.to_owned()))
         };
         if calls::in_transaction(host, only_read) {
@@ -200,7 +200,7 @@ impl Live {
             first.display()
         ))
         .object(first.display().to_string())
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Turn loading on for this connection, as `SELECT load_extension()` needs it; or use the command, Node.js or C"))
     }
 
@@ -211,7 +211,7 @@ impl Live {
                 "{} is a symbolic link, and the store keeps no others' databases",
                 path.display()
             ))
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Remove it"));
         }
         Self::find(path, self.library, self.vfs.clone())
@@ -223,7 +223,7 @@ impl Live {
     }
 
     fn find(path: &Path, library: &'static dyn Library, vfs: Option<CString>) -> Result<Self> {
-        Self::check(path, library, vfs).map_err(|e| e.state("Nothing was done"))
+        Self::check(path, library, vfs).map_err(|e| e.state(State::NothingDone))
     }
 
     fn check(path: &Path, library: &'static dyn Library, vfs: Option<CString>) -> Result<Self> {
@@ -337,12 +337,12 @@ impl Live {
             .map_err(|e| e.object(self.path.display().to_string()))
             .map_err(|e| match e {
                 Error::Busy(_) => e
-                    .state("Nothing was done")
+                    .state(State::NothingDone)
                     .hint("Another connection holds the whole file: end it, or its locking_mode=EXCLUSIVE"),
                 Error::Corrupt(_) => {
-                    e.state("Nothing was done").hint("Give the path of an SQLite database, or restore it from a copy")
+                    e.state(State::NothingDone).hint("Give the path of an SQLite database, or restore it from a copy")
                 }
-                e => e.state("Nothing was done"),
+                e => e.state(State::NothingDone),
             })
     }
 
@@ -375,7 +375,7 @@ impl Live {
             "the page size of {} was changed from {clones} to {now} meanwhile",
             self.shown()
         ))
-        .state("Live is unchanged")
+        .state(State::LiveUnchanged)
         .hint("Start again"))
     }
 
@@ -385,7 +385,7 @@ impl Live {
         }
         Err(
             Error::invalid_argument(format!("{} was opened before a fork", self.path.display()))
-                .state("Nothing was done")
+                .state(State::NothingDone)
                 .hint("SQLite's connections do not survive a fork: open it in this process"),
         )
     }
@@ -396,7 +396,7 @@ impl Live {
         if !self.library.has_stranger(&self.path, self.identity)? {
             return Ok(());
         }
-        Err(in_use(&self.path).state("Live is unchanged"))
+        Err(in_use(&self.path).state(State::LiveUnchanged))
     }
 
     /// What an image has to share with live.
@@ -443,15 +443,15 @@ fn real_path(path: &Path) -> Result<PathBuf> {
         std::io::ErrorKind::NotFound => {
             Error::not_found(format!("there is no database at {shown}"))
                 .object(shown.to_string())
-                .state("Nothing was done")
+                .state(State::NothingDone)
                 .hint("Check the path; remy works on a database file that is there")
         }
         std::io::ErrorKind::PermissionDenied => {
             Error::io(format!("{shown} may not be looked at: {e}"))
-                .state("Nothing was done")
+                .state(State::NothingDone)
                 .hint("Give this user the right to go into every folder on its way")
         }
-        _ => Error::io(format!("opening {shown}: {e}")).state("Nothing was done"),
+        _ => Error::io(format!("opening {shown}: {e}")).state(State::NothingDone),
     })
 }
 
@@ -483,7 +483,7 @@ fn fits(path: &Path, metadata: &fs::Metadata, shown: &path::Display<'_>) -> Resu
 
 fn unfit(what: String, hint: &str) -> Error {
     Error::invalid_argument(what)
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(hint)
 }
 
@@ -492,7 +492,7 @@ fn gone(path: &Path) -> Error {
     let store = beside::beside(path);
     Error::not_found(format!("{} is gone, and {} keeps its releases", path.display(), store.display()))
         .object(path.display().to_string())
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(format!(
             "Put it back from a backup, or copy the newest database of {}/snapshots there, which was live before its last release, and make it \
              writable. Or move the store away, to begin anew",
@@ -513,7 +513,7 @@ fn not_a_snapshot(path: &Path) -> Result<()> {
     {
         return Err(
             Error::invalid_argument(format!("{} belongs to a store", path.display()))
-                .state("Nothing was done")
+                .state(State::NothingDone)
                 .hint("Promote its release, or work on a copy of the file"),
         );
     }

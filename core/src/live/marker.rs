@@ -3,7 +3,7 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         history::{ReleaseId, SwitchId},
     },
     sqlite::calls,
@@ -63,7 +63,7 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
                 "{} was last published by a newer remy (the format of its _remy_release is {format}, this one knows {FORMAT})",
                 calls::name(conn)
             ))
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Use that version of remy, or a newer one"),
             false => not_as_made(conn, TABLE, &format!("its format is {format}")),
         });
@@ -91,7 +91,7 @@ pub(crate) fn read(conn: &Connection) -> Result<Option<Marker>> {
             "the table _remy_release of {} says that release {release} is live, and no release has that number",
             calls::name(conn)
         ))
-        .state("Live is unchanged")
+        .state(State::LiveUnchanged)
         .hint("Somebody has written to that table: restore the database, or set the number right there")),
         marker => Ok(marker),
     }
@@ -119,7 +119,7 @@ fn plain_tables(conn: &Connection) -> Result<()> {
         calls::name(conn)
     ))
     .object(name)
-    .state("Nothing was done")
+    .state(State::NothingDone)
     .hint("Names that begin with _remy_ are remy's own: make it again under another name, and drop this one"))
 }
 
@@ -134,7 +134,7 @@ fn not_ours(conn: &Connection, e: Error) -> Error {
 pub(super) fn not_as_made(conn: &Connection, table: &str, why: &str) -> Error {
     Error::invalid_argument(format!("the table {table} of {} is not as remy makes it: {why}", calls::name(conn)))
         .object(table)
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Rename it where it is the application's own; restore it, or run the remy that made it, where it is not")
 }
 

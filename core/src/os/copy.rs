@@ -9,6 +9,7 @@ use crate::{
     base::{
         error::{Context, Error, Result},
         progress::Progress,
+        words::words,
     },
     os::descriptors,
 };
@@ -161,6 +162,18 @@ pub(crate) fn open_ours(path: &Path) -> Result<File> {
     open(path, true).context(|| format!("opening {}", path.display()))
 }
 
+words! {
+    /// How a database is copied.
+    pub enum CopyMethod, "method" {
+        /// The file system shares the blocks of both until one of them changes.
+        Reflink = "reflink",
+        /// Byte by byte.
+        Copy = "copy",
+        /// By the backup API, on a host's SQLite.
+        Backup = "backup",
+    }
+}
+
 /// Copies the first `bytes` of a file (or all of it, where it is shorter) into an empty one: by
 /// reflink where the file system has that, else in large pieces on two threads. Stops between two
 /// of them where `progress` is called off by its flag: a question to the caller would be one on a
@@ -171,13 +184,13 @@ pub(crate) fn file(
     bytes: u64,
     then: AfterCopy,
     progress: Progress<'_>,
-) -> std::io::Result<&'static str> {
+) -> std::io::Result<CopyMethod> {
     // SAFETY: FICLONE takes a descriptor as its argument; both are open.
     if unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) } == 0 {
         if to.metadata()?.len() > bytes {
             to.set_len(bytes)?;
         }
-        return Ok("reflink");
+        return Ok(CopyMethod::Reflink);
     }
     let bytes = bytes.min(from.metadata()?.len());
     allocate(to, bytes)?;
@@ -194,7 +207,7 @@ pub(crate) fn file(
             .join()
             .unwrap_or_else(|_| Err(std::io::Error::other("a copying thread panicked")))
     })?;
-    Ok("copy")
+    Ok(CopyMethod::Copy)
 }
 
 /// Takes the space before the first byte, so that a full disk says so at once. Not every file
@@ -323,7 +336,7 @@ mod tests {
         };
         let method = copied(false).unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), whole);
-        if method == "reflink" {
+        if method == CopyMethod::Reflink {
             return; // done at once
         }
         copied(true).unwrap_err();

@@ -1,6 +1,6 @@
 //! Which files this process has open.
 
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Result, State};
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 /// Identifies a file, whatever its name.
@@ -70,6 +70,6 @@ pub(crate) fn in_use(path: &Path) -> Error {
 
 pub(crate) fn no_proc(e: std::io::Error) -> Error {
     Error::io(format!("reading /proc of this process: {e}"))
-        .state("Live is unchanged")
+        .state(State::LiveUnchanged)
         .hint("remy has to see there that no other SQLite library has live open: mount /proc")
 }

@@ -1,6 +1,6 @@
 //! What a path is on: a network, a mount of its own.
 
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Result, State};
 use std::{ffi::CString, os::unix::ffi::OsStrExt, path::Path};
 
 const NETWORK: &[(i64, &str)] = &[
@@ -26,7 +26,7 @@ pub(crate) fn not_a_mount(path: &Path) -> Result<()> {
         path.display()
     ))
     .object(path.display().to_string())
-    .state("Nothing was done")
+    .state(State::NothingDone)
     .hint("Mount the folder that the database is in, and not the file"))
 }
 

@@ -1,7 +1,7 @@
 //! Files made, renamed and removed so that a power cut leaves the old name or the new one.
 
 use crate::base::{
-    error::{Context, Error, Result},
+    error::{Context, Error, Result, State},
     owner::Owner,
 };
 use std::{
@@ -63,7 +63,7 @@ pub(crate) fn gone(path: &Path) -> Error {
         "{} is gone: somebody moves or removes the store",
         path.display()
     ))
-    .state("Live is unchanged")
+    .state(State::LiveUnchanged)
     .hint("Find out who does that, and start again")
 }
 

@@ -4,7 +4,7 @@
 //! A path that is joined can lead elsewhere by the time that it is used. What removes something
 //! goes this way.
 
-use crate::base::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Result, State};
 use rustix::{
     fd::OwnedFd,
     fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat},
@@ -60,7 +60,7 @@ impl Folder {
                 }
             ))
             .object(path.display().to_string())
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Move it away")),
             Err(e) => {
                 Err(std::io::Error::from(e)).context(|| format!("opening {}", path.display()))

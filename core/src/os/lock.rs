@@ -2,7 +2,7 @@
 
 use crate::base::{
     clock::Moment,
-    error::{Context, Error, Result},
+    error::{Context, Error, Result, State},
     progress::Progress,
 };
 use std::{
@@ -56,7 +56,7 @@ impl Lock {
                     "another remy is at work on this database (it holds {})",
                     path.display()
                 ))
-                .state("Live is unchanged")
+                .state(State::LiveUnchanged)
                 .hint(
                     "Wait for it to end, and start again; lock_timeout_ms says how long to wait",
                 ));

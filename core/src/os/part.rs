@@ -3,7 +3,7 @@
 //! next clone into its folder, and nothing else does.
 
 use crate::{
-    base::error::{Context, Error, Result},
+    base::error::{Context, Error, Result, State},
     os::{
         descriptors::FileId,
         files,
@@ -44,7 +44,7 @@ impl Part {
                 "{} went while it was being made",
                 part.path.display()
             ))
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Start again"));
         }
         Ok(part)

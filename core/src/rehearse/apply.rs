@@ -5,7 +5,7 @@ use crate::{
         error::{Result, sqlite_message},
         text::things,
     },
-    rehearse::{count, failed},
+    rehearse::{count, failed, survey::Survey},
     schema::{
         constrain,
         plan::model::{Plan, Statement},
@@ -18,38 +18,38 @@ use crate::{
 use rusqlite::{Connection, config::DbConfig};
 use std::time::{Duration, Instant};
 
-/// Runs a plan inside the caller's transaction. `on` is told of each statement, and how long it
-/// took.
+/// Runs a plan that was surveyed inside the caller's transaction. `on` is told of each statement,
+/// and how long it took.
 pub fn apply(
     conn: &Connection,
     plan: &Plan,
+    survey: &Survey,
     on: &mut dyn FnMut(&Statement, Duration),
 ) -> Result<()> {
-    run(conn, plan, on, true)
+    run(conn, plan, survey, on, true)
 }
 
 /// Runs a plan once more, maybe while writers wait: what fails is not looked into.
-pub fn apply_again(conn: &Connection, plan: &Plan) -> Result<()> {
-    run(conn, plan, &mut |_, _| {}, false)
+pub fn apply_again(conn: &Connection, plan: &Plan, survey: &Survey) -> Result<()> {
+    run(conn, plan, survey, &mut |_, _| {}, false)
 }
 
 fn run(
     conn: &Connection,
     plan: &Plan,
+    survey: &Survey,
     on: &mut dyn FnMut(&Statement, Duration),
     looks: bool,
 ) -> Result<()> {
-    for statement in &plan.statements {
+    for statement in &survey.statements {
         let started = Instant::now();
         let once = || match &statement.adds {
-            Some(added) => constrain::add(conn, added, statement.fills),
+            Some(added) => constrain::add(conn, added),
             None if statement.follow_names => following_names(conn, &statement.sql),
             None => conn.execute_batch(&statement.sql),
         };
         let outcome = match once() {
-            Err(e) if statement.renames() && Stranger::behind(&e).is_some() => {
-                renaming(conn, once)?
-            }
+            Err(e) if statement.renames && Stranger::behind(&e).is_some() => renaming(conn, once)?,
             outcome => outcome,
         };
         outcome.map_err(|e| {
@@ -67,10 +67,8 @@ fn run(
 /// How many rows do not come over into the new table, where a constraint kept the copy from being
 /// made. What is left on the clone is thrown away with it.
 fn rows_that_fail(conn: &Connection, statement: &Statement, e: &rusqlite::Error) -> Option<String> {
-    let copy = statement.sql.strip_prefix("INSERT OR ABORT INTO ")?;
-    if statement.kind != "rebuild_table"
-        || e.sqlite_error_code() != Some(rusqlite::ErrorCode::ConstraintViolation)
-    {
+    let copy = statement.passes_over.as_ref()?;
+    if e.sqlite_error_code() != Some(rusqlite::ErrorCode::ConstraintViolation) {
         return None;
     }
     let all = count(
@@ -78,9 +76,7 @@ fn rows_that_fail(conn: &Connection, statement: &Statement, e: &rusqlite::Error)
         &format!("SELECT count(*) FROM main.{}", ident(&statement.object)),
     )
     .ok()?;
-    let fit = conn
-        .execute(&format!("INSERT OR IGNORE INTO {copy}"), [])
-        .ok()?;
+    let fit = conn.execute(copy, []).ok()?;
     let fail = all.checked_sub(u64::try_from(fit).ok()?)?;
     Some(format!(
         "{fail} of {} {} not pass",

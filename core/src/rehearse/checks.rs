@@ -2,12 +2,12 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result, sqlite_message},
+        error::{Context, Error, Result, State, sqlite_message},
         options::Options,
         text::things,
     },
     declare::{DeclaredSchema, left_alone},
-    rehearse::{ON_THE_CLONE, rows::Rows},
+    rehearse::{rows::Rows, survey::Survey},
     schema::{
         diff,
         plan::model::{Plan, Violations},
@@ -19,8 +19,7 @@ use crate::{
 };
 use rusqlite::Connection;
 
-/// Every table's foreign keys that do not hold. Give it to a plan made later, where something else
-/// changes rows before.
+/// Every table's foreign keys that do not hold.
 pub fn violations(conn: &Connection) -> Result<Violations> {
     let doing = || "reading the names of the tables".to_owned();
     let mut statement = conn
@@ -70,18 +69,16 @@ fn violations_of<'a>(
 fn compare_violations(
     conn: &Connection,
     plan: &Plan,
-    before: Option<&Violations>,
+    before: &Violations,
     now: &Violations,
 ) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    let empty = Violations::new();
     let name = |name: &String| {
         plan.renamed
             .get(name)
             .map_or_else(|| name.clone(), |name| name.to_ascii_lowercase())
     };
     let before: Violations = before
-        .unwrap_or(&empty)
         .iter()
         .map(|((child, parent), n)| ((name(child), name(parent)), *n))
         .collect();
@@ -99,7 +96,7 @@ fn compare_violations(
                     "a foreign key of {named} refers to columns that are neither a primary key nor UNIQUE"
                 ))
                 .object(named)
-                .state(ON_THE_CLONE)
+                .state(State::OnlyCloneChanged)
                 .hint("Declare them UNIQUE, or correct the REFERENCES"));
             }
             (Some(n), Some(Some(before))) if n <= before => {}
@@ -114,7 +111,7 @@ fn compare_violations(
                     plan.now(parent)
                 ))
                 .object(named)
-                .state(ON_THE_CLONE)
+                .state(State::OnlyCloneChanged)
                 .hint("Correct or remove these rows, with a migration or before publishing"));
             }
         }
@@ -145,10 +142,11 @@ fn sample(conn: &Connection, child: &str, parent: &str) -> String {
 pub fn check(
     conn: &Connection,
     plan: &Plan,
+    survey: &Survey,
     declared: &DeclaredSchema,
     options: &Options,
 ) -> Result<()> {
-    check_schema(conn, plan, declared, options)?;
+    check_schema(conn, plan, survey, declared, options)?;
     Rows::check(conn, plan.changed.iter().map(String::as_str))?
         .refuse(&Rows::default(), &plan.renamed)
 }
@@ -157,10 +155,11 @@ pub fn check(
 pub(crate) fn check_schema(
     conn: &Connection,
     plan: &Plan,
+    survey: &Survey,
     declared: &DeclaredSchema,
     options: &Options,
 ) -> Result<Vec<String>> {
-    let warnings = compare_violations(conn, plan, plan.violations.as_ref(), &violations(conn)?)?;
+    let warnings = compare_violations(conn, plan, &survey.violations, &violations(conn)?)?;
     let mut now = left_alone::current(conn, declared, options)?;
     now.leave_claimed(&declared.schema, &[]);
     let left = diff::diff(&now, &declared.schema, &[])?;
@@ -169,19 +168,24 @@ pub(crate) fn check_schema(
         Some(first) => Err(Error::check_failed(format!(
             "the changed schema is not the declared one: {first:?}"
         ))
-        .state(ON_THE_CLONE)
+        .state(State::OnlyCloneChanged)
         .hint("This is a mistake of remy's; please report it with both schemas")),
     }
 }
 
 /// The checks of a second run, maybe under live's lock: foreign keys of what the plan touches. A
 /// migration may have touched any row: then all of them, against what did not hold `before` it.
-pub fn recheck(conn: &Connection, plan: &Plan, before: Option<&Violations>) -> Result<()> {
+pub fn recheck(
+    conn: &Connection,
+    plan: &Plan,
+    survey: &Survey,
+    before: Option<&Violations>,
+) -> Result<()> {
     let now = match before {
         Some(_) => violations(conn)?,
         None => violations_of(conn, plan.foreign_keys.iter().map(String::as_str))?,
     };
-    compare_violations(conn, plan, before.or(plan.violations.as_ref()), &now).map(drop)
+    compare_violations(conn, plan, before.unwrap_or(&survey.violations), &now).map(drop)
 }
 
 /// A hash of the schema, statement by statement: equal after a second run of the same plan on the

@@ -3,7 +3,7 @@
 //! then it would be live.
 
 use crate::{
-    base::error::{Context, Error, Result},
+    base::error::{Context, Error, Result, State},
     schema::{
         Schema,
         absent::AbsentTables,
@@ -470,15 +470,13 @@ pub(crate) fn still_usable(
                     (&before.sql, &before.strings),
                     (&now.sql, &now.strings),
                 )
-                .map_err(|e| e.state(ON_THE_CLONE))?;
+                .map_err(|e| e.state(State::OnlyCloneChanged))?;
             }
             (None, _) => warnings.extend(quoted::warning(&now.what, &now.strings)),
         }
     }
     Ok(warnings)
 }
-
-const ON_THE_CLONE: &str = "Only the clone was changed";
 
 fn unusable(what: &str, why: &str) -> Error {
     let message = format!("{what} would fail: {why}");
@@ -487,7 +485,7 @@ fn unusable(what: &str, why: &str) -> Error {
         None => Error::check_failed(message)
             .hint("Declare it, or the trigger that it fires, for the tables and columns that there are to be"),
     };
-    error.object(what).state(ON_THE_CLONE)
+    error.object(what).state(State::OnlyCloneChanged)
 }
 
 #[cfg(test)]

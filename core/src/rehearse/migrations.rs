@@ -2,10 +2,10 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         text::cut,
     },
-    rehearse::{ON_THE_CLONE, migration_files::Migration, migration_names},
+    rehearse::{migration_files::Migration, migration_names},
     schema::plan::model::Statement,
     sqlite::{
         authorizer::Authorizer,
@@ -83,7 +83,7 @@ pub fn migrations(
                 "the migration {name} renamed a table to a name that begins with _remy_"
             ))
             .object(name)
-            .state(ON_THE_CLONE)
+            .state(State::OnlyCloneChanged)
             .hint("Names that begin with _remy_ are remy's own; choose another"));
         }
         let now = SystemTime::now()
@@ -145,7 +145,7 @@ impl Before {
         let refused = |what: String, hint: &str| {
             Err(Error::invalid_argument(what)
                 .object(name)
-                .state(ON_THE_CLONE)
+                .state(State::OnlyCloneChanged)
                 .hint(hint.to_owned()))
         };
         if let Some((_, before)) = self.there.iter().find(|(there, _)| there == name) {
@@ -248,7 +248,7 @@ fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
         ))
         .object(name)
         .sql(sql)
-        .state(ON_THE_CLONE)
+        .state(State::OnlyCloneChanged)
         .hint("Correct the file and try again")
     };
     let script = Script::new(text)

@@ -11,9 +11,10 @@ pub(crate) mod migration_names;
 pub(crate) mod migrations;
 pub(crate) mod questions;
 pub(crate) mod rows;
+pub(crate) mod survey;
 
 use crate::{
-    base::error::{Context, Error, sqlite_message},
+    base::error::{Error, State, sqlite_message},
     schema::plan::model::Statement,
     sqlite::strangers::Stranger,
 };
@@ -23,15 +24,12 @@ pub use connection::prepare;
 pub use migrations::{Migrated, migrations};
 pub use questions::{measure, survey};
 use rusqlite::{Connection, ffi};
-
-pub(crate) const ON_THE_CLONE: &str = "Only the clone was changed";
+pub use survey::Survey;
 
 pub(crate) fn count(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
     conn.query_row(sql, [], |row| row.get::<_, i64>(0))
         .map(i64::unsigned_abs)
 }
-
-pub(crate) const UNTOUCHED: &str = "Nothing was changed";
 
 /// `object` is what the statement is about, by its name of now.
 pub(crate) fn failed(statement: &Statement, object: &str, e: &rusqlite::Error) -> Error {
@@ -49,17 +47,13 @@ pub(crate) fn failed(statement: &Statement, object: &str, e: &rusqlite::Error) -
             | C::OperationInterrupted
             | C::DatabaseCorrupt,
         ) => {
-            return Err::<(), _>(rusqlite::Error::SqliteFailure(
-                e.sqlite_error()
-                    .copied()
-                    .unwrap_or(ffi::Error::new(ffi::SQLITE_ERROR)),
-                Some(why),
-            ))
-            .context(|| format!("{} of {object}", statement.kind))
-            .expect_err("made of an error")
-            .object(object)
-            .sql(&statement.sql)
-            .state(ON_THE_CLONE);
+            let code = e.sqlite_error().copied();
+            let code = code.unwrap_or(ffi::Error::new(ffi::SQLITE_ERROR));
+            let named = rusqlite::Error::SqliteFailure(code, Some(why));
+            return Error::sqlite(&named, &format!("{} of {object}", statement.kind))
+                .object(object)
+                .sql(&statement.sql)
+                .state(State::OnlyCloneChanged);
         }
         _ => match Stranger::of(&why) {
             Some(stranger) => Error::unsupported_change(what).hint(stranger.hint()),
@@ -67,5 +61,8 @@ pub(crate) fn failed(statement: &Statement, object: &str, e: &rusqlite::Error) -
                 .hint("Correct the declared schema, or the rows that stand in its way"),
         },
     };
-    error.object(object).sql(&statement.sql).state(ON_THE_CLONE)
+    error
+        .object(object)
+        .sql(&statement.sql)
+        .state(State::OnlyCloneChanged)
 }

@@ -2,12 +2,15 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result, sqlite_message},
+        error::{Context, Error, Result, State, sqlite_message},
         options::{Allow, Options},
         text::things,
     },
-    rehearse::{UNTOUCHED, checks::violations, count, failed},
-    schema::plan::model::{Group, Plan, Question, Statement},
+    rehearse::{checks::violations, count, failed, survey::Survey},
+    schema::{
+        logical::Cast,
+        plan::model::{Group, Plan, Question, Statement, StatementKind, Violations},
+    },
     sqlite::{
         calls,
         quote::{ident, told},
@@ -33,11 +36,14 @@ fn renames(rename: &str) -> String {
 
 /// Asks the rows what the plan has to know, before any of its statements runs: counts what each
 /// takes away, and refuses what the rows do not allow, or what nobody has said may be done.
-pub fn measure(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<()> {
-    survey(conn, plan, options)?
-        .into_iter()
-        .next()
-        .map_or(Ok(()), Err)
+pub fn measure(conn: &Connection, plan: &Plan, options: &Options) -> Result<Survey> {
+    let violations = violations(conn)?;
+    let survey = survey(conn, plan, options)?;
+    Survey {
+        violations,
+        ..survey
+    }
+    .allowed()
 }
 
 /// Asks the rows again, before a second run of the plan: what others have written since may need
@@ -56,17 +62,22 @@ pub(crate) fn ask_again(
         Some(pages) => touched_rows::rowids(conn, pages)?,
         None => None,
     };
+    let asking = Asking {
+        conn,
+        options,
+        only: rows.as_ref(),
+    };
     for (_, question) in &plan.questions {
         let refusal = match question {
             // These only count, whatever it takes.
             Question::Rows { .. } | Question::Values { .. } => None,
             // Nothing that they find is refused.
             Question::Columns { .. } | Question::Tables { .. } | Question::Kind { .. }
-                if options.allow.contains(&Allow::Drop) =>
+                if asking.allows(Allow::Drop) =>
             {
                 None
             }
-            question => ask(conn, question, options, rows.as_ref())?.refusal,
+            question => asking.ask(question)?.refusal,
         };
         if let Some(refusal) = refusal {
             return Err(refusal);
@@ -79,32 +90,33 @@ pub(crate) fn ask_again(
     })
 }
 
-/// As [`measure`], but returns what it would refuse.
-pub fn survey(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<Vec<Error>> {
-    if plan.violations.is_none() {
-        plan.violations = Some(violations(conn)?);
-    }
+/// As [`measure`], but returns what it would refuse, and asks nothing about foreign keys.
+pub fn survey(conn: &Connection, plan: &Plan, options: &Options) -> Result<Survey> {
+    let asking = Asking {
+        conn,
+        options,
+        only: None,
+    };
+    let fills = asking.allows(Allow::Lossy);
+    let run = plan
+        .statements
+        .iter()
+        .map(|statement| statement.as_it_runs(fills));
+    let mut statements: Vec<Statement> = run.collect();
     let mut refusals = Vec::new();
-    for (at, question) in plan.questions.clone() {
-        let mut answer = ask(conn, &question, options, None)?;
+    for (at, question) in &plan.questions {
+        let mut answer = asking.ask(question)?;
         if answer.needed_at.is_empty() {
-            answer.needed_at.push(at);
+            answer.needed_at.push(*at);
         }
         for at in answer.needed_at {
-            let Some(statement) = plan.statements.get_mut(at) else {
-                continue;
-            };
-            // What is harder to get leave for stands first.
-            let rank = |needs: Option<&str>| {
-                ["drop", "type_change", "lossy"]
-                    .iter()
-                    .position(|n| Some(*n) == needs)
-            };
-            if rank(answer.needs) > rank(statement.needs) {
+            if let Some(statement) = statements.get_mut(at)
+                && answer.needs.map(Allow::rank) > statement.needs.map(Allow::rank)
+            {
                 statement.needs = answer.needs;
             }
         }
-        let Some(statement) = plan.statements.get_mut(at) else {
+        let Some(statement) = statements.get_mut(*at) else {
             continue;
         };
         if let Some(loses) = answer.loses {
@@ -115,17 +127,13 @@ pub fn survey(conn: &Connection, plan: &mut Plan, options: &Options) -> Result<V
         }
         refusals.extend(answer.refusal);
     }
-    if options.allow.contains(&Allow::Lossy) {
-        for statement in &mut plan.statements {
-            if let Some(filling) = statement.filling.take() {
-                statement.sql = filling;
-                statement.fills = true;
-            }
-        }
-    }
     // What has to be decided by a person comes before what the rows do not allow.
-    refusals.sort_by_key(|e| e.code() != "ambiguous_rename");
-    Ok(refusals)
+    refusals.sort_by_key(|e| !matches!(e, Error::AmbiguousRename(_)));
+    Ok(Survey {
+        statements,
+        refusals,
+        violations: Violations::new(),
+    })
 }
 
 /// How large the tables are, with their indexes, whose rows the plan writes again: those that are
@@ -175,355 +183,419 @@ pub(crate) fn rewritten_bytes(conn: &Connection, plan: &Plan) -> Result<u64> {
 #[derive(Default)]
 struct Answer {
     loses: Option<String>,
-    needs: Option<&'static str>,
+    needs: Option<Allow>,
     /// The statements that need it: that of the question, where there are no others.
     needed_at: Vec<usize>,
     refusal: Option<Error>,
 }
 
-/// Counts the rows for which `condition` holds, of all or of `rows` alone.
-fn failing(
-    conn: &Connection,
-    from: &str,
-    condition: &str,
-    rowid: Option<&str>,
-    rows: Option<&BTreeSet<i64>>,
-) -> rusqlite::Result<u64> {
-    let sql = format!("SELECT count(*) FROM {from} WHERE ({condition})");
-    let Some((rowid, rows)) = rowid.zip(rows) else {
-        return count(conn, &sql);
-    };
-    let mut one = conn.prepare(&format!("{sql} AND {rowid} = ?1"))?;
-    let mut found = 0;
-    for row in rows {
-        found += one
-            .query_row([row], |row| row.get::<_, i64>(0))?
-            .unsigned_abs();
-    }
-    Ok(found)
+/// Who asks the rows.
+struct Asking<'a> {
+    conn: &'a Connection,
+    options: &'a Options,
+    /// Of the questions that one row answers by itself, these rows alone are asked.
+    only: Option<&'a BTreeSet<i64>>,
 }
 
-/// Of the questions that one row answers by itself, `rows` alone are asked, where they are given.
-fn ask(
-    conn: &Connection,
-    question: &Question,
-    options: &Options,
-    only: Option<&BTreeSet<i64>>,
-) -> Result<Answer> {
-    let number = |sql: &str, table: &str| {
-        count(conn, sql).context(|| format!("counting the rows of {table}"))
-    };
-    let rows = |table: &str| number(&format!("SELECT count(*) FROM {}", ident(table)), table);
-    let values = |table: &str, column: &str| {
-        number(
-            &format!("SELECT count({}) FROM {}", ident(column), ident(table)),
-            table,
-        )
-    };
-    let mut answer = Answer::default();
-    match question {
-        Question::Rows { table } => {
-            // A virtual table may be of a module that is not here; dropping it says so.
-            let n = rows(table).unwrap_or(0);
-            answer.loses = (n > 0).then(|| things(n, "row"));
+impl Asking<'_> {
+    fn allows(&self, what: Allow) -> bool {
+        self.options.allow.contains(&what)
+    }
+
+    fn count(&self, sql: &str, table: &str) -> Result<u64> {
+        count(self.conn, sql).context(|| format!("counting the rows of {table}"))
+    }
+
+    fn rows(&self, table: &str) -> Result<u64> {
+        self.count(&format!("SELECT count(*) FROM {}", ident(table)), table)
+    }
+
+    fn values(&self, table: &str, column: &str) -> Result<u64> {
+        let sql = format!("SELECT count({}) FROM {}", ident(column), ident(table));
+        self.count(&sql, table)
+    }
+
+    /// Counts the rows for which `condition` holds, by `rowid` where only some are asked.
+    fn failing(&self, from: &str, condition: &str, rowid: Option<&str>) -> rusqlite::Result<u64> {
+        let sql = format!("SELECT count(*) FROM {from} WHERE ({condition})");
+        let Some((rowid, rows)) = rowid.zip(self.only) else {
+            return count(self.conn, &sql);
+        };
+        let mut one = self.conn.prepare(&format!("{sql} AND {rowid} = ?1"))?;
+        let mut found = 0;
+        for row in rows {
+            found += one
+                .query_row([row], |row| row.get::<_, i64>(0))?
+                .unsigned_abs();
         }
-        Question::Values { table, column } => {
-            let n = values(table, column).unwrap_or(0);
-            if n > 0 {
-                answer.loses = Some(format!(
-                    "{}, {n} with a value in {column}",
-                    things(rows(table)?, "row")
-                ));
-            }
-        }
-        Question::Retype {
-            table,
-            column,
-            from,
-            to,
-            affinities,
-        } => {
-            let n = values(table, column)?;
-            if n == 0 {
-                return Ok(answer);
-            }
-            let (changed, lost) = retype(conn, table, column, *affinities)?;
-            if changed == 0 {
-                return Ok(answer);
-            }
-            let (from, to) = (named_type(from), named_type(to));
-            let back = match lost {
-                0 => "which can be converted back".to_owned(),
-                lost => format!("{lost} of which cannot be converted back"),
-            };
-            let counts = format!("{} of {n}, {back}", things(changed, "value"));
-            let leave = if lost > 0 { "lossy" } else { "type_change" };
-            answer.needs = Some(leave);
-            answer.loses = Some(format!("{counts}: {column} from {from} to {to}"));
-            let allowed = options.allow.contains(&Allow::Lossy)
-                || (lost == 0 && options.allow.contains(&Allow::TypeChange));
-            if !allowed {
-                let what = format!(
-                    "the type of {table}.{column} would change from {from} to {to}, which changes {counts}"
-                );
-                let error = Error::lossy_change(what)
-                    .object(format!("{table}.{column}"))
-                    .state(UNTOUCHED);
-                answer.refusal = Some(error.hint(format!(
-                    "Allow it with \"allow\":[\"{leave}\"], declare it as a rename of another column, or convert the values in a \
-                     migration"
-                )));
-            }
-        }
-        Question::Cast {
-            table,
-            column,
-            cast,
-        } => {
-            let (t, c) = (ident(table), ident(column));
-            let new = cast.sql(&c);
-            let changed = number(
-                &format!("SELECT count(*) FROM {t} WHERE ({new}) IS NOT {c}"),
+        Ok(found)
+    }
+
+    fn ask(&self, question: &Question) -> Result<Answer> {
+        match question {
+            Question::Rows { table } => Ok(self.rows_that_go(table)),
+            Question::Values { table, column } => self.values_that_go(table, column),
+            Question::Retype {
                 table,
-            )?;
-            let not = number(
-                &format!("SELECT count(*) FROM {t} WHERE {c} IS NOT NULL AND ({new}) IS NULL"),
+                column,
+                from,
+                to,
+                affinities,
+            } => self.retyped((table, column), (from, to), *affinities),
+            Question::Cast {
                 table,
-            )?;
-            answer.loses = (changed > 0).then(|| {
-                format!(
-                    "{} converted: {column} from {} to {}",
-                    things(changed, "value"),
-                    cast.from,
-                    cast.to
-                )
-            });
-            answer.refusal = (not > 0).then(|| {
-                Error::check_failed(format!(
-                    "{table}.{column} would become {} from {}, and {} cannot be converted",
-                    cast.to,
-                    cast.from,
-                    things(not, "value")
-                ))
-                .object(format!("{table}.{column}"))
-                .state(UNTOUCHED)
-                .hint("Correct these values before publishing, or convert them in a migration")
-            });
-        }
-        Question::Computed {
-            table,
-            column,
-            expr,
-        } => {
-            let differ = format!(
-                "SELECT count(*) FROM {} WHERE {} IS NOT ({expr})",
-                ident(table),
-                ident(column)
-            );
-            let n = count(conn, &differ).or_else(|_| values(table, column))?;
-            if n > 0 {
-                answer.needs = Some("lossy");
-                answer.loses = Some(format!(
-                    "{} in {column}, which is computed from now on",
-                    things(n, "value")
-                ));
-                answer.refusal = (!options.allow.contains(&Allow::Lossy)).then(|| {
-                    Error::lossy_change(format!(
-                        "{table}.{column} would be computed as ({expr}), and {} of it are others",
-                        things(n, "value")
-                    ))
-                    .object(format!("{table}.{column}"))
-                    .state(UNTOUCHED)
-                    .hint("Allow it with \"allow\":[\"lossy\"], or give the computed column another name")
-                });
+                column,
+                cast,
+            } => self.cast(table, column, cast),
+            Question::Computed {
+                table,
+                column,
+                expr,
+            } => self.computed(table, column, expr),
+            Question::Nulls {
+                table,
+                column,
+                default,
+                rowid,
+            } => self.nulls((table, column), default.as_deref(), *rowid),
+            Question::Check {
+                table,
+                new_name,
+                named,
+                expr,
+                sql,
+                rowid,
+            } => {
+                let named = named.as_ref().unwrap_or(expr);
+                self.check((table, new_name), (named, expr), sql, *rowid)
             }
+            Question::Rowids { table, column } => self.rowids(table, column),
+            Question::NoValue { table, column } => self.no_value(table, column),
+            Question::Unique {
+                table,
+                object,
+                columns,
+                condition,
+            } => Ok(Answer {
+                refusal: duplicates(self.conn, table, object, columns, condition.as_deref()),
+                ..Answer::default()
+            }),
+            Question::Columns { table, group } => self.columns(table, group),
+            Question::Kind { table, becomes } => self.kind(table, becomes),
+            Question::Tables { group, app } => self.tables(group, *app),
         }
-        Question::Nulls {
-            table,
-            column,
-            default,
-            rowid,
-        } => {
-            let is_null = format!("{} IS NULL", ident(column));
-            let n = failing(conn, &ident(table), &is_null, *rowid, only)
-                .context(|| format!("counting the rows of {table}"))?;
-            if n == 0 {
-                return Ok(answer);
-            }
+    }
+
+    fn rows_that_go(&self, table: &str) -> Answer {
+        // A virtual table may be of a module that is not here; dropping it says so.
+        let n = self.rows(table).unwrap_or(0);
+        Answer {
+            loses: (n > 0).then(|| things(n, "row")),
+            ..Answer::default()
+        }
+    }
+
+    fn values_that_go(&self, table: &str, column: &str) -> Result<Answer> {
+        let mut answer = Answer::default();
+        let n = self.values(table, column).unwrap_or(0);
+        if n > 0 {
+            let rows = things(self.rows(table)?, "row");
+            answer.loses = Some(format!("{rows}, {n} with a value in {column}"));
+        }
+        Ok(answer)
+    }
+
+    fn retyped(
+        &self,
+        (table, column): (&str, &str),
+        (from, to): (&str, &str),
+        affinities: (&str, &str),
+    ) -> Result<Answer> {
+        let mut answer = Answer::default();
+        let n = self.values(table, column)?;
+        if n == 0 {
+            return Ok(answer);
+        }
+        let (changed, lost) = retype(self.conn, table, column, affinities)?;
+        if changed == 0 {
+            return Ok(answer);
+        }
+        let (from, to) = (named_type(from), named_type(to));
+        let back = match lost {
+            0 => "which can be converted back".to_owned(),
+            lost => format!("{lost} of which cannot be converted back"),
+        };
+        let counts = format!("{} of {n}, {back}", things(changed, "value"));
+        let leave = if lost > 0 {
+            Allow::Lossy
+        } else {
+            Allow::TypeChange
+        };
+        answer.needs = Some(leave);
+        answer.loses = Some(format!("{counts}: {column} from {from} to {to}"));
+        if !self.allows(Allow::Lossy) && !self.allows(leave) {
             let what = format!(
-                "{table}.{column} would be NOT NULL, and is NULL in {}",
-                things(n, "row")
+                "the type of {table}.{column} would change from {from} to {to}, which changes {counts}"
             );
-            if let Some(default) = default {
-                answer.needs = Some("lossy");
-                answer.loses = Some(format!(
-                    "{} in {column}, which becomes {default}",
-                    things(n, "NULL")
-                ));
-                answer.refusal = (!options.allow.contains(&Allow::Lossy)).then(|| {
-                    Error::lossy_change(what).hint(format!(
-                        "Allow it with \"allow\":[\"lossy\"] to fill in {default}, or fill it in with a migration"
-                    ))
-                });
-            } else {
-                answer.refusal = Some(
-                    Error::check_failed(what)
-                        .hint("Give it a DEFAULT, or fill it in with a migration"),
-                );
-            }
-            answer.refusal = answer
-                .refusal
-                .map(|e| e.object(format!("{table}.{column}")).state(UNTOUCHED));
+            let hint = format!(
+                "Allow it with \"allow\":[\"{}\"], declare it as a rename of another column, or convert the values in a migration",
+                leave.as_str()
+            );
+            answer.refusal = Some(of_column(Error::lossy_change(what), table, column).hint(hint));
         }
-        Question::Check {
-            table,
-            new_name,
-            named,
-            expr,
-            sql,
-            rowid,
-        } => {
-            let from = format!("main.{} AS {}", ident(table), ident(new_name));
-            let n = failing(conn, &from, &format!("NOT ({expr})"), *rowid, only)
-                .map_err(|e| could_not_check(table, expr, sql, &e))?;
-            if n == 0 {
-                return Ok(answer);
-            }
-            // Of rows that others have just written it is not worth while to count all.
-            let of = if only.is_some() {
-                String::new()
-            } else {
-                format!(" of {}", things(rows(table)?, "row"))
-            };
-            let named = named.as_ref().unwrap_or(expr);
-            let error = Error::ddl_failed(format!(
-                "add_constraint of {table} failed: CHECK constraint failed: {named}: {n}{of} {} not pass",
-                if n == 1 { "does" } else { "do" }
-            ));
-            answer.refusal = Some(
+        Ok(answer)
+    }
+
+    fn cast(&self, table: &str, column: &str, cast: &Cast) -> Result<Answer> {
+        let (t, c) = (ident(table), ident(column));
+        let new = cast.sql(&c);
+        let changed = format!("SELECT count(*) FROM {t} WHERE ({new}) IS NOT {c}");
+        let changed = self.count(&changed, table)?;
+        let not = format!("SELECT count(*) FROM {t} WHERE {c} IS NOT NULL AND ({new}) IS NULL");
+        let not = self.count(&not, table)?;
+        let Cast { from, to, .. } = cast;
+        Ok(Answer {
+            loses: (changed > 0).then(|| {
+                let values = things(changed, "value");
+                format!("{values} converted: {column} from {from} to {to}")
+            }),
+            refusal: (not > 0).then(|| {
+                let what = format!(
+                    "{table}.{column} would become {to} from {from}, and {} cannot be converted",
+                    things(not, "value")
+                );
+                of_column(Error::check_failed(what), table, column)
+                    .hint("Correct these values before publishing, or convert them in a migration")
+            }),
+            ..Answer::default()
+        })
+    }
+
+    fn computed(&self, table: &str, column: &str, expr: &str) -> Result<Answer> {
+        let differ = format!(
+            "SELECT count(*) FROM {} WHERE {} IS NOT ({expr})",
+            ident(table),
+            ident(column)
+        );
+        let n = count(self.conn, &differ).or_else(|_| self.values(table, column))?;
+        if n == 0 {
+            return Ok(Answer::default());
+        }
+        let values = things(n, "value");
+        Ok(Answer {
+            needs: Some(Allow::Lossy),
+            loses: Some(format!(
+                "{values} in {column}, which is computed from now on"
+            )),
+            refusal: (!self.allows(Allow::Lossy)).then(|| {
+                let what = format!(
+                    "{table}.{column} would be computed as ({expr}), and {values} of it are others"
+                );
+                of_column(Error::lossy_change(what), table, column).hint(
+                    "Allow it with \"allow\":[\"lossy\"], or give the computed column another name",
+                )
+            }),
+            ..Answer::default()
+        })
+    }
+
+    fn nulls(
+        &self,
+        (table, column): (&str, &str),
+        default: Option<&str>,
+        rowid: Option<&str>,
+    ) -> Result<Answer> {
+        let is_null = format!("{} IS NULL", ident(column));
+        let n = self
+            .failing(&ident(table), &is_null, rowid)
+            .context(|| format!("counting the rows of {table}"))?;
+        if n == 0 {
+            return Ok(Answer::default());
+        }
+        let what = format!(
+            "{table}.{column} would be NOT NULL, and is NULL in {}",
+            things(n, "row")
+        );
+        let Some(default) = default else {
+            let error = of_column(Error::check_failed(what), table, column);
+            return Ok(Answer {
+                refusal: Some(error.hint("Give it a DEFAULT, or fill it in with a migration")),
+                ..Answer::default()
+            });
+        };
+        Ok(Answer {
+            needs: Some(Allow::Lossy),
+            loses: Some(format!(
+                "{} in {column}, which becomes {default}",
+                things(n, "NULL")
+            )),
+            refusal: (!self.allows(Allow::Lossy)).then(|| {
+                of_column(Error::lossy_change(what), table, column).hint(format!(
+                    "Allow it with \"allow\":[\"lossy\"] to fill in {default}, or fill it in with a migration"
+                ))
+            }),
+            ..Answer::default()
+        })
+    }
+
+    /// The CHECK speaks of the table by its new name.
+    fn check(
+        &self,
+        (table, new_name): (&str, &str),
+        (named, expr): (&str, &str),
+        sql: &str,
+        rowid: Option<&str>,
+    ) -> Result<Answer> {
+        let from = format!("main.{} AS {}", ident(table), ident(new_name));
+        let n = self
+            .failing(&from, &format!("NOT ({expr})"), rowid)
+            .map_err(|e| could_not_check(table, expr, sql, &e))?;
+        if n == 0 {
+            return Ok(Answer::default());
+        }
+        // Of rows that others have just written it is not worth while to count all.
+        let of = match self.only {
+            Some(_) => String::new(),
+            None => format!(" of {}", things(self.rows(table)?, "row")),
+        };
+        let does = if n == 1 { "does" } else { "do" };
+        let error = Error::ddl_failed(format!(
+            "{} of {table} failed: CHECK constraint failed: {named}: {n}{of} {does} not pass",
+            StatementKind::AddConstraint
+        ));
+        Ok(Answer {
+            refusal: Some(
                 error
                     .object(table)
                     .sql(sql)
-                    .state(UNTOUCHED)
+                    .state(State::NothingChanged)
                     .hint("Correct the declared schema, or the rows that stand in its way"),
-            );
-        }
-        Question::Rowids { table, column } => {
-            let c = ident(column);
-            let is = format!(
-                "typeof({c}) IN ('integer', 'real', 'text') AND {c} = CAST({c} AS INTEGER)"
-            );
-            let n = number(
-                &format!("SELECT count(*) FROM {} WHERE NOT ({is})", ident(table)),
-                table,
-            )?;
-            answer.refusal = (n > 0).then(|| {
+            ),
+            ..Answer::default()
+        })
+    }
+
+    fn rowids(&self, table: &str, column: &str) -> Result<Answer> {
+        let c = ident(column);
+        let is =
+            format!("typeof({c}) IN ('integer', 'real', 'text') AND {c} = CAST({c} AS INTEGER)");
+        let sql = format!("SELECT count(*) FROM {} WHERE NOT ({is})", ident(table));
+        let n = self.count(&sql, table)?;
+        Ok(Answer {
+            refusal: (n > 0).then(|| {
                 let what = format!(
                     "{table}.{column} would be INTEGER PRIMARY KEY, and is no integer in {}",
                     things(n, "row")
                 );
-                let error = Error::check_failed(what)
-                    .object(format!("{table}.{column}"))
-                    .state(UNTOUCHED);
-                error.hint("Give these rows an integer, with a migration or before publishing")
-            });
-        }
-        Question::NoValue { table, column } => {
-            let n = rows(table)?;
-            answer.refusal = (n > 0).then(|| {
+                of_column(Error::check_failed(what), table, column)
+                    .hint("Give these rows an integer, with a migration or before publishing")
+            }),
+            ..Answer::default()
+        })
+    }
+
+    fn no_value(&self, table: &str, column: &str) -> Result<Answer> {
+        let n = self.rows(table)?;
+        Ok(Answer {
+            refusal: (n > 0).then(|| {
                 let what = format!(
                     "the new column {table}.{column} is NOT NULL without a DEFAULT, and {table} has {}",
                     things(n, "row")
                 );
-                let error = Error::check_failed(what).object(format!("{table}.{column}")).state(UNTOUCHED);
-                error.hint(
+                of_column(Error::check_failed(what), table, column).hint(
                     "Give it a DEFAULT, or add it without NOT NULL, fill it in with a migration, and require it then",
                 )
-            });
+            }),
+            ..Answer::default()
+        })
+    }
+
+    fn columns(&self, table: &str, group: &Group) -> Result<Answer> {
+        let (mut answer, gone) = with_data(group, |column| Ok(self.values(table, column)? > 0))?;
+        let fit = group.fits.iter().find(|(from, _)| gone.contains(from));
+        if let Some((from, to)) = fit.filter(|_| !self.allows(Allow::Drop)) {
+            let error = Error::ambiguous_rename(format!(
+                "{table} loses {}, which {} values, and gains {}",
+                gone.join(", "),
+                have(&gone),
+                group.come.join(", ")
+            ));
+            let error = of_column(error, table, from);
+            let from = told(from);
+            let hint = format!(
+                "Say that it is a rename, with {} or a comment @renamed from={from} beside the column, \
+                 or that the drop is meant, with \"allow\":[\"drop\"]",
+                renames(&format!("{}.{from}={}", told(table), told(to)))
+            );
+            answer.refusal = Some(error.hint(hint));
         }
-        Question::Unique {
-            table,
-            object,
-            columns,
-            condition,
-        } => {
-            answer.refusal = duplicates(conn, table, object, columns, condition.as_deref());
+        Ok(answer)
+    }
+
+    fn kind(&self, table: &str, becomes: &str) -> Result<Answer> {
+        let n = self.rows(table)?;
+        if n == 0 {
+            return Ok(Answer::default());
         }
-        Question::Columns { table, group } => {
-            let gone = with_data(group, &mut answer, |column| {
-                values(table, column).map(|n| n > 0)
-            })?;
-            let fit = group.fits.iter().find(|(from, _)| gone.contains(from));
-            if let Some((from, to)) = fit.filter(|_| !options.allow.contains(&Allow::Drop)) {
-                let error = Error::ambiguous_rename(format!(
-                    "{table} loses {}, which {} values, and gains {}",
-                    gone.join(", "),
-                    have(&gone),
-                    group.come.join(", ")
-                ));
-                let object = format!("{table}.{from}");
-                let from = told(from);
-                let hint = format!(
-                    "Say that it is a rename, with {} or a comment @renamed from={from} beside the column, \
-                     or that the drop is meant, with \"allow\":[\"drop\"]",
-                    renames(&format!("{}.{from}={}", told(table), told(to)))
-                );
-                answer.refusal = Some(error.object(object).state(UNTOUCHED).hint(hint));
-            }
-        }
-        Question::Kind { table, becomes } => {
-            let n = rows(table)?;
-            if n > 0 {
-                answer.needs = Some("drop");
-            }
-            if n > 0 && !options.allow.contains(&Allow::Drop) {
-                let error = Error::lossy_change(format!(
+        Ok(Answer {
+            needs: Some(Allow::Drop),
+            refusal: (!self.allows(Allow::Drop)).then(|| {
+                Error::lossy_change(format!(
                     "{table} has {}, and is declared as {becomes}: nothing carries them over",
                     things(n, "row")
-                ));
-                answer.refusal = Some(error.object(table).state(UNTOUCHED).hint(
-                    "Declare it under another name and move the rows with a migration, or say that they may go, with \"allow\":[\"drop\"]",
-                ));
-            }
-        }
-        Question::Tables { group, app } => {
-            let gone = with_data(group, &mut answer, |table| rows(table).map(|n| n > 0))?;
-            let fit = group.fits.iter().find(|(from, _)| gone.contains(from));
-            if let Some((object, to)) = fit.filter(|_| !options.allow.contains(&Allow::Drop)) {
-                let from = told(object);
-                let (whose, place) = if *app {
-                    (
-                        "app",
-                        format!("/** @renamed from={from} */ above the table's export"),
-                    )
-                } else {
-                    (
-                        "schema",
-                        format!("a comment @renamed from={from} before the table"),
-                    )
-                };
-                let error = Error::ambiguous_rename(format!(
-                    "the {whose} loses {}, which {} rows, and gains {}",
-                    gone.join(", "),
-                    have(&gone),
-                    group.come.join(", ")
-                ));
-                let hint = format!(
-                    "Say that it is a rename, with {} or {place}, or that the drop is meant, with \"allow\":[\"drop\"]",
-                    renames(&format!("{from}={}", told(to)))
-                );
-                answer.refusal = Some(error.object(object).state(UNTOUCHED).hint(hint));
-            }
-        }
+                ))
+                .object(table)
+                .state(State::NothingChanged)
+                .hint("Declare it under another name and move the rows with a migration, or say that they may go, with \"allow\":[\"drop\"]")
+            }),
+            ..Answer::default()
+        })
     }
-    Ok(answer)
+
+    fn tables(&self, group: &Group, app: bool) -> Result<Answer> {
+        let (mut answer, gone) = with_data(group, |table| Ok(self.rows(table)? > 0))?;
+        let fit = group.fits.iter().find(|(from, _)| gone.contains(from));
+        if let Some((object, to)) = fit.filter(|_| !self.allows(Allow::Drop)) {
+            let from = told(object);
+            let (whose, place) = if app {
+                let place = format!("/** @renamed from={from} */ above the table's export");
+                ("app", place)
+            } else {
+                let place = format!("a comment @renamed from={from} before the table");
+                ("schema", place)
+            };
+            let error = Error::ambiguous_rename(format!(
+                "the {whose} loses {}, which {} rows, and gains {}",
+                gone.join(", "),
+                have(&gone),
+                group.come.join(", ")
+            ));
+            let hint = format!(
+                "Say that it is a rename, with {} or {place}, or that the drop is meant, with \"allow\":[\"drop\"]",
+                renames(&format!("{from}={}", told(to)))
+            );
+            answer.refusal = Some(error.object(object).state(State::NothingChanged).hint(hint));
+        }
+        Ok(answer)
+    }
+}
+
+/// An error about a column, before anything has changed.
+fn of_column(error: Error, table: &str, column: &str) -> Error {
+    error
+        .object(format!("{table}.{column}"))
+        .state(State::NothingChanged)
 }
 
 /// A CHECK that SQLite cannot ask the rows about: it calls what nobody has here, say.
 fn could_not_check(table: &str, expr: &str, sql: &str, e: &rusqlite::Error) -> Error {
-    let statement = Statement::new("add_constraint", table.to_owned(), sql.to_owned());
+    let statement = Statement::new(
+        StatementKind::AddConstraint,
+        table.to_owned(),
+        sql.to_owned(),
+    );
     failed(&statement, table, e)
-        .state(UNTOUCHED)
+        .state(State::NothingChanged)
         .more(format!("CHECK ({expr})"))
 }
 
@@ -532,20 +604,16 @@ fn have(names: &[String]) -> &'static str {
 }
 
 /// What goes and has data, each of whose statements needs leave.
-fn with_data(
-    group: &Group,
-    answer: &mut Answer,
-    has: impl Fn(&str) -> Result<bool>,
-) -> Result<Vec<String>> {
-    let mut found = Vec::new();
+fn with_data(group: &Group, has: impl Fn(&str) -> Result<bool>) -> Result<(Answer, Vec<String>)> {
+    let (mut answer, mut found) = (Answer::default(), Vec::new());
     for (name, at) in &group.gone {
         if has(name)? {
             found.push(name.clone());
-            answer.needs = Some("drop");
+            answer.needs = Some(Allow::Drop);
             answer.needed_at.push(*at);
         }
     }
-    Ok(found)
+    Ok((answer, found))
 }
 
 fn named_type(declared: &str) -> &str {
@@ -616,7 +684,7 @@ fn duplicates(
             "{object} on {table} is not possible: {rows} share {groups}"
         ))
         .object(object)
-        .state(UNTOUCHED)
+        .state(State::NothingChanged)
         .hint("Make the rows differ, with a migration or before publishing, or leave UNIQUE out")
     })
 }

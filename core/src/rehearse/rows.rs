@@ -2,7 +2,7 @@
 //! not its fault.
 
 use crate::{
-    base::error::{Context, Error, Result},
+    base::error::{Context, Error, Result, State},
     sqlite::{integrity, quote::ident, strangers::Stranger},
 };
 use rusqlite::Connection;
@@ -69,7 +69,7 @@ impl Rows {
                     "{table} does not pass quick_check: {line}"
                 ))
                 .object(table)
-                .state("Only the clone was changed")
+                .state(State::OnlyCloneChanged)
                 .hint("Correct the rows that it names, or the declared schema"));
             }
         }

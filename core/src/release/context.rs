@@ -3,8 +3,8 @@
 use crate::{
     base::{
         clock::{self, Moment},
-        error::{Context, Error, Result},
-        history::ReleaseId,
+        error::{Context, Error, Result, State},
+        history::{ReleaseId, Step},
         options::Options,
         progress::Progress,
         text::human,
@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
                 "{} was restored or replaced meanwhile",
                 self.live.shown()
             ))
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("Find out who does that, and start again"));
         }
         if self.intent.previous.is_some() || self.options.dry_run || calls::is_empty(clone)? {
@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
             "{} was empty, and somebody made something in it meanwhile",
             self.live.shown()
         ))
-        .state("Live is unchanged")
+        .state(State::LiveUnchanged)
         .hint("Start again: what there is now is kept as a release then"))
     }
 
@@ -187,13 +187,13 @@ impl<'a> Run<'a> {
     pub(crate) fn clone_live(&self) -> Result<ClonedLive<'a>> {
         let path = self.session.store.path(&self.intent.work());
         self.log.step(
-            "clone",
+            Step::Clone,
             || {
                 let bytes = std::fs::metadata(&self.live.path)
                     .context(|| format!("looking at {}", self.live.shown()))?
                     .len();
                 self.room_for(&format!("a clone of {}", self.live.shown()), bytes)
-                    .map_err(|e| e.state("Nothing was started"))?;
+                    .map_err(|e| e.state(State::NothingStarted))?;
                 let progress = self.log.progress();
                 engine::of(self.live).clone_live(self.live, &self.session.store, &path, progress)
             },

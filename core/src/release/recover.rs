@@ -7,7 +7,7 @@
 use crate::{
     base::{
         error::{Context, Error, Result},
-        history::{DevStatus, ReleaseId, Status},
+        history::{DevStatus, ReleaseId, Status, Step},
         progress::Progress,
     },
     live::{
@@ -46,7 +46,8 @@ pub(super) fn take_up(
     let said = unknown.said();
     let release = mend(store, marker, conn)?;
     if let (Some(release), Some(said)) = (release, &said) {
-        Log::new(Some(&store.catalog), release, Progress::none()).warn("recover", said.as_str());
+        Log::new(Some(&store.catalog), release, Progress::none())
+            .warn(Step::Recover, said.as_str());
     }
     Ok((release, said))
 }
@@ -85,7 +86,7 @@ pub(crate) fn decide(
         Found::New(marker) => {
             settle::settle(store, intent, &marker)?;
             log.note(
-                "recover",
+                Step::Recover,
                 format!("Live carries switch {}: settled", intent.switch_id),
             );
             Ok(Decided::Switched)
@@ -94,7 +95,7 @@ pub(crate) fn decide(
             store.catalog.detached(intent)?;
             if intent.release != ReleaseId::NONE {
                 log.note(
-                    "recover",
+                    Step::Recover,
                     format!(
                         "Live was detached: release {} is not live any more",
                         intent.release
@@ -117,7 +118,7 @@ pub(crate) fn decide(
             store.catalog.not_switched(intent, Status::Failed)?;
             if kept {
                 log.warn(
-                    "recover",
+                    Step::Recover,
                     format!(
                         "Live carries neither switch; its clone of before was kept as {}",
                         intent.snapshot()
@@ -126,7 +127,7 @@ pub(crate) fn decide(
             }
             store.remove_database(&work)?;
             log.warn(
-                "recover",
+                Step::Recover,
                 format!(
                     "Live does not carry switch {}: it did not happen",
                     intent.switch_id
@@ -191,7 +192,7 @@ pub(super) fn clear(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
     for release in store.catalog.unfinished()? {
         store.catalog.set_status(release, Status::Failed)?;
         Log::new(Some(&store.catalog), release, Progress::none()).warn(
-            "recover",
+            Step::Recover,
             "The process that made this release ended before it was done; live is unchanged",
         );
     }

@@ -3,7 +3,8 @@
 use crate::{
     base::{
         clock::Moment,
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
+        history::Step,
         options::{Allow, Options},
     },
     declare::{self, DeclaredSchema},
@@ -16,6 +17,7 @@ use crate::{
         Migrated, apply, checks, connection, dependents, migrations,
         questions::{self, Looked},
         rows::Rows,
+        survey::Survey,
     },
     release::{
         change::{Change, Found, Rehearsed},
@@ -51,6 +53,7 @@ pub(crate) struct SchemaChange<'a> {
 /// What a rehearsal leaves, to do the same again.
 pub(crate) struct Script {
     plan: Plan,
+    survey: Survey,
     /// What the plan leads to.
     schema: Schema,
     /// Whether migrations ran.
@@ -81,7 +84,7 @@ impl Change for SchemaChange<'_> {
         } else {
             made.roll_back()?;
             let check = || Rows::check(conn, doubtful.iter().map(String::as_str));
-            let before = run.log.step("check", check, |_| {
+            let before = run.log.step(Step::Check, check, |_| {
                 format!(
                     "Rows of {} do not pass quick_check: looked whether they did before, and begins again",
                     doubtful.join(", ")
@@ -120,14 +123,14 @@ impl Change for SchemaChange<'_> {
         let pages = pages.filter(|_| !script.migrated);
         let looked = questions::ask_again(&tx, &script.plan, run.options, pages)?;
         columns::ensure(&tx, &script.schema)?;
-        apply::apply_again(&tx, &script.plan)?;
+        apply::apply_again(&tx, &script.plan, &script.survey)?;
         columns::write(&tx, declaration.declared.app.as_ref())?;
         let effects = match &declaration.effects {
             Some(effects) => effects.clone(),
             None => tables::read(&tx)?,
         };
         write_effects(&tx, &effects, &run.marker)?;
-        checks::recheck(&tx, &script.plan, before.as_ref())?;
+        checks::recheck(&tx, &script.plan, &script.survey, before.as_ref())?;
         if checks::fingerprint(&tx)? != script.fingerprint {
             return Err(Error::check_failed(
                 "the plan gave another schema than when it was rehearsed",
@@ -144,6 +147,7 @@ impl Change for SchemaChange<'_> {
 struct Made<'c> {
     tx: Transaction<'c>,
     plan: Plan,
+    survey: Survey,
     declared: DeclaredSchema,
     migrated: Vec<Migrated>,
     effects: Vec<diff::Change>,
@@ -184,15 +188,15 @@ impl SchemaChange<'_> {
         let ran = migrations(&tx, &self.declaration.migrations, &mut |statement, _| {
             log.statement(statement)
         })
-        .inspect_err(|e| log.failed_at("rehearse", e))?;
-        let (plan, declared, mut warnings) =
+        .inspect_err(|e| log.failed_at(Step::Rehearse, e))?;
+        let (plan, survey, declared, mut warnings) =
             self.plan(run, &tx, &ran.migrated, statements.as_ref(), violations)?;
-        let effects = self.apply(run, &tx, &plan, &declared)?;
+        let effects = self.apply(run, &tx, &plan, &survey, &declared)?;
         let took = start.elapsed();
         let (rows, strings, more) = log.step(
-            "check",
+            Step::Check,
             || {
-                let more = checks::check_schema(&tx, &plan, &declared, options)?;
+                let more = checks::check_schema(&tx, &plan, &survey, &declared, options)?;
                 let rows = Rows::check(&tx, plan.changed.iter().map(String::as_str))?;
                 if let Some(before) = before {
                     rows.refuse(before, &plan.renamed)?;
@@ -206,6 +210,7 @@ impl SchemaChange<'_> {
         Ok(Made {
             tx,
             plan,
+            survey,
             declared,
             migrated: ran.migrated,
             effects,
@@ -223,17 +228,20 @@ impl SchemaChange<'_> {
         migrated: &[Migrated],
         statements: Option<&Statements>,
         violations: Violations,
-    ) -> Result<(Plan, DeclaredSchema, Vec<String>)> {
+    ) -> Result<(Plan, Survey, DeclaredSchema, Vec<String>)> {
         let texts: Vec<&str> = migrated.iter().map(|m| m.statement.sql.as_str()).collect();
         let declared = &self.declaration.declared;
         run.log.step(
-            "rehearse",
+            Step::Rehearse,
             || {
-                let (mut plan, declared, warnings) =
+                let (plan, declared, warnings) =
                     plan_on(conn, declared, run.options, &texts, statements)?;
-                plan.violations = Some(violations);
-                questions::measure(conn, &mut plan, run.options)?;
-                Ok((plan, declared, warnings))
+                let survey = questions::survey(conn, &plan, run.options)?.allowed()?;
+                let survey = Survey {
+                    violations,
+                    ..survey
+                };
+                Ok((plan, survey, declared, warnings))
             },
             |(plan, ..)| match plan.statements.len() {
                 0 => "Nothing to change in the schema".into(),
@@ -249,6 +257,7 @@ impl SchemaChange<'_> {
         run: &Run<'_>,
         conn: &Connection,
         plan: &Plan,
+        survey: &Survey,
         declared: &DeclaredSchema,
     ) -> Result<Vec<diff::Change>> {
         let log = run.log;
@@ -259,17 +268,22 @@ impl SchemaChange<'_> {
             "rewriting what the plan changes, on the clone and in the switch,",
             2 * rewritten,
         )
-        .inspect_err(|e| log.failed_at("rehearse", e))?;
+        .inspect_err(|e| log.failed_at(Step::Rehearse, e))?;
         columns::ensure(conn, &declared.schema)?;
-        apply(conn, plan, &mut |statement, _| log.statement(statement))
-            .inspect_err(|e| log.failed_at("rehearse", e))?;
+        apply(conn, plan, survey, &mut |statement, _| {
+            log.statement(statement)
+        })
+        .inspect_err(|e| log.failed_at(Step::Rehearse, e))?;
         let old = tables::read(conn)?;
         let new = self.declaration.effects.as_ref().unwrap_or(&old);
         let effects = diff(&old, new);
         columns::write(conn, declared.app.as_ref())?;
         write_effects(conn, new, &run.marker)?;
         if !effects.is_empty() {
-            log.note("rehearse", format!("Effects: {}", diff::summary(&effects)));
+            log.note(
+                Step::Rehearse,
+                format!("Effects: {}", diff::summary(&effects)),
+            );
         }
         Ok(effects)
     }
@@ -304,6 +318,7 @@ impl Made<'_> {
         let Self {
             tx,
             plan,
+            survey,
             declared,
             migrated,
             effects,
@@ -314,21 +329,21 @@ impl Made<'_> {
         let fingerprint = checks::fingerprint(&tx)?;
         // Not again under live's lock: the schema is the same then, or it starts over.
         run.may_go_live(&tx)
-            .inspect_err(|e| run.log.failed_at("check", e))?;
+            .inspect_err(|e| run.log.failed_at(Step::Check, e))?;
         run.record_schema(&schema_record::record(&tx)?)?;
         let name = calls::name(&tx).to_owned();
         tx.commit()
             .context(|| format!("ending the rehearsal on {name}"))?;
         for warning in &warnings {
-            run.log.warn("rehearse", warning.clone());
+            run.log.warn(Step::Rehearse, warning.clone());
         }
         warnings.extend(run.session.warnings.iter().cloned());
-        warnings.extend(losses(&plan.statements));
+        warnings.extend(losses(&survey.statements));
         let has_migrated = !migrated.is_empty();
         let all = migrated
             .into_iter()
             .map(|m| m.statement)
-            .chain(plan.statements.iter().cloned());
+            .chain(survey.statements.iter().cloned());
         let statements: Vec<Statement> = (1..)
             .zip(all)
             .map(|(ord, statement)| Statement { ord, ..statement })
@@ -347,6 +362,7 @@ impl Made<'_> {
         };
         let script = Script {
             plan,
+            survey,
             schema: declared.schema,
             migrated: has_migrated,
             fingerprint,
@@ -408,7 +424,7 @@ pub(crate) fn plan_on(
             "{} declares nothing, and would drop everything",
             declared.source
         ))
-        .state("Nothing was changed")
+        .state(State::NothingChanged)
         .hint("Check that it is the right one; if all of it is to go, say \"allow\":[\"drop\"]"));
     }
     let declared = declared.onto(&current, &recorded, migrations)?;
@@ -431,7 +447,7 @@ pub(crate) fn plan_on(
     warnings.extend(without_parent(&current, &declared.schema));
     let statements = before.map_or_else(|| Cow::Owned(Statements::of(&current)), Cow::Borrowed);
     let named = statements.still_name(&Statements::of(&declared.schema), &plan.renamed);
-    warnings.extend(named.map_err(|e| e.state("Nothing was changed"))?);
+    warnings.extend(named.map_err(|e| e.state(State::NothingChanged))?);
     if declared.app.is_some() {
         warnings.extend(plan.of_app());
     } else if plan.is_empty() {
@@ -486,7 +502,7 @@ fn comments_without_column(
             Some(goes) if !leave => {
                 return Err(Error::ambiguous_rename(format!("{what}, which loses {goes}"))
                     .object(format!("{table}.{}", rename.to))
-                    .state("Nothing was changed")
+                    .state(State::NothingChanged)
                     .hint(
                         "Correct the comment, or remove it; or say that the drop is meant, with \"allow\":[\"drop\"]",
                     ));
@@ -522,7 +538,7 @@ fn refuse_unsure_drop(current: &Schema, changes: &[Difference]) -> Result<()> {
         unknown.missing.as_ref().map_or_else(String::new, |why| format!(" ({why})")),
     ))
     .object(dropped)
-    .state("Nothing was changed")
+    .state(State::NothingChanged)
     .hint(format!(
         "Name the library that {} needs in `extensions`; or say that the drop is meant, with \"allow\":[\"drop\"]",
         unknown.module

@@ -3,8 +3,8 @@
 use crate::{
     base::{
         clock::Moment,
-        error::{Context, Error, Result},
-        history::{ReleaseId, Status},
+        error::{Context, Error, Result, State},
+        history::{ReleaseId, Status, Step},
         options::Options,
         progress::Progress,
         text::human,
@@ -25,6 +25,7 @@ use crate::{
         run::bring_live,
         session::Session,
     },
+    schema::plan::model::StatementKind,
     sqlite::{
         calls, differing_rows::Pages, file_header::set_journal_bytes, foreign::reading_database,
         quote, tx,
@@ -55,7 +56,7 @@ pub(crate) fn find(session: &Session, release: ReleaseId) -> Result<Entry> {
     session.store.catalog.release(release)?.ok_or_else(|| {
         Error::not_found(format!("there is no release {release}"))
             .object(format!("release {release}"))
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("The verb releases lists them")
     })
 }
@@ -96,7 +97,7 @@ pub(crate) fn restore(call: &Call<'_>, mut session: Session, from: &Entry) -> Re
         }
         session.tell(&log);
         log.fact(
-            "build",
+            Step::Build,
             format!("Release {release} brings back release {}", from.release),
         );
         let run = Run::new(call, session, &log, release, Until::Live)?;
@@ -109,7 +110,7 @@ fn bring_back(run: &Run<'_>, from: &Entry, snapshot: &Snapshot) -> Result<Outcom
     let restore = Restore::copy(run, from.release, snapshot)?;
     let brought = bring_live(run, clone, &restore)?;
     for warning in brought.warnings() {
-        run.log.warn("switch", warning.clone());
+        run.log.warn(Step::Switch, warning.clone());
     }
     Ok(brought.outcome(run, Some(from.release)))
 }
@@ -120,7 +121,7 @@ fn promotable(session: &Session, entry: &Entry) -> Result<Snapshot> {
     let refuse = |what: String| {
         Err(Error::not_promotable(what)
             .object(format!("release {release}"))
-            .state("Live is unchanged"))
+            .state(State::LiveUnchanged))
     };
     match entry.status {
         Status::Superseded => {}
@@ -136,7 +137,7 @@ fn promotable(session: &Session, entry: &Entry) -> Result<Snapshot> {
                 "release {release} was the preview {name}, which was staged again since or pruned; it never was live"
             ))
             .object(format!("release {release}"))
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("Promote the release that is a preview now, or stage this one again; the verb releases lists them"));
         }
         return refuse(format!(
@@ -147,7 +148,7 @@ fn promotable(session: &Session, entry: &Entry) -> Result<Snapshot> {
         return Err(
             Error::pruned(format!("the database of release {release} was pruned"))
                 .object(format!("release {release}"))
-                .state("Live is unchanged")
+                .state(State::LiveUnchanged)
                 .hint(
                     "Promote a release that still has its database; the verb releases lists them",
                 ),
@@ -172,10 +173,10 @@ impl Restore {
     fn copy(run: &Run<'_>, release: ReleaseId, snapshot: &Snapshot) -> Result<Self> {
         let path = run.work_path("image");
         run.log.step(
-            "rehearse",
+            Step::Rehearse,
             || {
                 run.room_for("a copy of the snapshot", snapshot.bytes)
-                    .map_err(|e| e.state("Nothing was started"))?;
+                    .map_err(|e| e.state(State::NothingStarted))?;
                 copy_snapshot(run.session, snapshot, &path, run.log.progress())
             },
             |()| format!("Copied {} [{}]", snapshot.path, human(snapshot.bytes)),
@@ -203,7 +204,7 @@ impl Restore {
         connection::prepare(clone.conn(), libraries)?;
         let compare =
             || rows_lost::compare(clone.conn(), &self.snapshot, pages.as_ref(), libraries);
-        let difference = run.log.step("rehearse", compare, told)?;
+        let difference = run.log.step(Step::Rehearse, compare, told)?;
         drop(clone.discard()?);
         Ok(difference)
     }
@@ -248,8 +249,10 @@ impl Change for Restore {
         let differs = copy::differing_files(&self.copy, clone.path(), page_size)?;
         let difference = self.compare(run, clone, &differs, page_size)?;
         let (took, old, new) = self.make(run, image.conn())?;
-        run.log
-            .note("check", format!("{} pages differ from live", differs.len()));
+        run.log.note(
+            Step::Check,
+            format!("{} pages differ from live", differs.len()),
+        );
         let mut warnings = diff::warnings(&old, &new);
         warnings.extend(difference.warnings);
         warnings.extend(drift);
@@ -301,7 +304,7 @@ fn told(difference: &rows_lost::Difference) -> String {
         difference
             .statements
             .iter()
-            .any(|s| s.kind == "drop_table" && s.object == table)
+            .any(|s| s.kind == StatementKind::DropTable && s.object == table)
     };
     let stays = difference
         .set_aside
@@ -379,7 +382,7 @@ fn same_shape(now: Shape, then: Shape, release: ReleaseId) -> Result<()> {
             return Err(Error::not_promotable(format!(
                 "release {release} has {what} {then}, live has {now}: one cannot become the other under open connections"
             ))
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("Give live back what it had (VACUUM), or copy the snapshot's rows into live by hand"));
         }
     }

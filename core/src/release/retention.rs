@@ -3,7 +3,12 @@
 
 use crate::{
     base::{
-        age::Ages, clock, error::Result, history::ReleaseId, options::Options, progress::Progress,
+        age::Ages,
+        clock,
+        error::Result,
+        history::{ReleaseId, Step},
+        options::Options,
+        progress::Progress,
         text,
     },
     release::{context::Run, session::Session},
@@ -83,12 +88,12 @@ pub(crate) fn after_switch(run: &Run<'_>) {
             )
         });
     for warning in pruned.iter().flat_map(|pruned| &pruned.warnings) {
-        run.log.warn("prune", warning.as_str());
+        run.log.warn(Step::Prune, warning.as_str());
     }
     match pruned {
         Ok(pruned) if pruned.pruned.is_empty() => {}
         Ok(pruned) => run.log.note(
-            "prune",
+            Step::Prune,
             format!(
                 "Pruned {} old databases [{}]",
                 pruned.pruned.len(),
@@ -97,7 +102,7 @@ pub(crate) fn after_switch(run: &Run<'_>) {
         ),
         Err(e) => run
             .log
-            .warn("prune", format!("Old snapshots were not pruned: {e}")),
+            .warn(Step::Prune, format!("Old snapshots were not pruned: {e}")),
     }
 }
 

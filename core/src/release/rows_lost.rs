@@ -91,13 +91,12 @@ pub(crate) fn compare(
 
 fn statements(now: &Connection, current: &Schema, old: &Schema) -> Result<Vec<Statement>> {
     let changes = diff::diff(current, old, &[])?;
-    let mut plan: Plan = plan::plan(current, old, &changes, rusqlite::version_number())?;
-    plan.violations = Some(Default::default()); // nothing is going to be checked against them
+    let plan: Plan = plan::plan(current, old, &changes, rusqlite::version_number())?;
     let allow = BTreeSet::from([Allow::TypeChange, Allow::Lossy, Allow::Drop]);
     // What it refuses is about rows that a plan would have to carry over: none is carried over.
-    questions::survey(
+    let survey = questions::survey(
         now,
-        &mut plan,
+        &plan,
         &Options {
             allow,
             ..Options::default()
@@ -107,7 +106,7 @@ fn statements(now: &Connection, current: &Schema, old: &Schema) -> Result<Vec<St
         needs: None,
         ..statement
     };
-    Ok(plan.statements.into_iter().map(free).collect())
+    Ok(survey.statements.into_iter().map(free).collect())
 }
 
 /// Both databases, and what is found in them.

@@ -5,7 +5,7 @@ use crate::{
     base::{
         clock,
         error::{Context, Error, Result},
-        history::{ReleaseId, Status},
+        history::{ReleaseId, Status, Step},
     },
     live::{database::Live, marker::Marker},
     release::{
@@ -60,7 +60,7 @@ pub(crate) fn bring_live<C: Change>(
         let what = format!(
             "Somebody else changed live's schema meanwhile (attempt {attempt} of {FRESH_STARTS}): starting over"
         );
-        run.log.warn("switch", what);
+        run.log.warn(Step::Switch, what);
         // After the last attempt nobody looks at the clone any more.
         if attempt == FRESH_STARTS {
             break;
@@ -172,14 +172,14 @@ fn settle(run: &Run<'_>, settling: Settling<'_>) -> Brought {
     } = settling;
     let (log, intent) = (run.log, &run.intent);
     log.note(
-        "switch",
+        Step::Switch,
         format!(
             "Switched live to release {} (writers waited {} ms; {} pages)",
             intent.release, switched.pause_ms, switched.pages_written
         ),
     );
     let settled = log.last_step(
-        "settle",
+        Step::Settle,
         || {
             drop(image.close()?);
             let marker = Marker {
@@ -196,7 +196,7 @@ fn settle(run: &Run<'_>, settling: Settling<'_>) -> Brought {
     );
     if let Err(e) = settled {
         log.warn(
-            "settle",
+            Step::Settle,
             format!("Live is switched; the store will be mended by the next call of remy: {e}"),
         );
     }
@@ -241,7 +241,7 @@ fn keep<S>(run: &Run<'_>, rehearsed: Rehearsed<'_, S>) -> Result<Brought> {
                 .catalog
                 .set_status(release, Status::Compiled)?;
             run.log.note(
-                "settle",
+                Step::Settle,
                 format!("Release {release} is compiled; promoting it makes it live"),
             );
             End::Compiled
@@ -258,18 +258,18 @@ fn keep_preview(
 ) -> Result<()> {
     let (log, store, release) = (run.log, &run.session.store, run.release());
     let put = || preview::put(run, image.into_overlay(), name);
-    log.step("rehearse", put, |()| format!("Made the preview {name}"))?;
+    log.step(Step::Rehearse, put, |()| format!("Made the preview {name}"))?;
     drop(follower);
     store.catalog.set_preview(release, name)?;
     // The preview is there, whatever becomes of an earlier one's files.
     if let Err(e) = artifacts::forget_fruitless(store) {
         log.warn(
-            "settle",
+            Step::Settle,
             format!("Files of earlier releases are left to the next call of remy: {e}"),
         );
     }
     log.note(
-        "settle",
+        Step::Settle,
         format!("Release {release} can be tried on {}", place::preview(name)),
     );
     Ok(())

@@ -2,8 +2,8 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
-        history::{ReleaseId, Status},
+        error::{Context, Error, Result, State},
+        history::{ReleaseId, Status, Step},
         options::{JournalMode, Options},
         progress::Progress,
     },
@@ -164,7 +164,7 @@ impl Session {
             return Ok(release);
         }
         Err(Error::invalid_argument(format!("release {} is the last that can be numbered", release.0 - 1))
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("No history counts that far: restore the database, or the catalog of its store, from a copy"))
     }
 
@@ -183,7 +183,8 @@ impl Session {
         let unknown = Unknown::new(&self.store);
         unknown.set_aside_files(release)?;
         if let Some(said) = unknown.said() {
-            Log::new(Some(&self.store.catalog), release, Progress::none()).warn("recover", said);
+            Log::new(Some(&self.store.catalog), release, Progress::none())
+                .warn(Step::Recover, said);
         }
         Ok(release)
     }
@@ -191,7 +192,7 @@ impl Session {
     /// Says in the log of a verb what the caller should know of the store.
     pub(crate) fn tell(&self, log: &Log<'_>) {
         for warning in &self.warnings {
-            log.warn("recover", warning.as_str());
+            log.warn(Step::Recover, warning.as_str());
         }
     }
 }
@@ -238,14 +239,14 @@ fn to_wal(live: &Live, conn: &Connection, timeout: Duration) -> Result<()> {
     let mode = calls::to_wal(conn, timeout)
         .context(|| format!("turning on WAL for {}", live.shown()))
         .map_err(|e| {
-            e.state("Live is unchanged").hint(
+            e.state(State::LiveUnchanged).hint(
                 "This needs a moment without readers and writers; or set journal_mode to keep",
             )
         })?;
     if mode != "wal" {
         return Err(
             Error::busy(format!("{} stayed in journal mode {mode}", live.shown()))
-                .state("Live is unchanged")
+                .state(State::LiveUnchanged)
                 .hint(
                     "This needs a moment without readers and writers; or set journal_mode to keep",
                 ),

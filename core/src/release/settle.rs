@@ -6,7 +6,7 @@
 use crate::{
     base::{
         error::{Context, Result},
-        history::ReleaseId,
+        history::{ReleaseId, Step},
         progress::Progress,
     },
     live::marker::Marker,
@@ -76,7 +76,7 @@ fn keep(store: &Store, intent: &Intent, previous: ReleaseId, live_at: i64) -> Re
         && earlier.pruned_at.is_none()
     {
         Log::new(Some(&store.catalog), intent.release, Progress::none()).warn(
-            "settle",
+            Step::Settle,
             format!(
                 "Release {} has a snapshot from an earlier time, too: {} stays where it is, and no verb knows it any more",
                 earlier.release, earlier.path

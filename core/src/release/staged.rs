@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        error::{Error, Result},
+        error::{Error, Result, State},
         options::{Allow, Options},
         owner,
     },
@@ -126,7 +126,7 @@ pub(crate) fn named_by_root(
         library.display()
     ))
     .object(library.display().to_string())
-    .state("Live is unchanged")
+    .state(State::LiveUnchanged)
     .hint(format!(
         "Run it as {its}; or name the library in `extensions` once you know what it does"
     )))

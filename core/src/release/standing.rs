@@ -3,8 +3,9 @@
 
 use crate::{
     base::{
-        error::{Error, Result},
-        history::ReleaseId,
+        error::{Error, Result, State},
+        history::{ReleaseId, Step},
+        options::StepOutcome,
         text::human,
     },
     live::{
@@ -21,7 +22,7 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// The step of the log under which it is said that live was put in place by hand.
-pub(crate) const STEP: &str = "adopt";
+pub(crate) const STEP: Step = Step::Adopt;
 
 /// What the caller should know of live and its store.
 pub(crate) fn warnings(
@@ -91,7 +92,7 @@ pub(crate) fn lost(
     Ok(Some(
         error
             .object(live.shown().to_string())
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint(format!(
                 "Put it back from a backup{back}. Or move {root} away, to begin anew"
             )),
@@ -112,7 +113,7 @@ pub(crate) fn is_not_lost_with_its_catalog(live: &Live) -> Result<()> {
         live.shown()
     ))
     .object(live.shown().to_string())
-    .state("Nothing was done")
+    .state(State::NothingDone)
     .hint(format!(
         "Put both back from a backup, or copy the newest file of {root}/snapshots in live's place. Or move {root} away, to begin anew"
     )))
@@ -144,7 +145,7 @@ pub(crate) fn by_hand(catalog: &Catalog, release: ReleaseId) -> Result<Option<St
     let log = catalog.build_log(Some(release))?;
     let said = log
         .into_iter()
-        .rfind(|line| line.step == STEP && line.outcome == "warning");
+        .rfind(|line| line.step == STEP && line.outcome == StepOutcome::Warning);
     Ok(said.map(|line| line.message))
 }
 

@@ -9,10 +9,10 @@
 use crate::{schema::plan::model::Added, sqlite::quote::ident};
 use rusqlite::{Connection, config::DbConfig};
 
-/// Runs the ALTER TABLE of `added`, inside the caller's transaction. `fills`: NULLs are filled in
-/// before.
-pub(crate) fn add(conn: &Connection, added: &Added, fills: bool) -> rusqlite::Result<()> {
-    if let Some(fill) = added.fill.as_ref().filter(|_| fills) {
+/// Runs the ALTER TABLE of `added`, inside the caller's transaction, with what fills in NULLs before
+/// it.
+pub(crate) fn add(conn: &Connection, added: &Added) -> rusqlite::Result<()> {
+    if let Some(fill) = &added.fill {
         without_triggers(conn, fill)?;
     }
     let of = |schema: &str| {

@@ -8,7 +8,7 @@ use crate::{
         introspect,
         meaning::{agree, default_expression},
         plan::{
-            model::{Added, Question, Statement},
+            model::{Added, Filling, Question, Statement, StatementKind},
             questions::constant,
         },
     },
@@ -51,7 +51,7 @@ impl Edits {
         for check in &change.checks_gone {
             let what = format!("DROP CONSTRAINT {}", ident(check.name.as_ref()?));
             edits.first.push(alter(
-                "drop_constraint",
+                StatementKind::DropConstraint,
                 &change.table,
                 check.name.as_deref(),
                 &what,
@@ -71,7 +71,7 @@ impl Edits {
     }
 }
 
-fn alter(kind: &'static str, table: &str, of: Option<&str>, what: &str) -> Statement {
+fn alter(kind: StatementKind, table: &str, of: Option<&str>, what: &str) -> Statement {
     let object = of.map_or_else(|| table.to_owned(), |of| format!("{table}.{of}"));
     Statement::new(kind, object, format!("ALTER TABLE {} {what}", ident(table)))
 }
@@ -93,7 +93,7 @@ fn requirement(
     let Some(conflict) = &column.not_null else {
         let what = format!("ALTER COLUMN {named} DROP NOT NULL");
         return Some((
-            alter("drop_not_null", &change.table, Some(name), &what),
+            alter(StatementKind::DropNotNull, &change.table, Some(name), &what),
             None,
         ));
     };
@@ -103,7 +103,7 @@ fn requirement(
         format!(" ON CONFLICT {}", conflict.to_uppercase())
     };
     let what = format!("ALTER COLUMN {named} SET NOT NULL{otherwise}");
-    let mut statement = alter("set_not_null", &change.table, Some(name), &what);
+    let mut statement = alter(StatementKind::SetNotNull, &change.table, Some(name), &what);
     let mut added = Added {
         table: change.table.clone(),
         what,
@@ -125,7 +125,10 @@ fn requirement(
             "UPDATE OR ABORT {table} SET {named} = {} WHERE {named} IS NULL",
             default_expression(default)
         );
-        statement.filling = Some(format!("{fill}; {}", statement.sql));
+        statement.filling = Some(Filling {
+            sql: format!("{fill}; {}", statement.sql),
+            passes_over: None,
+        });
         added.fill = Some(fill);
     }
     statement.adds = Some(added);
@@ -154,7 +157,7 @@ fn added_check(
         .map_or_else(String::new, |name| format!("CONSTRAINT {} ", ident(name)));
     let what = format!("ADD {name}CHECK ({expr})");
     let mut statement = alter(
-        "add_constraint",
+        StatementKind::AddConstraint,
         &change.table,
         check.name.as_deref(),
         &what,

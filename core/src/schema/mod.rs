@@ -385,7 +385,7 @@ impl Schema {
             crate::base::error::Error::schema_invalid(format!(
                 "the JSON model of a schema is not understood: {e}"
             ))
-            .state("Nothing was done")
+            .state(crate::base::error::State::NothingDone)
             .hint("Give what reading a database gives, or declare the schema as SQL")
         })
     }

@@ -1,7 +1,7 @@
 //! Renames: where they are declared, and which of them apply.
 
 use crate::{
-    base::error::{Error, Result},
+    base::error::{Error, Result, State},
     schema::{Schema, Table},
     sqlite::quote::same_name,
 };
@@ -125,7 +125,7 @@ fn takes_name_over(one: &Rename, other: &Rename) -> bool {
 fn old_name_declared(from: &str, to: &str) -> Error {
     Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and {from} is declared, too"))
         .object(from)
-        .state("Nothing was changed")
+        .state(State::NothingChanged)
         .hint(format!(
             "Take out the comment where {from} is to stay as it is. Where its values are to move and it be made anew, tell it by the \
              option renames instead"
@@ -140,7 +140,7 @@ fn one_target(from: &str, to: &str, before: Option<String>) -> Result<()> {
             "{from} is said to be renamed to both {before} and {to}"
         ))
         .object(from)
-        .state("Nothing was changed")
+        .state(State::NothingChanged)
         .hint("Take out one of the two, in the comments or the option renames")),
     }
 }
@@ -249,7 +249,7 @@ impl<'a> Case<'a> {
                 "the rename of {from} to {to} cannot be done: {why}"
             ))
             .object(from)
-            .state("Nothing was changed")
+            .state(State::NothingChanged)
             .hint("Correct the rename, or leave it out"))
         };
         match (self.old_exists, self.new_exists) {
@@ -261,7 +261,7 @@ impl<'a> Case<'a> {
             (true, true) if rename.comment && !self.old_declared => {
                 Err(Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and both are there"))
                     .object(from)
-                    .state("Nothing was changed")
+                    .state(State::NothingChanged)
                     .hint(format!(
                         "Where {from} is to take the place of {to}, tell it by the option renames; where {to} stays as it is and {from} \
                          goes, take out the comment"

@@ -3,7 +3,7 @@
 use crate::{
     base::{
         clock::Moment,
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
     },
     sqlite::{routines, tx},
 };
@@ -108,7 +108,7 @@ pub(crate) fn overwrite_undecided(conn: &Connection) -> Result<()> {
 }
 
 /// Commits, and says of an error what became of the transaction: `unchanged`, where that is sure.
-pub(crate) fn commit(conn: &Connection, unchanged: &str) -> Result<()> {
+pub(crate) fn commit(conn: &Connection, unchanged: State) -> Result<()> {
     let Err(e) = conn
         .execute_batch("COMMIT")
         .context(|| format!("committing to {}", name(conn)))

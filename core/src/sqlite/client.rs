@@ -3,7 +3,7 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result, sqlite_message},
+        error::{Context, Error, Result, State, sqlite_message},
         object::Object,
     },
     sqlite::{
@@ -202,7 +202,7 @@ fn unread(object: &Object, why: &str) -> Error {
     ))
     .object(object.name.clone())
     .sql(object.sql.clone())
-    .state("Live is unchanged")
+    .state(State::LiveUnchanged)
     .hint("Write it as that version reads it; or give the application a newer SQLite first")
 }
 

@@ -1,6 +1,6 @@
 //! Loadable extensions that a schema needs.
 
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Result, State};
 use rusqlite::{Connection, ffi};
 use std::{
     ffi::{CStr, CString, c_int},
@@ -16,7 +16,7 @@ pub(crate) fn load_extensions(conn: &Connection, libraries: &[PathBuf]) -> Resul
         load_extension(conn, library).map_err(|why| {
             Error::invalid_argument(format!("the extension {} cannot be loaded: {why}", library.display()))
                 .object(library.display().to_string())
-                .state("Live is unchanged")
+                .state(State::LiveUnchanged)
                 .hint(
                     "Check `extensions`: a library of this machine's kind, with the entry point that SQLite looks for",
                 )

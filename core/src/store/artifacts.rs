@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         history::ReleaseId,
         owner,
     },
@@ -35,7 +35,7 @@ pub(crate) fn are_there(from: &Path) -> Result<()> {
         };
         return Err(refusal
             .object(from.display().to_string())
-            .state("Live is unchanged"));
+            .state(State::LiveUnchanged));
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ pub(crate) fn keep(store: &Store, release: ReleaseId, from: &Path) -> Result<Str
             from.display()
         ))
         .object(from.display().to_string())
-        .state("Live is unchanged")
+        .state(State::LiveUnchanged)
         .hint("Give a folder without them as artifacts"));
     }
     // Written down before it is there: what a kill leaves of it is found by that.

@@ -4,11 +4,11 @@ use crate::{
     base::{
         clock::{self, Moment},
         error::{Error, Result},
-        history::{Line, ReleaseId},
-        options::{BuildFailure, BuildStep},
+        history::{Line, ReleaseId, Step},
+        options::{BuildFailure, BuildStep, StepOutcome},
         progress::Progress,
     },
-    schema::plan::model::Statement,
+    schema::plan::model::{Statement, StatementKind},
     store::catalog::Catalog,
 };
 use std::{
@@ -51,7 +51,7 @@ impl<'a> Log<'a> {
     /// Does a step and writes down how it went. `done` says what was done.
     pub(crate) fn step<T>(
         &self,
-        step: &str,
+        step: Step,
         work: impl FnOnce() -> Result<T>,
         done: impl FnOnce(&T) -> String,
     ) -> Result<T> {
@@ -62,13 +62,13 @@ impl<'a> Log<'a> {
     /// As [`Log::step`], for what comes after COMMIT: nothing calls that off.
     pub(crate) fn last_step<T>(
         &self,
-        step: &str,
+        step: Step,
         work: impl FnOnce() -> Result<T>,
         done: impl FnOnce(&T) -> String,
     ) -> Result<T> {
         let result = work();
         match &result {
-            Ok(value) => self.add(step, "ok", done(value), None, None),
+            Ok(value) => self.add(Entry::new(step, StepOutcome::Ok, done(value))),
             Err(e) => self.failed_at(step, e),
         }
         result
@@ -81,46 +81,40 @@ impl<'a> Log<'a> {
             kind, object, sql, ..
         } = statement;
         let message = match *kind {
-            "migration" => object.clone(),
+            StatementKind::Migration => object.clone(),
             _ => sql.lines().map(str::trim).collect::<Vec<_>>().join(" "),
         };
-        self.add(
-            "rehearse",
-            "ok",
-            message,
-            Some(object.clone()),
-            Some(sql.clone()),
-        );
+        self.add(Entry {
+            object: Some(object.clone()),
+            sql: Some(sql.clone()),
+            ..Entry::new(Step::Rehearse, StepOutcome::Ok, message)
+        });
     }
 
     /// What is so, and took no time: what there was before it belongs to the line that comes next.
-    pub(crate) fn fact(&self, step: &str, message: impl Into<String>) {
+    pub(crate) fn fact(&self, step: Step, message: impl Into<String>) {
         self.put(
-            step,
             clock::now(),
             Duration::ZERO,
-            "ok",
-            message.into(),
-            None,
-            None,
+            Entry::new(step, StepOutcome::Ok, message.into()),
         );
     }
 
     /// What has just been done.
-    pub(crate) fn note(&self, step: &str, message: impl Into<String>) {
-        self.add(step, "ok", message.into(), None, None);
+    pub(crate) fn note(&self, step: Step, message: impl Into<String>) {
+        self.add(Entry::new(step, StepOutcome::Ok, message.into()));
     }
 
     /// A warning is said once: who built the release may have said it.
-    pub(crate) fn warn(&self, step: &str, message: impl Into<String>) {
+    pub(crate) fn warn(&self, step: Step, message: impl Into<String>) {
         let message = message.into();
         let said = self
             .lines
             .borrow()
             .iter()
-            .any(|line| line.outcome == "warning" && line.message == message);
+            .any(|line| line.outcome == StepOutcome::Warning && line.message == message);
         if !said {
-            self.add(step, "warning", message, None, None);
+            self.add(Entry::new(step, StepOutcome::Warning, message));
         }
     }
 
@@ -128,15 +122,11 @@ impl<'a> Log<'a> {
     pub(crate) fn before(&self, steps: &[BuildStep]) {
         for step in steps {
             let took = Duration::try_from_secs_f64(step.duration_ms / 1000.0).unwrap_or_default();
-            self.put(
-                "build",
-                step.at,
-                took,
-                step.outcome.name(),
-                step.message.clone(),
-                step.object.clone(),
-                None,
-            );
+            let entry = Entry {
+                object: step.object.clone(),
+                ..Entry::new(Step::Build, step.outcome, step.message.clone())
+            };
+            self.put(step.at, took, entry);
         }
     }
 
@@ -146,66 +136,50 @@ impl<'a> Log<'a> {
             .lines
             .borrow()
             .last()
-            .map(|line| (line.step.clone(), line.outcome == "failed"));
+            .map(|line| (line.step, line.outcome == StepOutcome::Failed));
         match last {
             Some((_, true)) => {}
-            Some((step, false)) => self.failed_at(&step, e),
-            None => self.failed_at("build", e),
+            Some((step, false)) => self.failed_at(step, e),
+            None => self.failed_at(Step::Build, e),
         }
     }
 
     /// Writes down why a build ended.
     pub(crate) fn give_up(&self, failure: &BuildFailure) {
         let message = format!("{}: {}", failure.code, failure.message);
-        self.add("build", "failed", message, failure.object.clone(), None);
+        self.add(Entry {
+            object: failure.object.clone(),
+            ..Entry::new(Step::Build, StepOutcome::Failed, message)
+        });
     }
 
     /// Writes down that a step failed.
-    pub(crate) fn failed_at(&self, step: &str, e: &Error) {
+    pub(crate) fn failed_at(&self, step: Step, e: &Error) {
         let detail = e.detail();
-        self.add(
-            step,
-            "failed",
-            format!("{}: {e}", e.code()),
-            detail.object.clone(),
-            detail.sql.clone(),
-        );
+        self.add(Entry {
+            object: detail.object.clone(),
+            sql: detail.sql.clone(),
+            ..Entry::new(step, StepOutcome::Failed, format!("{}: {e}", e.code()))
+        });
     }
 
     /// Writes down what ends now, and began when the line before it ended.
-    fn add(
-        &self,
-        step: &str,
-        outcome: &str,
-        message: String,
-        object: Option<String>,
-        sql: Option<String>,
-    ) {
+    fn add(&self, entry: Entry) {
         let took = self.since.replace(Moment::now()).elapsed();
         let at = clock::now() - i64::try_from(took.as_millis()).unwrap_or(0);
-        self.put(step, at, took, outcome, message, object, sql);
+        self.put(at, took, entry);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the columns of a line")]
-    fn put(
-        &self,
-        step: &str,
-        at: i64,
-        took: Duration,
-        outcome: &str,
-        message: String,
-        object: Option<String>,
-        sql: Option<String>,
-    ) {
+    fn put(&self, at: i64, took: Duration, entry: Entry) {
         let mut line = Line {
             release: self.release.get(),
             seq: i64::try_from(self.lines.borrow().len()).unwrap_or(0) + 1,
             at,
-            step: step.to_owned(),
-            outcome: outcome.to_owned(),
-            message,
-            object,
-            sql,
+            step: entry.step,
+            outcome: entry.outcome,
+            message: entry.message,
+            object: entry.object,
+            sql: entry.sql,
             duration_ms: clock::ms(took),
         };
         // A log that cannot be written is no reason to stop what it is about.
@@ -225,5 +199,26 @@ impl<'a> Log<'a> {
 
     pub(crate) fn progress(&self) -> Progress<'a> {
         self.progress
+    }
+}
+
+/// What a line says.
+struct Entry {
+    step: Step,
+    outcome: StepOutcome,
+    message: String,
+    object: Option<String>,
+    sql: Option<String>,
+}
+
+impl Entry {
+    fn new(step: Step, outcome: StepOutcome, message: String) -> Self {
+        Self {
+            step,
+            outcome,
+            message,
+            object: None,
+            sql: None,
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) mod unknown;
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         owner::{self, Acting, Owner},
         progress::Progress,
         text::human,
@@ -88,7 +88,7 @@ impl Store {
         live.is_understood()?;
         let (root, owner) = (beside(&live.path), live.owner);
         let writable = |e: Error| {
-            e.state("Live is unchanged")
+            e.state(State::LiveUnchanged)
                 .hint("Give this user write permission on the folder of the database")
         };
         let made = make(&root).map_err(writable)?;
@@ -188,7 +188,7 @@ impl Store {
                 root.display()
             ))
             .object(root.display().to_string())
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint(format!("Run it as {its}")));
         }
         let opened = Self::open_or_create(live);
@@ -342,7 +342,7 @@ impl Store {
 fn make_folder(path: &Path) -> Result<()> {
     make(path)
         .map(drop)
-        .map_err(|e| e.state("Live is unchanged"))
+        .map_err(|e| e.state(State::LiveUnchanged))
 }
 
 /// Makes a folder for this user alone. Returns whether it was not there.
@@ -424,7 +424,7 @@ fn not_trusted(path: &Path, what: &str) -> Error {
         path.display()
     ))
     .object(path.display().to_string())
-    .state("Nothing was done")
+    .state(State::NothingDone)
 }
 
 #[cfg(test)]

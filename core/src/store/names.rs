@@ -1,7 +1,7 @@
 //! Names of dev sessions and previews.
 
 use crate::{
-    base::error::{Error, Result},
+    base::error::{Error, Result, State},
     store::place,
 };
 
@@ -16,6 +16,6 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
         format!("{name:?} is no name for a {what}")
     };
     Err(Error::invalid_argument(what)
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Up to 64 letters, digits, points, hyphens and underscores, beginning with a letter or digit"))
 }

@@ -1,7 +1,7 @@
 //! Snapshots: databases of releases that were live.
 
 use crate::{
-    base::error::{Error, Result},
+    base::error::{Error, Result, State},
     os::hash::hash,
     store::{Store, catalog::snapshots::Snapshot},
 };
@@ -13,7 +13,7 @@ pub(crate) fn check_snapshot(store: &Store, snapshot: &Snapshot) -> Result<()> {
     let refuse = |what: String| {
         Err(Error::not_promotable(what)
             .object(format!("release {}", snapshot.release))
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("Promote another release; the verb releases lists them"))
     };
     let Ok(metadata) = fs::symlink_metadata(&path) else {

@@ -9,14 +9,14 @@
 use crate::{
     base::{
         clock::{self, Moment},
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         progress::Progress,
     },
     live::{
         database::{Live, LiveConnection},
         marker,
     },
-    os::{files, stops::NoStops},
+    os::{copy::CopyMethod, files, stops::NoStops},
     sqlite::{
         backup_api::{Backup, KeepGoing, STEP, Step},
         calls::{self, is_busy},
@@ -28,8 +28,8 @@ use crate::{
     store::Store,
     switch::{
         contract::{
-            Committed, Conditions, SwitchEnd, SwitchFailure, Switched, Terms, exceeded,
-            lock_timeout, within,
+            Committed, Conditions, SwitchEnd, SwitchFailure, SwitchMethod, Switched, Terms,
+            exceeded, lock_timeout, within,
         },
         follower::{ClonedLive, Description, Engine, Follower, Image},
         intent::Announcement,
@@ -79,13 +79,13 @@ impl Engine for HostBackup {
         path: &Path,
         _file: File,
         progress: Progress<'_>,
-    ) -> Result<(u64, &'static str)> {
+    ) -> Result<(u64, CopyMethod)> {
         let copy = BackupFollower::into_file(live, path, &|| progress.check())?;
         let bytes = copy.sync().map(|()| copy.bytes);
         // What closing live does is its owner's, too.
         let _acting = live.owner.act()?;
         drop(copy);
-        Ok((bytes?, METHOD))
+        Ok((bytes?, CopyMethod::Backup))
     }
 
     fn overlay(&self, live: &Live, path: &Path) -> Overlay {
@@ -119,15 +119,12 @@ impl Engine for HostBackup {
     fn describe(&self) -> Description {
         Description {
             engine: "host",
-            switch: METHOD,
+            switch: SwitchMethod::Backup,
             cost: "This host's SQLite gives no page access: a switch writes the whole database in its pause (4 to 5 s for 1 GB)",
             weakness: client::warning(),
         }
     }
 }
-
-/// How a clone is made here, and live switched.
-const METHOD: &str = "backup";
 
 /// A clone that was taken by the backup API, and how far live is past it.
 struct BackupFollower<'l> {
@@ -247,8 +244,8 @@ impl Follower for BackupFollower<'_> {
         self.bytes
     }
 
-    fn method(&self) -> &'static str {
-        METHOD
+    fn method(&self) -> CopyMethod {
+        CopyMethod::Backup
     }
 
     fn start_over(&mut self) -> Result<Overlay> {
@@ -351,7 +348,7 @@ impl BackupSwitch<'_, '_> {
             "somebody wrote to {} each time before the image could be switched in",
             live.shown()
         ))
-        .state("Live is unchanged")
+        .state(State::LiveUnchanged)
         .hint("Publish when fewer writers are at work, or set max_pause_ms higher")
         .into())
     }
@@ -432,7 +429,7 @@ impl BackupSwitch<'_, '_> {
                 live.shown(),
                 max_pause.as_millis()
             ))
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("End the long transactions of others, or put live into WAL mode, where nobody waits for readers"),
             e => e,
         })?;
@@ -506,7 +503,7 @@ impl BackupSwitch<'_, '_> {
         let done = |live_at| {
             let pages = u64::try_from(backup.total()).unwrap_or(0);
             let switched = Switched {
-                by: METHOD,
+                by: SwitchMethod::Backup,
                 pause_ms: clock::ms(pause.elapsed()),
                 lock_wait_ms: clock::ms(lock_wait),
                 pages_written: pages,

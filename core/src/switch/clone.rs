@@ -11,7 +11,7 @@ use crate::{
         progress::Progress,
     },
     live::database::Live,
-    os::files,
+    os::{copy::CopyMethod, files},
     sqlite::{
         calls,
         wal::{Frames, Wal},
@@ -35,7 +35,7 @@ pub(super) struct CloneFile {
     pub(super) page_size: u32,
     at: PinnedAt,
     /// `reflink` or `copy`.
-    pub(super) method: &'static str,
+    pub(super) method: CopyMethod,
 }
 
 /// How far a clone is behind a pin.

@@ -3,8 +3,9 @@
 use crate::{
     base::{
         clock::Moment,
-        error::{Error, Result},
+        error::{Error, Result, State},
         options::Options,
+        words::words,
     },
     live::database::Live,
     rehearse::questions::Looked,
@@ -39,11 +40,21 @@ pub(crate) struct Terms {
     pub(crate) took: Duration,
 }
 
+words! {
+    /// How a switch is made.
+    pub enum SwitchMethod, "by" {
+        /// By writing the pages that differ.
+        Pages = "pages",
+        /// By the backup API, on a host's SQLite: the whole database is written in the pause.
+        Backup = "backup",
+    }
+}
+
 /// What a switch did, and how long writers could not write.
 #[derive(Debug, Clone, Serialize)]
 pub struct Switched {
-    /// `pages`, or `backup` on a host's SQLite, which writes the whole database in the pause.
-    pub by: &'static str,
+    /// How it was made.
+    pub by: SwitchMethod,
     /// How long live's write lock was held.
     pub pause_ms: f64,
     /// How long it took to get.
@@ -108,7 +119,7 @@ pub(crate) fn lock_timeout(live: &Live, timeout: Duration) -> Error {
         live.shown(),
         timeout.as_millis()
     ))
-    .state("Live is unchanged")
+    .state(State::LiveUnchanged)
     .hint(LET_GO)
 }
 

@@ -5,9 +5,10 @@
 use crate::{
     base::{error::Result, progress::Progress},
     live::database::Live,
+    os::copy::CopyMethod,
     store::Store,
     switch::{
-        contract::{Conditions, SwitchEnd, SwitchFailure, Terms},
+        contract::{Conditions, SwitchEnd, SwitchFailure, SwitchMethod, Terms},
         intent::Announcement,
         overlay::{OpenOverlay, Overlay},
     },
@@ -33,7 +34,7 @@ pub(crate) trait Engine {
         path: &Path,
         file: File,
         progress: Progress<'_>,
-    ) -> Result<(u64, &'static str)>;
+    ) -> Result<(u64, CopyMethod)>;
 
     /// The overlay of a database of live's store, which is in WAL mode by its bytes 18 and 19.
     fn overlay(&self, live: &Live, path: &Path) -> Overlay;
@@ -50,8 +51,8 @@ pub(crate) trait Engine {
 pub(crate) struct Description {
     /// `embedded` or `host`.
     pub(crate) engine: &'static str,
-    /// `pages` or `backup`.
-    pub(crate) switch: &'static str,
+    /// How it switches.
+    pub(crate) switch: SwitchMethod,
     /// What a switch costs.
     pub(crate) cost: &'static str,
     /// What is known to be wrong with its SQLite.
@@ -63,8 +64,8 @@ pub(crate) trait Follower {
     /// How large the clone is.
     fn bytes(&self) -> u64;
 
-    /// How it was made: `reflink`, `copy` or `backup`.
-    fn method(&self) -> &'static str;
+    /// How it was made.
+    fn method(&self) -> CopyMethod;
 
     /// Brings the clone up to date, without what was done to it: nobody has it open any more.
     fn start_over(&mut self) -> Result<Overlay>;

@@ -8,8 +8,8 @@ use crate::{
     live::database::Live,
     os::{
         copy::{
-            AfterCopy, CHUNK, file, on_own_descriptor_table, on_own_descriptor_table_with, open,
-            open_ours, read_full,
+            AfterCopy, CHUNK, CopyMethod, file, on_own_descriptor_table,
+            on_own_descriptor_table_with, open, open_ours, read_full,
         },
         descriptors::FileId,
     },
@@ -41,7 +41,7 @@ pub(super) fn main_file(
     path: &Path,
     bytes: u64,
     progress: Progress<'_>,
-) -> Result<&'static str> {
+) -> Result<CopyMethod> {
     let copied = on_own_descriptor_table_with(Some(to), || {
         let from = open_live(live)?;
         file(&from, to, bytes, AfterCopy::Sync, progress)
@@ -64,7 +64,7 @@ pub(super) fn main_file(
             .context(|| format!("writing {}", path.display()))?;
         at += n as u64;
     }
-    Ok("copy")
+    Ok(CopyMethod::Copy)
 }
 
 /// Makes the clone equal to live, as the open transaction of `conn` sees it, writing only the pages

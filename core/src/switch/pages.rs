@@ -16,18 +16,20 @@
 use crate::{
     base::{
         clock::{self, Moment},
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
+        history::Step,
         progress::Progress,
     },
     live::database::Live,
-    os::{files, stops::NoStops},
+    os::{copy::CopyMethod, files, stops::NoStops},
     rehearse::questions::Looked,
     sqlite::{calls, deadline::Deadline, vfs::read_tracker, wal},
     store::Store,
     switch::{
         clone::{Behind, CloneFile},
         contract::{
-            Committed, Conditions, SwitchEnd, SwitchFailure, Switched, Terms, exceeded, within,
+            Committed, Conditions, SwitchEnd, SwitchFailure, SwitchMethod, Switched, Terms,
+            exceeded, within,
         },
         follower::{ClonedLive, Description, Engine, Follower, Image},
         intent::Announcement,
@@ -82,7 +84,7 @@ impl Engine for Pages {
         path: &Path,
         file: File,
         progress: Progress<'_>,
-    ) -> Result<(u64, &'static str)> {
+    ) -> Result<(u64, CopyMethod)> {
         // The copy is the caller's, live its owner's: what lies beside live may have SQLite remove
         // a file that it names.
         let clone = live.owner.act().and_then(|_acting| {
@@ -105,7 +107,7 @@ impl Engine for Pages {
     fn describe(&self) -> Description {
         Description {
             engine: "embedded",
-            switch: "pages",
+            switch: SwitchMethod::Pages,
             cost: "A switch writes the pages that changed; the pause does not grow with the database",
             weakness: None,
         }
@@ -128,7 +130,7 @@ impl Follower for PageFollower<'_> {
         self.clone.bytes()
     }
 
-    fn method(&self) -> &'static str {
+    fn method(&self) -> CopyMethod {
         self.clone.method
     }
 
@@ -319,7 +321,7 @@ impl PageSwitch<'_> {
             ))
             .hint("An application checkpoints all the while: publish when it does so less, or set lock_timeout_ms higher")
         };
-        error.state("Live is unchanged")
+        error.state(State::LiveUnchanged)
     }
 
     /// Catches up until little is left, and leaves the change made on what the clone then is.
@@ -359,7 +361,7 @@ impl PageSwitch<'_> {
         };
         if let Some(start) = start.filter(|_| caught_up > 0) {
             self.conditions.log.note(
-                "catch_up",
+                Step::CatchUp,
                 format!(
                     "Caught up with writers [{caught_up} pages] in {:.1} ms",
                     clock::ms(start.elapsed())
@@ -685,7 +687,7 @@ impl PageSwitch<'_> {
         write.commit(live, journal, pause, max_pause)?;
         Ok(Committed {
             switched: Switched {
-                by: "pages",
+                by: SwitchMethod::Pages,
                 pause_ms: clock::ms(pause.elapsed()),
                 lock_wait_ms: clock::ms(wait),
                 pages_written: written,

@@ -1,7 +1,7 @@
 //! A point in time of live that stays readable.
 
 use crate::{
-    base::error::{Context, Error, Result},
+    base::error::{Context, Error, Result, State},
     live::database::{Live, LiveConnection},
     sqlite::{
         calls, tx,
@@ -98,7 +98,7 @@ impl<'l> Reader<'l> {
                     "{} was put into WAL mode meanwhile",
                     self.live.shown()
                 ))
-                .state("Live is unchanged")
+                .state(State::LiveUnchanged)
                 .hint("Start again"));
             }
             let mut counter = [0; 4];
@@ -120,7 +120,7 @@ impl<'l> Reader<'l> {
         if !calls::reads(&self.conn) || self.live.shape(&self.conn)?.journal_mode != "wal" {
             return Err(
                 Error::busy(format!("{} gives no read mark", self.live.shown()))
-                    .state("Live is unchanged")
+                    .state(State::LiveUnchanged)
                     .hint("Try again; if it stays so, run `PRAGMA integrity_check` on live"),
             );
         }
@@ -146,7 +146,7 @@ pub(super) fn read_by(live: &Live, mark: Mark) -> Result<Option<(Wal, Frames)>> 
                 "{} is not the WAL that SQLite reads",
                 wal::path_of(&live.path).display()
             ))
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("Something moved or replaced the WAL of a database that is open: find out what")
         })?;
     let frames = wal.frames(0, frames)?;

@@ -3,12 +3,13 @@
 use crate::{
     base::{
         clock,
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         history::ReleaseId,
         progress::Progress,
     },
     live::{beside, database::Live, marker},
     os::{
+        copy::CopyMethod,
         files,
         part::{self, Part},
     },
@@ -66,12 +67,7 @@ pub(crate) fn copy(live: &Live, path: &Path, progress: Progress<'_>) -> Result<(
 
 /// Copies live into a file that was made for it, and syncs it and its name. Returns how many bytes it
 /// has, and how it was made.
-fn fill(
-    live: &Live,
-    path: &Path,
-    file: File,
-    progress: Progress<'_>,
-) -> Result<(u64, &'static str)> {
+fn fill(live: &Live, path: &Path, file: File, progress: Progress<'_>) -> Result<(u64, CopyMethod)> {
     progress.check()?;
     engine::of(live).copy_live(live, path, file, progress)
 }
@@ -82,7 +78,7 @@ fn free(path: &Path) -> Result<()> {
     let refuse = |what: String, at: &Path, hint: &str| {
         Err(Error::invalid_argument(what)
             .object(at.display().to_string())
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint(hint.to_owned()))
     };
     let Some(name) = path.file_name() else {
@@ -147,7 +143,7 @@ fn folder_of(path: &Path) -> Result<PathBuf> {
         .context(|| format!("looking for {}", folder.display()))
         .map_err(|e| {
             e.object(folder.display().to_string())
-                .state("Nothing was done")
+                .state(State::NothingDone)
                 .hint("Give a path in a folder that is there")
         })
 }
@@ -187,8 +183,8 @@ pub struct Cloned {
     pub bytes: u64,
     /// The release that was live.
     pub release: Option<ReleaseId>,
-    /// `reflink`, `copy` or `backup`.
-    pub method: &'static str,
+    /// How it was made.
+    pub method: CopyMethod,
     /// How long it took.
     pub duration_ms: f64,
 }

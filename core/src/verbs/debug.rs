@@ -5,7 +5,7 @@ use crate::{
     live::{beside, database::Live, marker},
     release::{drift, standing},
     store::Store,
-    switch::engine,
+    switch::{contract::SwitchMethod, engine},
 };
 use serde::Serialize;
 
@@ -56,8 +56,8 @@ pub struct Debug {
     pub sqlite: String,
     /// `embedded` or `host`.
     pub engine: &'static str,
-    /// `pages` or `backup`.
-    pub switch: &'static str,
+    /// How it switches.
+    pub switch: SwitchMethod,
     /// The live database.
     pub live: String,
     /// Its store.

@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         options::Options,
         progress::Progress,
         text::human,
@@ -43,7 +43,7 @@ pub(crate) fn detach(live: &Live) -> Result<Detached> {
         Ok(tx) => tx,
         Err(e) => {
             session.store.catalog.forget(&intent)?;
-            return Err(e.state("Live is unchanged").hint(LET_GO));
+            return Err(e.state(State::LiveUnchanged).hint(LET_GO));
         }
     };
     let (dropped, keeps_session) = match drop_tables(&tx) {
@@ -55,7 +55,7 @@ pub(crate) fn detach(live: &Live) -> Result<Detached> {
         }
     };
     // Where it is not known whether this was done, the intent stays: the next verb decides it.
-    calls::commit(&tx, "Live is unchanged")?;
+    calls::commit(&tx, State::LiveUnchanged)?;
     drop(tx);
     let dropped_already =
         |e: Error| e.state("remy's tables are dropped from live; the next verb mends the catalog");

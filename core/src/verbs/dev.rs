@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         history::{DevStatus, ReleaseId},
         options::Options,
         progress::Progress,
@@ -69,12 +69,12 @@ pub(crate) fn reset(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
                 theirs.page_size, theirs.encoding, ours.page_size, ours.encoding
             ))
             .object(name)
-            .state("The session is as it was")
+            .state(State::SessionUnchanged)
             .hint("Stop the session and start it again"));
         }
         engine
             .overwrite(&dev, &image, Options::default().lock_timeout())
-            .map_err(|e| e.state("The session is as it was"))
+            .map_err(|e| e.state(State::SessionUnchanged))
     })();
     drop(follower);
     let removed = store
@@ -101,8 +101,7 @@ pub(crate) fn truncate(
     let dev = live.sibling(&store.path(&place::dev(name)))?;
     let _no_stops = NoStops::new();
     let conn = dev.connect()?;
-    libraries::load_extensions(&conn, libraries)
-        .map_err(|e| e.state("The session is as it was"))?;
+    libraries::load_extensions(&conn, libraries).map_err(|e| e.state(State::SessionUnchanged))?;
     let doing = || format!("emptying {}", dev.shown());
     // No trigger fires and nothing cascades: everything goes anyway.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
@@ -113,8 +112,8 @@ pub(crate) fn truncate(
     let tx = tx::begin_to_write(&conn).context(doing)?;
     empty(&tx, libraries)
         .and_then(|()| progress.check())
-        .map_err(|e| e.state("The session is as it was"))?;
-    calls::commit(&tx, "The session is as it was")?;
+        .map_err(|e| e.state(State::SessionUnchanged))?;
+    calls::commit(&tx, State::SessionUnchanged)?;
     drop(tx);
     drop(conn);
     show(store, &session)
@@ -250,7 +249,7 @@ fn open(store: &Store, name: &str) -> Result<Session> {
     store.catalog.dev_open(name)?.ok_or_else(|| {
         Error::not_found(format!("there is no dev session {name:?}"))
             .object(name)
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Start it first; dev_list lists the sessions")
     })
 }

@@ -59,14 +59,13 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
     };
     connection::prepare(&conn, live.libraries(options)?)?;
     let tx = tx::begin(&conn).context(|| format!("reading {}", live.shown()))?;
-    let (mut plan, _, mut warnings) = plan_on(&tx, &declared, options, &[], None)?;
+    let (plan, _, mut warnings) = plan_on(&tx, &declared, options, &[], None)?;
     warnings.extend(drift);
-    plan.violations = Some(Default::default()); // nothing is going to be checked against them
     // What needs leave is what the caller wants to see; what the rows do not allow at all is an
     // error here, too.
-    let refusals = questions::survey(&tx, &mut plan, options)?;
+    let survey = questions::survey(&tx, &plan, options)?;
     let leave = |e: &Error| matches!(e, Error::AmbiguousRename(_) | Error::LossyChange(_));
-    if let Some(refusal) = refusals.into_iter().find(|e| !leave(e)) {
+    if let Some(refusal) = survey.refusals.into_iter().find(|e| !leave(e)) {
         return Err(refusal);
     }
     let changes = match &effects {
@@ -78,5 +77,5 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
     } else {
         Vec::new()
     };
-    Ok(rows(plan.statements, &changes, warnings))
+    Ok(rows(survey.statements, &changes, warnings))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        error::{Error, Result},
+        error::{Error, Result, State},
         history::{ReleaseId, Status},
         options::Options,
         progress::Progress,
@@ -31,7 +31,7 @@ pub(crate) fn promote(
         Some(release) => find(&session, release)?,
         None => session.store.catalog.newest_compiled()?.ok_or_else(|| {
             Error::not_found("no release waits to be promoted")
-                .state("Live is unchanged")
+                .state(State::LiveUnchanged)
                 .hint("Stage one first, or name the release to promote")
         })?,
     };

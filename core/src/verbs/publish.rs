@@ -2,8 +2,8 @@
 
 use crate::{
     base::{
-        error::{Error, Result},
-        history::{Release, ReleaseId, Status},
+        error::{Error, Result, State},
+        history::{Release, ReleaseId, Status, Step},
         options::{BuildFailure, Options},
         progress::Progress,
     },
@@ -46,13 +46,13 @@ pub(crate) fn publish(
             return Err(Error::invalid_argument(format!(
                 "the preview {name} is asked for of a release that goes live"
             ))
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Stage it"));
         }
     }
     live.libraries(options)?;
-    let declaration = Declaration::read(schema, options)
-        .map_err(|e| e.state("Live is unchanged; no release was made"))?;
+    let declaration =
+        Declaration::read(schema, options).map_err(|e| e.state(State::NoReleaseMade))?;
     // Before there is a store: what is refused for what was given burns no number, and leaves
     // nothing.
     options
@@ -79,7 +79,7 @@ pub(crate) fn publish(
             adopted.log(&log);
         }
         session.tell(&log);
-        log.fact("build", created(release, options));
+        log.fact(Step::Build, created(release, options));
         log.before(&options.build);
         keep(session, &declaration, options, release, &log)?;
         bring_declared(
@@ -101,14 +101,14 @@ fn keep(
     match &declaration.declared.source {
         // Its folder may be one that the caller built, and gone soon.
         Source::App(_) => {}
-        source => log.fact("build", format!("Schema read from {source}")),
+        source => log.fact(Step::Build, format!("Schema read from {source}")),
     }
     let staged = Staged::new(declaration, options)?;
     let text = serde_json::to_string(&staged).map_err(|e| Error::internal(e.to_string()))?;
     catalog.describe(release, Some(&text), None)?;
     if let Some(from) = &options.artifacts {
         let hash = log.step(
-            "build",
+            Step::Build,
             || artifacts::keep(&session.store, release, from),
             |_| format!("Kept artifacts in {}", place::files(release)),
         )?;
@@ -162,9 +162,14 @@ fn whole(
         session.release
     ))
     .object(manifest.display().to_string())
-    .state("Live is unchanged; no release was made")
+    .state(State::NoReleaseMade)
     .hint(format!("Publish the app with the command, which builds all of it; or give the rest of it by {options}")))
 }
+
+/// What to do where a promote finds what may be a rename: it takes no other renames than those that
+/// were staged.
+const STAGED_RENAMES: &str = "Stage it again, and say there by the option renames or a comment @renamed that it is a rename; \
+     or say that the drop is meant, with \"allow\":[\"drop\"]";
 
 /// Publishes a release that was staged: from a fresh clone, so that nothing written since is lost.
 pub(crate) fn promote_compiled(
@@ -198,6 +203,11 @@ pub(crate) fn promote_compiled(
             &Run::new(call, session, &log, release, Until::Live)?,
             &declaration,
         )
+        .map_err(|e| match e {
+            // Which renames there are was told when it was staged.
+            Error::AmbiguousRename(_) => e.hint_instead(STAGED_RENAMES),
+            e => e,
+        })
     })?;
     if let Some(name) = entry
         .preview
@@ -207,11 +217,11 @@ pub(crate) fn promote_compiled(
         let place = place::preview(name);
         match removals::run(&session.store) {
             Ok(()) => log.note(
-                "settle",
+                Step::Settle,
                 format!("Removed {place}, the preview of this release: what was tried on it is not in live"),
             ),
             Err(e) => log
-                .warn("settle", format!("{place}, the preview of this release, is left to the next call of remy: {e}")),
+                .warn(Step::Settle, format!("{place}, the preview of this release, is left to the next call of remy: {e}")),
         }
         outcome.log = log.lines();
     }
@@ -230,7 +240,7 @@ pub(crate) fn fail(
     let catalog = &session.store.catalog;
     let release = session.number(Kind::Publish, Status::Failed, options)?;
     let log = Log::new(Some(catalog), release, progress);
-    log.fact("build", created(release, options));
+    log.fact(Step::Build, created(release, options));
     log.before(&options.build);
     log.give_up(failure);
     let made = catalog

@@ -3,7 +3,7 @@
 
 use crate::{
     base::{
-        error::{Error, Result},
+        error::{Error, Result, State},
         history::{ReleaseId, Status},
         options::Options,
         progress::Progress,
@@ -50,7 +50,7 @@ pub(crate) fn rollback(
                     }
                 };
                 Error::no_previous_release(what)
-                    .state("Live is unchanged")
+                    .state(State::LiveUnchanged)
                     .hint("Name a release to go to; the verb releases lists them")
             })?;
             find(&session, target)?
@@ -61,7 +61,7 @@ pub(crate) fn rollback(
             "release {} has not been live yet",
             entry.release
         ))
-        .state("Live is unchanged")
+        .state(State::LiveUnchanged)
         .hint(format!(
             "Promote release {}: that makes it live",
             entry.release

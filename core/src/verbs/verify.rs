@@ -3,7 +3,7 @@
 use crate::{
     base::{
         error::{Context, Result},
-        history::ReleaseId,
+        history::{ReleaseId, Step},
         options::Options,
         progress::Progress,
         text::human,
@@ -55,7 +55,7 @@ pub(crate) fn verify(live: &Live, options: &Options, progress: Progress<'_>) -> 
         warnings: RefCell::default(),
     };
     log.note(
-        "verify",
+        Step::Verify,
         format!("Reading {} [{}]", live.shown(), human(bytes)),
     );
     let _acting = live.owner.act()?;
@@ -96,7 +96,7 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn warn(&self, warning: String) {
-        self.log.warn("verify", warning.clone());
+        self.log.warn(Step::Verify, warning.clone());
         self.warnings.borrow_mut().push(warning);
     }
 
@@ -113,7 +113,7 @@ impl Report<'_> {
             Some(message) => format!("{object}: {what}: {message}"),
         };
         let look = || Ok(look().unwrap_or_else(|e| Some(e.to_string())));
-        let message = self.log.step("verify", look, found)?;
+        let message = self.log.step(Step::Verify, look, found)?;
         progress.check()?;
         let (object, what) = (object.to_owned(), what.to_owned());
         self.checked.borrow_mut().push(Checked {

@@ -14,9 +14,8 @@ export function plan(statements) {
   const rows = [];
   /** How many statements have only moved something out of the way, by its name. @type {Map<string, number>} */
   const aside = new Map();
-  for (const { kind, object, sql, needs, loses, strategy } of statements) {
+  for (const { kind, object, new_name: name = null, needs, loses, strategy } of statements) {
     const what = kind.replaceAll('_', ' ');
-    const name = kind.startsWith('rename_') ? newName(sql) : null;
     if (name?.startsWith('_remy_')) {
       aside.set(object, (aside.get(object) ?? 0) + 1);
       continue;
@@ -33,15 +32,6 @@ export function plan(statements) {
   }
   const cells = rows.map((row, i) => [i + 1, row.what, row.object, row.needs && `--allow ${row.needs}`, row.loses, row.run > 1 ? row.run : null]);
   return table([{ title: '#', right: true }, 'CHANGE', 'OBJECT', 'NEEDS', 'LOSES', { title: 'STATEMENTS', right: true }], cells);
-}
-
-/**
- * The name at the end of an `ALTER TABLE … RENAME … TO "name"`.
- * @param {string} sql
- */
-function newName(sql) {
-  const [, name] = / TO "((?:[^"]|"")+)"$/.exec(sql) ?? [];
-  return name?.replaceAll('""', '"') ?? null;
 }
 
 /** @param {{ kind: string, id: string, change: string }[]} effects */

@@ -10,6 +10,7 @@ import { compileMethods } from './methods.js';
 import { AppError, line as told } from './faults.js';
 import { compile, effects, readApp } from './read.js';
 import { besideLive, exists, stageSource } from './source.js';
+import { SOURCE } from './staged.js';
 import { warningOf } from './stubs.js';
 import { hold, sync } from './tree.js';
 import { inputSchemas } from './typescript.js';
@@ -87,7 +88,7 @@ async function steps({ root, dir, cache, commit: ref, live, without: others = []
   const { files, commit, dirty, warnings } = await stageSource(root, source, { commit: ref, without, signal });
   onSource?.({ commit, dirty });
   const from = commit ? ` of commit ${commit.slice(0, 7)}${dirty ? ' (working tree dirty)' : ''}` : '';
-  log.done(`Staged ${count(files.size, 'file')}${from}`);
+  log.done(`Staged ${count(files.size, 'file')}${from}`, { object: SOURCE });
   for (const warning of warnings) log.line('warning', warning);
 
   log.begin();

@@ -1,7 +1,7 @@
 //! The schema that an app's declaration makes of a database.
 
 use crate::{
-    base::error::{Error, Result},
+    base::error::{Error, Result, State},
     schema::{
         Column, Generated, Key, KeyColumn, Schema, Table,
         app::{
@@ -124,7 +124,7 @@ fn refusal(all: &[TypeChange]) -> Error {
     };
     Error::lossy_change(format!("a type would change, which is never inferred: {list}"))
         .object(format!("{}.{}", first.table, first.column))
-        .state("Nothing was changed")
+        .state(State::NothingChanged)
         .hint(format!(
             "{cast}, give the property another name (where it is an old column under a new one, with /** @renamed from={} */ \
              above it), or convert the values in a migration file dist/methods/migrations/NNNN_name.sql",
@@ -172,7 +172,7 @@ impl Completion<'_> {
                 declared.name
             ))
             .object(&declared.name)
-            .state("Nothing was changed")
+            .state(State::NothingChanged)
             .hint("Drop or rename it in a migration, or give the table another name"));
         }
         let mut table = Table {
@@ -214,7 +214,7 @@ impl Completion<'_> {
             ))
             .object(&old.name)
             .sql(&old.sql)
-            .state("Nothing was changed")
+            .state(State::NothingChanged)
             .hint("Change it in a migration"));
         } else {
             write_sql(&mut table);

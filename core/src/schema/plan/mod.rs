@@ -28,7 +28,7 @@ use crate::{
     },
     sqlite::{lex, quote::ident},
 };
-pub use model::{Plan, Statement, Violations};
+pub use model::{Plan, Statement, StatementKind, Strategy, Violations};
 use std::collections::BTreeSet;
 
 /// The statements for `changes`, which [`diff`](super::diff::diff) gave for these two schemas, on
@@ -39,277 +39,324 @@ pub fn plan(
     changes: &[Change],
     sqlite_version: i32,
 ) -> Result<Plan> {
-    let mut plan = Plan::default();
-    let mut free = Free {
-        taken: [&current.names, &declared.names],
-        given: BTreeSet::new(),
-    };
-    let pick = |of: fn(&Change) -> Option<&String>| {
-        changes.iter().filter_map(of).cloned().collect::<Vec<_>>()
-    };
-    let dropped_tables = pick(|c| {
-        if let Change::DropTable(n) = c {
-            Some(n)
-        } else {
-            None
-        }
-    });
-    let created_tables = pick(|c| {
-        if let Change::CreateTable(n) = c {
-            Some(n)
-        } else {
-            None
-        }
-    });
-    let dropped_triggers = pick(|c| {
-        if let Change::DropTrigger(n) = c {
-            Some(n)
-        } else {
-            None
-        }
-    });
-    let created_triggers = pick(|c| {
-        if let Change::CreateTrigger(n) = c {
-            Some(n)
-        } else {
-            None
-        }
-    });
-    let dropped_views = pick(|c| {
-        if let Change::DropView(n) = c {
-            Some(n)
-        } else {
-            None
-        }
-    });
-    let created_views = pick(|c| {
-        if let Change::CreateView(n) = c {
-            Some(n)
-        } else {
-            None
-        }
-    });
-    let dropped_indexes = pick(|c| {
-        if let Change::DropIndex(n) = c {
-            Some(n)
-        } else {
-            None
-        }
-    });
-    let created_indexes = pick(|c| {
-        if let Change::CreateIndex(n) = c {
-            Some(n)
-        } else {
-            None
-        }
-    });
-    let making_room = |change: &TableChange, free: &mut Free<'_>| {
-        let taken = |name: &&String| change.renamed.iter().any(|(_, to)| same(to, name));
-        let away = change
-            .dropped
-            .iter()
-            .filter(taken)
-            .map(|name| (name.clone(), free.name(name)))
-            .collect();
-        TableChange {
-            away,
-            ..change.clone()
-        }
-    };
-    let altered = changes.iter().filter_map(|c| {
-        if let Change::AlterTable(change) = c {
-            Some(change)
-        } else {
-            None
-        }
-    });
-    let altered: Vec<TableChange> = altered
-        .map(|change| making_room(change, &mut free))
-        .collect();
-    let renamed_tables: Vec<(&String, &String)> = changes
-        .iter()
-        .filter_map(|c| {
-            if let Change::RenameTable { from, to } = c {
-                Some((from, to))
-            } else {
-                None
-            }
-        })
-        .collect();
-    plan.renamed = renamed_tables
-        .iter()
-        .map(|(from, to)| (from.to_ascii_lowercase(), (*to).clone()))
-        .collect();
+    let mut planner = Planner::new(current, declared, changes, sqlite_version);
+    planner.drop_triggers_and_views();
+    planner.drop_indexes_and_tables()?;
+    planner.rename_and_alter()?;
+    planner.create_tables_and_indexes();
+    planner.create_views_and_triggers()?;
+    Ok(planner.finish())
+}
 
-    let edits = |change: &TableChange| {
-        let drops =
-            || !change.dropped.is_empty() && is_direct(change, current, declared, sqlite_version);
-        !change.renamed.is_empty() || drops()
-    };
-    let aside = match !renamed_tables.is_empty() || altered.iter().any(edits) {
-        true => Aside::of(current, changes),
-        false => Aside::default(),
-    };
-    let mut triggers = created_triggers.clone();
-    let mut views = created_views.clone();
-    for trigger in &current.triggers {
-        let goes = holds(&dropped_triggers, &trigger.name);
-        let on_dropped = holds(&dropped_tables, &trigger.table);
-        let steps_aside = holds(&aside.triggers, &trigger.name);
-        if goes || (steps_aside && !on_dropped) {
-            let statement = plan.add(
-                "drop_trigger",
-                &trigger.name,
-                format!("DROP TRIGGER {}", ident(&trigger.name)),
-            );
-            if !goes {
-                statement.strategy = "rebuild";
-            }
+/// What comes, goes and changes, by kind.
+#[derive(Default)]
+struct Sorted {
+    dropped_tables: Vec<String>,
+    created_tables: Vec<String>,
+    dropped_triggers: Vec<String>,
+    created_triggers: Vec<String>,
+    dropped_views: Vec<String>,
+    created_views: Vec<String>,
+    dropped_indexes: Vec<String>,
+    created_indexes: Vec<String>,
+    renamed_tables: Vec<(String, String)>,
+    altered: Vec<TableChange>,
+}
+
+impl Sorted {
+    fn of(changes: &[Change], free: &mut Free<'_>) -> Self {
+        let mut sorted = Self::default();
+        for change in changes {
+            let (names, name) = match change {
+                Change::DropTable(name) => (&mut sorted.dropped_tables, name),
+                Change::CreateTable(name) => (&mut sorted.created_tables, name),
+                Change::DropTrigger(name) => (&mut sorted.dropped_triggers, name),
+                Change::CreateTrigger(name) => (&mut sorted.created_triggers, name),
+                Change::DropView(name) => (&mut sorted.dropped_views, name),
+                Change::CreateView(name) => (&mut sorted.created_views, name),
+                Change::DropIndex(name) => (&mut sorted.dropped_indexes, name),
+                Change::CreateIndex(name) => (&mut sorted.created_indexes, name),
+                Change::RenameTable { from, to } => {
+                    sorted.renamed_tables.push((from.clone(), to.clone()));
+                    continue;
+                }
+                Change::AlterTable(change) => {
+                    sorted.altered.push(making_room(change, free));
+                    continue;
+                }
+                Change::CreateVirtual(..) | Change::DropVirtual(_) | Change::AlterVirtual(_) => {
+                    continue;
+                }
+            };
+            names.push(name.clone());
         }
-        let again = steps_aside
-            || (holds(&dropped_views, &trigger.table) && !same(&trigger.name, &trigger.table));
-        if again && !goes && !on_dropped && !holds(&triggers, &trigger.name) {
-            triggers.push(trigger.name.clone());
-        }
+        sorted
     }
-    for view in &current.views {
-        let goes = holds(&dropped_views, &view.name);
-        if goes || holds(&aside.views, &view.name) {
-            let statement = plan.add(
-                "drop_view",
-                &view.name,
-                format!("DROP VIEW {}", ident(&view.name)),
-            );
-            if !goes {
-                statement.strategy = "rebuild";
-                views.push(view.name.clone());
-            }
-        }
+}
+
+/// The change, with free names for columns that go and whose names others take.
+fn making_room(change: &TableChange, free: &mut Free<'_>) -> TableChange {
+    let taken = |name: &&String| change.renamed.iter().any(|(_, to)| same(to, name));
+    let away = change
+        .dropped
+        .iter()
+        .filter(taken)
+        .map(|name| (name.clone(), free.name(name)))
+        .collect();
+    TableChange {
+        away,
+        ..change.clone()
     }
-    for name in &dropped_indexes {
-        plan.add("drop_index", name, format!("DROP INDEX {}", ident(name)));
-    }
-    // A module may take along what it claims.
-    let claimed = |name: &&String| current.claims.iter().any(|claim| same(&claim.table, name));
-    for name in dropped_tables.iter().filter(|name| !claimed(name)) {
-        plan.add("drop_table", name, format!("DROP TABLE {}", ident(name)));
-        plan.ask(Question::Rows {
-            table: name.clone(),
-        });
-    }
-    virtuals::drop(&mut plan, current, changes, &dropped_tables)?;
-    ask_about_kinds(&mut plan, current, declared, changes);
-    if !dropped_tables.is_empty() && !created_tables.is_empty() {
-        let fits = fit::tables(current, &dropped_tables, declared, &created_tables);
-        let gone = dropped_tables
-            .iter()
-            .map(|name| (name.clone(), plan.at("drop_table", name, 0)));
-        let group = Group {
-            gone: gone.collect(),
-            come: created_tables.clone(),
-            fits,
+}
+
+/// A plan that is being made.
+struct Planner<'a> {
+    current: &'a Schema,
+    declared: &'a Schema,
+    changes: &'a [Change],
+    sqlite_version: i32,
+    sorted: Sorted,
+    free: Free<'a>,
+    /// What steps aside, and is made again at the end.
+    aside: Aside,
+    /// Triggers and views to make: those that come, and those that were dropped on the way.
+    triggers: Vec<String>,
+    views: Vec<String>,
+    plan: Plan,
+}
+
+impl<'a> Planner<'a> {
+    fn new(
+        current: &'a Schema,
+        declared: &'a Schema,
+        changes: &'a [Change],
+        sqlite_version: i32,
+    ) -> Self {
+        let mut free = Free {
+            taken: [&current.names, &declared.names],
+            given: BTreeSet::new(),
         };
-        plan.ask(Question::Tables { group, app: false });
-    }
-
-    for (from, _) in &renamed_tables {
-        virtuals::check_rename(current, from, &dropped_tables)?;
-    }
-    rename_tables(&mut plan, &renamed_tables, current, &mut free);
-    for change in &altered {
-        rename_columns(&mut plan, change, current.table(&change.from), &mut free);
-    }
-    for change in &altered {
-        alter(
-            &mut plan,
-            change,
+        let sorted = Sorted::of(changes, &mut free);
+        let renamed = sorted
+            .renamed_tables
+            .iter()
+            .map(|(from, to)| (from.to_ascii_lowercase(), to.clone()))
+            .collect();
+        let edits = |change: &TableChange| {
+            let drops = || {
+                !change.dropped.is_empty() && is_direct(change, current, declared, sqlite_version)
+            };
+            !change.renamed.is_empty() || drops()
+        };
+        let aside = match !sorted.renamed_tables.is_empty() || sorted.altered.iter().any(edits) {
+            true => Aside::of(current, changes),
+            false => Aside::default(),
+        };
+        Self {
             current,
             declared,
+            changes,
             sqlite_version,
-            &mut free,
-        )?;
+            free,
+            aside,
+            triggers: sorted.created_triggers.clone(),
+            views: sorted.created_views.clone(),
+            plan: Plan {
+                renamed,
+                ..Plan::default()
+            },
+            sorted,
+        }
     }
-    for name in &created_tables {
-        let Some(table) = declared.table(name) else {
-            continue;
+
+    fn drop_triggers_and_views(&mut self) {
+        let Self {
+            sorted,
+            aside,
+            plan,
+            ..
+        } = self;
+        let strategy = |goes| match goes {
+            true => Strategy::Direct,
+            false => Strategy::Rebuild,
         };
-        plan.add("create_table", name, &table.sql);
+        for trigger in &self.current.triggers {
+            let goes = holds(&sorted.dropped_triggers, &trigger.name);
+            let on_dropped = holds(&sorted.dropped_tables, &trigger.table);
+            let steps_aside = holds(&aside.triggers, &trigger.name);
+            if goes || (steps_aside && !on_dropped) {
+                let sql = format!("DROP TRIGGER {}", ident(&trigger.name));
+                plan.add(StatementKind::DropTrigger, &trigger.name, sql)
+                    .strategy = strategy(goes);
+            }
+            let again = steps_aside
+                || (holds(&sorted.dropped_views, &trigger.table)
+                    && !same(&trigger.name, &trigger.table));
+            if again && !goes && !on_dropped && !holds(&self.triggers, &trigger.name) {
+                self.triggers.push(trigger.name.clone());
+            }
+        }
+        for view in &self.current.views {
+            let goes = holds(&sorted.dropped_views, &view.name);
+            if !goes && !holds(&aside.views, &view.name) {
+                continue;
+            }
+            let sql = format!("DROP VIEW {}", ident(&view.name));
+            plan.add(StatementKind::DropView, &view.name, sql).strategy = strategy(goes);
+            if !goes {
+                self.views.push(view.name.clone());
+            }
+        }
     }
 
-    // What a rebuild takes with the old table comes back with the new one.
-    for index in &declared.indexes {
-        let comes = holds(&created_indexes, &index.name);
-        if comes || holds(&plan.rebuilt, &index.table) {
-            let statement = plan.add("create_index", &index.name, &index.sql);
-            if !comes {
-                statement.strategy = "rebuild";
+    fn drop_indexes_and_tables(&mut self) -> Result<()> {
+        let (current, plan, sorted) = (self.current, &mut self.plan, &self.sorted);
+        for name in &sorted.dropped_indexes {
+            let sql = format!("DROP INDEX {}", ident(name));
+            plan.add(StatementKind::DropIndex, name, sql);
+        }
+        // A module may take along what it claims.
+        let claimed = |name: &&String| current.claims.iter().any(|claim| same(&claim.table, name));
+        for name in sorted.dropped_tables.iter().filter(|name| !claimed(name)) {
+            let sql = format!("DROP TABLE {}", ident(name));
+            plan.add(StatementKind::DropTable, name, sql);
+            plan.ask(Question::Rows {
+                table: name.clone(),
+            });
+        }
+        virtuals::drop(plan, current, self.changes, &sorted.dropped_tables)?;
+        ask_about_kinds(plan, current, self.declared, self.changes);
+        let (gone, come) = (&sorted.dropped_tables, &sorted.created_tables);
+        if !gone.is_empty() && !come.is_empty() {
+            let fits = fit::tables(current, gone, self.declared, come);
+            let gone = gone
+                .iter()
+                .map(|name| (name.clone(), plan.at(StatementKind::DropTable, name, 0)));
+            let group = Group {
+                gone: gone.collect(),
+                come: come.clone(),
+                fits,
+            };
+            plan.ask(Question::Tables { group, app: false });
+        }
+        Ok(())
+    }
+
+    fn rename_and_alter(&mut self) -> Result<()> {
+        let (plan, sorted, free) = (&mut self.plan, &self.sorted, &mut self.free);
+        for (from, _) in &sorted.renamed_tables {
+            virtuals::check_rename(self.current, from, &sorted.dropped_tables)?;
+        }
+        rename_tables(plan, &sorted.renamed_tables, self.current, free);
+        for change in &sorted.altered {
+            rename_columns(plan, change, self.current.table(&change.from), free);
+        }
+        for change in &sorted.altered {
+            alter(
+                plan,
+                change,
+                self.current,
+                self.declared,
+                self.sqlite_version,
+                free,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What a rebuild takes with the old table comes back with the new one.
+    fn create_tables_and_indexes(&mut self) {
+        let (plan, sorted) = (&mut self.plan, &self.sorted);
+        for name in &sorted.created_tables {
+            if let Some(table) = self.declared.table(name) {
+                plan.add(StatementKind::CreateTable, name, &table.sql);
             }
+        }
+        for index in &self.declared.indexes {
+            let comes = holds(&sorted.created_indexes, &index.name);
+            if !comes && !holds(&plan.rebuilt, &index.table) {
+                continue;
+            }
+            let statement = plan.add(StatementKind::CreateIndex, &index.name, &index.sql);
             if comes {
-                ask_unique_index(&mut plan, index, current, &altered);
-            }
-        }
-    }
-    for view in declared
-        .views
-        .iter()
-        .filter(|view| holds(&views, &view.name))
-    {
-        let statement = plan.add("create_view", &view.name, &view.sql);
-        if !holds(&created_views, &view.name) {
-            statement.strategy = "rebuild";
-        }
-    }
-    // After the views, which may be what they index.
-    virtuals::make(&mut plan, current, declared, changes, &mut free)?;
-    for trigger in &declared.triggers {
-        let comes = holds(&created_triggers, &trigger.name);
-        if comes || holds(&triggers, &trigger.name) || holds(&plan.rebuilt, &trigger.table) {
-            let statement = plan.add("create_trigger", &trigger.name, &trigger.sql);
-            if !comes {
-                statement.strategy = "rebuild";
+                ask_unique_index(plan, index, self.current, &sorted.altered);
+            } else {
+                statement.strategy = Strategy::Rebuild;
             }
         }
     }
 
-    // A column that SQLite itself adds or drops breaks no key, unless the new one is of a key: DROP
-    // COLUMN refuses those.
-    let keyed = |change: &&TableChange| {
-        let new = declared.table(&change.table);
-        let added_to_a_key = new.is_some_and(|table| {
-            table.foreign_keys.iter().any(|key| {
-                key.columns
-                    .iter()
-                    .any(|column| holds(&change.added, column))
-            })
+    fn create_views_and_triggers(&mut self) -> Result<()> {
+        let (plan, sorted, declared) = (&mut self.plan, &self.sorted, self.declared);
+        for view in &declared.views {
+            if !holds(&self.views, &view.name) {
+                continue;
+            }
+            let statement = plan.add(StatementKind::CreateView, &view.name, &view.sql);
+            if !holds(&sorted.created_views, &view.name) {
+                statement.strategy = Strategy::Rebuild;
+            }
+        }
+        // After the views, which may be what they index.
+        virtuals::make(plan, self.current, declared, self.changes, &mut self.free)?;
+        for trigger in &declared.triggers {
+            let comes = holds(&sorted.created_triggers, &trigger.name);
+            let again = holds(&self.triggers, &trigger.name);
+            if comes || again || holds(&plan.rebuilt, &trigger.table) {
+                let statement = plan.add(StatementKind::CreateTrigger, &trigger.name, &trigger.sql);
+                if !comes {
+                    statement.strategy = Strategy::Rebuild;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The plan, with the tables whose keys and rows are to be checked.
+    fn finish(self) -> Plan {
+        let (mut plan, sorted, declared) = (self.plan, self.sorted, self.declared);
+        // A column that SQLite itself adds or drops breaks no key, unless the new one is of a key:
+        // DROP COLUMN refuses those.
+        let keyed = |change: &&TableChange| {
+            let new = declared.table(&change.table);
+            let added_to_a_key = new.is_some_and(|table| {
+                table.foreign_keys.iter().any(|key| {
+                    key.columns
+                        .iter()
+                        .any(|column| holds(&change.added, column))
+                })
+            });
+            holds(&plan.rebuilt, &change.table) || added_to_a_key
+        };
+        let altered = sorted.altered.iter().filter(keyed);
+        let mut touched: Vec<String> = altered.map(|change| change.table.clone()).collect();
+        touched.extend(sorted.created_tables);
+        touched.extend(sorted.dropped_tables);
+        touched.extend(sorted.renamed_tables.into_iter().map(|(_, to)| to));
+        let refers = |table: &Table| {
+            table
+                .foreign_keys
+                .iter()
+                .any(|key| holds(&touched, &key.parent))
+        };
+        let checked = declared.tables.iter().filter(|table| {
+            (!table.foreign_keys.is_empty() || table.opaque)
+                && (holds(&touched, &table.name) || refers(table) || table.opaque)
         });
-        holds(&plan.rebuilt, &change.table) || added_to_a_key
-    };
-    let mut touched: Vec<String> = altered
-        .iter()
-        .filter(keyed)
-        .map(|change| change.table.clone())
-        .collect();
-    touched.extend(created_tables.into_iter().chain(dropped_tables));
-    touched.extend(renamed_tables.iter().map(|(_, to)| (*to).clone()));
-    let refers = |table: &Table| {
-        table
-            .foreign_keys
-            .iter()
-            .any(|key| holds(&touched, &key.parent))
-    };
-    let checked = declared.tables.iter().filter(|table| {
-        (!table.foreign_keys.is_empty() || table.opaque)
-            && (holds(&touched, &table.name) || refers(table) || table.opaque)
-    });
-    plan.foreign_keys = checked.map(|table| table.name.clone()).collect();
-    plan.changed = altered.iter().map(|change| change.table.clone()).collect();
-    Ok(plan)
+        plan.foreign_keys = checked.map(|table| table.name.clone()).collect();
+        plan.changed = sorted
+            .altered
+            .into_iter()
+            .map(|change| change.table)
+            .collect();
+        plan
+    }
 }
 
 /// Renames tables; where a new name is another's old one, all go by way of free names.
 fn rename_tables(
     plan: &mut Plan,
-    renames: &[(&String, &String)],
+    renames: &[(String, String)],
     current: &Schema,
     free: &mut Free<'_>,
 ) {
@@ -320,8 +367,9 @@ fn rename_tables(
             .iter()
             .any(|table| same(&table.name, from));
         let sql = format!("ALTER TABLE {} RENAME TO {}", ident(from), ident(to));
+        let statement = Statement::rename(StatementKind::RenameTable, object.to_owned(), sql, to);
         // Names in other statements follow; a virtual table has none that would.
-        plan.add("rename_table", object, sql).follow_names = !virtual_table;
+        plan.push(statement).follow_names = !virtual_table;
     };
     let collide = renames
         .iter()
@@ -349,8 +397,14 @@ fn rename_columns(plan: &mut Plan, change: &TableChange, now: Option<&Table>, fr
             ident(from),
             ident(to)
         );
-        plan.add("rename_column", format!("{}.{object}", change.table), sql)
-            .follow_names = true;
+        let object = format!("{}.{object}", change.table);
+        plan.push(Statement::rename(
+            StatementKind::RenameColumn,
+            object,
+            sql,
+            to,
+        ))
+        .follow_names = true;
     };
     change
         .away
@@ -436,7 +490,11 @@ fn alter(
         let fits = fit::columns(old, &dropped, new, &added);
         // Each has its DROP COLUMN, or the copy, which is a rebuild's second statement.
         let at = |name: &String| match direct {
-            true => plan.at("drop_column", &format!("{}.{name}", change.table), first),
+            true => plan.at(
+                StatementKind::DropColumn,
+                &format!("{}.{name}", change.table),
+                first,
+            ),
             false => first + 1,
         };
         let gone: Vec<_> = dropped
@@ -468,7 +526,11 @@ fn drop_column(change: &TableChange, name: &str) -> Statement {
         ident(&change.table),
         ident(change.gone_as(name))
     );
-    Statement::new("drop_column", format!("{}.{name}", change.table), sql)
+    Statement::new(
+        StatementKind::DropColumn,
+        format!("{}.{name}", change.table),
+        sql,
+    )
 }
 
 fn add_column(change: &TableChange, new: &Table, name: &str) -> Statement {
@@ -480,7 +542,11 @@ fn add_column(change: &TableChange, new: &Table, name: &str) -> Statement {
         "ALTER TABLE {} ADD COLUMN {definition}",
         ident(&change.table)
     );
-    Statement::new("add_column", format!("{}.{name}", change.table), sql)
+    Statement::new(
+        StatementKind::AddColumn,
+        format!("{}.{name}", change.table),
+        sql,
+    )
 }
 
 /// Whether SQLite's own statements do it.
@@ -540,7 +606,7 @@ fn direct_edits(
             ident(&change.from),
             ident(&change.table)
         );
-        tried.add("rename_table", &change.from, sql);
+        tried.add(StatementKind::RenameTable, &change.from, sql);
     }
     rename_columns(&mut tried, change, Some(old), &mut free);
     let columns = change.dropped.iter().map(|name| drop_column(change, name));

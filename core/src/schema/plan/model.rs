@@ -1,12 +1,16 @@
 //! What a plan is made of.
 
 use crate::{
-    effects::diff,
+    base::{options::Allow, words::words},
+    effects::{ChangeKind, EffectKind, diff},
     schema::{app::system, logical::Cast},
-    sqlite::{lex, quote::ident},
+    sqlite::quote::ident,
 };
-use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use serde::{Serialize, Serializer};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// What statements take away, as warnings.
 pub(crate) fn losses(statements: &[Statement]) -> impl Iterator<Item = String> {
@@ -24,8 +28,102 @@ pub(crate) struct Added {
     pub(crate) table: String,
     /// What follows the table's name.
     pub(crate) what: String,
-    /// What fills in NULLs before, for those who allow it.
+    /// What fills in NULLs before. In a plan, for those who allow it; in a statement that runs, it
+    /// is allowed.
     pub(crate) fill: Option<String>,
+}
+
+/// What a statement is where NULLs are filled in.
+#[derive(Debug, Clone)]
+pub(crate) struct Filling {
+    pub(crate) sql: String,
+    /// As [`Statement::passes_over`].
+    pub(crate) passes_over: Option<String>,
+}
+
+/// What a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named by what it does")]
+pub enum StatementKind {
+    CreateTable,
+    DropTable,
+    RenameTable,
+    AddColumn,
+    DropColumn,
+    RenameColumn,
+    AddConstraint,
+    DropConstraint,
+    SetNotNull,
+    DropNotNull,
+    RebuildTable,
+    CreateIndex,
+    DropIndex,
+    CreateView,
+    DropView,
+    CreateTrigger,
+    DropTrigger,
+    Migration,
+    /// What the caller should know: of a diff alone.
+    Warning,
+    /// A change of an effect: of a diff alone.
+    Effect(ChangeKind, EffectKind),
+}
+
+impl StatementKind {
+    fn word(self) -> Option<&'static str> {
+        Some(match self {
+            Self::CreateTable => "create_table",
+            Self::DropTable => "drop_table",
+            Self::RenameTable => "rename_table",
+            Self::AddColumn => "add_column",
+            Self::DropColumn => "drop_column",
+            Self::RenameColumn => "rename_column",
+            Self::AddConstraint => "add_constraint",
+            Self::DropConstraint => "drop_constraint",
+            Self::SetNotNull => "set_not_null",
+            Self::DropNotNull => "drop_not_null",
+            Self::RebuildTable => "rebuild_table",
+            Self::CreateIndex => "create_index",
+            Self::DropIndex => "drop_index",
+            Self::CreateView => "create_view",
+            Self::DropView => "drop_view",
+            Self::CreateTrigger => "create_trigger",
+            Self::DropTrigger => "drop_trigger",
+            Self::Migration => "migration",
+            Self::Warning => "warning",
+            Self::Effect(..) => return None,
+        })
+    }
+}
+
+/// `create_table`; of an effect, what becomes of it and what it is: `create_role`.
+impl fmt::Display for StatementKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.word()) {
+            (Self::Effect(change, kind), _) => write!(f, "{change}_{kind}"),
+            (_, word) => f.pad(word.unwrap_or_default()),
+        }
+    }
+}
+
+impl Serialize for StatementKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+words! {
+    /// How a change is made.
+    pub enum Strategy, "strategy" {
+        /// By a statement of SQLite's own.
+        Direct = "direct",
+        /// By one of the statements that make up a rebuild.
+        Rebuild = "rebuild",
+        /// It is a change of an effect.
+        Effect = "effect",
+        /// It is no change: what the caller should know.
+        Warning = "warning",
+    }
 }
 
 /// One statement of a plan.
@@ -33,34 +131,36 @@ pub(crate) struct Added {
 pub struct Statement {
     /// From 1.
     pub ord: u32,
-    /// `create_table`, `drop_table`, `rename_table`, `add_column`, `drop_column`, `rename_column`,
-    /// `add_constraint`, `drop_constraint`, `set_not_null`, `drop_not_null`, `rebuild_table`,
-    /// `create_index`, `drop_index`, `create_view`, `drop_view`, `create_trigger`, `drop_trigger`
-    /// or `migration`; of what only a diff has here `warning` and, of a changed effect, `create_`,
-    /// `update_` or `remove_` and the kind of the effect: `create_role`.
-    pub kind: &'static str,
+    /// What it does.
+    pub kind: StatementKind,
     /// What it is about: `orders`, `orders.note`, the id of an effect; empty for a warning.
     pub object: String,
     /// The statement. Empty for an effect, whose row may hold a secret, and for a warning.
     pub sql: String,
-    /// `direct`, `rebuild` for one of the statements that make up a rebuild, `effect` or `warning`.
-    pub strategy: &'static str,
+    /// How it is done.
+    pub strategy: Strategy,
     /// What `allow` must hold.
-    pub needs: Option<&'static str>,
+    pub needs: Option<Allow>,
     /// What it takes away, counted.
     pub loses: Option<String>,
     /// What a row of kind `warning` says, which only a diff has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The name that a rename gives, of a table or column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_name: Option<String>,
     /// Names in other statements follow a rename: run with `legacy_alter_table` off.
     #[serde(skip)]
     pub(crate) follow_names: bool,
-    /// The statement with NULLs filled in, for those who allow it.
+    /// It renames a table or column, and touches no rows.
     #[serde(skip)]
-    pub(crate) filling: Option<String>,
-    /// It is the one that fills in.
+    pub(crate) renames: bool,
+    /// What it is with NULLs filled in, for those who allow it.
     #[serde(skip)]
-    pub(crate) fills: bool,
+    pub(crate) filling: Option<Filling>,
+    /// Of a copy of rows: the same, which passes over those that do not fit, to count them.
+    #[serde(skip)]
+    pub(crate) passes_over: Option<String>,
     /// The constraint that it adds.
     #[serde(skip)]
     pub(crate) adds: Option<Added>,
@@ -167,24 +267,24 @@ pub struct Plan {
     pub(crate) changed: Vec<String>,
     /// What the caller should know.
     pub(crate) warnings: Vec<String>,
-    /// The foreign keys that did not hold before.
-    pub violations: Option<Violations>,
 }
 
 impl Statement {
-    pub(crate) fn new(kind: &'static str, object: String, sql: String) -> Self {
+    pub(crate) fn new(kind: StatementKind, object: String, sql: String) -> Self {
         Self {
             ord: 0,
             kind,
             object,
             sql,
-            strategy: "direct",
+            strategy: Strategy::Direct,
             needs: None,
             loses: None,
             message: None,
+            new_name: None,
             follow_names: false,
+            renames: false,
             filling: None,
-            fills: false,
+            passes_over: None,
             adds: None,
             stands_for: None,
         }
@@ -193,38 +293,56 @@ impl Statement {
     /// A change of an effect, as a diff shows it.
     pub(crate) fn effect(change: &diff::Change) -> Self {
         Self {
-            strategy: "effect",
-            ..Self::new(change.statement_kind(), change.id.clone(), String::new())
+            strategy: Strategy::Effect,
+            ..Self::new(
+                StatementKind::Effect(change.change, change.kind),
+                change.id.clone(),
+                String::new(),
+            )
         }
     }
 
     /// What the caller should know, as a diff shows it where it is asked for.
     pub(crate) fn warning(message: String) -> Self {
-        let row = Self::new("warning", String::new(), String::new());
+        let row = Self::new(StatementKind::Warning, String::new(), String::new());
         Self {
-            strategy: "warning",
+            strategy: Strategy::Warning,
             message: Some(message),
             ..row
         }
     }
 
-    /// Whether it renames a table or column, and touches no rows.
-    pub(crate) fn renames(&self) -> bool {
-        let renames = || {
-            lex::tokens(&self.sql)
-                .iter()
-                .skip(3)
-                .any(|token| token.is("RENAME"))
-        };
-        self.kind.starts_with("rename_")
-            || (self.kind == "rebuild_table" && self.sql.starts_with("ALTER TABLE ") && renames())
+    /// A rename of a table or column to `to`.
+    pub(crate) fn rename(kind: StatementKind, object: String, sql: String, to: &str) -> Self {
+        Self {
+            new_name: Some(to.to_owned()),
+            renames: true,
+            ..Self::new(kind, object, sql)
+        }
+    }
+
+    /// The statement as it runs: with NULLs filled in where that is `allowed`.
+    pub(crate) fn as_it_runs(&self, allowed: bool) -> Self {
+        let mut statement = self.clone();
+        match statement.filling.take() {
+            Some(filling) if allowed => {
+                statement.sql = filling.sql;
+                statement.passes_over = filling.passes_over;
+            }
+            _ => {
+                if let Some(added) = &mut statement.adds {
+                    added.fill = None;
+                }
+            }
+        }
+        statement
     }
 
     /// A migration file.
     pub(crate) fn migration(ord: u32, name: &str, text: &str) -> Self {
         Self {
             ord,
-            ..Self::new("migration", name.to_owned(), text.to_owned())
+            ..Self::new(StatementKind::Migration, name.to_owned(), text.to_owned())
         }
     }
 }
@@ -241,7 +359,7 @@ impl Plan {
         let renames = self
             .statements
             .iter()
-            .filter(|statement| statement.kind == "rename_table");
+            .filter(|statement| statement.kind == StatementKind::RenameTable);
         let old = renames.filter_map(|statement| {
             let new = self.renamed.get(&statement.object.to_ascii_lowercase())?;
             let rest = object.get(new.len()..)?;
@@ -254,7 +372,7 @@ impl Plan {
 
     pub(crate) fn add(
         &mut self,
-        kind: &'static str,
+        kind: StatementKind,
         object: impl Into<String>,
         sql: impl Into<String>,
     ) -> &mut Statement {
@@ -267,26 +385,20 @@ impl Plan {
         self.statements.last_mut().expect("pushed just now")
     }
 
-    pub(crate) fn add_rebuild(
-        &mut self,
-        kind: &'static str,
-        object: &str,
-        sql: impl Into<String>,
-    ) -> &mut Statement {
-        let statement = self.add(kind, object, sql);
-        statement.strategy = "rebuild";
+    /// Adds one of the statements that make up a rebuild of a table.
+    pub(crate) fn add_rebuild(&mut self, object: &str, sql: impl Into<String>) -> &mut Statement {
+        let statement = self.add(StatementKind::RebuildTable, object, sql);
+        statement.strategy = Strategy::Rebuild;
         statement
     }
 
     /// Drops `name`, and gives its name to the table `temp` that was made in its place.
     pub(super) fn put_in_place(&mut self, temp: &str, name: &str) -> &mut Statement {
         let (old, new) = (ident(name), ident(temp));
-        self.add_rebuild("rebuild_table", name, format!("DROP TABLE {old}"));
-        self.add_rebuild(
-            "rebuild_table",
-            name,
-            format!("ALTER TABLE {new} RENAME TO {old}"),
-        )
+        self.add_rebuild(name, format!("DROP TABLE {old}"));
+        let statement = self.add_rebuild(name, format!("ALTER TABLE {new} RENAME TO {old}"));
+        statement.renames = true;
+        statement
     }
 
     /// Makes the questions those of an app: a column that goes beside one that comes is taken as
@@ -321,7 +433,7 @@ impl Plan {
     }
 
     /// Where the statement of this kind and object stands, of those from `first` on.
-    pub(crate) fn at(&self, kind: &str, object: &str, first: usize) -> usize {
+    pub(crate) fn at(&self, kind: StatementKind, object: &str, first: usize) -> usize {
         let is = |statement: &Statement| statement.kind == kind && statement.object == object;
         first + self.statements.iter().skip(first).position(is).unwrap_or(0)
     }

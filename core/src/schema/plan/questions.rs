@@ -2,12 +2,12 @@
 
 use crate::{
     schema::{
-        self, Schema, Table,
+        self, Column, Schema, Table,
         diff::{Change, TableChange},
         logical::affinity,
         parse,
         plan::{
-            model::{Plan, Question, same},
+            model::{Plan, Question, StatementKind, same},
             virtuals,
         },
     },
@@ -53,7 +53,7 @@ pub(super) fn ask_about_kinds(
         } else {
             continue;
         };
-        let at = plan.at("drop_table", name, 0);
+        let at = plan.at(StatementKind::DropTable, name, 0);
         plan.questions.push((
             at,
             Question::Kind {
@@ -105,138 +105,180 @@ pub(super) fn ask_about_rows(
     for name in &change.dropped {
         ask_dropped(plan, old, name);
     }
-    let table = || old.name.clone();
     for (kept, asked) in now.columns.iter().zip(&old.columns) {
         let Some(column) = new.column(&kept.name) else {
             continue;
         };
-        let name = || asked.name.clone();
         if let Some(generated) = &column.generated {
             if kept.generated.is_none() && change.renamed.is_empty() {
                 plan.ask(Question::Computed {
-                    table: table(),
-                    column: name(),
+                    table: old.name.clone(),
+                    column: asked.name.clone(),
                     expr: generated.expr.clone(),
                 });
             }
-            continue;
-        }
-        if let Some(cast) = column.cast {
+        } else if let Some(cast) = column.cast {
             plan.ask(Question::Cast {
-                table: table(),
-                column: name(),
+                table: old.name.clone(),
+                column: asked.name.clone(),
                 cast,
             });
-            continue;
-        }
-        let affinities = (
-            affinity(&kept.declared_type, old.strict),
-            affinity(&column.declared_type, new.strict),
-        );
-        if affinities.0 != affinities.1 {
-            let (from, to) = (kept.declared_type.clone(), column.declared_type.clone());
-            plan.ask(Question::Retype {
-                table: table(),
-                column: name(),
-                from,
-                to,
-                affinities,
-            });
-        }
-        let key = |t: &Table| {
-            t.without_rowid
-                && t.primary_key
-                    .iter()
-                    .any(|k| k.columns.iter().any(|c| same(&c.name, &column.name)))
-        };
-        if (column.not_null.is_some() && kept.not_null.is_none()) || (key(new) && !key(now)) {
-            let default = column
-                .default
-                .as_deref()
-                .filter(|d| constant(d) != Some(true) && column.not_null.is_some());
-            let (default, rowid) = (default.map(str::to_owned), old.rowid_name());
-            plan.ask(Question::Nulls {
-                table: table(),
-                column: name(),
-                default,
-                rowid,
-            });
+        } else {
+            ask_retyped(plan, (kept, asked), column, old, new);
+            ask_required(plan, (kept, asked), column, (old, now), new);
         }
     }
-    if let Some(alias) = new.rowid_alias()
-        && now
-            .rowid_alias()
-            .is_none_or(|before| !same(&before.name, &alias.name))
-        && let Some(at) = now
-            .columns
-            .iter()
-            .position(|column| same(&column.name, &alias.name))
-    {
+    ask_about_rowid(plan, old, new, now);
+    for name in &change.added {
+        ask_added(plan, old, new, name);
+    }
+    ask_about_keys(plan, old, new, now);
+}
+
+/// Whether values change where the column `kept` becomes `column`; `asked` has its name of now.
+fn ask_retyped(
+    plan: &mut Plan,
+    (kept, asked): (&Column, &Column),
+    column: &Column,
+    old: &Table,
+    new: &Table,
+) {
+    let affinities = (
+        affinity(&kept.declared_type, old.strict),
+        affinity(&column.declared_type, new.strict),
+    );
+    if affinities.0 != affinities.1 {
+        plan.ask(Question::Retype {
+            table: old.name.clone(),
+            column: asked.name.clone(),
+            from: kept.declared_type.clone(),
+            to: column.declared_type.clone(),
+            affinities,
+        });
+    }
+}
+
+/// Whether there are NULLs where the column `kept` becomes `column`, which takes none.
+fn ask_required(
+    plan: &mut Plan,
+    (kept, asked): (&Column, &Column),
+    column: &Column,
+    (old, now): (&Table, &Table),
+    new: &Table,
+) {
+    // A table WITHOUT ROWID takes no NULL in its key.
+    let key = |table: &Table| {
+        table.without_rowid
+            && table.primary_key.iter().any(|key| {
+                key.columns
+                    .iter()
+                    .any(|part| same(&part.name, &column.name))
+            })
+    };
+    let comes = column.not_null.is_some() && kept.not_null.is_none();
+    let becomes_key = key(new) && !key(now);
+    if !comes && !becomes_key {
+        return;
+    }
+    let default = column
+        .default
+        .as_deref()
+        .filter(|d| constant(d) != Some(true) && column.not_null.is_some());
+    plan.ask(Question::Nulls {
+        table: old.name.clone(),
+        column: asked.name.clone(),
+        default: default.map(str::to_owned),
+        rowid: old.rowid_name(),
+    });
+}
+
+/// Whether the values of a column can be rowids, where it was not the rowid before.
+fn ask_about_rowid(plan: &mut Plan, old: &Table, new: &Table, now: &Table) {
+    let Some(alias) = new.rowid_alias() else {
+        return;
+    };
+    let was = now.rowid_alias();
+    if was.is_some_and(|before| same(&before.name, &alias.name)) {
+        return;
+    }
+    let at = now
+        .columns
+        .iter()
+        .position(|column| same(&column.name, &alias.name));
+    if let Some(at) = at {
         plan.ask(Question::Rowids {
-            table: table(),
+            table: old.name.clone(),
             column: old.columns[at].name.clone(),
         });
     }
-    for name in &change.added {
-        let Some(column) = new.column(name) else {
-            continue;
-        };
-        let default = column
-            .default
-            .as_deref()
-            .is_some_and(|default| constant(default) != Some(true));
-        let is_rowid = new
-            .rowid_alias()
-            .is_some_and(|alias| same(&alias.name, name));
-        if column.not_null.is_some() && column.generated.is_none() && !default && !is_rowid {
-            plan.ask(Question::NoValue {
-                table: table(),
-                column: name.clone(),
-            });
-        }
-    }
-    let collated = |table: &Table, key: &schema::Key| -> BTreeSet<(String, String)> {
-        let part = |part: &schema::KeyColumn| {
-            let own = table
-                .column(&part.name)
-                .and_then(|column| column.collate.as_deref())
-                .unwrap_or("binary");
-            (
-                part.name.to_ascii_lowercase(),
-                part.collate.as_deref().unwrap_or(own).to_ascii_lowercase(),
-            )
-        };
-        key.columns.iter().map(part).collect()
+}
+
+/// Whether there are rows that a new column has no value for.
+fn ask_added(plan: &mut Plan, old: &Table, new: &Table, name: &str) {
+    let Some(column) = new.column(name) else {
+        return;
     };
+    let default = column
+        .default
+        .as_deref()
+        .is_some_and(|default| constant(default) != Some(true));
+    let is_rowid = new
+        .rowid_alias()
+        .is_some_and(|alias| same(&alias.name, name));
+    if column.not_null.is_some() && column.generated.is_none() && !default && !is_rowid {
+        plan.ask(Question::NoValue {
+            table: old.name.clone(),
+            column: name.to_owned(),
+        });
+    }
+}
+
+/// The columns of a key in lower case, each with its collation.
+fn collated(table: &Table, key: &schema::Key) -> BTreeSet<(String, String)> {
+    let part = |part: &schema::KeyColumn| {
+        let own = table
+            .column(&part.name)
+            .and_then(|column| column.collate.as_deref())
+            .unwrap_or("binary");
+        (
+            part.name.to_ascii_lowercase(),
+            part.collate.as_deref().unwrap_or(own).to_ascii_lowercase(),
+        )
+    };
+    key.columns.iter().map(part).collect()
+}
+
+/// Whether the rows allow a key that was not there before.
+fn ask_about_keys(plan: &mut Plan, old: &Table, new: &Table, now: &Table) {
     let there: Vec<_> = now
         .primary_key
         .iter()
         .chain(&now.uniques)
         .map(|key| collated(now, key))
         .collect();
+    let asked = |name: &str| {
+        let plain = new
+            .column(name)
+            .is_some_and(|column| column.generated.is_none());
+        let at = now
+            .columns
+            .iter()
+            .position(|column| same(&column.name, name))
+            .filter(|_| plain)?;
+        Some(ident(&old.columns[at].name))
+    };
     for key in new.primary_key.iter().chain(&new.uniques) {
         let columns = collated(new, key);
         if there.contains(&columns) {
             continue;
         }
-        let asked = |name: &str| {
-            let plain = new
-                .column(name)
-                .is_some_and(|column| column.generated.is_none());
-            let at = now
-                .columns
-                .iter()
-                .position(|column| same(&column.name, name))
-                .filter(|_| plain)?;
-            Some(ident(&old.columns[at].name))
-        };
         let parts = columns
             .iter()
             .map(|(name, collate)| Some(format!("{} COLLATE {}", asked(name)?, ident(collate))));
         if let Some(columns) = parts.collect::<Option<Vec<_>>>() {
             let named = idents(key.columns.iter().map(|part| &part.name));
             plan.ask(Question::Unique {
-                table: table(),
+                table: old.name.clone(),
                 object: format!("UNIQUE ({named})"),
                 columns,
                 condition: None,

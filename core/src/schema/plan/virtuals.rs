@@ -3,14 +3,14 @@
 //! takes the old one's place.
 
 use crate::{
-    base::error::{Error, Result},
+    base::error::{Error, Result, State},
     schema::{
         Schema, VirtualTable,
         diff::{Change, VirtualChange},
         fit,
         full_text::Content,
         parse,
-        plan::model::{Free, Group, Plan, Question, holds, same},
+        plan::model::{Free, Group, Plan, Question, StatementKind, holds, same},
     },
     sqlite::quote::{ident, idents, literal},
 };
@@ -44,7 +44,7 @@ fn needs_module(table: &VirtualTable, what: &str) -> Result<()> {
     ))
     .object(&table.name)
     .sql(&table.sql)
-    .state("Nothing was done")
+    .state(State::NothingDone)
     .hint(format!(
         "Name the library that brings {needed} in `extensions`"
     )))
@@ -67,7 +67,7 @@ fn takes_nothing_along(table: &VirtualTable, current: &Schema, dropped: &[String
             table.name, taken.name, table.module
         ))
         .object(&taken.name)
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(format!("Rename {} in a release before", taken.name)))
     })
 }
@@ -87,7 +87,11 @@ pub(super) fn drop(
             needs_module(table, "dropped")?;
             takes_nothing_along(table, current, dropped)?;
         }
-        plan.add("drop_table", name, format!("DROP TABLE {}", ident(name)));
+        plan.add(
+            StatementKind::DropTable,
+            name,
+            format!("DROP TABLE {}", ident(name)),
+        );
         plan.ask(Question::Rows {
             table: name.clone(),
         });
@@ -99,7 +103,7 @@ pub(super) fn drop(
         .filter(|claim| holds(dropped, &claim.table))
     {
         plan.add(
-            "drop_table",
+            StatementKind::DropTable,
             &claim.table,
             format!("DROP TABLE IF EXISTS {}", ident(&claim.table)),
         );
@@ -138,7 +142,7 @@ fn ask_about_names(plan: &mut Plan, current: &Schema, changes: &[Change]) {
             let fits = fit::names(&dropped, &created);
             let gone = dropped
                 .into_iter()
-                .map(|name| (name.clone(), plan.at("drop_table", &name, 0)));
+                .map(|name| (name.clone(), plan.at(StatementKind::DropTable, &name, 0)));
             let group = Group {
                 gone: gone.collect(),
                 come: created,
@@ -177,7 +181,7 @@ pub(super) fn make(
                     continue;
                 };
                 needs_module(table, "made")?;
-                plan.add("create_table", name, &table.sql);
+                plan.add(StatementKind::CreateTable, name, &table.sql);
                 fill_from_content(plan, table, name);
             }
             Change::AlterVirtual(change) => {
@@ -223,7 +227,6 @@ fn fill_from_content(plan: &mut Plan, table: &VirtualTable, name: &str) {
     if is_full_text(table) && Content::of(table) == Content::Other {
         let name = ident(name);
         plan.add_rebuild(
-            "rebuild_table",
             &table.name,
             format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"),
         );
@@ -241,7 +244,7 @@ fn alter(
         Err(Error::unsupported_change(format!("the virtual table {} cannot be changed: {why}", new.name))
             .object(&new.name)
             .sql(&new.sql)
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint(
                 "Make it anew in a migration: another one beside it, INSERT … SELECT, DROP TABLE, ALTER TABLE … RENAME TO; or drop it in one \
                  release and declare it again in the next",
@@ -273,7 +276,7 @@ fn alter(
     let Some(create) = parse::renamed_virtual_table(&new.sql, &temp) else {
         return refuse("its statement is not understood");
     };
-    plan.add_rebuild("rebuild_table", &new.name, create);
+    plan.add_rebuild(&new.name, create);
     keep_settings(plan, old, new, &temp);
     if after == Content::Other {
         fill_from_content(plan, new, &temp);
@@ -331,7 +334,7 @@ fn copy(
         ident(temp),
         ident(&new.name)
     );
-    plan.add_rebuild("rebuild_table", &new.name, sql);
+    plan.add_rebuild(&new.name, sql);
     // What stands in another table stays there.
     if Content::of(old) == Content::Own {
         let dropped: Vec<String> = had
@@ -382,13 +385,13 @@ fn keep_settings(plan: &mut Plan, old: &VirtualTable, new: &VirtualTable, temp: 
             "INSERT INTO {temp} ({temp}, rank) SELECT k, v FROM {from} WHERE k <> {}",
             literal("version")
         );
-        plan.add_rebuild("rebuild_table", &new.name, sql);
+        plan.add_rebuild(&new.name, sql);
     } else if is(new, &["fts3", "fts4"]) && has("stat") {
         // FTS_STAT_AUTOINCRMERGE of FTS3.
         let sql = format!(
             "INSERT INTO {temp} ({temp}) SELECT 'automerge=' || value FROM {} WHERE id = 2",
             ident(&part("stat"))
         );
-        plan.add_rebuild("rebuild_table", &new.name, sql);
+        plan.add_rebuild(&new.name, sql);
     }
 }

@@ -5,7 +5,7 @@ use crate::{
         error::{Context, Result},
         history::{Line, ReleaseId},
     },
-    store::catalog::Catalog,
+    store::catalog::{Catalog, word},
 };
 use rusqlite::params;
 
@@ -31,12 +31,14 @@ impl Catalog {
              WHERE release = coalesce(?1, (SELECT max(release) FROM releases)) ORDER BY seq",
             [release],
             |row| {
+                let (release, seq): (ReleaseId, i64) = (row.get(0)?, row.get(1)?);
+                let line = format_args!("line {seq} of the log of release {release}");
                 Ok(Line {
-                    release: row.get(0)?,
-                    seq: row.get(1)?,
+                    release,
+                    seq,
                     at: row.get(2)?,
-                    step: row.get(3)?,
-                    outcome: row.get(4)?,
+                    step: word(row, 3, line)?,
+                    outcome: word(row, 4, line)?,
                     message: row.get(5)?,
                     object: row.get(6)?,
                     sql: row.get(7)?,

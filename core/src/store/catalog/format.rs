@@ -1,7 +1,7 @@
 //! The format of the catalog.
 
 use crate::{
-    base::error::{Context, Error, Result},
+    base::error::{Context, Error, Result, State},
     live::database::{self, Live},
     os::files,
     sqlite::tx,
@@ -71,7 +71,7 @@ pub(super) fn upgrade(conn: &Connection, path: &Path, version: i64) -> Result<()
         .map_err(|e| match e {
             // What stands in it is not what any remy has written.
             Error::Internal(_) => Error::corrupt(e.detail().what.clone())
-                .state("Live is unchanged")
+                .state(State::LiveUnchanged)
                 .hint(ANEW),
             e => e,
         })
@@ -87,7 +87,7 @@ pub(super) fn format_of(conn: &Connection, path: &Path) -> Result<i64> {
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .context(|| format!("opening the catalog {}", path.display()))
         .map_err(|e| match e {
-            Error::Corrupt(_) => e.state("Live is unchanged").hint(ANEW),
+            Error::Corrupt(_) => e.state(State::LiveUnchanged).hint(ANEW),
             e => e,
         })?;
     if version > FORMAT {
@@ -95,7 +95,7 @@ pub(super) fn format_of(conn: &Connection, path: &Path) -> Result<i64> {
             "the store {} was written by a newer remy (its format is {version}, this one knows {FORMAT})",
             path.parent().unwrap_or(path).display()
         ))
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Use that version of remy, or a newer one"));
     }
     Ok(version)

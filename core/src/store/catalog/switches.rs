@@ -3,7 +3,7 @@
 use crate::{
     base::{
         clock,
-        error::{Context, Error, Result},
+        error::{Context, Error, Result, State},
         history::{ReleaseId, Status, SwitchId},
     },
     sqlite::calls,
@@ -126,7 +126,7 @@ impl Catalog {
                 calls::name(&self.conn),
                 intent.switch_id
             ))
-            .state("Live is unchanged")
+            .state(State::LiveUnchanged)
             .hint("Somebody has written into the catalog: put it back from a backup")),
         }
     }

@@ -634,45 +634,6 @@ fn a_schema_that_the_host_cannot_read_does_not_go_live() {
 
 // Whose the process is.
 
-/// The file's own right to read everybody's files is not the process's: the host has it alone.
-#[test]
-fn what_only_a_capability_of_the_hosts_reaches_goes_through_the_host() {
-    let what = "a host with capabilities of its file";
-    // SAFETY: asks who this is.
-    if unsafe { libc::geteuid() } != 0 {
-        return not_covered(what, "this is not root");
-    }
-    let (app, libraries) = (app(), Libraries::new().of_its_own());
-    let folder = libraries.0.path();
-    if !reachable(folder) {
-        return not_covered(what, "another user may not go where this is built");
-    }
-    let program = folder.join("sqlite3");
-    let shell = stdout(Command::new("sh").args(["-c", "command -v sqlite3"]));
-    fs::copy(shell.trim(), &program).unwrap();
-    let mut setcap = Command::new("setcap");
-    if !setcap
-        .args(["cap_dac_override+ep"])
-        .arg(&program)
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        return not_covered(what, "setcap is missing, or the file system keeps none");
-    }
-    belongs_to(&app, 54_321);
-    fs::set_permissions(&app.live, fs::Permissions::from_mode(0o600)).unwrap();
-    let mut host = Command::new("setpriv");
-    host.args(["--reuid", "54322", "--regid", "54322", "--clear-groups"])
-        .arg(&program)
-        .args(["-batch", "-bail"])
-        .arg(&app.live)
-        .arg(format!(".load {}", libraries.path("libremy0").display()))
-        .arg("SELECT remy_debug() ->> 'process', remy_debug() ->> '$.notes[0]'");
-    let said = stdout(&mut host);
-    assert!(said.starts_with("host|"), "{said}");
-    assert!(said.contains("may not read and write"), "{said}");
-}
-
 #[test]
 fn the_process_of_root_is_lives_owners() {
     // SAFETY: asks who this is.

@@ -215,8 +215,13 @@ fn open(path: &str) -> Result<Opened> {
         "" | ":memory:" => path.into(),
         _ => std::path::absolute(path).unwrap_or_else(|_| path.into()),
     };
+    // A frame is text.
+    let Some(path_text) = absolute.to_str() else {
+        let why = "the path of the database is no UTF-8".to_owned();
+        return Ok(Opened::Here(Remy::open(path)?, why));
+    };
     let mut place = Place {
-        path: absolute.to_string_lossy().into_owned(),
+        path: path_text.to_owned(),
         file: None,
         may_load: true,
     };

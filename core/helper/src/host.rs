@@ -167,7 +167,8 @@ impl Session {
                     return Err(gone());
                 }
                 told = true;
-                self.send(Kind::Cancel, "")?;
+                // Where it hears nothing any more, its last word may be on the way.
+                let _ = self.send(Kind::Cancel, "");
                 continue;
             };
             match kind {
@@ -175,9 +176,13 @@ impl Session {
                 // A line before this one may have led to that.
                 Kind::Schema if !told && (caller.cancelled)() => {
                     told = true;
-                    self.send(Kind::Cancel, "")?;
+                    let _ = self.send(Kind::Cancel, "");
                 }
-                Kind::Schema => self.send(Kind::Answer, &answer(&text)?)?,
+                Kind::Schema if told => {}
+                Kind::Schema => {
+                    let answer = answer(&text)?;
+                    let _ = self.send(Kind::Answer, &answer);
+                }
                 Kind::Result => return Ok(self.end(Ended::Result(text))),
                 Kind::NotHere => return Ok(self.end(Ended::NotHere(text))),
                 Kind::Error => {

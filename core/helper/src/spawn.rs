@@ -241,9 +241,10 @@ extern "C" fn program(start: *mut c_void) -> c_int {
         let (socket, host) = (above(start.socket), above(pidfd(start.host)));
         libc::dup2(socket, 0);
         libc::dup2(socket, 1);
-        if libc::fcntl(2, libc::F_GETFD) < 0 {
-            // The lowest that is free, which is 2.
-            libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY);
+        // Closed, or closed by `execve`: the next file that the program opens would get its number,
+        // and a panic's message be written into it.
+        if libc::fcntl(2, libc::F_GETFD) != 0 {
+            libc::dup2(libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY), 2);
         }
         let mut first = HOST + 1;
         if libc::dup2(host, HOST) != HOST {

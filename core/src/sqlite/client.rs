@@ -7,7 +7,8 @@ use crate::{
         object::Object,
     },
     sqlite::{
-        lex, quote,
+        lex::{self, Token},
+        quote,
         strangers::{Kind, StandIns, Stranger},
     },
 };
@@ -160,15 +161,36 @@ fn makes(
     object: &Object,
     engine: &Features,
 ) -> Result<()> {
-    // Of a virtual table SQLite reads no more than the names until somebody uses it.
-    let second = lex::tokens(&object.sql)
-        .get(1)
-        .is_some_and(|token| token.is("VIRTUAL"));
-    if second {
+    let tokens = lex::tokens(&object.sql);
+    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is(word));
+    // Of a virtual table SQLite reads no more than the names until somebody uses it. What stands
+    // in a schema is somebody's who may write the file, and is run here as the caller: nothing that
+    // does more than to declare.
+    if !is(0, "CREATE") || is(1, "VIRTUAL") || runs_a_query(&tokens) {
         return Ok(());
     }
-    let why = fails(stand_ins, engine, || conn.execute_batch(&object.sql));
+    // One statement: `prepare` refuses more, and nothing of them has run.
+    let make = || conn.prepare(&object.sql)?.execute([]).map(|_| ());
+    let why = fails(stand_ins, engine, make);
     why.map_or(Ok(()), |why| Err(unread(object, &why)))
+}
+
+/// Whether it is a CREATE TABLE ... AS SELECT, which no schema holds: it would run here.
+fn runs_a_query(tokens: &[Token<'_>]) -> bool {
+    let mut depth = 0_usize;
+    let is_table = !tokens
+        .get(1)
+        .is_some_and(|token| token.is("VIEW") || token.is("TRIGGER"));
+    is_table
+        && tokens.windows(2).any(|two| {
+            if two[0].is("(") {
+                depth += 1;
+            } else if two[0].is(")") {
+                depth = depth.saturating_sub(1);
+            }
+            let query = ["SELECT", "WITH", "VALUES"];
+            depth == 0 && two[0].is("AS") && query.iter().any(|word| two[1].is(word))
+        })
 }
 
 /// Why SQLite does not do something, with stand-ins for what is the application's own: of what is
@@ -216,6 +238,24 @@ mod tests {
             name: name.into(),
             sql: sql.into(),
         }
+    }
+
+    /// A schema is whatever somebody has written into the file, and it is made here as the caller.
+    #[test]
+    fn nothing_but_the_declaration_runs() {
+        crate::sqlite::engine::init();
+        let folder = tempfile::tempdir().unwrap();
+        let planted = folder.path().join("planted.db");
+        let attach = format!("ATTACH '{}' AS z", planted.display());
+        let features = Features::here().unwrap();
+        let more = format!("CREATE TABLE t (a); {attach}; CREATE TABLE z.y (b)");
+        reads(&[object("table", "t", &more)], &features).unwrap_err();
+        let schema = [
+            object("table", "a", &attach),
+            object("table", "q", "CREATE TABLE q AS SELECT no_such_function()"),
+        ];
+        reads(&schema, &features).unwrap();
+        assert!(!planted.exists());
     }
 
     #[test]

@@ -122,9 +122,9 @@ impl Catalog {
         match intents.iter().find(|intent| !intent.switch_id.is_well_formed()) {
             None => Ok(intents),
             Some(intent) => Err(Error::corrupt(format!(
-                "the catalog {} has a switch that is not decided, \"{}\", and that is no id of a switch",
+                "the catalog {} has a switch that is not decided, {:?}, and that is no id of a switch",
                 calls::name(&self.conn),
-                intent.switch_id
+                intent.switch_id.to_string()
             ))
             .state(State::LiveUnchanged)
             .hint("Somebody has written into the catalog: put it back from a backup")),

@@ -12,6 +12,7 @@ pub(crate) mod cross_check;
 pub mod diff;
 pub(crate) mod dump;
 pub(crate) mod fit;
+mod free_names;
 pub(crate) mod full_text;
 pub mod introspect;
 pub(crate) mod logical;

@@ -10,6 +10,7 @@ use crate::{
             stored,
             system::{SYSTEM, system},
         },
+        free_names::FreeNames,
         logical::{Cast, Logical, affinity},
         meaning,
         rename::{Names, Rename},
@@ -31,28 +32,6 @@ pub struct CompletedSchema {
     pub warnings: Vec<String>,
 }
 
-/// Gives names that nothing has yet.
-pub(super) struct FreeNames(BTreeSet<String>);
-
-impl FreeNames {
-    /// `wanted`, or that with a number, which is taken from now on.
-    pub(super) fn take(&mut self, wanted: &str) -> String {
-        let names = (1u32..).map(|n| {
-            if n == 1 {
-                wanted.to_owned()
-            } else {
-                format!("{wanted}_{n}")
-            }
-        });
-        let name = names
-            .into_iter()
-            .find(|name| !self.0.contains(&name.to_ascii_lowercase()))
-            .expect("no end of names");
-        self.0.insert(name.to_ascii_lowercase());
-        name
-    }
-}
-
 /// Puts what `app` declares into the schema `current` of a database whose live release declared
 /// `recorded`. `migrations` are the texts of the migration files that ran just before: one that
 /// names a column answers for its values.
@@ -70,7 +49,7 @@ pub fn complete(
         recorded,
         migrations: migrations.iter().map(|text| lex::tokens(text)).collect(),
         names: Names::default(),
-        free: FreeNames(current.names.clone()),
+        free: FreeNames::beside(vec![&current.names]),
         schema: Schema {
             names: current.names.clone(),
             ..Schema::default()
@@ -78,11 +57,9 @@ pub fn complete(
         warnings: Vec::new(),
         refused: Vec::new(),
     };
-    completion.free.0.extend(
-        app.tables
-            .iter()
-            .map(|table| table.name.to_ascii_lowercase()),
-    );
+    for table in &app.tables {
+        completion.free.keep(&table.name);
+    }
     if !renames.is_empty() {
         let plain = complete(&Schema::default(), app, &RecordedTypes::default(), &[], &[])?.schema;
         completion.names = Names::resolve(current, &plain, renames)?;
@@ -138,7 +115,7 @@ pub(super) struct Completion<'s> {
     recorded: &'s RecordedTypes,
     migrations: Vec<Vec<Token<'s>>>,
     pub(super) names: Names,
-    pub(super) free: FreeNames,
+    pub(super) free: FreeNames<'s>,
     pub(super) schema: Schema,
     warnings: Vec<String>,
     refused: Vec<TypeChange>,

@@ -95,7 +95,7 @@ impl Completion<'_> {
     fn add_index(&mut self, table: &Table, kind: &str, end: &str, columns: &[String]) {
         let name = self
             .free
-            .take(&format!("{}_{}{end}", table.name, columns.join("_")));
+            .numbered(&format!("{}_{}{end}", table.name, columns.join("_")));
         let sql = format!(
             "CREATE {kind} {} ON {} ({})",
             ident(&name),

@@ -61,7 +61,8 @@ impl Completion<'_> {
         if notes {
             return;
         }
-        let name = free.unwrap_or_else(|| self.free.take(&format!("{}_updated_at", table.name)));
+        let name =
+            free.unwrap_or_else(|| self.free.numbered(&format!("{}_updated_at", table.name)));
         let t = ident(&table.name);
         // By `id`, which is no name of the rowid that a column may take over; with IS, since a TEXT
         // PRIMARY KEY may be NULL. Its own UPDATE changes updated_at, and does not set it off again

@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 ///
 /// To rename a table or column, or to drop a column, SQLite resolves every view and trigger there
 /// is, fails over one that names what is not there, writes new names into those that have the old
-/// ones, and single quotes around strings that are in double quotes. SQLite need not touch a view or
-/// trigger that compiles today and names nothing that changes: what it reads stays the same, and so
-/// does its text.
+/// ones, and single quotes around strings that are in double quotes. SQLite need not touch a view
+/// or trigger that compiles today and names nothing that changes: what it reads stays the same, and
+/// so does its text.
 #[derive(Default)]
 pub(super) struct Aside {
     pub(crate) views: Vec<String>,

@@ -19,17 +19,20 @@ use crate::{
         constraints::{self, Edits},
         diff::{Change, TableChange},
         fit,
+        free_names::FreeNames,
         plan::{
             in_the_way::Aside,
-            model::{Free, Group, Question, holds, same},
+            model::{Group, Question, holds},
             questions::{ask_about_kinds, ask_dropped, ask_unique_index, constant},
             rebuild::rebuild,
         },
     },
-    sqlite::{lex, quote::ident},
+    sqlite::{
+        lex,
+        quote::{ident, same_name},
+    },
 };
 pub use model::{Plan, Statement, StatementKind, Strategy, Violations};
-use std::collections::BTreeSet;
 
 /// The statements for `changes`, which [`diff`](super::diff::diff) gave for these two schemas, on
 /// an SQLite of this version number (`3_053_002`).
@@ -64,7 +67,7 @@ struct Sorted {
 }
 
 impl Sorted {
-    fn of(changes: &[Change], free: &mut Free<'_>) -> Self {
+    fn of(changes: &[Change], free: &mut FreeNames<'_>) -> Self {
         let mut sorted = Self::default();
         for change in changes {
             let (names, name) = match change {
@@ -95,13 +98,13 @@ impl Sorted {
 }
 
 /// The change, with free names for columns that go and whose names others take.
-fn making_room(change: &TableChange, free: &mut Free<'_>) -> TableChange {
-    let taken = |name: &&String| change.renamed.iter().any(|(_, to)| same(to, name));
+fn making_room(change: &TableChange, free: &mut FreeNames<'_>) -> TableChange {
+    let taken = |name: &&String| change.renamed.iter().any(|(_, to)| same_name(to, name));
     let away = change
         .dropped
         .iter()
         .filter(taken)
-        .map(|name| (name.clone(), free.name(name)))
+        .map(|name| (name.clone(), free.temporary(name)))
         .collect();
     TableChange {
         away,
@@ -116,7 +119,7 @@ struct Planner<'a> {
     changes: &'a [Change],
     sqlite_version: i32,
     sorted: Sorted,
-    free: Free<'a>,
+    free: FreeNames<'a>,
     /// What steps aside, and is made again at the end.
     aside: Aside,
     /// Triggers and views to make: those that come, and those that were dropped on the way.
@@ -132,10 +135,7 @@ impl<'a> Planner<'a> {
         changes: &'a [Change],
         sqlite_version: i32,
     ) -> Self {
-        let mut free = Free {
-            taken: [&current.names, &declared.names],
-            given: BTreeSet::new(),
-        };
+        let mut free = FreeNames::beside(vec![&current.names, &declared.names]);
         let sorted = Sorted::of(changes, &mut free);
         let renamed = sorted
             .renamed_tables
@@ -191,7 +191,7 @@ impl<'a> Planner<'a> {
             }
             let again = steps_aside
                 || (holds(&sorted.dropped_views, &trigger.table)
-                    && !same(&trigger.name, &trigger.table));
+                    && !same_name(&trigger.name, &trigger.table));
             if again && !goes && !on_dropped && !holds(&self.triggers, &trigger.name) {
                 self.triggers.push(trigger.name.clone());
             }
@@ -216,7 +216,12 @@ impl<'a> Planner<'a> {
             plan.add(StatementKind::DropIndex, name, sql);
         }
         // A module may take along what it claims.
-        let claimed = |name: &&String| current.claims.iter().any(|claim| same(&claim.table, name));
+        let claimed = |name: &&String| {
+            current
+                .claims
+                .iter()
+                .any(|claim| same_name(&claim.table, name))
+        };
         for name in sorted.dropped_tables.iter().filter(|name| !claimed(name)) {
             let sql = format!("DROP TABLE {}", ident(name));
             plan.add(StatementKind::DropTable, name, sql);
@@ -358,14 +363,14 @@ fn rename_tables(
     plan: &mut Plan,
     renames: &[(String, String)],
     current: &Schema,
-    free: &mut Free<'_>,
+    free: &mut FreeNames<'_>,
 ) {
     // `object` is what it is called before all of this.
     let mut rename = |object: &str, from: &str, to: &str| {
         let virtual_table = current
             .virtual_tables
             .iter()
-            .any(|table| same(&table.name, from));
+            .any(|table| same_name(&table.name, from));
         let sql = format!("ALTER TABLE {} RENAME TO {}", ident(from), ident(to));
         let statement = Statement::rename(StatementKind::RenameTable, object.to_owned(), sql, to);
         // Names in other statements follow; a virtual table has none that would.
@@ -373,12 +378,15 @@ fn rename_tables(
     };
     let collide = renames
         .iter()
-        .any(|(_, to)| renames.iter().any(|(from, _)| same(from, to)));
+        .any(|(_, to)| renames.iter().any(|(from, _)| same_name(from, to)));
     if !collide {
         renames.iter().for_each(|(from, to)| rename(from, from, to));
         return;
     }
-    let between: Vec<String> = renames.iter().map(|(from, _)| free.name(from)).collect();
+    let between: Vec<String> = renames
+        .iter()
+        .map(|(from, _)| free.temporary(from))
+        .collect();
     renames
         .iter()
         .zip(&between)
@@ -389,7 +397,12 @@ fn rename_tables(
         .for_each(|((from, to), between)| rename(from, between, to));
 }
 
-fn rename_columns(plan: &mut Plan, change: &TableChange, now: Option<&Table>, free: &mut Free<'_>) {
+fn rename_columns(
+    plan: &mut Plan,
+    change: &TableChange,
+    now: Option<&Table>,
+    free: &mut FreeNames<'_>,
+) {
     let mut rename = |object: &str, from: &str, to: &str| {
         let sql = format!(
             "ALTER TABLE {} RENAME COLUMN {} TO {}",
@@ -410,9 +423,11 @@ fn rename_columns(plan: &mut Plan, change: &TableChange, now: Option<&Table>, fr
         .away
         .iter()
         .for_each(|(from, to)| rename(from, from, to));
-    let makes_room = |name: &str| change.away.iter().any(|(from, _)| same(from, name));
+    let makes_room = |name: &str| change.away.iter().any(|(from, _)| same_name(from, name));
     let taken = |from: &str, to: &str| {
-        !same(from, to) && !makes_room(to) && now.is_some_and(|table| table.column(to).is_some())
+        !same_name(from, to)
+            && !makes_room(to)
+            && now.is_some_and(|table| table.column(to).is_some())
     };
     if !change.renamed.iter().any(|(from, to)| taken(from, to)) {
         change
@@ -424,7 +439,7 @@ fn rename_columns(plan: &mut Plan, change: &TableChange, now: Option<&Table>, fr
     let between: Vec<String> = change
         .renamed
         .iter()
-        .map(|(from, _)| free.name(from))
+        .map(|(from, _)| free.temporary(from))
         .collect();
     change
         .renamed
@@ -444,7 +459,7 @@ fn alter(
     current: &Schema,
     declared: &Schema,
     sqlite_version: i32,
-    free: &mut Free<'_>,
+    free: &mut FreeNames<'_>,
 ) -> Result<()> {
     let (Some(old), Some(new)) = (current.table(&change.from), declared.table(&change.table))
     else {
@@ -457,7 +472,7 @@ fn alter(
     let edits = direct_edits(change, old, new, sqlite_version);
     let direct = edits.is_some();
     match edits {
-        None => rebuild(plan, change, old, new, free.name(&new.name))?,
+        None => rebuild(plan, change, old, new, free.temporary(&new.name))?,
         Some(edits) => {
             for statement in edits.first {
                 plan.push(statement);
@@ -596,10 +611,7 @@ fn direct_edits(
         return Some(edits);
     }
     let mut tried = Plan::default();
-    let mut free = Free {
-        taken: [&BTreeSet::new(), &BTreeSet::new()],
-        given: BTreeSet::new(),
-    };
+    let mut free = FreeNames::beside(Vec::new());
     if change.from != change.table {
         let sql = format!(
             "ALTER TABLE {} RENAME TO {}",
@@ -632,7 +644,7 @@ fn added_last(change: &TableChange, old: &Table, new: &Table, name: &str) -> Opt
     let at = new
         .columns
         .iter()
-        .position(|column| same(&column.name, name))?;
+        .position(|column| same_name(&column.name, name))?;
     let next = new.columns[at + 1..]
         .iter()
         .find(|column| !holds(&change.added, &column.name))?;
@@ -717,7 +729,7 @@ fn stands_with(check: &schema::Check, name: &str) -> bool {
     check
         .column
         .as_deref()
-        .is_some_and(|column| same(column, name))
+        .is_some_and(|column| same_name(column, name))
 }
 
 /// Whether ADD COLUMN does it whatever rows there are.
@@ -725,7 +737,7 @@ fn can_add(table: &Table, name: &str, sqlite_version: i32) -> bool {
     let Some(column) = table.column(name) else {
         return false;
     };
-    let in_key = |key: &schema::Key| key.columns.iter().any(|part| same(&part.name, name));
+    let in_key = |key: &schema::Key| key.columns.iter().any(|part| same_name(&part.name, name));
     if table.opaque || table.primary_key.iter().chain(&table.uniques).any(in_key) {
         return false;
     }
@@ -733,7 +745,7 @@ fn can_add(table: &Table, name: &str, sqlite_version: i32) -> bool {
     let checked = table
         .checks
         .iter()
-        .any(|check| check.column.as_deref().is_some_and(|c| same(c, name)));
+        .any(|check| check.column.as_deref().is_some_and(|c| same_name(c, name)));
     if checked && sqlite_version < 3_037_000 {
         return false;
     }
@@ -758,7 +770,7 @@ fn can_drop(
     sqlite_version: i32,
 ) -> bool {
     let names = |sql: &str| lex::tokens(sql).iter().any(|token| token.may_name(name));
-    let in_key = |key: &schema::Key| key.columns.iter().any(|part| same(&part.name, name));
+    let in_key = |key: &schema::Key| key.columns.iter().any(|part| same_name(&part.name, name));
     sqlite_version >= 3_035_000
         && !old.opaque
         && !new.opaque

@@ -4,13 +4,10 @@ use crate::{
     base::{options::Allow, words::words},
     effects::{ChangeKind, EffectKind, diff},
     schema::{app::system, logical::Cast},
-    sqlite::quote::ident,
+    sqlite::quote::{ident, same_name},
 };
 use serde::{Serialize, Serializer};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 /// What statements take away, as warnings.
 pub(crate) fn losses(statements: &[Statement]) -> impl Iterator<Item = String> {
@@ -364,7 +361,7 @@ impl Plan {
             let new = self.renamed.get(&statement.object.to_ascii_lowercase())?;
             let rest = object.get(new.len()..)?;
             let named =
-                same(&object[..new.len()], new) && (rest.is_empty() || rest.starts_with('.'));
+                same_name(&object[..new.len()], new) && (rest.is_empty() || rest.starts_with('.'));
             named.then(|| format!("{}{rest}", statement.object))
         });
         old.into_iter().next().unwrap_or_else(|| object.to_owned())
@@ -410,7 +407,7 @@ impl Plan {
         self.questions.retain_mut(|(_, question)| match question {
             Question::Columns { table, group } => {
                 // What every table gets is no other column's new name.
-                let own = |name: &&String| !system::SYSTEM.iter().any(|system| same(system.name, name));
+                let own = |name: &&String| !system::SYSTEM.iter().any(|system| same_name(system.name, name));
                 let come: Vec<String> = group.come.iter().filter(own).cloned().collect();
                 let gone: Vec<&str> = group.gone.iter().map(|(name, _)| name.as_str()).collect();
                 if let Some((from, _)) = group.fits.iter().find(|(_, to)| come.contains(to)) {
@@ -445,38 +442,6 @@ impl Plan {
     }
 }
 
-/// Names that nobody has.
-pub(super) struct Free<'a> {
-    pub(crate) taken: [&'a BTreeSet<String>; 2],
-    pub(crate) given: BTreeSet<String>,
-}
-
-impl Free<'_> {
-    pub(crate) fn name(&mut self, of: &str) -> String {
-        let names = (0u32..).map(|n| {
-            if n == 0 {
-                format!("_remy_new_{of}")
-            } else {
-                format!("_remy_new{n}_{of}")
-            }
-        });
-        let free = |name: &String| {
-            let lower = name.to_ascii_lowercase();
-            !self.taken.iter().any(|taken| taken.contains(&lower)) && !self.given.contains(&lower)
-        };
-        let name = names
-            .into_iter()
-            .find(free)
-            .expect("there are more numbers than names");
-        self.given.insert(name.to_ascii_lowercase());
-        name
-    }
-}
-
-pub(super) fn same(a: &str, b: &str) -> bool {
-    a.eq_ignore_ascii_case(b)
-}
-
 pub(super) fn holds(names: &[String], name: &str) -> bool {
-    names.iter().any(|n| same(n, name))
+    names.iter().any(|n| same_name(n, name))
 }

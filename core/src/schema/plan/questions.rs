@@ -7,13 +7,13 @@ use crate::{
         logical::affinity,
         parse,
         plan::{
-            model::{Plan, Question, StatementKind, same},
+            model::{Plan, Question, StatementKind},
             virtuals,
         },
     },
     sqlite::{
         lex::{self, Kind},
-        quote::{ident, idents},
+        quote::{ident, idents, same_name},
     },
 };
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ pub(super) fn ask_about_kinds(
     let is_taken = |name: &str| {
         changes
             .iter()
-            .any(|change| matches!(change, Change::RenameTable { to, .. } if same(to, name)))
+            .any(|change| matches!(change, Change::RenameTable { to, .. } if same_name(to, name)))
     };
     for change in changes {
         let name = match change {
@@ -40,12 +40,16 @@ pub(super) fn ask_about_kinds(
         if is_taken(name) {
             continue;
         }
-        let becomes = if declared.views.iter().any(|view| same(&view.name, name)) {
+        let becomes = if declared
+            .views
+            .iter()
+            .any(|view| same_name(&view.name, name))
+        {
             "a view"
         } else if declared
             .virtual_tables
             .iter()
-            .any(|table| same(&table.name, name))
+            .any(|table| same_name(&table.name, name))
         {
             "a virtual table of another kind"
         } else if declared.table(name).is_some() {
@@ -172,7 +176,7 @@ fn ask_required(
             && table.primary_key.iter().any(|key| {
                 key.columns
                     .iter()
-                    .any(|part| same(&part.name, &column.name))
+                    .any(|part| same_name(&part.name, &column.name))
             })
     };
     let comes = column.not_null.is_some() && kept.not_null.is_none();
@@ -198,13 +202,13 @@ fn ask_about_rowid(plan: &mut Plan, old: &Table, new: &Table, now: &Table) {
         return;
     };
     let was = now.rowid_alias();
-    if was.is_some_and(|before| same(&before.name, &alias.name)) {
+    if was.is_some_and(|before| same_name(&before.name, &alias.name)) {
         return;
     }
     let at = now
         .columns
         .iter()
-        .position(|column| same(&column.name, &alias.name));
+        .position(|column| same_name(&column.name, &alias.name));
     if let Some(at) = at {
         plan.ask(Question::Rowids {
             table: old.name.clone(),
@@ -224,7 +228,7 @@ fn ask_added(plan: &mut Plan, old: &Table, new: &Table, name: &str) {
         .is_some_and(|default| constant(default) != Some(true));
     let is_rowid = new
         .rowid_alias()
-        .is_some_and(|alias| same(&alias.name, name));
+        .is_some_and(|alias| same_name(&alias.name, name));
     if column.not_null.is_some() && column.generated.is_none() && !default && !is_rowid {
         plan.ask(Question::NoValue {
             table: old.name.clone(),
@@ -263,7 +267,7 @@ fn ask_about_keys(plan: &mut Plan, old: &Table, new: &Table, now: &Table) {
         let at = now
             .columns
             .iter()
-            .position(|column| same(&column.name, name))
+            .position(|column| same_name(&column.name, name))
             .filter(|_| plain)?;
         Some(ident(&old.columns[at].name))
     };
@@ -298,9 +302,9 @@ pub(super) fn ask_unique_index(
     let Some(parsed) = parse::index(&index.sql).filter(|parsed| parsed.unique) else {
         return;
     };
-    let changes = altered
-        .iter()
-        .any(|c| same(&c.table, &index.table) && !(c.renamed.is_empty() && c.added.is_empty()));
+    let changes = altered.iter().any(|c| {
+        same_name(&c.table, &index.table) && !(c.renamed.is_empty() && c.added.is_empty())
+    });
     if current.table(&index.table).is_some() && !changes {
         plan.ask(Question::Unique {
             table: index.table.clone(),

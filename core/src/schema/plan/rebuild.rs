@@ -8,11 +8,11 @@ use crate::{
         meaning::default_expression,
         parse,
         plan::{
-            model::{Filling, Plan, same},
+            model::{Filling, Plan},
             questions::ask_about_rows,
         },
     },
-    sqlite::quote::{ident, literal},
+    sqlite::quote::{ident, literal, same_name},
 };
 
 /// The table as it is once its columns have their declared names.
@@ -21,7 +21,7 @@ fn with_new_names(table: &Table, change: &TableChange) -> Table {
     table.name.clone_from(&change.table);
     let renames: Vec<_> = change.renamed.iter().chain(&change.away).collect();
     let rename = |name: &mut String| {
-        if let Some((_, to)) = renames.iter().find(|(from, _)| same(from, name)) {
+        if let Some((_, to)) = renames.iter().find(|(from, _)| same_name(from, name)) {
             name.clone_from(to);
         }
     };

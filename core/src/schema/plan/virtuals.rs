@@ -8,16 +8,19 @@ use crate::{
         Schema, VirtualTable,
         diff::{Change, VirtualChange},
         fit,
+        free_names::FreeNames,
         full_text::Content,
         parse,
-        plan::model::{Free, Group, Plan, Question, StatementKind, holds, same},
+        plan::model::{Group, Plan, Question, StatementKind, holds},
     },
-    sqlite::quote::{ident, idents, literal},
+    sqlite::quote::{ident, idents, literal, same_name},
 };
 use std::collections::BTreeMap;
 
 fn is(table: &VirtualTable, modules: &[&str]) -> bool {
-    modules.iter().any(|module| same(module, &table.module))
+    modules
+        .iter()
+        .any(|module| same_name(module, &table.module))
 }
 
 fn is_full_text(table: &VirtualTable) -> bool {
@@ -28,7 +31,7 @@ fn find<'a>(schema: &'a Schema, name: &str) -> Option<&'a VirtualTable> {
     schema
         .virtual_tables
         .iter()
-        .find(|table| same(&table.name, name))
+        .find(|table| same_name(&table.name, name))
 }
 
 /// Refuses a table that can neither be made nor dropped, as its module is not here, or what that
@@ -172,7 +175,7 @@ pub(super) fn make(
     current: &Schema,
     declared: &Schema,
     changes: &[Change],
-    free: &mut Free<'_>,
+    free: &mut FreeNames<'_>,
 ) -> Result<()> {
     for change in changes {
         match change {
@@ -196,15 +199,15 @@ pub(super) fn make(
             Change::CreateView(view) => {
                 let changed = |name: &str| {
                     changes.iter().any(|c| match c {
-                        Change::CreateVirtual(made, _) => same(made, name),
-                        Change::AlterVirtual(change) => same(&change.table, name),
+                        Change::CreateVirtual(made, _) => same_name(made, name),
+                        Change::AlterVirtual(change) => same_name(&change.table, name),
                         _ => false,
                     })
                 };
                 let of_view = |table: &&VirtualTable| {
                     table
                         .option("content")
-                        .is_some_and(|content| same(&content, view))
+                        .is_some_and(|content| same_name(&content, view))
                 };
                 for table in declared
                     .virtual_tables
@@ -238,7 +241,7 @@ fn alter(
     change: &VirtualChange,
     old: &VirtualTable,
     new: &VirtualTable,
-    free: &mut Free<'_>,
+    free: &mut FreeNames<'_>,
 ) -> Result<()> {
     let refuse = |why: &str| {
         Err(Error::unsupported_change(format!("the virtual table {} cannot be changed: {why}", new.name))
@@ -252,9 +255,9 @@ fn alter(
     };
     let full_text = is_full_text(old) && is_full_text(new);
     let alike = full_text
-        || (same(&old.module, &new.module) && is(new, &["rtree", "rtree_i32", "geopoly"]));
+        || (same_name(&old.module, &new.module) && is(new, &["rtree", "rtree_i32", "geopoly"]));
     if !alike {
-        return refuse(&match same(&old.module, &new.module) {
+        return refuse(&match same_name(&old.module, &new.module) {
             true => format!(
                 "remy does not know how its module {} keeps its content",
                 new.module
@@ -272,7 +275,7 @@ fn alter(
     if before == Content::Own && after == Content::Nothing {
         return refuse("its content would go, and an index alone stay");
     }
-    let temp = free.name(&new.name);
+    let temp = free.temporary(&new.name);
     let Some(create) = parse::renamed_virtual_table(&new.sql, &temp) else {
         return refuse("its statement is not understood");
     };
@@ -305,14 +308,15 @@ fn copy(
         change
             .renamed
             .iter()
-            .find(|(from, _)| same(from, name))
+            .find(|(from, _)| same_name(from, name))
             .map(|(_, to)| to.clone())
     };
     let (had, has) = (old.kept(), new.kept());
     let stays = |name: &String| {
         let now = renamed(name).unwrap_or_else(|| name.clone());
         // The name is free where another column's name becomes this one.
-        let taken = renamed(name).is_none() && change.renamed.iter().any(|(_, to)| same(to, &now));
+        let taken =
+            renamed(name).is_none() && change.renamed.iter().any(|(_, to)| same_name(to, &now));
         (holds(&has, &now) && !taken).then(|| (name.clone(), now))
     };
     let kept: Vec<(String, String)> = had.iter().filter_map(stays).collect();
@@ -343,7 +347,7 @@ fn copy(
             .collect();
         let added: Vec<String> = has
             .into_iter()
-            .filter(|name| !kept.iter().any(|(_, into)| same(into, name)))
+            .filter(|name| !kept.iter().any(|(_, into)| same_name(into, name)))
             .collect();
         for column in &dropped {
             plan.ask(Question::Values {
@@ -370,7 +374,7 @@ fn copy(
 /// Gives the table `temp` the settings that somebody has made of the old one by INSERT, and that
 /// its module keeps beside its content.
 fn keep_settings(plan: &mut Plan, old: &VirtualTable, new: &VirtualTable, temp: &str) {
-    if !same(&old.module, &new.module) {
+    if !same_name(&old.module, &new.module) {
         return;
     }
     let temp = ident(temp);

@@ -16,55 +16,58 @@ pub(crate) const LIMIT: usize = 256 << 20;
 /// The bytes before the text of a frame.
 pub(crate) const HEAD: usize = 5;
 
-/// What a frame is.
+/// What a frame is, by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Kind {
     /// Of the program, before it is one: it is about to be, and here is a descriptor of its
     /// process.
-    Process,
+    Process = b'p',
     /// The same: it could not become one. The number is the system's, and nothing follows.
-    NotStarted,
+    NotStarted = b'x',
     /// Of the program, first: what it is.
-    Hello,
+    Hello = b'h',
     /// Of the host: what is to be done.
-    Call,
+    Call = b'c',
     /// Of the program: a line of the build log.
-    Line,
-    /// Of the program: a schema that is about to go live; nothing, where the host has no SQLite that
-    /// is asked for, and is heard all the same.
-    Schema,
+    Line = b'l',
+    /// Of the program: a schema that is about to go live; nothing, where the host has no SQLite
+    /// that is asked for, and is heard all the same.
+    Schema = b's',
     /// Of the host: what it says to that. An empty text is yes, another an error.
-    Answer,
+    Answer = b'a',
     /// Of the host: the caller calls the verb off.
-    Cancel,
+    Cancel = b'q',
     /// Of the program: the result.
-    Result,
+    Result = b'r',
     /// Of the program: the error.
-    Error,
+    Error = b'e',
     /// Of the program: the host has something for this that is not here. Nothing was done.
-    NotHere,
+    NotHere = b'n',
 }
 
-const KINDS: [(Kind, u8); 11] = [
-    (Kind::Process, b'p'),
-    (Kind::NotStarted, b'x'),
-    (Kind::Hello, b'h'),
-    (Kind::Call, b'c'),
-    (Kind::Line, b'l'),
-    (Kind::Schema, b's'),
-    (Kind::Answer, b'a'),
-    (Kind::Cancel, b'q'),
-    (Kind::Result, b'r'),
-    (Kind::Error, b'e'),
-    (Kind::NotHere, b'n'),
-];
-
 impl Kind {
+    const ALL: [Self; 11] = [
+        Self::Process,
+        Self::NotStarted,
+        Self::Hello,
+        Self::Call,
+        Self::Line,
+        Self::Schema,
+        Self::Answer,
+        Self::Cancel,
+        Self::Result,
+        Self::Error,
+        Self::NotHere,
+    ];
+
     pub(crate) fn byte(self) -> u8 {
-        KINDS
-            .iter()
-            .find(|(kind, _)| *kind == self)
-            .map_or(0, |(_, byte)| *byte)
+        self as u8
+    }
+
+    /// The kind of a byte that was sent.
+    pub(crate) fn of(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.byte() == byte)
     }
 }
 
@@ -164,7 +167,7 @@ impl Incoming {
             return Ok(None);
         };
         let number = u32::from_le_bytes([head[1], head[2], head[3], head[4]]);
-        let Some((kind, _)) = KINDS.iter().find(|(_, byte)| *byte == head[0]) else {
+        let Some(kind) = Kind::of(head[0]) else {
             return Err(malformed(&format!("a frame of no kind ({})", head[0])));
         };
         let length = match kind {
@@ -183,11 +186,7 @@ impl Incoming {
             .map_err(|_| malformed("a frame that is not UTF-8"))?
             .to_owned();
         self.bytes.drain(..HEAD + length);
-        Ok(Some(Frame {
-            kind: *kind,
-            number,
-            text,
-        }))
+        Ok(Some(Frame { kind, number, text }))
     }
 }
 
@@ -198,9 +197,9 @@ pub(crate) fn malformed(what: &str) -> Error {
         .hint("Please report this")
 }
 
-/// Waits until the socket has `event`, or the other process has ended, or until `until`. Returns which
-/// of the two came true. A fork of the host's may hold the other end of the socket open: its process
-/// alone tells that it has ended.
+/// Waits until the socket has `event`, or the other process has ended, or until `until`. Returns
+/// which of the two came true. A fork of the host's may hold the other end of the socket open: its
+/// process alone tells that it has ended.
 pub(crate) fn wait(
     socket: BorrowedFd<'_>,
     event: i16,

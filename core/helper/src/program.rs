@@ -12,6 +12,7 @@ use remy_db::{
     internals::declare::Source,
 };
 use std::{
+    collections::BTreeSet,
     ffi::{CStr, CString, c_char, c_int},
     fs,
     os::fd::BorrowedFd,
@@ -113,29 +114,48 @@ impl Host {
             .name("remy-host".to_owned())
             .spawn(move || listen(socket, process, incoming, &answers))
             .map_err(|e| Error::io(format!("starting a thread: {e}")).state(State::NothingDone))?;
+        catch_unwind(AssertUnwindSafe(|| self.work(call, &answered)))
+            .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref())))
+    }
+
+    /// Does what is to be done, and closes all that it opened.
+    fn work(&self, call: &Call, answered: &Mutex<mpsc::Receiver<String>>) -> Result<Done> {
+        if let Some(why) = out_of_reach(&call.place.path) {
+            return Ok(Done::NotHere(why));
+        }
+        if !call.call.has_files_of_the_caller()? {
+            become_owner_of(call.place.path.as_ref())?;
+        }
+        let remy = Remy::at(&call.place)?;
+        let engine = call.host.as_ref().map(|_| Features::here()).transpose()?;
+        if let Some((host, engine)) = call.host.as_ref().zip(engine.as_ref())
+            && let Some(name) = wants_its_host(call, &host.beyond(engine), &remy)?
+        {
+            return Ok(Done::NotHere(format!(
+                "the SQLite of this process has {name}, which the schema may use, and the embedded one has not"
+            )));
+        }
         let on_line = |line: &Line| {
             if let Ok(text) = write(line) {
                 self.line(&text);
             }
         };
-        let readers = |objects: &[Object]| match &call.host {
-            Some(_) => {
-                let engine = Features::here()?;
-                let objects = objects.to_vec();
-                self.ask(&write(&Schema { objects, engine })?, &answered)
+        let readers = |objects: &[Object]| match &engine {
+            Some(engine) => {
+                let (objects, engine) = (objects.to_vec(), engine.clone());
+                self.ask(&write(&Schema { objects, engine })?, answered)
             }
             // What it has to say to the lines that it was sent, it says before it answers.
-            None => self.ask("", &answered),
+            None => self.ask("", answered),
         };
         let mut progress = Progress::none().cancel(&CANCEL);
         if call.lines {
             progress = progress.on_line(&on_line);
         }
-        if call.lines || call.host.is_some() {
+        if call.lines || engine.is_some() {
             progress = progress.readers(&readers);
         }
-        catch_unwind(AssertUnwindSafe(|| work(call, progress)))
-            .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref())))
+        call.call.run(&remy, progress).map(Done::Result)
     }
 
     /// Asks the host whether a schema may go live, which its SQLite is to read.
@@ -234,25 +254,6 @@ fn listen(
     // The host waits for the end, or is gone; who waits for its answer hears of that by the sender.
 }
 
-/// Does what is to be done, and closes all that it opened.
-fn work(call: &Call, progress: Progress<'_>) -> Result<Done> {
-    if let Some(why) = out_of_reach(&call.place.path) {
-        return Ok(Done::NotHere(why));
-    }
-    if !call.call.has_files_of_the_caller()? {
-        become_owner_of(call.place.path.as_ref())?;
-    }
-    let remy = Remy::at(&call.place)?;
-    if let Some(host) = &call.host
-        && let Some(name) = wants_its_host(call, host, &remy)?
-    {
-        return Ok(Done::NotHere(format!(
-            "the SQLite of this process has {name}, which the schema may use, and the embedded one has not"
-        )));
-    }
-    call.call.run(&remy, progress).map(Done::Result)
-}
-
 /// Why the database is not to be had here, where its host may have it: a capability that `execve`
 /// has taken.
 fn out_of_reach(path: &str) -> Option<String> {
@@ -265,15 +266,14 @@ fn out_of_reach(path: &str) -> Option<String> {
         .then(|| format!("another process of this user may not read and write {path}"))
 }
 
-/// What the host's SQLite has for every connection, the engine lacks, and the schema may use.
-fn wants_its_host(call: &Call, host: &Features, remy: &Remy) -> Result<Option<String>> {
-    let beyond = host.beyond(&Features::here()?);
+/// The first of what the host's SQLite has `beyond` the engine that the schema may use.
+fn wants_its_host(call: &Call, beyond: &BTreeSet<String>, remy: &Remy) -> Result<Option<String>> {
     if beyond.is_empty() {
         return Ok(None);
     }
     let declared = declared(&call.call)?;
-    let declared = declared.iter().find_map(|sql| client::uses(sql, &beyond));
-    declared.map_or_else(|| remy.uses(&beyond), |name| Ok(Some(name)))
+    let declared = declared.iter().find_map(|sql| client::uses(sql, beyond));
+    declared.map_or_else(|| remy.uses(beyond), |name| Ok(Some(name)))
 }
 
 /// The SQL that a verb is given. What cannot be read is its own to say.
@@ -294,15 +294,13 @@ fn declared(verb: &Verb) -> Result<Vec<String>> {
 }
 
 /// The signals of a program that has just begun: `execve` keeps what its host had ignored and
-/// blocked. Who ends this process by a signal calls the verb off: systemd does so to all that belong
-/// to a service.
+/// blocked. Who ends this process by a signal calls the verb off: systemd does so to all that
+/// belong to a service.
 fn signals() {
     extern "C" fn cancel(_signal: c_int) {
         CANCEL.store(true, Ordering::Relaxed);
     }
-    let none = 0_u64;
-    // SAFETY: no other thread is there yet. The handler stores one flag. The set is as long as is
-    // said.
+    // SAFETY: no other thread is there yet. The handler stores one flag.
     unsafe {
         for signal in 1..=64 {
             libc::signal(signal, libc::SIG_DFL); // some are not to be set, and are as they should be
@@ -311,14 +309,8 @@ fn signals() {
         for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
             libc::signal(signal, cancel as extern "C" fn(c_int) as libc::sighandler_t);
         }
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const none,
-            std::ptr::null_mut::<u64>(),
-            size_of::<u64>(),
-        );
     }
+    spawn::block(0);
 }
 
 /// Whether somebody has started this who speaks to it.

@@ -1,13 +1,14 @@
 //! Starts the program, so that its host does not notice.
 //!
-//! A child that the host could see would raise SIGCHLD, and a `waitpid(-1)` of the host's would take
-//! its status. `execve` gives every child SIGCHLD to raise, so that the program cannot be the host's
-//! child. A *middle* one, which raises nothing, starts it and ends: the program is then init's.
+//! A child that the host could see would raise SIGCHLD, and a `waitpid(-1)` of the host's would
+//! take its status. `execve` gives every child SIGCHLD to raise, so that the program cannot be the
+//! host's child. A *middle* one, which raises nothing, starts it and ends: the program is then
+//! init's.
 //!
-//! Both are made by `clone` with the host's memory, as `vfork` does it: in a host of gigabytes a copy
-//! of the page tables alone takes tens of milliseconds. Between the first clone and `execve` only
-//! calls of the system are made, and nothing is told by that memory: valgrind and qemu make a copy
-//! of it.
+//! Both are made by `clone` with the host's memory, as `vfork` does it: in a host of gigabytes a
+//! copy of the page tables alone takes tens of milliseconds. Between the first clone and `execve`
+//! only calls of the system are made, and nothing is told by that memory: valgrind and qemu make a
+//! copy of it.
 
 use crate::{
     file::Program,
@@ -80,9 +81,9 @@ pub(crate) fn start(program: &Program) -> Result<Child, String> {
             .find(|made| !matches!(made, Err(e) if e.raw_os_error() == Some(libc::EINVAL)))
             .unwrap_or_else(|| Err(io::Error::from_raw_os_error(libc::EINVAL)));
         let middle = middle.map_err(|e| format!("no process could be made: {e}"))?;
-        // It has ended, or is about to. A host that waits for every child may have taken note of it:
-        // then there is none, which is as good.
-        // SAFETY: asks for one process alone, by its number, and wants no status.
+        // It has ended, or is about to. A host that waits for every child may have taken note of
+        // it: then there is none, which is as good. SAFETY: asks for one process alone, by its
+        // number, and wants no status.
         while unsafe { libc::waitpid(middle, ptr::null_mut(), libc::__WALL) } < 0
             && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
         {}
@@ -90,7 +91,7 @@ pub(crate) fn start(program: &Program) -> Result<Child, String> {
     drop(theirs);
     match receive(&ours)? {
         Told {
-            kind: b'p',
+            kind: Some(Kind::Process),
             process,
             ..
         } => Ok(Child {
@@ -162,44 +163,41 @@ impl Drop for Stacks {
     }
 }
 
-/// Every signal of this thread blocked, those of the C library's own too, as long as this lives: no
-/// handler of the host's may run in a child that shares its memory.
+/// Blocks exactly these signals on this thread, those of the C library's own too. Returns which
+/// were blocked.
+pub(crate) fn block(signals: u64) -> u64 {
+    let mut before = 0_u64;
+    // SAFETY: both are as long as the system's set of signals, which is what is said.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const signals,
+            &raw mut before,
+            size_of::<u64>(),
+        )
+    };
+    before
+}
+
+/// Every signal of this thread blocked as long as this lives: no handler of the host's may run in a
+/// child that shares its memory.
 struct Blocked(u64);
 
 impl Blocked {
     fn all() -> Self {
-        let (all, mut before) = (u64::MAX, 0_u64);
-        // SAFETY: both are as long as the system's set of signals, which is what is said.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigprocmask,
-                libc::SIG_SETMASK,
-                &raw const all,
-                &raw mut before,
-                size_of::<u64>(),
-            )
-        };
-        Self(before)
+        Self(block(u64::MAX))
     }
 }
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        // SAFETY: as in `all`.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigprocmask,
-                libc::SIG_SETMASK,
-                &raw const self.0,
-                ptr::null_mut::<u64>(),
-                size_of::<u64>(),
-            )
-        };
+        block(self.0);
     }
 }
 
-/// Makes a process that runs `main` in this one's memory, and waits until it has ended or is another
-/// program.
+/// Makes a process that runs `main` in this one's memory, and waits until it has ended or is
+/// another program.
 fn clone(
     main: extern "C" fn(*mut c_void) -> c_int,
     stack: *mut c_void,
@@ -221,7 +219,7 @@ extern "C" fn middle(start: *mut c_void) -> c_int {
     if let Err(e) = clone(program, start.stack, libc::SIGCHLD, start) {
         tell(
             start.socket,
-            Kind::NotStarted.byte(),
+            Kind::NotStarted,
             e.raw_os_error().unwrap_or(0),
             -1,
         );
@@ -237,7 +235,7 @@ extern "C" fn program(start: *mut c_void) -> c_int {
     unsafe {
         let start = &mut *start.cast::<Start>();
         let process = pidfd(libc::getpid());
-        tell(start.socket, Kind::Process.byte(), 0, process);
+        tell(start.socket, Kind::Process, 0, process);
         let (socket, host) = (above(start.socket), above(pidfd(start.host)));
         libc::dup2(socket, 0);
         libc::dup2(socket, 1);
@@ -254,7 +252,7 @@ extern "C" fn program(start: *mut c_void) -> c_int {
         // The host's descriptors end here: another process that held its pipes would keep who reads
         // them waiting.
         if libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) != 0 {
-            tell(0, Kind::NotStarted.byte(), *libc::__errno_location(), -1);
+            tell(0, Kind::NotStarted, *libc::__errno_location(), -1);
             libc::_exit(126);
         }
         // A terminal's signals are for the host, which calls the verb off or does not.
@@ -266,7 +264,7 @@ extern "C" fn program(start: *mut c_void) -> c_int {
         if start.by_loader || *libc::__errno_location() == libc::EACCES {
             libc::execve(start.loader, start.loader_argv.as_ptr(), environ);
         }
-        tell(0, Kind::NotStarted.byte(), *libc::__errno_location(), -1);
+        tell(0, Kind::NotStarted, *libc::__errno_location(), -1);
         libc::_exit(127)
     }
 }
@@ -292,12 +290,12 @@ fn pidfd(pid: libc::pid_t) -> RawFd {
 struct Control([u8; 24]);
 
 /// Sends the head of a frame, with a descriptor where there is one.
-fn tell(socket: RawFd, kind: u8, number: c_int, descriptor: RawFd) {
+fn tell(socket: RawFd, kind: Kind, number: c_int, descriptor: RawFd) {
     let [a, b, c, d] = number.to_le_bytes();
-    let mut head = [kind, a, b, c, d];
+    let mut head = [kind.byte(), a, b, c, d];
     let mut control = Control([0; 24]);
-    // SAFETY: an all-zero message is a valid one. It points to what lives through the call, with the
-    // room that is said; the control message fits, as it is CMSG_SPACE(4) long.
+    // SAFETY: an all-zero message is a valid one. It points to what lives through the call, with
+    // the room that is said; the control message fits, as it is CMSG_SPACE(4) long.
     unsafe {
         let mut part = libc::iovec {
             iov_base: head.as_mut_ptr().cast(),
@@ -323,7 +321,7 @@ fn tell(socket: RawFd, kind: u8, number: c_int, descriptor: RawFd) {
 
 /// What [`tell`] sent.
 struct Told {
-    kind: u8,
+    kind: Option<Kind>,
     number: c_int,
     process: Option<OwnedFd>,
 }
@@ -361,7 +359,7 @@ fn receive(socket: &OwnedFd) -> Result<Told, String> {
             .then(|| libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned())
             .map(|descriptor| OwnedFd::from_raw_fd(descriptor));
         Ok(Told {
-            kind: head[0],
+            kind: Kind::of(head[0]),
             number: c_int::from_le_bytes([head[1], head[2], head[3], head[4]]),
             process,
         })

@@ -21,8 +21,8 @@
 //! # }
 //! ```
 //!
-//! Data flows one way: the declared schema is read, live is cloned, the change is rehearsed on the clone,
-//! live is switched, the store settles. The engine's contract is `docs/contract.md`.
+//! Data flows one way: the declared schema is read, live is cloned, the change is rehearsed on the
+//! clone, live is switched, the store settles. The engine's contract is `docs/contract.md`.
 #![warn(missing_docs)]
 
 mod base;
@@ -77,8 +77,8 @@ pub use verbs::{
 };
 
 /// What this repository's own faces and tests take besides: an extension binds itself to its host,
-/// the Node.js package reads what an app declares, and the steps of a publish are tested one by one. No
-/// part of the crate's contract: any release may change it.
+/// the Node.js package reads what an app declares, and the steps of a publish are tested one by
+/// one. No part of the crate's contract: any release may change it.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::sqlite::routines::bind;
@@ -97,6 +97,9 @@ pub mod internals {
     }
     pub mod schema {
         pub use crate::schema::*;
+    }
+    pub mod text {
+        pub use crate::base::text::things;
     }
     #[cfg(feature = "typescript")]
     pub mod typescript {

@@ -2,7 +2,7 @@
 
 use remy_db::{
     Error,
-    internals::{json, typescript::Fault},
+    internals::{json, text::things, typescript::Fault},
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use std::{
@@ -89,12 +89,8 @@ impl Serialize for AppError {
 
 /// How many faults there are, and each of them as a line.
 fn told(faults: &[Fault]) -> (String, String) {
-    let files = faults
-        .iter()
-        .map(|fault| &fault.file)
-        .collect::<BTreeSet<_>>()
-        .len();
-    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let files: BTreeSet<_> = faults.iter().map(|fault| &fault.file).collect();
+    let count = |n: usize, what: &str| things(n as u64, what);
     let lines = faults
         .iter()
         .map(|fault| format!("\n  {}", line(fault).replace('\n', "\n  ")));
@@ -102,7 +98,7 @@ fn told(faults: &[Fault]) -> (String, String) {
         format!(
             "{} in {}",
             count(faults.len(), "fault"),
-            count(files, "file")
+            count(files.len(), "file")
         ),
         lines.collect(),
     )

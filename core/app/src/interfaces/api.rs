@@ -193,11 +193,7 @@ fn compile(it: &Interface, app: &mut Compiling<'_>) -> Files {
         .iter()
         .map(|route| compile_route(route, app))
         .collect();
-    let name = it
-        .config
-        .get("name")
-        .and_then(Value::as_str)
-        .unwrap_or(&app.manifest.name);
+    let name = it.name(app.manifest);
     let mut api = given(json!({ "name": name, "description": get(&it.config, "description") }));
     let document = openapi(&api, &routes);
     api["routes"] = routes.into();

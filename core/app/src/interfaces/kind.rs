@@ -72,6 +72,12 @@ impl Compiling<'_> {
 }
 
 impl Interface {
+    /// What people call it: what it says, or the app's name.
+    pub(super) fn name<'s>(&'s self, manifest: &'s Manifest) -> &'s str {
+        let own = self.config.get("name").and_then(Value::as_str);
+        own.unwrap_or(&manifest.name)
+    }
+
     /// The entries of a list of its content; none where it has none.
     pub(super) fn entries(&self, list: &str) -> impl Iterator<Item = &Value> {
         self.config

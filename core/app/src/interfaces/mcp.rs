@@ -183,11 +183,7 @@ fn compile(it: &Interface, app: &mut Compiling<'_>) -> Files {
             prompt
         })
         .collect();
-    let name = it
-        .config
-        .get("name")
-        .and_then(Value::as_str)
-        .unwrap_or(&app.manifest.name);
+    let name = it.name(app.manifest);
     let mut server = given(json!({
         "name": name,
         "description": get(&it.config, "description"),

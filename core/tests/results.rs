@@ -2,7 +2,8 @@
 //! `docs/contract.md` for people, is held here to what the verbs return.
 #![cfg(all(feature = "engine", feature = "typescript"))]
 use remy_db::{
-    CODES, DevStatus, Options, Progress, Reached, Remy, Status, internals::typescript::method_input,
+    CODES, DevStatus, Options, Progress, Reached, Remy, Status, Step, StepOutcome,
+    internals::typescript::method_input,
 };
 use rusqlite::Connection;
 use serde::Serialize;
@@ -96,12 +97,14 @@ impl Results {
     }
 }
 
-/// The words of a `status`, by section and type.
-fn statuses() -> [(&'static str, &'static str, Value); 3] {
+/// The words of a key, by section and type.
+fn words() -> [(&'static str, &'static str, &'static str, Value); 5] {
     [
-        ("outcome", "Outcome", json!(Reached::ALL)),
-        ("release", "Release", json!(Status::ALL)),
-        ("dev", "Dev", json!(DevStatus::ALL)),
+        ("outcome", "Outcome", "status", json!(Reached::ALL)),
+        ("release", "Release", "status", json!(Status::ALL)),
+        ("dev", "Dev", "status", json!(DevStatus::ALL)),
+        ("line", "Line", "step", json!(Step::ALL)),
+        ("line", "Line", "outcome", json!(StepOutcome::ALL)),
     ]
 }
 
@@ -218,16 +221,16 @@ fn javascript_has_the_types_of_the_results() {
     assert_eq!(said, seen, "what index.d.ts has, and what results have");
     let codes = &types["Failure"]["properties"]["code"]["enum"];
     assert_eq!(*codes, json!(CODES), "the codes of index.d.ts");
-    let words = |list: &Value| -> BTreeSet<_> {
+    let set = |list: &Value| -> BTreeSet<_> {
         list.as_array()
             .unwrap()
             .iter()
             .map(Value::to_string)
             .collect()
     };
-    for (_, of, all) in statuses() {
-        let said = &types[of]["properties"]["status"]["enum"];
-        assert_eq!(words(said), words(&all), "the status of {of} in index.d.ts");
+    for (_, of, key, all) in words() {
+        let said = &types[of]["properties"][key]["enum"];
+        assert_eq!(set(said), set(&all), "the {key} of {of} in index.d.ts");
     }
 }
 
@@ -301,10 +304,10 @@ fn the_contract_has_the_keys_of_the_results() {
             );
         }
     }
-    for (name, _, words) in statuses() {
+    for (name, _, key, words) in words() {
         for word in words.as_array().unwrap().iter().filter_map(Value::as_str) {
             let said = section(name).contains(&format!("`{word}`"));
-            assert!(said, "the contract has no status {word} in {name}");
+            assert!(said, "the contract has no {key} {word} in {name}");
         }
     }
     let (_, codes) = CONTRACT.split_once("Codes: ").unwrap();

@@ -67,8 +67,8 @@ const SOURCE: [&str; 2] = ["libsqlite3-sys", "0.38.2"];
 fn amalgamation() -> PathBuf {
     let [name, version] = SOURCE;
     let here = env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo");
-    // Of a package out of a registry, or vendored, a neighbour: that needs no network, and no second
-    // resolving.
+    // Of a package out of a registry, or vendored, a neighbour: that needs no network, and no
+    // second resolving.
     for neighbour in [format!("{name}-{version}"), name.to_owned()] {
         let package = Path::new(&here).with_file_name(neighbour);
         let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap_or_default();

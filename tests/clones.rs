@@ -212,8 +212,8 @@ fn under_writers_that_checkpoint() {
             let after: i64 = live
                 .query_row("SELECT n FROM head", [], |row| row.get(0))
                 .unwrap();
-            // Whose fault it is: the writers' SQLite may be one before 3.51.3, which can lose commits
-            // of its own where the WAL is reset.
+            // Whose fault it is: the writers' SQLite may be one before 3.51.3, which can lose
+            // commits of its own where the WAL is reset.
             let held = commit_of(&to).unwrap_or_else(|e| {
                 let check =
                     "SELECT group_concat(integrity_check, '; ') FROM pragma_integrity_check";

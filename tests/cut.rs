@@ -384,8 +384,8 @@ impl Case {
         self.is_new(&World::of(db), what)
     }
 
-    /// Checks everything that has to hold after a cut. Returns whether the verb has done what it was
-    /// to do.
+    /// Checks everything that has to hold after a cut. Returns whether the verb has done what it
+    /// was to do.
     pub fn holds(&self, db: &Path, look: Look, what: &str) -> bool {
         let what = &format!("{what}, looked at: {look:?}");
         let folder = db.parent().expect("a database is in a folder");

@@ -572,7 +572,8 @@ fn slowly(app: &App, arguments: &[&str], ms: u32) -> Child {
         .env("LD_PRELOAD", faults("slow_sync"))
         .env("SLOW_DIR", app.dir.path())
         .env("SLOW_MS", ms.to_string())
-        // A terminal does not stop a process of a group that nobody looks after, as this one may be.
+        // A terminal does not stop a process of a group that nobody looks after, as this one may
+        // be.
         .process_group(0)
         .stdout(Stdio::piped())
         .spawn()
@@ -1104,8 +1105,8 @@ fn emptied(app: &App, how: &str) {
     }
 }
 
-/// SQLite takes the WAL beside a file of 0 bytes for one of a database that is gone, and deletes it:
-/// it may hold what was committed last.
+/// SQLite takes the WAL beside a file of 0 bytes for one of a database that is gone, and deletes
+/// it: it may hold what was committed last.
 #[test]
 fn a_wal_beside_a_live_of_no_bytes_stays() {
     let app = published();

@@ -27,8 +27,8 @@ pub fn is_switched(line: &Line) -> bool {
     line.step == Step::Switch && line.outcome == StepOutcome::Ok
 }
 
-/// How often a verb began again, because somebody else had changed live's schema: a publish warns of
-/// nothing else at its switch.
+/// How often a verb began again, because somebody else had changed live's schema: a publish warns
+/// of nothing else at its switch.
 pub fn fresh_starts(log: &[Line]) -> usize {
     log.iter()
         .filter(|line| line.step == Step::Switch && line.outcome == StepOutcome::Warning)
@@ -53,8 +53,8 @@ pub fn at_first<'a>(
     }
 }
 
-/// Runs `act` once, when nothing but the lock is left to take: after `write`, which has to be caught
-/// up with.
+/// Runs `act` once, when nothing but the lock is left to take: after `write`, which has to be
+/// caught up with.
 pub fn before_the_lock<'a>(
     live: &'a Path,
     write: &'a str,

@@ -124,7 +124,8 @@ cases! { every_shape:
 const WRITES: &str =
     "CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE);";
 
-/// Runs SQL in a `sqlite3` shell that has loaded the extension, and runs verbs through its own SQLite.
+/// Runs SQL in a `sqlite3` shell that has loaded the extension, and runs verbs through its own
+/// SQLite.
 fn host(live: &Path, sql: &str) -> String {
     let load = format!(".load {}", built("libremy0.so").display());
     let out = output(

@@ -794,8 +794,8 @@ impl Round {
         content
     }
 
-    /// Runs a verb, and writes at some of its steps. Returns what live was at the last moment before
-    /// the switch, too.
+    /// Runs a verb, and writes at some of its steps. Returns what live was at the last moment
+    /// before the switch, too.
     fn switch(
         &mut self,
         verb: impl FnOnce(&Remy, Progress<'_>) -> Result<Outcome>,

@@ -1,4 +1,5 @@
-//! Names the shared library's ABI, makes it a program as well (the one that does its work), and writes `include/remy.h` from `src/lib.rs`.
+//! Names the shared library's ABI, makes it a program as well (the one that does its work), and
+//! writes `include/remy.h` from `src/lib.rs`.
 use std::{env, fs, path::Path};
 
 fn main() {

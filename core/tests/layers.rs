@@ -24,7 +24,8 @@ const FLOORS: &[&str] = &[
     "verbs",
 ];
 
-/// What a module imports, as paths from the root of its crate. `pub use` hands out, and is no import.
+/// What a module imports, as paths from the root of its crate. `pub use` hands out, and is no
+/// import.
 struct Module {
     path: Vec<String>,
     imports: BTreeSet<Vec<String>>,

@@ -1,5 +1,5 @@
-//! What an app declares, for the JavaScript that builds it. Nothing here opens a database: it may be
-//! called in any process. Arguments and results are JSON text.
+//! What an app declares, for the JavaScript that builds it. Nothing here opens a database: it may
+//! be called in any process. Arguments and results are JSON text.
 
 use crate::{json, reading};
 use napi::bindgen_prelude::Function;

@@ -1,8 +1,8 @@
 //! The N-API addon: a class over the verbs of [`remy_db::Remy`].
 //!
 //! Verbs are run by `js/worker.js` alone, in a process of its own: an application may have live
-//! open through another SQLite library, and two of them in one process must not share a file.
-//! What an app declares is read without a database, and may be read anywhere. Options and results are
+//! open through another SQLite library, and two of them in one process must not share a file. What
+//! an app declares is read without a database, and may be read anywhere. Options and results are
 //! JSON text. Every verb returns a promise and runs on a thread of Node's pool; it rejects with an
 //! `Error` that has `code`, `hint`, `object` and `sql`. No panic crosses the edge.
 #![warn(missing_docs)]

@@ -86,7 +86,8 @@ pub extern "C" fn refuses() -> c_int {
 }
 "#;
 
-/// Builds both, once, in the target folder of the tests: what they have compiled of others is there.
+/// Builds both, once, in the target folder of the tests: what they have compiled of others is
+/// there.
 fn outside() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

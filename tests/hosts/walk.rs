@@ -4,7 +4,8 @@ use crate::{WRITES, database_with_writers, python, shell};
 use remy_tests::{built, stdout, writer, writer::Writer};
 use std::{path::Path, process::Command};
 
-/// Where verbs run: in a process of their own, or, where none is to be had, through the host's SQLite.
+/// Where verbs run: in a process of their own, or, where none is to be had, through the host's
+/// SQLite.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Runs {
     Elsewhere,

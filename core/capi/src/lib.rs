@@ -173,10 +173,10 @@ pub extern "C" fn remy_version_number() -> i32 {
 ///
 /// Verbs run in a process of their own, which the library starts from its own file: this one may
 /// have the database open through any SQLite library. Where none can be started, or the environment
-/// variable `REMY_HELPER` is `none`, they run in this process, which then must not have the database
-/// open through another SQLite library (`REMY_LIVE_IN_USE`). `remy_debug` says which it is, and why.
-/// libremy.a has no file of its own: it starts what `REMY_HELPER` names, a `libremy.so` of this
-/// version, or one beside the program.
+/// variable `REMY_HELPER` is `none`, they run in this process, which then must not have the
+/// database open through another SQLite library (`REMY_LIVE_IN_USE`). `remy_debug` says which it
+/// is, and why. libremy.a has no file of its own: it starts what `REMY_HELPER` names, a
+/// `libremy.so` of this version, or one beside the program.
 ///
 /// # Safety
 /// `path` is NULL or a C string; `out` is NULL or may be written to.

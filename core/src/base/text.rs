@@ -22,7 +22,8 @@ pub fn place(text: &str, at: usize) -> (usize, usize, &str) {
     (line, column, text.lines().nth(line - 1).unwrap_or_default())
 }
 
-pub(crate) fn things(n: u64, what: &str) -> String {
+/// So many of something: `1 row`, `2 rows`.
+pub fn things(n: u64, what: &str) -> String {
     if n == 1 {
         format!("1 {what}")
     } else {

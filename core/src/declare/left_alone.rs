@@ -128,7 +128,8 @@ pub fn current(conn: &Connection, declared: &DeclaredSchema, options: &Options) 
     Ok(current)
 }
 
-/// Takes tables out of a schema, with what hangs on them. Returns the names of those that were there.
+/// Takes tables out of a schema, with what hangs on them. Returns the names of those that were
+/// there.
 pub(super) fn leave_out(schema: &mut Schema, goes: impl Fn(&str) -> bool) -> Vec<String> {
     let tables = schema.tables.iter().map(|table| &table.name);
     let names = tables.chain(schema.virtual_tables.iter().map(|table| &table.name));

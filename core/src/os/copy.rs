@@ -48,8 +48,8 @@ pub(crate) fn on_own_descriptor_table<T: Send>(
     on_own_descriptor_table_with(None, work)
 }
 
-/// As [`on_own_descriptor_table`], with one file open: one of the caller's, which the thread may not be allowed to
-/// open itself.
+/// As [`on_own_descriptor_table`], with one file open: one of the caller's, which the thread may
+/// not be allowed to open itself.
 pub(crate) fn on_own_descriptor_table_with<T: Send>(
     file: Option<&File>,
     work: impl FnOnce() -> Result<T> + Send,

@@ -29,8 +29,8 @@ use rusqlite::{Connection, Transaction};
 use std::{path::Path, time::Duration};
 
 /// Makes the catalog agree with live, once what it does not know is out of every verb's way: after
-/// that, nobody can tell any more. Returns the live release, and what was set aside. `clear` is for a
-/// catalog that has known live all along.
+/// that, nobody can tell any more. Returns the live release, and what was set aside. `clear` is for
+/// a catalog that has known live all along.
 pub(super) fn take_up(
     store: &Store,
     marker: Option<&Marker>,
@@ -260,7 +260,8 @@ fn set_copies_aside(store: &Store, unknown: &Unknown<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Makes the catalog agree with live, and returns the live release. `None`: live has no history here.
+/// Makes the catalog agree with live, and returns the live release. `None`: live has no history
+/// here.
 pub(crate) fn mend(
     store: &Store,
     marker: Option<&Marker>,

@@ -220,7 +220,8 @@ impl SchemaChange<'_> {
         })
     }
 
-    /// Takes the diff of what the migrations have left, and asks the rows what its plan has to know.
+    /// Takes the diff of what the migrations have left, and asks the rows what its plan has to
+    /// know.
     fn plan(
         &self,
         run: &Run<'_>,
@@ -251,7 +252,8 @@ impl SchemaChange<'_> {
         )
     }
 
-    /// Runs the plan, and writes what is declared besides. Returns what that changes of the effects.
+    /// Runs the plan, and writes what is declared besides. Returns what that changes of the
+    /// effects.
     fn apply(
         &self,
         run: &Run<'_>,
@@ -400,7 +402,8 @@ pub(crate) fn rows(
 }
 
 /// Takes the diff and plans it; `migrations` ran just before, and `before` them there were these
-/// statements. Returns what is declared for this very database, and what the caller should know, too.
+/// statements. Returns what is declared for this very database, and what the caller should know,
+/// too.
 pub(crate) fn plan_on(
     conn: &Connection,
     declared: &DeclaredSchema,

@@ -39,7 +39,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the store, takes its lock, and mends what there is to mend. Live itself is not touched.
+    /// Opens the store, takes its lock, and mends what there is to mend. Live itself is not
+    /// touched.
     ///
     /// Fails with `not_found` where live is lost: it has nothing in it any more.
     pub(crate) fn begin(live: &Live, options: &Options, progress: Progress<'_>) -> Result<Self> {
@@ -97,8 +98,8 @@ impl Session {
             warnings.extend(at_adoption.iter().cloned());
         }
         drop(conn);
-        // Once it is said which release is live: one that the catalog has as failed may be, where live
-        // was restored by hand.
+        // Once it is said which release is live: one that the catalog has as failed may be, where
+        // live was restored by hand.
         artifacts::forget_fruitless(&store)?;
         Ok(Self {
             store,

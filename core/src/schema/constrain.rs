@@ -9,8 +9,8 @@
 use crate::{schema::plan::model::Added, sqlite::quote::ident};
 use rusqlite::{Connection, config::DbConfig};
 
-/// Runs the ALTER TABLE of `added`, inside the caller's transaction, with what fills in NULLs before
-/// it.
+/// Runs the ALTER TABLE of `added`, inside the caller's transaction, with what fills in NULLs
+/// before it.
 pub(crate) fn add(conn: &Connection, added: &Added) -> rusqlite::Result<()> {
     if let Some(fill) = &added.fill {
         without_triggers(conn, fill)?;

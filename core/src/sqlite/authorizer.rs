@@ -72,8 +72,8 @@ impl<'c> Authorizer<'c> {
     pub fn new(conn: &'c Connection) -> error::Result<Self> {
         let state = Box::<CallbackState>::default();
         let data = ptr::from_ref(&*state).cast_mut().cast::<c_void>();
-        // SAFETY: the handle is open; `state` has a place of its own that outlives the registration,
-        // which drop ends.
+        // SAFETY: the handle is open; `state` has a place of its own that outlives the
+        // registration, which drop ends.
         let code = unsafe { ffi::sqlite3_set_authorizer(conn.handle(), Some(authorize), data) };
         let guard = Self { conn, state };
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)

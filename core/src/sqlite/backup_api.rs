@@ -78,7 +78,8 @@ impl<'a> Backup<'a> {
         unsafe { ffi::sqlite3_backup_pagecount(self.handle.as_ptr()) }
     }
 
-    /// Copies all of it, on a destination that nobody else uses, for as long as `keep_going` says so.
+    /// Copies all of it, on a destination that nobody else uses, for as long as `keep_going` says
+    /// so.
     pub(crate) fn run(&self, keep_going: KeepGoing<'_>) -> Result<()> {
         loop {
             match self.step(STEP)? {

@@ -191,7 +191,8 @@ pub(crate) fn main_file(conn: &Connection) -> *mut ffi::sqlite3_file {
     }
 }
 
-/// Has everything written that a connection has appended to its WAL: see [`crate::sqlite::vfs::wal_buffer`].
+/// Has everything written that a connection has appended to its WAL: see
+/// [`crate::sqlite::vfs::wal_buffer`].
 pub(crate) fn write_wal(conn: &Connection) -> Result<()> {
     let file = wal_file(conn);
     if file.is_null() {
@@ -343,8 +344,8 @@ pub(crate) fn host_file(conn: &Connection) -> (Option<CString>, Option<&'static 
     (vfs, parameter.or(without_locks.then_some("vfs=unix-none")))
 }
 
-/// The name of the VFS of a host's main database, where it is none that another process has as well:
-/// SQLite's own for this system, which the host has by default.
+/// The name of the VFS of a host's main database, where it is none that another process has as
+/// well: SQLite's own for this system, which the host has by default.
 pub(crate) fn own_vfs(conn: &Connection) -> Option<String> {
     let (vfs, _) = host_file(conn);
     // SAFETY: a null name asks for the default one, which keeps its name as long as it is

@@ -9,8 +9,9 @@ use std::{
     ptr,
 };
 
-/// Loads libraries, which are those that [`Live::libraries`](crate::live::database::Live::libraries) gave, wherever there is a
-/// live database.
+/// Loads libraries, which are those that
+/// [`Live::libraries`](crate::live::database::Live::libraries) gave, wherever there is a live
+/// database.
 pub(crate) fn load_extensions(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {
     for library in libraries {
         load_extension(conn, library).map_err(|why| {

@@ -32,7 +32,8 @@ pub(crate) fn routines() -> Result<&'static Routines> {
     })
 }
 
-/// The table that rusqlite is bound to, as an address. `SOMEBODYS` where it was bound past [`bind`].
+/// The table that rusqlite is bound to, as an address. `SOMEBODYS` where it was bound past
+/// [`bind`].
 static BOUND: Mutex<Option<usize>> = Mutex::new(None);
 const SOMEBODYS: usize = 0;
 

@@ -263,8 +263,8 @@ unsafe extern "C" fn all_equal(
     0
 }
 
-/// The column that a message says to be missing, as it is written there. Newer messages go on to ask
-/// whether a string was meant.
+/// The column that a message says to be missing, as it is written there. Newer messages go on to
+/// ask whether a string was meant.
 pub(crate) fn missing_column(why: &str) -> Option<&str> {
     let (_, name) = why.split_once("no such column: ")?;
     name.split(" - should this be").next()

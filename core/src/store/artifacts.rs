@@ -174,8 +174,9 @@ impl<'a> Keeping<'a> {
         ))
     }
 
-    /// Copies a file to where it waits to become an object, and returns what it copied: the file may
-    /// have changed since anybody looked at it, and what is written is what the name has to be of.
+    /// Copies a file to where it waits to become an object, and returns what it copied: the file
+    /// may have changed since anybody looked at it, and what is written is what the name has to be
+    /// of.
     fn add_object(&mut self, from: &Path, runs: bool) -> Result<FileContent> {
         // Recovery empties this folder of what a process leaves that is killed.
         let new = self

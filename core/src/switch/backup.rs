@@ -185,8 +185,8 @@ impl<'l> BackupFollower<'l> {
         Ok(copy)
     }
 
-    /// Copies live, as of now, into `to`, and returns the schema cookie that it is to have. The read
-    /// transaction holds the backup to one point in time: without it every commit of another
+    /// Copies live, as of now, into `to`, and returns the schema cookie that it is to have. The
+    /// read transaction holds the backup to one point in time: without it every commit of another
     /// connection would make it start again.
     fn fill(&mut self, to: &Connection, go_on: KeepGoing<'_>) -> Result<i64> {
         let doing = || format!("reading {}", self.live.shown());

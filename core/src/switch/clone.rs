@@ -2,8 +2,8 @@
 //!
 //! "Begin, read, copy main file and WAL" mixes two points in time and passes `integrity_check`: a
 //! reader on read mark 0 does not keep the WAL from being restarted. So a clone is taken under a
-//! [`ReadPin`]: a transaction whose mark says how many frames of the WAL count. The frames are applied
-//! to the clone, which is then one file without a WAL.
+//! [`ReadPin`]: a transaction whose mark says how many frames of the WAL count. The frames are
+//! applied to the clone, which is then one file without a WAL.
 
 use crate::{
     base::{
@@ -66,8 +66,8 @@ impl CloneFile {
             })
     }
 
-    /// As [`CloneFile::take`], into a file that was made for it, and that whoever reads live need not
-    /// be able to reach. Its name is not synced.
+    /// As [`CloneFile::take`], into a file that was made for it, and that whoever reads live need
+    /// not be able to reach. Its name is not synced.
     pub(super) fn fill(
         live: &Live,
         pin: ReadPin<'_>,
@@ -151,9 +151,9 @@ impl CloneFile {
         }
     }
 
-    /// Brings the clone to what `pin` holds, and returns the pages that changed. A connection that is
-    /// open on the clone, and its WAL, are stale where they have to do with any of them: then both
-    /// have to go.
+    /// Brings the clone to what `pin` holds, and returns the pages that changed. A connection that
+    /// is open on the clone, and its WAL, are stale where they have to do with any of them: then
+    /// both have to go.
     pub(super) fn catch_up(
         &mut self,
         live: &Live,

@@ -70,8 +70,8 @@ pub(super) fn main_file(
 /// Makes the clone equal to live, as the open transaction of `conn` sees it, writing only the pages
 /// that differ. Returns those pages, ascending.
 ///
-/// `overlay` opens the WAL and returns the frames of it that the transaction reads: they stand before
-/// the main file.
+/// `overlay` opens the WAL and returns the frames of it that the transaction reads: they stand
+/// before the main file.
 pub(super) fn differing(
     live: &Live,
     conn: &Connection,

@@ -374,8 +374,8 @@ impl PageSwitch<'_> {
         })
     }
 
-    /// Makes the change again, after the rounds. Returns with the image what is pinned then, and how
-    /// many pages were caught up with meanwhile.
+    /// Makes the change again, after the rounds. Returns with the image what is pinned then, and
+    /// how many pages were caught up with meanwhile.
     fn repeat<'r>(
         &mut self,
         overlay: Overlay,

@@ -264,8 +264,8 @@ impl WriteLock<'_> {
     }
 }
 
-/// Makes `target`, a database of the store that is no release, equal to the image, while others have
-/// it open.
+/// Makes `target`, a database of the store that is no release, equal to the image, while others
+/// have it open.
 pub(super) fn overwrite(target: &Live, overlay: &OpenOverlay, timeout: Duration) -> Result<()> {
     let journal = {
         let conn = target.connect()?;

@@ -291,8 +291,8 @@ impl<'a> Reader<'_, 'a> {
         self.types.take_undeclared().into_iter().map(told).collect()
     }
 
-    /// Makes columns of the properties. Returns the logical type of each by its name, those of system
-    /// columns too.
+    /// Makes columns of the properties. Returns the logical type of each by its name, those of
+    /// system columns too.
     fn columns(
         &mut self,
         table: &mut AppTable,

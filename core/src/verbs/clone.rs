@@ -65,8 +65,8 @@ pub(crate) fn copy(live: &Live, path: &Path, progress: Progress<'_>) -> Result<(
     })
 }
 
-/// Copies live into a file that was made for it, and syncs it and its name. Returns how many bytes it
-/// has, and how it was made.
+/// Copies live into a file that was made for it, and syncs it and its name. Returns how many bytes
+/// it has, and how it was made.
 fn fill(live: &Live, path: &Path, file: File, progress: Progress<'_>) -> Result<(u64, CopyMethod)> {
     progress.check()?;
     engine::of(live).copy_live(live, path, file, progress)

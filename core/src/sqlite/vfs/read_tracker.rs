@@ -1,5 +1,5 @@
-//! A VFS that notes which pages of an overlay's main file are read, so that a switch can tell whether
-//! what others have committed since has anything to do with the change.
+//! A VFS that notes which pages of an overlay's main file are read, so that a switch can tell
+//! whether what others have committed since has anything to do with the change.
 //!
 //! The result of a change does not depend on pages that it has not read. So a change that was made
 //! on an older state of live still holds where it has read none of the pages that were committed

@@ -1,6 +1,6 @@
 //! What remy's VFSes have in common. Each is a copy of the default one, and puts methods of its own
-//! before that one's for some files: [`super::wal_buffer`] for WALs, [`super::read_tracker`] for the main file
-//! of an overlay, too.
+//! before that one's for some files: [`super::wal_buffer`] for WALs, [`super::read_tracker`] for
+//! the main file of an overlay, too.
 
 use rusqlite::ffi;
 use std::{
@@ -40,7 +40,8 @@ pub(super) static BASE: OnceLock<Base> = OnceLock::new();
 /// Opens a file as if no VFS of ours were there.
 ///
 /// # Safety
-/// The arguments are those that SQLite gave to xOpen of a VFS that [`register`](super::register) made.
+/// The arguments are those that SQLite gave to xOpen of a VFS that [`register`](super::register)
+/// made.
 pub(crate) unsafe fn open_plain(
     name: *const c_char,
     file: *mut ffi::sqlite3_file,
@@ -118,8 +119,8 @@ pub(crate) unsafe fn real(file: *mut ffi::sqlite3_file) -> *mut ffi::sqlite3_fil
 /// Calls a method of the default VFS's file.
 macro_rules! base {
     ($file:ident . $method:ident ($($argument:expr),*)) => {{
-        // SAFETY: the file was opened by open_with_methods, so the default VFS has set its methods; the
-        // arguments are SQLite's own.
+        // SAFETY: the file was opened by open_with_methods, so the default VFS has set its methods;
+        // the arguments are SQLite's own.
         unsafe {
             let file = $crate::sqlite::vfs::shim::real($file);
             match (*(*file).pMethods).$method {

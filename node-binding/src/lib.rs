@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 pub mod app;
+pub mod step;
 
 use napi::{
     Env, JsValue, Status, Task,

@@ -18,6 +18,8 @@ pub struct AppError {
     pub faults: Vec<Fault>,
     /// The faults as lines below the message, where it does not tell of them itself.
     lines: String,
+    /// All that a program said which failed, for the log.
+    output: Option<String>,
 }
 
 impl AppError {
@@ -36,6 +38,7 @@ impl AppError {
             error: Box::new(error),
             faults: vec![Fault::of_file(file, why)],
             lines: String::new(),
+            output: None,
         }
     }
 
@@ -49,12 +52,25 @@ impl AppError {
             error: Box::new(error),
             faults,
             lines,
+            output: None,
         }
     }
 
-    /// An app that does not build. `hint` goes before what is said of every one.
+    /// An app that does not build.
     pub fn does_not_build(faults: Vec<Fault>) -> Self {
         Self::of(Error::build_failed, "the app does not build", faults)
+    }
+
+    /// With all that a program said which failed.
+    #[must_use]
+    pub fn with_output(mut self, output: String) -> Self {
+        self.output = Some(output);
+        self
+    }
+
+    /// All that a program said which failed, for the log.
+    pub fn output(&self) -> Option<&str> {
+        self.output.as_deref()
     }
 
     /// The code, the hint and the object.
@@ -74,15 +90,28 @@ impl fmt::Display for AppError {
 
 impl std::error::Error for AppError {}
 
+/// What fails besides the app itself: the disk, a program, the caller's patience.
+impl From<Error> for AppError {
+    fn from(error: Error) -> Self {
+        Self {
+            error: Box::new(error),
+            faults: Vec::new(),
+            lines: String::new(),
+            output: None,
+        }
+    }
+}
+
 /// As [`Error`] is, with `faults`.
 impl Serialize for AppError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("AppError", 5)?;
+        let mut fields = serializer.serialize_struct("AppError", 6)?;
         fields.serialize_field("code", self.error.code())?;
         fields.serialize_field("message", &self.to_string())?;
         fields.serialize_field("hint", &self.error.detail().hint)?;
         fields.serialize_field("object", &self.error.detail().object)?;
         fields.serialize_field("faults", &self.faults)?;
+        fields.serialize_field("output", &self.output)?;
         fields.end()
     }
 }

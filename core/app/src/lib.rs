@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod auth;
+pub mod build;
 mod check;
 mod effects;
 mod faults;

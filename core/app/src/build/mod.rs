@@ -1,0 +1,67 @@
+//! A release, built from an app's folder: the source is staged, packages are installed, methods and
+//! the web interface compiled. Nothing of a database is touched, and nothing of the user's folder
+//! but the cache.
+//!
+//! Paths of a release are text with `/` between the names, seen from the app's folder (path.rs);
+//! [`std::path::Path`] is where a file is on this machine.
+
+pub mod cache;
+pub mod disk;
+pub mod path;
+
+use crate::AppError;
+use remy_db::{Error, State};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// What every step of a build returns.
+pub type Result<T, E = AppError> = std::result::Result<T, E>;
+
+/// The files of a release's source, by their paths in it.
+pub type Files = BTreeMap<String, Entry>;
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Of the content, or of where a link points.
+    pub hash: String,
+    /// What it is.
+    pub mode: Mode,
+}
+
+/// What a file of a release is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Data.
+    File,
+    /// A program.
+    Executable,
+    /// A symbolic link.
+    Link,
+}
+
+/// Whether the caller calls the build off.
+#[derive(Debug, Clone, Copy)]
+pub struct Cancel<'a>(pub &'a AtomicBool);
+
+impl Cancel<'_> {
+    /// Whether it is called off.
+    pub fn is_set(self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// `busy` where it is.
+    pub fn check(self) -> Result<()> {
+        if !self.is_set() {
+            return Ok(());
+        }
+        let called_off = Error::busy("the caller called it off")
+            .state(State::from("The database is as it was"))
+            .hint("Start it again when it suits");
+        Err(called_off.into())
+    }
+}

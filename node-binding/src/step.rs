@@ -2,20 +2,23 @@
 //! are JSON text.
 
 use crate::{OnLine, json};
-use napi::{
-    Env, Task, bindgen_prelude::AsyncTask, threadsafe_function::ThreadsafeFunctionCallMode,
-};
+use napi::{Env, bindgen_prelude::Object, threadsafe_function::ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use remy_db::{Error, Result};
-use remy_db_app::{AppError, build};
-use serde::{Serialize, de::DeserializeOwned};
+use remy_db::Error;
+use remy_db_app::build::{
+    self,
+    lock::{self, Lock},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
 /// What a step needs besides its arguments.
@@ -42,8 +45,39 @@ mod erased {
 
 /// The step of a name.
 fn run(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<String> {
-    let _ = (arguments, context.cancel, context.event, of::<()>, to::<()>);
-    Err(Error::internal(format!("no step {step}")).into())
+    match step {
+        "stageSource" => {
+            #[derive(Deserialize)]
+            struct Arguments {
+                #[serde(flatten)]
+                wanted: build::source::Wanted,
+                to: PathBuf,
+            }
+            let Arguments { wanted, to: at } = of(arguments)?;
+            to(&build::source::stage(&wanted, &at, context.cancel)?)
+        }
+        "sync" => {
+            #[derive(Deserialize)]
+            struct Arguments {
+                source: PathBuf,
+                tree: PathBuf,
+                files: build::Files,
+            }
+            let Arguments {
+                source,
+                tree,
+                files,
+            } = of(arguments)?;
+            to(&build::tree::sync(&source, &tree, &files, context.cancel)?)
+        }
+        _ => Err(Error::internal(format!("no step {step}")).into()),
+    }
+}
+
+/// Waits for the cache's lock, and says so where that takes longer.
+fn hold(cache: &str, context: &Context<'_>) -> build::Result<Lock> {
+    let on_wait = || (context.event)(&"waits");
+    Lock::take(Path::new(cache), lock::LIMIT, context.cancel, &on_wait)
 }
 
 fn of<T: DeserializeOwned>(text: &str) -> build::Result<T> {
@@ -60,11 +94,12 @@ fn to<T: Serialize>(result: &T) -> build::Result<String> {
 #[derive(Default)]
 pub struct Step {
     cancel: Arc<AtomicBool>,
+    held: Arc<Mutex<Option<Lock>>>,
 }
 
 #[napi]
 impl Step {
-    /// Nothing is done before [`Step::run`].
+    /// Nothing is done before [`Step::run`] or [`Step::hold`].
     #[napi(constructor)]
     pub fn new() -> Self {
         Self::default()
@@ -79,53 +114,78 @@ impl Step {
     /// Runs it: `{ "done" }`, or `{ "refused" }` with the error. `on_event` is given what it tells on
     /// the way.
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn run(
+    pub fn run<'env>(
         &self,
+        env: &'env Env,
         name: String,
         arguments: String,
         on_event: Option<OnLine>,
-    ) -> AsyncTask<Steps> {
-        AsyncTask::new(Steps {
-            name,
-            arguments,
-            cancel: self.cancel.clone(),
-            on_event,
-        })
-    }
-}
-
-/// A step on its way.
-pub struct Steps {
-    name: String,
-    arguments: String,
-    cancel: Arc<AtomicBool>,
-    on_event: Option<OnLine>,
-}
-
-impl Task for Steps {
-    type Output = Result<String>;
-    type JsValue = String;
-
-    fn compute(&mut self) -> napi::Result<Self::Output> {
-        let event = |event: &dyn erased::Json| {
-            if let (Some(on_event), Some(text)) = (&self.on_event, event.text()) {
-                on_event.call(text, ThreadsafeFunctionCallMode::NonBlocking);
-            }
-        };
-        let context = Context {
-            cancel: build::Cancel(&self.cancel),
-            event: &event,
-        };
-        let step = AssertUnwindSafe(|| run(&self.name, &self.arguments, &context));
-        let done = catch_unwind(step)
-            .unwrap_or_else(|panic| Err(AppError::from(Error::of_panic(panic.as_ref()))));
-        Ok(match done {
-            Ok(text) => Ok(format!("{{\"done\":{text}}}")),
-            Err(refused) => json(&json!({ "refused": refused })),
+    ) -> napi::Result<Object<'env>> {
+        self.start(env, on_event, move |context| {
+            run(&name, &arguments, context)
         })
     }
 
-    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
-        output.map_err(|e| napi::Error::from_reason(e.to_string()))
+    /// Waits for the lock of a cache, and holds it until [`Step::release`], or for as long as this
+    /// process and this object live. `on_event` is told where it has to wait.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn hold<'env>(
+        &self,
+        env: &'env Env,
+        cache: String,
+        on_event: Option<OnLine>,
+    ) -> napi::Result<Object<'env>> {
+        let held = self.held.clone();
+        self.start(env, on_event, move |context| {
+            let lock = hold(&cache, context)?;
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+            to(&())
+        })
+    }
+
+    /// Lets go of what it holds.
+    #[napi]
+    pub fn release(&self) {
+        drop(
+            self.held
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
+
+    /// Does `work` on a thread of its own. Those of Node's pool are few, and what waits there would
+    /// keep off what it waits for.
+    fn start<'env>(
+        &self,
+        env: &'env Env,
+        on_event: Option<OnLine>,
+        work: impl FnOnce(&Context<'_>) -> build::Result<String> + Send + 'static,
+    ) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred()?;
+        let cancel = self.cancel.clone();
+        let thread = thread::Builder::new().name("remy step".to_owned());
+        thread
+            .spawn(move || {
+                let event = |event: &dyn erased::Json| {
+                    if let (Some(on_event), Some(text)) = (&on_event, event.text()) {
+                        on_event.call(text, ThreadsafeFunctionCallMode::NonBlocking);
+                    }
+                };
+                let context = Context {
+                    cancel: build::Cancel(&cancel),
+                    event: &event,
+                };
+                let done = catch_unwind(AssertUnwindSafe(|| work(&context)))
+                    .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref()).into()));
+                let told = match done {
+                    Ok(text) => Ok(format!("{{\"done\":{text}}}")),
+                    Err(refused) => json(&json!({ "refused": refused })),
+                };
+                let told = told.map_err(|e| napi::Error::from_reason(e.to_string()));
+                deferred.resolve(move |_| told);
+            })
+            .map_err(|e| napi::Error::from_reason(format!("starting a thread: {e}")))?;
+        Ok(promise)
     }
 }

@@ -304,7 +304,7 @@ test('a bundle that lacks worker.js says so', async (t) => {
     platform: 'node',
     format: 'esm',
     outfile: path('dist/app.mjs'),
-    external: ['esbuild', 'ignore', 'tar'],
+    external: ['esbuild', 'tar'],
     logLevel: 'silent',
   });
   await esbuild.stop();

@@ -9,10 +9,11 @@ import { install, packageFolder } from './dependencies.js';
 import { compileMethods } from './methods.js';
 import { AppError, line as told } from './faults.js';
 import { compile, effects, readApp } from './read.js';
-import { besideLive, exists, stageSource } from './source.js';
+import { exists, stageSource } from './source.js';
 import { SOURCE } from './staged.js';
+import { hold } from './step.js';
 import { warningOf } from './stubs.js';
-import { hold, sync } from './tree.js';
+import { sync } from './tree.js';
 import { inputSchemas } from './typescript.js';
 import { buildWeb } from './web.js';
 
@@ -59,7 +60,7 @@ export async function build(root, { outDir, commit, cacheDir, live, without, onL
   await mkdir(resolve(cacheDir ?? join(root, '.remy', 'cache')), { recursive: true, mode: 0o700 });
   const cache = await realpath(resolve(cacheDir ?? join(root, '.remy', 'cache')));
   const log = logOf(onLine);
-  const release = await hold(cache, signal);
+  const release = await hold(cache, { signal, onEvent: () => log.line('ok', 'Waits for another build of this app to end') });
   let isOurs = false;
   try {
     await mkdir(dirname(dir), { recursive: true });
@@ -72,7 +73,7 @@ export async function build(root, { outDir, commit, cacheDir, live, without, onL
     if (isOurs) await rm(dir, { recursive: true, force: true });
     throw error;
   } finally {
-    await release();
+    release();
   }
 }
 
@@ -82,10 +83,10 @@ export async function build(root, { outDir, commit, cacheDir, live, without, onL
 async function steps({ root, dir, cache, commit: ref, live, without: others = [], log, onSource, signal }) {
   const source = join(dir, 'source');
   const tree = join(cache, 'source');
-  const without = [...(live === undefined ? [] : await besideLive(live)), ...others, dir, cache];
+  const without = [...others, dir, cache];
 
   log.begin();
-  const { files, commit, dirty, warnings } = await stageSource(root, source, { commit: ref, without, signal });
+  const { files, commit, dirty, warnings } = await stageSource(root, source, { commit: ref, live, without, signal });
   onSource?.({ commit, dirty });
   const from = commit ? ` of commit ${commit.slice(0, 7)}${dirty ? ' (working tree dirty)' : ''}` : '';
   log.done(`Staged ${count(files.size, 'file')}${from}`, { object: SOURCE });

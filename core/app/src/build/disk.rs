@@ -6,7 +6,7 @@ use remy_db::Error;
 use std::{
     fs, io,
     num::NonZero,
-    path::Path,
+    path::{Component, Path, PathBuf},
     sync::{Mutex, PoisonError},
     thread,
 };
@@ -23,13 +23,54 @@ impl<T> At<T> for io::Result<T> {
     }
 }
 
-fn failed(e: &io::Error, doing: &str, path: &Path) -> AppError {
-    let error = Error::io(format!("{doing} {}: {e}", path.display()))
+/// What failed at which path: of which nothing of the database is.
+pub(crate) fn failed(e: &io::Error, doing: &str, path: &Path) -> AppError {
+    let error = Error::io(format!("{doing} {}: {}", path.display(), reason(e)))
         .state("The database is as it was")
         .object(path.display().to_string());
     match hint(e.kind()) {
         Some(hint) => error.hint(hint).into(),
         None => error.into(),
+    }
+}
+
+/// Why a call of the system failed: `permission denied (EACCES)`.
+pub fn reason(e: &io::Error) -> String {
+    const NAMES: [(i32, &str); 17] = [
+        (libc::EPERM, "EPERM"),
+        (libc::ENOENT, "ENOENT"),
+        (libc::EIO, "EIO"),
+        (libc::EACCES, "EACCES"),
+        (libc::EBUSY, "EBUSY"),
+        (libc::EEXIST, "EEXIST"),
+        (libc::EXDEV, "EXDEV"),
+        (libc::ENOTDIR, "ENOTDIR"),
+        (libc::EISDIR, "EISDIR"),
+        (libc::EMFILE, "EMFILE"),
+        (libc::EFBIG, "EFBIG"),
+        (libc::ENOSPC, "ENOSPC"),
+        (libc::EROFS, "EROFS"),
+        (libc::ENAMETOOLONG, "ENAMETOOLONG"),
+        (libc::ENOTEMPTY, "ENOTEMPTY"),
+        (libc::ELOOP, "ELOOP"),
+        (libc::EDQUOT, "EDQUOT"),
+    ];
+    let text = e.to_string();
+    let Some(code) = e.raw_os_error() else {
+        return text;
+    };
+    let words = match code {
+        libc::EISDIR => "illegal operation on a directory".to_owned(),
+        _ => {
+            let said = text.split(" (os error ").next().unwrap_or(&text);
+            let mut letters = said.chars();
+            let first = letters.next().map(|first| first.to_ascii_lowercase());
+            first.into_iter().chain(letters).collect()
+        }
+    };
+    match NAMES.iter().find(|(known, _)| *known == code) {
+        Some((_, name)) => format!("{words} ({name})"),
+        None => format!("{words} (error {code} of the system)"),
     }
 }
 
@@ -55,6 +96,40 @@ fn hint(kind: io::ErrorKind) -> Option<&'static str> {
 /// Whether something is at `path`, if only a link that leads nowhere.
 pub fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
+}
+
+/// `path` from the root of this machine, without `.` and `..`, as far as that can be told without
+/// looking: no link is followed.
+pub fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in std::path::absolute(path)
+        .as_deref()
+        .unwrap_or(path)
+        .components()
+    {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// `path` as it is seen from `folder`: `.` for the folder itself. Both are as [`lexical`] has them.
+pub fn relative(folder: &Path, path: &Path) -> PathBuf {
+    let pairs = folder.components().zip(path.components());
+    let common = pairs.take_while(|(a, b)| a == b).count();
+    let up = folder
+        .components()
+        .skip(common)
+        .map(|_| Component::ParentDir);
+    let seen: PathBuf = up.chain(path.components().skip(common)).collect();
+    if seen.as_os_str().is_empty() {
+        return PathBuf::from(".");
+    }
+    seen
 }
 
 /// Copies a file with its mode; as a reflink, where the disk can.
@@ -147,6 +222,26 @@ mod tests {
             n => Ok(n),
         });
         assert!(fails.is_err_and(|e: AppError| e.error().code() == "io"));
+    }
+
+    #[test]
+    fn a_path_is_seen_from_a_folder() {
+        let seen = |from: &str, to: &str| relative(Path::new(from), &lexical(Path::new(to)));
+        assert_eq!(seen("/a/b", "/a/b"), Path::new("."));
+        assert_eq!(seen("/a/b", "/a/./x/../b/c"), Path::new("c"));
+        assert_eq!(seen("/a/b", "/a/bc/d"), Path::new("../bc/d"));
+        assert_eq!(lexical(Path::new("/../a/../..")), Path::new("/"));
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_told_with_its_name() {
+        let told = |code| reason(&io::Error::from_raw_os_error(code));
+        assert_eq!(told(libc::EACCES), "permission denied (EACCES)");
+        assert_eq!(
+            told(libc::EISDIR),
+            "illegal operation on a directory (EISDIR)"
+        );
+        assert_eq!(told(libc::ENOSPC), "no space left on device (ENOSPC)");
     }
 
     #[test]

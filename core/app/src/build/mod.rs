@@ -7,7 +7,12 @@
 
 pub mod cache;
 pub mod disk;
+mod git;
+mod ignored;
+pub mod lock;
 pub mod path;
+pub mod source;
+pub mod tree;
 
 use crate::AppError;
 use remy_db::{Error, State};

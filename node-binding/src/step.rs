@@ -7,9 +7,11 @@ use napi_derive::napi;
 use remy_db::Error;
 use remy_db_app::build::{
     self,
+    dependencies::{self, Install},
     lock::{self, Lock},
+    stubs::Unsupported,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -70,6 +72,13 @@ fn run(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<Stri
             } = of(arguments)?;
             to(&build::tree::sync(&source, &tree, &files, context.cancel)?)
         }
+        "sdkHash" => to(&build::sdk::hash()),
+        "sdkModule" => to(&sdk_module(of(arguments)?)),
+        "install" => to(&install(&of(arguments)?, context.cancel)?),
+        "remember" => to(&remember(&of(arguments)?)?),
+        "unknownNames" => to(&unknown_names(of(arguments)?)?),
+        "usedIn" => to(&build::stubs::used_in(&of::<String>(arguments)?)),
+        "unsupportedWarning" => to(&build::stubs::warning(&of::<Vec<_>>(arguments)?)),
         _ => Err(Error::internal(format!("no step {step}")).into()),
     }
 }
@@ -80,7 +89,80 @@ fn hold(cache: &str, context: &Context<'_>) -> build::Result<Lock> {
     Lock::take(Path::new(cache), lock::LIMIT, context.cancel, &on_wait)
 }
 
-fn of<T: DeserializeOwned>(text: &str) -> build::Result<T> {
+#[derive(Deserialize)]
+struct Packages {
+    folder: String,
+    root: PathBuf,
+    tree: PathBuf,
+    cache: PathBuf,
+    files: build::Files,
+}
+
+fn install(of: &Packages, cancel: build::Cancel<'_>) -> build::Result<Install> {
+    let place = dependencies::Place {
+        root: &of.root,
+        tree: &of.tree,
+        cache: &of.cache,
+        files: &of.files,
+    };
+    dependencies::install(&of.folder, place, cancel)
+}
+
+#[derive(Deserialize)]
+struct Remember {
+    cache: PathBuf,
+    install: Install,
+}
+
+fn remember(of: &Remember) -> build::Result<()> {
+    dependencies::remember(&of.cache, &of.install)
+}
+
+#[derive(Deserialize)]
+struct SdkModule {
+    path: String,
+    names: Vec<String>,
+}
+
+/// The code of a package of the SDK, or of a file that it imports, with stubs behind.
+fn sdk_module(SdkModule { path, names }: SdkModule) -> String {
+    let file = match build::sdk::MODULES
+        .iter()
+        .find(|module| module.specifier == path)
+    {
+        Some(module) => &format!("{}.js", module.file),
+        None => &path,
+    };
+    let own = build::sdk::text(file).unwrap_or_default();
+    let stubs = build::stubs::code(&path, names.iter().map(String::as_str));
+    format!("{own}\n{stubs}")
+}
+
+#[derive(Deserialize)]
+struct UnknownNames {
+    texts: Vec<String>,
+    at: Option<PathBuf>,
+}
+
+/// The names that texts import from the SDK and that it lacks, added to its modules in the folder.
+fn unknown_names(UnknownNames { texts, at }: UnknownNames) -> build::Result<Vec<Unsupported>> {
+    let mut found = Vec::new();
+    for module in &build::sdk::MODULES {
+        let names = build::stubs::lacking(texts.iter().map(String::as_str), module);
+        let all = || names.iter().map(String::as_str);
+        if let (Some(at), false) = (&at, names.is_empty()) {
+            let code = build::stubs::code(module.specifier, all());
+            build::sdk::add(at, module, &code, &build::stubs::types(all()))?;
+        }
+        found.extend(all().map(|name| Unsupported {
+            module: module.specifier.to_owned(),
+            name: name.to_owned(),
+        }));
+    }
+    Ok(found)
+}
+
+fn of<'a, T: Deserialize<'a>>(text: &'a str) -> build::Result<T> {
     serde_json::from_str(text)
         .map_err(|e| Error::internal(format!("reading an argument: {e}")).into())
 }

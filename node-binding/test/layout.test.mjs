@@ -15,6 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { install } from '../js/pipeline/dependencies.js';
+import { app } from './builds.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 const manifest = (/** @type {string} */ folder) =>
@@ -88,4 +90,29 @@ test('the packages of the platforms are of one version with remy-db', () => {
     );
     assert.deepEqual(cpu, [platform.split('-')[1]]);
   }
+});
+
+test('the SDK that is packed is the one that builds bring, under the same names', async (t) => {
+  const sdk = new URL('../../core/app/js/', import.meta.url);
+  const [packed] = JSON.parse(
+    execFileSync('npm', ['pack', '--json', '--silent', '--dry-run', here], { encoding: 'utf8' }),
+  );
+  const files = packed.files.map((/** @type {{ path: string }} */ { path }) => path);
+  assert.deepEqual(
+    files.filter((/** @type {string} */ path) => path.startsWith('js/sdk/')),
+    readdirSync(sdk).map((name) => `js/sdk/${name}`),
+  );
+  for (const name of readdirSync(sdk))
+    assert.equal(
+      readFileSync(join(here, 'js/sdk', name), 'utf8'),
+      readFileSync(new URL(name, sdk), 'utf8'),
+    );
+  const it = app(t, { 'api/package.json': '{}' });
+  const { files: staged } = await it.stage();
+  await install('api', { root: it.root, tree: it.tree, cache: it.cache, files: staged });
+  const put = manifest(join(it.tree, 'api/node_modules/remy-db'));
+  const own = Object.entries(manifest(here).exports).filter(([, to]) =>
+    to.types?.startsWith('./js/sdk/'),
+  );
+  assert.deepEqual([put.version, Object.entries(put.exports)], [manifest(here).version, own]);
 });

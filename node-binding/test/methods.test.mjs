@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { warningOf } from '../js/pipeline/stubs.js';
+import { step } from '../js/pipeline/step.js';
 import { app, call, tarball, write } from './builds.mjs';
 
 const method = (/** @type {string} */ body, head = '') =>
@@ -269,13 +269,13 @@ test('what goes on after the answer is no use of what remy has nothing behind', 
   );
 });
 
-test('what has nothing behind it is told of once, with those that use it', () => {
+test('what has nothing behind it is told of once, with those that use it', async () => {
   const uses = ['a', 'b', 'c', 'd', 'e'].map((by) => ({
     module: '@mindstudio-ai/agent',
     name: 'files',
     by,
   }));
-  const told = warningOf([
+  const told = await step('unsupportedWarning', [
     ...uses,
     { module: '@mindstudio-ai/interface', name: 'unheardOf', by: 'web' },
   ]);
@@ -283,7 +283,7 @@ test('what has nothing behind it is told of once, with those that use it', () =>
     told,
     'what remy has nothing behind throws not_supported when it is called: files of @mindstudio-ai/agent (in a, b, c and 2 more); unheardOf of @mindstudio-ai/interface (in web)',
   );
-  assert.equal(warningOf([]), null);
+  assert.equal(await step('unsupportedWarning', []), null);
 });
 
 test('methods are bundled for what the Node.js at hand runs', async (t) => {

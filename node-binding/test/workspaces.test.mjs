@@ -1,25 +1,13 @@
 // @ts-check
-// Packages of workspaces, of other tools than npm, and without a lock: they are installed, or refused in words that help.
+// Packages of workspaces, of other tools than npm, and without a lock: they are installed, or refused in words that help. Which folders are
+// one workspace is tested where that is told (core/app).
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
-import { installedWith } from '../js/pipeline/workspaces.js';
 import { app, call, folder, tarball, write } from './builds.mjs';
 
 const json = (/** @type {unknown} */ value) => `${JSON.stringify(value, null, 2)}\n`;
-
-/**
- * The folders that are installed together.
- * @param {import('node:test').TestContext} t
- * @param {import('./builds.mjs').Files} files
- * @param {string} at
- */
-async function together(t, files, at) {
-  const it = app(t, files);
-  const staged = await it.stage();
-  return installedWith(at, { tree: it.tree, files: staged.files });
-}
 
 /** @param {string} root */
 const looks = (root) =>
@@ -27,62 +15,6 @@ const looks = (root) =>
     .map(String)
     .sort()
     .map((path) => `${path} ${statSync(join(root, path), { bigint: true }).mtimeNs}`);
-
-test('which folders are installed together', async (t) => {
-  /** @type {[any, string[]][]} */
-  const cases = [
-    [
-      ['dist/methods', 'packages/*'],
-      ['', 'dist/methods', 'packages/a', 'packages/b'],
-    ],
-    [['./dist/*/'], ['', 'dist/methods']],
-    [{ packages: ['dist/**'] }, ['', 'dist/interfaces/web', 'dist/methods']],
-    [
-      ['**', '!packages/*'],
-      ['', 'dist/interfaces/web', 'dist/methods', 'packages/b/deep'],
-    ],
-    [['packages/*'], ['dist/methods']],
-    [['dist/method'], ['dist/methods']],
-    [['dist.methods'], ['dist/methods']],
-    ['dist/methods', ['dist/methods']],
-    [undefined, ['dist/methods']],
-  ];
-  const members = Object.fromEntries(
-    ['dist/methods', 'dist/interfaces/web', 'packages/a', 'packages/b', 'packages/b/deep'].map(
-      (at) => [`${at}/package.json`, '{}'],
-    ),
-  );
-  for (const [workspaces, expected] of cases) {
-    const found = await together(
-      t,
-      { 'package.json': json({ workspaces }), ...members },
-      'dist/methods',
-    );
-    assert.deepEqual([found[0], ...found.slice(1).sort()], expected, JSON.stringify(workspaces));
-  }
-  assert.deepEqual(await together(t, { 'package.json': '{ no', 'a/package.json': '{}' }, 'a'), [
-    'a',
-  ]);
-  assert.deepEqual(
-    await together(t, { 'package.json': json({ workspaces: ['a'] }), 'a/package.json': '{}' }, ''),
-    ['', 'a'],
-  );
-});
-
-test('a pnpm workspace is refused in words that help; with a lock of its own a folder is its own', async (t) => {
-  const files = {
-    'package.json': '{}',
-    'pnpm-workspace.yaml': 'packages: [a]',
-    'pnpm-lock.yaml': '',
-    'a/package.json': '{}',
-  };
-  await assert.rejects(together(t, files, 'a'), {
-    code: 'build_failed',
-    message:
-      /a\/package\.json: is below pnpm-workspace\.yaml, and a pnpm workspace cannot be installed here\. Give a a lock of its own \("pnpm install --ignore-workspace" in it\), or name it in "workspaces" of package\.json and use npm/,
-  });
-  assert.deepEqual(await together(t, { ...files, 'a/pnpm-lock.yaml': '' }, 'a'), ['a']);
-});
 
 test('methods of an npm workspace have its packages, in the versions of its lock, and a sibling of the app', async (t) => {
   const it = app(t, {

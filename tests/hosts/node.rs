@@ -33,6 +33,12 @@ fn the_parts_of_the_package() {
             "--silent",
         ]));
     }
+    // The SDK of apps, as npm copies it before it packs.
+    stdout(
+        Command::new("npm")
+            .current_dir(&package)
+            .args(["run", "--silent", "prepare"]),
+    );
     let files = std::fs::read_dir(package.join("test"))
         .unwrap()
         .map(|entry| entry.unwrap().path());

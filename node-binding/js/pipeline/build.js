@@ -11,8 +11,7 @@ import { AppError, line as told } from './faults.js';
 import { compile, effects, readApp } from './read.js';
 import { exists, stageSource } from './source.js';
 import { SOURCE } from './staged.js';
-import { hold } from './step.js';
-import { warningOf } from './stubs.js';
+import { hold, step } from './step.js';
 import { sync } from './tree.js';
 import { inputSchemas } from './typescript.js';
 import { buildWeb } from './web.js';
@@ -141,7 +140,7 @@ async function steps({ root, dir, cache, commit: ref, live, without: others = []
     unsupported.push(...output.unsupported.map((use) => ({ ...use, by: 'web' })));
   }
   // Once for the release, not with each method.
-  const unsupportedWarning = warningOf(unsupported);
+  const unsupportedWarning = await step('unsupportedWarning', unsupported);
   if (unsupportedWarning) log.line('warning', unsupportedWarning);
 
   const schemas = inputSchemas(source, methods, (warning, method) => log.line('warning', told(warning), { object: method }));

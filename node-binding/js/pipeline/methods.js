@@ -6,11 +6,11 @@ import { readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, join, posix } from 'node:path';
 import { aliasesOf, placesOf } from './aliases.js';
-import { packageFolder, remember, SDK, sdkFile, sdkHash, takeAlong } from './dependencies.js';
+import { packageFolder, remember, SDK, takeAlong } from './dependencies.js';
 import { doesNotBuild } from './faults.js';
 import { copy, leaves, sha256, together } from './source.js';
 import { readJson, writeWhole } from './tree.js';
-import { stubs, usedIn } from './stubs.js';
+import { step } from './step.js';
 import { nestedTooDeep, notFunction } from './typescript.js';
 
 /** @typedef {import('./faults.js').Fault} Fault */
@@ -85,7 +85,7 @@ const ROUNDS = 8;
  * @returns {Promise<Compiled[]>}
  */
 export async function compileMethods({ methods, files, tree, cache, out, installs, signal, onMethod }) {
-  const key = sha256(JSON.stringify([version, dependencies.esbuild, OPTIONS, sdkHash()]));
+  const key = sha256(JSON.stringify([version, dependencies.esbuild, OPTIONS, await step('sdkHash', {})]));
   const paths = [...files].map(([path, { mode, hash }]) => ({ path, as: mode === 'link' ? `${path} ${hash}` : path }));
   /** @type {Compiled[]} */
   const done = [];
@@ -272,7 +272,7 @@ async function bundled(esbuild, { group, files, tree, cache, install, signal }) 
       faults.push(...strangers(result.metafile, install), ...wrongExports(group, result.metafile, tree));
       if (install && beside.size > install.beside.length) {
         install.beside = [...beside].sort();
-        remember(cache, install);
+        await remember(cache, install);
       }
       const outputs = new Map(result.outputFiles.map((file) => [posix.basename(file.path), file.contents]));
       return { faults, metafile: result.metafile, outputs, warnings: result.warnings };
@@ -310,8 +310,7 @@ function sdkPlugin(made) {
       }));
       build.onResolve({ filter: /^\.\//, namespace: 'remy' }, ({ path }) => ({ path: posix.basename(path), namespace: 'remy', sideEffects: false }));
       build.onLoad({ filter: /.*/, namespace: 'remy' }, async ({ path }) => {
-        const own = await readFile(sdkFile(SDK.includes(path) ? `${posix.basename(path)}.js` : path), 'utf8');
-        return { contents: `${own}\n${stubs(path, made.get(path) ?? [])}` };
+        return { contents: await step('sdkModule', { path, names: [...(made.get(path) ?? [])] }) };
       });
     },
   };
@@ -486,7 +485,7 @@ async function written(method, { metafile, outputs, warnings }, { key, files, pa
     // From where it is imported: a member of a workspace may have another version than its top.
     beside: install ? [...inputs].flatMap((importer) => outside(metafile.inputs[importer]?.imports ?? []).filter((name) => externals.has(name) && install.beside.includes(name)).map((name) => ({ importer, name }))) : [],
     warnings: [...saidOf(inputs, warnings), ...(await looksBeside(inputs, tree))],
-    unsupported: usedIn(Buffer.from(code).toString('utf8')),
+    unsupported: await step('usedIn', Buffer.from(code).toString('utf8')),
     bytes: code.byteLength,
   };
   // The description comes last: what it describes is there whole.

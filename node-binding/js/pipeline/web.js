@@ -4,17 +4,19 @@
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { readFile, readdir, readlink, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { eachOfSdk, LOCKS, sdkHash } from './dependencies.js';
 import { doesNotBuild } from './faults.js';
 import { environment, failed, run } from './run.js';
 import { copy, leaves, sha256, together } from './source.js';
-import { lacking, stubs, stubTypes } from './stubs.js';
+import { step } from './step.js';
 import { readJson, writeWhole } from './tree.js';
 
 /** @typedef {import('./source.js').Entry} Entry */
 
 /** Where a build leaves its output, the first that it wrote to. */
 const OUTPUTS = ['dist', 'build', 'out'];
+
+/** Lock files, which no browser is given. */
+const LOCKS = ['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock', 'bun.lock', 'bun.lockb'];
 
 /** What a browser is given first. */
 const PAGE = 'index.html';
@@ -85,14 +87,7 @@ async function unknownNames({ folder, files, tree, at }) {
   const isInside = (/** @type {string} */ path) => folder === '.' || path.startsWith(`${folder}/`);
   const sources = [...files].filter(([path, { mode }]) => mode !== 'link' && SOURCE.test(path) && isInside(path));
   const texts = sources.map(([path]) => readFileSync(join(tree, path), 'utf8'));
-  /** @type {{ module: string, name: string }[]} */
-  const found = [];
-  await eachOfSdk((module, file) => {
-    const names = lacking(texts, module, file);
-    found.push(...names.map((name) => ({ module, name })));
-    return { code: stubs(module, names), types: stubTypes(names) };
-  }, at);
-  return found;
+  return step('unknownNames', { texts, at: at ?? null });
 }
 
 /**
@@ -271,7 +266,7 @@ async function inputs({ folder, files, tree, installs }) {
   const read = whole ? all : [...counted].sort();
   const used = [...installs].filter(([at]) => read.some((path) => at === '' || path.startsWith(`${at}/`))).map(([at, { id }]) => [at, id]).sort();
   const given = Object.entries(env).filter(([name]) => variables.has(name) || name.startsWith('VITE_')).sort();
-  return sha256(JSON.stringify([folder, process.version, sdkHash(), used, given, read.map((path) => [path, files.get(path)?.mode, files.get(path)?.hash])]));
+  return sha256(JSON.stringify([folder, process.version, await step('sdkHash', {}), used, given, read.map((path) => [path, files.get(path)?.mode, files.get(path)?.hash])]));
 }
 
 /**

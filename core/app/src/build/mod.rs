@@ -6,13 +6,21 @@
 //! [`std::path::Path`] is where a file is on this machine.
 
 pub mod cache;
+pub mod dependencies;
 pub mod disk;
+mod environment;
 mod git;
 mod ignored;
 pub mod lock;
+mod npmrc;
 pub mod path;
+mod run;
+pub mod sdk;
 pub mod source;
+pub mod stubs;
+mod tools;
 pub mod tree;
+pub mod workspaces;
 
 use crate::AppError;
 use remy_db::{Error, State};

@@ -121,7 +121,7 @@ const char *remy_errmsg(const remy *handle);
 // As `remy_errmsg`.
 const char *remy_errcode(const remy *handle);
 
-// All of what `remy_errmsg` says, as JSON: `{"code", "message", "hint", "object", "sql"}`;
+// All of what `remy_errmsg` says, as JSON: `{"code", "message", "hint", "remedy", "object", "sql"}`;
 // `"null"` where the call did not fail.
 //
 // # Safety

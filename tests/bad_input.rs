@@ -1206,7 +1206,7 @@ fn a_rename_of_names_that_have_to_be_quoted() {
     shell(&app.live, "INSERT INTO \"a b\" VALUES ('x')");
     let other = schema("\"now-so\" TEXT");
     let e = app.publish(&other, "{}").unwrap_err();
-    let hint = e.detail().hint.clone().unwrap();
+    let hint = e.detail().hint.as_ref().unwrap().to_string();
     let start = hint.find("\"renames\":").unwrap();
     let end = start + hint[start..].find(']').unwrap() + 1;
     app.publish(&other, &format!("{{{}}}", &hint[start..end]))

@@ -715,7 +715,7 @@ fn an_older_catalog_is_brought_up_to_date_by_several_at_once() {
     shell(
         &catalog,
         "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 2000)
-         INSERT INTO build_log SELECT 1, 1000 + i, 0, 'build', 'ok', hex(randomblob(200)), NULL, NULL, 0 FROM c;",
+         INSERT INTO build_log SELECT 1, 1000 + i, 0, 'build', 'ok', hex(randomblob(200)), NULL, NULL, 0, NULL FROM c;",
     );
     for round in 0..5 {
         older_catalog(&catalog, 1);
@@ -742,7 +742,7 @@ fn an_older_catalog_is_brought_up_to_date_by_several_at_once() {
                 &catalog,
                 "PRAGMA user_version; SELECT count(preview), count(*) FROM releases"
             ),
-            "3\n0|1\n"
+            "4\n0|1\n"
         );
         let whole =
             "PRAGMA integrity_check; PRAGMA user_version; SELECT count(*) > 2000 FROM build_log";
@@ -768,7 +768,7 @@ fn an_older_catalog() {
             &catalog,
             "PRAGMA user_version; SELECT count(preview), count(*) FROM releases"
         ),
-        "3\n0|2\n"
+        "4\n0|2\n"
     );
     let kept = app.store("catalog.1.db");
     assert_eq!(

@@ -8,6 +8,13 @@ use std::{
 
 /// Makes a catalog as an earlier format had it.
 pub fn older_catalog(catalog: &Path, format: u32) {
+    shell(
+        catalog,
+        &format!("ALTER TABLE build_log DROP COLUMN remedy; PRAGMA user_version = {format}"),
+    );
+    if format == 3 {
+        return;
+    }
     let columns = "release, kind, status, label, commit_id, created_at, live_at, superseded_at, restored_from, follows, artifacts,
                    artifacts_hash, declared, plan";
     let columns = if format == 1 {

@@ -1115,7 +1115,8 @@ fn prune_frees_a_full_disk_whatever_remy_made_the_store() {
         (2, true, "wal"),
         (1, true, "wal"),
         (2, true, "delete"),
-        (3, false, "wal"),
+        (3, true, "wal"),
+        (4, false, "wal"),
         (2, false, "wal"),
     ] {
         let what = format!("format {format}, aside: {aside}, {journal}");
@@ -1130,7 +1131,7 @@ fn prune_frees_a_full_disk_whatever_remy_made_the_store() {
         for schema in [V2, V3, V2, V3] {
             app.publish(schema, options).unwrap();
         }
-        if format < 3 {
+        if format < 4 {
             older_catalog(&app.store("catalog.db"), format);
         }
         shell(

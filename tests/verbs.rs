@@ -296,7 +296,7 @@ fn a_promote_that_may_be_a_rename_is_told_to_be_staged_again() {
     shell(&app.live, "INSERT INTO users (mail) VALUES ('a@b')");
     let e = app.promote(None).unwrap_err();
     assert_eq!(e.code(), "ambiguous_rename");
-    let hint = e.detail().hint.clone().unwrap();
+    let hint = e.detail().hint.as_ref().unwrap().to_string();
     assert!(
         hint.starts_with("Stage it again") && !hint.contains("\"renames\""),
         "a promote takes no renames: {hint}"

@@ -313,7 +313,7 @@ fn a_column_of_a_virtual_table_under_another_name_is_asked_about_and_can_be_told
     let e = app.refuses("ambiguous_rename", &["f", from, to], |app| {
         app.publish(&schema, "{}")
     });
-    let hint = e.detail().hint.clone().unwrap();
+    let hint = e.detail().hint.as_ref().unwrap().to_string();
     assert!(hint.contains(&format!("f.{from}={to}")), "{hint}");
     app.publish(&schema, &format!(r#"{{"renames": ["f.{from}={to}"]}}"#))
         .unwrap();
@@ -514,7 +514,12 @@ fn an_index_without_content_is_not_made_anew_in_silence() {
         )
     });
     assert!(
-        e.detail().hint.as_ref().unwrap().contains("migration"),
+        e.detail()
+            .hint
+            .as_ref()
+            .unwrap()
+            .to_string()
+            .contains("migration"),
         "{e}"
     );
     // Content that is kept here goes with a word, where the text is to be found elsewhere from now

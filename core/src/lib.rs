@@ -47,12 +47,15 @@ use crate::{
 };
 pub use base::{
     VERSION,
+    allow::Allow,
     error::{CODES, Context, Detail, Error, Result, State},
-    history::{DevStatus, Line, Release, ReleaseId, Status, Step},
+    history::{DevStatus, Line, Release, Status, Step},
+    ids::ReleaseId,
     object::Object,
-    options::{Allow, BuildFailure, BuildStep, JournalMode, Options, StepOutcome},
+    options::{BuildFailure, BuildStep, JournalMode, Options, StepOutcome},
     owner::become_owner_of,
     progress::Progress,
+    remedy::{OptionName, Part, Remedy, VerbName},
 };
 pub use effects::{ChangeKind, EffectKind, diff::Change as EffectChange};
 pub use live::database::Place;
@@ -306,7 +309,7 @@ impl Remy {
         {
             return Err(Error::not_found(format!("there is no release {number}"))
                 .object(format!("release {number}"))
-                .hint("The verb releases lists them"));
+                .hint(remedy![VerbName::Releases, " lists them"]));
         }
         store.catalog.build_log(release)
     }

@@ -2,8 +2,8 @@
 //! `docs/contract.md` for people, is held here to what the verbs return.
 #![cfg(all(feature = "engine", feature = "typescript"))]
 use remy_db::{
-    CODES, DevStatus, Options, Progress, Reached, Remy, Status, Step, StepOutcome,
-    internals::typescript::method_input,
+    Allow, CODES, DevStatus, Error, OptionName, Options, Part, Progress, Reached, Remy, Status,
+    Step, StepOutcome, VerbName, internals::typescript::method_input, remedy,
 };
 use rusqlite::Connection;
 use serde::Serialize;
@@ -76,6 +76,10 @@ impl Results {
         );
         all.add("release", "Release", &app.releases().unwrap());
         all.add("line", "Line", &app.build_log(None).unwrap());
+        let unsure = "CREATE TABLE users (id INTEGER PRIMARY KEY, label TEXT);";
+        app.publish(unsure, &Options::default(), Progress::none())
+            .unwrap_err();
+        all.add("line", "Line", &app.build_log(None).unwrap());
         all.add("dev", "Dev", &app.dev_start("ann").unwrap());
         all.add("dev", "Dev", &app.dev_list().unwrap());
         all.add(
@@ -91,9 +95,28 @@ impl Results {
             &app.prune(Some(0), &Options::default()).unwrap(),
         );
         all.add("detached", "Detached", &app.detach().unwrap());
-        let refused = app.diff("CREATE TABLE", &Options::default()).unwrap_err();
-        all.0.push(("Errors", "Failure", json!(refused)));
+        all.of_errors(&app);
         all
+    }
+
+    /// An error, and one with all that an error may have.
+    fn of_errors(&mut self, app: &Remy) {
+        let refused = app.diff("CREATE TABLE", &Options::default()).unwrap_err();
+        self.0.push(("Errors", "Failure", json!(refused)));
+        let remedy = remedy![
+            "Say ",
+            Allow::Drop,
+            Part::Rename {
+                rename: "a=b".to_owned()
+            },
+            OptionName::Db,
+            VerbName::Build.with(OptionName::Out),
+        ];
+        let all_parts = Error::io("it failed")
+            .hint(remedy)
+            .object("it")
+            .sql("SELECT");
+        self.0.push(("Errors", "Failure", json!(all_parts)));
     }
 }
 
@@ -217,6 +240,10 @@ fn javascript_has_the_types_of_the_results() {
     }
     for name in names {
         places(name, &types[name], &mut said);
+    }
+    // The parts of a remedy are one type, which a failure shows.
+    for places in [&mut said, &mut seen] {
+        places.retain(|place| place.starts_with("Failure") || !place.contains(".remedy."));
     }
     assert_eq!(said, seen, "what index.d.ts has, and what results have");
     let codes = &types["Failure"]["properties"]["code"]["enum"];

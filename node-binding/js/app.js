@@ -91,7 +91,7 @@ export class App extends EventEmitter {
     return said(async () => {
       const { schema, ...options } = this.#settled(read('diff', given));
       const from = this.#source(schema);
-      if (from.kind === 'package') throw refusal('invalid_argument', `${from.path} is a package`, 'The verb publish with the option dry_run shows what it would change');
+      if (from.kind === 'package') throw refusal('invalid_argument', `${from.path} is a package`, [{ verb: 'publish', option: 'dry_run' }, ' shows what it would change']);
       if (from.kind === 'app') this.#declared(options);
       const declared = from.kind === 'app' ? { ...options, effects: await declaredEffects(from.path) } : options;
       const path = from.kind === 'app' ? join(from.path, MANIFEST) : from.path;
@@ -103,7 +103,7 @@ export class App extends EventEmitter {
   async build(given) {
     return this.#attempt(async () => {
       const { out, commit, signal, onProgress } = read('build', given, ['out', 'commit', 'signal', 'onProgress']);
-      if (this.root === null) throw this.#noManifest('The verb init makes an app; a schema alone needs no build');
+      if (this.root === null) throw this.#noManifest([{ verb: 'init' }, ' makes an app; a schema alone needs no build']);
       const without = out === undefined ? [] : await besidePackage(out);
       return this.#built(this.root, { commit, without, signal, onLine: this.#follow(onProgress) }, async (built) => {
         const bytes = out === undefined ? null : await pack(built.dir, out);
@@ -249,7 +249,7 @@ export class App extends EventEmitter {
     const folder = await this.#folder(release, options);
     const found = await said(() => files.listAll(folder, path));
     if (path === undefined || found.length) return found.map(({ path, bytes }) => ({ path, bytes }));
-    throw refusal('not_found', `release ${release} has no file ${path}`, `The verb files of release ${release} lists them`, { object: path });
+    throw refusal('not_found', `release ${release} has no file ${path}`, [{ verb: 'files', release }, ' lists them'], { object: path });
   }
 
   /**
@@ -263,7 +263,7 @@ export class App extends EventEmitter {
     // Only what is listed is read, so that no path leads out of the release.
     const [found] = await said(() => files.listAll(folder, path));
     if (found?.path === path) return said(() => files.read(found.at, path));
-    throw refusal('not_found', `release ${release} has no file ${path}`, `The verb files of release ${release} lists them`, { object: path });
+    throw refusal('not_found', `release ${release} has no file ${path}`, [{ verb: 'files', release }, ' lists them'], { object: path });
   }
 
   /**
@@ -307,7 +307,7 @@ export class App extends EventEmitter {
       if (from.kind === 'schema') return run(from.path);
       this.#declared(options);
       if (from.kind === 'package' && options.commit !== undefined) {
-        throw refusal('invalid_argument', `${from.path} is a package, which says its commit itself`, 'Leave the commit out, or build the package from it: the verb build has the option commit, too', { object: from.path });
+        throw refusal('invalid_argument', `${from.path} is a package, which says its commit itself`, ['Leave ', { option: 'commit' }, ' out, or build the package from it: ', { verb: 'build' }, ' has it, too'], { object: from.path });
       }
       prepare(this.#remy);
       /** @type {(built: Built) => Promise<Outcome>} */
@@ -462,11 +462,11 @@ export class App extends EventEmitter {
     if (schema !== undefined) {
       if (isPackage(schema)) return { kind: 'package', path: schema };
       if (/(^|\/)mindstudio\.json$/.test(schema)) {
-        throw refusal('invalid_argument', `${schema} is the manifest of an app, not a schema`, `Publish the app from its folder, or open the folder ${dirname(schema)}`, { object: schema });
+        throw refusal('invalid_argument', `${schema} is the manifest of an app, not a schema`, [`Publish the app from its folder, or name ${dirname(schema)} with `, { option: 'app' }], { object: schema });
       }
       // A schema is the whole truth: published by mistake to an app's database, it would drop what the app has.
       if (root !== null && from !== 'db') {
-        throw refusal('invalid_argument', `${join(root, MANIFEST)} declares what is published here`, `Leave ${schema} out, or name its database with the option db`, { object: schema });
+        throw refusal('invalid_argument', `${join(root, MANIFEST)} declares what is published here`, [`Leave ${schema} out, or name its database with `, { option: 'db' }], { object: schema });
       }
       return { kind: 'schema', path: schema };
     }
@@ -474,7 +474,7 @@ export class App extends EventEmitter {
     const named = this.#place.schema;
     if (named !== null && !existsSync(named)) throw refusal('not_found', `there is no file ${named}, the schema of remy.json`, 'Correct the path there', { object: named });
     if (named !== null) return { kind: 'schema', path: named };
-    throw this.#noManifest('Name a schema, and its database with the option db. The verb init makes an app');
+    throw this.#noManifest(['Name a schema, and its database with ', { option: 'db' }, '. Or make an app: ', { verb: 'init' }, ' does']);
   }
 
   /**
@@ -488,7 +488,7 @@ export class App extends EventEmitter {
     return given.extensions === undefined && extensions.length ? { ...given, extensions } : given;
   }
 
-  /** @param {string} hint */
+  /** @param {readonly import('./index.js').RemedyPart[]} hint */
   #noManifest(hint) {
     return refusal('invalid_argument', `there is no ${MANIFEST} in ${this.#place.base} or above it, and nothing is named to be published`, hint);
   }
@@ -496,7 +496,7 @@ export class App extends EventEmitter {
   /** @param {import('./index.js').Options} options */
   #declared(options) {
     const given = DECLARED.find((key) => options[key] !== undefined);
-    if (given) throw refusal('invalid_argument', `an app declares its own ${given}`, `Leave the option ${given} out`);
+    if (given) throw refusal('invalid_argument', `an app declares its own ${given}`, ['Leave ', { option: given }, ' out']);
   }
 
   /** @param {boolean} create */
@@ -517,7 +517,8 @@ export class App extends EventEmitter {
       throw refusal('not_found', `${path} is gone, and ${store} keeps its releases`, hint, { object: path });
     }
     if (may) return;
-    const hint = from === 'default' ? 'The first publish makes it; the option db names another' : 'Check the path; the verb publish with the option create makes a new one';
+    /** @type {readonly import('./index.js').RemedyPart[]} */
+    const hint = from === 'default' ? [{ verb: 'publish' }, ' makes it; ', { option: 'db' }, ' names another'] : ['Check the path; ', { verb: 'publish', option: 'create' }, ' makes a new one'];
     throw refusal('not_found', `there is no database at ${path}`, hint, { object: path });
   }
 
@@ -609,7 +610,7 @@ function warningsOf({ drift, warnings: known }, releases, bytes, store) {
   const warnings = [...known];
   if (drift !== null) warnings.push(drift);
   const [newest] = releases;
-  if (newest?.status === 'failed') warnings.push(`release ${newest.release}, the last attempt, failed: the log of release ${newest.release} says why`);
+  if (newest?.status === 'failed') warnings.push(`release ${newest.release}, the last attempt, failed: its log says why`);
   if (newest?.status === 'building') warnings.push(`release ${newest.release} is at work, or was cut off: the next verb clears it up`);
   if (store.free_bytes < bytes + MARGIN) warnings.push('the disk has too little free space for a clone: free some, or prune old releases');
   return warnings;

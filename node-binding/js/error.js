@@ -5,11 +5,19 @@
 export class RemyError extends Error {
   name = 'RemyError';
 
-  /** @param {{ code: string, message: string, hint?: string | null, object?: string | null, sql?: string | null }} error */
-  constructor({ code, message, hint = null, object = null, sql = null }) {
+  /** @param {{ code: string, message: string, hint?: string | null, remedy?: readonly import('./index.js').RemedyPart[] | null, object?: string | null, sql?: string | null }} error */
+  constructor({
+    code,
+    message,
+    hint = null,
+    remedy = hint === null ? null : [hint],
+    object = null,
+    sql = null,
+  }) {
     super(message);
     this.code = code;
     this.hint = hint;
+    this.remedy = remedy;
     this.object = object;
     this.sql = sql;
   }

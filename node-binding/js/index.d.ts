@@ -23,11 +23,23 @@ export type Code =
   | 'internal'
   | 'build_failed';
 
+/**
+ * A part of what to do: words, a verb to be called, an option to be set or left out, leave to be given by the option `allow`, a rename to
+ * be told by the option `renames`.
+ */
+export type RemedyPart =
+  | string
+  | { verb: string; release?: number; option?: string }
+  | { option: string }
+  | { allow: ('type_change' | 'lossy' | 'drop')[] }
+  | { rename: string };
+
 /** What an error is made of. */
 export interface Failure {
   code: Code;
   message: string;
   hint?: string | null;
+  remedy?: readonly RemedyPart[] | null;
   object?: string | null;
   sql?: string | null;
 }
@@ -54,6 +66,8 @@ export class RemyError extends Error {
   readonly code: Code;
   /** What to do next. */
   readonly hint: string | null;
+  /** The same as parts, for who has words of their own for verbs and options. */
+  readonly remedy: readonly RemedyPart[] | null;
   /** What it is about: a table, a column, a file. */
   readonly object: string | null;
   /** The statement that failed. */
@@ -203,6 +217,10 @@ export interface Line {
   object: string | null;
   sql: string | null;
   duration_ms: number;
+  /** What to do, where it failed and that is known. The message ends with it. */
+  hint?: string;
+  /** The same as parts. */
+  remedy?: RemedyPart[];
 }
 
 /** A line of a build, before its release has a number. */

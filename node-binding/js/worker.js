@@ -3,7 +3,7 @@
 // application may have the database open through one of its own.
 //
 // In:  { path, verb, args, follow }, then perhaps { cancel: true }
-// Out: { line } for each line of the build log, then { result } or { error: { code, message, hint, object, sql } }.
+// Out: { line } for each line of the build log, then { result } or { error: { code, message, hint, remedy, object, sql } }.
 //      Lines and results are JSON text.
 import { load } from './addon.js';
 
@@ -40,8 +40,8 @@ async function run({ path, verb, args, follow }) {
     return { result: await remy[verb](...args, ...(follow ? [onLine] : [])) };
   } catch (caught) {
     const error = /** @type {any} */ (caught);
-    const { code, message, hint = null, object = null, sql = null } = error;
+    const { code, message, hint = null, remedy = null, object = null, sql = null } = error;
     // What the addon rejects with has a hint, if only null. Node's own errors have codes too, but not of the contract.
-    return { error: { code: 'hint' in error ? code : 'internal', message, hint, object, sql } };
+    return { error: { code: 'hint' in error ? code : 'internal', message, hint, remedy: typeof remedy === 'string' ? JSON.parse(remedy) : remedy, object, sql } };
   }
 }

@@ -4,7 +4,7 @@
 //! open through another SQLite library, and two of them in one process must not share a file. What
 //! an app declares is read without a database, and may be read anywhere. Options and results are
 //! JSON text. Every verb returns a promise and runs on a thread of Node's pool; it rejects with an
-//! `Error` that has `code`, `hint`, `object` and `sql`. No panic crosses the edge.
+//! `Error` that has `code`, `hint`, `remedy` (JSON text), `object` and `sql`. No panic crosses the edge.
 #![warn(missing_docs)]
 
 pub mod app;
@@ -299,7 +299,9 @@ impl Task for Verb {
 fn js_error(env: &Env, e: &Error) -> napi::Result<napi::Error> {
     let mut error = env.create_error(napi::Error::from_reason(e.to_string()))?;
     error.set_named_property("code", e.code())?;
-    error.set_named_property("hint", e.detail().hint.as_deref())?;
+    let remedy = e.detail().hint.as_ref();
+    error.set_named_property("hint", remedy.map(ToString::to_string))?;
+    error.set_named_property("remedy", remedy.and_then(|parts| json(parts).ok()))?;
     error.set_named_property("object", e.detail().object.as_deref())?;
     error.set_named_property("sql", e.detail().sql.as_deref())?;
     Ok(napi::Error::from(error.to_unknown()))

@@ -60,7 +60,7 @@ test('usage: status 2, one line, the nearest name', async (t) => {
     [['build'], /there is no mindstudio\.json/],
     [
       ['publish', 'app/mindstudio.json'],
-      /is the manifest of an app, not a schema.*\nhint: Publish the app from its folder, or with --app app\n$/s,
+      /is the manifest of an app, not a schema.*\nhint: Publish the app from its folder, or name app with --app\n$/s,
     ],
   ];
   for (const [args, expected] of cases) {
@@ -126,7 +126,7 @@ test('no database: not_found, and what to do', async (t) => {
   ]) {
     for (const [flags, hint] of [
       [['--db', 'no.db'], 'Check the path; remy publish --create makes a new one'],
-      [[], 'The first remy publish makes it; --db names another'],
+      [[], 'remy publish makes it; --db names another'],
     ]) {
       const { status, stdout, stderr } = await remy([...verb, ...flags]);
       assert.deepEqual([verb, status, stdout], [verb, 1, '']);
@@ -236,7 +236,7 @@ test('a lossy change is refused with 3, named, and done when it is allowed', asy
   const { event, error } = JSON.parse(again.stdout);
   assert.deepEqual(
     [event, error.code, Object.keys(error)],
-    ['error', 'not_found', ['code', 'message', 'hint', 'object', 'sql']],
+    ['error', 'not_found', ['code', 'message', 'hint', 'remedy', 'object', 'sql']],
   );
   assert.match(again.stderr, /^error: not_found: no release waits/);
   const log = await remy(['log', '99', '--db', 'app.db', '--json']);

@@ -101,13 +101,13 @@ test('a package that is none is refused, and nothing is written', async (t) => {
       'true',
       'text.tar',
       3,
-      /^error: schema_invalid: text\.tar is no package of remy build, or is damaged\. Nothing was done\n/,
+      /^error: schema_invalid: text\.tar is no package that remy built, or is damaged\. Nothing was done\n/,
     ],
     [
       'head -c 20000 /dev/zero | tr "\\\\0" "\\\\377" >x.tar',
       'x.tar',
       3,
-      /^error: schema_invalid: x\.tar is no package of remy build, or is damaged\. Nothing was done\n/,
+      /^error: schema_invalid: x\.tar is no package that remy built, or is damaged\. Nothing was done\n/,
     ],
     [
       'mkdir folder.tar',

@@ -1,7 +1,8 @@
 //! What is wrong with an app, collected so that all of it is told at once.
 
+use remy_db::remedy;
 use remy_db::{
-    Error,
+    Error, Remedy, VerbName,
     internals::{json, text::things, typescript::Fault},
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -32,7 +33,11 @@ impl AppError {
     pub(crate) fn no_app(place: &str, file: &str, why: String) -> Self {
         let error = Error::not_found(format!("{place} has no app: {why}"))
             .state(STATE)
-            .hint("Run this in the folder of an app, or make one: the verb init does")
+            .hint(remedy![
+                "Run this in the folder of an app, or make one: ",
+                VerbName::Init,
+                " does",
+            ])
             .object(file);
         Self {
             error: Box::new(error),
@@ -108,7 +113,9 @@ impl Serialize for AppError {
         let mut fields = serializer.serialize_struct("AppError", 6)?;
         fields.serialize_field("code", self.error.code())?;
         fields.serialize_field("message", &self.to_string())?;
-        fields.serialize_field("hint", &self.error.detail().hint)?;
+        let remedy = &self.error.detail().hint;
+        fields.serialize_field("hint", &remedy.as_ref().map(Remedy::to_string))?;
+        fields.serialize_field("remedy", remedy)?;
         fields.serialize_field("object", &self.error.detail().object)?;
         fields.serialize_field("faults", &self.faults)?;
         fields.serialize_field("output", &self.output)?;

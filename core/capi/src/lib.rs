@@ -300,7 +300,7 @@ pub unsafe extern "C" fn remy_errcode(handle: *const remy) -> *const c_char {
     unsafe { last(handle, |last| last.code.as_ptr()) }
 }
 
-/// All of what `remy_errmsg` says, as JSON: `{"code", "message", "hint", "object", "sql"}`;
+/// All of what `remy_errmsg` says, as JSON: `{"code", "message", "hint", "remedy", "object", "sql"}`;
 /// `"null"` where the call did not fail.
 ///
 /// # Safety

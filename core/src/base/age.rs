@@ -64,7 +64,7 @@ impl Ages {
     pub(crate) fn said(before: &str, after: &str) -> String {
         format!(
             "The clock went from {before} to {after} between two switches, so that ages before that are not known: nothing of then is pruned by age \
-             until its days have passed since. Set the clock right; keep_releases, keep_bytes and prune with 0 days ask no clock"
+             until its days have passed since. Set the clock right; limits by number and by size ask no clock, nor does a prune of all"
         )
     }
 }

@@ -1,7 +1,7 @@
 //! The one error of remy: a stable code, and a message that says what happened, on what, what state
 //! everything is in now, and what to do.
 
-use crate::base::words::UnknownWord;
+use crate::base::{remedy::Remedy, words::UnknownWord};
 use std::{any::Any, fmt};
 
 /// What every fallible call of this crate returns.
@@ -71,7 +71,7 @@ pub struct Detail {
     /// What state everything is in now.
     pub state: Option<State>,
     /// What to do next.
-    pub hint: Option<String>,
+    pub hint: Option<Remedy>,
     /// The object it is about: a table, a column, a file.
     pub object: Option<String>,
     /// The statement that failed.
@@ -222,14 +222,14 @@ impl Error {
 
     /// Adds what to do next, unless that is there already.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Remedy>) -> Self {
         self.detail_mut().hint.get_or_insert(hint.into());
         self
     }
 
     /// Says what to do next, whatever was said before: for who knows better what is left to do.
     #[must_use]
-    pub(crate) fn hint_instead(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint_instead(mut self, hint: impl Into<Remedy>) -> Self {
         self.detail_mut().hint = Some(hint.into());
         self
     }
@@ -265,15 +265,17 @@ impl Error {
     }
 }
 
-/// `{"code", "message", "hint", "object", "sql"}`, the message whole.
+/// `{"code", "message", "hint", "remedy", "object", "sql"}`: the message whole, the hint as a text and
+/// as its parts.
 impl serde::Serialize for Error {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
         let detail = self.detail();
-        let mut fields = serializer.serialize_struct("Error", 5)?;
+        let mut fields = serializer.serialize_struct("Error", 6)?;
         fields.serialize_field("code", self.code())?;
         fields.serialize_field("message", &self.to_string())?;
-        fields.serialize_field("hint", &detail.hint)?;
+        fields.serialize_field("hint", &detail.hint.as_ref().map(Remedy::to_string))?;
+        fields.serialize_field("remedy", &detail.hint)?;
         fields.serialize_field("object", &detail.object)?;
         fields.serialize_field("sql", &detail.sql)?;
         fields.end()
@@ -434,6 +436,6 @@ mod tests {
     #[test]
     fn the_first_word_stays() {
         let e = Error::io("x").hint("first").hint("second");
-        assert_eq!(e.detail().hint.as_deref(), Some("first"));
+        assert_eq!(e.detail().hint, Some("first".into()));
     }
 }

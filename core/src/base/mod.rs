@@ -2,14 +2,17 @@
 //! write.
 
 pub(crate) mod age;
+pub(crate) mod allow;
 pub(crate) mod clock;
 pub(crate) mod error;
 pub(crate) mod history;
+pub(crate) mod ids;
 pub mod json;
 pub(crate) mod object;
 pub(crate) mod options;
 pub(crate) mod owner;
 pub(crate) mod progress;
+pub(crate) mod remedy;
 pub(crate) mod text;
 pub(crate) mod words;
 

@@ -1,45 +1,14 @@
 //! The options of every verb: one JSON object, the same in every face.
 
 use crate::base::{
+    allow::Allow,
     error::{Error, Result, State},
     text::cut,
     words::words,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
-
-/// What a change may do beyond what is always allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Allow {
-    /// Change the type of a column that has values.
-    TypeChange,
-    /// Change values so that they cannot be changed back.
-    Lossy,
-    /// Take a column or table that goes, beside one that comes, as a drop and not as a rename.
-    Drop,
-}
-
-impl Allow {
-    /// The word for it in the options.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::TypeChange => "type_change",
-            Self::Lossy => "lossy",
-            Self::Drop => "drop",
-        }
-    }
-
-    /// Which leave is harder to get: of two that a statement needs, that one is shown.
-    pub(crate) fn rank(self) -> u8 {
-        match self {
-            Self::Drop => 0,
-            Self::TypeChange => 1,
-            Self::Lossy => 2,
-        }
-    }
-}
 
 /// Which journal live has after adoption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -183,7 +152,7 @@ impl Default for Options {
 }
 
 /// Every option, and what it takes.
-const TAKES: &[(&str, &str)] = &[
+pub(super) const TAKES: &[(&str, &str)] = &[
     ("allow", r#"a list of "type_change", "lossy" and "drop""#),
     (
         "renames",

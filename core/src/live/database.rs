@@ -196,7 +196,7 @@ impl Live {
             return Ok(&options.extensions);
         };
         Err(Error::invalid_argument(format!(
-            "this connection may not load libraries, and {} is one that `extensions` names",
+            "this connection may not load libraries, and {} is one that it names",
             first.display()
         ))
         .object(first.display().to_string())

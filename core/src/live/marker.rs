@@ -4,7 +4,7 @@
 use crate::{
     base::{
         error::{Context, Error, Result, State},
-        history::{ReleaseId, SwitchId},
+        ids::{ReleaseId, SwitchId},
     },
     sqlite::calls,
 };

@@ -1,9 +1,13 @@
 //! The store's lock: one verb at a time, in every process.
 
-use crate::base::{
-    clock::Moment,
-    error::{Context, Error, Result, State},
-    progress::Progress,
+use crate::{
+    base::{
+        clock::Moment,
+        error::{Context, Error, Result, State},
+        progress::Progress,
+        remedy::OptionName,
+    },
+    remedy,
 };
 use std::{
     fs::{File, TryLockError},
@@ -57,9 +61,11 @@ impl Lock {
                     path.display()
                 ))
                 .state(State::LiveUnchanged)
-                .hint(
-                    "Wait for it to end, and start again; lock_timeout_ms says how long to wait",
-                ));
+                .hint(remedy![
+                    "Wait for it to end, and start again; ",
+                    OptionName::LockTimeoutMs,
+                    " says how long to wait"
+                ]));
             }
             progress.check()?;
             std::thread::sleep(Duration::from_millis(5));

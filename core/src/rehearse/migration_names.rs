@@ -6,7 +6,13 @@
 //! refinery), folders that hold `migration.sql` (Prisma, drizzle) or `up.sql` (diesel), and
 //! drizzle's `meta/_journal.json`.
 
-use crate::base::error::{Context, Error, Result};
+use crate::{
+    base::{
+        error::{Context, Error, Result},
+        remedy::OptionName,
+    },
+    remedy,
+};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -64,9 +70,11 @@ const LANGUAGES: &[&str] = &[
 pub(crate) fn of(folder: &Path) -> Result<Found> {
     let doing = || format!("reading the folder of migrations {}", folder.display());
     let entries = std::fs::read_dir(folder).context(doing).map_err(|e| {
-        e.object(folder.display().to_string()).hint(
-            "Check the option migrations: a folder of NNNN_name.sql files, relative to the process",
-        )
+        e.object(folder.display().to_string()).hint(remedy![
+            "Check ",
+            OptionName::Migrations,
+            ": a folder of NNNN_name.sql files, relative to the process",
+        ])
     })?;
     let (mut named, mut others) = (Vec::new(), Vec::new());
     for entry in entries {

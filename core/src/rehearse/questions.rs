@@ -2,11 +2,14 @@
 
 use crate::{
     base::{
+        allow::Allow,
         error::{Context, Error, Result, State, sqlite_message},
-        options::{Allow, Options},
+        options::Options,
+        remedy::Part,
         text::things,
     },
     rehearse::{checks::violations, count, failed, survey::Survey},
+    remedy,
     schema::{
         logical::Cast,
         plan::model::{Group, Plan, Question, Statement, StatementKind, Violations},
@@ -27,11 +30,6 @@ pub(crate) enum Looked {
     AtAll,
     /// Of some tables only at rows that others had written: any commit may matter to it.
     AtSome,
-}
-
-/// The option that tells of a rename.
-fn renames(rename: &str) -> String {
-    format!("\"renames\":{}", serde_json::json!([rename]))
 }
 
 /// Asks the rows what the plan has to know, before any of its statements runs: counts what each
@@ -337,10 +335,11 @@ impl Asking<'_> {
             let what = format!(
                 "the type of {table}.{column} would change from {from} to {to}, which changes {counts}"
             );
-            let hint = format!(
-                "Allow it with \"allow\":[\"{}\"], declare it as a rename of another column, or convert the values in a migration",
-                leave.as_str()
-            );
+            let hint = remedy![
+                "Allow it with ",
+                leave,
+                ", declare it as a rename of another column, or convert the values in a migration",
+            ];
             answer.refusal = Some(of_column(Error::lossy_change(what), table, column).hint(hint));
         }
         Ok(answer)
@@ -391,9 +390,11 @@ impl Asking<'_> {
                 let what = format!(
                     "{table}.{column} would be computed as ({expr}), and {values} of it are others"
                 );
-                of_column(Error::lossy_change(what), table, column).hint(
-                    "Allow it with \"allow\":[\"lossy\"], or give the computed column another name",
-                )
+                of_column(Error::lossy_change(what), table, column).hint(remedy![
+                    "Allow it with ",
+                    Allow::Lossy,
+                    ", or give the computed column another name",
+                ])
             }),
             ..Answer::default()
         })
@@ -430,9 +431,11 @@ impl Asking<'_> {
                 things(n, "NULL")
             )),
             refusal: (!self.allows(Allow::Lossy)).then(|| {
-                of_column(Error::lossy_change(what), table, column).hint(format!(
-                    "Allow it with \"allow\":[\"lossy\"] to fill in {default}, or fill it in with a migration"
-                ))
+                of_column(Error::lossy_change(what), table, column).hint(remedy![
+                    "Allow it with ",
+                    Allow::Lossy,
+                    format!(" to fill in {default}, or fill it in with a migration"),
+                ])
             }),
             ..Answer::default()
         })
@@ -522,11 +525,15 @@ impl Asking<'_> {
             ));
             let error = of_column(error, table, from);
             let from = told(from);
-            let hint = format!(
-                "Say that it is a rename, with {} or a comment @renamed from={from} beside the column, \
-                 or that the drop is meant, with \"allow\":[\"drop\"]",
-                renames(&format!("{}.{from}={}", told(table), told(to)))
-            );
+            let rename = format!("{}.{from}={}", told(table), told(to));
+            let hint = remedy![
+                "Say that it is a rename, with ",
+                Part::Rename { rename },
+                format!(
+                    " or a comment @renamed from={from} beside the column, or that the drop is meant, with "
+                ),
+                Allow::Drop,
+            ];
             answer.refusal = Some(error.hint(hint));
         }
         Ok(answer)
@@ -546,7 +553,10 @@ impl Asking<'_> {
                 ))
                 .object(table)
                 .state(State::NothingChanged)
-                .hint("Declare it under another name and move the rows with a migration, or say that they may go, with \"allow\":[\"drop\"]")
+                .hint(remedy![
+                    "Declare it under another name and move the rows with a migration, or say that they may go, with ",
+                    Allow::Drop,
+                ])
             }),
             ..Answer::default()
         })
@@ -570,10 +580,13 @@ impl Asking<'_> {
                 have(&gone),
                 group.come.join(", ")
             ));
-            let hint = format!(
-                "Say that it is a rename, with {} or {place}, or that the drop is meant, with \"allow\":[\"drop\"]",
-                renames(&format!("{from}={}", told(to)))
-            );
+            let rename = format!("{from}={}", told(to));
+            let hint = remedy![
+                "Say that it is a rename, with ",
+                Part::Rename { rename },
+                format!(" or {place}, or that the drop is meant, with "),
+                Allow::Drop,
+            ];
             answer.refusal = Some(error.object(object).state(State::NothingChanged).hint(hint));
         }
         Ok(answer)

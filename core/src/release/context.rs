@@ -4,7 +4,8 @@ use crate::{
     base::{
         clock::{self, Moment},
         error::{Context, Error, Result, State},
-        history::{ReleaseId, Step},
+        history::Step,
+        ids::ReleaseId,
         options::Options,
         progress::Progress,
         text::human,

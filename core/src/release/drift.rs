@@ -2,7 +2,7 @@
 //! Rows change all the time, and are none of it.
 
 use crate::{
-    base::{error::Result, history::ReleaseId, options::Options},
+    base::{error::Result, ids::ReleaseId, options::Options},
     declare::left_alone,
     live::{
         database::Live,

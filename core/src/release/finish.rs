@@ -1,11 +1,7 @@
 //! How a verb's release ends in the catalog.
 
 use crate::{
-    base::{
-        error::Result,
-        history::{ReleaseId, Status},
-        options::Options,
-    },
+    base::{error::Result, history::Status, ids::ReleaseId, options::Options},
     release::{outcome::Outcome, session::Session},
     store::{artifacts, log::Log},
 };

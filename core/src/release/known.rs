@@ -1,7 +1,7 @@
 //! Which release live is, by its marker.
 
 use crate::{
-    base::{error::Result, history::ReleaseId},
+    base::{error::Result, ids::ReleaseId},
     live::marker::Marker,
     store::{
         Store,

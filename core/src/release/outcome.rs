@@ -1,10 +1,7 @@
 //! What a publish, a rollback and their like return.
 
 use crate::{
-    base::{
-        history::{Line, ReleaseId},
-        words::words,
-    },
+    base::{history::Line, ids::ReleaseId, words::words},
     effects::diff,
     release::rows_lost::{ComesBack, SetAside},
     schema::plan::model::Statement,

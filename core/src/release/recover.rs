@@ -7,7 +7,8 @@
 use crate::{
     base::{
         error::{Context, Error, Result},
-        history::{DevStatus, ReleaseId, Status, Step},
+        history::{DevStatus, Status, Step},
+        ids::ReleaseId,
         progress::Progress,
     },
     live::{

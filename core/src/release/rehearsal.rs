@@ -2,10 +2,12 @@
 
 use crate::{
     base::{
+        allow::Allow,
         clock::Moment,
         error::{Context, Error, Result, State},
         history::Step,
-        options::{Allow, Options},
+        options::Options,
+        remedy::OptionName,
     },
     declare::{self, DeclaredSchema},
     effects::{Effects, diff, tables},
@@ -24,6 +26,7 @@ use crate::{
         context::Run,
         declaration::Declaration,
     },
+    remedy,
     schema::{
         self, Claim, Schema, VirtualTable,
         app::RecordedTypes,
@@ -428,7 +431,10 @@ pub(crate) fn plan_on(
             declared.source
         ))
         .state(State::NothingChanged)
-        .hint("Check that it is the right one; if all of it is to go, say \"allow\":[\"drop\"]"));
+        .hint(remedy![
+            "Check that it is the right one; if all of it is to go, say ",
+            Allow::Drop
+        ]));
     }
     let declared = declared.onto(&current, &recorded, migrations)?;
     let left = current.leave_claimed(&declared.schema, &declared.renames);
@@ -507,7 +513,7 @@ fn comments_without_column(
                     .object(format!("{table}.{}", rename.to))
                     .state(State::NothingChanged)
                     .hint(
-                        "Correct the comment, or remove it; or say that the drop is meant, with \"allow\":[\"drop\"]",
+                        remedy!["Correct the comment, or remove it; or say that the drop is meant, with ", Allow::Drop],
                     ));
             }
             _ => warnings.push(format!("{what}: {} is a new column", rename.to)),
@@ -542,10 +548,12 @@ fn refuse_unsure_drop(current: &Schema, changes: &[Difference]) -> Result<()> {
     ))
     .object(dropped)
     .state(State::NothingChanged)
-    .hint(format!(
-        "Name the library that {} needs in `extensions`; or say that the drop is meant, with \"allow\":[\"drop\"]",
-        unknown.module
-    )))
+    .hint(remedy![
+        format!("Name the library that {} needs in ", unknown.module),
+        OptionName::Extensions,
+        "; or say that the drop is meant, with ",
+        Allow::Drop,
+    ]))
 }
 
 /// Foreign keys to tables that there are not going to be: SQLite makes them, and fails over every
@@ -588,14 +596,25 @@ fn left_alone(current: &Schema, left: &[Claim]) -> Vec<String> {
         let names: Vec<&str> = own.map(|claim| claim.table.as_str()).collect();
         (!names.is_empty()).then(|| {
             let why = match table.own {
-                Some(_) => format!("the module {} does not say which tables are its own", table.module),
+                Some(_) => format!(
+                    "the module {} does not say which tables are its own",
+                    table.module
+                ),
                 None => format!(
-                    "the module {} cannot tell here; name the library that it needs in `extensions`",
+                    "the module {} cannot tell here, without the library that it needs",
                     table.module
                 ),
             };
-            let are = if names.len() == 1 { "is not declared and stays" } else { "are not declared and stay" };
-            format!("{} {are}, as a part of the virtual table {}: {why}", names.join(", "), table.name)
+            let are = if names.len() == 1 {
+                "is not declared and stays"
+            } else {
+                "are not declared and stay"
+            };
+            format!(
+                "{} {are}, as a part of the virtual table {}: {why}",
+                names.join(", "),
+                table.name
+            )
         })
     };
     current.virtual_tables.iter().filter_map(of).collect()

@@ -4,9 +4,11 @@ use crate::{
     base::{
         clock::Moment,
         error::{Context, Error, Result, State},
-        history::{ReleaseId, Status, Step},
+        history::{Status, Step},
+        ids::ReleaseId,
         options::Options,
         progress::Progress,
+        remedy::VerbName,
         text::human,
     },
     effects::{Effects, diff, tables},
@@ -25,6 +27,7 @@ use crate::{
         run::bring_live,
         session::Session,
     },
+    remedy,
     schema::plan::model::StatementKind,
     sqlite::{
         calls, differing_rows::Pages, file_header::set_journal_bytes, foreign::reading_database,
@@ -57,7 +60,7 @@ pub(crate) fn find(session: &Session, release: ReleaseId) -> Result<Entry> {
         Error::not_found(format!("there is no release {release}"))
             .object(format!("release {release}"))
             .state(State::LiveUnchanged)
-            .hint("The verb releases lists them")
+            .hint(remedy![VerbName::Releases, " lists them"])
     })
 }
 
@@ -138,7 +141,7 @@ fn promotable(session: &Session, entry: &Entry) -> Result<Snapshot> {
             ))
             .object(format!("release {release}"))
             .state(State::LiveUnchanged)
-            .hint("Promote the release that is a preview now, or stage this one again; the verb releases lists them"));
+            .hint(remedy!["Promote the release that is a preview now, or stage this one again; ", VerbName::Releases, " lists them"]));
         }
         return refuse(format!(
             "release {release} has no database: it stopped being live by a detach, or by hand, and nothing of it was kept then"
@@ -149,9 +152,11 @@ fn promotable(session: &Session, entry: &Entry) -> Result<Snapshot> {
             Error::pruned(format!("the database of release {release} was pruned"))
                 .object(format!("release {release}"))
                 .state(State::LiveUnchanged)
-                .hint(
-                    "Promote a release that still has its database; the verb releases lists them",
-                ),
+                .hint(remedy![
+                    "Promote a release that still has its database; ",
+                    VerbName::Releases,
+                    " lists them"
+                ]),
         );
     }
     snapshots::check_snapshot(&session.store, &snapshot)?;

@@ -3,13 +3,8 @@
 
 use crate::{
     base::{
-        age::Ages,
-        clock,
-        error::Result,
-        history::{ReleaseId, Step},
-        options::Options,
-        progress::Progress,
-        text,
+        age::Ages, clock, error::Result, history::Step, ids::ReleaseId, options::Options,
+        progress::Progress, text,
     },
     release::{context::Run, session::Session},
     store::{

@@ -3,8 +3,9 @@
 
 use crate::{
     base::{
+        allow::Allow,
         error::{Context, Result, sqlite_message},
-        options::{Allow, Options},
+        options::Options,
     },
     rehearse::questions,
     release::virtual_rows::{self, Unlike},
@@ -230,8 +231,8 @@ impl Comparison<'_> {
             let what = sqlite_message(&e);
             self.difference.warnings.push(match e.sqlite_error_code() {
                 Some(ErrorCode::Unknown) => format!(
-                    "the rows of {table} that would go cannot be counted ({what}): name the libraries that its schema needs in \
-                     the option extensions"
+                    "the rows of {table} that would go cannot be counted ({what}): it needs the libraries that its \
+                     schema does"
                 ),
                 _ => format!("the rows of {table} that would go cannot be counted: {what}"),
             });

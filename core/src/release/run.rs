@@ -5,7 +5,8 @@ use crate::{
     base::{
         clock,
         error::{Context, Error, Result},
-        history::{ReleaseId, Status, Step},
+        history::{Status, Step},
+        ids::ReleaseId,
     },
     live::{database::Live, marker::Marker},
     release::{

@@ -3,9 +3,11 @@
 use crate::{
     base::{
         error::{Context, Error, Result, State},
-        history::{ReleaseId, Status, Step},
+        history::{Status, Step},
+        ids::ReleaseId,
         options::{JournalMode, Options},
         progress::Progress,
+        remedy::OptionName,
     },
     live::{
         database::Live,
@@ -16,6 +18,7 @@ use crate::{
         recover::{clear, decide, take_up},
         standing,
     },
+    remedy,
     sqlite::calls,
     store::{Store, artifacts, catalog::releases::Kind, log::Log, schema_record, unknown::Unknown},
 };
@@ -240,17 +243,21 @@ fn to_wal(live: &Live, conn: &Connection, timeout: Duration) -> Result<()> {
     let mode = calls::to_wal(conn, timeout)
         .context(|| format!("turning on WAL for {}", live.shown()))
         .map_err(|e| {
-            e.state(State::LiveUnchanged).hint(
-                "This needs a moment without readers and writers; or set journal_mode to keep",
-            )
+            e.state(State::LiveUnchanged).hint(remedy![
+                "This needs a moment without readers and writers; or set ",
+                OptionName::JournalMode,
+                " to keep"
+            ])
         })?;
     if mode != "wal" {
         return Err(
             Error::busy(format!("{} stayed in journal mode {mode}", live.shown()))
                 .state(State::LiveUnchanged)
-                .hint(
-                    "This needs a moment without readers and writers; or set journal_mode to keep",
-                ),
+                .hint(remedy![
+                    "This needs a moment without readers and writers; or set ",
+                    OptionName::JournalMode,
+                    " to keep"
+                ]),
         );
     }
     Ok(())

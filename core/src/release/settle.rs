@@ -6,7 +6,8 @@
 use crate::{
     base::{
         error::{Context, Result},
-        history::{ReleaseId, Step},
+        history::Step,
+        ids::ReleaseId,
         progress::Progress,
     },
     live::marker::Marker,

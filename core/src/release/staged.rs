@@ -2,14 +2,17 @@
 
 use crate::{
     base::{
+        allow::Allow,
         error::{Error, Result, State},
-        options::{Allow, Options},
+        options::Options,
         owner,
+        remedy::OptionName,
     },
     declare::{self, DeclaredSchema, source::Source},
     live::database::Live,
     rehearse::migration_files::Migration,
     release::declaration::{Declaration, declared_effects},
+    remedy,
     schema::app::App,
     store::catalog::releases::Entry,
 };
@@ -127,7 +130,9 @@ pub(crate) fn named_by_root(
     ))
     .object(library.display().to_string())
     .state(State::LiveUnchanged)
-    .hint(format!(
-        "Run it as {its}; or name the library in `extensions` once you know what it does"
-    )))
+    .hint(remedy![
+        format!("Run it as {its}; or name the library in "),
+        OptionName::Extensions,
+        " once you know what it does",
+    ]))
 }

@@ -4,7 +4,8 @@
 use crate::{
     base::{
         error::{Error, Result, State},
-        history::{ReleaseId, Step},
+        history::Step,
+        ids::ReleaseId,
         options::StepOutcome,
         text::human,
     },

@@ -1,7 +1,11 @@
 //! Renames: where they are declared, and which of them apply.
 
 use crate::{
-    base::error::{Error, Result, State},
+    base::{
+        error::{Error, Result, State},
+        remedy::OptionName,
+    },
+    remedy,
     schema::{Schema, Table},
     sqlite::quote::same_name,
 };
@@ -126,10 +130,11 @@ fn old_name_declared(from: &str, to: &str) -> Error {
     Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and {from} is declared, too"))
         .object(from)
         .state(State::NothingChanged)
-        .hint(format!(
-            "Take out the comment where {from} is to stay as it is. Where its values are to move and it be made anew, tell it by the \
-             option renames instead"
-        ))
+        .hint(remedy![
+            format!("Take out the comment where {from} is to stay as it is. Where its values are to move and it be made anew, tell it by "),
+            OptionName::Renames,
+            " instead",
+        ])
 }
 
 /// Refuses two renames from one name.
@@ -141,7 +146,10 @@ fn one_target(from: &str, to: &str, before: Option<String>) -> Result<()> {
         ))
         .object(from)
         .state(State::NothingChanged)
-        .hint("Take out one of the two, in the comments or the option renames")),
+        .hint(remedy![
+            "Take out one of the two, in the comments or ",
+            OptionName::Renames
+        ])),
     }
 }
 
@@ -258,15 +266,16 @@ impl<'a> Case<'a> {
             (false, _) => wrong(format!("there is neither {from} nor {to}")),
             (true, _) if !self.new_declared => wrong(format!("the declared schema has no {to}")),
             // A comment stays when its rename is done: it does not say which of the two goes.
-            (true, true) if rename.comment && !self.old_declared => {
-                Err(Error::ambiguous_rename(format!("{to} says that it is renamed from {from}, and both are there"))
-                    .object(from)
-                    .state(State::NothingChanged)
-                    .hint(format!(
-                        "Where {from} is to take the place of {to}, tell it by the option renames; where {to} stays as it is and {from} \
-                         goes, take out the comment"
-                    )))
-            }
+            (true, true) if rename.comment && !self.old_declared => Err(Error::ambiguous_rename(
+                format!("{to} says that it is renamed from {from}, and both are there"),
+            )
+            .object(from)
+            .state(State::NothingChanged)
+            .hint(remedy![
+                format!("Where {from} is to take the place of {to}, tell it by "),
+                OptionName::Renames,
+                format!("; where {to} stays as it is and {from} goes, take out the comment"),
+            ])),
             (true, true) if rename.comment => Ok(false),
             (true, true) if !self.new_can_go => wrong(format!("{to} is there already")),
             (true, _) => Ok(true),

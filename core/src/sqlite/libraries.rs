@@ -1,6 +1,12 @@
 //! Loadable extensions that a schema needs.
 
-use crate::base::error::{Error, Result, State};
+use crate::{
+    base::{
+        error::{Error, Result, State},
+        remedy::OptionName,
+    },
+    remedy,
+};
 use rusqlite::{Connection, ffi};
 use std::{
     ffi::{CStr, CString, c_int},
@@ -15,12 +21,17 @@ use std::{
 pub(crate) fn load_extensions(conn: &Connection, libraries: &[PathBuf]) -> Result<()> {
     for library in libraries {
         load_extension(conn, library).map_err(|why| {
-            Error::invalid_argument(format!("the extension {} cannot be loaded: {why}", library.display()))
-                .object(library.display().to_string())
-                .state(State::LiveUnchanged)
-                .hint(
-                    "Check `extensions`: a library of this machine's kind, with the entry point that SQLite looks for",
-                )
+            Error::invalid_argument(format!(
+                "the extension {} cannot be loaded: {why}",
+                library.display()
+            ))
+            .object(library.display().to_string())
+            .state(State::LiveUnchanged)
+            .hint(remedy![
+                "Check ",
+                OptionName::Extensions,
+                ": a library of this machine's kind, with the entry point that SQLite looks for",
+            ])
         })?;
     }
     Ok(())

@@ -5,7 +5,13 @@
 //! else is wrong with a statement shows then. A stand-in returns no true value, so no statement
 //! that reads a row to change it may run with one.
 
-use crate::base::error::{Context, Error, Result, sqlite_message};
+use crate::{
+    base::{
+        error::{Context, Error, Result, sqlite_message},
+        remedy::{OptionName, Remedy},
+    },
+    remedy,
+};
 use rusqlite::{Connection, ffi};
 use std::{
     cell::RefCell,
@@ -80,8 +86,11 @@ impl Stranger {
     }
 
     /// How to give it to remy.
-    pub fn hint(&self) -> String {
-        format!("Name the library that brings {} in `extensions`", self.name)
+    pub fn hint(&self) -> Remedy {
+        remedy![
+            format!("Name the library that brings {} in ", self.name),
+            OptionName::Extensions,
+        ]
     }
 }
 

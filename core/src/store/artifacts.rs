@@ -3,10 +3,12 @@
 use crate::{
     base::{
         error::{Context, Error, Result, State},
-        history::ReleaseId,
+        ids::ReleaseId,
         owner,
+        remedy::OptionName,
     },
     os::{self, copy, files, folder, hash::FileContent},
+    remedy,
     store::{Store, place},
 };
 use std::{
@@ -21,8 +23,13 @@ pub(crate) fn are_there(from: &Path) -> Result<()> {
     if let Err(e) = fs::metadata(from) {
         let refusal = match e.kind() {
             std::io::ErrorKind::NotFound => {
-                Error::not_found(format!("there are no artifacts at {}", from.display()))
-                    .hint("Check the option artifacts; it is relative to the process")
+                Error::not_found(format!("there are no artifacts at {}", from.display())).hint(
+                    remedy![
+                        "Check ",
+                        OptionName::Artifacts,
+                        "; it is relative to the process"
+                    ],
+                )
             }
             _ => Error::io(format!(
                 "the artifacts at {} may not be looked at: {e}",

@@ -4,9 +4,11 @@ use crate::{
     base::{
         clock::{self, Moment},
         error::{Error, Result},
-        history::{Line, ReleaseId, Step},
+        history::{Line, Step},
+        ids::ReleaseId,
         options::{BuildFailure, BuildStep, StepOutcome},
         progress::Progress,
+        remedy::Remedy,
     },
     schema::plan::model::{Statement, StatementKind},
     store::catalog::Catalog,
@@ -159,6 +161,7 @@ impl<'a> Log<'a> {
         self.add(Entry {
             object: detail.object.clone(),
             sql: detail.sql.clone(),
+            remedy: detail.hint.clone(),
             ..Entry::new(step, StepOutcome::Failed, format!("{}: {e}", e.code()))
         });
     }
@@ -180,6 +183,7 @@ impl<'a> Log<'a> {
             message: entry.message,
             object: entry.object,
             sql: entry.sql,
+            remedy: entry.remedy,
             duration_ms: clock::ms(took),
         };
         // A log that cannot be written is no reason to stop what it is about.
@@ -209,6 +213,7 @@ struct Entry {
     message: String,
     object: Option<String>,
     sql: Option<String>,
+    remedy: Option<Remedy>,
 }
 
 impl Entry {
@@ -219,6 +224,7 @@ impl Entry {
             message,
             object: None,
             sql: None,
+            remedy: None,
         }
     }
 }

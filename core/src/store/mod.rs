@@ -30,6 +30,7 @@ use crate::{
         error::{Context, Error, Result, State},
         owner::{self, Acting, Owner},
         progress::Progress,
+        remedy::OptionName,
         text::human,
     },
     live::{
@@ -42,6 +43,7 @@ use crate::{
         folder::{self, Folder},
         lock::Lock,
     },
+    remedy,
     sqlite::wal,
     store::catalog::Catalog,
 };
@@ -334,7 +336,11 @@ impl Store {
             self.root.display(),
             human(free)
         ))
-        .hint("Free some space, prune old releases, or set margin_bytes lower"))
+        .hint(remedy![
+            "Free some space, prune old releases, or set ",
+            OptionName::MarginBytes,
+            " lower"
+        ]))
     }
 }
 

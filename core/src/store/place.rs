@@ -5,7 +5,7 @@
 //! there is data and never a path: a `releases/../../photos` that somebody wrote into a database
 //! once had a prune remove the folder.
 
-use crate::base::history::{ReleaseId, SwitchId};
+use crate::base::ids::{ReleaseId, SwitchId};
 
 /// The clone that a switch works on.
 pub(crate) fn work(switch_id: &SwitchId) -> String {

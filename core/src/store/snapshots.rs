@@ -1,8 +1,12 @@
 //! Snapshots: databases of releases that were live.
 
 use crate::{
-    base::error::{Error, Result, State},
+    base::{
+        error::{Error, Result, State},
+        remedy::VerbName,
+    },
     os::hash::hash,
+    remedy,
     store::{Store, catalog::snapshots::Snapshot},
 };
 use std::fs;
@@ -14,7 +18,11 @@ pub(crate) fn check_snapshot(store: &Store, snapshot: &Snapshot) -> Result<()> {
         Err(Error::not_promotable(what)
             .object(format!("release {}", snapshot.release))
             .state(State::LiveUnchanged)
-            .hint("Promote another release; the verb releases lists them"))
+            .hint(remedy![
+                "Promote another release; ",
+                VerbName::Releases,
+                " lists them"
+            ]))
     };
     let Ok(metadata) = fs::symlink_metadata(&path) else {
         return refuse(format!(

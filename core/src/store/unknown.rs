@@ -5,7 +5,7 @@
 use crate::{
     base::{
         error::{Error, Result},
-        history::ReleaseId,
+        ids::ReleaseId,
     },
     os::files,
     store::{Store, place},

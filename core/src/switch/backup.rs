@@ -11,12 +11,14 @@ use crate::{
         clock::{self, Moment},
         error::{Context, Error, Result, State},
         progress::Progress,
+        remedy::OptionName,
     },
     live::{
         database::{Live, LiveConnection},
         marker,
     },
     os::{copy::CopyMethod, files, stops::NoStops},
+    remedy,
     sqlite::{
         backup_api::{Backup, KeepGoing, STEP, Step},
         calls::{self, is_busy},
@@ -349,7 +351,11 @@ impl BackupSwitch<'_, '_> {
             live.shown()
         ))
         .state(State::LiveUnchanged)
-        .hint("Publish when fewer writers are at work, or set max_pause_ms higher")
+        .hint(remedy![
+            "Publish when fewer writers are at work, or set ",
+            OptionName::MaxPauseMs,
+            " higher"
+        ])
         .into())
     }
 
@@ -425,12 +431,16 @@ impl BackupSwitch<'_, '_> {
         let timeout = max_pause.saturating_sub(pause.elapsed());
         lock(&backup, timeout, live).map_err(|e| match e {
             Error::Busy(_) => Error::busy(format!(
-                "readers of {} did not leave within max_pause_ms ({} ms)",
+                "readers of {} did not leave within {} ms, the longest pause",
                 live.shown(),
                 max_pause.as_millis()
             ))
             .state(State::LiveUnchanged)
-            .hint("End the long transactions of others, or put live into WAL mode, where nobody waits for readers"),
+            .hint(remedy![
+                "End the long transactions of others, set ",
+                OptionName::MaxPauseMs,
+                " higher, or put live into WAL mode, where nobody waits for readers",
+            ]),
             e => e,
         })?;
         if change_counter(writer)? != counter {

@@ -5,10 +5,12 @@ use crate::{
         clock::Moment,
         error::{Error, Result, State},
         options::Options,
+        remedy::OptionName,
         words::words,
     },
     live::database::Live,
     rehearse::questions::Looked,
+    remedy,
     store::log::Log,
     switch::overlay::OpenOverlay,
 };
@@ -115,7 +117,7 @@ impl From<rusqlite::Error> for SwitchFailure {
 /// Live's write lock was not to be had.
 pub(crate) fn lock_timeout(live: &Live, timeout: Duration) -> Error {
     Error::busy(format!(
-        "the write lock of {} was not free for {} ms (lock_timeout_ms)",
+        "the write lock of {} was not free for {} ms",
         live.shown(),
         timeout.as_millis()
     ))
@@ -137,9 +139,13 @@ pub(crate) fn within(pause: Moment, max_pause: Duration) -> Result<()> {
 
 pub(crate) fn exceeded(max_pause: Duration) -> Error {
     Error::pause_exceeded(format!(
-        "the switch was not done within max_pause_ms ({} ms)",
+        "the switch was not done within {} ms, the longest pause",
         max_pause.as_millis()
     ))
     .state("Live is unchanged: the transaction was rolled back, writers go on")
-    .hint("Publish when fewer writers are at work, or set max_pause_ms higher")
+    .hint(remedy![
+        "Publish when fewer writers are at work, or set ",
+        OptionName::MaxPauseMs,
+        " higher"
+    ])
 }

@@ -19,10 +19,12 @@ use crate::{
         error::{Context, Error, Result, State},
         history::Step,
         progress::Progress,
+        remedy::OptionName,
     },
     live::database::Live,
     os::{copy::CopyMethod, files, stops::NoStops},
     rehearse::questions::Looked,
+    remedy,
     sqlite::{calls, deadline::Deadline, vfs::read_tracker, wal},
     store::Store,
     switch::{
@@ -314,12 +316,16 @@ impl PageSwitch<'_> {
                 "the plan took {:.0} ms when it was rehearsed, and somebody wrote to {live} each time before it could be switched in",
                 clock::ms(self.took)
             ))
-            .hint("Publish when fewer writers are at work, or set max_pause_ms higher and let them wait")
+            .hint(remedy!["Publish when fewer writers are at work, or set ", OptionName::MaxPauseMs, " higher and let them wait"])
         } else {
             Error::busy(format!(
                 "the WAL of {live} was restarted each time before its write lock was ours"
             ))
-            .hint("An application checkpoints all the while: publish when it does so less, or set lock_timeout_ms higher")
+            .hint(remedy![
+                "An application checkpoints all the while: publish when it does so less, or set ",
+                OptionName::LockTimeoutMs,
+                " higher"
+            ])
         };
         error.state(State::LiveUnchanged)
     }
@@ -498,13 +504,13 @@ impl PageSwitch<'_> {
             return Ok(());
         }
         Err(Error::pause_exceeded(format!(
-            "the switch would write {mib} MiB into {}, which takes about {} ms, over max_pause_ms ({})",
+            "the switch would write {mib} MiB into {}, which takes about {} ms, over the {} that writers may be held up",
             self.live.shown(),
             expected.as_millis(),
             options.max_pause_ms
         ))
         .state("Live is unchanged, and no writer has waited")
-        .hint("Split the change, or set max_pause_ms higher and let writers wait"))
+        .hint(remedy!["Split the change, or set ", OptionName::MaxPauseMs, " higher and let writers wait"]))
     }
 
     fn under_lock(

@@ -5,9 +5,11 @@ use crate::{
         clock::Moment,
         error::{Context, Error, Result},
         progress::Progress,
+        remedy::OptionName,
     },
     live::database::Live,
     os::stops::NoStops,
+    remedy,
     sqlite::{
         calls::{self, is_busy},
         tx,
@@ -251,12 +253,16 @@ impl WriteLock<'_> {
             }
             if pause.elapsed() > max_pause {
                 return Err(Error::busy(format!(
-                    "readers of {} did not leave within max_pause_ms ({} ms)",
+                    "readers of {} did not leave within {} ms, the longest pause",
                     live.shown(),
                     max_pause.as_millis()
                 ))
                 .state("Live is unchanged: the transaction was rolled back")
-                .hint("End the long readers, or put live into WAL mode, where nobody waits for readers")
+                .hint(remedy![
+                    "End the long readers, set ",
+                    OptionName::MaxPauseMs,
+                    " higher, or put live into WAL mode, where nobody waits for readers",
+                ])
                 .into());
             }
             std::thread::sleep(Duration::from_micros(200));

@@ -4,7 +4,7 @@ use crate::{
     base::{
         clock,
         error::{Context, Error, Result, State},
-        history::ReleaseId,
+        ids::ReleaseId,
         progress::Progress,
     },
     live::{beside, database::Live, marker},

@@ -1,7 +1,7 @@
 //! Debug: what remy runs on, for people who wonder.
 
 use crate::{
-    base::{VERSION, error::Result, history::ReleaseId, options::Options},
+    base::{VERSION, error::Result, ids::ReleaseId, options::Options},
     live::{beside, database::Live, marker},
     release::{drift, standing},
     store::Store,

@@ -3,13 +3,16 @@
 use crate::{
     base::{
         error::{Context, Error, Result, State},
-        history::{DevStatus, ReleaseId},
+        history::DevStatus,
+        ids::ReleaseId,
         options::Options,
         progress::Progress,
+        remedy::VerbName,
     },
     live::database::Live,
     os::{files, stops::NoStops},
     release::session,
+    remedy,
     schema::introspect,
     sqlite::{
         calls, libraries, quote,
@@ -250,7 +253,11 @@ fn open(store: &Store, name: &str) -> Result<Session> {
         Error::not_found(format!("there is no dev session {name:?}"))
             .object(name)
             .state(State::NothingDone)
-            .hint("Start it first; dev_list lists the sessions")
+            .hint(remedy![
+                "Start it first; ",
+                VerbName::DevList,
+                " lists the sessions"
+            ])
     })
 }
 

@@ -2,8 +2,9 @@
 
 use crate::{
     base::{
+        allow::Allow,
         error::{Context, Error, Result},
-        options::{Allow, Options},
+        options::Options,
         progress::Progress,
     },
     effects::{self, tables},

@@ -3,7 +3,8 @@
 use crate::{
     base::{
         error::{Error, Result, State},
-        history::{ReleaseId, Status},
+        history::Status,
+        ids::ReleaseId,
         options::Options,
         progress::Progress,
     },

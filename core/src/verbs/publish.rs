@@ -2,10 +2,13 @@
 
 use crate::{
     base::{
+        allow::Allow,
         error::{Error, Result, State},
-        history::{Release, ReleaseId, Status, Step},
+        history::{Release, Status, Step},
+        ids::ReleaseId,
         options::{BuildFailure, Options},
         progress::Progress,
+        remedy::{OptionName, Remedy},
     },
     declare::source::Source,
     effects::{Effects, tables},
@@ -22,6 +25,7 @@ use crate::{
         session::{Adopted, Session},
         staged::{Staged, named_by_root},
     },
+    remedy,
     store::{
         artifacts,
         catalog::releases::{Entry, Kind},
@@ -147,13 +151,18 @@ fn whole(
             .is_some_and(|marker| marker.artifacts.is_some());
     let effects =
         declaration.effects.is_none() && tables::read(&*live.connect()?)? != Effects::default();
-    let (has, options) = match (code, effects) {
+    let build =
+        "Publish the app with the command, which builds all of it; or give the rest of it by ";
+    let (has, hint) = match (code, effects) {
         (false, false) => return Ok(()),
-        (true, false) => ("code", "the option artifacts"),
-        (false, true) => ("roles, jobs, routes or commands", "the option effects"),
+        (true, false) => ("code", remedy![build, OptionName::Artifacts]),
+        (false, true) => (
+            "roles, jobs, routes or commands",
+            remedy![build, OptionName::Effects],
+        ),
         (true, true) => (
             "code, and roles, jobs, routes or commands",
-            "the options artifacts and effects",
+            remedy![build, OptionName::Artifacts, " and ", OptionName::Effects],
         ),
     };
     Err(Error::invalid_argument(format!(
@@ -163,13 +172,19 @@ fn whole(
     ))
     .object(manifest.display().to_string())
     .state(State::NoReleaseMade)
-    .hint(format!("Publish the app with the command, which builds all of it; or give the rest of it by {options}")))
+    .hint(hint))
 }
 
 /// What to do where a promote finds what may be a rename: it takes no other renames than those that
 /// were staged.
-const STAGED_RENAMES: &str = "Stage it again, and say there by the option renames or a comment @renamed that it is a rename; \
-     or say that the drop is meant, with \"allow\":[\"drop\"]";
+fn staged_renames() -> Remedy {
+    remedy![
+        "Stage it again, and say there by ",
+        OptionName::Renames,
+        " or a comment @renamed that it is a rename; or say that the drop is meant, with ",
+        Allow::Drop,
+    ]
+}
 
 /// Publishes a release that was staged: from a fresh clone, so that nothing written since is lost.
 pub(crate) fn promote_compiled(
@@ -205,7 +220,7 @@ pub(crate) fn promote_compiled(
         )
         .map_err(|e| match e {
             // Which renames there are was told when it was staged.
-            Error::AmbiguousRename(_) => e.hint_instead(STAGED_RENAMES),
+            Error::AmbiguousRename(_) => e.hint_instead(staged_renames()),
             e => e,
         })
     })?;

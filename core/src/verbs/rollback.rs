@@ -4,9 +4,11 @@
 use crate::{
     base::{
         error::{Error, Result, State},
-        history::{ReleaseId, Status},
+        history::Status,
+        ids::ReleaseId,
         options::Options,
         progress::Progress,
+        remedy::VerbName,
     },
     live::database::Live,
     release::{
@@ -15,6 +17,7 @@ use crate::{
         restore::{find, restore},
         session::Session,
     },
+    remedy,
     store::catalog::releases::target,
 };
 
@@ -51,7 +54,7 @@ pub(crate) fn rollback(
                 };
                 Error::no_previous_release(what)
                     .state(State::LiveUnchanged)
-                    .hint("Name a release to go to; the verb releases lists them")
+                    .hint(remedy!["Name a release to go to; ", VerbName::Releases, " lists them"])
             })?;
             find(&session, target)?
         }

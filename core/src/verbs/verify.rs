@@ -3,7 +3,8 @@
 use crate::{
     base::{
         error::{Context, Result},
-        history::{ReleaseId, Step},
+        history::Step,
+        ids::ReleaseId,
         options::Options,
         progress::Progress,
         text::human,

@@ -13,7 +13,7 @@ import { refusal } from './refusal.js';
 export async function folderOf(store, releases, number) {
   const object = `release ${number}`;
   const release = releases.find(({ release }) => release === number);
-  if (!release) throw refusal('not_found', `there is no release ${number}`, 'The verb releases lists them', { object });
+  if (!release) throw refusal('not_found', `there is no release ${number}`, [{ verb: 'releases' }, ' lists them'], { object });
   const kept = join(store, 'releases', String(originOf(releases, release).release));
   for (const folder of [join(kept, 'source'), kept]) {
     if (await isFolder(folder)) return folder;

@@ -135,9 +135,9 @@ export async function unpack(file) {
 async function extractInto(dir, file) {
   const { extract, list } = await import('tar');
   const unreadable = (/** @type {any} */ error) => {
-    if (error.code === 'ENOENT') return refusal('not_found', `there is no package ${file}`, 'The verb build with the option out makes one', { object: file });
+    if (error.code === 'ENOENT') return refusal('not_found', `there is no package ${file}`, [{ verb: 'build', option: 'out' }, ' makes one'], { object: file });
     if (error.syscall !== undefined) return refusal('io', `${file} cannot be read: ${reason(error)}`, 'Check that path', { object: file });
-    return refusal('schema_invalid', `${file} is no package of the verb build, or is damaged`, 'The verb build with the option out makes one', { object: file });
+    return refusal('schema_invalid', `${file} is no package that remy built, or is damaged`, [{ verb: 'build', option: 'out' }, ' makes one'], { object: file });
   };
   // Looked at whole before anything is written.
   /** @type {string[]} */
@@ -149,7 +149,7 @@ async function extractInto(dir, file) {
   };
   await list({ file, strict: true, onReadEntry: look }).catch((error) => Promise.reject(unreadable(error)));
   if (foreign.length) {
-    throw refusal('schema_invalid', `${file} holds what no package has: ${foreign.join(', ')}`, 'The verb build with the option out makes one', { object: file });
+    throw refusal('schema_invalid', `${file} holds what no package has: ${foreign.join(', ')}`, [{ verb: 'build', option: 'out' }, ' makes one'], { object: file });
   }
   await extract({ file, cwd: dir, strict: true, preserveOwner: false, noMtime: true }).catch((error) => Promise.reject(unreadable(error)));
 }
@@ -160,7 +160,7 @@ async function extractInto(dir, file) {
  * @returns {Promise<{ commit: string | null, dirty: boolean }>}
  */
 async function readApp(dir, file) {
-  const wrong = (/** @type {string} */ what, hint = 'The verb build with the option out makes one') =>
+  const wrong = (/** @type {string} */ what, hint = /** @type {string | readonly import('../index.js').RemedyPart[]} */ ([{ verb: 'build', option: 'out' }, ' makes one'])) =>
     refusal('schema_invalid', `${file} ${what}`, hint, { object: file });
   let app;
   try {

@@ -1,16 +1,21 @@
 // @ts-check
 // Errors of the JavaScript side, worded and shaped as core's.
 import { RemyError } from '../index.js';
+import { worded } from '../remedy.js';
+
+/** @typedef {import('../index.js').RemedyPart} RemedyPart */
 
 /**
  * A refusal: what happened, what state things are in, what to do next.
  * @param {import('../index.js').Code} code
  * @param {string} what
- * @param {string} hint
+ * @param {string | readonly RemedyPart[]} what_to_do
  * @param {{ object?: string | null, state?: string }} [more]
  */
-export function refusal(code, what, hint, { object = null, state = 'Nothing was done' } = {}) {
-  return new RemyError({ code, message: `${what}. ${state}. ${hint}`, hint, object });
+export function refusal(code, what, what_to_do, { object = null, state = 'Nothing was done' } = {}) {
+  const remedy = typeof what_to_do === 'string' ? [what_to_do] : what_to_do;
+  const hint = worded(remedy);
+  return new RemyError({ code, message: `${what}. ${state}. ${hint}`, hint, remedy, object });
 }
 
 /**

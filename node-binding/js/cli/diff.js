@@ -1,7 +1,7 @@
 // @ts-check
 import { options, SCHEMA } from './flags.js';
 import { effects, plan } from './outcome.js';
-import { oneLine, words } from './show.js';
+import { oneLine } from './show.js';
 
 /** @typedef {import('../index.js').Statement} Statement */
 
@@ -16,7 +16,7 @@ export default {
   async run({ open, args: [schema], values, signal }) {
     const app = await open();
     const rows = await app.diff({ ...options(values), schema, warnings: true, signal });
-    for (const { message } of rows.filter(isWarning)) process.stderr.write(`warning: ${oneLine(words(message ?? ''))}\n`);
+    for (const { message } of rows.filter(isWarning)) process.stderr.write(`warning: ${oneLine(message ?? '')}\n`);
     // They are no change: who looks at the rows for one finds none.
     return values.warnings ? rows : rows.filter((row) => !isWarning(row));
   },

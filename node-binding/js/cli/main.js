@@ -8,7 +8,7 @@ import { help, overview } from './help.js';
 import { called } from './name.js';
 import { unwritten, write } from './output.js';
 import { events, follower } from './progress.js';
-import { commands, failure, oneLine } from './show.js';
+import { advice, failure, oneLine } from './show.js';
 import { parse, UsageError } from './usage.js';
 
 /** Why a verb is called off. */
@@ -121,14 +121,13 @@ function report(error, json) {
   if (error instanceof CalledOff) {
     // A verb that is called off has not committed: one that has, ends.
     const message = `${error.message}. Live is unchanged`;
-    if (json) write(`${JSON.stringify(json({ code: 'busy', message, hint: null, object: null, sql: null }))}\n`);
+    if (json) write(`${JSON.stringify(json({ code: 'busy', message, hint: null, remedy: null, object: null, sql: null }))}\n`);
     process.stderr.write(`${message}\n`);
     return error.status;
   }
-  const { code, message, hint = null, object = null, sql = null, faults } = describe(error);
-  const said = { message: commands(message), hint: hint && commands(hint) };
-  if (json) write(`${JSON.stringify(json({ code, ...said, object, sql, ...(faults && { faults }) }))}\n`);
-  process.stderr.write(`${failure({ code, message, hint, faults }).join('\n')}\n`);
+  const { code, message, hint = null, remedy = null, object = null, sql = null, faults } = describe(error);
+  if (json) write(`${JSON.stringify(json({ code, ...advice({ message, hint, remedy }), remedy, object, sql, ...(faults && { faults }) }))}\n`);
+  process.stderr.write(`${failure({ code, message, hint, remedy, faults }).join('\n')}\n`);
   return STATUS[code] ?? 1;
 }
 

@@ -1,6 +1,7 @@
 // @ts-check
 // Values as people read them: tables, sizes, times, errors.
-import { asCalled, called } from './name.js';
+import { worded } from '../remedy.js';
+import { called } from './name.js';
 
 /** @typedef {{ title: string, right?: boolean }} Column */
 
@@ -156,48 +157,43 @@ function argument(text) {
   return /^[\w.=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** What is called otherwise here than in the other faces. */
+const COMMANDS = /** @type {Record<string, string>} */ ({ build_log: 'log', dev_list: 'dev list', dev_start: 'dev start' });
+const FLAGS = /** @type {Record<string, string>} */ ({ extensions: 'extension', renames: 'rename' });
+
 /** @param {string} option */
-const flag = (option) => `--${option.replaceAll('_', '-')}`;
+const flag = (option) => `--${(FLAGS[option] ?? option).replaceAll('_', '-')}`;
 
 /**
- * A text that names verbs, with the commands that they are here.
- * @param {string} text
+ * A verb, an option or leave, as one types it here.
+ * @param {Exclude<import('../index.js').RemedyPart, string>} part
  */
-export function commands(text) {
-  const given = (/** @type {string | undefined} */ option) => (option ? ` ${flag(option)}` : '');
-  return asCalled(text)
-    .replace(/\bthe verb (\w+)(?: of release (\d+))?(?: with the option (\w+))?/gi, (_, verb, release, option) => `${called} ${verb}${release ? ` ${release}` : ''}${given(option)}`)
-    .replace(/\bthe log of release (\d+) says\b/g, `${called} log $1 says`)
-    .replace(/\bor open the folder /g, 'or with --app ')
-    .replace(/\bfirst publish makes\b/g, `first ${called} publish makes`)
-    .replace(/\bdev_list lists\b/g, `${called} dev list lists`);
+function typed(part) {
+  if ('allow' in part) return `${flag('allow')} ${part.allow.join(',')}`;
+  if ('rename' in part) return `${flag('renames')} ${argument(part.rename)}`;
+  if (!('verb' in part)) return flag(part.option);
+  const { verb, release, option } = part;
+  return [called, COMMANDS[verb] ?? verb, ...(release === undefined ? [] : [release]), ...(option === undefined ? [] : [flag(option)])].join(' ');
 }
 
 /**
- * What core says in the words of SQL and JSON, as one would type it here.
- * @param {string} text
+ * What to do, in the words of this command, with the message that ends with it.
+ * @param {{ message: string, hint?: string | null, remedy?: readonly import('../index.js').RemedyPart[] | null }} said
  */
-export function words(text) {
-  return commands(text)
-    .replace(/"allow":\[("\w+"(?:,"\w+")*)\]/g, (_, leaves) => `--allow ${leaves.replaceAll('"', '')}`)
-    .replace(/"renames":(\["(?:[^"\\]|\\.)*"\])/g, (_, told) => `--rename ${argument(JSON.parse(told)[0])}`)
-    // Only in the sentences that core says: a table or column may have such a name, too.
-    .replace(/\bthe options? (lock_timeout_ms|max_pause_ms|margin_bytes|retention_days|keep_releases|keep_bytes|journal_mode)\b/g, (_, option) => flag(option))
-    .replace(/(\bwithin |, over |\bset |; | ms \()(lock_timeout_ms|max_pause_ms|margin_bytes|journal_mode)(?=\)| \(\d| higher| lower| to keep| says)/g, (_, before, option) => before + flag(option))
-    .replace('keep_releases, keep_bytes and prune with', '--keep-releases, --keep-bytes and prune with')
-    .replace(/\bthe option (artifacts|effects|migrations|ignore|commit|db)\b/g, '--$1')
-    .replace(/\bthe options artifacts and effects\b/g, '--artifacts and --effects')
-    .replace(/(?:\bthe option |`)(rename|extension)s\b`?/g, '--$1');
+export function advice({ message, hint = null, remedy = null }) {
+  if (hint === null || remedy === null) return { message, hint };
+  const here = worded(remedy, typed);
+  return { message: message.endsWith(hint) ? `${message.slice(0, -hint.length)}${here}` : message, hint: here };
 }
 
 /**
  * An error for people: `error: code: message`, then what to do.
- * @param {{ code: string, message: string, hint?: string | null, faults?: object[] }} error
+ * @param {{ code: string, message: string, hint?: string | null, remedy?: readonly import('../index.js').RemedyPart[] | null, faults?: object[] }} error
  */
-export function failure({ code, message, hint, faults }) {
+export function failure({ code, message, hint, remedy, faults }) {
   // The message holds the hint, at the end of a line.
   const short = (/** @type {string} */ line) => (hint && line.endsWith(`. ${hint}`) ? line.slice(0, -hint.length - 2) : line);
   // An app's faults are a line each, and so is where a mistake of remy's own was made: elsewhere a line end is a part of a name.
-  const text = faults || code === 'internal' ? lines(words(message.split('\n').map(short).join('\n'))).join('\n') : oneLine(words(short(message)));
-  return [`error: ${code}: ${text}`, ...(hint ? [`hint: ${plain(words(hint))}`] : [])];
+  const text = faults || code === 'internal' ? lines(message.split('\n').map(short).join('\n')).join('\n') : oneLine(short(message));
+  return [`error: ${code}: ${text}`, ...(hint ? [`hint: ${plain(advice({ message, hint, remedy }).hint)}`] : [])];
 }

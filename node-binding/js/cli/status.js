@@ -1,6 +1,6 @@
 // @ts-check
 import { called } from './name.js';
-import { commit, count, list, size, time, words } from './show.js';
+import { commit, count, list, size, time } from './show.js';
 
 /** @type {Record<import('../index.js').Status['live']['from'], string>} */
 const FROM = { db: '--db', REMY_DB: 'REMY_DB', 'remy.json': 'remy.json', default: 'the default' };
@@ -31,6 +31,6 @@ export default {
       ['store', store && store.bytes > 0 ? `${store.path} [${size(store.bytes)}, ${count(store.snapshots, 'snapshot')}]` : null],
       ['free', store && size(store.free_bytes)],
     ];
-    return [...list(pairs), ...warnings.map((warning) => `warning: ${words(warning)}`)];
+    return [...list(pairs), ...warnings.map((warning) => `warning: ${warning}`)];
   },
 };

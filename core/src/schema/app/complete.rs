@@ -94,10 +94,10 @@ fn refusal(all: &[TypeChange]) -> Error {
     let list = all.iter().map(change).collect::<Vec<_>>().join("; ");
     let first = &all[0];
     let cast = match all.iter().find(|refused| !refused.castable) {
-        None => "Write /** @cast */ above the property to convert its values (\"allow\" does not stand for it in an app, where each \
-                 property says so itself)"
+        None => "Write /** @cast */ above the property to convert its values (no leave stands for it in an app, where each property \
+                 says so itself)"
             .to_owned(),
-        Some(r) => format!("/** @cast */ cannot make {} of {}, nor can \"allow\"", r.to, r.from),
+        Some(r) => format!("/** @cast */ cannot make {} of {}, and no leave can", r.to, r.from),
     };
     Error::lossy_change(format!("a type would change, which is never inferred: {list}"))
         .object(format!("{}.{}", first.table, first.column))

@@ -1,7 +1,7 @@
 //! What a plan is made of.
 
 use crate::{
-    base::{options::Allow, words::words},
+    base::{allow::Allow, words::words},
     effects::{ChangeKind, EffectKind, diff},
     schema::{app::system, logical::Cast},
     sqlite::quote::{ident, same_name},

@@ -3,7 +3,11 @@
 //! takes the old one's place.
 
 use crate::{
-    base::error::{Error, Result, State},
+    base::{
+        error::{Error, Result, State},
+        remedy::OptionName,
+    },
+    remedy,
     schema::{
         Schema, VirtualTable,
         diff::{Change, VirtualChange},
@@ -48,9 +52,10 @@ fn needs_module(table: &VirtualTable, what: &str) -> Result<()> {
     .object(&table.name)
     .sql(&table.sql)
     .state(State::NothingDone)
-    .hint(format!(
-        "Name the library that brings {needed} in `extensions`"
-    )))
+    .hint(remedy![
+        format!("Name the library that brings {needed} in "),
+        OptionName::Extensions,
+    ]))
 }
 
 /// Refuses where FTS3 and FTS4 would take a table of the user's along: they drop, and rename,

@@ -3,7 +3,9 @@
 use crate::{
     base::{
         error::{Context, Result},
-        history::{Line, ReleaseId},
+        history::Line,
+        ids::ReleaseId,
+        remedy::Remedy,
     },
     store::catalog::{Catalog, word},
 };
@@ -12,11 +14,13 @@ use rusqlite::params;
 impl Catalog {
     /// Adds a line to a release's log, and returns its number.
     pub(crate) fn add_line(&self, line: &Line) -> Result<i64> {
+        let remedy = line.remedy.as_ref();
+        let remedy = remedy.and_then(|remedy| serde_json::to_string(remedy).ok());
         self.conn
             .execute(
-                "INSERT INTO build_log (release, seq, at, step, outcome, message, object, sql, duration_ms)
-                 VALUES (?1, (SELECT coalesce(max(seq), 0) + 1 FROM build_log WHERE release = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![line.release, line.at, line.step, line.outcome, line.message, line.object, line.sql, line.duration_ms],
+                "INSERT INTO build_log (release, seq, at, step, outcome, message, object, sql, duration_ms, remedy)
+                 VALUES (?1, (SELECT coalesce(max(seq), 0) + 1 FROM build_log WHERE release = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![line.release, line.at, line.step, line.outcome, line.message, line.object, line.sql, line.duration_ms, remedy],
             )
             .and_then(|_| {
                 self.conn.query_row("SELECT max(seq) FROM build_log WHERE release = ?1", [line.release], |row| row.get(0))
@@ -27,7 +31,7 @@ impl Catalog {
     /// The log of a release, or of the newest one.
     pub(crate) fn build_log(&self, release: Option<ReleaseId>) -> Result<Vec<Line>> {
         self.rows(
-            "SELECT release, seq, at, step, outcome, message, object, sql, duration_ms FROM build_log
+            "SELECT release, seq, at, step, outcome, message, object, sql, duration_ms, remedy FROM build_log
              WHERE release = coalesce(?1, (SELECT max(release) FROM releases)) ORDER BY seq",
             [release],
             |row| {
@@ -43,8 +47,14 @@ impl Catalog {
                     object: row.get(6)?,
                     sql: row.get(7)?,
                     duration_ms: row.get(8)?,
+                    remedy: row.get::<_, Option<String>>(9)?.and_then(remedy),
                 })
             },
         )
     }
+}
+
+/// What to do, as a line has it. What is not understood is of a newer remy, and is in the message too.
+fn remedy(json: String) -> Option<Remedy> {
+    serde_json::from_str(&json).ok()
 }

@@ -1,4 +1,4 @@
--- The catalog, format 3 (user_version). History only: what is live is said by `_remy_release` in live.
+-- The catalog, format 4 (user_version). History only: what is live is said by `_remy_release` in live.
 
 CREATE TABLE releases (
   release       INTEGER PRIMARY KEY,
@@ -31,6 +31,7 @@ CREATE TABLE build_log (
   object      TEXT,
   sql         TEXT,
   duration_ms REAL NOT NULL,
+  remedy      TEXT,                 -- what to do, where it failed: JSON
   PRIMARY KEY (release, seq)
 ) WITHOUT ROWID;
 

@@ -1,11 +1,7 @@
 //! Dev sessions in the catalog.
 
 use crate::{
-    base::{
-        clock,
-        error::Result,
-        history::{DevStatus, ReleaseId},
-    },
+    base::{clock, error::Result, history::DevStatus, ids::ReleaseId},
     store::{
         catalog::{Catalog, word},
         place,

@@ -10,12 +10,13 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// The format that this version writes, in `user_version`. A newer one is refused.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
 
 /// What brings a catalog of format n to n + 1, from format 1 on.
 const UPGRADES: &[&str] = &[
     "ALTER TABLE releases ADD COLUMN preview TEXT",
     include_str!("catalog-2-to-3.sql"),
+    "ALTER TABLE build_log ADD COLUMN remedy TEXT",
 ];
 
 /// Keeps a catalog of an older format beside it. Only for who holds its write lock, so that no two

@@ -141,7 +141,7 @@ fn word<T: Words>(row: &Row<'_>, at: usize, of: impl Display) -> rusqlite::Resul
 mod tests {
     use super::*;
     use crate::{
-        base::history::{ReleaseId, SwitchId},
+        base::ids::{ReleaseId, SwitchId},
         store::catalog::snapshots::ORDER,
     };
     use rusqlite::params;

@@ -4,7 +4,8 @@ use crate::{
     base::{
         clock,
         error::{Context, Result},
-        history::{Release, ReleaseId, Status, SwitchId},
+        history::{Release, Status},
+        ids::{ReleaseId, SwitchId},
         words::words,
     },
     live::marker::{self, Marker},

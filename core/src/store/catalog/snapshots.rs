@@ -4,7 +4,7 @@ use crate::{
     base::{
         clock,
         error::Result,
-        history::{ReleaseId, SwitchId},
+        ids::{ReleaseId, SwitchId},
     },
     store::{catalog::Catalog, place},
 };

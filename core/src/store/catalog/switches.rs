@@ -4,7 +4,8 @@ use crate::{
     base::{
         clock,
         error::{Context, Error, Result, State},
-        history::{ReleaseId, Status, SwitchId},
+        history::Status,
+        ids::{ReleaseId, SwitchId},
     },
     sqlite::calls,
     store::{

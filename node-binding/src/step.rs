@@ -9,11 +9,11 @@ use remy_db_app::build::{
     self,
     dependencies::{self, Install},
     lock::{self, Lock},
-    stubs::Unsupported,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -76,7 +76,7 @@ fn run(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<Stri
         "sdkModule" => to(&sdk_module(of(arguments)?)),
         "install" => to(&install(&of(arguments)?, context.cancel)?),
         "remember" => to(&remember(&of(arguments)?)?),
-        "unknownNames" => to(&unknown_names(of(arguments)?)?),
+        "buildWeb" => to(&build_web(&of(arguments)?, context.cancel)?),
         "usedIn" => to(&build::stubs::used_in(&of::<String>(arguments)?)),
         "unsupportedWarning" => to(&build::stubs::warning(&of::<Vec<_>>(arguments)?)),
         _ => Err(Error::internal(format!("no step {step}")).into()),
@@ -139,27 +139,26 @@ fn sdk_module(SdkModule { path, names }: SdkModule) -> String {
 }
 
 #[derive(Deserialize)]
-struct UnknownNames {
-    texts: Vec<String>,
-    at: Option<PathBuf>,
+struct Web {
+    folder: String,
+    settings: Vec<String>,
+    files: build::Files,
+    tree: PathBuf,
+    cache: PathBuf,
+    to: PathBuf,
+    installs: BTreeMap<String, Install>,
 }
 
-/// The names that texts import from the SDK and that it lacks, added to its modules in the folder.
-fn unknown_names(UnknownNames { texts, at }: UnknownNames) -> build::Result<Vec<Unsupported>> {
-    let mut found = Vec::new();
-    for module in &build::sdk::MODULES {
-        let names = build::stubs::lacking(texts.iter().map(String::as_str), module);
-        let all = || names.iter().map(String::as_str);
-        if let (Some(at), false) = (&at, names.is_empty()) {
-            let code = build::stubs::code(module.specifier, all());
-            build::sdk::add(at, module, &code, &build::stubs::types(all()))?;
-        }
-        found.extend(all().map(|name| Unsupported {
-            module: module.specifier.to_owned(),
-            name: name.to_owned(),
-        }));
-    }
-    Ok(found)
+fn build_web(of: &Web, cancel: build::Cancel<'_>) -> build::Result<build::web::Built> {
+    let web = build::web::Web {
+        folder: &of.folder,
+        settings: &of.settings,
+        files: &of.files,
+        tree: &of.tree,
+        cache: &of.cache,
+        installs: &of.installs,
+    };
+    build::web::build(web, &of.to, cancel)
 }
 
 fn of<'a, T: Deserialize<'a>>(text: &'a str) -> build::Result<T> {

@@ -1,12 +1,11 @@
 // @ts-check
 // A web project is built by its own build, in the staged copy, when anything that it may read changed.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { install } from '../js/pipeline/dependencies.js';
-import { run } from '../js/pipeline/run.js';
 import { buildWeb } from '../js/pipeline/web.js';
 import { app, folder, tarball } from './builds.mjs';
 
@@ -172,7 +171,27 @@ test('where there is nothing to serve, what was looked for is said', async (t) =
   assert.deepEqual((await web(it)).warnings, []);
 });
 
-test('inputs that did not change reuse the output, those that may count build again', async (t) => {
+/**
+ * A build that reads as a bundler does: what is imported, by relative paths, from the files of `src`.
+ * What it read is its output.
+ */
+const BUNDLER = `${HEAD}import { readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+const seen = new Map();
+const at = (path) => ['', '.d.ts', '.ts', '.js', '/index.ts'].map((end) => path + end).find((path) => existsSync(path) && statSync(path).isFile());
+const read = (path) => {
+  if (!path || seen.has(path)) return;
+  const text = readFileSync(path, 'utf8');
+  seen.set(path, text);
+  for (const [, to] of text.matchAll(/(?:from |import |url\\()['"]?(\\.[^'")]+)/g)) read(at(join(dirname(path), to)));
+};
+for (const name of readdirSync('src')) read(join('src', name));
+if (existsSync('tool.config.js')) await (await import('./tool.config.js')).default(read);
+mkdirSync('dist', { recursive: true });
+writeFileSync('dist/n', [...seen.values(), process.env.APP_TITLE ?? ''].join('\\n'));
+`;
+
+test('inputs that did not change reuse the output, those that were read build again', async (t) => {
   const it = app(t, {
     'package.json': '{}',
     'dist/methods/src/common/types.ts': 'one',
@@ -182,9 +201,7 @@ test('inputs that did not change reuse the output, those that may count build ag
     'spec.md': '1',
     'shared/a.txt': '1',
     'shared/deep/b.txt': '1',
-    ...project(
-      `${HEAD}mkdirSync('dist', { recursive: true }); writeFileSync('dist/n', readFileSync('src/main.ts', 'utf8') + readFileSync('../../methods/src/common/types.ts', 'utf8') + (process.env.APP_TITLE ?? ''));`,
-    ),
+    ...project(BUNDLER),
     [`${WEB}/src/main.ts`]:
       "import type { T } from '../../../methods/src/common/types'; import x from '../lib/x'; const { ...rest } = x; process.env.APP_TITLE\n",
     [`${WEB}/src/page.css`]: '@import url(../../../../shared/a.txt);',
@@ -197,10 +214,10 @@ test('inputs that did not change reuse the output, those that may count build ag
     assert.equal(now.reused, reused, JSON.stringify(files));
     return now.built.n;
   };
-  assert.match(await step({}, false), /^import type[^]*\none$/);
+  assert.match(await step({}, false), /^import type[^]*\none\n/);
   await step({}, true);
   await step({ 'spec.md': '2', 'dist/methods/tables/t.ts': '2', 'new.ts': 'x' }, true);
-  assert.match(await step({ 'dist/methods/src/common/types.ts': 'two' }, false), /two$/);
+  assert.match(await step({ 'dist/methods/src/common/types.ts': 'two' }, false), /\ntwo\n/);
   await step({ 'dist/methods/src/common/types.ts': 'one' }, true);
   await step({ 'shared/a.txt': '2' }, false);
   await step({ 'shared/deep/b.txt': '2' }, true);
@@ -218,19 +235,27 @@ test('inputs that did not change reuse the output, those that may count build ag
   assert.match(await step({}, false), /title$/);
   process.env.OTHER_TITLE = 'other';
   await step({}, true);
-  // A folder as a setting, and one above the project, from which anything may be read.
-  await step({ [`${WEB}/tool.config.js`]: "resolve('../../../shared')" }, false);
-  await step({ 'shared/deep/b.txt': '3' }, false);
-  await step({ 'spec.md': '3' }, true);
-  await step({ [`${WEB}/tool.config.js`]: "resolve(__dirname, '..', '..', name)" }, false);
-  await step({ 'spec.md': '4' }, false);
-  await step({}, true);
+  // A path that no text has, and a folder that is listed: what is read counts, and what is not does not.
+  const tool = (/** @type {string} */ code) => ({
+    [`${WEB}/tool.config.js`]: `import { readdirSync } from 'node:fs';\nexport default (read) => { ${code} };`,
+  });
+  await step(tool("read(['..', '..', '..', 'spec.md'].join('/'))"), false);
+  assert.match(await step({ 'spec.md': '3 is new' }, false), /3 is new/);
+  await step({ 'shared/deep/b.txt': '3' }, true);
+  const all =
+    "for (const name of readdirSync('../../../shared/deep')) read('../../../shared/deep/' + name)";
+  await step(tool(all), false);
+  assert.match(await step({ 'shared/deep/b.txt': '4 is new' }, false), /4 is new/);
+  assert.match(await step({ 'shared/deep/c.txt': '5 is new' }, false), /5 is new/);
+  await step({ 'shared/other.txt': 'x' }, true);
+  // What was built of the same before is the page again.
+  assert.doesNotMatch(await step({ 'shared/deep/c.txt': null }, true), /5 is new/);
 });
 
 test('what is found without a path that goes up counts: siblings of a workspace, packages, settings above, variables of any name', async (t) => {
   const it = app(t, {
     'package.json': '{"private":true,"workspaces":["packages/*","dist/interfaces/web"]}',
-    'packages/ui/package.json': '{"name":"ui","version":"1.0.0"}',
+    'packages/ui/package.json': '{"name":"ui","version":"1.0.0","type":"module","main":"i.js"}',
     'packages/ui/i.js': '1',
     'packages/other/package.json': '{"name":"other","version":"1.0.0"}',
     'packages/other/i.js': '1',
@@ -238,8 +263,13 @@ test('what is found without a path that goes up counts: siblings of a workspace,
     'dist/methods/types.ts': "export * from './more';",
     'dist/methods/more.ts': '1',
     'dist/methods/run.ts': '1',
-    ...project(`${HEAD}mkdirSync('dist', { recursive: true }); writeFileSync('dist/n', '');`),
-    [`${WEB}/main.ts`]: "import { label } from 'ui'; const { Title } = process.env;",
+    ...project(`import 'ui';\n${BUNDLER}`),
+    [`${WEB}/package.json`]: JSON.stringify({
+      type: 'module',
+      scripts: { build: 'node build.mjs' },
+      dependencies: { ui: '1.0.0' },
+    }),
+    [`${WEB}/src/main.ts`]: "import { label } from 'ui'; const { Title } = process.env;",
   });
   const step = async (
     /** @type {import('./builds.mjs').Files} */ files,
@@ -261,14 +291,6 @@ test('what is found without a path that goes up counts: siblings of a workspace,
   );
   for (const name of ['tsconfig.json', '.browserslistrc', 'dist/postcss.config.mjs'])
     await step({ [name]: '{}' }, false);
-  await step(
-    {
-      'tsconfig.json': '{"extends":"./settings/ts","compilerOptions":{"outDir":"./dist"}}',
-      'settings/ts.json': '1',
-    },
-    false,
-  );
-  await step({ 'settings/ts.json': '2' }, false);
   await step({ 'packages/other/i.js': '3', 'dist/methods/run.ts': '3' }, true);
   process.env.Title = 'prod';
   t.after(() => delete process.env.Title);
@@ -277,12 +299,210 @@ test('what is found without a path that goes up counts: siblings of a workspace,
   const dependencies = { lib: 'file:../../vendor/lib.tgz' };
   tarball(it.root, 'vendor/lib.tgz', { 'package.json': '{"name":"lib","version":"1.0.0"}' });
   await step({ 'dist/methods/package.json': JSON.stringify({ dependencies }) }, true);
-  await step({ [`${WEB}/main.ts`]: "import '../../methods/types';" }, false);
+  await step({ [`${WEB}/src/main.ts`]: "import '../../../methods/types';" }, false);
   await step({ 'dist/methods/more.ts': '2' }, false);
   await step({ 'dist/methods/run.ts': '4' }, true);
   tarball(it.root, 'vendor/lib.tgz', { 'package.json': '{"name":"lib","version":"1.0.1"}' });
   await step({}, false);
   await step({}, true);
+});
+
+test('where a build was not seen to its end, all that texts name counts', async (t) => {
+  const it = app(t, {
+    'package.json': '{}',
+    'spec.md': '1',
+    'shared/a.txt': '1',
+    'shared/deep/b.txt': '1',
+    'settings/ts.json': '1',
+    'dist/methods/types.ts': "export * from './more';",
+    'dist/methods/more.ts': '1',
+    ...project(`${HEAD}mkdirSync('dist', { recursive: true }); writeFileSync('dist/n', '');`),
+    [`${WEB}/src/main.ts`]: "import type { T } from '../../../methods/types';",
+    [`${WEB}/src/page.css`]: '@import url(../../../../shared/a.txt);',
+  });
+  const step = async (
+    /** @type {import('./builds.mjs').Files} */ files,
+    /** @type {boolean} */ reused,
+  ) => {
+    it.write(files);
+    assert.equal((await web(it)).reused, reused, JSON.stringify(files));
+  };
+  await step({}, false);
+  await step({ 'shared/a.txt': '2' }, true);
+  // As a build leaves it whose process is killed.
+  const history = join(it.cache, 'web-seen.json');
+  writeFileSync(
+    history,
+    JSON.stringify({ ...JSON.parse(readFileSync(history, 'utf8')), at_work: true }),
+  );
+  await step({ 'package.json': '{ }' }, false);
+  await step({ 'shared/a.txt': '3' }, false);
+  await step({ 'shared/deep/b.txt': '2', 'spec.md': '2', 'new.ts': 'x' }, true);
+  await step({ 'dist/methods/more.ts': '2' }, false);
+  await step({ [`${WEB}/tool.config.js`]: "resolve('../../../shared')" }, false);
+  await step({ 'shared/deep/b.txt': '3' }, false);
+  await step({ 'spec.md': '3' }, true);
+  await step({ 'tsconfig.json': '{"extends":"./settings/ts","outDir":"./dist"}' }, false);
+  await step({ 'settings/ts.json': '2' }, false);
+  await step({ [`${WEB}/tool.config.js`]: "resolve(__dirname, '..', '..', name)" }, false);
+  await step({ 'spec.md': '4' }, false);
+  await step({}, true);
+});
+
+/**
+ * An app as the platform's scaffold makes it: `tsc -b` checks the methods with the page.
+ * @param {import('./builds.mjs').Files} more
+ */
+const scaffold = (more) => ({
+  'mindstudio.json': '{}',
+  'dist/methods/package.json': '{"private":true}',
+  'dist/methods/src/list.ts': 'export const list = async () => 1;',
+  'dist/methods/src/common/labels.ts': "export const label: string = 'first label';",
+  'dist/methods/src/common/types.ts': 'export interface Vendor { name: string }',
+  [`${WEB}/package.json`]: JSON.stringify({
+    type: 'module',
+    scripts: { build: 'tsc -b && bundle' },
+    dependencies: { bundle: 'file:../../../vendor/bundle.tgz' },
+  }),
+  [`${WEB}/tsconfig.json`]: '{"files":[],"references":[{"path":"./tsconfig.app.json"}]}',
+  [`${WEB}/tsconfig.app.json`]: '{"include":["src","../../methods/src"]}',
+  [`${WEB}/web.json`]: '{}',
+  [`${WEB}/src/main.ts`]:
+    "import { label } from '../../../methods/src/common/labels'; import type { Vendor } from '../../../methods/src/common/types';\n",
+  ...more,
+});
+
+/**
+ * The packages of it: a type check that reads all that is included, and a bundler.
+ * @param {string} root
+ * @param {{ check?: string }} [more] what the check does besides
+ */
+function tools(root, { check = '' } = {}) {
+  const walk = `import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+const walk = (at) => readdirSync(at, { withFileTypes: true }).forEach((entry) => entry.isDirectory() ? walk(at + '/' + entry.name) : readFileSync(at + '/' + entry.name));
+mkdirSync('node_modules/.tmp', { recursive: true });
+writeFileSync('node_modules/.tmp/tsconfig.app.tsbuildinfo', String(Date.now()));
+`;
+  tarball(root, 'vendor/bundle.tgz', {
+    'package.json': JSON.stringify({
+      name: 'bundle',
+      version: '1.0.0',
+      type: 'module',
+      bin: { tsc: 'tsc.mjs', bundle: 'bundle.mjs' },
+    }),
+    'tsc.mjs': {
+      run: `#!/usr/bin/env node\n${walk}walk('src'); walk('../../methods/src');\n${check}`,
+    },
+    // Types are erased before a bundler follows imports.
+    'bundle.mjs': {
+      run: `#!/usr/bin/env node\n${BUNDLER.replace("readFileSync(path, 'utf8')", "readFileSync(path, 'utf8').replace(/import type .*/g, '')")}`,
+    },
+  });
+}
+
+test('a method that a type check reads, and no page, does not build the page again', async (t) => {
+  const it = app(t, scaffold({}));
+  tools(it.root);
+  const step = async (
+    /** @type {import('./builds.mjs').Files} */ files,
+    /** @type {boolean} */ reused,
+  ) => {
+    it.write(files);
+    const now = await web(it, { also: ['dist/methods'] });
+    assert.equal(now.reused, reused, JSON.stringify(files));
+    return now.built.n;
+  };
+  assert.match(await step({}, false), /first label/);
+  await step({}, true);
+  await step({ 'dist/methods/src/list.ts': 'export const list = async () => 2;' }, true);
+  // What the page imports is in the page, and what it imports of types is checked with it.
+  const labels = "export const label: string = 'second label';";
+  assert.match(await step({ 'dist/methods/src/common/labels.ts': labels }, false), /second label/);
+  await step({ 'dist/methods/src/common/types.ts': 'export interface Vendor {}' }, false);
+  await step({ 'dist/methods/src/list.ts': 'export const list = async () => 3;' }, true);
+  // What another import leads to counts from then on.
+  const more = `import './deeper'; ${labels}`;
+  await step(
+    { 'dist/methods/src/common/labels.ts': more, 'dist/methods/src/common/deeper.ts': 'one' },
+    false,
+  );
+  assert.match(
+    await step({ 'dist/methods/src/common/deeper.ts': 'two is new' }, false),
+    /two is new/,
+  );
+  await step({ [`${WEB}/tsconfig.app.json`]: '{"include":["src","../../methods"]}' }, false);
+});
+
+test('a type check that writes what a page may read is an input of the page', async (t) => {
+  for (const check of [
+    "writeFileSync('src/made.ts', readFileSync('../../methods/src/list.ts'));",
+    "writeFileSync('node_modules/made.js', readFileSync('../../methods/src/list.ts'));",
+  ]) {
+    const it = app(t, scaffold({}));
+    tools(it.root, { check });
+    assert.equal((await web(it)).reused, false);
+    assert.equal((await web(it)).reused, true);
+    it.write({ 'dist/methods/src/list.ts': 'export const list = async () => 2;' });
+    assert.equal((await web(it)).reused, false, check);
+  }
+});
+
+test('a page is not stale where a tool keeps what it read, and does not read it again', async (t) => {
+  // As webpack's cache does: a file of the same time is not opened.
+  const it = app(t, {
+    'shared/a.txt': 'a',
+    'shared/b.txt': 'b',
+    ...project(`${HEAD}import { statSync } from 'node:fs';
+const kept = 'node_modules/.cache.json';
+const cache = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : {};
+for (const name of ['a', 'b']) {
+  const path = ['..', '..', '..', 'shared', name + '.txt'].join('/');
+  const time = statSync(path).mtimeMs;
+  if (cache[name]?.time !== time) cache[name] = { time, text: readFileSync(path, 'utf8') };
+}
+writeFileSync(kept, JSON.stringify(cache));
+mkdirSync('dist'); writeFileSync('dist/n', cache.a.text + cache.b.text);`),
+  });
+  assert.equal((await web(it)).built.n, 'ab');
+  it.write({ 'shared/a.txt': 'A' });
+  assert.equal((await web(it)).built.n, 'Ab');
+  it.write({ 'shared/b.txt': 'B' });
+  assert.equal((await web(it)).built.n, 'AB');
+});
+
+test('what a build reads of a package that is a folder of the app, and through a link, counts', async (t) => {
+  const it = app(t, {
+    'common/package.json': '{"name":"common","version":"1.0.0","type":"module","main":"i.js"}',
+    'common/i.js':
+      "import { readFileSync } from 'node:fs'; export default readFileSync(import.meta.dirname + '/text', 'utf8');",
+    'common/text': 'one',
+    'far/data': 'data',
+    'other/data': 'other',
+    linked: { symlink: 'far' },
+    ...project(
+      `import text from 'common';\n${HEAD}mkdirSync('dist'); writeFileSync('dist/n', text + readFileSync(['..', '..', '..', 'linked/data'].join('/'), 'utf8'));`,
+    ),
+  });
+  it.write({
+    [`${WEB}/package.json`]: JSON.stringify({
+      type: 'module',
+      scripts: { build: 'node build.mjs' },
+      dependencies: { common: 'file:../../../common' },
+    }),
+  });
+  const step = async (
+    /** @type {import('./builds.mjs').Files} */ files,
+    /** @type {string} */ built,
+  ) => {
+    it.write(files);
+    const now = await web(it);
+    assert.deepEqual([now.built.n, now.reused], [built, false], JSON.stringify(files));
+    assert.equal((await web(it)).reused, true);
+  };
+  await step({}, 'onedata');
+  await step({ 'common/text': 'two' }, 'twodata');
+  await step({ 'far/data': 'DATA' }, 'twoDATA');
+  await step({ linked: { symlink: 'other' } }, 'twoother');
 });
 
 test("the interface SDK is in the project's packages", async (t) => {
@@ -417,50 +637,34 @@ mkdirSync('dist'); writeFileSync('dist/x', ''); writeFileSync(${JSON.stringify(p
   },
 );
 
-test('a program that does not end when it is told to is ended', { timeout: 30_000 }, async () => {
-  const controller = new AbortController();
-  const code =
-    'process.on("SIGTERM", () => {}); console.log(process.pid); setInterval(() => {}, 50);';
-  const ran = run(process.execPath, ['-e', code], {
-    cwd: '/',
-    env: process.env,
-    signal: controller.signal,
-  });
-  setTimeout(() => controller.abort(new Error('no more')), 1000);
-  await assert.rejects(ran, { message: 'no more' });
-  await assert.rejects(run('no-such-program', [], { cwd: '/', env: process.env }), {
-    code: 'ENOENT',
-  });
-  const { output, ...how } = await run('sh', ['-c', 'echo out; echo err >&2; exit 4'], {
-    cwd: '/',
-    env: process.env,
-  });
-  assert.deepEqual(
-    [how, output.split('\n').sort()],
-    [{ status: 4, signal: null }, ['', 'err', 'out']],
-  );
-});
-
-test('of a long output the beginning and the end are kept, and it is said how much is not', async () => {
-  const code = 'process.stdout.write(`first${"x".repeat(100_000)}last`)';
-  const { output } = await run(process.execPath, ['-e', code], { cwd: '/', env: process.env });
-  assert.match(output, /^firstx+\n… 34473 characters are left out here …\nx+last$/);
-  assert.equal(output.replace(/\n.*\n/, '').length, 65_536);
-});
-
 test(
-  'who does not wait for a program that does not end leaves none behind',
-  { timeout: 30_000 },
-  async () => {
-    const code = `import { run } from ${JSON.stringify(new URL('../js/pipeline/run.js', import.meta.url).href)};
-    run('sh', ['-c', 'trap "" TERM; echo $$ > /dev/stderr; while :; do sleep 0.1; done'], { cwd: '/', env: process.env });
-    setTimeout(() => process.exit(), 500);`;
-    const children = () =>
-      execFileSync('ps', ['-eo', 'pgid,args'], { encoding: 'utf8' })
-        .split('\n')
-        .filter((line) => line.includes('trap "" TERM; echo $$ >') && !line.includes('import'));
-    execFileSync(process.execPath, ['--input-type=module', '-e', code]);
-    assert.deepEqual(children(), []);
+  'a build ends with the process that began it, however that ends',
+  { timeout: 60_000 },
+  async (t) => {
+    const pids = join(folder(t), 'pids');
+    const it = app(
+      t,
+      project(`${HEAD}import { spawn } from 'node:child_process';
+process.on('SIGTERM', () => {});
+const child = spawn(process.execPath, ['-e', 'process.on("SIGTERM", () => {}); setInterval(() => {}, 50)'], { stdio: 'inherit' });
+writeFileSync(${JSON.stringify(pids)}, process.pid + ' ' + child.pid); setInterval(() => {}, 50);`),
+    );
+    const { files, out } = await it.stage();
+    const installed = await install(WEB, { root: it.root, tree: it.tree, cache: it.cache, files });
+    const what = { folder: WEB, tree: it.tree, cache: it.cache, to: join(out, 'web') };
+    const code = `import { buildWeb } from ${JSON.stringify(new URL('../js/pipeline/web.js', import.meta.url).href)};
+    const given = ${JSON.stringify({ files: [...files], installs: [[WEB, installed]] })};
+    await buildWeb({ ...${JSON.stringify(what)}, files: new Map(given.files), installs: new Map(given.installs) });`;
+    for (const how of /** @type {const} */ (['SIGKILL', 'SIGTERM'])) {
+      rmSync(pids, { force: true });
+      const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+        stdio: 'ignore',
+      });
+      while (!existsSync(pids) || !readFileSync(pids, 'utf8'))
+        await new Promise((later) => setTimeout(later, 20));
+      child.kill(how);
+      for (const pid of readFileSync(pids, 'utf8').split(' ')) await gone(pid);
+    }
   },
 );
 

@@ -20,6 +20,7 @@ pub mod source;
 pub mod stubs;
 mod tools;
 pub mod tree;
+pub mod web;
 pub mod workspaces;
 
 use crate::AppError;

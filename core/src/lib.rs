@@ -102,7 +102,7 @@ pub mod internals {
         pub use crate::schema::*;
     }
     pub mod text {
-        pub use crate::base::text::things;
+        pub use crate::base::text::{human, things};
     }
     #[cfg(feature = "typescript")]
     pub mod typescript {

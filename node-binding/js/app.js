@@ -106,7 +106,7 @@ export class App extends EventEmitter {
       if (this.root === null) throw this.#noManifest([{ verb: 'init' }, ' makes an app; a schema alone needs no build']);
       const without = out === undefined ? [] : await besidePackage(out);
       return this.#built(this.root, { commit, without, signal, onLine: this.#follow(onProgress) }, async (built) => {
-        const bytes = out === undefined ? null : await pack(built.dir, out);
+        const bytes = out === undefined ? null : await pack(built.dir, out, signal);
         return { package: out ?? null, bytes, commit: built.commit, warnings: built.warnings };
       });
     });
@@ -229,7 +229,7 @@ export class App extends EventEmitter {
       ]);
       const live = { path, from, exists: true, bytes: (await stat(path)).size, journal_mode: debug.journal_mode };
       const release = releases.find(({ release }) => release === debug.release) ?? null;
-      const log = release ? await this.#remy.buildLog(files.originOf(releases, release).release, options) : [];
+      const log = release ? await this.#remy.buildLog(files.originOf(releases, release), options) : [];
       const built = log.find(({ step, object }) => step === 'build' && object === SOURCE)?.message ?? null;
       const compiled = releases.filter(({ status }) => status === 'compiled');
       const previews = releases.filter(({ status }) => status === 'preview');
@@ -248,7 +248,7 @@ export class App extends EventEmitter {
     if (path !== undefined) text(path, 'path');
     const folder = await this.#folder(release, options);
     const found = await said(() => files.listAll(folder, path));
-    if (path === undefined || found.length) return found.map(({ path, bytes }) => ({ path, bytes }));
+    if (path === undefined || found.length) return found;
     throw refusal('not_found', `release ${release} has no file ${path}`, [{ verb: 'files', release }, ' lists them'], { object: path });
   }
 
@@ -260,9 +260,8 @@ export class App extends EventEmitter {
   async readFile(release, path, options) {
     text(path, 'path');
     const folder = await this.#folder(release, options);
-    // Only what is listed is read, so that no path leads out of the release.
-    const [found] = await said(() => files.listAll(folder, path));
-    if (found?.path === path) return said(() => files.read(found.at, path));
+    const content = await said(() => files.read(folder, path));
+    if (content !== null) return content;
     throw refusal('not_found', `release ${release} has no file ${path}`, [{ verb: 'files', release }, ' lists them'], { object: path });
   }
 
@@ -274,8 +273,7 @@ export class App extends EventEmitter {
   async checkout(release, dir, options) {
     text(dir, 'folder');
     const folder = await this.#folder(release, options);
-    await said(() => files.checkout(folder, dir));
-    return { release, dir, files: (await files.list(folder)).length };
+    return { release, dir, files: await said(() => files.checkout(folder, dir, options?.signal)) };
   }
 
   /**
@@ -316,8 +314,8 @@ export class App extends EventEmitter {
       };
       if (from.kind === 'app') await this.#foreseen(from.path, options);
       if (from.kind === 'app') return this.#built(from.path, { ...options, onLine, record: !options.dry_run, create }, release);
-      const built = await unpack(from.path);
-      return release(built).finally(() => clear(built.dir));
+      const built = await unpack(from.path, options.signal);
+      return release(built).finally(() => clear(built.work));
     }).finally(() => dismiss(this.#remy));
   }
 
@@ -356,7 +354,7 @@ export class App extends EventEmitter {
    * @param {(built: Built) => Promise<T>} use
    */
   async #built(root, { commit, without, label, signal, onLine, record = false, create = false }, use) {
-    const work = buildFolder(root);
+    const work = await buildFolder(root);
     const outDir = join(work, 'out');
     try {
       /** @type {BuildLine[]} */

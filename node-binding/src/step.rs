@@ -5,10 +5,13 @@ use crate::{OnLine, json};
 use napi::{Env, bindgen_prelude::Object, threadsafe_function::ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use remy_db::Error;
-use remy_db_app::build::{
-    self,
-    dependencies::{self, Install},
-    lock::{self, Lock},
+use remy_db_app::{
+    build::{
+        self,
+        dependencies::{self, Install},
+        lock::{self, Lock},
+    },
+    files, package, place,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -47,6 +50,7 @@ mod erased {
 
 /// The step of a name.
 fn run(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<String> {
+    let cancel = context.cancel;
     match step {
         "stageSource" => {
             #[derive(Deserialize)]
@@ -56,7 +60,7 @@ fn run(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<Stri
                 to: PathBuf,
             }
             let Arguments { wanted, to: at } = of(arguments)?;
-            to(&build::source::stage(&wanted, &at, context.cancel)?)
+            to(&build::source::stage(&wanted, &at, cancel)?)
         }
         "sync" => {
             #[derive(Deserialize)]
@@ -65,12 +69,8 @@ fn run(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<Stri
                 tree: PathBuf,
                 files: build::Files,
             }
-            let Arguments {
-                source,
-                tree,
-                files,
-            } = of(arguments)?;
-            to(&build::tree::sync(&source, &tree, &files, context.cancel)?)
+            let it: Arguments = of(arguments)?;
+            to(&build::tree::sync(&it.source, &it.tree, &it.files, cancel)?)
         }
         "sdkHash" => to(&build::sdk::hash()),
         "sdkModule" => to(&sdk_module(of(arguments)?)),
@@ -79,8 +79,79 @@ fn run(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<Stri
         "buildWeb" => to(&build_web(&of(arguments)?, context.cancel)?),
         "usedIn" => to(&build::stubs::used_in(&of::<String>(arguments)?)),
         "unsupportedWarning" => to(&build::stubs::warning(&of::<Vec<_>>(arguments)?)),
+        "besidePackage" => to(&package::beside(&of::<String>(arguments)?)?),
+        "pack" => {
+            let (dir, file): (PathBuf, PathBuf) = of(arguments)?;
+            to(&package::pack(&dir, &file, cancel)?)
+        }
+        "unpack" => to(&package::unpack(&of::<String>(arguments)?, cancel)?),
+        _ => place_step(step, arguments, context),
+    }
+}
+
+/// The steps that are about where things are, and what lies there.
+fn place_step(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<String> {
+    match step {
+        "find" => {
+            let (dir, named): (PathBuf, place::Named) = of(arguments)?;
+            to(&place::find(&dir, &named)?)
+        }
+        "isThere" => to(&place::is_there(&of::<PathBuf>(arguments)?)),
+        "storeBeside" => to(&place::store_beside(&of::<PathBuf>(arguments)?)),
+        "makeLive" => to(&of::<place::Place>(arguments)?.make()?),
+        "buildFolder" => to(&place::build_folder(&of::<PathBuf>(arguments)?)?),
+        "init" => {
+            let (dir, sql): (PathBuf, bool) = of(arguments)?;
+            to(&remy_db_app::init(&dir, sql)?)
+        }
+        "originOf" => {
+            let (all, release): (Vec<files::Release>, files::Release) = of(arguments)?;
+            to(&files::origin_of(&all, release).release)
+        }
+        "folderOf" => {
+            let (store, all, number): (PathBuf, Vec<files::Release>, i64) = of(arguments)?;
+            to(&files::folder_of(&store, &all, number)?)
+        }
+        "listFiles" => {
+            let (folder, below): (PathBuf, Option<String>) = of(arguments)?;
+            to(&files::list_all(&folder, below.as_deref())?)
+        }
+        "readFile" => {
+            let (folder, path): (PathBuf, String) = of(arguments)?;
+            let content = files::read(&folder, &path)?;
+            // Each byte as the letter of its number.
+            to(&content.map(|bytes| bytes.into_iter().map(char::from).collect::<String>()))
+        }
+        "checkout" => {
+            let (folder, dir): (PathBuf, PathBuf) = of(arguments)?;
+            to(&files::checkout(&folder, &dir, context.cancel)?)
+        }
         _ => Err(Error::internal(format!("no step {step}")).into()),
     }
+}
+
+/// What came of a step, as JSON.
+fn told(done: build::Result<String>) -> napi::Result<String> {
+    match done {
+        Ok(text) => Ok(format!("{{\"done\":{text}}}")),
+        Err(refused) => json(&json!({ "refused": refused }))
+            .map_err(|e| napi::Error::from_reason(e.to_string())),
+    }
+}
+
+fn caught(work: impl FnOnce() -> build::Result<String>) -> build::Result<String> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref()).into()))
+}
+
+/// Runs a step while its caller waits: one that only looks, or writes little.
+#[napi]
+pub fn step_now(name: String, arguments: String) -> napi::Result<String> {
+    let context = Context {
+        cancel: build::Cancel(&AtomicBool::new(false)),
+        event: &|_| (),
+    };
+    told(caught(|| run(&name, &arguments, &context)))
 }
 
 /// Waits for the cache's lock, and says so where that takes longer.
@@ -257,13 +328,7 @@ impl Step {
                     cancel: build::Cancel(&cancel),
                     event: &event,
                 };
-                let done = catch_unwind(AssertUnwindSafe(|| work(&context)))
-                    .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref()).into()));
-                let told = match done {
-                    Ok(text) => Ok(format!("{{\"done\":{text}}}")),
-                    Err(refused) => json(&json!({ "refused": refused })),
-                };
-                let told = told.map_err(|e| napi::Error::from_reason(e.to_string()));
+                let told = told(caught(|| work(&context)));
                 deferred.resolve(move |_| told);
             })
             .map_err(|e| napi::Error::from_reason(format!("starting a thread: {e}")))?;

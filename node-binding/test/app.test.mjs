@@ -308,7 +308,7 @@ test('what a build left that was killed goes with the next one; one at work stay
   utimesSync(path('shop/.remy/build-old'), yesterday, yesterday);
   const place = new URL('../js/app/place.js', import.meta.url);
   const begun = async () => {
-    const code = `import { buildFolder } from '${place}'; console.log(buildFolder('shop')); process.stdin.resume();`;
+    const code = `import { buildFolder } from '${place}'; console.log(await buildFolder('shop')); process.stdin.resume();`;
     const build = run(process.execPath, ['--input-type=module', '-e', code], { open: true });
     t.after(() => build.child.kill());
     const [folder] = await once(build.child.stdout, 'data');

@@ -32,7 +32,7 @@ pub fn things(n: u64, what: &str) -> String {
 }
 
 /// A size for people: `118 MB`.
-pub(crate) fn human(bytes: u64) -> String {
+pub fn human(bytes: u64) -> String {
     const UNITS: &[&str] = &["B", "KB", "MB", "GB", "TB"];
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let (mut size, mut unit) = (bytes as f64, 0);

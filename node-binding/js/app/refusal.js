@@ -44,7 +44,7 @@ const HINTS = {
  * Why a call of the system failed: `permission denied (EACCES)`.
  * @param {unknown} error
  */
-export function reason(error) {
+function reason(error) {
   const { message, code } = /** @type {NodeJS.ErrnoException} */ (error);
   const [, words] = /^[A-Z]\w+: (.+?)(?:, \w+.*)?$/s.exec(message) ?? [];
   return words ? `${words} (${code})` : message;

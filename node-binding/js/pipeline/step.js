@@ -10,7 +10,7 @@ import { AppError } from './faults.js';
  * Does the step. Rejects with the reason of `signal` once that is set, and as the addon refuses it.
  *
  * @param {string} name
- * @param {object} given
+ * @param {unknown} given
  * @param {More} [more]
  * @returns {Promise<any>}
  */
@@ -18,6 +18,19 @@ export async function step(name, given, more) {
   more?.signal?.throwIfAborted();
   const work = new (load().Step)();
   return followed(work, (tell) => work.run(name, JSON.stringify(given), tell), more);
+}
+
+/**
+ * Does a step while its caller waits: one that only looks, or writes little.
+ *
+ * @param {string} name
+ * @param {unknown} given
+ * @returns {any}
+ */
+export function now(name, given) {
+  const { done, refused } = JSON.parse(load().stepNow(name, JSON.stringify(given)));
+  if (refused) throw refusedAs(refused);
+  return done;
 }
 
 /**
@@ -61,9 +74,13 @@ async function followed(work, run, { signal, onEvent } = {}) {
     if (thrown) throw /** @type {{ e: unknown }} */ (thrown).e;
     signal?.throwIfAborted();
     if (!refused) return done;
-    if (refused.faults.length) throw new AppError(refused, refused.output ?? undefined);
-    throw new RemyError(refused);
+    throw refusedAs(refused);
   } finally {
     signal?.removeEventListener('abort', cancel);
   }
+}
+
+/** @param {any} refused */
+function refusedAs(refused) {
+  return refused.faults.length ? new AppError(refused, refused.output ?? undefined) : new RemyError(refused);
 }

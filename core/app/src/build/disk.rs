@@ -23,14 +23,19 @@ impl<T> At<T> for io::Result<T> {
     }
 }
 
-/// What failed at which path: of which nothing of the database is.
+/// What failed at which path, where nothing of the database was touched.
 pub(crate) fn failed(e: &io::Error, doing: &str, path: &Path) -> AppError {
+    let error = failed_at(e, doing, path);
+    error.state("The database is as it was").into()
+}
+
+/// What failed at which path. What state things are in is the caller's to say.
+pub(crate) fn failed_at(e: &io::Error, doing: &str, path: &Path) -> Error {
     let error = Error::io(format!("{doing} {}: {}", path.display(), reason(e)))
-        .state("The database is as it was")
         .object(path.display().to_string());
     match hint(e.kind()) {
-        Some(hint) => error.hint(hint).into(),
-        None => error.into(),
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
 

@@ -1,0 +1,139 @@
+//! The least that can be published, written into a folder.
+
+use crate::{
+    FILE,
+    build::{Result, disk},
+};
+use remy_db::Error;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// What is written only where it is not there: what a folder may have already is its own.
+const OPTIONAL: [&str; 2] = ["tsconfig.json", ".gitignore"];
+
+/// What was written.
+#[derive(Debug, Serialize)]
+pub struct Written {
+    /// The folder.
+    pub root: PathBuf,
+    /// The files, by their paths in it.
+    pub files: Vec<&'static str>,
+}
+
+/// Writes the beginnings of an app into the folder `dir`, or those of a schema alone: all files, or
+/// none.
+///
+/// Fails with `invalid_argument` where one of them is there, or `dir` is no folder, and with `io`.
+pub fn init(dir: &Path, sql: bool) -> Result<Written> {
+    let root = disk::lexical(dir);
+    let mut files = match sql {
+        true => of_schema(),
+        false => of_app(&root),
+    };
+    files.retain(|(path, _)| !OPTIONAL.contains(path) || !root.join(path).exists());
+    let taken: Vec<&str> = files
+        .iter()
+        .map(|(path, _)| *path)
+        .filter(|path| root.join(path).exists())
+        .collect();
+    if !taken.is_empty() {
+        let is = if taken.len() == 1 { "is" } else { "are" };
+        let (all, folder) = (taken.join(", "), root.display());
+        let what = format!("{all} {is} in {folder} already");
+        return Err(refused(&root, what, "Start in a folder without them"));
+    }
+    if fs::metadata(&root).is_ok_and(|found| !found.is_dir()) {
+        let what = format!("{} is not a folder", root.display());
+        let hint = "Name a folder, which need not be there yet";
+        return Err(refused(&root, what, hint));
+    }
+    let mut made = Vec::new();
+    for (path, text) in &files {
+        if let Err(error) = write_new(&root.join(path), text, &mut made) {
+            for path in made {
+                // What went wrong first is what has to be told.
+                let _ = disk::remove(&path);
+            }
+            return Err(error.state("Nothing was done").into());
+        }
+    }
+    Ok(Written {
+        root,
+        files: files.into_iter().map(|(path, _)| path).collect(),
+    })
+}
+
+fn refused(root: &Path, what: String, hint: &str) -> crate::AppError {
+    Error::invalid_argument(what)
+        .state("Nothing was done")
+        .hint(hint)
+        .object(root.display().to_string())
+        .into()
+}
+
+/// Writes a file that is not there, and notes what was made for it: the first of the folders above
+/// it, and itself.
+fn write_new(path: &Path, text: &str, made: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let failed = |doing: &'static str, path: &Path| {
+        let path = path.to_owned();
+        move |e: io::Error| disk::failed_at(&e, doing, &path)
+    };
+    if let Some(folder) = path.parent() {
+        let missing = folder.ancestors().take_while(|it| !disk::exists(it));
+        made.extend(missing.last().map(Path::to_owned));
+        fs::create_dir_all(folder).map_err(failed("making the folder", folder))?;
+    }
+    let mut file = File::create_new(path).map_err(failed("making", path))?;
+    made.push(path.to_owned());
+    file.write_all(text.as_bytes())
+        .map_err(failed("writing", path))
+}
+
+type Files = Vec<(&'static str, String)>;
+
+fn of_schema() -> Files {
+    vec![
+        ("schema.sql", include_str!("init/schema.sql").to_owned()),
+        ("remy.json", pretty(&json!({ "schema": "schema.sql" }))),
+    ]
+}
+
+fn of_app(root: &Path) -> Files {
+    let name = root.file_name().map(|name| name.to_string_lossy());
+    let manifest = json!({
+        "name": name.unwrap_or("app".into()),
+        "tables": [{ "name": "notes", "path": "dist/methods/src/tables/notes.ts", "export": "Notes" }],
+        "methods": [{ "id": "add-note", "path": "dist/methods/src/addNote.ts", "export": "addNote" }],
+    });
+    vec![
+        (FILE, pretty(&manifest)),
+        // For editors: remy itself checks no types. The SDK's are those of remy-db, where that is
+        // installed here or above.
+        (
+            "tsconfig.json",
+            include_str!("init/tsconfig.json").to_owned(),
+        ),
+        (".gitignore", include_str!("init/gitignore").to_owned()),
+        (
+            "dist/methods/package.json",
+            pretty(&json!({ "private": true, "type": "module" })),
+        ),
+        (
+            "dist/methods/src/tables/notes.ts",
+            include_str!("init/notes.ts").to_owned(),
+        ),
+        (
+            "dist/methods/src/addNote.ts",
+            include_str!("init/addNote.ts").to_owned(),
+        ),
+    ]
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}

@@ -1,0 +1,3 @@
+import { db } from '@mindstudio-ai/agent';
+
+export const Notes = db.defineTable<{ text: string }>('notes');

@@ -1,0 +1,333 @@
+//! Where things are: the folder of an app, its live database and that one's store, and the folder
+//! of what remy keeps beside an app.
+
+use crate::{
+    FILE,
+    build::{
+        Result,
+        disk::{self, At},
+    },
+    work,
+};
+use remy_db::Error;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The settings of a folder, beside the manifest or alone.
+const SETTINGS: &str = "remy.json";
+/// The folder of what remy itself keeps beside an app.
+const OWN: &str = ".remy";
+
+/// A folder that is published, and its live database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The folder of the manifest, if there is one.
+    pub root: Option<PathBuf>,
+    /// The folder that everything is relative to: the manifest's, or the one that was named.
+    pub base: PathBuf,
+    /// The live database, without symlinks, whether it is there or not.
+    pub path: PathBuf,
+    /// What named it.
+    pub from: From,
+    /// What a publish declares where nothing is named.
+    pub schema: Option<PathBuf>,
+    /// The libraries that the schema needs.
+    pub extensions: Vec<PathBuf>,
+}
+
+/// What named a live database. The first that does is what counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum From {
+    /// The caller.
+    #[serde(rename = "db")]
+    Caller,
+    /// The environment.
+    #[serde(rename = "REMY_DB")]
+    Environment,
+    /// The settings.
+    #[serde(rename = "remy.json")]
+    Settings,
+    /// Nobody.
+    #[serde(rename = "default")]
+    Default,
+}
+
+/// What the caller says of a place.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Named {
+    /// The live database.
+    pub db: Option<PathBuf>,
+    /// The environment variable `REMY_DB`.
+    pub environment: Option<PathBuf>,
+    /// The manifest has to be in the folder itself.
+    pub here: bool,
+}
+
+/// Looks for the manifest, in `dir` or above it, and for the live database.
+///
+/// Fails with `not_found` where a manifest has to be and is not, with `invalid_argument` for wrong
+/// settings and for a manifest above that somebody else put there, and with `io` where settings
+/// cannot be read.
+pub fn find(dir: &Path, named: &Named) -> Result<Place> {
+    let start = disk::lexical(dir);
+    let root = match named.here {
+        true => Some(manifest_in(&start)?),
+        false => manifest_above(&start)?,
+    };
+    let base = root.as_ref().unwrap_or(&start);
+    let beside = base.join(SETTINGS);
+    let (settings, folder) = match beside.exists() {
+        true => (read_settings(&beside)?, base),
+        false => (read_settings(&start.join(SETTINGS))?, &start),
+    };
+    let given = |path: &Option<PathBuf>| {
+        let path = path.as_ref().filter(|path| !path.as_os_str().is_empty());
+        path.map(|path| disk::lexical(path))
+    };
+    let of_settings = |path: &PathBuf| disk::lexical(&folder.join(path));
+    let (path, from) = if let Some(path) = given(&named.db) {
+        (path, From::Caller)
+    } else if let Some(path) = given(&named.environment) {
+        (path, From::Environment)
+    } else if let Some(path) = &settings.db {
+        (of_settings(path), From::Settings)
+    } else {
+        (base.join(OWN).join("live.db"), From::Default)
+    };
+    Ok(Place {
+        base: base.clone(),
+        path: without_links(&path),
+        from,
+        schema: settings.schema.as_ref().map(of_settings),
+        extensions: settings.extensions.iter().map(of_settings).collect(),
+        root,
+    })
+}
+
+/// What an app declares is run by whoever publishes it. Nobody has asked for one that lies further
+/// up, such as in the folder for temporary files: it has to be of somebody whose folder this is.
+fn manifest_above(start: &Path) -> Result<Option<PathBuf>> {
+    let found = start.ancestors().find(|it| it.join(FILE).exists());
+    let Some(root) = found.filter(|root| *root != start) else {
+        return Ok(found.map(Path::to_owned));
+    };
+    let manifest = root.join(FILE);
+    let owner = |path: &Path| -> Result<u32> {
+        let found = fs::metadata(path).at("looking at", path)?;
+        Ok(found.uid())
+    };
+    let known = [rustix::process::geteuid().as_raw(), 0, owner(start)?];
+    for path in [&manifest, root] {
+        let whose = owner(path)?;
+        if !known.contains(&whose) {
+            return Err(Error::invalid_argument(format!(
+                "{} belongs to another user (uid {whose})",
+                path.display()
+            ))
+            .state("Nothing was done")
+            .hint("Name the folder of the app, if it is what is meant")
+            .object(path.display().to_string())
+            .into());
+        }
+    }
+    Ok(Some(root.to_owned()))
+}
+
+fn manifest_in(dir: &Path) -> Result<PathBuf> {
+    if dir.join(FILE).exists() {
+        return Ok(dir.to_owned());
+    }
+    Err(
+        Error::not_found(format!("there is no {FILE} in {}", dir.display()))
+            .state("Nothing was done")
+            .hint("Name the folder of an app, or leave it out")
+            .object(dir.display().to_string())
+            .into(),
+    )
+}
+
+#[derive(Default)]
+struct Settings {
+    db: Option<PathBuf>,
+    schema: Option<PathBuf>,
+    extensions: Vec<PathBuf>,
+}
+
+fn read_settings(file: &Path) -> Result<Settings> {
+    let told = file.display();
+    let text = match fs::read_to_string(file) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
+        Err(e) => {
+            return Err(
+                Error::io(format!("{told} cannot be read: {}", disk::reason(&e)))
+                    .state("Nothing was done")
+                    .hint("Put it right, or remove it")
+                    .object(told.to_string())
+                    .into(),
+            );
+        }
+        Ok(text) => text,
+    };
+    settings_of(&text).map_err(|what| {
+        Error::invalid_argument(format!("{told} {what}"))
+            .state("Nothing was done")
+            .hint("It is one JSON object with \"db\" and \"schema\", each a path, and \"extensions\", a list of paths, all relative to it")
+            .object(told.to_string())
+            .into()
+    })
+}
+
+fn settings_of(text: &str) -> Result<Settings, String> {
+    let json: Value = serde_json::from_str(text).map_err(|e| format!("is not JSON: {e}"))?;
+    let Value::Object(json) = json else {
+        return Err("is not an object".to_owned());
+    };
+    let mut settings = Settings::default();
+    for (key, value) in &json {
+        let no_path = || format!("has no path at {}", Value::from(key.as_str()));
+        let path = |value: &Value| match value.as_str() {
+            None | Some("") => Err(no_path()),
+            Some(path) => Ok(PathBuf::from(path)),
+        };
+        match key.as_str() {
+            // For editors, which check the file by it.
+            "$schema" => {}
+            "db" => settings.db = Some(path(value)?),
+            "schema" => settings.schema = Some(path(value)?),
+            "extensions" => {
+                let Value::Array(all) = value else {
+                    return Err("has no list at \"extensions\"".to_owned());
+                };
+                settings.extensions = all.iter().map(path).collect::<Result<_, _>>()?;
+            }
+            key => return Err(format!("has an unknown key {}", Value::from(key))),
+        }
+    }
+    Ok(settings)
+}
+
+/// The path without symlinks, also of a file that is not there yet.
+fn without_links(path: &Path) -> PathBuf {
+    match (fs::canonicalize(path), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (Err(_), Some(folder), Some(name)) => without_links(folder).join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// The folder for what remy keeps beside an app, which nobody else reads and git does not see. Made,
+/// where it is not there.
+pub fn own_folder(base: &Path) -> Result<PathBuf> {
+    let folder = base.join(OWN);
+    match DirBuilder::new().mode(0o700).create(&folder) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made.at("making the folder", &folder)?,
+    }
+    let ignore = folder.join(".gitignore");
+    if !disk::exists(&ignore) {
+        fs::write(&ignore, "*\n").at("writing", &ignore)?;
+    }
+    Ok(folder)
+}
+
+/// A folder for one build of the app in `base`, which its caller removes. What builds left that were
+/// killed goes first.
+pub fn build_folder(base: &Path) -> Result<PathBuf> {
+    Ok(work::folder_of_ours(&own_folder(base)?, "build-")?.keep())
+}
+
+/// The store of a live database, where it has releases.
+pub fn store_beside(live: &Path) -> Option<PathBuf> {
+    let mut store = live.as_os_str().to_owned();
+    store.push("-remy");
+    let store = PathBuf::from(store);
+    let has_snapshots =
+        || fs::read_dir(store.join("snapshots")).is_ok_and(|mut all| all.next().is_some());
+    (is_there(&store.join("catalog.db")) || has_snapshots()).then_some(store)
+}
+
+/// Whether something is at a path. What may not be looked at is there: who opens it is told why they
+/// may not.
+pub fn is_there(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(_) => true,
+        Err(e) => !matches!(
+            e.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        ),
+    }
+}
+
+impl Place {
+    /// Makes an empty live database, which must not be there: a file of no bytes is one to SQLite.
+    pub fn make(&self) -> Result<()> {
+        if self.from == From::Default {
+            own_folder(&self.base)?;
+        }
+        let path = &self.path;
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path);
+        let file = made.at("making", path)?;
+        file.sync_all().at("writing", path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::chown;
+
+    #[test]
+    fn a_manifest_above_that_another_user_put_there_is_not_taken() {
+        if !rustix::process::geteuid().is_root() {
+            println!("NOT COVERED: another user's manifest, without the right to make one");
+            return;
+        }
+        let top = tempfile::tempdir().unwrap();
+        let below = top.path().join("mine");
+        fs::create_dir(&below).unwrap();
+        let manifest = top.path().join(FILE);
+        fs::write(&manifest, "{}").unwrap();
+        let found = || find(&below, &Named::default());
+        assert_eq!(found().unwrap().root.as_deref(), Some(top.path()));
+        let theirs = |path: &Path| chown(path, Some(65534), None).unwrap();
+        theirs(&manifest);
+        let told = found().unwrap_err().to_string();
+        assert!(
+            told.contains("belongs to another user (uid 65534)"),
+            "{told}"
+        );
+        // Who is in its folder, or in one of its owner's, means it.
+        assert!(find(top.path(), &Named::default()).unwrap().root.is_some());
+        theirs(&below);
+        assert!(found().unwrap().root.is_some());
+    }
+
+    #[test]
+    fn settings_are_held_to_what_they_may_say() {
+        let wrong = [
+            ("{", "is not JSON: "),
+            ("[]", "is not an object"),
+            (r#"{"database": "x.db"}"#, "has an unknown key \"database\""),
+            (r#"{"db": 7}"#, "has no path at \"db\""),
+            (r#"{"db": ""}"#, "has no path at \"db\""),
+            (r#"{"extensions": "x"}"#, "has no list at \"extensions\""),
+            (r#"{"extensions": [""]}"#, "has no path at \"extensions\""),
+        ];
+        for (text, expected) in wrong {
+            let told = settings_of(text).err().unwrap();
+            assert!(told.starts_with(expected), "{text}: {told}");
+        }
+        assert!(settings_of(r#"{"$schema": 1, "db": "a", "extensions": []}"#).is_ok());
+    }
+}

@@ -87,13 +87,6 @@ pub fn method_input(root: String, path: String, export: String) -> napi::Result<
     })
 }
 
-/// What is wrong with `path`, a file of the app in the folder `root`, where it is nested too deep
-/// for a compiler to read: else `null`.
-#[napi]
-pub fn nested_too_deep(root: String, path: String) -> napi::Result<String> {
-    reading(|| json(&typescript::nested_too_deep(root.as_ref(), path.as_ref())))
-}
-
 fn of_json<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| Error::internal(format!("reading an argument: {e}")))
 }

@@ -6,10 +6,12 @@ use napi::{Env, bindgen_prelude::Object, threadsafe_function::ThreadsafeFunction
 use napi_derive::napi;
 use remy_db::Error;
 use remy_db_app::{
+    Method,
     build::{
         self,
         dependencies::{self, Install},
         lock::{self, Lock},
+        methods,
     },
     files, package, place,
 };
@@ -72,12 +74,9 @@ fn run(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<Stri
             let it: Arguments = of(arguments)?;
             to(&build::tree::sync(&it.source, &it.tree, &it.files, cancel)?)
         }
-        "sdkHash" => to(&build::sdk::hash()),
-        "sdkModule" => to(&sdk_module(of(arguments)?)),
         "install" => to(&install(&of(arguments)?, context.cancel)?),
-        "remember" => to(&remember(&of(arguments)?)?),
+        "compileMethods" => to(&compile_methods(of(arguments)?, context)?),
         "buildWeb" => to(&build_web(&of(arguments)?, context.cancel)?),
-        "usedIn" => to(&build::stubs::used_in(&of::<String>(arguments)?)),
         "unsupportedWarning" => to(&build::stubs::warning(&of::<Vec<_>>(arguments)?)),
         "besidePackage" => to(&package::beside(&of::<String>(arguments)?)?),
         "pack" => {
@@ -154,6 +153,37 @@ pub fn step_now(name: String, arguments: String) -> napi::Result<String> {
     told(caught(|| run(&name, &arguments, &context)))
 }
 
+#[derive(Deserialize)]
+struct CompileMethods {
+    methods: Vec<Method>,
+    files: build::Files,
+    tree: PathBuf,
+    cache: PathBuf,
+    out: PathBuf,
+    installs: methods::Installs,
+    esbuild: Option<PathBuf>,
+    node: Option<u32>,
+}
+
+/// Compiles methods, each of which is told when it is done. Returns what the installs learnt, too.
+fn compile_methods(
+    mut given: CompileMethods,
+    context: &Context<'_>,
+) -> build::Result<serde_json::Value> {
+    let compile = methods::Compile {
+        methods: &given.methods,
+        files: &given.files,
+        tree: &given.tree,
+        cache: &given.cache,
+        out: &given.out,
+        esbuild: given.esbuild.as_deref(),
+        node: given.node,
+    };
+    let tell = |compiled: &methods::Compiled| (context.event)(compiled);
+    let compiled = compile.run(&mut given.installs, context.cancel, &tell)?;
+    Ok(json!({ "compiled": compiled, "installs": given.installs }))
+}
+
 /// Waits for the cache's lock, and says so where that takes longer.
 fn hold(cache: &str, context: &Context<'_>) -> build::Result<Lock> {
     let on_wait = || (context.event)(&"waits");
@@ -177,36 +207,6 @@ fn install(of: &Packages, cancel: build::Cancel<'_>) -> build::Result<Install> {
         files: &of.files,
     };
     dependencies::install(&of.folder, place, cancel)
-}
-
-#[derive(Deserialize)]
-struct Remember {
-    cache: PathBuf,
-    install: Install,
-}
-
-fn remember(of: &Remember) -> build::Result<()> {
-    dependencies::remember(&of.cache, &of.install)
-}
-
-#[derive(Deserialize)]
-struct SdkModule {
-    path: String,
-    names: Vec<String>,
-}
-
-/// The code of a package of the SDK, or of a file that it imports, with stubs behind.
-fn sdk_module(SdkModule { path, names }: SdkModule) -> String {
-    let file = match build::sdk::MODULES
-        .iter()
-        .find(|module| module.specifier == path)
-    {
-        Some(module) => &format!("{}.js", module.file),
-        None => &path,
-    };
-    let own = build::sdk::text(file).unwrap_or_default();
-    let stubs = build::stubs::code(&path, names.iter().map(String::as_str));
-    format!("{own}\n{stubs}")
 }
 
 #[derive(Deserialize)]

@@ -286,6 +286,45 @@ test('what has nothing behind it is told of once, with those that use it', async
   assert.equal(await step('unsupportedWarning', []), null);
 });
 
+test(
+  'esbuild is installed once, by npm, where there is none at hand (needs the registry)',
+  { timeout: 120_000 },
+  async (t) => {
+    const it = app(t, { 'm/a.ts': method('return 1') });
+    const compile = async (/** @type {string | null} */ esbuild = null) => {
+      const { out, files } = await it.stage();
+      const methods = [{ id: 'a', path: 'm/a.ts', export: 'run' }];
+      const { tree, cache } = it;
+      const where = { files: Object.fromEntries(files), tree, cache, out, installs: {} };
+      const { compiled } = await step('compileMethods', { methods, ...where, esbuild });
+      return { out, reused: compiled[0].reused };
+    };
+    const path = process.env.PATH;
+    process.env.PATH = '/nowhere';
+    t.after(() => (process.env.PATH = path));
+    await assert.rejects(compile(), {
+      code: 'not_found',
+      message:
+        /^esbuild [\d.]+, which bundles methods, is not on this machine, and npm, which would install it, neither\. The database is as it was\. Install npm, or unpack @esbuild\/linux-\w+ [\d.]+ of the registry to /,
+    });
+    process.env.PATH = path;
+    assert.equal(call((await compile()).out, 'a', 'run'), 1);
+    process.env.PATH = '/nowhere';
+    it.write({ 'm/a.ts': method('return 2') });
+    assert.equal((await compile()).reused, false);
+    // One of another version says so, and is not used.
+    it.write({ 'm/a.ts': method('return 3'), 'other/esbuild': { run: OTHER } });
+    await assert.rejects(compile(join(it.root, 'other/esbuild')), {
+      code: 'build_failed',
+      message:
+        /other\/esbuild, is of no use: it answers "0\.1\.0", and not "[\d.]+"\. The database/,
+    });
+  },
+);
+
+/** A program that is of another version. */
+const OTHER = "#!/bin/sh\nprintf '\\5\\0\\0\\0000.1.0'; exec /bin/sleep 60\n";
+
 test('methods are bundled for what the Node.js at hand runs', async (t) => {
   const it = app(t, {
     'm/a.ts':

@@ -232,14 +232,16 @@ fn interface_type(at: &At<'_>) -> bool {
 }
 
 fn exported(at: &At<'_>) -> bool {
-    matching(at, "is no name that a file can export", |name| {
-        let mut chars = name.chars();
-        let starts = |c| unicode_id_start::is_id_start(c) || matches!(c, '$' | '_');
-        let goes_on = |c| {
-            unicode_id_start::is_id_continue(c) || matches!(c, '$' | '_' | '\u{200c}' | '\u{200d}')
-        };
-        chars.next().is_some_and(starts) && chars.all(goes_on)
-    })
+    matching(at, "is no name that a file can export", is_export)
+}
+
+/// Whether a file can export something by this name.
+pub(crate) fn is_export(name: &str) -> bool {
+    let mut chars = name.chars();
+    let starts = |c| unicode_id_start::is_id_start(c) || matches!(c, '$' | '_');
+    let goes_on =
+        |c| unicode_id_start::is_id_continue(c) || matches!(c, '$' | '_' | '\u{200c}' | '\u{200d}');
+    chars.next().is_some_and(starts) && chars.all(goes_on)
 }
 
 const METHOD: &[Field<'static>] = &[

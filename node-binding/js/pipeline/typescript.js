@@ -29,33 +29,9 @@ export function inputSchemas(root, methods, warn) {
 }
 
 /**
- * What is wrong with a method that is no function. What only running it would tell (what a call gives, what a package exports) is none.
- *
  * @param {string} root
  * @param {{ path: string, export: string }} method
- * @returns {Fault[]}
- */
-export function notFunction(root, method) {
-  const { function: isFunction, errors } = readMethod(root, method);
-  return isFunction === false ? errors : [];
-}
-
-/**
- * The files that are nested too deep for a compiler.
- *
- * @param {string} root
- * @param {Iterable<string>} paths
- * @returns {Fault[]}
- */
-export function nestedTooDeep(root, paths) {
-  const sources = [...paths].filter((path) => /\.([cm]?[jt]sx?|json)$/.test(path));
-  return sources.map((path) => JSON.parse(load().nestedTooDeep(root, path))).filter(Boolean).map(fault);
-}
-
-/**
- * @param {string} root
- * @param {{ path: string, export: string }} method
- * @returns {{ function: boolean | null, schema: object, errors: Fault[], warnings: Fault[] }}
+ * @returns {{ schema: object, errors: Fault[], warnings: Fault[] }}
  */
 function readMethod(root, { path, export: name }) {
   const read = JSON.parse(load().methodInput(root, path, name));

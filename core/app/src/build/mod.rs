@@ -5,13 +5,16 @@
 //! Paths of a release are text with `/` between the names, seen from the app's folder (path.rs);
 //! [`std::path::Path`] is where a file is on this machine.
 
+pub mod aliases;
 pub mod cache;
 pub mod dependencies;
 pub mod disk;
 mod environment;
+pub mod esbuild;
 mod git;
 mod ignored;
 pub mod lock;
+pub mod methods;
 mod npmrc;
 pub mod path;
 mod run;

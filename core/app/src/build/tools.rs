@@ -31,7 +31,8 @@ const CI: &[&str] = &[
     "--no-update-notifier",
 ];
 
-const NPM: Tool = Tool {
+/// npm, by its own lock.
+pub const NPM: Tool = Tool {
     lock: "package-lock.json",
     program: "npm",
     arguments: CI,

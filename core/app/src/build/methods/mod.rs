@@ -1,0 +1,274 @@
+//! Compiles each method to one self-contained ESM file with a source map, by esbuild. What did not
+//! change is not compiled again.
+
+mod beside;
+mod bundle;
+mod earlier;
+mod faults;
+mod made_of;
+mod metafile;
+
+use super::{
+    Cancel, Files, Result,
+    dependencies::Install,
+    disk::{self, At},
+    esbuild::{self, Service},
+    path, sdk,
+    stubs::Unsupported,
+};
+use crate::{AppError, Method};
+use bundle::{Bundle, Bundler};
+use earlier::Earlier;
+use made_of::MadeOf;
+use remy_db::internals::typescript::{self, Fault};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Installs by the folders that they are for.
+pub type Installs = BTreeMap<String, Install>;
+
+/// A method that is done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Compiled {
+    /// The method.
+    pub id: String,
+    /// Its file, relative to the release.
+    pub file: String,
+    /// How long that is.
+    pub bytes: u64,
+    /// What is odd in it.
+    pub warnings: Vec<String>,
+    /// What it uses of the SDK that remy has nothing behind.
+    pub unsupported: Vec<Unsupported>,
+    /// Whether an earlier build had compiled it.
+    pub reused: bool,
+}
+
+/// Methods, and where all that they are compiled from and to lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Compile<'a> {
+    /// The methods, in the order of the manifest.
+    pub methods: &'a [Method],
+    /// The release's files.
+    pub files: &'a Files,
+    /// Their copy with the packages in it.
+    pub tree: &'a Path,
+    /// What earlier builds left.
+    pub cache: &'a Path,
+    /// The release's folder.
+    pub out: &'a Path,
+    /// A program of esbuild's that the caller has at hand.
+    pub esbuild: Option<&'a Path>,
+    /// The generation of Node.js that is to run them: `22`. The oldest that can, where none is said.
+    pub node: Option<u32>,
+}
+
+/// A method that is to be compiled, with the folder of its packages.
+type Group<'a> = (Option<String>, Vec<&'a Method>);
+
+impl Compile<'_> {
+    /// Compiles what changed, and takes into the release what did not. `installs` learns which
+    /// packages cannot be bundled. `on_method` is given each method when it is done.
+    pub fn run(
+        &self,
+        installs: &mut Installs,
+        cancel: Cancel<'_>,
+        on_method: &dyn Fn(&Compiled),
+    ) -> Result<Vec<Compiled>> {
+        let folder = self.out.join("methods");
+        fs::create_dir_all(&folder).at("making the folder", &folder)?;
+        let mut made = Made {
+            what: self,
+            key: self.key(),
+            done: BTreeMap::new(),
+            on_method,
+        };
+        let (groups, mut faults) = made.take_earlier(installs)?;
+        if !groups.is_empty() {
+            faults.extend(made.compile(&groups, installs, cancel, faults.is_empty())?);
+        }
+        if !faults.is_empty() {
+            return Err(AppError::does_not_build(faults::in_order(faults)));
+        }
+        let imports = made.done.values().flat_map(|(earlier, _)| &earlier.beside);
+        beside::keep(imports, self, cancel)?;
+        let mut done = made.done;
+        let in_order = self
+            .methods
+            .iter()
+            .filter_map(|method| done.remove(method.id.as_str()));
+        Ok(in_order.map(|(_, compiled)| compiled).collect())
+    }
+
+    /// Of all that any bundle is made with.
+    fn key(&self) -> String {
+        let flags = bundle::flags(self.node).join("\n");
+        let of = [
+            env!("CARGO_PKG_VERSION"),
+            esbuild::VERSION,
+            &flags,
+            sdk::hash(),
+        ];
+        disk::hash(of.join("\n"))
+    }
+}
+
+/// What is done so far.
+struct Made<'a> {
+    what: &'a Compile<'a>,
+    key: String,
+    done: BTreeMap<&'a str, (Earlier, Compiled)>,
+    on_method: &'a dyn Fn(&Compiled),
+}
+
+impl<'a> Made<'a> {
+    /// Takes what earlier builds compiled. Returns the rest, and what is wrong with it.
+    fn take_earlier(&mut self, installs: &Installs) -> Result<(Vec<Group<'a>>, Vec<Fault>)> {
+        let what = self.what;
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        let mut faults = Vec::new();
+        for method in what.methods {
+            if !what.files.contains_key(&method.path) {
+                faults.push(faults::not_there(method));
+                continue;
+            }
+            let key = self.key_of(method);
+            let earlier = Earlier::read(what.cache, &method.id)
+                .filter(|earlier| earlier.holds(&key, what.files, installs))
+                .filter(|earlier| earlier.take(what, &method.id).is_ok_and(|taken| taken));
+            if let Some(earlier) = earlier {
+                self.settle(method, earlier, true);
+                continue;
+            }
+            let folder = package_folder(what.files, &method.path);
+            match groups.iter_mut().find(|(of, _)| *of == folder) {
+                Some((_, group)) => group.push(method),
+                None => groups.push((folder, vec![method])),
+            }
+        }
+        Ok((groups, faults))
+    }
+
+    /// Compiles methods. Returns what is wrong with them. They are kept where nothing is, and all
+    /// `is_fine` before.
+    fn compile(
+        &mut self,
+        groups: &[Group<'a>],
+        installs: &mut Installs,
+        cancel: Cancel<'_>,
+        is_fine: bool,
+    ) -> Result<Vec<Fault>> {
+        let what = self.what;
+        // Of what is nested too deep the compiler's process dies, and says nothing that helps.
+        let deep = nested_too_deep(what, cancel)?;
+        if !deep.is_empty() {
+            return Err(AppError::does_not_build(deep));
+        }
+        let program = self.program(installs, cancel)?;
+        let mut service = Service::start(&program, esbuild::VERSION, cancel)?;
+        let mut faults = Vec::new();
+        // One call for each folder with packages: what cannot be bundled is a matter of the folder.
+        for (folder, group) in groups {
+            let folder = folder.as_deref();
+            let mut bundler = Bundler::new(what, &mut service, installs, folder);
+            let bundle = bundler.bundle(group, cancel)?;
+            // esbuild looks at what is imported from where only when all files could be read: each by
+            // itself, the others say what is wrong with them.
+            if !bundle.faults.is_empty() && group.len() > 1 {
+                for method in group {
+                    faults.extend(bundler.bundle(&[method], cancel)?.faults);
+                }
+            }
+            let mut bundle = bundle;
+            faults.append(&mut bundle.faults);
+            if is_fine && faults.is_empty() {
+                self.keep(group, bundle, installs, folder)?;
+            }
+        }
+        Ok(faults)
+    }
+
+    /// Writes the methods of a bundle.
+    fn keep(
+        &mut self,
+        group: &[&'a Method],
+        mut bundle: Bundle,
+        installs: &Installs,
+        folder: Option<&str>,
+    ) -> Result<()> {
+        for method in group {
+            let key = self.key_of(method);
+            let (code, map) = bundle.take(&method.id);
+            let of = MadeOf {
+                what: self.what,
+                bundle: &bundle,
+                installs,
+                folder,
+            };
+            let earlier = of.earlier(method, key, &code)?;
+            earlier.write(self.what.cache, &method.id, &code, &map)?;
+            earlier.take(self.what, &method.id)?;
+            self.settle(method, earlier, false);
+        }
+        Ok(())
+    }
+
+    fn program(&self, installs: &Installs, cancel: Cancel<'_>) -> Result<PathBuf> {
+        let tree = self.what.tree;
+        let packages = installs
+            .values()
+            .map(|install| tree.join(&install.folder).join("node_modules"));
+        esbuild::program::find(self.what.esbuild, packages, self.what.cache, cancel)
+    }
+
+    fn key_of(&self, method: &Method) -> String {
+        disk::hash([self.key.as_str(), &method.path, &method.export].join("\n"))
+    }
+
+    fn settle(&mut self, method: &'a Method, earlier: Earlier, reused: bool) {
+        let compiled = Compiled {
+            id: method.id.clone(),
+            file: format!("methods/{}.mjs", method.id),
+            bytes: earlier.bytes,
+            warnings: earlier.warnings.clone(),
+            unsupported: earlier.unsupported.clone(),
+            reused,
+        };
+        (self.on_method)(&compiled);
+        self.done.insert(&method.id, (earlier, compiled));
+    }
+}
+
+/// The nearest folder above a file that has a package.json; empty for the app itself.
+fn package_folder(files: &Files, file: &str) -> Option<String> {
+    let folder = path::folders_above(file)
+        .find(|folder| files.contains_key(&path::join(folder, "package.json")))?;
+    Some(if folder == "." { "" } else { folder }.to_owned())
+}
+
+/// The path of a folder's package.json; of the app's, where there is no folder.
+fn manifest_of(folder: Option<&str>) -> String {
+    path::join(folder.unwrap_or_default(), "package.json")
+}
+
+/// Whether a file holds JavaScript or TypeScript.
+fn is_script(file: &str) -> bool {
+    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let ending = ending.strip_suffix('x').unwrap_or(ending);
+    let ending = ending.strip_prefix(['c', 'm']).unwrap_or(ending);
+    matches!(ending, "js" | "ts")
+}
+
+/// The files that are nested too deep for a compiler.
+fn nested_too_deep(what: &Compile<'_>, cancel: Cancel<'_>) -> Result<Vec<Fault>> {
+    let sources = what.files.keys();
+    let sources = sources.filter(|file| is_script(file) || file.ends_with(".json"));
+    let deep = disk::together(sources, cancel, |file| {
+        Ok(typescript::nested_too_deep(what.tree, file.as_ref()))
+    })?;
+    Ok(deep.into_iter().flatten().collect())
+}

@@ -735,3 +735,122 @@ test(
     await assert.rejects(web(it), /src\/main\.ts.*TS2561|error TS/);
   },
 );
+
+test(
+  'a page that Vite makes is never stale, and no method that it does not read makes it again (needs the registry)',
+  { timeout: 400_000 },
+  async (t) => {
+    const it = app(t, {
+      'mindstudio.json': '{}',
+      'package.json': '{"private":true}',
+      'dist/methods/package.json': '{"private":true,"dependencies":{"@mindstudio-ai/agent":"*"}}',
+      'dist/methods/src/list.ts':
+        "import { db } from '@mindstudio-ai/agent';\nexport const list = async () => [db, 'no page has this'];",
+      'dist/methods/src/common/labels.ts':
+        "export { deep } from './deep';\nexport const label = 'label 1';",
+      'dist/methods/src/common/deep.ts': "export const deep = 'deep 1';",
+      'dist/methods/src/common/types.ts': 'export interface Vendor { name: string }',
+      'shared/alias.ts': "export const aliased = 'alias 1';",
+      'shared/texts/one.txt': 'text 1',
+      'shared/other/one.txt': 'no page has this',
+      'common/package.json': '{"name":"common","version":"1.0.0","type":"module","main":"i.js"}',
+      'common/i.js': "export const common = 'common 1';",
+      [`${WEB}/package.json`]: JSON.stringify({
+        type: 'module',
+        scripts: { build: 'tsc -b && vite build' },
+        dependencies: { '@mindstudio-ai/interface': '*', common: 'file:../../../common' },
+        devDependencies: { vite: '^8.0.0', typescript: '5.9.3' },
+      }),
+      [`${WEB}/index.html`]: '<div id="x"></div><script type="module" src="/src/main.ts"></script>',
+      [`${WEB}/public/robots.txt`]: 'robots 1',
+      [`${WEB}/tsconfig.json`]: '{"files":[],"references":[{"path":"./tsconfig.app.json"}]}',
+      [`${WEB}/tsconfig.app.json`]: JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          tsBuildInfoFile: './node_modules/.tmp/tsconfig.app.tsbuildinfo',
+          module: 'esnext',
+          moduleResolution: 'bundler',
+          target: 'es2022',
+          lib: ['es2022', 'dom'],
+          types: ['vite/client'],
+          allowJs: true,
+          paths: { '@shared/*': ['../../../shared/*'] },
+        },
+        include: ['src', '../../methods/src'],
+      }),
+      [`${WEB}/vite.config.ts`]:
+        "import { fileURLToPath } from 'node:url';\nexport default { define: { SET: '\"set 1\"' }, build: { modulePreload: false }, resolve: { alias: { '@shared': fileURLToPath(new URL('../../../shared', import.meta.url)) } } };",
+      [`${WEB}/src/main.ts`]: `import { createClient } from '@mindstudio-ai/interface';
+import { aliased } from '@shared/alias';
+import { common } from 'common';
+import { deep, label } from '../../../methods/src/common/labels';
+import type { Vendor } from '../../../methods/src/common/types';
+declare const SET: string;
+const texts = import.meta.glob('../../../../shared/texts/*.txt', { query: '?raw', import: 'default', eager: true });
+const vendor: Vendor = { name: 'vendor' };
+document.body.append(aliased, common, deep, label, SET, vendor.name, JSON.stringify(texts), import.meta.env.VITE_TITLE, String(createClient));
+`,
+      [`${WEB}/web.json`]: '{}',
+    });
+    const build = async (/** @type {import('./builds.mjs').Files} */ files = {}) => {
+      it.write(files);
+      const began = performance.now();
+      const { built, reused } = await web(it, { also: ['dist/methods'] });
+      const page = Object.values(built).join('\n');
+      t.diagnostic(
+        `${Object.keys(files)}: ${Math.round(performance.now() - began)} ms, ${reused ? 'reused' : 'built'}`,
+      );
+      return { page, reused };
+    };
+    process.env.VITE_TITLE = 'title 1';
+    t.after(() => delete process.env.VITE_TITLE);
+    const first = await build();
+    for (const text of ['alias', 'common', 'deep', 'label', 'set', 'text', 'title', 'robots'])
+      assert(first.page.includes(`${text} 1`), text);
+    const methods = 'dist/methods/src';
+    const same = {
+      [`${methods}/list.ts`]: "export const list = async () => 'another';",
+      'shared/other/one.txt': 'another',
+    };
+    assert.equal((await build()).reused, true);
+    assert.equal((await build(same)).reused, true, 'a method that the page does not read');
+    /** @type {[import('./builds.mjs').Files, string][]} */
+    const changes = [
+      [{ 'shared/alias.ts': "export const aliased = 'alias 2';" }, 'alias 2'],
+      [{ 'common/i.js': "export const common = 'common 2';" }, 'common 2'],
+      [{ [`${methods}/common/deep.ts`]: "export const deep = 'deep 2';" }, 'deep 2'],
+      [{ 'shared/texts/one.txt': 'text 2' }, 'text 2'],
+      [{ 'shared/texts/two.txt': 'text 3' }, 'text 3'],
+      [{ [`${WEB}/public/robots.txt`]: 'robots 2' }, 'robots 2'],
+      [
+        {
+          [`${WEB}/vite.config.ts`]: readFileSync(
+            join(it.root, WEB, 'vite.config.ts'),
+            'utf8',
+          ).replace('set 1', 'set 2'),
+        },
+        'set 2',
+      ],
+    ];
+    for (const [files, text] of changes) {
+      const now = await build(files);
+      assert.deepEqual([now.reused, now.page.includes(text)], [false, true], text);
+    }
+    process.env.VITE_TITLE = 'title 2';
+    assert((await build()).page.includes('title 2'));
+    // What comes to stand before what was found.
+    const before = {
+      [`${methods}/common/labels.mjs`]:
+        "export const deep = 'deep 3'; export const label = 'label 3';",
+    };
+    assert.equal((await build(before)).reused, false);
+    assert.equal(
+      (await build({ [`${methods}/list.ts`]: 'export const list = async () => 3;' })).reused,
+      true,
+    );
+    // Types that the page names are checked with it.
+    it.write({ [`${methods}/common/types.ts`]: 'export interface Vendor { name: number }' });
+    await assert.rejects(build(), /src\/main\.ts.*error TS2322/);
+  },
+);

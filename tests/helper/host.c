@@ -111,6 +111,7 @@ static void many_descriptors(void) {
 /* Whose the process is that runs the verb, which waits for live's lock meanwhile. */
 static void whose(const char *line, void *own) {
   static int asked;
+  int letter;
   DIR *all = opendir("/proc");
   struct dirent *entry;
   (void)line;
@@ -130,6 +131,13 @@ static void whose(const char *line, void *own) {
     while (fgets(status, sizeof status, file) != NULL) {
       if (strncmp(status + 1, "id:", 3) == 0) fputs(status, stdout);
     }
+    fclose(file);
+    /* What its owner may read of it. */
+    snprintf(path, sizeof path, "/proc/%s/environ", entry->d_name);
+    if ((file = fopen(path, "r")) == NULL) fail("environ");
+    printf("environ ");
+    while ((letter = fgetc(file)) != EOF) putchar(letter ? letter : ' ');
+    printf("\n");
     fclose(file);
   }
   closedir(all);

@@ -9,6 +9,7 @@
 //! its `wait` would see.
 #![warn(missing_docs)]
 
+mod environment;
 mod file;
 mod frame;
 mod host;

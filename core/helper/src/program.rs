@@ -1,6 +1,7 @@
 //! The program's end: hears what it is to do, does it, and says what came of it.
 
 use crate::{
+    environment,
     frame::{self, Frame, Incoming, Kind, malformed},
     protocol::{Call, Failed, Hello, Schema, read, write},
     spawn,
@@ -110,10 +111,12 @@ impl Host {
         let answered = Mutex::new(answered);
         let (socket, process) = (self.socket, self.process);
         // It listens as long as the process lives.
-        thread::Builder::new()
+        let listens = thread::Builder::new()
             .name("remy-host".to_owned())
-            .spawn(move || listen(socket, process, incoming, &answers))
-            .map_err(|e| Error::io(format!("starting a thread: {e}")).state(State::NothingDone))?;
+            .spawn(move || listen(socket, process, incoming, &answers));
+        if let Err(e) = listens {
+            return Ok(Done::NotHere(format!("no thread could be made: {e}")));
+        }
         catch_unwind(AssertUnwindSafe(|| self.work(call, &answered)))
             .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref())))
     }
@@ -124,7 +127,7 @@ impl Host {
             return Ok(Done::NotHere(why));
         }
         if !call.call.has_files_of_the_caller()? {
-            become_owner_of(call.place.path.as_ref())?;
+            become_owner_of(call.place.path.as_ref(), environment::forget)?;
         }
         let remy = Remy::at(&call.place)?;
         let engine = call.host.as_ref().map(|_| Features::here()).transpose()?;

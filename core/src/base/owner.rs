@@ -132,7 +132,10 @@ impl Owner {
 /// Makes root's process the owner's of the file at `path`, in all that it does and for as long as
 /// it lives. Anybody else's process stays whose it is, and so does root's where the file is
 /// root's, or is not there.
-pub fn become_owner_of(path: &Path) -> Result<()> {
+///
+/// `first` is done before, where the process becomes another's: whose it is may read its memory
+/// then, and so what root left there.
+pub fn become_owner_of(path: &Path, first: impl FnOnce()) -> Result<()> {
     let found = path.canonicalize().and_then(|path| path.symlink_metadata());
     let Ok((uid, gid)) = found.map(|found| (found.uid(), found.gid())) else {
         return Ok(()); // who opens it says what is wrong
@@ -140,6 +143,7 @@ pub fn become_owner_of(path: &Path) -> Result<()> {
     if user() != 0 || uid == 0 {
         return Ok(());
     }
+    first();
     // SAFETY: these take a list that is only read, and numbers. The flag that is set last lets the
     // process see its own descriptors, which the change of its user takes away.
     let changed = unsafe {

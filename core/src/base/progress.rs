@@ -115,14 +115,17 @@ impl<'a> Progress<'a> {
         let interrupt = conn.get_interrupt_handle();
         let done = thread::scope(|scope| {
             let (alive, ended) = mpsc::channel::<()>();
-            scope.spawn(move || {
+            let watch = move || {
                 // An interrupt ends the statements that run; the next one needs another.
                 while ended.recv_timeout(NAP) == Err(RecvTimeoutError::Timeout) {
                     if cancel.load(Ordering::Relaxed) {
                         interrupt.interrupt();
                     }
                 }
-            });
+            };
+            // A user may have as many threads as may be: then the verb is called off between two
+            // statements.
+            let _ = thread::Builder::new().spawn_scoped(scope, watch);
             let done = work();
             drop(alive);
             done

@@ -11,7 +11,7 @@ use crate::{
         progress::Progress,
         words::words,
     },
-    os::descriptors,
+    os::{descriptors, threads},
 };
 use std::{
     fs::{File, OpenOptions},
@@ -58,28 +58,31 @@ pub(crate) fn on_own_descriptor_table_with<T: Send>(
         .and_then(|file| u32::try_from(file.as_raw_fd()).ok())
         .filter(|&file| file > 2);
     std::thread::scope(|scope| {
-        scope
-            .spawn(move || {
-                // SAFETY: the first of these gives this thread a table of its own, of which nothing
-                // above 2 stays open but that file; the table of the process, and with it every
-                // lock, stays as it is.
-                let close = |first: u32, last: u32| unsafe {
-                    first > last
-                        || libc::syscall(
-                            libc::SYS_close_range,
-                            first,
-                            last,
-                            libc::CLOSE_RANGE_UNSHARE,
-                        ) == 0
-                };
-                let closed = match file {
-                    None => close(3, u32::MAX),
-                    Some(file) => close(3, file - 1) && close(file + 1, u32::MAX),
-                };
-                closed.then(work)
-            })
-            .join()
-            .unwrap_or_else(|_| Some(Err(Error::internal("a copying thread panicked"))))
+        let run = move || {
+            // SAFETY: the first of these gives this thread a table of its own, of which nothing
+            // above 2 stays open but that file; the table of the process, and with it every
+            // lock, stays as it is.
+            let close = |first: u32, last: u32| unsafe {
+                first > last
+                    || libc::syscall(
+                        libc::SYS_close_range,
+                        first,
+                        last,
+                        libc::CLOSE_RANGE_UNSHARE,
+                    ) == 0
+            };
+            let closed = match file {
+                None => close(3, u32::MAX),
+                Some(file) => close(3, file - 1) && close(file + 1, u32::MAX),
+            };
+            closed.then(work)
+        };
+        match threads::scoped(scope, "reading a file beside those that are open", run) {
+            Err(e) => Some(Err(e)),
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|_| Some(Err(Error::internal("a copying thread panicked")))),
+        }
     })
 }
 

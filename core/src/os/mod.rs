@@ -9,3 +9,4 @@ pub(crate) mod hash;
 pub(crate) mod lock;
 pub(crate) mod part;
 pub(crate) mod stops;
+pub(crate) mod threads;

@@ -1,6 +1,9 @@
 //! A deadline for what SQLite is doing.
 
-use crate::base::clock::Moment;
+use crate::{
+    base::{clock::Moment, error::Result},
+    os::threads,
+};
 use rusqlite::Connection;
 use std::{
     sync::mpsc::{self, RecvTimeoutError, Sender},
@@ -22,7 +25,8 @@ pub(crate) struct Deadline {
 const NAP: Duration = Duration::from_millis(50);
 
 impl Deadline {
-    pub(crate) fn new(conn: &Connection, since: Moment, limit: Duration) -> Self {
+    /// Fails where the system gives no thread: nothing would hold what runs to the deadline.
+    pub(crate) fn new(conn: &Connection, since: Moment, limit: Duration) -> Result<Self> {
         let (alive, ended) = mpsc::channel();
         let interrupt = conn.get_interrupt_handle();
         let watch = move || {
@@ -39,11 +43,12 @@ impl Deadline {
                 }
             }
         };
-        Self {
+        let thread = threads::start("ending what takes too long", watch)?;
+        Ok(Self {
             since,
             limit,
-            thread: Some((alive, std::thread::spawn(watch))),
-        }
+            thread: Some((alive, thread)),
+        })
     }
 
     pub(crate) fn has_passed(&self) -> bool {

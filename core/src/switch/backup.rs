@@ -475,7 +475,7 @@ impl BackupSwitch<'_, '_> {
         self.copy
             .bring_up_to_date(self.image, &|| within(pause, max_pause))?;
         let image = self.image.overlay().conn();
-        let deadline = Deadline::new(image, pause, max_pause);
+        let deadline = Deadline::new(image, pause, max_pause)?;
         match (self.conditions.repeat)(image, &self.copy.conn, None) {
             Err(_) if deadline.has_passed() => Err(exceeded(max_pause)),
             Err(e) => Err(e),

@@ -22,7 +22,7 @@ use crate::{
         remedy::OptionName,
     },
     live::database::Live,
-    os::{copy::CopyMethod, files, stops::NoStops},
+    os::{copy::CopyMethod, files, stops::NoStops, threads},
     rehearse::questions::Looked,
     remedy,
     sqlite::{calls, deadline::Deadline, vfs::read_tracker, wal},
@@ -616,7 +616,7 @@ impl PageSwitch<'_> {
         };
         let syncing = self.sync(scope)?;
         let max_pause = self.conditions.options.max_pause();
-        let deadline = Deadline::new(overlay.conn(), pause, max_pause);
+        let deadline = Deadline::new(overlay.conn(), pause, max_pause)?;
         let repeat = self.conditions.repeat;
         let looked = match repeat(overlay.conn(), pin.conn(), Some(&self.touched)) {
             Err(_) if deadline.has_passed() => return Err(exceeded(max_pause)),
@@ -647,11 +647,12 @@ impl PageSwitch<'_> {
             .try_clone()
             .context(|| format!("opening {} again", path.display()))?;
         let folder = path.parent().unwrap_or(path).to_owned();
-        Ok(scope.spawn(move || {
+        let sync = move || {
             file.sync_data()
                 .and_then(|()| File::open(folder))
                 .and_then(|folder| folder.sync_all())
-        }))
+        };
+        threads::scoped(scope, "syncing the clone", sync)
     }
 
     /// Writes the image, and commits.

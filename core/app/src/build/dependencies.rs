@@ -8,7 +8,8 @@
 use super::{
     Cancel, Files, Result, cache,
     disk::{self, At},
-    environment::{self, environment},
+    environment::environment,
+    node,
     npmrc::Npmrc,
     path,
     run::{self, Failed, Ran},
@@ -115,7 +116,7 @@ pub fn install(folder: &str, place: Place<'_>, cancel: Cancel<'_>) -> Result<Ins
     }
     let is_asked = asking.iter().any(Asking::asks);
     let node = if is_asked {
-        environment::node(cancel)?
+        node::version(cancel)?
     } else {
         String::new()
     };

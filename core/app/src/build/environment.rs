@@ -1,14 +1,11 @@
 //! The environment that installs and builds run in.
 
-use super::{Cancel, Result, disk, run};
 use std::{
     collections::BTreeMap,
     env,
     ffi::{OsStr, OsString},
-    fs,
-    io::Read as _,
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// Variables by their names.
@@ -80,34 +77,6 @@ pub fn found(program: &str, variables: &Environment) -> Option<PathBuf> {
             path.metadata()
                 .is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
         })
-}
-
-/// Which Node.js programs of a build are run by: packages are compiled for one, and what a build makes
-/// may depend on it. Nothing, where there is none.
-pub fn node(cancel: Cancel<'_>) -> Result<String> {
-    let variables = environment();
-    let Some(path) = found("node", &variables) else {
-        return Ok(String::new());
-    };
-    if let Some(known) = known(&path) {
-        return Ok(known);
-    }
-    let ran = run::run("node", &["--version"], Path::new("/"), &variables, cancel)?;
-    Ok(ran.map(|ran| ran.output).unwrap_or_default())
-}
-
-/// Node.js by its file: as large as it is, it has not to be started. What is small is a shim, which
-/// starts one or another.
-fn known(path: &Path) -> Option<String> {
-    const SMALLEST: u64 = 16 << 20;
-    let path = path.canonicalize().ok()?;
-    let mut file = fs::File::open(&path).ok()?;
-    let mut magic = [0; 4];
-    file.read_exact(&mut magic).ok()?;
-    let found = file.metadata().ok()?;
-    let is_node = magic == *b"\x7fELF" && found.len() >= SMALLEST;
-    let looks = (found.len(), found.mtime(), found.mtime_nsec());
-    is_node.then(|| disk::hash(format!("{} {looks:?}", path.display())))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! git, asked for what it alone knows: which files it tracks, and what a commit holds.
 
-use super::{Result, disk, disk::At, source::is_private};
+use super::{Result, disk, disk::At, private::is_private};
 use crate::AppError;
 use remy_db::{Error, internals::typescript::Fault};
 use std::{

@@ -2,7 +2,7 @@
 //! ask: the last rule that says anything decides, inner files after outer ones, and nothing comes
 //! back from a folder that is ignored.
 
-use super::{Result, disk::At, git::Paths, source::is_private};
+use super::{Result, disk::At, git::Paths, private::is_private};
 use ignore::{
     Match,
     gitignore::{Gitignore, GitignoreBuilder},

@@ -8,6 +8,7 @@ use super::{
     git::{self, Paths},
     ignored::unignored,
     path,
+    private::is_private,
 };
 use crate::{AppError, FILE};
 use remy_db::{Error, internals::typescript::Fault};
@@ -131,13 +132,6 @@ fn stage_commit(
         commit: Some(commit),
         dirty: false,
         warnings,
-    })
-}
-
-/// Never part of a release, whatever git says.
-pub(super) fn is_private(path: &[u8]) -> bool {
-    path.split(|byte| *byte == b'/').any(|name| {
-        matches!(name, b".git" | b".remy" | b"node_modules") || name.starts_with(b".env")
     })
 }
 

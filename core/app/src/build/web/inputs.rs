@@ -19,8 +19,8 @@ use super::{Web, seen::Seen, texts};
 use crate::build::{
     Cancel, Entry, Mode, Result, cache,
     disk::{self, At},
-    environment::{self, environment},
-    path, sdk,
+    environment::environment,
+    node, path, sdk,
     workspaces::within,
 };
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ impl<'a> Inputs<'a> {
         });
         Ok(Self {
             variables: variables.collect(),
-            node: environment::node(cancel)?,
+            node: node::version(cancel)?,
             members: members.collect(),
             texts: RefCell::default(),
             web,

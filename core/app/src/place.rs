@@ -73,8 +73,8 @@ pub struct Named {
 /// Looks for the manifest, in `dir` or above it, and for the live database.
 ///
 /// Fails with `not_found` where a manifest has to be and is not, with `invalid_argument` for wrong
-/// settings and for a manifest above that somebody else put there, and with `io` where settings
-/// cannot be read.
+/// settings and for a manifest or settings that somebody else put there, and with `io` where
+/// settings cannot be read.
 pub fn find(dir: &Path, named: &Named) -> Result<Place> {
     let start = disk::lexical(dir);
     let root = match named.here {
@@ -83,10 +83,12 @@ pub fn find(dir: &Path, named: &Named) -> Result<Place> {
     };
     let base = root.as_ref().unwrap_or(&start);
     let beside = base.join(SETTINGS);
-    let (settings, folder) = match beside.exists() {
-        true => (read_settings(&beside)?, base),
-        false => (read_settings(&start.join(SETTINGS))?, &start),
-    };
+    let folder = if beside.exists() { base } else { &start };
+    let settings = folder.join(SETTINGS);
+    if !named.here && settings.exists() {
+        of_somebody_known(&settings, &start)?;
+    }
+    let settings = read_settings(&settings)?;
     let given = |path: &Option<PathBuf>| {
         let path = path.as_ref().filter(|path| !path.as_os_str().is_empty());
         path.map(|path| disk::lexical(path))
@@ -111,33 +113,38 @@ pub fn find(dir: &Path, named: &Named) -> Result<Place> {
     })
 }
 
-/// What an app declares is run by whoever publishes it. Nobody has asked for one that lies further
-/// up, such as in the folder for temporary files: it has to be of somebody whose folder this is.
 fn manifest_above(start: &Path) -> Result<Option<PathBuf>> {
     let found = start.ancestors().find(|it| it.join(FILE).exists());
-    let Some(root) = found.filter(|root| *root != start) else {
-        return Ok(found.map(Path::to_owned));
+    let Some(root) = found else {
+        return Ok(None);
     };
-    let manifest = root.join(FILE);
+    of_somebody_known(&root.join(FILE), start)?;
+    if root != start {
+        of_somebody_known(root, start)?;
+    }
+    Ok(Some(root.to_owned()))
+}
+
+/// What an app declares, and the libraries that settings name, are run by whoever publishes. Nobody
+/// has asked for what only lies there, such as in the folder for temporary files: it has to be of
+/// this user, of root, or of the owner of the folder that this user is in.
+fn of_somebody_known(path: &Path, start: &Path) -> Result<()> {
     let owner = |path: &Path| -> Result<u32> {
         let found = fs::metadata(path).at("looking at", path)?;
         Ok(found.uid())
     };
-    let known = [rustix::process::geteuid().as_raw(), 0, owner(start)?];
-    for path in [&manifest, root] {
-        let whose = owner(path)?;
-        if !known.contains(&whose) {
-            return Err(Error::invalid_argument(format!(
-                "{} belongs to another user (uid {whose})",
-                path.display()
-            ))
-            .state("Nothing was done")
-            .hint("Name the folder of the app, if it is what is meant")
-            .object(path.display().to_string())
-            .into());
-        }
+    let whose = owner(path)?;
+    if [0, rustix::process::geteuid().as_raw(), owner(start)?].contains(&whose) {
+        return Ok(());
     }
-    Ok(Some(root.to_owned()))
+    Err(Error::invalid_argument(format!(
+        "{} belongs to another user (uid {whose})",
+        path.display()
+    ))
+    .state("Nothing was done")
+    .hint("Name the folder of the app, if it is what is meant, or remove it")
+    .object(path.display().to_string())
+    .into())
 }
 
 fn manifest_in(dir: &Path) -> Result<PathBuf> {
@@ -224,11 +231,26 @@ fn without_links(path: &Path) -> PathBuf {
 
 /// The folder for what remy keeps beside an app, which nobody else reads and git does not see. Made,
 /// where it is not there.
+///
+/// Fails with `invalid_argument` where others write to it: what is kept there becomes part of a
+/// release.
 pub fn own_folder(base: &Path) -> Result<PathBuf> {
     let folder = base.join(OWN);
     match DirBuilder::new().mode(0o700).create(&folder) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         made => made.at("making the folder", &folder)?,
+    }
+    of_somebody_known(&folder, base)?;
+    let found = fs::metadata(&folder).at("looking at", &folder)?;
+    if found.mode() & 0o002 != 0 {
+        return Err(Error::invalid_argument(format!(
+            "everybody may write to {}",
+            folder.display()
+        ))
+        .state("Nothing was done")
+        .hint("Look at what is in it, and set its mode to 700")
+        .object(folder.display().to_string())
+        .into());
     }
     let ignore = folder.join(".gitignore");
     if !disk::exists(&ignore) {
@@ -285,32 +307,68 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::chown;
+    use std::{
+        fs::Permissions,
+        os::unix::fs::{PermissionsExt, chown},
+    };
+
+    /// Gives a file to another user. Not, where this one has no right to do that.
+    fn give(path: &Path) -> bool {
+        let is_given = chown(path, Some(65534), None).is_ok();
+        if !is_given {
+            println!("NOT COVERED: another user's file, without the right to make one");
+        }
+        is_given
+    }
 
     #[test]
-    fn a_manifest_above_that_another_user_put_there_is_not_taken() {
-        if !rustix::process::geteuid().is_root() {
-            println!("NOT COVERED: another user's manifest, without the right to make one");
-            return;
+    fn a_manifest_or_settings_that_another_user_put_there_are_not_taken() {
+        for (file, text) in [(FILE, "{}"), (SETTINGS, r#"{"extensions": ["x.so"]}"#)] {
+            let top = tempfile::tempdir().unwrap();
+            let below = top.path().join("mine");
+            fs::create_dir(&below).unwrap();
+            let theirs = top.path().join(file);
+            fs::write(&theirs, text).unwrap();
+            let found = |dir: &Path, here| {
+                let named = Named {
+                    here,
+                    ..Named::default()
+                };
+                find(dir, &named)
+            };
+            assert!(found(top.path(), false).is_ok());
+            if !give(&theirs) {
+                return;
+            }
+            let is_manifest = file == FILE;
+            let told = found(top.path(), false).unwrap_err().to_string();
+            assert!(
+                told.contains("belongs to another user (uid 65534)"),
+                "{told}"
+            );
+            // Settings are looked for beside a manifest, or in the folder itself.
+            assert_eq!(found(&below, false).is_err(), is_manifest);
+            // Who names it, or is in a folder of its owner's, means it.
+            assert_eq!(found(top.path(), true).is_ok(), is_manifest);
+            give(top.path());
+            assert!(found(top.path(), false).is_ok());
         }
-        let top = tempfile::tempdir().unwrap();
-        let below = top.path().join("mine");
-        fs::create_dir(&below).unwrap();
-        let manifest = top.path().join(FILE);
-        fs::write(&manifest, "{}").unwrap();
-        let found = || find(&below, &Named::default());
-        assert_eq!(found().unwrap().root.as_deref(), Some(top.path()));
-        let theirs = |path: &Path| chown(path, Some(65534), None).unwrap();
-        theirs(&manifest);
-        let told = found().unwrap_err().to_string();
-        assert!(
-            told.contains("belongs to another user (uid 65534)"),
-            "{told}"
-        );
-        // Who is in its folder, or in one of its owner's, means it.
-        assert!(find(top.path(), &Named::default()).unwrap().root.is_some());
-        theirs(&below);
-        assert!(found().unwrap().root.is_some());
+    }
+
+    #[test]
+    fn what_others_write_to_is_no_place_to_keep_anything() {
+        let base = tempfile::tempdir().unwrap();
+        let own = base.path().join(OWN);
+        let refusal = || own_folder(base.path()).unwrap_err().to_string();
+        assert_eq!(own_folder(base.path()).unwrap(), own);
+        assert_eq!(own.metadata().unwrap().mode() & 0o777, 0o700);
+        fs::set_permissions(&own, Permissions::from_mode(0o777)).unwrap();
+        assert!(refusal().contains("everybody may write to"));
+        fs::set_permissions(&own, Permissions::from_mode(0o755)).unwrap();
+        assert!(own_folder(base.path()).is_ok());
+        if give(&own) {
+            assert!(refusal().contains("belongs to another user"));
+        }
     }
 
     #[test]

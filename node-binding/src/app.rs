@@ -4,10 +4,7 @@
 use crate::{json, reading};
 use napi::bindgen_prelude::Function;
 use napi_derive::napi;
-use remy_db::{
-    Error, Result,
-    internals::typescript::{self, Fault},
-};
+use remy_db::{Error, Result, internals::typescript::Fault};
 use remy_db_app::{AppError, Interface, Manifest};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -73,18 +70,6 @@ pub fn does_not_build(faults: String) -> napi::Result<String> {
 #[napi]
 pub fn fault_line(fault: String) -> napi::Result<String> {
     reading(|| Ok(remy_db_app::line(&of_json::<Fault>(&fault)?)))
-}
-
-/// What the method takes that `path`, a file of the app in the folder `root`, exports as `export`.
-#[napi]
-pub fn method_input(root: String, path: String, export: String) -> napi::Result<String> {
-    reading(|| {
-        json(&typescript::method_input(
-            root.as_ref(),
-            path.as_ref(),
-            &export,
-        ))
-    })
 }
 
 fn of_json<T: DeserializeOwned>(text: &str) -> Result<T> {

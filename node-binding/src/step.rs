@@ -11,7 +11,7 @@ use remy_db_app::{
         self,
         dependencies::{self, Install},
         lock::{self, Lock},
-        methods,
+        methods, release,
     },
     files, package, place,
 };
@@ -75,6 +75,10 @@ fn run(step: &str, arguments: &str, context: &Context<'_>) -> build::Result<Stri
             to(&build::tree::sync(&it.source, &it.tree, &it.files, cancel)?)
         }
         "install" => to(&install(&of(arguments)?, context.cancel)?),
+        "build" => {
+            let build: release::Build = of(arguments)?;
+            to(&build.run(&|event| (context.event)(event), cancel)?)
+        }
         "compileMethods" => to(&compile_methods(of(arguments)?, context)?),
         "buildWeb" => to(&build_web(&of(arguments)?, context.cancel)?),
         "unsupportedWarning" => to(&build::stubs::warning(&of::<Vec<_>>(arguments)?)),

@@ -30,15 +30,17 @@ import { step } from './step.js';
  */
 export async function compileMethods({ methods, files, tree, cache, out, installs, signal, onMethod }) {
   const where = { files: Object.fromEntries(files), tree, cache, out, installs: Object.fromEntries(installs) };
-  const node = Number(process.versions.node.split('.')[0]);
   const made = await step('compileMethods', { ...where, methods, esbuild: esbuild(), node }, { signal, onEvent: onMethod });
   // What was seen of packages that cannot be bundled.
   for (const [folder, install] of installs) Object.assign(install, made.installs[folder]);
   return made.compiled;
 }
 
+/** The generation of Node.js that is to run methods: the one at hand. */
+export const node = Number(process.versions.node.split('.')[0]);
+
 /** The program of esbuild's that this package depends on, where it is installed. */
-function esbuild() {
+export function esbuild() {
   const require = createRequire(import.meta.url);
   try {
     return createRequire(require.resolve('esbuild')).resolve(`@esbuild/linux-${process.arch}/bin/esbuild`);

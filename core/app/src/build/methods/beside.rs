@@ -1,13 +1,14 @@
 //! What is kept beside the bundles: packages that cannot be bundled, with all that they need, each
 //! where it is in its `node_modules`, so that it finds the same others there.
 
-use super::{Compile, manifest_of, metafile::Package, package_folder};
+use super::{Compile, manifest_of, metafile::Package};
 use crate::{
     AppError,
     build::{
         Cancel, Result, cache,
         disk::{self, At},
         path,
+        workspaces::package_folder,
     },
 };
 use remy_db::internals::typescript::Fault;

@@ -1,12 +1,13 @@
 //! What is wrong with methods: what esbuild says of them, in words that an app can act on, and what
 //! it does not see.
 
-use super::{Method, manifest_of, metafile::Metafile, package_folder};
+use super::{Method, manifest_of, metafile::Metafile};
 use crate::{
     build::{
         Files,
         esbuild::{Location, Message},
         path,
+        workspaces::package_folder,
     },
     nearest::nearest,
 };

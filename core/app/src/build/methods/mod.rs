@@ -13,8 +13,9 @@ use super::{
     dependencies::Install,
     disk::{self, At},
     esbuild::{self, Service},
-    path, sdk,
+    sdk,
     stubs::Unsupported,
+    workspaces::{package_folder, within},
 };
 use crate::{AppError, Method};
 use bundle::{Bundle, Bundler};
@@ -243,16 +244,9 @@ impl<'a> Made<'a> {
     }
 }
 
-/// The nearest folder above a file that has a package.json; empty for the app itself.
-fn package_folder(files: &Files, file: &str) -> Option<String> {
-    let folder = path::folders_above(file)
-        .find(|folder| files.contains_key(&path::join(folder, "package.json")))?;
-    Some(if folder == "." { "" } else { folder }.to_owned())
-}
-
 /// The path of a folder's package.json; of the app's, where there is no folder.
 fn manifest_of(folder: Option<&str>) -> String {
-    path::join(folder.unwrap_or_default(), "package.json")
+    within(folder.unwrap_or_default(), "package.json")
 }
 
 /// Whether a file holds JavaScript or TypeScript.

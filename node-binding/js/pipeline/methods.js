@@ -39,9 +39,10 @@ export async function compileMethods({ methods, files, tree, cache, out, install
 /** The generation of Node.js that is to run methods: the one at hand. */
 export const node = Number(process.versions.node.split('.')[0]);
 
-/** The program of esbuild's that this package depends on, where it is installed. */
+/** The program of esbuild's that the environment names, as esbuild's own package takes it, or that this package depends on, where it is installed. */
 export function esbuild() {
   const require = createRequire(import.meta.url);
+  if (process.env.ESBUILD_BINARY_PATH) return process.env.ESBUILD_BINARY_PATH;
   try {
     return createRequire(require.resolve('esbuild')).resolve(`@esbuild/linux-${process.arch}/bin/esbuild`);
   } catch {

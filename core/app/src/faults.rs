@@ -110,13 +110,14 @@ impl From<Error> for AppError {
 /// As [`Error`] is, with `faults`.
 impl Serialize for AppError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("AppError", 6)?;
+        let mut fields = serializer.serialize_struct("AppError", 7)?;
         fields.serialize_field("code", self.error.code())?;
         fields.serialize_field("message", &self.to_string())?;
         let remedy = &self.error.detail().hint;
         fields.serialize_field("hint", &remedy.as_ref().map(Remedy::to_string))?;
         fields.serialize_field("remedy", remedy)?;
         fields.serialize_field("object", &self.error.detail().object)?;
+        fields.serialize_field("sql", &self.error.detail().sql)?;
         fields.serialize_field("faults", &self.faults)?;
         fields.serialize_field("output", &self.output)?;
         fields.end()

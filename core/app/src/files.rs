@@ -31,6 +31,15 @@ pub struct Release {
     pub restored_from: Option<i64>,
 }
 
+impl From<&remy_db::Release> for Release {
+    fn from(release: &remy_db::Release) -> Self {
+        Self {
+            release: release.release.0,
+            restored_from: release.restored_from.map(|from| from.0),
+        }
+    }
+}
+
 /// A file of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {

@@ -19,6 +19,7 @@ mod manifest;
 mod nearest;
 pub mod package;
 pub mod place;
+pub mod project;
 mod read;
 mod references;
 mod tables;

@@ -120,7 +120,7 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// Steps that the caller took before.
+    /// Steps that the caller took before, and knows of: nobody is told of them.
     pub(crate) fn before(&self, steps: &[BuildStep]) {
         for step in steps {
             let took = Duration::try_from_secs_f64(step.duration_ms / 1000.0).unwrap_or_default();
@@ -128,7 +128,7 @@ impl<'a> Log<'a> {
                 object: step.object.clone(),
                 ..Entry::new(Step::Build, step.outcome, step.message.clone())
             };
-            self.put(step.at, took, entry);
+            self.keep(step.at, took, entry);
         }
     }
 
@@ -174,6 +174,11 @@ impl<'a> Log<'a> {
     }
 
     fn put(&self, at: i64, took: Duration, entry: Entry) {
+        let line = self.keep(at, took, entry);
+        self.progress.line(&line);
+    }
+
+    fn keep(&self, at: i64, took: Duration, entry: Entry) -> Line {
         let mut line = Line {
             release: self.release.get(),
             seq: i64::try_from(self.lines.borrow().len()).unwrap_or(0) + 1,
@@ -193,8 +198,8 @@ impl<'a> Log<'a> {
         {
             line.seq = seq;
         }
-        self.progress.line(&line);
-        self.lines.borrow_mut().push(line);
+        self.lines.borrow_mut().push(line.clone());
+        line
     }
 
     pub(crate) fn lines(&self) -> Vec<Line> {

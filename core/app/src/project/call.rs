@@ -1,0 +1,165 @@
+//! A verb and its arguments, as they go from one process to another, and what runs it.
+
+use super::{Follow, Project, Publish, Result, change::Tools};
+use remy_db::{Error, Options, ReleaseId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// A verb with its arguments. `options` is a JSON object, or nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "camelCase", deny_unknown_fields)]
+#[allow(missing_docs, reason = "docs/contract.md says what each verb takes")]
+pub enum Call {
+    Publish(Change),
+    Stage(Change),
+    Diff {
+        schema: Option<String>,
+        options: Option<Value>,
+    },
+    Build {
+        out: Option<String>,
+        commit: Option<String>,
+        #[serde(default)]
+        tools: Tools,
+    },
+    Promote {
+        release: Option<ReleaseId>,
+        options: Option<Value>,
+    },
+    Rollback {
+        release: Option<ReleaseId>,
+        options: Option<Value>,
+    },
+    Releases,
+    BuildLog {
+        release: Option<ReleaseId>,
+    },
+    Clone {
+        path: PathBuf,
+    },
+    Prune {
+        days: Option<u32>,
+        options: Option<Value>,
+    },
+    Verify {
+        options: Option<Value>,
+    },
+    Detach,
+    Debug,
+    Status,
+    DevStart {
+        name: String,
+    },
+    DevReset {
+        name: String,
+    },
+    DevTruncate {
+        name: String,
+        options: Option<Value>,
+    },
+    DevStop {
+        name: String,
+    },
+    DevList,
+    Files {
+        release: ReleaseId,
+        path: Option<String>,
+    },
+    /// Returns each byte as the letter of its number.
+    ReadFile {
+        release: ReleaseId,
+        path: String,
+    },
+    Checkout {
+        release: ReleaseId,
+        dir: PathBuf,
+    },
+}
+
+/// What is published, and how.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "as of Publish")]
+pub struct Change {
+    pub schema: Option<String>,
+    #[serde(default)]
+    pub create: bool,
+    pub options: Option<Value>,
+    #[serde(default)]
+    pub tools: Tools,
+}
+
+impl Call {
+    /// Runs it, and returns its result as JSON.
+    pub fn run(&self, project: &Project, follow: Follow<'_>) -> Result<String> {
+        match self {
+            Self::Publish(change) => json(&project.publish(&change.publish()?, follow)?),
+            Self::Stage(change) => json(&project.stage(&change.publish()?, follow)?),
+            Self::Diff { schema, options } => {
+                json(&project.diff(schema.as_deref(), &read(options)?)?)
+            }
+            Self::Build { out, commit, tools } => {
+                json(&project.build(out.as_deref(), commit.as_deref(), tools, follow)?)
+            }
+            Self::Promote { release, options } => {
+                json(&project.promote(*release, &read(options)?, follow)?)
+            }
+            Self::Rollback { release, options } => {
+                json(&project.rollback(*release, &read(options)?, follow)?)
+            }
+            Self::Releases => json(&project.releases()?),
+            Self::BuildLog { release } => json(&project.build_log(*release)?),
+            Self::Clone { path } => json(&project.clone_to(path, follow)?),
+            Self::Prune { days, options } => {
+                json(&project.prune(*days, &read(options)?, follow)?)
+            }
+            Self::Verify { options } => json(&project.verify(&read(options)?, follow)?),
+            Self::Detach => json(&project.detach()?),
+            Self::Debug => json(&project.debug()?),
+            Self::Status => json(&project.status()?),
+            _ => self.run_on_parts(project, follow),
+        }
+    }
+
+    /// Those of dev sessions and of a release's files.
+    fn run_on_parts(&self, project: &Project, follow: Follow<'_>) -> Result<String> {
+        match self {
+            Self::DevStart { name } => json(&project.dev_start(name, follow)?),
+            Self::DevReset { name } => json(&project.dev_reset(name, follow)?),
+            Self::DevTruncate { name, options } => {
+                json(&project.dev_truncate(name, &read(options)?, follow)?)
+            }
+            Self::DevStop { name } => json(&project.dev_stop(name)?),
+            Self::DevList => json(&project.dev_list()?),
+            Self::Files { release, path } => json(&project.files(*release, path.as_deref())?),
+            Self::ReadFile { release, path } => {
+                let bytes = project.read_file(*release, path)?;
+                json(&bytes.into_iter().map(char::from).collect::<String>())
+            }
+            Self::Checkout { release, dir } => json(&project.checkout(*release, dir, follow)?),
+            other => Err(Error::internal(format!("no verb {other:?}")).into()),
+        }
+    }
+}
+
+impl Change {
+    fn publish(&self) -> Result<Publish> {
+        Ok(Publish {
+            schema: self.schema.clone(),
+            create: self.create,
+            options: read(&self.options)?,
+            tools: self.tools.clone(),
+        })
+    }
+}
+
+fn read(options: &Option<Value>) -> Result<Options> {
+    let text = options.as_ref().map_or_else(String::new, Value::to_string);
+    Ok(Options::from_json(&text)?)
+}
+
+fn json(result: &impl Serialize) -> Result<String> {
+    serde_json::to_string(result)
+        .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")).into())
+}

@@ -9,6 +9,7 @@ use remy_tests::{repository, shell, writer::Writer};
 use rusqlite::Connection;
 use std::{
     error::Error,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::{Duration, Instant},
@@ -17,6 +18,13 @@ use std::{
 type Done<T = ()> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
+    // This program is the command as well, so that nothing else has to be built for it.
+    if std::env::args_os()
+        .next()
+        .is_some_and(|name| name == "remy")
+    {
+        return remy_db_cli::main();
+    }
     match demo() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -108,26 +116,13 @@ fn demo() -> Done {
 fn app(dir: &Path) -> Done {
     title("An app: procure to pay");
     copy_tree(&repository("tests/app"), dir)?;
-    let package = repository("node-binding");
-    if !package.join("node_modules/esbuild").exists() {
-        run(Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund", "--silent"])
-            .current_dir(&package))?;
-    }
-    // Built as a dependency of this example: target/<profile>/deps.
-    let addon = std::env::current_exe()?
-        .ancestors()
-        .nth(2)
-        .ok_or("no target folder")?
-        .join("deps/libremy_node.so");
+    let own = std::env::current_exe()?;
     let remy = |arguments: &[&str]| -> Done {
         println!("\n$ remy {}", arguments.join(" "));
-        let mut node = Command::new("node");
-        node.arg(package.join("js/cli/main.js"))
-            .args(arguments)
-            .current_dir(dir);
-        node.env("REMY_ADDON", &addon).env_remove("REMY_DB");
-        run(&mut node)
+        let mut command = Command::new(&own);
+        command.arg0("remy").args(arguments).current_dir(dir);
+        command.env_remove("REMY_DB");
+        run(&mut command)
     };
     let live = dir.join(".remy/live.db");
     let ask = |sql: &str| {

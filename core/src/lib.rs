@@ -80,11 +80,11 @@ pub use verbs::{
 };
 
 /// What this repository's own faces and tests take besides: an extension binds itself to its host,
-/// the Node.js package reads what an app declares, and the steps of a publish are tested one by
+/// the Node.js package reads what an app declares, the command has threads of its own, and the steps of a publish are tested one by
 /// one. No part of the crate's contract: any release may change it.
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::sqlite::routines::bind;
+    pub use crate::{os::stops::NoStops, sqlite::routines::bind};
 
     pub mod declare {
         pub use crate::declare::*;

@@ -224,6 +224,7 @@ fn no_file_imports_one_that_imports_it() {
         "core/src",
         "core/app/src",
         "core/capi/src",
+        "core/cli/src",
         "core/helper/src",
         "sqlite-ext/src",
         "node-binding/src",

@@ -5,7 +5,8 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { RemyError } from './error.js';
 
-const platform = `${process.platform}-${process.arch}-gnu`;
+/** This machine's. */
+export const platform = `${process.platform}-${process.arch}-gnu`;
 
 /** The addon's path: the one named by REMY_ADDON, in the package of this platform, or in a checkout, where that package is a folder. */
 function find() {
@@ -23,8 +24,11 @@ function find() {
 
 const INSTALL = `Install remy-db again with its optional dependencies (npm install --include=optional); remy-db-${platform} has to be among them`;
 
-/** @param {string} what */
-function missing(what) {
+/**
+ * The error for what the package of this platform should have brought.
+ * @param {string} what
+ */
+export function missing(what) {
   return new RemyError({ code: 'not_found', message: `${what}. Nothing was done. ${INSTALL}`, hint: INSTALL, object: `remy-db-${platform}` });
 }
 

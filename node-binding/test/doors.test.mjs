@@ -5,9 +5,8 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { originOf } from '../js/app/files.js';
-import { nameOf } from '../js/cli/name.js';
 import { openApp, Remy } from '../js/index.js';
-import { workshop } from './support.mjs';
+import { program, workshop } from './support.mjs';
 
 const SCHEMA = 'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);';
 /** An app of one method. */
@@ -19,11 +18,10 @@ const app = (/** @type {string} */ before = '') => ({
   }),
   'm.ts': `${before}export async function run() { return 1; }\n`,
 });
-const main = fileURLToPath(new URL('../js/cli/main.js', import.meta.url));
 
 test('the command has the name in hints that it was called by', async (t) => {
   const { remy, run, path, write, sql } = workshop(t);
-  symlinkSync(main, path('.bin/remy-db'));
+  symlinkSync(program, path('.bin/remy-db'));
   write('schema.sql', SCHEMA);
   await sql('CREATE TABLE users (id INTEGER PRIMARY KEY)');
   const npx = { env: { npm_command: 'exec' } };
@@ -71,8 +69,6 @@ test('the command has the name in hints that it was called by', async (t) => {
     assert.match(all[8], new RegExp(`hint: Start it first; ${as} dev list lists the sessions\n`));
     assert.match(all[13], new RegExp(`hint: ${as} releases lists them\n`));
   }
-  assert.equal(nameOf('/a/node_modules/.bin/remy-db', {}), 'remy-db');
-  assert.equal(nameOf(main, {}), 'remy');
   assert.match((await remy(['log', '99', '--db', 'app.db'])).stderr, /^(?!.*[Tt]he verb )/s);
 });
 
@@ -80,7 +76,7 @@ test('an error of --json has the command in it as it was called; one of the API 
   const { run, path, write, sql } = workshop(t);
   write('schema.sql', SCHEMA);
   await sql('CREATE TABLE users (id INTEGER PRIMARY KEY)');
-  symlinkSync(main, path('.bin/remy-db'));
+  symlinkSync(program, path('.bin/remy-db'));
   assert.equal((await run('remy-db', ['publish', 'schema.sql', '--db', 'app.db'])).status, 0);
   const hint = async (/** @type {string[]} */ ...args) =>
     JSON.parse((await run('remy-db', [...args, '--json'])).stdout.trim().split('\n').at(-1) ?? '')
@@ -268,11 +264,11 @@ test('a package without its engine says which package that is', async (t) => {
   const here = fileURLToPath(new URL('..', import.meta.url));
   for (const name of ['js', 'package.json'])
     cpSync(`${here}${name}`, path('node_modules/remy-db', name), { recursive: true });
-  const main = path('node_modules/remy-db/js/cli/main.js');
+  const main = path('node_modules/remy-db/js/command.js');
   const { status, stderr } = await run(
     'node',
     [main, 'publish', SCHEMA, '--db', 'app.db', '--create'],
-    { env: { REMY_ADDON: '' } },
+    { env: { REMY_PROGRAM: '' } },
   );
   assert.equal(status, 1);
   assert.match(
@@ -281,11 +277,11 @@ test('a package without its engine says which package that is', async (t) => {
   );
   await run('sqlite3', [path('app.db'), SCHEMA]);
   const broken = await run('node', [main, 'status', '--db', 'app.db'], {
-    env: { REMY_ADDON: path('app.db') },
+    env: { REMY_PROGRAM: path('app.db') },
   });
   assert.match(
     broken.stderr,
-    /^error: not_found: the engine cannot be loaded: [^\n]*\nhint: Install remy-db again/,
+    /^error: not_found: the program cannot be started: [^\n]*\nhint: Install remy-db again/,
   );
 });
 

@@ -17,6 +17,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { install } from '../js/pipeline/dependencies.js';
 import { app } from './builds.mjs';
+import { program } from './support.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 const manifest = (/** @type {string} */ folder) =>
@@ -31,6 +32,7 @@ test('what npm packs, installed without a checkout, has its engine', (t) => {
   const engine = join(root, 'engine');
   cpSync(join(here, 'npm', platform), engine, { recursive: true });
   copyFileSync(addon, join(engine, manifest(engine).main));
+  copyFileSync(program, join(engine, 'remy'));
   const modules = join(root, 'node_modules');
   mkdirSync(modules);
   for (const [name, folder] of [
@@ -58,9 +60,9 @@ test('what npm packs, installed without a checkout, has its engine', (t) => {
   );
   for (const name of Object.keys(manifest(here).dependencies))
     symlinkSync(join(here, 'node_modules', name), join(modules, name));
-  const { REMY_ADDON: _, ...env } = process.env;
+  const { REMY_ADDON: _, REMY_PROGRAM: __, ...env } = process.env;
   execFileSync('sqlite3', ['app.db', 'CREATE TABLE kept (a)'], { cwd: root });
-  const remy = join(modules, 'remy-db/js/cli/main.js');
+  const remy = join(modules, 'remy-db/js/command.js');
   execFileSync('node', [remy, 'publish', 'CREATE TABLE kept (a, b);', '--db', 'app.db'], {
     cwd: root,
     env,
@@ -85,7 +87,7 @@ test('the packages of the platforms are of one version with remy-db', () => {
         name: `remy-db-${platform}`,
         version: manifest(here).version,
         main: `remy.${platform}.node`,
-        files: [main],
+        files: [main, 'remy'],
       },
     );
     assert.deepEqual(cpu, [platform.split('-')[1]]);

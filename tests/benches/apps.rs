@@ -4,7 +4,6 @@
 //! Everything is measured in one run, in turns. Prints a table of Markdown. No test: nothing fails
 //! for being slow.
 use remy_tests::{
-    built,
     report::{Done, Folder, Row, Sample, Table, load, machine, ms, progress, run, write_out},
     repository, stdout,
 };
@@ -117,7 +116,6 @@ struct Bench {
     /// An installed copy, which is built without remy.
     alone: PathBuf,
     package: PathBuf,
-    addon: PathBuf,
     /// The files of all methods.
     methods: Vec<String>,
     git: bool,
@@ -152,7 +150,6 @@ impl Bench {
             app,
             alone,
             package,
-            addon: built("libremy_node.so"),
             methods,
             git,
         };
@@ -204,12 +201,19 @@ impl Bench {
 
     /// Publishes the app, which has to do what `done` says.
     fn publish(&self, done: &[String]) -> Done<f64> {
-        let mut command = Command::new("node");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_remy-command"));
+        command.arg("publish").current_dir(&self.app);
+        let esbuild = format!(
+            "node_modules/@esbuild/linux-{}/bin/esbuild",
+            if cfg!(target_arch = "aarch64") {
+                "arm64"
+            } else {
+                "x64"
+            }
+        );
         command
-            .arg(self.package.join("js/cli/main.js"))
-            .arg("publish")
-            .current_dir(&self.app);
-        command.env("REMY_ADDON", &self.addon).env_remove("REMY_DB");
+            .env("ESBUILD_BINARY_PATH", self.package.join(esbuild))
+            .env_remove("REMY_DB");
         write_out(&self.app)?;
         let start = Instant::now();
         let out = command.output()?;

@@ -1,6 +1,8 @@
 //! The Node.js package, by Node's own test runner.
 use crate::{SCHEMA, WRITES, database, database_with_writers};
-use remy_tests::{Shell, better_sqlite3, built, repository, shell, stdout, writer, writer::Writer};
+use remy_tests::{
+    Shell, better_sqlite3, built, built_program, repository, shell, stdout, writer, writer::Writer,
+};
 use std::{
     collections::HashSet,
     io::{BufRead, BufReader},
@@ -47,7 +49,8 @@ fn the_parts_of_the_package() {
     node.current_dir(&package)
         .arg("--test")
         .args(tests)
-        .env("REMY_ADDON", built("libremy_node.so"));
+        .env("REMY_ADDON", built("libremy_node.so"))
+        .env("REMY_PROGRAM", built_program("remy-command"));
     stdout(&mut node);
 }
 

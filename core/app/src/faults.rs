@@ -2,7 +2,7 @@
 
 use remy_db::remedy;
 use remy_db::{
-    Error, Remedy, VerbName,
+    Error, Remedy, State, VerbName,
     internals::{json, text::things, typescript::Fault},
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -76,6 +76,15 @@ impl AppError {
     /// All that a program said which failed, for the log.
     pub fn output(&self) -> Option<&str> {
         self.output.as_deref()
+    }
+
+    /// Whether it says that nothing was done to a database: of a build, always.
+    pub fn is_without_effect(&self) -> bool {
+        match &self.error.detail().state {
+            None => false,
+            Some(State::Other(state)) => state == STATE || *state == State::NothingDone.to_string(),
+            Some(_) => true,
+        }
     }
 
     /// The code, the hint and the object.

@@ -10,14 +10,16 @@ use std::{marker::PhantomData, mem::MaybeUninit, ptr};
 /// stop is of the whole process, and is delivered by any thread that lets it in: measured, it holds
 /// for a process whose other threads block these signals, or that has one thread. Node's worker,
 /// which has more, handles them itself. Nothing holds against SIGSTOP.
-pub(crate) struct NoStops {
+pub struct NoStops {
     before: libc::sigset_t,
     /// A mask is a thread's own.
     not_send: PhantomData<*const ()>,
 }
 
 impl NoStops {
-    pub(crate) fn new() -> Self {
+    /// From now on, on this thread and those that it starts.
+    #[expect(clippy::new_without_default, reason = "a guard is made on purpose")]
+    pub fn new() -> Self {
         let mut stops = MaybeUninit::<libc::sigset_t>::uninit();
         let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
         // SAFETY: sigemptyset initializes the set that the others read; `before` is all-zero, a

@@ -1,0 +1,446 @@
+//! Every command, its arguments and its flags.
+
+use crate::{help, values};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use remy_db::{Allow, JournalMode, Options, ReleaseId};
+use remy_db_app::place::Named;
+use serde_json::Value;
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+/// Where the flags of all commands stand in their help.
+const LAST: usize = 900;
+
+/// remy deploys an SQLite database like code: publish, switch in one transaction, roll back.
+#[derive(Debug, Parser)]
+#[command(name = "remy", version)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub place: Place,
+    /// JSON on stdout; while a release is made, an event a line
+    #[arg(long, global = true, display_order = LAST)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which folder and database a command is about.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Place {
+    /// the live database (else REMY_DB, "db" in remy.json, .remy/live.db)
+    #[arg(long, global = true, value_name = "FILE", display_order = LAST)]
+    pub db: Option<PathBuf>,
+    /// the folder of the app (else the one that holds mindstudio.json, here or above)
+    #[arg(long, global = true, value_name = "DIR", display_order = LAST)]
+    pub app: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// write the beginnings of an app, or of a schema
+    #[command(after_help = "  remy init vendors --sql")]
+    Init {
+        #[arg(value_name = "DIR", help = "where to; it need not be there yet")]
+        dir: Option<PathBuf>,
+        /// a schema.sql and a remy.json instead of an app
+        #[arg(long)]
+        sql: bool,
+    },
+    /// show what a publish would do to live, what it needs, and what it loses
+    #[command(after_help = "  remy diff schema.sql --db app.db")]
+    Diff {
+        #[arg(
+            value_name = "SCHEMA",
+            help = "what is compared; the app here, else the one of remy.json"
+        )]
+        schema: Option<String>,
+        /// the statements themselves
+        #[arg(long)]
+        sql: bool,
+        /// with --json: what stderr warns of as well, as rows of kind `warning`
+        #[arg(long)]
+        warnings: bool,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// make live what is declared: the app here, a schema, or a package of `remy build`
+    #[command(after_help = r#"  remy publish schema.sql --db app.db -m "invoices" --allow drop"#)]
+    Publish {
+        /// stop before the switch: remy promote makes it live
+        #[arg(long)]
+        stage: bool,
+        #[command(flatten)]
+        publish: Box<Publish>,
+    },
+    /// publish up to the switch, and leave the release compiled
+    #[command(after_help = "  remy stage schema.sql --db app.db")]
+    Stage {
+        #[command(flatten)]
+        publish: Box<Publish>,
+    },
+    /// make a release live: the newest that is compiled, or any that has its database
+    #[command(after_help = "  remy promote 3 --db app.db")]
+    Promote {
+        #[arg(value_name = "RELEASE", value_parser = values::release, help = "its number")]
+        release: Option<ReleaseId>,
+        #[command(flatten)]
+        allow: Leave,
+        #[command(flatten)]
+        switch: Switch,
+    },
+    /// make an earlier release live again: the one before, or the one named
+    #[command(after_help = "  remy rollback --dry-run --db app.db")]
+    Rollback {
+        #[arg(value_name = "RELEASE", value_parser = values::release, help = "its number")]
+        release: Option<ReleaseId>,
+        /// do not ask
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        switch: Switch,
+    },
+    /// list the releases, newest first
+    #[command(after_help = "  remy releases --db app.db --json")]
+    Releases,
+    /// show the build log of a release, or of the newest one
+    #[command(after_help = "  remy log 3 --db app.db")]
+    Log {
+        #[arg(value_name = "RELEASE", value_parser = values::release, help = "its number")]
+        release: Option<ReleaseId>,
+    },
+    /// show what is live, where, and what waits
+    #[command(after_help = "  remy status --db app.db")]
+    Status,
+    /// read everything again, and say whether all of it is whole
+    #[command(after_help = "  remy verify --db app.db")]
+    Verify {
+        #[command(flatten)]
+        extensions: Extensions,
+    },
+    /// drop the databases of old releases; what a bare rollback goes to stays
+    #[command(after_help = "  remy prune --older-than 30d --dry-run --db app.db")]
+    Prune(Prune),
+    /// list the files of a release, or print one
+    #[command(after_help = "  remy files 3 mindstudio.json")]
+    Files {
+        #[arg(value_name = "RELEASE", value_parser = values::release, help = "its number")]
+        release: ReleaseId,
+        #[arg(
+            value_name = "PATH",
+            help = "only what is at or below it; a file as it is"
+        )]
+        path: Option<String>,
+    },
+    /// write the files of a release into a folder that is empty or not there
+    #[command(after_help = "  remy checkout 3 ../release-3")]
+    Checkout {
+        #[arg(value_name = "RELEASE", value_parser = values::release, help = "its number")]
+        release: ReleaseId,
+        #[arg(value_name = "DIR", help = "where to")]
+        dir: PathBuf,
+    },
+    /// build the app without a database; -o keeps it as a package for `remy publish`
+    #[command(after_help = "  remy build -o app.tar")]
+    Build {
+        /// the package to write, .tar or .tar.gz
+        #[arg(long, short, value_name = "FILE", value_parser = some_text())]
+        out: Option<String>,
+        /// the commit that is built, and not the working tree
+        #[arg(long, value_name = "REF", value_parser = some_text())]
+        commit: Option<String>,
+    },
+    /// copy live, as of one committed transaction, to a file
+    #[command(after_help = "  remy clone copy.db --db app.db")]
+    Clone {
+        #[arg(value_name = "PATH", help = "the copy, which must not be there")]
+        path: PathBuf,
+    },
+    /// databases of dev sessions: copies of live that may be written to
+    #[command(subcommand)]
+    Dev(Dev),
+    /// drop remy's tables from live; the store stays
+    #[command(after_help = "  remy detach --db app.db")]
+    Detach {
+        /// do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// show what remy runs on
+    #[command(after_help = "  remy debug --db app.db")]
+    Debug,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Dev {
+    /// take a copy of live to work on
+    #[command(after_help = "  remy dev start alice --db app.db")]
+    Start(Session),
+    /// make a copy equal to live again
+    #[command(after_help = "  remy dev reset alice --db app.db")]
+    Reset(Session),
+    /// empty every table of a copy
+    #[command(after_help = "  remy dev truncate alice --db app.db")]
+    Truncate {
+        #[command(flatten)]
+        session: Session,
+        #[command(flatten)]
+        extensions: Extensions,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// remove a copy
+    #[command(after_help = "  remy dev stop alice --db app.db")]
+    Stop(Session),
+    /// list the copies
+    #[command(after_help = "  remy dev list --db app.db")]
+    List,
+}
+
+/// A dev session.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Session {
+    #[arg(value_name = "NAME", help = "of the session")]
+    pub name: String,
+}
+
+/// What is published, and how.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Publish {
+    #[arg(
+        value_name = "SCHEMA|PACKAGE",
+        help = "what is published; the app here, else the schema of remy.json"
+    )]
+    pub schema: Option<String>,
+    /// a name for the release
+    #[arg(long, short, value_name = "TEXT", value_parser = some_text())]
+    pub message: Option<String>,
+    /// the commit: recorded with a schema; of an app, what is published
+    #[arg(long, value_name = "REF", value_parser = some_text())]
+    pub commit: Option<String>,
+    /// stage it with a database of its own, to try it on
+    #[arg(long, value_name = "NAME", value_parser = some_text())]
+    pub preview: Option<String>,
+    /// make the database where there is none
+    #[arg(long)]
+    pub create: bool,
+    /// a file or folder that is kept with the release
+    #[arg(long, value_name = "PATH")]
+    pub artifacts: Option<PathBuf>,
+    #[command(flatten)]
+    pub change: Change,
+    #[command(flatten)]
+    pub switch: Switch,
+}
+
+/// What a schema and its plan take.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Change {
+    #[command(flatten)]
+    pub allow: Leave,
+    /// table=table or table.column=column: a rename, not a drop; may be given again
+    #[arg(long = "rename", value_name = "OLD=NEW", value_parser = values::rename)]
+    pub renames: Vec<String>,
+    /// JSON of roles, cron jobs, webhooks, email routes, bot commands
+    #[arg(long, value_name = "FILE", value_parser = values::json_file)]
+    pub effects: Option<Value>,
+    /// NNNN_name.sql files, or those of another tool, run once each before the diff
+    #[arg(long, value_name = "DIR")]
+    pub migrations: Option<PathBuf>,
+    /// tables to leave alone, beside the bookkeeping of other tools; may be given again
+    #[arg(long, value_name = "GLOB", value_parser = some_text())]
+    pub ignore: Vec<String>,
+    #[command(flatten)]
+    pub extensions: Extensions,
+}
+
+/// Leave for a change.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Leave {
+    /// type_change, lossy or drop, with commas or the flag again: let the change do that; an app has @cast for its types
+    #[arg(long, value_name = "LEAVE", value_delimiter = ',', value_parser = values::leave)]
+    pub allow: Vec<Allow>,
+}
+
+/// Libraries of a schema.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Extensions {
+    /// an SQLite extension that the schema needs; may be given again
+    #[arg(long = "extension", value_name = "FILE")]
+    pub extensions: Vec<PathBuf>,
+}
+
+/// How long a lock is waited for.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Patience {
+    /// how long to wait for the write lock (5000)
+    #[arg(long, value_name = "MS", value_parser = values::whole)]
+    pub lock_timeout_ms: Option<u64>,
+}
+
+/// What a switch takes.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Switch {
+    /// go through everything, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub patience: Patience,
+    /// the longest that writers may be held up (4000)
+    #[arg(long, value_name = "MS", value_parser = values::whole)]
+    pub max_pause_ms: Option<u64>,
+    /// wal, or keep what the database has
+    #[arg(long, value_name = "MODE", value_parser = values::journal_mode)]
+    pub journal_mode: Option<JournalMode>,
+    /// free disk space that a clone has to leave (256 MiB)
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    pub margin_bytes: Option<u64>,
+    /// then drop databases of releases that are older (30)
+    #[arg(long, value_name = "DAYS", value_parser = values::days)]
+    pub retention_days: Option<u32>,
+    /// then keep at most so many databases of releases
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub keep_releases: Option<u32>,
+    /// keep at most so many bytes of them, such as 10GB
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    pub keep_bytes: Option<u64>,
+}
+
+/// Which databases go.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Prune {
+    /// drop what stopped being live longer ago (30d)
+    #[arg(long, value_name = "DAYS", value_parser = values::days)]
+    pub older_than: Option<u32>,
+    /// keep at most so many databases of releases
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub keep: Option<u32>,
+    /// keep at most so many bytes of them, such as 10GB
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    pub keep_bytes: Option<u64>,
+    /// go through everything, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub patience: Patience,
+}
+
+/// A text that is not empty.
+fn some_text() -> clap::builder::NonEmptyStringValueParser {
+    clap::builder::NonEmptyStringValueParser::new()
+}
+
+/// All that there is to parse, with its help in the words of how it was called.
+pub fn command() -> clap::Command {
+    help::finish(Arguments::command())
+}
+
+impl Place {
+    /// The folder to look in.
+    pub fn folder(&self) -> &Path {
+        self.app.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// What was said of it, here and in the environment.
+    pub fn named(&self) -> Named {
+        Named {
+            db: self.db.clone(),
+            environment: env::var_os("REMY_DB").map(PathBuf::from),
+            here: self.app.is_some(),
+        }
+    }
+}
+
+impl Publish {
+    /// The options of its verb.
+    pub fn options(&self) -> Options {
+        let mut options = Options {
+            label: self.message.clone(),
+            commit: self.commit.clone(),
+            preview: self.preview.clone(),
+            artifacts: self.artifacts.clone(),
+            ..Options::default()
+        };
+        self.change.set(&mut options);
+        self.switch.set(&mut options);
+        options
+    }
+}
+
+impl Change {
+    /// Sets the options that it is of.
+    pub fn set(&self, options: &mut Options) {
+        self.allow.set(options);
+        options.renames.clone_from(&self.renames);
+        options.effects.clone_from(&self.effects);
+        options.migrations.clone_from(&self.migrations);
+        options.ignore = (!self.ignore.is_empty()).then(|| self.ignore.clone());
+        self.extensions.set(options);
+    }
+}
+
+impl Leave {
+    /// Sets the option that it is of.
+    pub fn set(&self, options: &mut Options) {
+        options.allow.extend(&self.allow);
+    }
+}
+
+impl Extensions {
+    /// Sets the option that it is of.
+    pub fn set(&self, options: &mut Options) {
+        options.extensions.clone_from(&self.extensions);
+    }
+}
+
+impl Patience {
+    /// Sets the option that it is of.
+    pub fn set(&self, options: &mut Options) {
+        give(&mut options.lock_timeout_ms, self.lock_timeout_ms);
+    }
+}
+
+impl Switch {
+    /// Sets the options that it is of.
+    pub fn set(&self, options: &mut Options) {
+        options.dry_run = self.dry_run;
+        self.patience.set(options);
+        give(&mut options.max_pause_ms, self.max_pause_ms);
+        give(&mut options.journal_mode, self.journal_mode);
+        give(&mut options.margin_bytes, self.margin_bytes);
+        give(&mut options.retention_days, self.retention_days);
+        options.keep_releases = self.keep_releases;
+        options.keep_bytes = self.keep_bytes;
+    }
+}
+
+impl Prune {
+    /// The options of its verb.
+    pub fn options(&self) -> Options {
+        let mut options = Options {
+            dry_run: self.dry_run,
+            keep_releases: self.keep,
+            keep_bytes: self.keep_bytes,
+            ..Options::default()
+        };
+        self.patience.set(&mut options);
+        options
+    }
+}
+
+/// What was given goes before what is so without.
+fn give<T>(option: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *option = given;
+    }
+}

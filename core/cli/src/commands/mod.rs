@@ -1,0 +1,177 @@
+//! What each command does, and how it is shown.
+
+mod database;
+mod dev;
+mod files;
+mod history;
+mod init;
+mod release;
+
+use crate::{
+    arguments::{Command, Place},
+    failure::Result,
+    output,
+    progress::{Progress, Style},
+    signals,
+};
+use remy_db::{Error, Remy};
+use remy_db_app::project::{Follow, Project, Told, Tools};
+use serde::Serialize;
+use std::{
+    env,
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+};
+
+/// What every command has at hand.
+pub struct Context<'a> {
+    place: &'a Place,
+    /// Whether JSON is asked for.
+    json: bool,
+    progress: &'a Progress,
+    on_line: &'a (dyn Fn(&Told<'_>) + Send + Sync),
+}
+
+/// What came of a command.
+pub struct Answer {
+    /// As JSON.
+    pub json: String,
+    /// For people.
+    pub shown: Shown,
+    /// What was found is as it should be.
+    pub is_ok: bool,
+}
+
+/// What people see.
+pub enum Shown {
+    /// Lines, which may hold anything.
+    Lines(Vec<String>),
+    /// Bytes as they are.
+    Bytes(Vec<u8>),
+}
+
+impl<'a> Context<'a> {
+    /// Of what was typed. `on_line` is given the lines of a verb that is followed.
+    pub fn new(
+        place: &'a Place,
+        json: bool,
+        progress: &'a Progress,
+        on_line: &'a (dyn Fn(&Told<'_>) + Send + Sync),
+    ) -> Self {
+        Self {
+            place,
+            json,
+            progress,
+            on_line,
+        }
+    }
+
+    /// The folder that the command is about, and its database.
+    fn project(&self) -> Result<Project> {
+        let project = Project::find(self.place.folder(), &self.place.named(), |live| {
+            Remy::open(live)
+        })?;
+        Ok(project)
+    }
+
+    /// For a verb that is followed, which begins now.
+    fn follow(&self) -> Follow<'a> {
+        self.progress.begin();
+        Follow {
+            on_line: self.on_line,
+            cancel: signals::cancel(),
+        }
+    }
+
+    /// For one that is not.
+    fn quietly(&self) -> Follow<'static> {
+        Follow {
+            on_line: &|_| {},
+            cancel: signals::cancel(),
+        }
+    }
+
+    /// How wide a table may be.
+    fn room(&self) -> Option<usize> {
+        output::room()
+    }
+}
+
+impl Answer {
+    fn of(result: &impl Serialize, lines: Vec<String>) -> Result<Self> {
+        Ok(Self {
+            json: json(result)?,
+            shown: Shown::Lines(lines),
+            is_ok: true,
+        })
+    }
+}
+
+fn json(result: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string(result);
+    text.map_err(|e| Error::internal(format!("writing the result as JSON: {e}")).into())
+}
+
+/// What is at hand for builds. esbuild's program is the one that the environment names, as its own
+/// npm package takes it; which Node.js is to run the methods nobody says here.
+fn tools() -> Tools {
+    let esbuild = env::var_os("ESBUILD_BINARY_PATH").filter(|path| !path.is_empty());
+    Tools {
+        esbuild: esbuild.map(PathBuf::from),
+        node: None,
+    }
+}
+
+/// How a command is followed.
+pub fn style(command: &Command, json: bool) -> Style {
+    match command {
+        Command::Publish { .. }
+        | Command::Stage { .. }
+        | Command::Promote { .. }
+        | Command::Rollback { .. }
+        | Command::Build { .. } => match json {
+            true => Style::Events,
+            false => Style::for_people(),
+        },
+        // It has no log to keep: it says for how long it has been reading.
+        Command::Verify { .. } if !json && io::stderr().is_terminal() => Style::for_people(),
+        _ => Style::None,
+    }
+}
+
+/// Runs a command.
+pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
+    match command {
+        Command::Init { dir, sql } => init::init(dir.as_deref(), *sql),
+        Command::Diff {
+            schema,
+            sql,
+            warnings,
+            change,
+        } => release::diff(at, schema.as_deref(), change, (*sql, *warnings)),
+        Command::Publish { publish, stage } => release::publish(at, publish, *stage),
+        Command::Stage { publish } => release::publish(at, publish, true),
+        Command::Promote {
+            release,
+            allow,
+            switch,
+        } => release::promote(at, *release, allow, switch),
+        Command::Rollback {
+            release,
+            yes,
+            switch,
+        } => release::rollback(at, *release, *yes, switch),
+        Command::Releases => history::releases(at),
+        Command::Log { release } => history::log(at, *release),
+        Command::Status => history::status(at),
+        Command::Verify { extensions } => database::verify(at, extensions),
+        Command::Prune(prune) => database::prune(at, prune),
+        Command::Files { release, path } => files::files(at, *release, path.as_deref()),
+        Command::Checkout { release, dir } => files::checkout(at, *release, dir),
+        Command::Build { out, commit } => files::build(at, out.as_deref(), commit.as_deref()),
+        Command::Clone { path } => database::clone(at, path),
+        Command::Dev(dev) => dev::run(at, dev),
+        Command::Detach { yes } => database::detach(at, *yes),
+        Command::Debug => database::debug(at),
+    }
+}

@@ -1,0 +1,7 @@
+//! The program `remy`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    remy_db_cli::main()
+}

@@ -1,0 +1,6 @@
+//! Values as people read them.
+
+pub mod advice;
+pub mod plan;
+pub mod table;
+pub mod text;

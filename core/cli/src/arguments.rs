@@ -2,6 +2,7 @@
 
 use crate::{help, values};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use remy_db::{Allow, JournalMode, Options, ReleaseId};
 use remy_db_app::place::Named;
 use serde_json::Value;
@@ -22,6 +23,9 @@ pub struct Arguments {
     /// JSON on stdout; while a release is made, an event a line
     #[arg(long, global = true, display_order = LAST)]
     pub json: bool,
+    /// no progress: what came of it, warnings and errors alone
+    #[arg(long, short, global = true, display_order = LAST)]
+    pub quiet: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -63,6 +67,9 @@ pub enum Command {
         /// with --json: what stderr warns of as well, as rows of kind `warning`
         #[arg(long)]
         warnings: bool,
+        /// status 1 where a publish would change something
+        #[arg(long)]
+        exit_code: bool,
         #[command(flatten)]
         change: Change,
     },
@@ -96,6 +103,9 @@ pub enum Command {
     Rollback {
         #[arg(value_name = "RELEASE", value_parser = values::release, help = "its number")]
         release: Option<ReleaseId>,
+        /// a name for the release that this makes, in the place of the one that it brings back
+        #[arg(long, short, value_name = "TEXT", value_parser = some_text())]
+        message: Option<String>,
         /// do not ask
         #[arg(long, short)]
         yes: bool,
@@ -104,7 +114,11 @@ pub enum Command {
     },
     /// list the releases, newest first
     #[command(after_help = "  remy releases --db app.db --json")]
-    Releases,
+    Releases {
+        /// the newest so many
+        #[arg(long, value_name = "N", value_parser = values::count)]
+        limit: Option<u32>,
+    },
     /// show the build log of a release, or of the newest one
     #[command(after_help = "  remy log 3 --db app.db")]
     Log {
@@ -171,6 +185,21 @@ pub enum Command {
     /// show what remy runs on
     #[command(after_help = "  remy debug --db app.db")]
     Debug,
+    /// print what a shell completes the command by
+    #[command(
+        after_help = "  remy completions bash > ~/.local/share/bash-completion/completions/remy"
+    )]
+    Completions {
+        #[arg(
+            value_name = "SHELL",
+            hide_possible_values = true,
+            help = "bash, elvish, fish, powershell or zsh"
+        )]
+        shell: Shell,
+    },
+    /// show the version of remy
+    #[command(after_help = "  remy version")]
+    Version,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,15 @@ use clap::{Arg, ArgAction, Command, builder::StyledStr};
 use std::path::PathBuf;
 
 /// What a command has not that all have: it is about no database, or about no folder.
-pub const WITHOUT: [(&str, &str); 3] = [("init", "db"), ("init", "app"), ("build", "db")];
+pub const WITHOUT: [(&str, &str); 7] = [
+    ("init", "db"),
+    ("init", "app"),
+    ("build", "db"),
+    ("completions", "db"),
+    ("completions", "app"),
+    ("version", "db"),
+    ("version", "app"),
+];
 
 /// A command whose texts name it as it was called, with an overview in the place of clap's own.
 pub fn finish(root: Command) -> Command {

@@ -42,6 +42,10 @@ pub fn main() -> ExitCode {
             output::write(text.as_bytes());
             (0, "Nothing was done".to_owned())
         }
+        Ok(Typed::Nothing(text)) => {
+            screen::say(&text);
+            (2, "Nothing was done".to_owned())
+        }
         Err(failure) => {
             let is_json = argv.iter().any(|word| word == "--json");
             report(&failure, is_json.then_some(document))
@@ -64,8 +68,9 @@ fn run(arguments: &Arguments, words: &str) -> (u8, String) {
         command,
         place,
         json,
+        quiet,
     } = arguments;
-    let progress = Progress::new(commands::style(command, *json));
+    let progress = Progress::new(commands::style(command, *json, *quiet));
     let on_line = |line: &Told<'_>| progress.tell(line);
     let context = Context::new(place, *json, &progress, &on_line);
     let ran = caught(|| commands::run(command, &context));

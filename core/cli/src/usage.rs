@@ -20,11 +20,17 @@ pub enum Typed {
     Command(Box<Arguments>, String),
     /// A text is asked for, which ends with a line end.
     Text(String),
+    /// Nothing was typed: what there is, as such a text.
+    Nothing(String),
 }
 
 /// Reads the arguments, of which the first is the program.
 pub fn parse(argv: &[OsString]) -> Result<Typed, Failure> {
     let mut root = arguments::command();
+    if argv.len() < 2 {
+        let text = root.render_help().to_string();
+        return Ok(Typed::Nothing(format!("{}\n", text.trim_end())));
+    }
     let parsed = root
         .try_get_matches_from_mut(argv)
         .and_then(|matches| Ok((Arguments::from_arg_matches(&matches)?, words(&matches))));
@@ -55,6 +61,8 @@ fn of_this_command(arguments: &Arguments) -> Result<(), Failure> {
     let command = match arguments.command {
         Command::Init { .. } => "init",
         Command::Build { .. } => "build",
+        Command::Completions { .. } => "completions",
+        Command::Version => "version",
         _ => return Ok(()),
     };
     let given = [
@@ -155,8 +163,12 @@ impl<'a> Told<'a> {
                         .get_help()
                         .map(ToString::to_string)
                         .unwrap_or_default();
-                    let value = help::placeholder(found);
-                    format!("{} expects {value}: {help}", self.typed(&argument))
+                    let (typed, name) = (self.typed(&argument), help::placeholder(found));
+                    let value = self.text(ContextKind::InvalidValue);
+                    match found.is_positional() {
+                        true => format!("{typed} expects {help}, not {}", quoted(&value)),
+                        false => format!("{typed} expects {name}: {help}"),
+                    }
                 }
                 None => format!("{argument} expects a value"),
             },

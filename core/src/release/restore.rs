@@ -75,7 +75,7 @@ pub(crate) fn restore(call: &Call<'_>, mut session: Session, from: &Entry) -> Re
     let session = &session;
     let catalog = &session.store.catalog;
     let options = Options {
-        label: from.label.clone(),
+        label: call.options.label.clone().or_else(|| from.label.clone()),
         commit: from.commit.clone(),
         ..call.options.clone()
     };

@@ -16,11 +16,15 @@ use remy_db::{
 };
 use remy_db_app::{place::From, project::Status};
 
-pub(super) fn releases(at: &Context<'_>) -> Result<Answer> {
-    let releases = at.project()?.releases()?;
+/// The newest `limit`, or all.
+pub(super) fn releases(at: &Context<'_>, limit: Option<u32>) -> Result<Answer> {
+    let mut releases = at.project()?.releases()?;
     if releases.is_empty() {
         let first = format!("No release yet: {} publish makes the first", called());
         return Answer::of(&releases, vec![first]);
+    }
+    if let Some(limit) = limit {
+        releases.truncate(limit as usize);
     }
     let mut table = Table::new([
         number("RELEASE"),

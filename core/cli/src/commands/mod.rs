@@ -5,6 +5,7 @@ mod dev;
 mod files;
 mod history;
 mod init;
+mod itself;
 mod release;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     progress::{Progress, Style},
     signals,
 };
-use remy_db::{Error, Remy};
+use remy_db::{Error, Options, Remy};
 use remy_db_app::project::{Follow, Project, Told, Tools};
 use serde::Serialize;
 use std::{
@@ -123,7 +124,7 @@ fn tools() -> Tools {
 }
 
 /// How a command is followed.
-pub fn style(command: &Command, json: bool) -> Style {
+pub fn style(command: &Command, json: bool, quiet: bool) -> Style {
     match command {
         Command::Publish { .. }
         | Command::Stage { .. }
@@ -131,10 +132,13 @@ pub fn style(command: &Command, json: bool) -> Style {
         | Command::Rollback { .. }
         | Command::Build { .. } => match json {
             true => Style::Events,
+            false if quiet => Style::Quiet,
             false => Style::for_people(),
         },
         // It has no log to keep: it says for how long it has been reading.
-        Command::Verify { .. } if !json && io::stderr().is_terminal() => Style::for_people(),
+        Command::Verify { .. } if !json && !quiet && io::stderr().is_terminal() => {
+            Style::for_people()
+        }
         _ => Style::None,
     }
 }
@@ -147,8 +151,16 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
             schema,
             sql,
             warnings,
+            exit_code,
             change,
-        } => release::diff(at, schema.as_deref(), change, (*sql, *warnings)),
+        } => {
+            let shown = release::Compared {
+                is_sql: *sql,
+                with_warnings: *warnings,
+                is_judged: *exit_code,
+            };
+            release::diff(at, schema.as_deref(), change, shown)
+        }
         Command::Publish { publish, stage } => release::publish(at, publish, *stage),
         Command::Stage { publish } => release::publish(at, publish, true),
         Command::Promote {
@@ -158,10 +170,18 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
         } => release::promote(at, *release, allow, switch),
         Command::Rollback {
             release,
+            message,
             yes,
             switch,
-        } => release::rollback(at, *release, *yes, switch),
-        Command::Releases => history::releases(at),
+        } => {
+            let mut options = Options {
+                label: message.clone(),
+                ..Options::default()
+            };
+            switch.set(&mut options);
+            release::rollback(at, *release, *yes, options)
+        }
+        Command::Releases { limit } => history::releases(at, *limit),
         Command::Log { release } => history::log(at, *release),
         Command::Status => history::status(at),
         Command::Verify { extensions } => database::verify(at, extensions),
@@ -173,5 +193,7 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
         Command::Dev(dev) => dev::run(at, dev),
         Command::Detach { yes } => database::detach(at, *yes),
         Command::Debug => database::debug(at),
+        Command::Completions { shell } => itself::completions(*shell),
+        Command::Version => itself::version(),
     }
 }

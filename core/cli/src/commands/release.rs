@@ -16,12 +16,21 @@ use remy_db::{Options, Outcome, ReleaseId, Statement, StatementKind, Strategy};
 use remy_db_app::project;
 use std::collections::BTreeSet;
 
-/// `sql`: the statements themselves; `warnings`: they are rows of the result, too.
+/// How a diff is told.
+pub(super) struct Compared {
+    /// By the statements themselves.
+    pub(super) is_sql: bool,
+    /// What is odd is a row of the result, too.
+    pub(super) with_warnings: bool,
+    /// A change is not as it should be.
+    pub(super) is_judged: bool,
+}
+
 pub(super) fn diff(
     at: &Context<'_>,
     schema: Option<&str>,
     change: &Change,
-    (sql, warnings): (bool, bool),
+    how: Compared,
 ) -> Result<Answer> {
     let mut options = Options {
         warnings: true,
@@ -38,15 +47,19 @@ pub(super) fn diff(
         .iter()
         .filter(|row| row.kind != StatementKind::Warning)
         .collect();
-    let lines = match sql {
+    let lines = match how.is_sql {
         true if rows.is_empty() => unchanged(),
         true => sql_of(&rows),
         false => compared(at, &rows, &options),
     };
-    match warnings {
-        true => Answer::of(&all, lines),
-        false => Answer::of(&rows, lines),
-    }
+    let answer = match how.with_warnings {
+        true => Answer::of(&all, lines)?,
+        false => Answer::of(&rows, lines)?,
+    };
+    Ok(Answer {
+        is_ok: rows.is_empty() || !how.is_judged,
+        ..answer
+    })
 }
 
 fn unchanged() -> Vec<String> {
@@ -127,11 +140,9 @@ pub(super) fn rollback(
     at: &Context<'_>,
     release: Option<ReleaseId>,
     yes: bool,
-    switch: &Switch,
+    options: Options,
 ) -> Result<Answer> {
     let project = at.project()?;
-    let mut options = Options::default();
-    switch.set(&mut options);
     // A script has nobody to ask, and a rollback that waits for an answer helps nobody: it says
     // afterwards what went.
     if somebody() && !yes && !at.json && !options.dry_run {

@@ -779,7 +779,13 @@ fn what_needs_the_application_is_declared_and_changed_beside_it() {
         let app = App::on(TABLE);
         engine.takes(&app, &new, &format!("{{{extensions}}}"));
         let app = App::on(TABLE);
-        engine.refuses(&app, &new, "{}", "unsupported_change", "`extensions`");
+        engine.refuses(
+            &app,
+            &new,
+            "{}",
+            "unsupported_change",
+            "the option extensions",
+        );
         let app = App::on(&format!("{TABLE}{ROWS}"));
         let generated = TABLE.replace("\"b\"", "\"b\", \"k\" TEXT DEFAULT (gen_id())");
         engine.refuses(
@@ -787,7 +793,7 @@ fn what_needs_the_application_is_declared_and_changed_beside_it() {
             &generated,
             "{}",
             "unsupported_change",
-            "Name the library that brings gen_id in `extensions`",
+            "Name the library that brings gen_id in the option extensions",
         );
         engine.takes(&app, &generated, &format!("{{{extensions}}}"));
         assert_eq!(app.ask("SELECT k FROM t ORDER BY id"), "id\nid");
@@ -877,12 +883,12 @@ fn a_dev_database_that_needs_the_application_is_emptied_with_its_library() {
     let e = app.remy().dev_truncate("me").unwrap_err();
     assert_eq!(e.code(), "unsupported_change", "{e}");
     assert!(
-        e.to_string().contains("is not here") && e.to_string().contains("`extensions`"),
+        e.to_string().contains("is not here") && e.to_string().contains("the option extensions"),
         "{e}"
     );
     let said = host(&app, &["SELECT remy_dev_truncate('me')"]).unwrap_err();
     assert!(
-        said.contains("unsupported_change") && said.contains("`extensions`"),
+        said.contains("unsupported_change") && said.contains("the option extensions"),
         "{said}"
     );
     assert_ne!(shell(&app.store("dev/me.db"), counts), "0\n");

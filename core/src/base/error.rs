@@ -1,7 +1,7 @@
 //! The one error of remy: a stable code, and a message that says what happened, on what, what state
 //! everything is in now, and what to do.
 
-use crate::base::{remedy::Remedy, words::UnknownWord};
+use crate::base::{remedy::Remedy, stranger::Stranger, words::UnknownWord};
 use std::{any::Any, fmt};
 
 /// What every fallible call of this crate returns.
@@ -340,6 +340,9 @@ fn from_sqlite(e: &rusqlite::Error, doing: &str) -> Error {
         None if let Some(unknown) = unknown_word(e) => {
             Error::corrupt(format!("{doing}: {unknown}"))
                 .hint("Use the remy that wrote it, or put it back from a backup")
+        }
+        Some(C::Unknown) if let Some(stranger) = Stranger::of(&what) => {
+            Error::unsupported_change(what).hint(stranger.hint())
         }
         // A value of a kind that remy never writes there: somebody else has.
         None if is_of_another_kind(e) => Error::corrupt(what),

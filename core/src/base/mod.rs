@@ -13,6 +13,7 @@ pub(crate) mod options;
 pub(crate) mod owner;
 pub(crate) mod progress;
 pub(crate) mod remedy;
+pub(crate) mod stranger;
 pub(crate) mod text;
 pub(crate) mod words;
 

@@ -12,6 +12,7 @@ use crate::{
         lex,
         quote::ident,
         script::{PreparedStatement, Script},
+        strangers::Stranger,
     },
 };
 use rusqlite::{Connection, config::DbConfig};
@@ -242,14 +243,7 @@ fn own_transaction(tokens: &[lex::Token<'_>]) -> Option<[Range<usize>; 2]> {
 fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
     let failed = |why: &str, at: usize, sql: &str| {
         let line = text[..at].matches('\n').count() + 1;
-        Error::ddl_failed(format!(
-            "the migration {name} failed in line {line}: {why}: {}",
-            cut(sql, 200)
-        ))
-        .object(name)
-        .sql(sql)
-        .state(State::OnlyCloneChanged)
-        .hint("Correct the file and try again")
+        failed(name, line, why, sql)
     };
     let script = Script::new(text)
         .map_err(|(why, at)| failed(&why, at, text.lines().next().unwrap_or_default()))?;
@@ -309,6 +303,18 @@ fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
         return Err(failed(why, begin.start, &text[begin]));
     }
     drop_temporary(conn)
+}
+
+fn failed(name: &str, line: usize, why: &str, sql: &str) -> Error {
+    let what = format!(
+        "the migration {name} failed in line {line}: {why}: {}",
+        cut(sql, 200)
+    );
+    let error = match Stranger::of(why) {
+        Some(stranger) => Error::unsupported_change(what).hint(stranger.hint()),
+        None => Error::ddl_failed(what).hint("Correct the file and try again"),
+    };
+    error.object(name).sql(sql).state(State::OnlyCloneChanged)
 }
 
 /// Temporary tables of a migration would stand before those of the clone.

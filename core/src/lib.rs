@@ -56,6 +56,7 @@ pub use base::{
     owner::become_owner_of,
     progress::Progress,
     remedy::{OptionName, Part, Remedy, VerbName},
+    version::SqliteVersion,
 };
 pub use effects::{ChangeKind, EffectKind, diff::Change as EffectChange};
 pub use live::database::Place;
@@ -66,9 +67,9 @@ pub use release::{
     rows_lost::{ComesBack, SetAside},
 };
 pub use schema::plan::{Statement, StatementKind, Strategy};
-pub use sqlite::client;
 #[cfg(feature = "engine")]
 pub use sqlite::engine;
+pub use sqlite::{client, since::Clients};
 use std::path::Path;
 pub use switch::contract::{SwitchMethod, Switched};
 pub use verbs::{

@@ -110,6 +110,8 @@ export interface Options extends Cancellable {
   migrations?: string;
   ignore?: string[];
   extensions?: string[];
+  /** The oldest SQLite that is to use live, such as `3.40`: what it does not read is refused. */
+  clients?: string;
   retention_days?: number;
   keep_releases?: number;
   keep_bytes?: number;
@@ -270,6 +272,8 @@ export interface Outcome {
   set_aside: { table: string; rows: number }[];
   /** What a rollback brings back: rows, or values of a column. */
   comes_back: { table: string; column: string | null; rows: number }[];
+  /** The oldest SQLite that reads the schema, where that is newer than 3.34, and what needs it. */
+  clients: { oldest: string; object: string; feature: string } | null;
   warnings: string[];
   log: Line[];
   total_ms: number;

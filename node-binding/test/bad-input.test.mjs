@@ -38,6 +38,10 @@ test('usage: status 2, one line, the nearest name', async (t) => {
     [['publish', '--max-pause-ms', 'soon'], /--max-pause-ms expects a whole number, not "soon"/],
     [['publish', '--max-pause-ms=-1'], /--max-pause-ms expects a whole number, not "-1"/],
     [['publish', '--keep-bytes', '5 apples'], /--keep-bytes expects a number of bytes/],
+    [
+      ['publish', '--clients', 'soon'],
+      /--clients expects a version of SQLite, such as 3\.40, not "soon"/,
+    ],
     [['publish', '--journal-mode', 'memory'], /--journal-mode expects wal or keep/],
     [['publish', '--effects', 'nope.json'], /--effects expects a JSON file \(ENOENT/],
     [['publish', '-m'], /-m expects TEXT: a name for the release/],
@@ -248,6 +252,24 @@ test('a lossy change is refused with 3, named, and done when it is allowed', asy
   const usage = await remy(['log', 'x', '--json']);
   assert.equal(usage.status, 2);
   assert.equal(JSON.parse(usage.stdout).error.code, 'invalid_argument');
+});
+
+test('a schema that older clients cannot read is told of, and refused with 3 where they are named', async (t) => {
+  const { write, remy } = workshop(t);
+  write('schema.sql', 'CREATE TABLE amounts (id INTEGER PRIMARY KEY, most INTEGER DEFAULT 1_000);');
+  const publish = ['publish', 'schema.sql', '--db', 'app.db', '--create'];
+  const refused = await remy([...publish, '--clients', '3.40']);
+  assert.equal(refused.status, 3, refused.stderr);
+  assert.match(
+    refused.stderr,
+    /the table amounts has digits in groups \(1_000\), which SQLite reads from 3\.46 on, and clients with 3\.40 are to use it/,
+  );
+  assert.match(refused.stderr, /hint: .*say so with --clients/);
+  const done = await remy(publish);
+  assert.match(
+    done.stdout,
+    /is live.*\nClients need SQLite 3\.46 or newer: amounts has digits in groups \(1_000\)\n$/,
+  );
 });
 
 test('a disk that is too small: both numbers, nothing started; and a full one', async (t) => {

@@ -1,6 +1,9 @@
 //! A call of a function: its arguments, and the database that it is about.
 
-use remy_db::{Error, Options, Place, Progress, ReleaseId, Remy, Result, State, client::Features};
+use crate::terminal;
+use remy_db::{
+    Error, Line, Options, Place, Progress, ReleaseId, Remy, Result, State, client::Features,
+};
 use remy_db_helper::{Caller, Lookup, Ran, Verb};
 use rusqlite::{ffi, types::Value};
 use std::ptr;
@@ -47,7 +50,13 @@ impl Call {
             // SAFETY: what `new` was promised.
             false => unsafe { Remy::on_host(self.db) },
         }?;
-        let json = verb.run(&remy, Progress::none().ask(&self.interrupted()))?;
+        let interrupted = self.interrupted();
+        let on_line = |line: &Line| terminal::show(&serde_json::json!(line));
+        let mut progress = Progress::none().ask(&interrupted);
+        if is_followed(verb)? {
+            progress = progress.on_line(&on_line);
+        }
+        let json = verb.run(&remy, progress)?;
         remy_db_helper::ran_here(verb, json, &why)
     }
 
@@ -55,13 +64,18 @@ impl Call {
         // What this SQLite does not take, its clients could not read once it is live.
         verb.is_read_here(place)?;
         let interrupted = self.interrupted();
+        let on_line = |line: &str| {
+            if let Ok(line) = serde_json::from_str(line) {
+                terminal::show(&line);
+            }
+        };
         Ok(remy_db_helper::run(
             verb,
             &Caller {
                 lookup: Lookup::Own,
                 place,
                 features: Some(Features::here()?),
-                on_line: None,
+                on_line: is_followed(verb)?.then_some(&on_line),
                 cancelled: &interrupted,
             },
         ))
@@ -152,6 +166,11 @@ impl Call {
             ))),
         }
     }
+}
+
+/// Whether the lines of its log are shown while it runs.
+fn is_followed(verb: &Verb) -> Result<bool> {
+    Ok(verb.options()?.progress && terminal::is_there())
 }
 
 fn wrong(what: String) -> Error {

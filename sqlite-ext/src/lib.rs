@@ -14,6 +14,7 @@ mod functions;
 mod guard;
 mod host;
 mod tables;
+mod terminal;
 
 use rusqlite::ffi;
 use std::ffi::{c_char, c_int};

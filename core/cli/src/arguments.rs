@@ -3,7 +3,7 @@
 use crate::{help, values};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use remy_db::{Allow, JournalMode, Options, ReleaseId};
+use remy_db::{Allow, JournalMode, Options, ReleaseId, SqliteVersion};
 use remy_db_app::place::Named;
 use serde_json::Value;
 use std::{
@@ -70,6 +70,8 @@ pub enum Command {
         /// status 1 where a publish would change something
         #[arg(long)]
         exit_code: bool,
+        #[command(flatten)]
+        clients: Clients,
         #[command(flatten)]
         change: Change,
     },
@@ -306,6 +308,15 @@ pub struct Extensions {
     pub extensions: Vec<PathBuf>,
 }
 
+/// Who uses live.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Clients {
+    /// the oldest SQLite that is to use the database, such as 3.40: what it does not read is refused
+    #[arg(long, value_name = "VERSION", value_parser = values::sqlite_version)]
+    pub clients: Option<SqliteVersion>,
+}
+
 /// How long a lock is waited for.
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -322,6 +333,8 @@ pub struct Switch {
     /// go through everything, change nothing
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub clients: Clients,
     #[command(flatten)]
     pub patience: Patience,
     /// the longest that writers may be held up (4000)
@@ -432,6 +445,13 @@ impl Extensions {
     }
 }
 
+impl Clients {
+    /// Sets the option that it is of.
+    pub fn set(&self, options: &mut Options) {
+        options.clients = self.clients;
+    }
+}
+
 impl Patience {
     /// Sets the option that it is of.
     pub fn set(&self, options: &mut Options) {
@@ -443,6 +463,7 @@ impl Switch {
     /// Sets the options that it is of.
     pub fn set(&self, options: &mut Options) {
         options.dry_run = self.dry_run;
+        self.clients.set(options);
         self.patience.set(options);
         give(&mut options.max_pause_ms, self.max_pause_ms);
         give(&mut options.journal_mode, self.journal_mode);

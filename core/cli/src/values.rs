@@ -1,6 +1,6 @@
 //! What flags and arguments take. An error is what is expected: `a whole number`.
 
-use remy_db::{Allow, JournalMode, ReleaseId};
+use remy_db::{Allow, JournalMode, ReleaseId, SqliteVersion};
 use remy_db_app::build::disk;
 use serde_json::Value;
 use std::fs;
@@ -63,6 +63,12 @@ pub fn journal_mode(text: &str) -> Result<JournalMode> {
         "keep" => Ok(JournalMode::Keep),
         _ => Err("wal or keep".to_owned()),
     }
+}
+
+/// `3.40`.
+pub fn sqlite_version(text: &str) -> Result<SqliteVersion> {
+    text.parse()
+        .map_err(|_| "a version of SQLite, such as 3.40".to_owned())
 }
 
 /// `old=new`. Which `=` it is, where a name has one, core reads.

@@ -15,6 +15,7 @@ pub(crate) mod progress;
 pub(crate) mod remedy;
 pub(crate) mod stranger;
 pub(crate) mod text;
+pub(crate) mod version;
 pub(crate) mod words;
 
 /// The version of remy.

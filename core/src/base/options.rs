@@ -4,6 +4,7 @@ use crate::base::{
     allow::Allow,
     error::{Error, Result, State},
     text::cut,
+    version::SqliteVersion,
     words::words,
 };
 use serde::Deserialize;
@@ -100,6 +101,9 @@ pub struct Options {
     pub ignore: Option<Vec<String>>,
     /// Libraries to load that bring the functions, collations and modules that a schema needs.
     pub extensions: Vec<PathBuf>,
+    /// The oldest SQLite that is to use live: what it does not read, as far as remy knows, is
+    /// refused.
+    pub clients: Option<SqliteVersion>,
     /// Age in days from which `prune` drops a snapshot.
     pub retention_days: u32,
     /// Most snapshots to keep.
@@ -110,6 +114,8 @@ pub struct Options {
     pub dry_run: bool,
     /// `diff`: with what the caller should know, as rows of kind `warning`.
     pub warnings: bool,
+    /// In SQL: each line of the build log on stderr, where that is a terminal.
+    pub progress: bool,
     /// A name for the release.
     pub label: Option<String>,
     /// The commit that the release was made from.
@@ -136,11 +142,13 @@ impl Default for Options {
             migrations: None,
             ignore: None,
             extensions: Vec::new(),
+            clients: None,
             retention_days: 30,
             keep_releases: None,
             keep_bytes: None,
             dry_run: false,
             warnings: false,
+            progress: false,
             label: None,
             commit: None,
             lock_timeout_ms: 5000,
@@ -168,11 +176,13 @@ pub(super) const TAKES: &[(&str, &str)] = &[
     ("migrations", "the path of a folder"),
     ("ignore", "a list of globs of tables"),
     ("extensions", "a list of paths of libraries"),
+    ("clients", r#"the version of an SQLite, such as "3.40""#),
     ("retention_days", "a whole number of days"),
     ("keep_releases", "a whole number"),
     ("keep_bytes", "a whole number of bytes"),
     ("dry_run", "true or false"),
     ("warnings", "true or false"),
+    ("progress", "true or false"),
     ("label", "a text"),
     ("commit", "a text"),
     ("lock_timeout_ms", "a whole number of milliseconds"),
@@ -314,6 +324,10 @@ mod tests {
             (
                 r#"{"journal_mode":"off"}"#,
                 r#"the option journal_mode takes "wal" or "keep", and not "off"."#,
+            ),
+            (
+                r#"{"clients":"3"}"#,
+                r#"the option clients takes the version of an SQLite, such as "3.40", and not "3"."#,
             ),
             (
                 r#"{"artifacts":""}"#,

@@ -71,10 +71,9 @@ impl<'a> Progress<'a> {
         self
     }
 
-    /// Refuses a schema that somebody who is to use it could not read. `schema` is only asked for
-    /// where somebody looks.
-    pub(crate) fn may_go_live(&self, schema: impl FnOnce() -> Result<Vec<Object>>) -> Result<()> {
-        self.readers.map_or(Ok(()), |readers| readers(&schema()?))
+    /// Refuses a schema that somebody who is to use it could not read.
+    pub(crate) fn may_go_live(&self, schema: &[Object]) -> Result<()> {
+        self.readers.map_or(Ok(()), |readers| readers(schema))
     }
 
     pub(crate) fn line(&self, line: &Line) {

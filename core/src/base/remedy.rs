@@ -40,6 +40,7 @@ words! {
         Allow = "allow",
         App = "app",
         Artifacts = "artifacts",
+        Clients = "clients",
         Commit = "commit",
         Create = "create",
         Db = "db",

@@ -9,6 +9,7 @@ use crate::{
         rows_lost::{ComesBack, SetAside},
     },
     schema::plan::model::Statement,
+    sqlite::since::Clients,
     switch::{
         contract::Terms,
         follower::{ClonedLive, Follower, Image},
@@ -63,5 +64,6 @@ pub(crate) struct Found {
     pub(super) effects: Vec<diff::Change>,
     pub(super) set_aside: Vec<SetAside>,
     pub(super) comes_back: Vec<ComesBack>,
+    pub(super) clients: Option<Clients>,
     pub(super) warnings: Vec<String>,
 }

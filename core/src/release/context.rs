@@ -15,7 +15,10 @@ use crate::{
         marker::{self, Marker},
     },
     release::{drift, session::Session},
-    sqlite::{calls, client},
+    sqlite::{
+        calls, client,
+        since::{self, Clients},
+    },
     store::{
         catalog::{Catalog, switches::Intent},
         log::Log,
@@ -160,9 +163,16 @@ impl<'a> Run<'a> {
         )
     }
 
-    /// Refuses the schema of an image where somebody who is to use it could not read it.
-    pub(super) fn may_go_live(&self, image: &Connection) -> Result<()> {
-        self.log.progress().may_go_live(|| client::objects(image))
+    /// Refuses the schema of an image where somebody who is to use it could not read it. Returns
+    /// the oldest SQLite that can, where that is worth telling.
+    pub(super) fn may_go_live(&self, image: &Connection) -> Result<Option<Clients>> {
+        let schema = client::objects(image)?;
+        let needed = since::needed(&schema);
+        if let Some((needed, clients)) = needed.as_ref().zip(self.options.clients) {
+            needed.refuse(clients)?;
+        }
+        self.log.progress().may_go_live(&schema)?;
+        Ok(needed.and_then(|needed| needed.told()))
     }
 
     /// Records the schema that this release makes live.

@@ -5,6 +5,7 @@ use crate::{
     effects::diff,
     release::rows_lost::{ComesBack, SetAside},
     schema::plan::model::Statement,
+    sqlite::since::Clients,
     switch::contract::Switched,
 };
 use serde::Serialize;
@@ -51,6 +52,8 @@ pub struct Outcome {
     pub set_aside: Vec<SetAside>,
     /// What a rollback brings back.
     pub comes_back: Vec<ComesBack>,
+    /// The oldest SQLite that reads the schema, where that is newer than 3.34.
+    pub clients: Option<Clients>,
     /// What the caller should know.
     pub warnings: Vec<String>,
     /// The build log.

@@ -333,7 +333,8 @@ impl Made<'_> {
         } = self;
         let fingerprint = checks::fingerprint(&tx)?;
         // Not again under live's lock: the schema is the same then, or it starts over.
-        run.may_go_live(&tx)
+        let clients = run
+            .may_go_live(&tx)
             .inspect_err(|e| run.log.failed_at(Step::Check, e))?;
         run.record_schema(&schema_record::record(&tx)?)?;
         let name = calls::name(&tx).to_owned();
@@ -362,6 +363,7 @@ impl Made<'_> {
         let found = Found {
             statements,
             effects,
+            clients,
             warnings,
             ..Found::default()
         };

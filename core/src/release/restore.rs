@@ -31,7 +31,7 @@ use crate::{
     schema::plan::model::StatementKind,
     sqlite::{
         calls, differing_rows::Pages, file_header::set_journal_bytes, foreign::reading_database,
-        quote, tx,
+        quote, since::Clients, tx,
     },
     store::{
         catalog::{
@@ -214,9 +214,8 @@ impl Restore {
         Ok(difference)
     }
 
-    /// Brings the image up to date. Returns how long that took, and the effects that live has and
-    /// that it is to have.
-    fn make(&self, run: &Run<'_>, image: &Connection) -> Result<(Duration, Effects, Effects)> {
+    /// Brings the image up to date.
+    fn make(&self, run: &Run<'_>, image: &Connection) -> Result<Made> {
         let conn = run.live.connect()?;
         // One transaction: where live has a rollback journal, each would wait for writers, and that
         // is no part of the work.
@@ -229,10 +228,26 @@ impl Restore {
         // Whoever is asked next may take their time, and writers wait for a transaction on live.
         drop(tx);
         drop(conn);
-        run.may_go_live(image)?;
+        let clients = run.may_go_live(image)?;
         run.record_schema(&schema_record::record(image)?)?;
-        Ok((took, old, new))
+        Ok(Made {
+            took,
+            old,
+            new,
+            clients,
+        })
     }
+}
+
+/// An image that is up to date.
+struct Made {
+    /// How long that took.
+    took: Duration,
+    /// The effects that live has.
+    old: Effects,
+    /// Those that it is to have.
+    new: Effects,
+    clients: Option<Clients>,
 }
 
 impl Change for Restore {
@@ -257,7 +272,12 @@ impl Change for Restore {
         same_shape(now, live.shape(image.conn())?, self.release)?;
         let differs = copy::differing_files(&self.copy, clone.path(), page_size)?;
         let difference = self.compare(run, clone, &differs, page_size)?;
-        let (took, old, new) = self.make(run, image.conn())?;
+        let Made {
+            took,
+            old,
+            new,
+            clients,
+        } = self.make(run, image.conn())?;
         run.log.note(
             Step::Check,
             format!("{} pages differ from live", differs.len()),
@@ -279,6 +299,7 @@ impl Change for Restore {
                 effects: diff(&old, &new),
                 set_aside: difference.set_aside,
                 comes_back: difference.comes_back,
+                clients,
                 warnings,
             },
         })

@@ -303,6 +303,7 @@ impl Brought {
             effects: found.effects,
             set_aside: found.set_aside,
             comes_back: found.comes_back,
+            clients: found.clients,
             warnings: found.warnings,
             log: run.log.lines(),
             total_ms: clock::ms(run.started.elapsed()),

@@ -17,6 +17,7 @@ pub(crate) mod libraries;
 pub(crate) mod quote;
 pub(crate) mod routines;
 pub(crate) mod script;
+pub(crate) mod since;
 pub(crate) mod strangers;
 pub(crate) mod touched_rows;
 pub(crate) mod tx;

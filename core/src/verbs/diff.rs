@@ -23,7 +23,8 @@ use crate::{
 use std::collections::BTreeSet;
 
 /// The plan of a publish, with what it would lose counted on live, and behind it the effects that
-/// it would change. A migration has to run before the diff can be taken: then on a clone.
+/// it would change. A migration has to run before the diff can be taken, and what clients are to
+/// read has to be there: then on a clone.
 pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<Statement>> {
     live.libraries(options)?;
     live.is_understood()?;
@@ -32,7 +33,7 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
         effects,
         migrations,
     } = Declaration::read(schema, options)?;
-    if !migrations.is_empty() {
+    if !migrations.is_empty() || options.clients.is_some() {
         let allow = BTreeSet::from([Allow::TypeChange, Allow::Lossy, Allow::Drop]);
         let options = Options {
             dry_run: true,

@@ -152,6 +152,7 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
             sql,
             warnings,
             exit_code,
+            clients,
             change,
         } => {
             let shown = release::Compared {
@@ -159,7 +160,7 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
                 with_warnings: *warnings,
                 is_judged: *exit_code,
             };
-            release::diff(at, schema.as_deref(), change, shown)
+            release::diff(at, schema.as_deref(), (clients, change), shown)
         }
         Command::Publish { publish, stage } => release::publish(at, publish, *stage),
         Command::Stage { publish } => release::publish(at, publish, true),

@@ -2,7 +2,7 @@
 
 use super::{Answer, Context, tools};
 use crate::{
-    arguments::{Change, Leave, Publish, Switch},
+    arguments::{Change, Clients, Leave, Publish, Switch},
     ask::{ask, somebody},
     failure::Result,
     screen,
@@ -29,13 +29,14 @@ pub(super) struct Compared {
 pub(super) fn diff(
     at: &Context<'_>,
     schema: Option<&str>,
-    change: &Change,
+    (clients, change): (&Clients, &Change),
     how: Compared,
 ) -> Result<Answer> {
     let mut options = Options {
         warnings: true,
         ..Options::default()
     };
+    clients.set(&mut options);
     change.set(&mut options);
     let all = at.project()?.diff(schema, &options)?;
     for warning in all.iter().filter(|row| row.kind == StatementKind::Warning) {

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::name::called;
 use remy_db::{
-    ChangeKind, ComesBack, EffectKind, Outcome, Reached, SetAside, Statement, StatementKind,
-    StepOutcome, Strategy, internals::text::things,
+    ChangeKind, Clients, ComesBack, EffectKind, Outcome, Reached, SetAside, Statement,
+    StatementKind, StepOutcome, Strategy, internals::text::things,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,6 +180,13 @@ pub fn outcome(outcome: &Outcome, room: Option<usize>) -> Vec<String> {
             format!("Nothing was changed: it would be release {release}{back}{of}")
         }
     });
+    lines.extend(outcome.clients.as_ref().map(
+        |Clients {
+             oldest,
+             object,
+             feature,
+         }| format!("Clients need SQLite {oldest} or newer: {object} has {feature}"),
+    ));
     lines
 }
 

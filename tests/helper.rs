@@ -1,19 +1,21 @@
 //! Verbs in a process of their own, one trap a test: what a host must not notice, what becomes of
 //! live where somebody is killed, and where a verb goes through the host all the same.
-use remy_tests::{built, live::App, not_covered, output, repository, shell, stdout};
+use remy_db::{Options, Progress};
+use remy_tests::{built, compiled, live::App, not_covered, output, repository, shell, stdout};
 use serde_json::Value;
 use std::{
-    fs,
+    fs::{self, File},
     io::{Read, Write},
     os::{
-        fd::OwnedFd,
+        fd::{FromRawFd, OwnedFd},
         unix::{
             fs::{MetadataExt, PermissionsExt, symlink},
             net::UnixStream,
         },
     },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
+    ptr,
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
@@ -103,34 +105,85 @@ impl Libraries {
 
     /// A program of C's with libremy.so, which calls verbs on `live`.
     fn host(&self, live: &Path, case: &str) -> Command {
+        self.host_of(live, SCHEMA, case)
+    }
+
+    /// The same, with another schema.
+    fn host_of(&self, live: &Path, schema: &str, case: &str) -> Command {
         static PROGRAM: OnceLock<tempfile::TempDir> = OnceLock::new();
         let folder = PROGRAM.get_or_init(|| {
             let folder = tempfile::tempdir().unwrap();
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            let mut cc = Command::new("cc");
-            cc.args([
-                "-std=gnu99",
-                "-Wall",
-                "-Wextra",
-                "-Werror",
-                "-Wno-unused-function",
-                "-I",
-            ])
-            .arg(repository("include"))
-            .arg(repository("tests/helper/host.c"))
-            .arg(format!("-L{}", self.0.path().display()))
-            .args(["-lremy", "-lpthread", "-ldl", "-o"])
-            .arg(folder.path().join("host"));
-            stdout(&mut cc);
+            let of = format!("-L{}", self.0.path().display());
+            compile_host(&folder.path().join("host"), &[&of, "-lremy"]);
             folder
         });
         let mut host = Command::new(folder.path().join("host"));
         host.arg(live)
-            .args([SCHEMA, case])
+            .args([schema, case])
             .arg(self.path("libremy.so").canonicalize().unwrap())
             .env("LD_LIBRARY_PATH", self.0.path());
         host
     }
+}
+
+/// Compiles the program of C's, with libremy as `libraries` have it.
+fn compile_host(program: &Path, libraries: &[&str]) {
+    let mut cc = Command::new("cc");
+    cc.args([
+        "-std=gnu99",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unused-function",
+        "-I",
+    ])
+    .arg(repository("include"))
+    .arg(repository("tests/helper/host.c"))
+    .args(libraries)
+    .args(["-lpthread", "-lm", "-ldl", "-o"])
+    .arg(program);
+    stdout(&mut cc);
+}
+
+/// Waits until `done`.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The fields of a process's `stat` from its state on.
+fn stat(pid: u32) -> Vec<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    fields.split(' ').map(str::to_owned).collect()
+}
+
+/// Waits until a process of the libraries' runs, and has nothing to do for a while.
+fn waits(libraries: &Libraries) -> u32 {
+    until("a process runs", || !libraries.running().is_empty());
+    let pid = libraries.running()[0];
+    let (mut before, mut since) = (Vec::new(), Instant::now());
+    until("it waits", || {
+        // Its time in the processor so far.
+        let now = stat(pid)
+            .get(11..13)
+            .map(<[String]>::to_vec)
+            .unwrap_or_default();
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        since.elapsed() > Duration::from_millis(700)
+    });
+    pid
+}
+
+fn signal(pid: u32, signal: libc::c_int) {
+    // SAFETY: a process that this test has started.
+    assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0);
 }
 
 /// Live and its store are whole, and the next verb is fine.
@@ -291,7 +344,288 @@ fn a_host_that_forks_all_the_time_and_is_killed_leaves_nothing_behind() {
     is_whole(&app);
 }
 
+/// A publish that waits for a writer, as another process has begun a transaction. `victim` is told
+/// to end (SIGTERM); returns what the host came to.
+fn told_to_end(libraries: &Libraries, app: &App, victim: impl Fn(u32, u32) -> u32) -> Output {
+    app.publish(USERS, "{}").unwrap();
+    let writer = rusqlite::Connection::open(&app.live).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let publish = format!("SELECT remy_publish('{SCHEMA}', '{{\"lock_timeout_ms\": 60000}}')");
+    let host = libraries
+        .shell(&app.live, &[&publish])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("it has its clone", || {
+        fs::read_dir(app.store("work")).is_ok_and(|work| work.count() > 0)
+    });
+    thread::sleep(Duration::from_secs(1)); // and waits for the writer, as it looks every few ms
+    let process = libraries.running()[0];
+    let start = Instant::now();
+    signal(victim(host.id(), process), libc::SIGTERM);
+    let out = host.wait_with_output().unwrap();
+    libraries.end();
+    assert!(start.elapsed() < Duration::from_secs(10), "at once");
+    assert_eq!(app.ask("SELECT * FROM users"), "1|Ann", "live is as it was");
+    writer.execute_batch("ROLLBACK").unwrap();
+    out
+}
+
+#[test]
+fn a_process_that_is_told_to_end_calls_its_verb_off() {
+    let (app, libraries) = (app(), Libraries::new());
+    let out = told_to_end(&libraries, &app, |_, process| process);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        said.contains("busy: the caller called it off. Live is unchanged"),
+        "{said}"
+    );
+    is_whole(&app);
+}
+
+#[test]
+fn a_host_that_is_told_to_end_calls_its_verb_off() {
+    let (app, libraries) = (app(), Libraries::new());
+    let out = told_to_end(&libraries, &app, |host, _| host);
+    assert!(!out.status.success(), "{out:?}");
+    is_whole(&app);
+}
+
+/// It reads nothing, and its socket is full of lines: its process waits for it before it takes any
+/// lock, and leaves lines out.
+#[test]
+fn a_host_that_is_stopped_keeps_no_writer_waiting_and_goes_on() {
+    let (app, libraries) = (app(), Libraries::new());
+    let many: String = (0..1000)
+        .map(|i| format!("CREATE TABLE t{i} (a);"))
+        .collect();
+    let schema = app.file("many.sql", &format!("{SCHEMA} {many}"));
+    let host = libraries
+        .host_of(&app.live, schema.to_str().unwrap(), "stops")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("it is stopped", || {
+        stat(host.id()).first().is_some_and(|state| state == "T")
+    });
+    waits(&libraries);
+    let start = Instant::now();
+    shell(&app.live, "INSERT INTO users (name) VALUES ('Bob')");
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "nobody waits for the host"
+    );
+    assert_eq!(
+        app.ask("SELECT count(*) FROM sqlite_schema WHERE name = 't0'"),
+        "0"
+    );
+    signal(host.id(), libc::SIGCONT);
+    let out = host.wait_with_output().unwrap();
+    assert!(out.status.success(), "{out:?}");
+    let out = String::from_utf8(out.stdout).unwrap();
+    let published: Value = serde_json::from_str(out.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(published["status"], "live");
+    assert!(
+        published["log"].as_array().unwrap().len() > 1000,
+        "the log is whole"
+    );
+    assert_eq!(
+        app.ask("SELECT count(*) FROM users WHERE name = 'Bob'"),
+        "1"
+    );
+    libraries.end();
+}
+
+/// A terminal, and what is written to it.
+fn terminal() -> (File, OwnedFd) {
+    let (mut ours, mut theirs) = (-1, -1);
+    let (name, modes, size) = (ptr::null_mut(), ptr::null(), ptr::null());
+    // SAFETY: two numbers may be written to; no name is wanted, and modes and size are those by
+    // default. Both descriptors are new.
+    unsafe {
+        assert_eq!(
+            libc::openpty(&raw mut ours, &raw mut theirs, name, modes, size),
+            0
+        );
+        (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
+    }
+}
+
+/// On the terminal of who calls, where it is asked for, in either process; nowhere else.
+#[test]
+fn progress_is_shown_on_a_terminal() {
+    let libraries = Libraries::new();
+    for helper in ["", "none"] {
+        for (options, on_terminal, shown) in [
+            (r#"{"progress": true}"#, true, true),
+            (r#"{"progress": false}"#, true, false),
+            (r#"{"progress": true}"#, false, false),
+        ] {
+            let app = app();
+            let publish = format!("SELECT remy_publish('{SCHEMA}', '{options}') ->> 'status'");
+            let mut shell = libraries.shell(&app.live, &[&publish]);
+            shell.env("REMY_HELPER", helper).stdout(Stdio::piped());
+            let (mut ours, theirs) = terminal();
+            if on_terminal {
+                shell.stderr(theirs);
+            } else {
+                shell.stderr(Stdio::piped());
+                drop(theirs);
+            }
+            let host = shell.spawn().unwrap();
+            drop(shell); // holds the terminal open
+            let reads = thread::spawn(move || {
+                let mut said = Vec::new();
+                let _ = ours.read_to_end(&mut said); // ends with an error where nobody has it open
+                String::from_utf8_lossy(&said).into_owned()
+            });
+            let out = host.wait_with_output().unwrap();
+            assert_eq!(out.stdout, b"live\n", "{out:?}");
+            let said = reads.join().unwrap() + &String::from_utf8_lossy(&out.stderr);
+            assert_eq!(
+                said.contains("clone: Cloned live database"),
+                shown,
+                "{helper} {options}: {said:?}"
+            );
+            assert_eq!(said.contains("settle: "), shown, "{said:?}");
+            assert!(shown || said.is_empty(), "{said:?}");
+        }
+    }
+}
+
 // What goes through the host.
+
+/// What the SQLite of the host has for every connection of its, the engine lacks: a schema that
+/// uses it is the host's to publish, and any other one is not.
+#[test]
+fn what_every_connection_of_the_hosts_has_is_used_by_way_of_the_host() {
+    let (app, libraries) = (app(), Libraries::new());
+    let load = format!(
+        ".load {}",
+        compiled("tests/fixtures/auto_functions.c").display()
+    );
+    let by = |schema: &str| {
+        let publish = format!("SELECT remy_publish('{schema}') ->> '$.switch.by'");
+        let ask = "SELECT remy_debug() ->> 'process', remy_debug() ->> '$.notes[0]'";
+        stdout(&mut libraries.shell(&app.live, &[&load, &publish, ask]))
+    };
+    let said = by(SCHEMA);
+    assert!(said.starts_with("pages\nown|"), "{said}");
+    let said = by(&format!(
+        "{SCHEMA} CREATE INDEX doubled ON users (app_doubled(id));"
+    ));
+    assert!(said.starts_with("backup\nhost|"), "{said}");
+    assert!(
+        said.contains("the SQLite of this process has app_doubled, which the schema may use"),
+        "{said}"
+    );
+    let ask = "SELECT name FROM users INDEXED BY doubled WHERE app_doubled(id) = 2";
+    assert_eq!(
+        stdout(&mut libraries.shell(&app.live, &[&load, ask])),
+        "Ann\n"
+    );
+    let said = by(SCHEMA);
+    assert!(
+        said.starts_with("backup\nown|"),
+        "live's own schema used it: {said}"
+    );
+    is_whole(&app);
+}
+
+/// Whoever starts a set-uid program must not say what it starts.
+#[test]
+fn a_set_uid_program_does_not_ask_who_starts_it_for_a_program() {
+    let (app, libraries) = (app(), Libraries::new());
+    // SAFETY: asks who this is.
+    if unsafe { libc::geteuid() } != 0 || !reachable(libraries.0.path()) {
+        return not_covered(
+            "a set-uid host",
+            "only root makes one, of libraries that others may reach",
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("host");
+    let at = libraries.0.path().display();
+    compile_host(
+        &program,
+        &[&format!("-L{at}"), &format!("-Wl,-rpath,{at}"), "-lremy"],
+    );
+    std::os::unix::fs::chown(&program, Some(54_321), Some(54_321)).unwrap();
+    for path in [folder.path(), &program] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    belongs_to(&app, 54_321);
+    let named = folder.path().join("named");
+    fs::write(
+        &named,
+        format!("#!/bin/sh\ntouch {}/started\n", app.dir.path().display()),
+    )
+    .unwrap();
+    fs::set_permissions(&named, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = |reuid: &str| {
+        let mut host = Command::new("setpriv");
+        host.args(["--reuid", reuid, "--regid", reuid, "--clear-groups"])
+            .arg(&program)
+            .arg(&app.live)
+            .args([SCHEMA, "quiet"])
+            .env("REMY_HELPER", &named);
+        output(&mut host)
+    };
+    let started = app.dir.path().join("started");
+    let out = run("54321");
+    assert!(
+        started.exists(),
+        "who starts a program of their own may say so: {out:?}"
+    );
+    fs::remove_file(&started).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    let out = run("54322");
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    if said.contains("unable to open") || said.contains("Permission denied") {
+        return not_covered("a set-uid host", "this file system has no such thing");
+    }
+    assert!(out.status.success(), "{out:?}");
+    assert!(!started.exists());
+    assert!(
+        String::from_utf8_lossy(&out.stdout).contains(r#""process":"own""#),
+        "{out:?}"
+    );
+}
+
+/// `libremy.a` has no file of its own: what lies beside the program is started.
+#[test]
+fn a_static_host_starts_the_library_beside_it() {
+    let (app, libraries) = (app(), Libraries::new());
+    let program = libraries.path("static-host");
+    let library = built("libremy.a");
+    compile_host(&program, &[library.to_str().unwrap(), "-lgcc_s"]);
+    let run = || {
+        output(
+            Command::new(&program)
+                .arg(&app.live)
+                .args([SCHEMA, "quiet"]),
+        )
+    };
+    let out = run();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{out:?}");
+    assert!(
+        said.contains(r#""process":"own""#) && said.contains("libremy.so is the program of"),
+        "{said}"
+    );
+    assert_eq!(said.matches(r#""by":"pages""#).count(), 3, "{said}");
+    libraries.end();
+    // Without it the verb runs here, where the host has live open through another SQLite.
+    fs::remove_file(libraries.path("libremy.so")).unwrap();
+    let out = run();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        !out.status.success() && said.contains("another SQLite"),
+        "{out:?}"
+    );
+    is_whole(&app);
+}
 
 /// Verbs run through the host, `remy_debug()` says why, and a publish is done.
 fn through_the_host(libraries: &Libraries, why: &str, change: impl Fn(&mut Command)) {
@@ -643,6 +977,68 @@ fn a_schema_that_the_host_cannot_read_does_not_go_live() {
         assert_eq!(app.ask("SELECT sql FROM sqlite_schema"), columns);
     }
     is_whole(&app);
+}
+
+/// Where no host is at hand: the outcome says which SQLite reads the schema, and who says what is
+/// in use is refused what that does not read, whatever brings it back.
+#[test]
+fn what_clients_are_to_read_is_said_and_held() {
+    let app = app();
+    let plain = app.publish(SCHEMA, "{}").unwrap();
+    assert_eq!(plain.clients, None, "and so are the tables of remy's");
+    let ordered = format!(
+        "{SCHEMA} CREATE VIEW v AS SELECT a.id FROM users AS a FULL JOIN users AS b USING (id);"
+    );
+    let newer = app.publish(&ordered, r#"{"clients": "3.39.1"}"#).unwrap();
+    let clients = newer.clients.unwrap();
+    assert_eq!(
+        (
+            clients.oldest.to_string().as_str(),
+            clients.object.as_str(),
+            clients.feature.as_str()
+        ),
+        ("3.39", "v", "RIGHT JOIN or FULL JOIN")
+    );
+    let words = [
+        "the view v has RIGHT JOIN or FULL JOIN, which SQLite reads from 3.39 on, and clients with 3.38 are to use it",
+        "Live is unchanged",
+        "Write it as 3.38 reads it",
+    ];
+    let options = || Options::from_json(r#"{"clients": "3.38", "label": "older"}"#).unwrap();
+    let refuses = |verb: &dyn Fn(&remy_db::Remy) -> remy_db::Result<()>| {
+        app.refuses("unsupported_change", &words, |app| verb(&app.remy()));
+    };
+    refuses(&|remy| {
+        remy.publish(&ordered, &options(), Progress::none())
+            .map(drop)
+    });
+    refuses(&|remy| remy.stage(&ordered, &options(), Progress::none()).map(drop));
+    refuses(&|remy| remy.diff(&ordered, &options()).map(drop));
+    // Back to it, by a client that reads it or not.
+    app.publish(SCHEMA, r#"{"clients": "3.38"}"#).unwrap();
+    let back = Some(newer.release);
+    refuses(&|remy| remy.rollback(back, &options(), Progress::none()).map(drop));
+    refuses(&|remy| remy.promote(back, &options(), Progress::none()).map(drop));
+    let diff = app
+        .remy()
+        .diff(&format!("{SCHEMA} CREATE TABLE t (a);"), &options())
+        .unwrap();
+    assert_eq!(diff.len(), 1, "what it reads is told as ever");
+    let came_back = app.rollback(Some(newer.release.0)).unwrap();
+    assert_eq!(came_back.clients.unwrap().object, "v");
+    // By SQL the same.
+    let libraries = Libraries::new();
+    let publish = format!(
+        r#"SELECT remy_publish('{SCHEMA} CREATE TABLE t (a TEXT) STRICT;', '{{"clients": "3.36"}}')"#
+    );
+    let out = output(&mut libraries.shell(&app.live, &[&publish]));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        said.contains(
+            "unsupported_change: the table t has STRICT, which SQLite reads from 3.37 on"
+        ),
+        "{said}"
+    );
 }
 
 // Whose the process is.

@@ -1,6 +1,7 @@
 //! What the tests share: the libraries that were built with them, how to run programs, and how long
 //! a suite goes on.
 pub mod better_sqlite3;
+pub mod busy;
 #[path = "../core/tests/cases/mod.rs"]
 mod cases;
 pub mod client;

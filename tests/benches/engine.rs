@@ -7,11 +7,11 @@
 use remy_db::{Options, Outcome, Progress, Remy};
 use remy_tests::{
     built_program,
+    busy::{MB, PAGE, SCHEMA, Writers, make, with_column_and_table},
     report::{
         Done, Folder, Row, Sample, Table, Value, load, machine, ms, progress, run, write_out,
     },
     shell, stdout,
-    writer::Writer,
 };
 use rusqlite::Connection;
 use std::{
@@ -22,26 +22,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-const MB: u64 = 1_000_000;
-/// SQLite's default.
-const PAGE: u64 = 4096;
-/// What each of the three writers rests after a write.
-const REST: Duration = Duration::from_millis(2);
 /// How often remy and the alternative take turns where writers are busy.
 const TURNS: usize = 5;
 /// What the publish of a migration changes: 8 MiB, as far as the database has it.
 const CHANGED_PAGES: u64 = 2048;
-
-const SCHEMA: &str = "
-    CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, body BLOB);
-    CREATE TABLE orders (id INTEGER PRIMARY KEY, item INTEGER NOT NULL, quantity INTEGER NOT NULL, at TEXT);
-    CREATE TABLE app_writes (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL);";
-
-/// ADD COLUMN and CREATE TABLE, as remy is told.
-fn with_column_and_table() -> String {
-    SCHEMA.replace("body BLOB", "body BLOB, note TEXT")
-        + "CREATE TABLE invoices (id INTEGER PRIMARY KEY, total REAL);"
-}
 
 /// Another DEFAULT: SQLite has no ALTER for that.
 fn with_default() -> String {
@@ -77,7 +61,7 @@ fn main() -> Done {
         .filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--turns" => drop(arguments.next()), // of the other benchmark
+            "--turns" | "--rounds" => drop(arguments.next()), // of the other benchmarks
             "--publishes" => {
                 publishes = arguments
                     .next()
@@ -458,28 +442,6 @@ impl Bench {
     }
 }
 
-/// A database of so many bytes: small orders, and items of about 340 bytes.
-fn make(path: &Path, bytes: u64) -> Done {
-    let conn = Connection::open(path)?;
-    conn.execute_batch("PRAGMA journal_mode = off; PRAGMA synchronous = off; BEGIN")?;
-    conn.execute_batch(SCHEMA)?;
-    conn.execute_batch(
-        "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 50000)
-           INSERT INTO orders SELECT i, i * 7919 % 20000, i % 5 + 1, date('2024-01-01', '+' || (i / 80) || ' days') FROM c",
-    )?;
-    let pages = || conn.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0));
-    while u64::from(pages()?) * PAGE < bytes {
-        conn.execute_batch(
-            "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 1000)
-               INSERT INTO items (name, body) SELECT 'item ' || i, randomblob(310) FROM c",
-        )?;
-    }
-    conn.execute_batch("COMMIT; PRAGMA journal_mode = wal")?;
-    drop(conn);
-    File::open(path)?.sync_all()?;
-    Ok(())
-}
-
 fn publish(app: &Remy, schema: &str, options: &str) -> Done<Outcome> {
     // A snapshot of each of 50 releases would fill the disk.
     let options = Options {
@@ -640,49 +602,6 @@ fn diff(dir: &Path, table: &mut Table) -> Done {
         fs::remove_file(&path)?;
     }
     Ok(())
-}
-
-/// Three writers, of another SQLite, in processes of their own.
-struct Writers(Vec<Writer>);
-
-impl Writers {
-    fn start(live: &Path) -> Done<Self> {
-        let writers = Self(
-            (1..=3)
-                .map(|number| Writer::start_paced(live, number, REST))
-                .collect(),
-        );
-        std::thread::sleep(Duration::from_millis(200));
-        Ok(writers)
-    }
-
-    /// Runs something, and returns the longest that an INSERT took meanwhile, in ms.
-    fn slowest<T>(&self, work: impl FnOnce() -> Done<T>) -> Done<(T, f64)> {
-        self.0.iter().for_each(Writer::reset_longest);
-        let result = work()?;
-        // Until the INSERTs that waited are through.
-        std::thread::sleep(Duration::from_millis(50));
-        Ok((
-            result,
-            self.0
-                .iter()
-                .map(|writer| ms(writer.longest()))
-                .fold(0.0, f64::max),
-        ))
-    }
-
-    fn stop(self) -> Done {
-        let errors: Vec<String> = self
-            .0
-            .into_iter()
-            .flat_map(|writer| writer.stop().errors)
-            .collect();
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("writers failed: {errors:?}").into())
-        }
-    }
 }
 
 /// A `sqlite3` shell that stays open.

@@ -108,6 +108,14 @@ static void many_descriptors(void) {
   for (fd = last; fd > last - 8; --fd) close(fd);
 }
 
+/* A host that is stopped at the first line of the log, as by Ctrl-Z. */
+static void stop_once(const char *line, void *unused) {
+  static int stopped;
+  (void)line;
+  (void)unused;
+  if (!stopped++) raise(SIGSTOP);
+}
+
 /* Whose the process is that runs the verb, which waits for live's lock meanwhile. */
 static void whose(const char *line, void *own) {
   static int asked;
@@ -194,6 +202,7 @@ int main(int argc, char **argv) {
       other_run(own, "BEGIN IMMEDIATE");
       remy_set_progress(db, whose, own);
     }
+    if (strcmp(what, "stops") == 0) remy_set_progress(db, stop_once, NULL);
     if (strcmp(what, "waited") == 0) {
       pid_t child = fork();
       if (child == 0) _exit(7);

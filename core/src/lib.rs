@@ -77,6 +77,7 @@ pub use verbs::{
     debug::Debug,
     detach::Detached,
     dev::Dev,
+    schema::Dumped,
     verify::{Checked, Verified},
 };
 
@@ -297,6 +298,14 @@ impl Remy {
             Some(seen) => seen.releases(),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The statements that make the schema of live anew, or that of a release.
+    ///
+    /// Fails with `not_found` where there is no such release, or it has no database, and with
+    /// `pruned`.
+    pub fn schema(&self, release: Option<ReleaseId>) -> Result<Dumped> {
+        verbs::schema::schema(&self.live, release)
     }
 
     /// The build log of a release, or of the newest one. `not_found` where there is no such

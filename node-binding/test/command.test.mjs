@@ -1,5 +1,7 @@
 // What people expect of any command: it helps who types nothing, is quiet, is cut off, judges, completes.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { workshop } from './support.mjs';
 
@@ -107,4 +109,71 @@ test('what is started to ignore a hang-up ignores it, and a reader that has enou
     'remy publish schema.sql --db app.db --json | head -c 1; exit ${PIPESTATUS[0]}',
   );
   assert.deepEqual([piped.status, piped.stderr], [0, '']);
+});
+
+test('schema prints what live was made by, and what a release was', async (t) => {
+  const { remy, write, sql } = workshop(t);
+  const first = `${SCHEMA}
+CREATE INDEX by_name ON users (name);
+CREATE VIRTUAL TABLE notes USING fts5(text);
+CREATE VIEW named AS SELECT name FROM users; -- kept as it is
+CREATE TRIGGER gone AFTER DELETE ON users BEGIN SELECT 1; END;
+`;
+  write('schema.sql', first);
+  assert.equal((await remy(['publish', 'schema.sql'])).status, 0);
+  write('second.sql', SCHEMA);
+  assert.equal((await remy(['publish', 'second.sql', '--allow', 'drop'])).status, 0);
+  assert.equal((await remy(['schema'])).stdout, `${SCHEMA}\n`);
+  assert.equal((await remy(['schema', '2'])).stdout, `${SCHEMA}\n`);
+  const { status, stdout } = await remy(['schema', '1']);
+  assert.equal(status, 0);
+  assert.equal(stdout.match(/^CREATE /gm)?.length, 5, stdout);
+  assert.doesNotMatch(stdout, /_remy_|notes_content|sqlite_/);
+  // It makes the same again.
+  write('again.sql', stdout);
+  await sql('.read again.sql', 'again.db');
+  assert.deepEqual(
+    JSON.parse((await remy(['diff', 'schema.sql', '--db', 'again.db', '--json'])).stdout),
+    [],
+  );
+  assert.equal((await remy(['rollback'])).status, 0);
+  assert.equal(JSON.parse((await remy(['schema', '--json'])).stdout).sql, stdout);
+  const none = await remy(['schema', '9', '--json']);
+  assert.deepEqual([none.status, JSON.parse(none.stdout).error.code], [1, 'not_found']);
+  await remy(['prune', '--older-than', '0']);
+  assert.equal((await remy(['schema', '1', '--json'])).status, 3);
+});
+
+test('Ctrl-Z stops nobody who may hold the write lock of live', async (t) => {
+  const { remy, run, write } = workshop(t);
+  write('schema.sql', SCHEMA);
+  assert.equal((await remy(['publish', 'schema.sql', '--db', 'app.db', '--create'])).status, 0);
+  write('schema.sql', `${SCHEMA} CREATE TABLE more (x);`);
+  const writer = run('sqlite3', ['-batch', 'app.db'], { open: true });
+  writer.child.stdin.write("BEGIN IMMEDIATE; SELECT 'held';\n");
+  await once(writer.child.stdout, 'data');
+  const done = remy(['publish', 'schema.sql', '--db', 'app.db', '--lock-timeout-ms', '600000']);
+  let seen = '';
+  await new Promise((waits) =>
+    done.child.stderr.on('data', (text) => (seen += text).includes('Checked foreign') && waits(0)),
+  );
+  const pause = () => new Promise((resume) => setTimeout(resume, 300));
+  await pause();
+  // SIGTSTP, SIGTTIN and SIGTTOU: 20 to 22.
+  const task = `/proc/${done.child.pid}/task`;
+  for (const thread of readdirSync(task)) {
+    const [, blocked] =
+      /^SigBlk:\s*(\w+)$/m.exec(readFileSync(`${task}/${thread}/status`, 'utf8')) ?? [];
+    assert.equal(BigInt(`0x${blocked}`) & 0x380000n, 0x380000n, seen);
+  }
+  done.child.kill('SIGTSTP');
+  await pause();
+  assert.doesNotMatch(readFileSync(`${task}/../status`, 'utf8'), /^State:\s*T/m);
+  writer.child.stdin.end('ROLLBACK;\n');
+  // Behind the switch it may stop.
+  const goOn = setInterval(() => done.child.kill('SIGCONT'), 100);
+  const { status, stdout } = await done;
+  clearInterval(goOn);
+  assert.equal(status, 0);
+  assert.match(stdout, /^Release 2 is live/);
 });

@@ -127,6 +127,12 @@ pub enum Command {
         #[arg(value_name = "RELEASE", value_parser = values::release, help = "its number")]
         release: Option<ReleaseId>,
     },
+    /// print the statements that make the schema of live anew, or of a release
+    #[command(after_help = "  remy schema 3 --db app.db > schema.sql")]
+    Schema {
+        #[arg(value_name = "RELEASE", value_parser = values::release, help = "its number")]
+        release: Option<ReleaseId>,
+    },
     /// show what is live, where, and what waits
     #[command(after_help = "  remy status --db app.db")]
     Status,

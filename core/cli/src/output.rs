@@ -47,6 +47,11 @@ pub fn unwritten() -> Option<String> {
     )
 }
 
+/// Whether stdout is for a person.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// How wide a table may be: as the terminal is, if it is for one.
 pub fn room() -> Option<usize> {
     let stdout = io::stdout();

@@ -9,4 +9,5 @@ pub(crate) mod promote;
 pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod rollback;
+pub(crate) mod schema;
 pub(crate) mod verify;

@@ -19,7 +19,7 @@ use crate::{
     place::{self, Named, Place},
 };
 use remy_db::{
-    Cloned, Debug, Detached, Dev, Error, Line, Options, Outcome, Progress, Pruned, Release,
+    Cloned, Debug, Detached, Dev, Dumped, Error, Line, Options, Outcome, Progress, Pruned, Release,
     ReleaseId, Remy, State, Statement, Verified,
 };
 use serde::Serialize;
@@ -159,6 +159,11 @@ impl Project {
     /// The history, newest first.
     pub fn releases(&self) -> Result<Vec<Release>> {
         self.on_it(Remy::releases)
+    }
+
+    /// The statements that make the schema of live anew, or that of a release.
+    pub fn schema(&self, release: Option<ReleaseId>) -> Result<Dumped> {
+        self.on_it(|remy| remy.schema(release))
     }
 
     /// The log of a release, or of the newest one.

@@ -1,13 +1,14 @@
 //! The releases, how they came about, and where things stand.
 
-use super::{Answer, Context};
+use super::{Answer, Context, Shown};
 use crate::{
     failure::Result,
     name::called,
+    output,
     show::{
         advice,
         table::{Table, list, number, text},
-        text::{commit, mark, message, quoted, time, took},
+        text::{commit, lines, mark, message, quoted, time, took},
     },
 };
 use remy_db::{
@@ -99,6 +100,17 @@ pub(super) fn log(at: &Context<'_>, release: Option<ReleaseId>) -> Result<Answer
         .zip(more)
         .flat_map(|(row, more)| [row, more].concat());
     Answer::of(&lines, std::iter::once(titles).chain(rows).collect())
+}
+
+pub(super) fn schema(at: &Context<'_>, release: Option<ReleaseId>) -> Result<Answer> {
+    let dumped = at.project()?.schema(release)?;
+    let answer = Answer::of(&dumped, Vec::new())?;
+    // For another program, so that nothing of a name is shown otherwise.
+    let shown = match output::is_terminal() {
+        true => Shown::Lines(lines(dumped.sql.trim_end())),
+        false => Shown::Bytes(dumped.sql.into_bytes()),
+    };
+    Ok(Answer { shown, ..answer })
 }
 
 pub(super) fn status(at: &Context<'_>) -> Result<Answer> {

@@ -184,6 +184,7 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
         }
         Command::Releases { limit } => history::releases(at, *limit),
         Command::Log { release } => history::log(at, *release),
+        Command::Schema { release } => history::schema(at, *release),
         Command::Status => history::status(at),
         Command::Verify { extensions } => database::verify(at, extensions),
         Command::Prune(prune) => database::prune(at, prune),

@@ -22,3 +22,44 @@ export class RemyError extends Error {
     this.sql = sql;
   }
 }
+
+/** Why an app cannot be published: all of its faults, each a line of the message. */
+export class AppError extends RemyError {
+  name = 'AppError';
+
+  /** @param {Refused} refused as the addon refuses an app */
+  constructor(refused) {
+    super(refused);
+    this.faults = refused.faults.map(fault);
+    /** All that a program said which failed. */
+    this.output = refused.output ?? undefined;
+  }
+}
+
+/**
+ * An error as the addon has it.
+ *
+ * @typedef {ConstructorParameters<typeof RemyError>[0] & { faults: Told[], output?: string | null }} Refused
+ * @typedef {{ file: string, pointer: string | null, line: number | null, column: number | null, source: string | null, message: string }} Told
+ */
+
+/**
+ * The error that the addon has refused a call with.
+ *
+ * @param {Refused} refused
+ */
+export function errorOf(refused) {
+  return refused.faults?.length ? new AppError(refused) : new RemyError(refused);
+}
+
+/**
+ * A fault as the addon has it, as the package has it.
+ *
+ * @param {Told} told
+ * @returns {import('./index.js').Fault}
+ */
+export function fault({ file, pointer, message, line, column, source }) {
+  const place =
+    line === null ? {} : { line, column: column ?? 1, ...(source === null ? {} : { source }) };
+  return { file, pointer: pointer ?? '', message, ...place };
+}

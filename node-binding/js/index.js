@@ -198,8 +198,7 @@ export class Remy {
       path: this.#path,
       verb,
       args: takes ? [...args, json(options, 'options')] : args,
-      follow: !!onProgress,
     };
-    return run(this, request, signal, onProgress);
+    return run(request, signal, onProgress);
   }
 }

@@ -3,24 +3,29 @@
 import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { RemyError } from './error.js';
+import { errorOf, RemyError } from './error.js';
 
 /** @typedef {import('node:child_process').ChildProcess} ChildProcess */
-/** @typedef {{ path: string, verb: string, args: unknown[], follow: boolean }} Request */
-
 /**
- * Processes that wait for a verb, by whose it will be.
- * @type {WeakMap<object, ChildProcess>}
+ * A verb on a database, or one on a folder that is published.
+ * @typedef {{ path: string, verb: string, args: unknown[] } | { place: object, call: object }} Request
  */
-const ready = new WeakMap();
 
-const BESIDE = 'Leave remy-db out of the bundle (as an external package) and install it where the application runs';
+const BESIDE =
+  'Leave remy-db out of the bundle (as an external package) and install it where the application runs';
 
 /** The file that a worker runs. It is no part of this one, so that it is lacking where this one was bundled. */
 function worker() {
-  const path = import.meta.url ? fileURLToPath(new URL('./worker.js', import.meta.url)) : 'worker.js';
+  const path = import.meta.url
+    ? fileURLToPath(new URL('./worker.js', import.meta.url))
+    : 'worker.js';
   if (import.meta.url && existsSync(path)) return path;
-  throw new RemyError({ code: 'not_found', message: `${path} is not there, which remy-db runs its verbs in. Nothing was done. ${BESIDE}`, hint: BESIDE, object: path });
+  throw new RemyError({
+    code: 'not_found',
+    message: `${path} is not there, which remy-db runs its verbs in. Nothing was done. ${BESIDE}`,
+    hint: BESIDE,
+    object: path,
+  });
 }
 
 function start() {
@@ -29,47 +34,20 @@ function start() {
 }
 
 /**
- * Starts the process of the next verb of `whose`. That takes as long as a build of which little changed, so it is done meanwhile.
+ * Runs a verb.
  *
- * @param {object} whose
- */
-export function prepare(whose) {
-  if (ready.has(whose)) return;
-  const child = start();
-  const gone = () => void (ready.get(whose) === child && ready.delete(whose));
-  // The verb starts another one then, and says what comes of it.
-  child.on('error', gone);
-  child.on('exit', gone);
-  ready.set(whose, child);
-}
-
-/**
- * Ends a process that no verb has used. It has opened nothing.
- *
- * @param {object} whose
- */
-export function dismiss(whose) {
-  const child = ready.get(whose);
-  ready.delete(whose);
-  if (child?.connected) child.disconnect();
-}
-
-/**
- * Runs a verb of `whose`.
- *
- * @param {object} whose
  * @param {Request} request
  * @param {AbortSignal} [signal]
- * @param {(line: import('./index.js').Line) => void} [onProgress]
+ * @param {(line: any) => void} [onProgress]
  * @returns {Promise<any>}
  */
-export function run(whose, request, signal, onProgress) {
+export function run(request, signal, onProgress) {
   signal?.throwIfAborted();
   return new Promise((fulfill, reject) => {
-    const child = ready.get(whose) ?? start();
-    ready.delete(whose);
+    const child = start();
     // A message that does not arrive is one to a worker that is done: its end says how.
-    const send = (/** @type {Request | { cancel: true }} */ message) => child.connected && child.send(message, () => {});
+    const send = (/** @type {object} */ message) =>
+      child.connected && child.send(message, () => {});
     const cancel = () => send({ cancel: true });
     // The signal that called the verb off may have ended a worker before it could begin (worker.js).
     let end = () => reject(signal?.aborted && child.signalCode ? signal.reason : died(child));
@@ -79,7 +57,13 @@ export function run(whose, request, signal, onProgress) {
     signal?.addEventListener('abort', cancel, { once: true });
     child.on('error', (error) => {
       if (child.pid !== undefined) return;
-      end = () => reject(new RemyError({ code: 'io', message: `the worker process did not start: ${error.message}. Nothing was done` }));
+      end = () =>
+        reject(
+          new RemyError({
+            code: 'io',
+            message: `the worker process did not start: ${error.message}. Nothing was done`,
+          }),
+        );
       finish();
     });
     child.on('message', (/** @type {any} */ { line, result, error }) => {
@@ -92,13 +76,13 @@ export function run(whose, request, signal, onProgress) {
         }
       } else if (error) {
         const stopped = error.code === 'busy' && (thrown || signal?.aborted);
-        end = () => reject(stopped ? (thrown ? thrown.e : signal?.reason) : new RemyError(error));
+        end = () => reject(stopped ? (thrown ? thrown.e : signal?.reason) : errorOf(error));
       } else {
         end = () => (thrown ? reject(thrown.e) : fulfill(JSON.parse(result)));
       }
     });
     child.on('close', finish);
-    send(request);
+    send({ ...request, follow: onProgress !== undefined });
 
     // Only when the process is gone are its locks.
     function finish() {
@@ -110,7 +94,13 @@ export function run(whose, request, signal, onProgress) {
 
 /** @param {ChildProcess} child */
 function died(child) {
-  const how = child.signalCode ? `was ended by ${child.signalCode}` : `ended with status ${child.exitCode}`;
+  const how = child.signalCode
+    ? `was ended by ${child.signalCode}`
+    : `ended with status ${child.exitCode}`;
   const message = `the worker process ${how} before it answered. Live is as it was, or switched whole. Look at the releases before trying again`;
-  return new RemyError({ code: 'internal', message, hint: 'Look at the releases before trying again' });
+  return new RemyError({
+    code: 'internal',
+    message,
+    hint: 'Look at the releases before trying again',
+  });
 }

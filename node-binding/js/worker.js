@@ -2,7 +2,7 @@
 // One verb in a process of its own, started by process.js: two SQLite libraries in one process must not share a file, and the
 // application may have the database open through one of its own.
 //
-// In:  { path, verb, args, follow }, then perhaps { cancel: true }
+// In:  { path, verb, args, follow }, or { place, call, follow } of a folder that is published; then perhaps { cancel: true }
 // Out: { line } for each line of the build log, then { result } or { error: { code, message, hint, remedy, object, sql } }.
 //      Lines and results are JSON text.
 import { load } from './addon.js';
@@ -32,16 +32,31 @@ process.on('message', async (/** @type {any} */ message) => {
   if (process.connected) process.send?.(answer, () => process.disconnect());
 });
 
-/** @param {{ path: string, verb: string, args: unknown[], follow: boolean }} request */
-async function run({ path, verb, args, follow }) {
+/** @param {{ path?: string, verb: string, args: unknown[], place?: object, call?: object, follow: boolean }} request */
+async function run({ path, verb, args, place, call, follow }) {
   try {
-    remy = new (load().Remy)(path);
     const onLine = (/** @type {string} */ line) => process.connected && process.send?.({ line });
-    return { result: await remy[verb](...args, ...(follow ? [onLine] : [])) };
+    const lines = follow ? [onLine] : [];
+    if (place) {
+      remy = new (load().Project)(JSON.stringify(place));
+      const { done, refused } = JSON.parse(await remy.run(JSON.stringify(call), ...lines));
+      return refused ? { error: refused } : { result: JSON.stringify(done) };
+    }
+    remy = new (load().Remy)(path);
+    return { result: await remy[verb](...args, ...lines) };
   } catch (caught) {
     const error = /** @type {any} */ (caught);
     const { code, message, hint = null, remedy = null, object = null, sql = null } = error;
     // What the addon rejects with has a hint, if only null. Node's own errors have codes too, but not of the contract.
-    return { error: { code: 'hint' in error ? code : 'internal', message, hint, remedy: typeof remedy === 'string' ? JSON.parse(remedy) : remedy, object, sql } };
+    return {
+      error: {
+        code: 'hint' in error ? code : 'internal',
+        message,
+        hint,
+        remedy: typeof remedy === 'string' ? JSON.parse(remedy) : remedy,
+        object,
+        sql,
+      },
+    };
   }
 }

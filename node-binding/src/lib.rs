@@ -7,8 +7,7 @@
 //! `Error` that has `code`, `hint`, `remedy` (JSON text), `object` and `sql`. No panic crosses the edge.
 #![warn(missing_docs)]
 
-pub mod app;
-pub mod step;
+pub mod project;
 
 use napi::{
     Env, JsValue, Status, Task,
@@ -34,12 +33,6 @@ type Call = Box<dyn FnOnce(Open<'_>, Progress<'_>) -> Result<String> + Send>;
 
 /// Opens the database, once the arguments have been looked at.
 type Open<'a> = &'a dyn Fn() -> Result<remy_db::Remy>;
-
-fn reading(read: impl FnOnce() -> Result<String>) -> napi::Result<String> {
-    let read = catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref())));
-    read.map_err(|e| napi::Error::from_reason(e.to_string()))
-}
 
 /// A live database, one verb at a time.
 #[napi]

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { AppError, line } from '../js/pipeline/faults.js';
-import { readApp } from '../js/pipeline/read.js';
+import { AppError, line } from './steps/faults.js';
+import { readApp } from './steps/read.js';
 
 /** @typedef {Record<string, any>} Files a file's text, or the JSON that it holds, by its path */
 

@@ -306,13 +306,13 @@ test('what a build left that was killed goes with the next one; one at work stay
   for (const name of ['build-old', 'build-new']) write(`shop/.remy/${name}/out/app.json`, '{}');
   const yesterday = new Date(Date.now() - 25 * 60 * 60 * 1000);
   utimesSync(path('shop/.remy/build-old'), yesterday, yesterday);
-  const place = new URL('../js/app/place.js', import.meta.url);
   const begun = async () => {
-    const code = `import { buildFolder } from '${place}'; console.log(await buildFolder('shop')); process.stdin.resume();`;
-    const build = run(process.execPath, ['--input-type=module', '-e', code], { open: true });
+    // It lives until its stdin ends.
+    const build = run('sh', ['-c', 'exec "$REMY_STEPS" buildFolder wait'], { open: true });
+    build.child.stdin.write('"shop"\n');
     t.after(() => build.child.kill());
     const [folder] = await once(build.child.stdout, 'data');
-    return { build, name: basename(folder.trim()) };
+    return { build, name: basename(JSON.parse(folder).done) };
   };
   const [killed, atWork] = [await begun(), await begun()];
   assert.deepEqual(

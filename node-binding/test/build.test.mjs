@@ -5,7 +5,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { build } from '../js/pipeline/build.js';
+import { build } from './steps/build.js';
 import { call, folder, git, write } from './builds.mjs';
 
 const IDS = Array.from({ length: 13 }, (_, i) => `method-${i + 1}`);
@@ -364,7 +364,7 @@ test(
     for (const { dir } of built) assert.deepEqual(below(dir), below(built[0].dir));
 
     const slow = app(t, { [`${WEB}/package.json`]: '{"scripts":{"build":"sleep 60"}}' });
-    const code = `import { build } from ${JSON.stringify(new URL('../js/pipeline/build.js', import.meta.url).href)}; await build(${JSON.stringify(slow.root)}, { outDir: ${JSON.stringify(slow.outDir())}, onLine: ({ message }) => console.log(message) });`;
+    const code = `import { build } from ${JSON.stringify(new URL('./steps/build.js', import.meta.url).href)}; await build(${JSON.stringify(slow.root)}, { outDir: ${JSON.stringify(slow.outDir())}, onLine: ({ message }) => console.log(message) });`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,

@@ -4,10 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { install, packageFolder } from '../js/pipeline/dependencies.js';
-import { compileMethods } from '../js/pipeline/methods.js';
-import { stageSource } from '../js/pipeline/source.js';
-import { sync } from '../js/pipeline/tree.js';
+import { install, packageFolder } from './steps/dependencies.js';
+import { compileMethods } from './steps/methods.js';
+import { stageSource } from './steps/source.js';
+import { sync } from './steps/tree.js';
 
 /** @typedef {import('node:test').TestContext} TestContext */
 /** @typedef {Record<string, any>} Files  a file's text by its path; what else it may be, `write` says */

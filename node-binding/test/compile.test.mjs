@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { compile, readApp } from '../js/pipeline/read.js';
+import { compile, readApp } from './steps/read.js';
 import { schemas, vendorApp, write } from './app.mjs';
 
 /**

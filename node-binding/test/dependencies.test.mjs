@@ -6,7 +6,7 @@ import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from '
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { install, packageFolder } from '../js/pipeline/dependencies.js';
+import { install, packageFolder } from './steps/dependencies.js';
 import { app, folder, tarball } from './builds.mjs';
 
 const json = (/** @type {unknown} */ value) => `${JSON.stringify(value, null, 2)}\n`;
@@ -66,7 +66,7 @@ const left = (/** @type {import('./builds.mjs').App} */ it) =>
     .sort();
 
 test('the nearest package.json above a file', () => {
-  /** @type {Map<string, import('../js/pipeline/source.js').Entry>} */
+  /** @type {Map<string, import('./steps/source.js').Entry>} */
   const files = new Map(
     ['a/package.json', 'a/b/c.ts', 'd/e.ts'].map((path) => [
       path,

@@ -4,7 +4,6 @@ import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { originOf } from '../js/app/files.js';
 import { openApp, Remy } from '../js/index.js';
 import { program, workshop } from './support.mjs';
 
@@ -311,14 +310,6 @@ test('a bundle that lacks worker.js says so', async (t) => {
   assert(message.startsWith(`${path('dist/worker.js')} is not there`), message);
   assert.match(hint, /bundle/);
   assert(Remy);
-});
-
-test('what a catalog says that releases bring back has an end', () => {
-  const release = (/** @type {number} */ number, /** @type {number | null} */ from) =>
-    /** @type {any} */ ({ release: number, restored_from: from });
-  const releases = [release(5, 3), release(4, 5), release(3, 1), release(2, 2), release(1, 4)];
-  const origins = releases.map((of) => originOf(releases, of));
-  assert.deepEqual(origins, [1, 4, 1, 2, 1]);
 });
 
 test('a dev database is emptied with the libraries that it needs', async (t) => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Remy } from '../js/index.js';
-import { effects, readApp } from '../js/pipeline/read.js';
+import { effects, readApp } from './steps/read.js';
 import { judge, vendorApp, write } from './app.mjs';
 
 /** @param {Record<string, any>} files */

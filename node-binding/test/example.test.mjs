@@ -6,11 +6,11 @@ import { cpSync, existsSync, readFileSync, readdirSync, statSync } from 'node:fs
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { build } from '../js/pipeline/build.js';
-import { effects, readApp } from '../js/pipeline/read.js';
+import { build } from './steps/build.js';
+import { effects, readApp } from './steps/read.js';
 import { folder } from './builds.mjs';
 
-/** @typedef {import('../js/pipeline/build.js').Built} Built */
+/** @typedef {import('./steps/build.js').Built} Built */
 
 const TESTS = fileURLToPath(new URL('../../tests', import.meta.url));
 const METHODS = 'dist/methods';

@@ -2,7 +2,7 @@
 // Interface files: what is said of what is wrong in them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compile, readApp } from '../js/pipeline/read.js';
+import { compile, readApp } from './steps/read.js';
 import { changed, isSender, judge, scheduleFault, vendorApp, write } from './app.mjs';
 
 const NO_METHOD = 'there is no method "nobody"; the manifest has submit-vendor, list-vendors, pay';

@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { AppError, line } from '../js/pipeline/faults.js';
-import { readApp } from '../js/pipeline/read.js';
+import { AppError, line } from './steps/faults.js';
+import { readApp } from './steps/read.js';
 
 const root = mkdtempSync(join(tmpdir(), 'remy-json-'));
 after(() => rmSync(root, { recursive: true, force: true }));

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { install } from '../js/pipeline/dependencies.js';
+import { install } from './steps/dependencies.js';
 import { app } from './builds.mjs';
 import { program } from './support.mjs';
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RemyError } from '../js/error.js';
-import { AppError } from '../js/pipeline/faults.js';
-import { readApp } from '../js/pipeline/read.js';
+import { AppError } from './steps/faults.js';
+import { readApp } from './steps/read.js';
 import { changed, judge, vendorApp, write } from './app.mjs';
 
 const MANIFEST = 'mindstudio.json';

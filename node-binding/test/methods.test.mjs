@@ -4,15 +4,13 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { step } from '../js/pipeline/step.js';
+import { step } from './steps/step.js';
 import { app, call, tarball, write } from './builds.mjs';
 
 const method = (/** @type {string} */ body, head = '') =>
   `${head}export async function run(input: { n?: number } = {}) { ${body} }\n`;
 const faults =
-  (
-    /** @type {(faults: import('../js/pipeline/faults.js').Fault[], message: string) => void} */ check,
-  ) =>
+  (/** @type {(faults: import('./steps/faults.js').Fault[], message: string) => void} */ check) =>
   (/** @type {any} */ error) => {
     assert.equal(error.code, 'build_failed');
     check(error.faults, error.message);

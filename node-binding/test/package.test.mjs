@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { test } from 'node:test';
-import { pack } from '../js/app/package.js';
+import { step } from './steps/step.js';
 import { workshop } from './support.mjs';
 
 const APP = {
@@ -18,6 +18,9 @@ const APP = {
   'source/mindstudio.json': '{}',
   'methods/run.mjs': 'export {};',
 };
+
+/** @type {(dir: string, file: string) => Promise<number>} */
+const pack = (dir, file) => step('pack', [dir, file]);
 
 function built({ write }, name = 'built', files = APP) {
   for (const [path, text] of Object.entries(files)) write(`${name}/${path}`, text);

@@ -12,11 +12,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { stageSource } from '../js/pipeline/source.js';
-import { sync } from '../js/pipeline/tree.js';
+import { stageSource } from './steps/source.js';
+import { sync } from './steps/tree.js';
 import { app, folder, git, write } from './builds.mjs';
 
-const names = (/** @type {import('../js/pipeline/source.js').Staged} */ staged) => [
+const names = (/** @type {import('./steps/source.js').Staged} */ staged) => [
   ...staged.files.keys(),
 ];
 const commitAll = (/** @type {string} */ root) => (

@@ -5,8 +5,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { install } from '../js/pipeline/dependencies.js';
-import { buildWeb } from '../js/pipeline/web.js';
+import { install } from './steps/dependencies.js';
+import { buildWeb } from './steps/web.js';
 import { app, folder, tarball } from './builds.mjs';
 
 const WEB = 'dist/interfaces/web';
@@ -652,7 +652,7 @@ writeFileSync(${JSON.stringify(pids)}, process.pid + ' ' + child.pid); setInterv
     const { files, out } = await it.stage();
     const installed = await install(WEB, { root: it.root, tree: it.tree, cache: it.cache, files });
     const what = { folder: WEB, tree: it.tree, cache: it.cache, to: join(out, 'web') };
-    const code = `import { buildWeb } from ${JSON.stringify(new URL('../js/pipeline/web.js', import.meta.url).href)};
+    const code = `import { buildWeb } from ${JSON.stringify(new URL('./steps/web.js', import.meta.url).href)};
     const given = ${JSON.stringify({ files: [...files], installs: [[WEB, installed]] })};
     await buildWeb({ ...${JSON.stringify(what)}, files: new Map(given.files), installs: new Map(given.installs) });`;
     for (const how of /** @type {const} */ (['SIGKILL', 'SIGTERM'])) {

@@ -50,7 +50,8 @@ fn the_parts_of_the_package() {
         .arg("--test")
         .args(tests)
         .env("REMY_ADDON", built("libremy_node.so"))
-        .env("REMY_PROGRAM", built_program("remy-command"));
+        .env("REMY_PROGRAM", built_program("remy-command"))
+        .env("REMY_STEPS", built_program("remy-steps"));
     stdout(&mut node);
 }
 

@@ -250,6 +250,17 @@ mod tests {
     }
 
     #[test]
+    fn an_error_of_the_system_says_what_was_done_to_which_path_and_what_to_do() {
+        let full = io::Error::from_raw_os_error(libc::ENOSPC);
+        let told = failed(&full, "copying", Path::new("a")).to_string();
+        assert_eq!(
+            told,
+            "copying a: no space left on device (ENOSPC). The database is as it was. \
+             Free some space, or prune old releases, and try again"
+        );
+    }
+
+    #[test]
     fn a_build_that_is_called_off_does_no_more() {
         let now = AtomicBool::new(true);
         let none = together(0..3, Cancel(&now), Ok);

@@ -1,6 +1,9 @@
 //! A verb and its arguments, as they go from one process to another, and what runs it.
 
-use super::{Follow, Project, Publish, Result, change::Tools};
+use super::{
+    change::{Publish, Tools},
+    folder::{Follow, Project, Result},
+};
 use remy_db::{Error, Options, ReleaseId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

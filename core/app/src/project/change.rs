@@ -1,7 +1,10 @@
 //! Publish, stage and build: what is to be released is found, built where it is an app, and given to
 //! the database with all that it declares.
 
-use super::{Follow, Project, Result, Told, live::May};
+use super::{
+    folder::{Follow, Project, Result, Told},
+    live::May,
+};
 use crate::{
     AppError, FILE,
     build::{

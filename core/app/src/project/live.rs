@@ -1,6 +1,6 @@
 //! The live database of a folder: there, still to be made, or lost.
 
-use super::{Project, Result};
+use super::folder::{Project, Result};
 use crate::{
     build::disk::At,
     place::{self, From},

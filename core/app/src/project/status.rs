@@ -1,6 +1,9 @@
 //! Where things stand, in one look: live, its store, what is live, what waits, and what is odd.
 
-use super::{Project, Result, live::May};
+use super::{
+    folder::{Project, Result},
+    live::May,
+};
 use crate::{build::release::SOURCE, files, place::From};
 use remy_db::{Debug, Dev, DevStatus, Line, Release, Remy, Status as Reached, Step};
 use serde::Serialize;

@@ -1,7 +1,6 @@
 //! Which program of esbuild's is run: one that the caller has at hand, one of the app's own packages
 //! (its vite brings one), or one that npm installs into the cache, once.
 
-use super::VERSION;
 use crate::build::{
     Cancel, Result, cache,
     disk::{self, At},
@@ -16,6 +15,9 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// The version that remy reads the messages of.
+pub const VERSION: &str = "0.28.2";
 
 /// The package that has the program for this machine, and the hash of what the registry has of it.
 #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,7 @@
 //! A process of esbuild's, and what is said to it and by it.
 
 use super::{
-    Filter, Options, Output, Plugins,
+    bundle::{Filter, Options, Output, Plugins},
     packet::{Packet, Value},
 };
 use crate::{

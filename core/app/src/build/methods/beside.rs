@@ -1,7 +1,10 @@
 //! What is kept beside the bundles: packages that cannot be bundled, with all that they need, each
 //! where it is in its `node_modules`, so that it finds the same others there.
 
-use super::{Compile, manifest_of, metafile::Package};
+use super::{
+    metafile::Package,
+    what::{Compile, manifest_of},
+};
 use crate::{
     AppError,
     build::{

@@ -2,9 +2,11 @@
 //! out, an export that the SDK does not have is made.
 
 use super::{
-    Compile, Installs, Method, faults, is_script,
+    faults,
     metafile::{Metafile, Package, file_of},
+    what::{Compile, Installs, is_script},
 };
+use crate::Method;
 use crate::build::{
     Cancel, Result,
     dependencies::{self, Install},

@@ -1,6 +1,9 @@
 //! What was compiled before, and all that it was made of.
 
-use super::{Compile, Installs, beside::Import};
+use super::{
+    beside::Import,
+    what::{Compile, Installs},
+};
 use crate::build::{Entry, Files, Mode, Result, cache, disk, stubs::Unsupported};
 use serde::{Deserialize, Serialize};
 use std::{

@@ -1,7 +1,8 @@
 //! What is wrong with methods: what esbuild says of them, in words that an app can act on, and what
 //! it does not see.
 
-use super::{Method, manifest_of, metafile::Metafile};
+use super::{metafile::Metafile, what::manifest_of};
+use crate::Method;
 use crate::{
     build::{
         Files,

@@ -2,13 +2,13 @@
 //! imports were looked for at.
 
 use super::{
-    Compile, Installs, Method,
     beside::Import,
     bundle::Bundle,
     earlier::{Earlier, names_at},
-    is_script,
     metafile::{self, Package, file_of},
+    what::{Compile, Installs, is_script},
 };
+use crate::Method;
 use crate::build::{
     Files, Mode, Result,
     aliases::Aliases,

@@ -7,66 +7,23 @@ mod earlier;
 mod faults;
 mod made_of;
 mod metafile;
+mod what;
 
 use super::{
-    Cancel, Files, Result,
-    dependencies::Install,
+    Cancel, Result,
     disk::{self, At},
-    esbuild::{self, Service},
+    esbuild::{Service, program},
     sdk,
-    stubs::Unsupported,
-    workspaces::{package_folder, within},
+    workspaces::package_folder,
 };
 use crate::{AppError, Method};
 use bundle::{Bundle, Bundler};
 use earlier::Earlier;
 use made_of::MadeOf;
 use remy_db::internals::typescript::{self, Fault};
-use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
-
-/// Installs by the folders that they are for.
-pub type Installs = BTreeMap<String, Install>;
-
-/// A method that is done.
-#[derive(Debug, Clone, Serialize)]
-pub struct Compiled {
-    /// The method.
-    pub id: String,
-    /// Its file, relative to the release.
-    pub file: String,
-    /// How long that is.
-    pub bytes: u64,
-    /// What is odd in it.
-    pub warnings: Vec<String>,
-    /// What it uses of the SDK that remy has nothing behind.
-    pub unsupported: Vec<Unsupported>,
-    /// Whether an earlier build had compiled it.
-    pub reused: bool,
-}
-
-/// Methods, and where all that they are compiled from and to lies.
-#[derive(Debug, Clone, Copy)]
-pub struct Compile<'a> {
-    /// The methods, in the order of the manifest.
-    pub methods: &'a [Method],
-    /// The release's files.
-    pub files: &'a Files,
-    /// Their copy with the packages in it.
-    pub tree: &'a Path,
-    /// What earlier builds left.
-    pub cache: &'a Path,
-    /// The release's folder.
-    pub out: &'a Path,
-    /// A program of esbuild's that the caller has at hand.
-    pub esbuild: Option<&'a Path>,
-    /// The generation of Node.js that is to run them: `22`. The oldest that can, where none is said.
-    pub node: Option<u32>,
-}
+use std::{collections::BTreeMap, fs, path::PathBuf};
+use what::is_script;
+pub use what::{Compile, Compiled, Installs};
 
 /// A method that is to be compiled, with the folder of its packages.
 type Group<'a> = (Option<String>, Vec<&'a Method>);
@@ -110,7 +67,7 @@ impl Compile<'_> {
         let flags = bundle::flags(self.node).join("\n");
         let of = [
             env!("CARGO_PKG_VERSION"),
-            esbuild::VERSION,
+            program::VERSION,
             &flags,
             sdk::hash(),
         ];
@@ -170,7 +127,7 @@ impl<'a> Made<'a> {
             return Err(AppError::does_not_build(deep));
         }
         let program = self.program(installs, cancel)?;
-        let mut service = Service::start(&program, esbuild::VERSION, cancel)?;
+        let mut service = Service::start(&program, program::VERSION, cancel)?;
         let mut faults = Vec::new();
         // One call for each folder with packages: what cannot be bundled is a matter of the folder.
         for (folder, group) in groups {
@@ -223,7 +180,7 @@ impl<'a> Made<'a> {
         let packages = installs
             .values()
             .map(|install| tree.join(&install.folder).join("node_modules"));
-        esbuild::program::find(self.what.esbuild, packages, self.what.cache, cancel)
+        program::find(self.what.esbuild, packages, self.what.cache, cancel)
     }
 
     fn key_of(&self, method: &Method) -> String {
@@ -242,19 +199,6 @@ impl<'a> Made<'a> {
         (self.on_method)(&compiled);
         self.done.insert(&method.id, (earlier, compiled));
     }
-}
-
-/// The path of a folder's package.json; of the app's, where there is no folder.
-fn manifest_of(folder: Option<&str>) -> String {
-    within(folder.unwrap_or_default(), "package.json")
-}
-
-/// Whether a file holds JavaScript or TypeScript.
-fn is_script(file: &str) -> bool {
-    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let ending = ending.strip_suffix('x').unwrap_or(ending);
-    let ending = ending.strip_prefix(['c', 'm']).unwrap_or(ending);
-    matches!(ending, "js" | "ts")
 }
 
 /// The files that are nested too deep for a compiler.

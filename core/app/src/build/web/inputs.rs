@@ -15,7 +15,7 @@
 //! That a file is *not* there is read as well, and no watch tells it. So names count where a build may
 //! look for one: in the place of what it opened, in folders that it listed, and where texts name a path.
 
-use super::{Web, seen::Seen, texts};
+use super::{interface::Web, seen::Seen, texts};
 use crate::build::{
     Cancel, Entry, Mode, Result, cache,
     disk::{self, At},

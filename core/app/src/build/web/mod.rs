@@ -2,6 +2,7 @@
 //! imports from elsewhere in the app is where it looks for it. Unchanged inputs reuse the output.
 
 mod inputs;
+mod interface;
 mod kept;
 mod output;
 mod plain;
@@ -12,51 +13,14 @@ mod texts;
 mod watch;
 
 use super::{
-    Cancel, Files, Mode, Result, cache,
-    dependencies::Install,
-    path, sdk,
+    Cancel, Mode, Result, cache, sdk,
     stubs::{self, Unsupported},
-    workspaces::{folder_of, within},
 };
 use inputs::Inputs;
-use serde::Serialize;
+use interface::PAGE;
+pub use interface::{Built, Web};
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, path::Path};
-
-/// What a browser is given first.
-const PAGE: &str = "index.html";
-
-/// A web project, in the staged copy.
-#[derive(Debug, Clone, Copy)]
-pub struct Web<'a> {
-    /// Its folder.
-    pub folder: &'a str,
-    /// Files in it that are remy's, not the interface's (`web.json`).
-    pub settings: &'a [String],
-    /// The release's files.
-    pub files: &'a Files,
-    /// The staged copy of them.
-    pub tree: &'a Path,
-    /// Where outputs are kept.
-    pub cache: &'a Path,
-    /// What is installed, by folder.
-    pub installs: &'a BTreeMap<String, Install>,
-}
-
-/// A web interface that is built.
-#[derive(Debug, Serialize)]
-pub struct Built {
-    /// How many files it has.
-    pub files: usize,
-    /// How many bytes they have.
-    pub bytes: u64,
-    /// Whether it was built before, of the same.
-    pub reused: bool,
-    /// What is odd, and does no harm.
-    pub warnings: Vec<String>,
-    /// What it imports of the SDK and remy has nothing behind.
-    pub unsupported: Vec<Unsupported>,
-}
+use std::{fs, path::Path};
 
 /// Builds the web interface into the folder `to`.
 pub fn build(web: Web<'_>, to: &Path, cancel: Cancel<'_>) -> Result<Built> {
@@ -71,7 +35,7 @@ pub fn build(web: Web<'_>, to: &Path, cancel: Cancel<'_>) -> Result<Built> {
     if let Some(earlier) = kept::find(web.cache, |seen| inputs.key(seen))? {
         earlier.copy_to(to, cancel)?;
         let unsupported = unknown_names(web, None)?;
-        return Ok(web.built(earlier.output, true, unsupported));
+        return Ok(built(web, earlier.output, true, unsupported));
     }
     let at = web.install().map(|install| web.tree.join(&install.folder));
     let unsupported = unknown_names(web, at.as_deref())?;
@@ -79,44 +43,24 @@ pub fn build(web: Web<'_>, to: &Path, cancel: Cancel<'_>) -> Result<Built> {
     let key = inputs.key(seen.as_ref())?;
     let made = kept::keep(web.cache, &output, kept::Of { key, seen }, cancel)?;
     made.copy_to(to, cancel)?;
-    Ok(web.built(made.output, false, unsupported))
+    Ok(built(web, made.output, false, unsupported))
 }
 
-impl<'a> Web<'a> {
-    /// The project's package.json.
-    fn manifest(&self) -> String {
-        within(self.folder, "package.json")
+/// What came of a build.
+fn built(web: Web<'_>, output: kept::Output, reused: bool, unsupported: Vec<Unsupported>) -> Built {
+    let mut warnings = Vec::new();
+    if !output.files.iter().any(|path| path == PAGE) {
+        warnings.push(format!(
+            "the build of {} wrote no {PAGE}: whoever opens the web interface finds nothing",
+            web.folder
+        ));
     }
-
-    /// What is installed for it.
-    fn install(&self) -> Option<&'a Install> {
-        self.installs.get(folder_of(self.folder))
-    }
-
-    fn is_inside(&self, path: &str) -> bool {
-        path::is_in(path, self.folder)
-    }
-
-    /// Whether a folder is one of those around the project.
-    fn is_above(&self, at: &str) -> bool {
-        at == "." || path::is_in(self.folder, at)
-    }
-
-    fn built(&self, output: kept::Output, reused: bool, unsupported: Vec<Unsupported>) -> Built {
-        let mut warnings = Vec::new();
-        if !output.files.iter().any(|path| path == PAGE) {
-            warnings.push(format!(
-                "the build of {} wrote no {PAGE}: whoever opens the web interface finds nothing",
-                self.folder
-            ));
-        }
-        Built {
-            files: output.files.len(),
-            bytes: output.bytes,
-            reused,
-            warnings,
-            unsupported,
-        }
+    Built {
+        files: output.files.len(),
+        bytes: output.bytes,
+        reused,
+        warnings,
+        unsupported,
     }
 }
 

@@ -1,6 +1,9 @@
 //! A project without a build is its files, but for those that tools keep in it.
 
-use super::{Built, PAGE, Web, output};
+use super::{
+    interface::{Built, PAGE, Web},
+    output,
+};
 use crate::{
     AppError,
     build::{Cancel, Result, tools::TOOLS, workspaces::within},

@@ -1,7 +1,7 @@
 //! Runs a project's own build.
 
 use super::{
-    Web,
+    interface::Web,
     output::{self, FOLDERS},
     scripts,
     seen::{History, Seen},

@@ -1,7 +1,7 @@
 //! What was seen of builds of a project: which files of the app they opened, outside of the project
 //! itself, of which every file counts.
 
-use super::{Web, watch::Opened};
+use super::{interface::Web, watch::Opened};
 use crate::build::{Result, cache};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};

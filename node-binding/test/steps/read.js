@@ -1,7 +1,6 @@
 // @ts-check
-// What an app declares: manifest, interfaces and tables, read and compiled by the native addon.
-import { load } from '../addon.js';
-import { AppError } from './faults.js';
+// What an app declares: manifest, interfaces and tables, read and compiled by remy.
+import { now } from './step.js';
 
 /** @typedef {{ id: string, name?: string, description?: string, path: string, export: string }} Method */
 /** @typedef {{ name: string, appId?: string, description?: string, methods: Method[], tables: any[], roles: any[], interfaces: any[], scenarios: any[], auth?: any, root: string, file: string, warnings: string[], json: any }} Manifest */
@@ -15,9 +14,7 @@ import { AppError } from './faults.js';
  * @returns {{ manifest: Manifest, interfaces: Interface[], warnings: string[] }}
  */
 export function readApp(root, called) {
-  const { app, refused } = JSON.parse(load().readApp(root, called));
-  if (refused) throw new AppError(refused);
-  return app;
+  return now('readApp', [root, called]);
 }
 
 /**
@@ -29,8 +26,8 @@ export function readApp(root, called) {
  * @returns {{ files: Record<string, string>, warnings: string[] }}
  */
 export function compile(it, { manifest, schemas }) {
-  const schema = (/** @type {string} */ method) => JSON.stringify(schemas(method) ?? null);
-  return JSON.parse(load().compileInterface(JSON.stringify(it), JSON.stringify(manifest), schema));
+  const of = manifest.methods.map(({ id }) => [id, schemas(id) ?? null]);
+  return now('compileInterface', [it, manifest, Object.fromEntries(of)]);
 }
 
 /**
@@ -38,8 +35,8 @@ export function compile(it, { manifest, schemas }) {
  *
  * @param {Manifest} manifest
  * @param {Interface[]} interfaces
- * @returns {import('../index.js').Effects}
+ * @returns {import('../../js/index.js').Effects}
  */
 export function effects(manifest, interfaces) {
-  return JSON.parse(load().appEffects(JSON.stringify(manifest), JSON.stringify(interfaces)));
+  return now('effects', [manifest, interfaces]);
 }

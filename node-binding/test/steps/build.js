@@ -2,7 +2,7 @@
 // Builds a release from an app's folder: the native addon does.
 import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { esbuild, node } from './methods.js';
+import { tools } from '../../js/tools.js';
 import { step } from './step.js';
 
 /**
@@ -40,9 +40,21 @@ import { step } from './step.js';
  * @param {AbortSignal} [options.signal]
  * @returns {Promise<Built>}
  */
-export async function build(root, { outDir, commit, cacheDir, live, without = [], onLine, onSource, signal }) {
-  const at = (/** @type {string | undefined} */ path) => (path === undefined ? undefined : resolve(path));
-  const what = { root: resolve(root), outDir: resolve(outDir), commit, cacheDir: at(cacheDir), live: at(live), without, esbuild: esbuild(), node };
+export async function build(
+  root,
+  { outDir, commit, cacheDir, live, without = [], onLine, onSource, signal },
+) {
+  const at = (/** @type {string | undefined} */ path) =>
+    path === undefined ? undefined : resolve(path);
+  const what = {
+    root: resolve(root),
+    outDir: resolve(outDir),
+    commit,
+    cacheDir: at(cacheDir),
+    live: at(live),
+    without,
+    ...tools(),
+  };
   let isOurs = false;
   try {
     return await step('build', what, {

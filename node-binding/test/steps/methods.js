@@ -1,6 +1,6 @@
 // @ts-check
 // Compiles each method to one self-contained ESM file with a source map. What did not change is not compiled again.
-import { createRequire } from 'node:module';
+import { tools } from '../../js/tools.js';
 import { step } from './step.js';
 
 /** @typedef {import('./source.js').Entry} Entry */
@@ -28,24 +28,29 @@ import { step } from './step.js';
  * @param {(method: Compiled) => void} [what.onMethod]  given each method when it is done
  * @returns {Promise<Compiled[]>}
  */
-export async function compileMethods({ methods, files, tree, cache, out, installs, signal, onMethod }) {
-  const where = { files: Object.fromEntries(files), tree, cache, out, installs: Object.fromEntries(installs) };
-  const made = await step('compileMethods', { ...where, methods, esbuild: esbuild(), node }, { signal, onEvent: onMethod });
+export async function compileMethods({
+  methods,
+  files,
+  tree,
+  cache,
+  out,
+  installs,
+  signal,
+  onMethod,
+}) {
+  const where = {
+    files: Object.fromEntries(files),
+    tree,
+    cache,
+    out,
+    installs: Object.fromEntries(installs),
+  };
+  const made = await step(
+    'compileMethods',
+    { ...where, methods, ...tools() },
+    { signal, onEvent: onMethod },
+  );
   // What was seen of packages that cannot be bundled.
   for (const [folder, install] of installs) Object.assign(install, made.installs[folder]);
   return made.compiled;
-}
-
-/** The generation of Node.js that is to run methods: the one at hand. */
-export const node = Number(process.versions.node.split('.')[0]);
-
-/** The program of esbuild's that the environment names, as esbuild's own package takes it, or that this package depends on, where it is installed. */
-export function esbuild() {
-  const require = createRequire(import.meta.url);
-  if (process.env.ESBUILD_BINARY_PATH) return process.env.ESBUILD_BINARY_PATH;
-  try {
-    return createRequire(require.resolve('esbuild')).resolve(`@esbuild/linux-${process.arch}/bin/esbuild`);
-  } catch {
-    return null;
-  }
 }

@@ -1,6 +1,5 @@
 // @ts-check
 // Which files are a release's source, and their copy: the addon's to say.
-import { lstatSync } from 'node:fs';
 import { step } from './step.js';
 
 /**
@@ -30,9 +29,4 @@ import { step } from './step.js';
 export async function stageSource(root, to, { commit, live, without = [], signal } = {}) {
   const staged = await step('stageSource', { root, to, commit, live, without }, { signal });
   return { ...staged, files: new Map(Object.entries(staged.files)) };
-}
-
-/** @param {string} path */
-export function exists(path) {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

@@ -15,6 +15,14 @@ import { step } from './step.js';
  * @returns {Promise<{ files: number, bytes: number, reused: boolean, warnings: string[], unsupported: { module: string, name: string }[] }>}
  */
 export function buildWeb({ folder, settings = [], files, tree, cache, to, installs, signal }) {
-  const what = { folder, settings, files: Object.fromEntries(files), tree, cache, to, installs: Object.fromEntries(installs) };
+  const what = {
+    folder,
+    settings,
+    files: Object.fromEntries(files),
+    tree,
+    cache,
+    to,
+    installs: Object.fromEntries(installs),
+  };
   return step('buildWeb', what, { signal });
 }

@@ -36,5 +36,9 @@ export function packageFolder(files, path) {
  * @returns {Promise<Install>}
  */
 export function install(folder, { root, tree, cache, files, signal }) {
-  return step('install', { folder, root, tree, cache, files: Object.fromEntries(files) }, { signal });
+  return step(
+    'install',
+    { folder, root, tree, cache, files: Object.fromEntries(files) },
+    { signal },
+  );
 }

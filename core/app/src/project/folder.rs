@@ -1,0 +1,120 @@
+//! A folder that is published, and who follows what is done with it.
+
+use crate::{
+    AppError,
+    build::{self, Cancel},
+    place::{self, Named, Place},
+};
+use remy_db::{Line, Options, Progress, ReleaseId, Remy};
+use serde::Serialize;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+/// What every verb returns.
+pub type Result<T> = std::result::Result<T, AppError>;
+
+/// Opens a live database, in the way of a face.
+type Open = Box<dyn Fn(&Path) -> remy_db::Result<Remy> + Send + Sync>;
+
+/// A folder, and its live database.
+pub struct Project {
+    pub(super) place: Place,
+    pub(super) open: Open,
+}
+
+/// A line of what is being done: of a build, before its release has a number, or of a verb on the
+/// database.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Told<'a> {
+    /// Of a build.
+    Build {
+        /// None yet.
+        release: Option<ReleaseId>,
+        /// None yet.
+        seq: Option<i64>,
+        /// What was done.
+        #[serde(flatten)]
+        line: &'a build::log::Line,
+    },
+    /// Of the database.
+    Release(&'a Line),
+}
+
+/// Who follows a verb, and may call it off.
+#[derive(Clone, Copy)]
+pub struct Follow<'a> {
+    /// Is told each line, once.
+    pub on_line: &'a (dyn Fn(&Told<'_>) + Send + Sync),
+    /// The verb stops at its next step once this is true.
+    pub cancel: &'a AtomicBool,
+}
+
+/// A file of a release, with what it holds.
+#[derive(Debug, Serialize)]
+pub struct CheckedOut {
+    /// The release.
+    pub release: ReleaseId,
+    /// Where its files are now.
+    pub dir: PathBuf,
+    /// How many there are.
+    pub files: usize,
+}
+
+impl<'a> Follow<'a> {
+    /// For a verb on the database.
+    pub(super) fn with<T>(&self, work: impl FnOnce(Progress<'_>) -> T) -> T {
+        let on_line = |line: &Line| (self.on_line)(&Told::Release(line));
+        work(Progress::none().on_line(&on_line).cancel(self.cancel))
+    }
+
+    /// For a verb whose lines nobody follows.
+    pub(super) fn quietly(&self) -> Progress<'a> {
+        Progress::none().cancel(self.cancel)
+    }
+
+    pub(super) fn cancel(&self) -> Cancel<'a> {
+        Cancel(self.cancel)
+    }
+}
+
+impl Project {
+    /// The folder `dir`, whose manifest may be there or above, as git finds its root. `open` opens a
+    /// live database.
+    ///
+    /// Fails as [`place::find`] does.
+    pub fn find(
+        dir: &Path,
+        named: &Named,
+        open: impl Fn(&Path) -> remy_db::Result<Remy> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Ok(Self::at(place::find(dir, named)?, open))
+    }
+
+    /// The one at a place that was found before.
+    pub fn at(
+        place: Place,
+        open: impl Fn(&Path) -> remy_db::Result<Remy> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            place,
+            open: Box::new(open),
+        }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Options, with what remy.json says where they say nothing.
+    pub(super) fn settled(&self, options: &Options) -> Options {
+        let mut options = options.clone();
+        if options.extensions.is_empty() {
+            options.extensions.clone_from(&self.place.extensions);
+        }
+        options
+    }
+}

@@ -111,11 +111,7 @@ impl Task for Running {
             let place: Place = read(&self.place)?;
             let call: Call = read(&self.call)?;
             let project = project::Project::at(place, |path| Remy::open(path));
-            let follow = Follow {
-                on_line: &on_line,
-                cancel: &self.cancel,
-            };
-            call.run(&project, follow)
+            call.run(&project, Follow::new(&on_line, &self.cancel))
         })
     }
 

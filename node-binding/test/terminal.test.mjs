@@ -308,8 +308,12 @@ test('Ctrl-C ends what a build started, and that is no other failure', async (t)
   assert.equal((await remy(['init', 'shop'])).status, 0);
   // The terminal's Ctrl-C, as soon as the program runs: once, and of the whole group.
   write('bin/git', '#!/bin/sh\nmkdir "$ONCE" && kill -INT 0\nexit 1\n', 0o755);
-  // esbuild is in no group of the terminal's: the command is told, and ends it.
-  write('bin/esbuild', '#!/bin/sh\nmkdir "$ONCE" && kill -INT $PPID\nexit 1\n', 0o755);
+  // esbuild is in no group of the terminal's: the command, which leads the session, is told and ends it.
+  write(
+    'bin/esbuild',
+    '#!/bin/sh\nmkdir "$ONCE" && kill -INT "$(cut -d" " -f6 /proc/$$/stat)"\nexit 1\n',
+    0o755,
+  );
   const cases = [
     { PATH: `${path('bin')}:${path('.bin')}:${process.env.PATH}` },
     { ESBUILD_BINARY_PATH: path('bin/esbuild') },

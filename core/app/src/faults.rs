@@ -87,6 +87,13 @@ impl AppError {
         }
     }
 
+    /// As an error of the database's own verbs, with all that is wrong in what happened.
+    pub fn into_error(self) -> Error {
+        let mut detail = self.error.detail().clone();
+        detail.what.push_str(&self.lines);
+        Error::of(self.error.code(), detail)
+    }
+
     /// The code, the hint and the object.
     pub fn error(&self) -> &Error {
         &self.error

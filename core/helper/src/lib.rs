@@ -17,6 +17,7 @@ mod program;
 mod protocol;
 mod spawn;
 mod verb;
+mod whole;
 
 pub use file::Lookup;
 pub use host::{Caller, Ran, ran_here, run};

@@ -6,12 +6,14 @@ use crate::{
     protocol::{Call, Failed, Hello, Schema, read, write},
     spawn,
     verb::Verb,
+    whole::Terms,
 };
 use remy_db::{
     Error, Line, Object, Progress, Remy, Result, State, become_owner_of,
     client::{self, Features},
     internals::declare::Source,
 };
+use remy_db_app::project::{Follow, Readers, Told};
 use std::{
     collections::BTreeSet,
     ffi::{CStr, CString, c_char, c_int},
@@ -158,7 +160,20 @@ impl Host {
         if call.lines || engine.is_some() {
             progress = progress.readers(&readers);
         }
-        call.call.run(&remy, progress).map(Done::Result)
+        let Some(root) = call.call.app()? else {
+            return call.call.run(&remy, progress).map(Done::Result);
+        };
+        let on_line = |told: &Told<'_>| {
+            if let (true, Ok(text)) = (call.lines, write(told)) {
+                self.line(&text);
+            }
+        };
+        let asked: Option<Readers<'_>> = (call.lines || engine.is_some()).then_some(&readers);
+        let terms = Terms {
+            follow: Follow::new(&on_line, &CANCEL).asking(asked),
+            place: &call.place,
+        };
+        call.call.run_whole(&root, &terms).map(Done::Result)
     }
 
     /// Asks the host whether a schema may go live, which its SQLite is to read.

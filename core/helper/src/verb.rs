@@ -1,7 +1,12 @@
 //! A verb and its arguments, as they go from one process to another, and what runs it in either.
 
-use remy_db::{Options, Place, Progress, ReleaseId, Remy, Result, internals::declare};
+use remy_db::{
+    Error, Options, Place, Progress, ReleaseId, Remy, Result, State, VerbName,
+    internals::declare::{self, Source},
+    remedy,
+};
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
 /// A verb with its arguments. `options` is a JSON object, or nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,6 +70,9 @@ pub enum Verb {
 impl Verb {
     /// Runs it, and returns its result as JSON.
     pub fn run(&self, remy: &Remy, progress: Progress<'_>) -> Result<String> {
+        if let Some(root) = self.app()? {
+            return Err(not_here(&root));
+        }
         let options = || self.options();
         match self {
             Self::Open => json(&remy.place().file),
@@ -109,6 +117,23 @@ impl Verb {
         }
     }
 
+    /// The folder of the app that it publishes whole: one whose code and effects are not given
+    /// beside its manifest.
+    pub(crate) fn app(&self) -> Result<Option<PathBuf>> {
+        let (Self::Publish { schema, .. } | Self::Stage { schema, .. }) = self else {
+            return Ok(None);
+        };
+        let Source::App(manifest) = Source::of(schema) else {
+            return Ok(None);
+        };
+        let options = self.options()?;
+        if options.artifacts.is_some() || options.effects.is_some() {
+            return Ok(None);
+        }
+        let manifest = std::path::absolute(&manifest).unwrap_or(manifest);
+        Ok(Some(manifest.parent().unwrap_or(Path::new("/")).to_owned()))
+    }
+
     /// The declared schema that it is given.
     pub(crate) fn schema(&self) -> Option<&str> {
         match self {
@@ -130,8 +155,8 @@ impl Verb {
         if !options.extensions.is_empty() && !place.may_load {
             return Ok(());
         }
-        match declare::Source::of(schema) {
-            declare::Source::Database(_) | declare::Source::App(_) => Ok(()),
+        match Source::of(schema) {
+            Source::Database(_) | Source::App(_) => Ok(()),
             _ => declare::declared(schema, &options).map(|_| ()),
         }
     }
@@ -149,13 +174,31 @@ impl Verb {
     pub(crate) fn has_files_of_the_caller(&self) -> Result<bool> {
         let declared = self
             .schema()
-            .is_some_and(|schema| !matches!(declare::Source::of(schema), declare::Source::Sql(_)));
+            .is_some_and(|schema| !matches!(Source::of(schema), Source::Sql(_)));
+        // An app's own files are, and what its build runs is not to be root's.
+        let declared = declared && self.app()?.is_none();
         Ok(declared || matches!(self, Self::Clone { .. }) || self.options()?.migrations.is_some())
     }
 }
 
 /// A result as JSON text.
-fn json(result: &impl Serialize) -> Result<String> {
+pub(crate) fn json(result: &impl Serialize) -> Result<String> {
     serde_json::to_string(result)
-        .map_err(|e| remy_db::Error::internal(format!("writing the result as JSON: {e}")))
+        .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
+}
+
+/// Refuses an app where it cannot be built: in the process of a host, whose children, signals and
+/// descriptors are its own.
+fn not_here(root: &Path) -> Error {
+    Error::invalid_argument(format!(
+        "the app in {} is built in a process of its own, and verbs run in this one",
+        root.display()
+    ))
+    .object(root.display().to_string())
+    .state(State::NothingDone)
+    .hint(remedy![
+        "Publish it with the command; ",
+        VerbName::Debug,
+        " says why no process was started"
+    ])
 }

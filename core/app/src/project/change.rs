@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use std::{
     cell::RefCell,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// What is to be published.
@@ -504,5 +506,19 @@ fn build_in(work: &Work, build: Build, progress: &Progressed<'_>) -> Result<Buil
         out_dir: work.0.join("out"),
         ..build
     };
-    build.run(&|event| progress.tell(event), progress.follow.cancel())
+    let cancel = progress.follow.cancel();
+    build
+        .run(&|event| progress.tell(event), cancel)
+        .map_err(|e| {
+            // What a build started may die of the Ctrl-C that calls it off, and be faster than who hears
+            // of that for us: how it died is not why it failed.
+            let begun = Instant::now();
+            while !cancel.is_set() && begun.elapsed() < HEARD {
+                thread::sleep(Duration::from_millis(5));
+            }
+            cancel.check().err().unwrap_or(e)
+        })
 }
+
+/// How long a signal takes at most until who hears it has told us.
+const HEARD: Duration = Duration::from_millis(100);

@@ -5,7 +5,7 @@ use crate::{
     build::{self, Cancel},
     place::{self, Named, Place},
 };
-use remy_db::{Line, Options, Progress, ReleaseId, Remy};
+use remy_db::{Line, Object, Options, Progress, ReleaseId, Remy};
 use serde::Serialize;
 use std::{
     path::{Path, PathBuf},
@@ -50,7 +50,12 @@ pub struct Follow<'a> {
     pub on_line: &'a (dyn Fn(&Told<'_>) + Send + Sync),
     /// The verb stops at its next step once this is true.
     pub cancel: &'a AtomicBool,
+    /// Is asked whether who is to use a schema can read it.
+    pub readers: Option<Readers<'a>>,
 }
+
+/// Whether who is to use a schema can read it, as [`Progress::readers`] takes it.
+pub type Readers<'a> = &'a (dyn Fn(&[Object]) -> remy_db::Result<()> + Send + Sync);
 
 /// A file of a release, with what it holds.
 #[derive(Debug, Serialize)]
@@ -64,15 +69,35 @@ pub struct CheckedOut {
 }
 
 impl<'a> Follow<'a> {
+    /// Tells each line to `on_line`, and stops once `cancel` is true.
+    pub fn new(on_line: &'a (dyn Fn(&Told<'_>) + Send + Sync), cancel: &'a AtomicBool) -> Self {
+        Self {
+            on_line,
+            cancel,
+            readers: None,
+        }
+    }
+
+    /// Asks `readers` before a schema goes live.
+    #[must_use]
+    pub fn asking(mut self, readers: Option<Readers<'a>>) -> Self {
+        self.readers = readers;
+        self
+    }
+
     /// For a verb on the database.
     pub(super) fn with<T>(&self, work: impl FnOnce(Progress<'_>) -> T) -> T {
         let on_line = |line: &Line| (self.on_line)(&Told::Release(line));
-        work(Progress::none().on_line(&on_line).cancel(self.cancel))
+        work(self.quietly().on_line(&on_line))
     }
 
     /// For a verb whose lines nobody follows.
     pub(super) fn quietly(&self) -> Progress<'a> {
-        Progress::none().cancel(self.cancel)
+        let progress = Progress::none().cancel(self.cancel);
+        match self.readers {
+            Some(readers) => progress.readers(readers),
+            None => progress,
+        }
     }
 
     pub(super) fn cancel(&self) -> Cancel<'a> {

@@ -12,5 +12,5 @@ mod verbs;
 
 pub use call::{Call, Change};
 pub use change::{Package, Publish, Source, Tools};
-pub use folder::{CheckedOut, Follow, Project, Result, Told};
+pub use folder::{CheckedOut, Follow, Project, Readers, Result, Told};
 pub use status::{LiveFile, Status, StoreSize};

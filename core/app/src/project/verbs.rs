@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{AppError, files};
 use remy_db::{
-    Cloned, Debug, Detached, Dev, Dumped, Error, Line, Options, Outcome, Pruned, Release, ReleaseId, Remy,
-    State, Statement, VerbName, Verified, remedy,
+    Cloned, Debug, Detached, Dev, Dumped, Error, Line, Options, Outcome, Pruned, Release,
+    ReleaseId, Remy, State, Statement, VerbName, Verified, remedy,
 };
 use std::path::{Path, PathBuf};
 

@@ -78,18 +78,12 @@ impl<'a> Context<'a> {
     /// For a verb that is followed, which begins now.
     fn follow(&self) -> Follow<'a> {
         self.progress.begin();
-        Follow {
-            on_line: self.on_line,
-            cancel: signals::cancel(),
-        }
+        Follow::new(self.on_line, signals::cancel())
     }
 
     /// For one that is not.
     fn quietly(&self) -> Follow<'static> {
-        Follow {
-            on_line: &|_| {},
-            cancel: signals::cancel(),
-        }
+        Follow::new(&|_| {}, signals::cancel())
     }
 
     /// How wide a table may be.

@@ -12,7 +12,7 @@ use remy_db::Error;
 use serde::Deserialize;
 use serde_json::json;
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -39,8 +39,10 @@ pub fn find(
     cache: &Path,
     cancel: Cancel<'_>,
 ) -> Result<PathBuf> {
-    if let Some(program) = at_hand {
-        return Ok(program.to_owned());
+    // As esbuild's own package has it.
+    let named = env::var_os("ESBUILD_BINARY_PATH").filter(|named| !named.is_empty());
+    if let Some(program) = named.map(PathBuf::from).or(at_hand.map(Path::to_owned)) {
+        return Ok(program);
     }
     let folder = cache.join("esbuild").join(VERSION);
     let kept = folder.join("node_modules");

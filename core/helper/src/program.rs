@@ -9,7 +9,7 @@ use crate::{
     whole::Terms,
 };
 use remy_db::{
-    Error, Line, Object, Progress, Remy, Result, State, become_owner_of,
+    Error, Line, Object, Place, Progress, Remy, Result, State, become_owner_of,
     client::{self, Features},
     internals::declare::Source,
 };
@@ -129,7 +129,8 @@ impl Host {
             return Ok(Done::NotHere(why));
         }
         if !call.call.has_files_of_the_caller()? {
-            become_owner_of(call.place.path.as_ref(), environment::forget)?;
+            let Place { path, file, .. } = &call.place;
+            become_owner_of(path.as_ref(), *file, environment::forget)?;
         }
         let remy = Remy::at(&call.place)?;
         let engine = call.host.as_ref().map(|_| Features::here()).transpose()?;

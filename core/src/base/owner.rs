@@ -133,10 +133,21 @@ impl Owner {
 /// it lives. Anybody else's process stays whose it is, and so does root's where the file is
 /// root's, or is not there.
 ///
+/// `file` is the device and the inode that have to be there, where they are known: who owns the
+/// folder may put another file into the place for a moment, and root would stay root for it.
+///
 /// `first` is done before, where the process becomes another's: whose it is may read its memory
 /// then, and so what root left there.
-pub fn become_owner_of(path: &Path, first: impl FnOnce()) -> Result<()> {
+pub fn become_owner_of(path: &Path, file: Option<(u64, u64)>, first: impl FnOnce()) -> Result<()> {
     let found = path.canonicalize().and_then(|path| path.symlink_metadata());
+    let is = found.as_ref().ok().map(|found| (found.dev(), found.ino()));
+    if user() == 0 && file.is_some() && is != file {
+        return Err(
+            Error::busy(format!("another file is at {} now", path.display()))
+                .state(State::NothingDone)
+                .hint("Start it again when nobody puts files there"),
+        );
+    }
     let Ok((uid, gid)) = found.map(|found| (found.uid(), found.gid())) else {
         return Ok(()); // who opens it says what is wrong
     };

@@ -308,7 +308,14 @@ mod tests {
     fn every_option_of_core_has_its_name() {
         for (name, _) in crate::base::options::TAKES {
             let known = OptionName::of_word(name).is_some();
-            let never_advised = ["build", "preview", "retention_days", "warnings", "label"];
+            let never_advised = [
+                "build",
+                "preview",
+                "retention_days",
+                "warnings",
+                "label",
+                "progress",
+            ];
             assert!(known || never_advised.contains(name), "{name}");
         }
     }

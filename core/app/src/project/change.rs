@@ -217,7 +217,7 @@ impl Project {
     fn record(&self, e: &AppError, progress: &Progressed<'_>, options: &Options, create: bool) {
         let code = e.error().code();
         let is_none = match code {
-            "invalid_argument" | "not_found" => true,
+            "busy" | "invalid_argument" | "not_found" => true,
             "schema_invalid" => !place::is_there(&self.place.path),
             _ => progress.follow.cancel().is_set(),
         };

@@ -35,6 +35,18 @@ pub fn name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
+/// What stands behind the last dot of `path`.
+pub fn ending(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, ending)| ending)
+}
+
+/// Whether a file holds JavaScript or TypeScript, by its ending: js, mjs, cjs, ts, jsx, tsx, …
+pub fn is_script(path: &str) -> bool {
+    let ending = ending(path);
+    let ending = ending.strip_prefix(['c', 'm']).unwrap_or(ending);
+    matches!(ending, "js" | "ts" | "jsx" | "tsx")
+}
+
 /// The folders that hold `path`, the nearest first; the last is `.`.
 pub fn folders_above(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(parent(path)), |folder| {

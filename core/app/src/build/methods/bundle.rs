@@ -4,7 +4,7 @@
 use super::{
     faults,
     metafile::{Metafile, Package, file_of},
-    what::{Compile, Installs, is_script},
+    what::{Compile, Installs},
 };
 use crate::Method;
 use crate::build::{
@@ -12,7 +12,8 @@ use crate::build::{
     dependencies::{self, Install},
     disk,
     esbuild::{Filter, Message, Options, Output, Plugins, Resolved, Service},
-    path, sdk, stubs,
+    path::{self, is_script},
+    sdk, stubs,
 };
 use regex::bytes::Regex;
 use remy_db::{Error, internals::typescript::Fault};

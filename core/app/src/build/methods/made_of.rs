@@ -6,7 +6,7 @@ use super::{
     bundle::Bundle,
     earlier::{Earlier, names_at},
     metafile::{self, Package, file_of},
-    what::{Compile, Installs, is_script},
+    what::{Compile, Installs},
 };
 use crate::Method;
 use crate::build::{
@@ -14,7 +14,7 @@ use crate::build::{
     aliases::Aliases,
     disk::At,
     esbuild::Message,
-    path::{self, parent},
+    path::{self, is_script, parent},
     stubs,
 };
 use regex::{Regex, bytes};

@@ -13,6 +13,7 @@ use super::{
     Cancel, Result,
     disk::{self, At},
     esbuild::{Service, program},
+    path::is_script,
     sdk,
     workspaces::package_folder,
 };
@@ -22,7 +23,6 @@ use earlier::Earlier;
 use made_of::MadeOf;
 use remy_db::internals::typescript::{self, Fault};
 use std::{collections::BTreeMap, fs, path::PathBuf};
-use what::is_script;
 pub use what::{Compile, Compiled, Installs};
 
 /// A method that is to be compiled, with the folder of its packages.

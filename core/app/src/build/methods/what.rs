@@ -50,11 +50,3 @@ pub struct Compile<'a> {
 pub(super) fn manifest_of(folder: Option<&str>) -> String {
     within(folder.unwrap_or_default(), "package.json")
 }
-
-/// Whether a file holds JavaScript or TypeScript.
-pub(super) fn is_script(file: &str) -> bool {
-    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let ending = ending.strip_suffix('x').unwrap_or(ending);
-    let ending = ending.strip_prefix(['c', 'm']).unwrap_or(ending);
-    matches!(ending, "js" | "ts")
-}

@@ -1,5 +1,7 @@
 //! What the texts of a project name: paths, packages and variables.
 
+use crate::build::path::{ending, is_script};
+
 /// Whether a file may name others: everything that a build tool reads as text.
 pub(super) fn is_text(path: &str) -> bool {
     const ENDS: [&str; 16] = [
@@ -7,13 +9,13 @@ pub(super) fn is_text(path: &str) -> bool {
         "md", "mdx", "yml", "yaml", "toml",
     ];
     let end = ending(path);
-    ENDS.contains(&end) || is_script(end)
+    ENDS.contains(&end) || is_script(path)
 }
 
 /// Whether a file may import something.
 pub(super) fn is_source(path: &str) -> bool {
     let end = ending(path);
-    ["vue", "svelte", "astro", "md", "mdx"].contains(&end) || is_script(end)
+    ["vue", "svelte", "astro", "md", "mdx"].contains(&end) || is_script(path)
 }
 
 /// Whether tools look for a file of this name in all folders above a project.
@@ -34,16 +36,6 @@ pub(super) fn is_configuration(name: &str) -> bool {
         && end.bytes().all(is_word)
         && head.len() > ".config".len()
         && head.ends_with(".config")
-}
-
-fn ending(path: &str) -> &str {
-    path.rsplit_once('.').map_or("", |(_, end)| end)
-}
-
-/// js, mjs, cjs, ts, jsx, tsx, …
-fn is_script(end: &str) -> bool {
-    let end = end.strip_prefix(['c', 'm']).unwrap_or(end);
-    ["js", "ts", "jsx", "tsx"].contains(&end)
 }
 
 fn is_word(byte: u8) -> bool {

@@ -15,8 +15,10 @@ use napi::{
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use remy_db::{BuildFailure, Error, Options, Progress, ReleaseId, Result, State};
-use serde::Serialize;
+use remy_db::{
+    BuildFailure, Error, Options, Progress, ReleaseId, Result, State,
+    internals::json::of_result as json,
+};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -298,9 +300,4 @@ fn js_error(env: &Env, e: &Error) -> napi::Result<napi::Error> {
     error.set_named_property("object", e.detail().object.as_deref())?;
     error.set_named_property("sql", e.detail().sql.as_deref())?;
     Ok(napi::Error::from(error.to_unknown()))
-}
-
-fn json(result: &impl Serialize) -> Result<String> {
-    serde_json::to_string(result)
-        .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
 }

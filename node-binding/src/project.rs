@@ -1,12 +1,12 @@
 //! A folder that is published, for the process that does one verb on it. Arguments, lines and
 //! results are JSON text.
 
-use crate::{OnLine, json};
+use crate::OnLine;
 use napi::{
     Env, Task, bindgen_prelude::AsyncTask, threadsafe_function::ThreadsafeFunctionCallMode,
 };
 use napi_derive::napi;
-use remy_db::{Error, Remy};
+use remy_db::{Error, Remy, internals::json::of_result as json};
 use remy_db_app::{
     AppError,
     place::{self, Named, Place},

@@ -32,7 +32,7 @@ impl AppError {
     /// There is no app where it is looked for. `why` says what `file` is missing there.
     pub(crate) fn no_app(place: &str, file: &str, why: String) -> Self {
         let error = Error::not_found(format!("{place} has no app: {why}"))
-            .state(STATE)
+            .state(State::DatabaseUnchanged)
             .hint(remedy![
                 "Run this in the folder of an app, or make one: ",
                 VerbName::Init,
@@ -49,7 +49,9 @@ impl AppError {
 
     fn of(kind: fn(String) -> Error, what: &str, faults: Vec<Fault>) -> Self {
         let (things, lines) = told(&faults);
-        let mut error = kind(format!("{what}: {things}")).state(STATE).hint(HINT);
+        let mut error = kind(format!("{what}: {things}"))
+            .state(State::DatabaseUnchanged)
+            .hint(HINT);
         if let Some(first) = faults.first() {
             error = error.object(&first.file);
         }
@@ -80,11 +82,7 @@ impl AppError {
 
     /// Whether it says that nothing was done to a database: of a build, always.
     pub fn is_without_effect(&self) -> bool {
-        match &self.error.detail().state {
-            None => false,
-            Some(State::Other(state)) => state == STATE || *state == State::NothingDone.to_string(),
-            Some(_) => true,
-        }
+        !matches!(self.error.detail().state, None | Some(State::Other(_)))
     }
 
     /// As an error of the database's own verbs, with all that is wrong in what happened.
@@ -100,7 +98,6 @@ impl AppError {
     }
 }
 
-const STATE: &str = "The database is as it was";
 const HINT: &str = "Correct what is named and try again";
 
 impl fmt::Display for AppError {

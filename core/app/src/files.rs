@@ -8,9 +8,9 @@ use crate::{
     },
     work,
 };
-use remy_db::{Error, Remedy, VerbName, remedy};
+use remy_db::{Error, Release, ReleaseId, Remedy, State, VerbName, remedy};
 use rustix::fs::{Mode, OFlags};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::{
     collections::BTreeSet,
     fs::{self, DirBuilder, File, FileTimes, OpenOptions},
@@ -21,24 +21,6 @@ use std::{
     },
     path::{Path, PathBuf},
 };
-
-/// What is looked at of a release: which it is, and which it brings back.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Release {
-    /// Its number.
-    pub release: i64,
-    /// That of the release that it brings back.
-    pub restored_from: Option<i64>,
-}
-
-impl From<&remy_db::Release> for Release {
-    fn from(release: &remy_db::Release) -> Self {
-        Self {
-            release: release.release.0,
-            restored_from: release.restored_from.map(|from| from.0),
-        }
-    }
-}
 
 /// A file of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,24 +34,24 @@ pub struct Listed {
     at: PathBuf,
 }
 
-/// The release that was built: one that brings back another is as that one was.
-pub fn origin_of(releases: &[Release], release: Release) -> Release {
+/// The number of the release that was built: one that brings back another is as that one was.
+pub(crate) fn origin_of(releases: &[Release], release: &Release) -> ReleaseId {
     let from = releases.iter().find(|other| {
         // What is brought back is older than what brings it back: otherwise there need be no end to
         // it.
         Some(other.release) == release.restored_from && other.release < release.release
     });
-    from.map_or(release, |from| origin_of(releases, *from))
+    from.map_or(release.release, |from| origin_of(releases, from))
 }
 
 /// The folder of a release's files in `store`: its source, where it is an app's, else all that was
 /// kept with it.
 ///
 /// Fails with `not_found` where there is no such release, or none of its files.
-pub fn folder_of(store: &Path, releases: &[Release], number: i64) -> Result<PathBuf> {
+pub fn folder_of(store: &Path, releases: &[Release], number: ReleaseId) -> Result<PathBuf> {
     let not_found = |what: String, hint: Remedy| {
         Error::not_found(what)
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint(hint)
             .object(format!("release {number}"))
     };
@@ -78,7 +60,7 @@ pub fn folder_of(store: &Path, releases: &[Release], number: i64) -> Result<Path
         let hint = remedy![VerbName::Releases, " lists them"];
         return Err(not_found(what, hint).into());
     };
-    let origin = origin_of(releases, *release).release.to_string();
+    let origin = origin_of(releases, release).to_string();
     let kept = store.join("releases").join(origin);
     let folders = [kept.join("source"), kept];
     folders.into_iter().find(|at| is_folder(at)).ok_or_else(|| {
@@ -204,7 +186,7 @@ pub fn checkout(folder: &Path, dir: &Path, cancel: Cancel<'_>) -> Result<usize> 
 
 fn not_free(dir: &Path, is: &str) -> crate::AppError {
     Error::invalid_argument(format!("{} {is}", dir.display()))
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Name a folder that is empty or not there")
         .object(dir.display().to_string())
         .into()
@@ -276,6 +258,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use remy_db::Status;
     use std::sync::atomic::AtomicBool;
 
     fn checked_out(folder: &Path, dir: &Path) -> Result<usize> {
@@ -291,11 +274,23 @@ mod tests {
             (2, Some(2)),
             (1, Some(4)),
         ];
-        let releases = all.map(|(release, restored_from)| Release {
-            release,
-            restored_from,
+        let releases = all.map(|(release, from)| Release {
+            release: ReleaseId(release),
+            restored_from: from.map(ReleaseId),
+            label: None,
+            commit: None,
+            status: Status::Superseded,
+            created_at: 0,
+            live_at: None,
+            superseded_at: None,
+            database: None,
+            database_bytes: None,
+            pruned_at: None,
+            preview: None,
         });
-        let origins = releases.map(|release| origin_of(&releases, release).release);
+        let origins = releases
+            .each_ref()
+            .map(|release| origin_of(&releases, release).0);
         assert_eq!(origins, [1, 4, 1, 2, 1]);
     }
 

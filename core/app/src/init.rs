@@ -4,7 +4,7 @@ use crate::{
     FILE,
     build::{Result, disk},
 };
-use remy_db::Error;
+use remy_db::{Error, State};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -59,7 +59,7 @@ pub fn init(dir: &Path, sql: bool) -> Result<Written> {
                 // What went wrong first is what has to be told.
                 let _ = disk::remove(&path);
             }
-            return Err(error.state("Nothing was done").into());
+            return Err(error.state(State::NothingDone).into());
         }
     }
     Ok(Written {
@@ -70,7 +70,7 @@ pub fn init(dir: &Path, sql: bool) -> Result<Written> {
 
 fn refused(root: &Path, what: String, hint: &str) -> crate::AppError {
     Error::invalid_argument(what)
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(hint)
         .object(root.display().to_string())
         .into()

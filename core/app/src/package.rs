@@ -12,8 +12,7 @@ use crate::{
     effects, read, work,
 };
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
-use remy_db::{Error, OptionName, Remedy, VerbName, internals::text::human, remedy};
-use serde::Serialize;
+use remy_db::{Error, OptionName, Remedy, State, VerbName, internals::text::human, remedy};
 use serde_json::Value;
 use std::{
     cell::Cell,
@@ -95,7 +94,7 @@ pub fn beside(file: &str) -> Result<Vec<PathBuf>> {
 
 fn refused(what: String, hint: &str, object: &str) -> AppError {
     Error::invalid_argument(what)
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(hint)
         .object(object)
         .into()
@@ -223,7 +222,7 @@ fn content_of(dir: &Path, path: &str) -> Result<PathBuf> {
 // Unpacking.
 
 /// A package, unpacked.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Unpacked {
     /// The folder that the caller removes.
     pub work: PathBuf,
@@ -331,7 +330,7 @@ impl<'a> Package<'a> {
             .open(name);
         let mut file = opened.map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => Error::not_found(format!("there is no package {name}"))
-                .state("Nothing was done")
+                .state(State::NothingDone)
                 .hint(makes_one())
                 .object(name)
                 .into(),
@@ -595,7 +594,7 @@ fn makes_one() -> Remedy {
 
 fn is_wrong(name: &str, what: &str, hint: impl Into<Remedy>) -> AppError {
     Error::schema_invalid(format!("{name} {what}"))
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint(hint)
         .object(name)
         .into()
@@ -623,7 +622,7 @@ fn unreadable(name: &str, e: &io::Error) -> AppError {
         return damaged(name);
     }
     Error::io(format!("{name} cannot be read: {}", disk::reason(e)))
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Check that path")
         .object(name)
         .into()
@@ -643,7 +642,7 @@ fn no_room(name: &str, bytes: u64, files: u64, room: &Room) -> AppError {
         ),
     };
     Error::io(what)
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Free some space there, or set TMPDIR to another folder")
         .object(name)
         .into()

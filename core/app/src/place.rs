@@ -9,7 +9,7 @@ use crate::{
     },
     work,
 };
-use remy_db::Error;
+use remy_db::{Error, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -141,7 +141,7 @@ fn of_somebody_known(path: &Path, start: &Path) -> Result<()> {
         "{} belongs to another user (uid {whose})",
         path.display()
     ))
-    .state("Nothing was done")
+    .state(State::NothingDone)
     .hint("Name the folder of the app, if it is what is meant, or remove it")
     .object(path.display().to_string())
     .into())
@@ -153,7 +153,7 @@ fn manifest_in(dir: &Path) -> Result<PathBuf> {
     }
     Err(
         Error::not_found(format!("there is no {FILE} in {}", dir.display()))
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("Name the folder of an app, or leave it out")
             .object(dir.display().to_string())
             .into(),
@@ -174,7 +174,7 @@ fn read_settings(file: &Path) -> Result<Settings> {
         Err(e) => {
             return Err(
                 Error::io(format!("{told} cannot be read: {}", disk::reason(&e)))
-                    .state("Nothing was done")
+                    .state(State::NothingDone)
                     .hint("Put it right, or remove it")
                     .object(told.to_string())
                     .into(),
@@ -184,7 +184,7 @@ fn read_settings(file: &Path) -> Result<Settings> {
     };
     settings_of(&text).map_err(|what| {
         Error::invalid_argument(format!("{told} {what}"))
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint("It is one JSON object with \"db\" and \"schema\", each a path, and \"extensions\", a list of paths, all relative to it")
             .object(told.to_string())
             .into()
@@ -247,7 +247,7 @@ pub fn own_folder(base: &Path) -> Result<PathBuf> {
             "everybody may write to {}",
             folder.display()
         ))
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Look at what is in it, and set its mode to 700")
         .object(folder.display().to_string())
         .into());

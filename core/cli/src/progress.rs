@@ -6,7 +6,7 @@ use crate::{
     show::text::{cut, mark, message, took},
 };
 use remy_db::{StepOutcome, internals::NoStops};
-use remy_db_app::{build::log, project::Told};
+use remy_db_app::project::Told;
 use serde_json::json;
 use std::{
     env,
@@ -229,12 +229,8 @@ impl<'a> Step<'a> {
     fn of(told: &'a Told<'_>) -> Self {
         match told {
             Told::Build { line, .. } => Self {
-                name: line.step,
-                outcome: match line.outcome {
-                    log::Outcome::Ok => StepOutcome::Ok,
-                    log::Outcome::Warning => StepOutcome::Warning,
-                    log::Outcome::Failed => StepOutcome::Failed,
-                },
+                name: line.step.as_str(),
+                outcome: line.outcome,
                 message: &line.message,
                 ms: line.duration_ms,
             },

@@ -6,7 +6,6 @@ use crate::{
     protocol::{Call, Failed, Hello, Schema, read, write},
     spawn,
     verb::Verb,
-    whole::Terms,
 };
 use remy_db::{
     Error, Line, Object, Place, Progress, Remy, Result, State, become_owner_of,
@@ -170,11 +169,9 @@ impl Host {
             }
         };
         let asked: Option<Readers<'_>> = (call.lines || engine.is_some()).then_some(&readers);
-        let terms = Terms {
-            follow: Follow::new(&on_line, &CANCEL).asking(asked),
-            place: &call.place,
-        };
-        call.call.run_whole(&root, &terms).map(Done::Result)
+        let follow = Follow::new(&on_line, &CANCEL).asking(asked);
+        let done = call.call.run_whole(&root, &call.place, follow);
+        done.map(Done::Result)
     }
 
     /// Asks the host whether a schema may go live, which its SQLite is to read.
@@ -184,9 +181,7 @@ impl Host {
         match answered.recv().as_deref() {
             Ok("") => Ok(()),
             Ok(failed) => Err(read::<Failed>(failed, "an answer")?.error()),
-            Err(_) => Err(Error::busy("the caller called it off")
-                .state(State::LiveUnchanged)
-                .hint("Start it again when it suits")),
+            Err(_) => Err(Error::called_off().state(State::LiveUnchanged)),
         }
     }
 

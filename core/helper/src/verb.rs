@@ -2,7 +2,10 @@
 
 use remy_db::{
     Error, Options, Place, Progress, ReleaseId, Remy, Result, State, VerbName,
-    internals::declare::{self, Source},
+    internals::{
+        declare::{self, Source},
+        json::of_result as json,
+    },
     remedy,
 };
 use serde::{Deserialize, Serialize};
@@ -179,12 +182,6 @@ impl Verb {
         let declared = declared && self.app()?.is_none();
         Ok(declared || matches!(self, Self::Clone { .. }) || self.options()?.migrations.is_some())
     }
-}
-
-/// A result as JSON text.
-pub(crate) fn json(result: &impl Serialize) -> Result<String> {
-    serde_json::to_string(result)
-        .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")))
 }
 
 /// Refuses an app where it cannot be built: in the process of a host, whose children, signals and

@@ -26,6 +26,8 @@ pub enum State {
     OnlyCloneChanged,
     /// The database of a dev session is as it was.
     SessionUnchanged,
+    /// It failed before it came to the database.
+    DatabaseUnchanged,
     /// What is so in one place alone.
     Other(String),
 }
@@ -40,6 +42,7 @@ impl fmt::Display for State {
             Self::NoReleaseMade => "Live is unchanged; no release was made",
             Self::OnlyCloneChanged => "Only the clone was changed",
             Self::SessionUnchanged => "The session is as it was",
+            Self::DatabaseUnchanged => "The database is as it was",
             Self::Other(state) => state,
         })
     }
@@ -185,6 +188,11 @@ impl Error {
         Self::internal(format!("a panic: {what}"))
             .state("Live is as it was, or switched whole")
             .hint("Please report this")
+    }
+
+    /// The caller has called off what was being done.
+    pub fn called_off() -> Self {
+        Self::busy("the caller called it off").hint("Start it again when it suits")
     }
 
     /// A failure of SQLite: what it failed at reads on from "while".

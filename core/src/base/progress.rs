@@ -87,9 +87,7 @@ impl<'a> Progress<'a> {
         if !self.is_cancelled() && !self.asked.is_some_and(|asked| asked()) {
             return Ok(());
         }
-        Err(Error::busy("the caller called it off")
-            .state(State::LiveUnchanged)
-            .hint("Start it again when it suits"))
+        Err(Error::called_off().state(State::LiveUnchanged))
     }
 
     /// Whether the flag is set, on any thread.

@@ -2,7 +2,7 @@
 
 use super::{Cancel, Result};
 use crate::AppError;
-use remy_db::Error;
+use remy_db::{Error, State};
 use std::{
     fs, io,
     num::NonZero,
@@ -26,7 +26,7 @@ impl<T> At<T> for io::Result<T> {
 /// What failed at which path, where nothing of the database was touched.
 pub(crate) fn failed(e: &io::Error, doing: &str, path: &Path) -> AppError {
     let error = failed_at(e, doing, path);
-    error.state("The database is as it was").into()
+    error.state(State::DatabaseUnchanged).into()
 }
 
 /// What failed at which path. What state things are in is the caller's to say.

@@ -2,7 +2,7 @@
 
 use super::{Result, disk, disk::At, private::is_private};
 use crate::AppError;
-use remy_db::{Error, internals::typescript::Fault};
+use remy_db::{Error, State, internals::typescript::Fault};
 use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
@@ -361,7 +361,7 @@ impl From<Failed> for AppError {
         };
         let (command, folder) = (failed.command, failed.folder.display());
         Error::io(format!("git {command} failed in {folder}: {said}"))
-            .state("Nothing was done")
+            .state(State::NothingDone)
             .hint(format!(
                 "Run \"git {command}\" there, and put right what it says"
             ))

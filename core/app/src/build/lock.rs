@@ -2,7 +2,7 @@
 //! that holds it, however that ends.
 
 use super::{Cancel, Result, disk::At};
-use remy_db::Error;
+use remy_db::{Error, State};
 use rustix::fs::{Mode, OFlags};
 use std::{
     fs::{File, TryLockError},
@@ -74,7 +74,7 @@ fn busy(cache: &Path, limit: Duration) -> Error {
         "another build has held {} for {minutes} minutes",
         cache.display()
     ))
-    .state("The database is as it was")
+    .state(State::DatabaseUnchanged)
     .hint("Wait for it to end, or end it, and start again")
     .object(cache.display().to_string())
 }
@@ -113,7 +113,7 @@ fn open(cache: &Path) -> Result<File> {
         return Ok(file);
     }
     let error = Error::io(format!("{} is not remy's", path.display()))
-        .state("Nothing was done")
+        .state(State::NothingDone)
         .hint("Find out who put it there, and remove it")
         .object(path.display().to_string());
     Err(error.into())

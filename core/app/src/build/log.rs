@@ -1,32 +1,21 @@
 //! The log of a build: a line for each step, with the time since it began.
 
+use remy_db::{Step, StepOutcome};
 use serde::Serialize;
 use std::{
     cell::{Cell, RefCell},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// It did its work.
-    Ok,
-    /// It did, and something is odd.
-    Warning,
-    /// It did not.
-    Failed,
-}
-
 /// A line of it, in the shape of those that verbs write.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
     /// When it was written, in milliseconds since 1970.
-    pub at: u64,
+    pub at: i64,
     /// Which part of a release's way it is of: always `build`.
-    pub step: &'static str,
+    pub step: Step,
     /// How the step ended.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
     /// What was done.
     pub message: String,
     /// To what.
@@ -81,26 +70,26 @@ impl<'a> Log<'a> {
 
     /// The step that began last is done.
     pub fn done(&self, message: String, object: Option<&str>) {
-        self.write(Outcome::Ok, message, object, self.began.get().elapsed());
+        self.write(StepOutcome::Ok, message, object, self.began.get().elapsed());
     }
 
     /// What took no time.
-    pub fn line(&self, outcome: Outcome, message: String, object: Option<&str>) {
+    pub fn line(&self, outcome: StepOutcome, message: String, object: Option<&str>) {
         self.write(outcome, message, object, Duration::ZERO);
     }
 
     /// What is odd.
     pub fn warn(&self, warnings: impl IntoIterator<Item = String>, object: Option<&str>) {
         for warning in warnings {
-            self.line(Outcome::Warning, warning, object);
+            self.line(StepOutcome::Warning, warning, object);
         }
     }
 
-    fn write(&self, outcome: Outcome, message: String, object: Option<&str>, took: Duration) {
+    fn write(&self, outcome: StepOutcome, message: String, object: Option<&str>, took: Duration) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let line = Line {
-            at: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
-            step: "build",
+            at: now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
+            step: Step::Build,
             outcome,
             message,
             object: object.map(str::to_owned),

@@ -80,9 +80,7 @@ impl Cancel<'_> {
         if !self.is_set() {
             return Ok(());
         }
-        let called_off = Error::busy("the caller called it off")
-            .state(State::from("The database is as it was"))
-            .hint("Start it again when it suits");
+        let called_off = Error::called_off().state(State::DatabaseUnchanged);
         Err(called_off.into())
     }
 }

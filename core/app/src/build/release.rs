@@ -7,7 +7,7 @@ use super::{
     dependencies::{self, Place},
     disk::{self, At},
     lock::{self, Lock},
-    log::{Event, Line, Log, Outcome},
+    log::{Event, Line, Log},
     methods::{self, Compile, Installs},
     path,
     source::{self, Staged},
@@ -16,9 +16,12 @@ use super::{
     workspaces::{folder_of, package_folder, within},
 };
 use crate::{App, FILE, Interface, Manifest, Method, Type};
-use remy_db::internals::{
-    text::{human, things},
-    typescript,
+use remy_db::{
+    StepOutcome,
+    internals::{
+        text::{human, things},
+        typescript,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -96,7 +99,7 @@ impl Build {
         let log = Log::new(tell);
         let waits = || {
             let message = "Waits for another build of this app to end";
-            log.line(Outcome::Ok, message.to_owned(), None);
+            log.line(StepOutcome::Ok, message.to_owned(), None);
         };
         let _lock = Lock::take(&cache, lock::LIMIT, cancel, &waits)?;
         if let Some(above) = dir.parent() {
@@ -117,7 +120,7 @@ impl Build {
             Err(e) => {
                 if let Some(output) = e.output() {
                     let object = e.error().detail().object.as_deref();
-                    log.line(Outcome::Failed, output.to_owned(), object);
+                    log.line(StepOutcome::Failed, output.to_owned(), object);
                 }
                 // Why it failed is what there is to say.
                 let _ = disk::remove(&dir);
@@ -144,7 +147,9 @@ struct Made {
 
 impl Made {
     fn built(self, dir: PathBuf, lines: Vec<Line>) -> Built {
-        let odd = lines.iter().filter(|line| line.outcome == Outcome::Warning);
+        let odd = lines
+            .iter()
+            .filter(|line| line.outcome == StepOutcome::Warning);
         Built {
             dir,
             effects: crate::effects(&self.app.manifest, &self.app.interfaces),
@@ -324,7 +329,7 @@ impl Work<'_> {
                  in the environment",
                 path::join(&folder, name)
             );
-            self.log.line(Outcome::Warning, message, object);
+            self.log.line(StepOutcome::Warning, message, object);
         }
         self.log.begin();
         let project = web::Web {

@@ -11,7 +11,7 @@ use super::{
     private::is_private,
 };
 use crate::{AppError, FILE};
-use remy_db::{Error, internals::typescript::Fault};
+use remy_db::{Error, State, internals::typescript::Fault};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
@@ -109,7 +109,7 @@ fn stage_commit(
             "there is no commit {name} in a repository at {}",
             root.display()
         ))
-        .state("The database is as it was")
+        .state(State::DatabaseUnchanged)
         .hint("Name a commit, branch or tag of the repository that the app is in")
         .object(name)
         .into());

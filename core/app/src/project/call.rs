@@ -4,7 +4,7 @@ use super::{
     change::{Publish, Tools},
     folder::{Follow, Project, Result},
 };
-use remy_db::{Error, Options, ReleaseId};
+use remy_db::{Error, Options, ReleaseId, internals::json::of_result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -163,6 +163,5 @@ fn read(options: &Option<Value>) -> Result<Options> {
 }
 
 fn json(result: &impl Serialize) -> Result<String> {
-    serde_json::to_string(result)
-        .map_err(|e| Error::internal(format!("writing the result as JSON: {e}")).into())
+    Ok(of_result(result)?)
 }

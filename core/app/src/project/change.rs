@@ -15,8 +15,8 @@ use crate::{
     place,
 };
 use remy_db::{
-    BuildFailure, BuildStep, Error, OptionName, Options, Outcome, Remedy, Remy, State, StepOutcome,
-    VerbName, remedy,
+    BuildFailure, BuildStep, Error, OptionName, Options, Outcome, Remedy, Remy, State, VerbName,
+    remedy,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -437,13 +437,9 @@ fn of_built(options: Options, built: &Built) -> Options {
 /// A line of a build, as the database takes it.
 fn step(line: &log::Line) -> BuildStep {
     BuildStep {
-        at: i64::try_from(line.at).unwrap_or(i64::MAX),
+        at: line.at,
         message: line.message.clone(),
-        outcome: match line.outcome {
-            log::Outcome::Ok => StepOutcome::Ok,
-            log::Outcome::Warning => StepOutcome::Warning,
-            log::Outcome::Failed => StepOutcome::Failed,
-        },
+        outcome: line.outcome,
         object: line.object.clone(),
         duration_ms: line.duration_ms,
     }

@@ -97,7 +97,7 @@ impl Project {
             .iter()
             .find(|release| Some(release.release) == debug.release);
         let log = match release {
-            Some(release) => remy.build_log(Some(origin(&releases, release)))?,
+            Some(release) => remy.build_log(Some(files::origin_of(&releases, release)))?,
             None => Vec::new(),
         };
         let of_status = |status: Reached| {
@@ -129,12 +129,6 @@ impl Project {
             journal_mode,
         }
     }
-}
-
-/// The number of the release that was built.
-fn origin(releases: &[Release], release: &Release) -> remy_db::ReleaseId {
-    let all: Vec<_> = releases.iter().map(files::Release::from).collect();
-    files::origin_of(&all, release.into()).release.into()
 }
 
 /// The line that says what a release was built of.

@@ -151,8 +151,7 @@ impl Project {
     fn folder(&self, release: ReleaseId) -> Result<PathBuf> {
         self.on_live(May::Not, |remy| {
             let store = PathBuf::from(remy.debug()?.store);
-            let all: Vec<_> = remy.releases()?.iter().map(files::Release::from).collect();
-            files::folder_of(&store, &all, release.0)
+            files::folder_of(&store, &remy.releases()?, release)
         })
     }
 

@@ -15,7 +15,7 @@ use crate::{
     progress::{Progress, Style},
     signals,
 };
-use remy_db::{Error, Options, Remy};
+use remy_db::{Options, Remy, internals::json::of_result};
 use remy_db_app::project::{Follow, Project, Told, Tools};
 use serde::Serialize;
 use std::{
@@ -103,8 +103,7 @@ impl Answer {
 }
 
 fn json(result: &impl Serialize) -> Result<String> {
-    let text = serde_json::to_string(result);
-    text.map_err(|e| Error::internal(format!("writing the result as JSON: {e}")).into())
+    Ok(of_result(result)?)
 }
 
 /// What is at hand for builds. esbuild's program is the one that the environment names, as its own

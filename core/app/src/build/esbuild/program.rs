@@ -8,7 +8,7 @@ use crate::build::{
     run::{self, Failed},
     tools::NPM,
 };
-use remy_db::Error;
+use remy_db::{Error, State};
 use serde::Deserialize;
 use serde_json::json;
 use std::{
@@ -110,7 +110,7 @@ fn install(folder: &Path, cancel: Cancel<'_>) -> Result<()> {
 
 fn refused(error: Error, folder: &Path) -> Error {
     let (package, _) = PACKAGE;
-    error.state("The database is as it was").hint(format!(
+    error.state(State::DatabaseUnchanged).hint(format!(
         "Install npm, or unpack {package} {VERSION} of the registry to {}",
         folder.join("node_modules").join(package).display()
     ))

@@ -8,7 +8,7 @@ use crate::{
     AppError,
     build::{Cancel, Result},
 };
-use remy_db::Error;
+use remy_db::{Error, State};
 use rustix::{
     net::{SendFlags, send},
     process::{Pid, Signal, kill_process_group},
@@ -242,7 +242,7 @@ impl Drop for Service {
 }
 
 fn refused(error: Error) -> Error {
-    error.state("The database is as it was")
+    error.state(State::DatabaseUnchanged)
 }
 
 fn request(options: &Options<'_>, plugins: &dyn Plugins) -> Value {

@@ -8,17 +8,33 @@ import { RemyError } from './error.js';
 /** This machine's. */
 export const platform = `${process.platform}-${process.arch}-gnu`;
 
-/** The addon's path: the one named by REMY_ADDON, in the package of this platform, or in a checkout, where that package is a folder. */
-function find() {
-  if (process.env.REMY_ADDON) return process.env.REMY_ADDON;
+/** The addon's path: the one named by REMY_ADDON, or the one that the package of this platform brings. */
+const find = () =>
+  process.env.REMY_ADDON || brought('addon', '', `remy.${platform}.node`, 'libremy_node.so');
+
+/**
+ * The path of what the package of this platform brings; in a checkout that package is a folder, and what cargo builds will do.
+ * @param {'addon' | 'program'} what
+ * @param {string} name in the package, as it is required
+ * @param {string} file in the package
+ * @param {string} built as cargo calls it
+ */
+export function brought(what, name, file, built) {
   try {
-    return createRequire(import.meta.url).resolve(`remy-db-${platform}`);
+    return createRequire(import.meta.url).resolve(`remy-db-${platform}${name}`);
   } catch {
-    const places = [`../npm/${platform}/remy.${platform}.node`, '../../target/release/libremy_node.so', '../../target/debug/libremy_node.so'];
+    const places = [
+      `../npm/${platform}/${file}`,
+      `../../target/release/${built}`,
+      `../../target/debug/${built}`,
+    ];
     const paths = places.map((path) => fileURLToPath(new URL(path, import.meta.url)));
     const found = paths.find((path) => existsSync(path));
     if (found) return found;
-    throw missing(`there is no package remy-db-${platform}, which brings the engine for this machine, and no addon at ${paths.join(', ')}`);
+    const which = what === 'addon' ? 'engine' : 'program';
+    throw missing(
+      `there is no package remy-db-${platform}, which brings the ${which} for this machine, and no ${what} at ${paths.join(', ')}`,
+    );
   }
 }
 
@@ -29,7 +45,12 @@ const INSTALL = `Install remy-db again with its optional dependencies (npm insta
  * @param {string} what
  */
 export function missing(what) {
-  return new RemyError({ code: 'not_found', message: `${what}. Nothing was done. ${INSTALL}`, hint: INSTALL, object: `remy-db-${platform}` });
+  return new RemyError({
+    code: 'not_found',
+    message: `${what}. Nothing was done. ${INSTALL}`,
+    hint: INSTALL,
+    object: `remy-db-${platform}`,
+  });
 }
 
 /** @type {any} */

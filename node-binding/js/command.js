@@ -2,44 +2,14 @@
 // @ts-check
 // The command: finds the program `remy` in the package of this platform, and lets it have the arguments, the terminal and the signals.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { missing, platform } from './addon.js';
+import { isatty } from 'node:tty';
+import { brought, missing } from './addon.js';
+import { esbuild } from './tools.js';
 
-const require = createRequire(import.meta.url);
-
-/** The program's path: the one named by REMY_PROGRAM, in the package of this platform, or in a checkout, where that package is a folder. */
-function find() {
-  if (process.env.REMY_PROGRAM) return process.env.REMY_PROGRAM;
-  try {
-    return require.resolve(`remy-db-${platform}/remy`);
-  } catch {
-    const places = [
-      `../npm/${platform}/remy`,
-      '../../target/release/remy',
-      '../../target/debug/remy',
-    ];
-    const paths = places.map((path) => fileURLToPath(new URL(path, import.meta.url)));
-    const found = paths.find((path) => existsSync(path));
-    if (found) return found;
-    throw missing(
-      `there is no package remy-db-${platform}, which brings the program for this machine, and no program at ${paths.join(', ')}`,
-    );
-  }
-}
-
-/** The program of esbuild's that this package depends on, where it is installed. */
-function esbuild() {
-  try {
-    const own = createRequire(require.resolve('esbuild'));
-    return own.resolve(`@esbuild/linux-${process.arch}/bin/esbuild`);
-  } catch {
-    return undefined;
-  }
-}
+/** The program's path: the one named by REMY_PROGRAM, or the one that the package of this platform brings. */
+const find = () => process.env.REMY_PROGRAM || brought('program', '/remy', 'remy', 'remy');
 
 /** @param {any} error as RemyError has it */
 function refuse({ code, message, hint, object }) {
@@ -63,7 +33,7 @@ function start(program) {
     env: ESBUILD_BINARY_PATH === undefined ? env : { ...env, ESBUILD_BINARY_PATH },
   });
   // A terminal gives its signals to both.
-  const isTerminal = [0, 1, 2].some((fd) => require('node:tty').isatty(fd));
+  const isTerminal = [0, 1, 2].some((fd) => isatty(fd));
   for (const signal of /** @type {NodeJS.Signals[]} */ (['SIGINT', 'SIGHUP', 'SIGTERM'])) {
     process.on(signal, () => void (isTerminal && signal !== 'SIGTERM' ? 0 : child.kill(signal)));
   }

@@ -1,0 +1,3 @@
+//! The database of the methods.
+
+pub mod request;

@@ -1,0 +1,44 @@
+//! Why a call failed, as its caller sees it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+
+/// Why a call failed: what the method threw, or why the runtime ended it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// For people.
+    pub message: String,
+    /// Stable: what programs should look at. A method's own may be any text.
+    pub code: String,
+    /// The HTTP status that a caller gets, 400 to 599.
+    pub status: u16,
+    /// What a method gave besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+    /// Where the method threw it, as Node.js shows it, for the call's record; a page never gets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+}
+
+impl Failure {
+    /// One of the runtime's own.
+    pub fn new(code: &str, status: u16, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: code.to_owned(),
+            status,
+            details: None,
+            stack: None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,10 @@
+//! Runs what was published: the methods of a release, in Node.js processes that are shut in, on the
+//! database of that release.
+//!
+//! A process runs one call at a time, for one release. It reaches the database by frames on one
+//! descriptor and owns nothing: nothing that it sends is trusted.
+#![warn(missing_docs)]
+
+pub mod database;
+pub mod failure;
+pub mod protocol;

@@ -20,6 +20,12 @@
 export class MindStudioError extends Error {
   name = 'MindStudioError';
 
+  /** What the host throws is one as well: it cannot have this class, of which each bundle has its own. */
+  static [Symbol.hasInstance](/** @type {any} */ value) {
+    if (this !== MindStudioError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return value instanceof Error && value.name === 'MindStudioError' && 'code' in value;
+  }
+
   /**
    * @param {string} message
    * @param {string} code

@@ -7,4 +7,7 @@
 
 pub mod database;
 pub mod failure;
+pub mod mask;
 pub mod protocol;
+pub mod records;
+pub mod secrets;

@@ -447,7 +447,7 @@ fn firing(conn: &Connection, table: &str, sql: &str) -> Result<(String, (String,
 
 /// Refuses a change after which something cannot be used that could be before, or that is new, or
 /// takes a text for what was a name. `renamed` has the names that tables have now by those before,
-/// in lower case. Gives warnings of what is new.
+/// in lower case. Returns warnings of what is new.
 pub(crate) fn still_usable(
     conn: &Connection,
     before: &Judged,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// Gives names that nothing has, each of them once.
+/// Names that nothing has, each returned once.
 pub(super) struct FreeNames<'a> {
     /// In lower case, as all names here.
     taken: Vec<&'a BTreeSet<String>>,

@@ -47,7 +47,7 @@ pub(crate) fn are_there(from: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Keeps a file or folder in the store, for a release. Gives its hash.
+/// Keeps a file or folder in the store, for a release. Returns its hash.
 pub(crate) fn keep(store: &Store, release: ReleaseId, from: &Path) -> Result<String> {
     are_there(from)?;
     let to = store.path(&place::files(release));

@@ -11,6 +11,7 @@ pub(crate) mod files;
 pub(crate) mod globals;
 pub(crate) mod json_schema;
 pub(crate) mod manifest;
+pub(crate) mod plans;
 pub(crate) mod scope;
 pub(crate) mod table;
 pub(crate) mod types;
@@ -22,6 +23,7 @@ use crate::base::{
 pub use depth::nested_too_deep;
 pub use json_schema::{MethodInput, method_input};
 pub use manifest::{Tables, tables, within};
+pub use plans::{FORMAT as PLAN_FORMAT, with_plans};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

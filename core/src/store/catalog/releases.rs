@@ -51,7 +51,7 @@ pub(crate) struct Entry {
 }
 
 impl Catalog {
-    /// Records a new release and gives its number, one above every number that the catalog has.
+    /// Records a new release and returns its number, one above every number that the catalog has.
     pub(crate) fn begin(
         &self,
         kind: Kind,

@@ -65,11 +65,13 @@ impl Compile<'_> {
     /// Of all that any bundle is made with.
     fn key(&self) -> String {
         let flags = bundle::flags(self.node).join("\n");
+        let plans = typescript::PLAN_FORMAT.to_string();
         let of = [
             env!("CARGO_PKG_VERSION"),
             program::VERSION,
             &flags,
             sdk::hash(),
+            &plans,
         ];
         disk::hash(of.join("\n"))
     }
@@ -160,7 +162,10 @@ impl<'a> Made<'a> {
     ) -> Result<()> {
         for method in group {
             let key = self.key_of(method);
-            let (code, map) = bundle.take(&method.id);
+            let (mut code, map) = bundle.take(&method.id);
+            if let Some(planned) = str::from_utf8(&code).ok().and_then(typescript::with_plans) {
+                code = planned.into_bytes();
+            }
             let of = MadeOf {
                 what: self.what,
                 bundle: &bundle,

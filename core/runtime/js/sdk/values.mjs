@@ -1,0 +1,109 @@
+// Values as methods see them, and as they are stored. Which one it is, is the logical type of the column that the release declares.
+
+/** What stands before the id in a `user` column. */
+const USER = "@@user@@";
+
+/** @typedef {'text' | 'number' | 'boolean' | 'json' | 'user'} Logical */
+/** @typedef {Record<string, Logical>} Columns */
+/** @typedef {string | number | boolean | null} Stored */
+
+/** @param {string} text */
+function parsed(text) {
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * A value of a method's as it is stored in a column of this type.
+ * @param {any} value
+ * @param {Logical | undefined} logical
+ * @returns {Stored}
+ */
+export function toStored(value, logical) {
+  if (value === null || value === undefined) return null;
+  if (value instanceof Date)
+    return logical === "number" ? value.getTime() : value.toISOString();
+  switch (typeof value) {
+    case "boolean":
+      return logical === "json" ? JSON.stringify(value) : value;
+    case "bigint":
+    case "number":
+      return Number.isNaN(value) ? null : Number(value);
+    case "string":
+      if (logical === "user") return userRef(value);
+      // Text that is JSON would be read as what it says.
+      return logical === "json" && parsed(value)
+        ? JSON.stringify(value)
+        : value;
+    default:
+      return JSON.stringify(value) ?? null;
+  }
+}
+
+/** @param {string} id */
+export const userRef = (id) => (id.startsWith(USER) ? id : USER + id);
+
+/**
+ * What is stored in a column of this type, as a method sees it.
+ * @param {any} stored
+ * @param {Logical | undefined} logical
+ */
+export function fromStored(stored, logical) {
+  if (stored === null) return null;
+  switch (logical) {
+    case "boolean":
+      return typeof stored === "number" ? stored !== 0 : stored;
+    case "number":
+      return typeof stored === "string" &&
+        stored.trim() !== "" &&
+        Number.isFinite(Number(stored))
+        ? Number(stored)
+        : stored;
+    case "json": {
+      const found = typeof stored === "string" ? parsed(stored) : null;
+      return found ? found.value : stored;
+    }
+    case "user":
+      return withoutMark(stored);
+    default:
+      return stored;
+  }
+}
+
+/** @param {any} stored */
+const withoutMark = (stored) =>
+  typeof stored === "string" && stored.startsWith(USER)
+    ? stored.slice(USER.length)
+    : stored;
+
+/**
+ * A value of a column that nothing is known of, as an SQL of the app's own returns them.
+ * @param {any} stored
+ */
+export function fromUnknown(stored) {
+  const value = withoutMark(stored);
+  if (typeof value !== "string" || !/^[{[]/.test(value)) return value;
+  const found = parsed(value);
+  return found ? found.value : value;
+}
+
+/** @typedef {{ columns: string[], rows: Stored[][], changes: number }} Reply */
+
+/**
+ * The rows of a reply.
+ * @param {Reply} reply
+ * @param {Columns | null} columns nothing for those of an SQL of the app's own
+ * @returns {any[]}
+ */
+export const rowsOf = ({ columns: names, rows }, columns) =>
+  rows.map((row) =>
+    Object.fromEntries(
+      names.map((name, i) => [
+        name,
+        columns ? fromStored(row[i], columns[name]) : fromUnknown(row[i]),
+      ]),
+    ),
+  );

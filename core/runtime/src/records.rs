@@ -1,0 +1,539 @@
+//! The record of calls: when, what, how long, as whom, how it ended, its output. `calls.db` in the
+//! store, which no release has and no rollback changes.
+//!
+//! Calls are written in batches, every [`BATCH`], and not synced one by one: a power cut may take the
+//! last ones. A call that lasts has a row while it runs. One whose process is gone ended unseen: it is
+//! `lost`.
+
+use remy_db::{Context as _, Error, ReleaseId, Result};
+use rusqlite::{Connection, OptionalExtension as _, named_params, params};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    fs::{self, OpenOptions},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread::JoinHandle,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// How long what happens waits to be written, at most.
+const BATCH: Duration = Duration::from_millis(100);
+
+/// How long a record is kept.
+const KEPT_DAYS: i64 = 30;
+
+/// How many are kept.
+const KEPT: i64 = 500_000;
+
+/// How large the file may become.
+const LARGEST: i64 = 256 << 20;
+
+/// How much of the output of a call is kept: its end.
+const OUTPUT: i64 = 32 << 10;
+
+/// How often it is looked for what is kept too long.
+const SWEEP: Duration = Duration::from_secs(600);
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS calls (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  at INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  target TEXT NOT NULL,
+  release INTEGER,
+  user_id TEXT,
+  status TEXT NOT NULL,
+  code TEXT,
+  message TEXT,
+  ms REAL,
+  output TEXT NOT NULL DEFAULT '',
+  process TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS calls_at ON calls (at);
+CREATE INDEX IF NOT EXISTS calls_running ON calls (process) WHERE status = 'running';";
+
+/// How a call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// It has not ended.
+    Running,
+    /// It returned.
+    Returned,
+    /// It threw, or was ended.
+    Failed,
+    /// Whoever ran it is gone.
+    Lost,
+}
+
+impl Ended {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Running, "running"),
+        (Self::Returned, "returned"),
+        (Self::Failed, "failed"),
+        (Self::Lost, "lost"),
+    ];
+
+    fn word(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(of, _)| *of == self);
+        found.map_or("lost", |(_, word)| word)
+    }
+
+    fn of(word: &str) -> Self {
+        let found = Self::ALL.iter().find(|(_, of)| *of == word);
+        found.map_or(Self::Lost, |(of, _)| *of)
+    }
+}
+
+/// A call that begins.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    /// Of the call, unique.
+    pub id: String,
+    /// The method's.
+    pub method: String,
+    /// `live`, `release 7`, `preview x`, `dev x`.
+    pub target: String,
+    /// The release whose code runs; a dev session has none.
+    pub release: Option<ReleaseId>,
+    /// As whom.
+    pub user: Option<String>,
+}
+
+/// A call, as it is on record.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Record {
+    /// Counts up.
+    pub seq: i64,
+    /// Of the call.
+    pub id: String,
+    /// When it began, Unix milliseconds.
+    pub at: i64,
+    /// The method's id.
+    pub method: String,
+    /// Where: `live`, `release 7`, `preview x`, `dev x`.
+    pub target: String,
+    /// The release whose code ran.
+    pub release: Option<ReleaseId>,
+    /// As whom.
+    pub user: Option<String>,
+    /// How it ended.
+    pub status: Ended,
+    /// Why it failed: a stable code.
+    pub code: Option<String>,
+    /// Why it failed, for people.
+    pub message: Option<String>,
+    /// How long it took, in milliseconds.
+    pub ms: Option<f64>,
+    /// The end of what it printed.
+    pub output: String,
+}
+
+/// Which records are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Of this method.
+    pub method: Option<String>,
+    /// Those that failed or were lost.
+    pub failed: bool,
+    /// Those after this one, the oldest first; without it the newest come first.
+    pub after: Option<i64>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// What happens to a call.
+enum Event {
+    Begun(Begun, i64),
+    Printed(String, String),
+    Ended(String, Ended, f64, Option<(String, String)>),
+}
+
+/// Writes what happens to calls. Dropped, it has written all.
+pub struct Records {
+    events: Option<Sender<Event>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Records {
+    /// Opens the records of a store, and says of calls whose process is gone that they are lost.
+    pub fn open(store: &Path) -> Result<Self> {
+        let conn = open(store)?;
+        lose(&conn)?;
+        let (events, heard) = channel();
+        let thread = std::thread::Builder::new()
+            .name("records".to_owned())
+            .spawn(move || write(&conn, &heard))
+            .context(|| "starting the thread that writes records".to_owned())?;
+        Ok(Self {
+            events: Some(events),
+            thread: Some(thread),
+        })
+    }
+
+    /// A call begins.
+    pub fn begun(&self, call: Begun) {
+        self.tell(Event::Begun(call, now()));
+    }
+
+    /// A call has printed a line, without secrets.
+    pub fn printed(&self, id: &str, line: &str) {
+        self.tell(Event::Printed(id.to_owned(), line.to_owned()));
+    }
+
+    /// A call has ended: `failed` has the code and the message, without secrets.
+    pub fn ended(&self, id: &str, took: Duration, failed: Option<(&str, &str)>) {
+        let status = if failed.is_some() {
+            Ended::Failed
+        } else {
+            Ended::Returned
+        };
+        let failed = failed.map(|(code, message)| (code.to_owned(), message.to_owned()));
+        let ms = took.as_secs_f64() * 1e3;
+        self.tell(Event::Ended(id.to_owned(), status, ms, failed));
+    }
+
+    /// A record that cannot be written is no reason to stop a call.
+    fn tell(&self, event: Event) {
+        if let Some(events) = &self.events {
+            let _ = events.send(event);
+        }
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        drop(self.events.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Reads records. None, where there is no file.
+pub fn list(store: &Path, asked: &Asked) -> Result<Vec<Record>> {
+    if !path(store).exists() {
+        return Ok(Vec::new());
+    }
+    let conn = open(store)?;
+    lose(&conn)?;
+    let order = if asked.after.is_some() { "ASC" } else { "DESC" };
+    let sql = format!(
+        "SELECT seq, id, at, method, target, release, user_id, status, code, message, ms, output FROM calls
+         WHERE (:method IS NULL OR method = :method) AND (NOT :failed OR status IN ('failed', 'lost'))
+           AND seq > :after ORDER BY seq {order} LIMIT :limit"
+    );
+    let doing = || "reading the record of calls".to_owned();
+    let mut statement = conn.prepare(&sql).context(doing)?;
+    let rows = statement
+        .query_map(
+            named_params! {
+                ":method": asked.method, ":failed": asked.failed,
+                ":after": asked.after.unwrap_or(0), ":limit": asked.limit,
+            },
+            |row| {
+                Ok(Record {
+                    seq: row.get(0)?,
+                    id: row.get(1)?,
+                    at: row.get(2)?,
+                    method: row.get(3)?,
+                    target: row.get(4)?,
+                    release: row.get(5)?,
+                    user: row.get(6)?,
+                    status: Ended::of(&row.get::<_, String>(7)?),
+                    code: row.get(8)?,
+                    message: row.get(9)?,
+                    ms: row.get(10)?,
+                    output: row.get(11)?,
+                })
+            },
+        )
+        .context(doing)?;
+    rows.collect::<rusqlite::Result<_>>().context(doing)
+}
+
+fn path(store: &Path) -> PathBuf {
+    store.join("calls.db")
+}
+
+fn open(store: &Path) -> Result<Connection> {
+    let path = path(store);
+    let doing = || format!("opening {}", path.display());
+    // Before SQLite makes it: of its owner's alone from its first byte on.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&path)
+        .context(doing)?;
+    remy_db::engine::init();
+    let conn = Connection::open(&path).context(doing)?;
+    conn.busy_timeout(Duration::from_secs(5)).context(doing)?;
+    conn.execute_batch(
+        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
+    )
+    .context(doing)?;
+    conn.execute_batch(SCHEMA).context(doing)?;
+    Ok(conn)
+}
+
+/// Writes batches until nobody is left who tells of calls.
+fn write(conn: &Connection, heard: &Receiver<Event>) {
+    let process = process(std::process::id()).unwrap_or_default();
+    let mut swept = None::<Instant>;
+    while let Ok(first) = heard.recv() {
+        let until = Instant::now() + BATCH;
+        let mut batch = vec![first];
+        let over = loop {
+            match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(event) => batch.push(event),
+                Err(RecvTimeoutError::Timeout) => break false,
+                Err(RecvTimeoutError::Disconnected) => break true,
+            }
+        };
+        // A full disk costs records, and no call.
+        let _ = write_batch(conn, &process, batch);
+        if swept.is_none_or(|at| at.elapsed() > SWEEP) {
+            swept = Some(Instant::now());
+            let _ = sweep(conn, KEPT, LARGEST);
+        }
+        if over {
+            return;
+        }
+    }
+}
+
+fn write_batch(conn: &Connection, process: &str, batch: Vec<Event>) -> rusqlite::Result<()> {
+    let tx = conn.unchecked_transaction()?;
+    let mut printed: BTreeMap<String, String> = BTreeMap::new();
+    for event in batch {
+        match event {
+            Event::Begun(call, at) => {
+                tx.prepare(
+                    "INSERT OR IGNORE INTO calls (id, at, method, target, release, user_id, status, process)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7)",
+                )?
+                .execute(params![
+                    call.id,
+                    at,
+                    call.method,
+                    call.target,
+                    call.release,
+                    call.user,
+                    process
+                ])?;
+            }
+            Event::Printed(id, line) => {
+                let all = printed.entry(id).or_default();
+                all.push_str(&line);
+                all.push('\n');
+            }
+            Event::Ended(id, status, ms, failed) => {
+                let (code, message) = failed.unzip();
+                tx.prepare(
+                    "UPDATE calls SET status = ?2, ms = ?3, code = ?4, message = ?5 WHERE id = ?1",
+                )?
+                .execute(params![id, status.word(), ms, code, message])?;
+            }
+        }
+    }
+    for (id, lines) in printed {
+        // Characters and not bytes, as SQLite counts: a record holds a little more of some texts.
+        tx.prepare("UPDATE calls SET output = substr(output || ?2, -?3) WHERE id = ?1")?
+            .execute(params![id, lines, OUTPUT])?;
+    }
+    tx.commit()
+}
+
+/// Says of the calls of processes that are gone that they are lost.
+fn lose(conn: &Connection) -> Result<()> {
+    let doing = || "looking for calls that were cut off".to_owned();
+    let mut statement = conn
+        .prepare("SELECT DISTINCT process FROM calls WHERE status = 'running'")
+        .context(doing)?;
+    let all = statement
+        .query_map([], |row| row.get::<_, String>(0))
+        .context(doing)?
+        .collect::<rusqlite::Result<Vec<_>>>()
+        .context(doing)?;
+    for of in all {
+        let pid = of.split(' ').next().and_then(|pid| pid.parse().ok());
+        if pid.and_then(process).is_some_and(|now| now == of) {
+            continue;
+        }
+        conn.execute(
+            "UPDATE calls SET status = 'lost' WHERE status = 'running' AND process = ?1",
+            [&of],
+        )
+        .context(doing)?;
+    }
+    Ok(())
+}
+
+/// Removes the oldest records, by age, number and size.
+fn sweep(conn: &Connection, kept: i64, largest: i64) -> rusqlite::Result<()> {
+    let oldest = now() - KEPT_DAYS * 86_400_000;
+    conn.execute("DELETE FROM calls WHERE at < ?1", [oldest])?;
+    let above = "SELECT seq FROM calls ORDER BY seq DESC LIMIT 1 OFFSET ?1";
+    let last: Option<i64> = conn.query_row(above, [kept], |row| row.get(0)).optional()?;
+    if let Some(last) = last {
+        conn.execute("DELETE FROM calls WHERE seq <= ?1", [last])?;
+    }
+    let size = "SELECT (page_count - freelist_count) * page_size
+                FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+    for _ in 0..20 {
+        if conn.query_row(size, [], |row| row.get::<_, i64>(0))? <= largest {
+            break;
+        }
+        // A tenth at a time.
+        conn.execute(
+            "DELETE FROM calls WHERE seq <= (SELECT min(seq) + max((max(seq) - min(seq)) / 10, 1) FROM calls)",
+            [],
+        )?;
+    }
+    conn.execute_batch("PRAGMA incremental_vacuum")
+}
+
+/// A process by its number and when it began: a number comes again. `None` where there is none.
+fn process(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of its program, in parentheses, may have any letter.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let began = rest.split_ascii_whitespace().nth(19)?;
+    Some(format!("{pid} {began}"))
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
+/// An id that no other call has.
+pub fn new_id() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::io(format!("asking the system for random bytes: {e}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str, method: &str) -> Begun {
+        Begun {
+            id: id.to_owned(),
+            method: method.to_owned(),
+            target: "live".to_owned(),
+            release: Some(ReleaseId(7)),
+            user: None,
+        }
+    }
+
+    fn newest(limit: u32) -> Asked {
+        Asked {
+            limit,
+            ..Asked::default()
+        }
+    }
+
+    #[test]
+    fn a_call_is_on_record_with_its_output_and_its_end() {
+        let store = tempfile::tempdir().unwrap();
+        assert_eq!(list(store.path(), &newest(9)).unwrap(), []);
+        let records = Records::open(store.path()).unwrap();
+        records.begun(call("a", "one"));
+        records.printed("a", "hello");
+        records.printed("a", "world");
+        records.ended("a", Duration::from_millis(2), None);
+        records.begun(call("b", "two"));
+        let why = Some(("timed_out", "took too long"));
+        records.ended("b", Duration::from_millis(3), why);
+        drop(records);
+        let all = list(store.path(), &newest(9)).unwrap();
+        let [b, a] = &all[..] else { panic!("{all:?}") };
+        assert_eq!(
+            (a.status, a.output.as_str()),
+            (Ended::Returned, "hello\nworld\n")
+        );
+        assert_eq!(
+            (b.status, b.code.as_deref()),
+            (Ended::Failed, Some("timed_out"))
+        );
+        let asked = Asked {
+            failed: true,
+            ..newest(9)
+        };
+        assert_eq!(
+            &list(store.path(), &asked).unwrap()[..],
+            std::slice::from_ref(b)
+        );
+        let asked = Asked {
+            after: Some(a.seq),
+            method: Some("two".to_owned()),
+            ..newest(9)
+        };
+        assert_eq!(list(store.path(), &asked).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_call_of_a_process_that_is_gone_is_lost_and_one_that_runs_is_not() {
+        let store = tempfile::tempdir().unwrap();
+        let records = Records::open(store.path()).unwrap();
+        records.begun(call("mine", "one"));
+        std::thread::sleep(BATCH * 3);
+        let conn = open(store.path()).unwrap();
+        // Of a number that this process has, which began at another time.
+        let other = format!("{} 1", std::process::id());
+        for (id, process) in [("gone", "4000000 5"), ("again", &other), ("odd", "")] {
+            conn.execute(
+                "INSERT INTO calls (id, at, method, target, status, process) VALUES (?1, 0, 'm', 'live', 'running', ?2)",
+                [id, process],
+            )
+            .unwrap();
+        }
+        let all = list(store.path(), &newest(9)).unwrap();
+        for record in all {
+            let status = if record.id == "mine" {
+                Ended::Running
+            } else {
+                Ended::Lost
+            };
+            assert_eq!(record.status, status, "{}", record.id);
+        }
+    }
+
+    #[test]
+    fn the_oldest_go_by_age_number_and_size() {
+        let store = tempfile::tempdir().unwrap();
+        let conn = open(store.path()).unwrap();
+        let add = |n: i64, at: i64| {
+            conn.execute(
+                "INSERT INTO calls (id, at, method, target, status, process, output)
+                 SELECT hex(randomblob(16)), ?2, 'm', 'live', 'returned', '', hex(randomblob(5000))
+                 FROM (WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?1) SELECT i FROM c)",
+                [n, at],
+            )
+            .unwrap();
+        };
+        let count = || {
+            conn.query_row("SELECT count(*) FROM calls", [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
+        add(5, 0);
+        add(100, now());
+        sweep(&conn, 1000, LARGEST).unwrap();
+        assert_eq!(count(), 100);
+        sweep(&conn, 80, LARGEST).unwrap();
+        assert_eq!(count(), 80);
+        sweep(&conn, 1000, 400_000).unwrap();
+        assert!((1..45).contains(&count()), "{}", count());
+    }
+}

@@ -326,6 +326,112 @@ fn a_staged_release_goes_live_with_what_was_written_since() {
     assert_eq!(app.promote(None).unwrap_err().code(), "not_found");
 }
 
+/// Options of a publish with files, effects and `if_changed`, and what else is given.
+fn if_changed(app: &App, more: serde_json::Value) -> serde_json::Value {
+    let mut options = json!({
+        "artifacts": app.dir.path().join("code"),
+        "effects": {"roles": [{"id": "buyer"}], "webhooks": [{"secret": "s", "method": "paid"}]},
+        "if_changed": true,
+    });
+    let all = options.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    options
+}
+
+/// An application whose release 2 has files and effects.
+fn app_with_code() -> App {
+    let app = app_with_users();
+    app.file(
+        "code/app.json",
+        r#"{"format": 1, "commit": "a1", "dirty": false}"#,
+    );
+    app.file("code/run.sh", "true");
+    // What remy has not seen has no release that it could be equal to.
+    let options = if_changed(&app, json!({"label": "one", "commit": "a1"}));
+    let first = app.publish(V1, &options).unwrap();
+    assert_eq!(
+        (first.release, first.status.as_str()),
+        (ReleaseId(2), "live")
+    );
+    app
+}
+
+#[test]
+fn if_changed_makes_no_release_of_what_is_live() {
+    let app = app_with_code();
+    let before = (statuses(&app), app.seen());
+    let is_unchanged = |schema: &str, options: serde_json::Value| {
+        let outcome = app.publish(schema, &options).unwrap();
+        assert_eq!(outcome.status.as_str(), "unchanged", "{outcome:?}");
+        assert_eq!(
+            (outcome.release, outcome.previous),
+            (ReleaseId(2), Some(ReleaseId(2)))
+        );
+        assert_eq!(
+            (outcome.label.as_deref(), outcome.commit.as_deref()),
+            (Some("one"), Some("a1"))
+        );
+        assert!(outcome.switch.is_none() && outcome.log.is_empty());
+        assert_eq!((statuses(&app), app.seen()), before);
+    };
+    // Neither a commit nor a label is a change, nor how the schema is laid out.
+    app.file(
+        "code/app.json",
+        r#"{"format": 1, "commit": "b2", "dirty": true}"#,
+    );
+    let laid_out = V1.replace(", ", ",\n  ");
+    let named = json!({"label": "two", "commit": "b2"});
+    is_unchanged(&laid_out, if_changed(&app, named));
+    is_unchanged(V1, if_changed(&app, json!({"dry_run": true})));
+    let files = app.dir.path().join("code");
+    is_unchanged(V1, json!({"artifacts": files, "if_changed": true}));
+    let preview = if_changed(&app, json!({"preview": "try"})).to_string();
+    let preview = Options::from_json(&preview).unwrap();
+    let staged = app.remy().stage(V1, &preview, Progress::none()).unwrap();
+    assert_eq!(staged.status.as_str(), "unchanged");
+}
+
+#[test]
+fn if_changed_makes_one_of_every_change() {
+    let app = app_with_code();
+    let mut release = 2;
+    let mut is_changed = |schema: &str, options: serde_json::Value| {
+        release += 1;
+        for status in ["live", "unchanged"] {
+            let outcome = app.publish(schema, &options).unwrap();
+            let found = (outcome.release.0, outcome.status.as_str());
+            assert_eq!(found, (release, status), "{options}");
+        }
+    };
+    let whole = |more| if_changed(&app, more);
+    app.file("code/run.sh", "false");
+    is_changed(V1, whole(json!({})));
+    let files = app.dir.path().join("code");
+    let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(files.join("run.sh"), runs).unwrap();
+    is_changed(V1, whole(json!({})));
+    app.file("code/app.json", r#"{"format": 1, "name": "another"}"#);
+    is_changed(V1, whole(json!({})));
+    std::os::unix::fs::symlink("run.sh", files.join("link")).unwrap();
+    is_changed(V1, whole(json!({})));
+    is_changed(V2, whole(json!({})));
+    let secret =
+        json!({"roles": [{"id": "buyer"}], "webhooks": [{"secret": "t", "method": "paid"}]});
+    is_changed(V2, whole(json!({ "effects": secret })));
+    // Its files go.
+    is_changed(V2, json!({"if_changed": true}));
+    // What was changed outside remy is of no release yet.
+    shell(&app.live, "CREATE TABLE teams (id INTEGER PRIMARY KEY)");
+    is_changed(V3, json!({"if_changed": true}));
+    app.file("migrations/0001_a.sql", "SELECT 1;");
+    let migrations = app.dir.path().join("migrations");
+    is_changed(V3, json!({"if_changed": true, "migrations": migrations}));
+    // What was brought back has the files of the release that it was.
+    app.rollback(Some(7)).unwrap();
+    let back = app.publish(V2, &if_changed(&app, json!({}))).unwrap();
+    assert_eq!((back.release.0, back.status.as_str()), (12, "unchanged"));
+}
+
 #[test]
 fn a_dry_run_leaves_nothing() {
     let app = app_with_users();

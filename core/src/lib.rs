@@ -77,7 +77,9 @@ pub use verbs::{
     debug::Debug,
     detach::Detached,
     dev::Dev,
+    diff::Target,
     schema::Dumped,
+    sql::{Database, OnReturned, Returned, SqlValue},
     verify::{Checked, Verified},
 };
 
@@ -216,6 +218,37 @@ impl Remy {
         diff::diff(&self.live, schema, options)
     }
 
+    /// What would turn what a release was, or live, into another, or into what is declared: as
+    /// [`Remy::diff`], with what it would lose counted where it begins. No migration runs.
+    ///
+    /// Fails with `not_found` where there is no such release, or it has no database, and with
+    /// `pruned`.
+    pub fn diff_between(
+        &self,
+        from: Option<ReleaseId>,
+        to: &Target<'_>,
+        options: &Options,
+    ) -> Result<Vec<Statement>> {
+        diff::between(&self.live, from, to, options)
+    }
+
+    /// Runs every statement of `sql` on live, which is only read, or on another of its databases.
+    /// Of `options` it takes the libraries, `extensions`; `progress` calls it off.
+    ///
+    /// Fails with `invalid_argument` where SQLite does not take a statement, or it would write what
+    /// is only read, or reach another file; with `not_found` where there is no such database, and
+    /// with `pruned`.
+    pub fn sql(
+        &self,
+        database: &Database,
+        sql: &str,
+        options: &Options,
+        progress: Progress<'_>,
+        on_returned: OnReturned<'_>,
+    ) -> Result<()> {
+        verbs::sql::sql(&self.live, (database, sql), options, progress, on_returned)
+    }
+
     /// Copies live, as of one committed transaction, to `path`, which must not be there.
     pub fn clone_to(&self, path: impl AsRef<Path>) -> Result<Cloned> {
         self.clone_to_with(path, Progress::none())
@@ -306,6 +339,12 @@ impl Remy {
     /// `pruned`.
     pub fn schema(&self, release: Option<ReleaseId>) -> Result<Dumped> {
         verbs::schema::schema(&self.live, release)
+    }
+
+    /// The statements that declare the schema of live as it is: as [`Remy::schema`], without the
+    /// tables in which other tools keep their books.
+    pub fn schema_to_declare(&self) -> Result<String> {
+        verbs::schema::own(&self.live)
     }
 
     /// The build log of a release, or of the newest one. `not_found` where there is no such

@@ -116,6 +116,8 @@ export interface Options extends Cancellable {
   keep_releases?: number;
   keep_bytes?: number;
   dry_run?: boolean;
+  /** `publish` and `stage`: no release where nothing is other than in the live one (status `unchanged`). */
+  if_changed?: boolean;
   /** Of a diff: with what a publish would warn of, as rows of kind `warning`. */
   warnings?: boolean;
   label?: string;
@@ -255,7 +257,7 @@ export interface Switch {
 
 export interface Outcome {
   release: number;
-  status: 'live' | 'compiled' | 'preview' | 'dry_run';
+  status: 'live' | 'compiled' | 'preview' | 'dry_run' | 'unchanged';
   restored_from: number | null;
   previous: number | null;
   label: string | null;

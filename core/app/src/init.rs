@@ -4,7 +4,7 @@ use crate::{
     FILE,
     build::{Result, disk},
 };
-use remy_db::{Error, State};
+use remy_db::{Error, Options, Remy, State, Statement};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -12,6 +12,9 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
 };
+
+const SCHEMA: &str = "schema.sql";
+const SETTINGS: &str = "remy.json";
 
 /// What is written only where it is not there: what a folder may have already is its own.
 const OPTIONAL: [&str; 2] = ["tsconfig.json", ".gitignore"];
@@ -23,6 +26,9 @@ pub struct Written {
     pub root: PathBuf,
     /// The files, by their paths in it.
     pub files: Vec<&'static str>,
+    /// What is odd.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Writes the beginnings of an app into the folder `dir`, or those of a schema alone: all files, or
@@ -31,10 +37,58 @@ pub struct Written {
 /// Fails with `invalid_argument` where one of them is there, or `dir` is no folder, and with `io`.
 pub fn init(dir: &Path, sql: bool) -> Result<Written> {
     let root = disk::lexical(dir);
-    let mut files = match sql {
+    let files = match sql {
         true => of_schema(),
         false => of_app(&root),
     };
+    write_all(root, files)
+}
+
+/// Writes the schema of a database, and that it is live. The database itself stays as it is, and
+/// where it is: a publish of what is written changes nothing of its schema.
+///
+/// Fails as [`init`] and [`Remy::schema`] do.
+pub fn init_from(dir: &Path, remy: &Remy) -> Result<Written> {
+    let schema = remy.schema_to_declare()?;
+    let root = disk::lexical(dir);
+    let place = PathBuf::from(remy.place().path);
+    // Both can be moved together where it is inside.
+    let shown = place
+        .strip_prefix(fs::canonicalize(&root).as_ref().unwrap_or(&root))
+        .unwrap_or(&place);
+    let settings = json!({ "db": shown.to_string_lossy(), "schema": SCHEMA });
+    let files = vec![(SCHEMA, schema.clone()), (SETTINGS, pretty(&settings))];
+    let written = write_all(root, files)?;
+    Ok(Written {
+        warnings: differing(remy, &schema),
+        ..written
+    })
+}
+
+/// What a publish of the schema would change all the same, or why that is not known: a module that is
+/// not here, say.
+fn differing(remy: &Remy, schema: &str) -> Vec<String> {
+    // An empty text is no schema.
+    if schema.is_empty() {
+        return Vec::new();
+    }
+    match remy.diff(schema, &Options::default()) {
+        Ok(rows) => {
+            let of = |row: Statement| {
+                format!(
+                    "a publish would change {}, which is declared as it is: {}",
+                    row.object, row.kind
+                )
+            };
+            rows.into_iter().map(of).collect()
+        }
+        Err(e) => vec![format!(
+            "whether a publish would change anything is not known: {e}"
+        )],
+    }
+}
+
+fn write_all(root: PathBuf, mut files: Files) -> Result<Written> {
     files.retain(|(path, _)| !OPTIONAL.contains(path) || !root.join(path).exists());
     let taken: Vec<&str> = files
         .iter()
@@ -65,6 +119,7 @@ pub fn init(dir: &Path, sql: bool) -> Result<Written> {
     Ok(Written {
         root,
         files: files.into_iter().map(|(path, _)| path).collect(),
+        warnings: Vec::new(),
     })
 }
 
@@ -98,8 +153,8 @@ type Files = Vec<(&'static str, String)>;
 
 fn of_schema() -> Files {
     vec![
-        ("schema.sql", include_str!("init/schema.sql").to_owned()),
-        ("remy.json", pretty(&json!({ "schema": "schema.sql" }))),
+        (SCHEMA, include_str!("init/schema.sql").to_owned()),
+        (SETTINGS, pretty(&json!({ "schema": SCHEMA }))),
     ]
 }
 

@@ -27,7 +27,7 @@ mod work;
 
 pub use effects::effects;
 pub use faults::{AppError, line};
-pub use init::{Written, init};
+pub use init::{Written, init, init_from};
 pub use interfaces::{Compiled, Interface, compile};
 pub use manifest::{Declared, FILE, Manifest, Method, Role, Scenario, Table, Type};
 pub use read::{App, read};

@@ -52,6 +52,9 @@ pub enum Command {
         /// a schema.sql and a remy.json instead of an app
         #[arg(long)]
         sql: bool,
+        /// the same, of a database that is there: it is to be live, and stays where it is
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
     },
     /// show what a publish would do to live, what it needs, and what it loses
     #[command(after_help = "  remy diff schema.sql --db app.db")]
@@ -71,6 +74,8 @@ pub enum Command {
         #[arg(long)]
         exit_code: bool,
         #[command(flatten)]
+        between: Between,
+        #[command(flatten)]
         clients: Clients,
         #[command(flatten)]
         change: Change,
@@ -81,6 +86,9 @@ pub enum Command {
         /// stop before the switch: remy promote makes it live
         #[arg(long)]
         stage: bool,
+        /// make no release where nothing is other than in the live one
+        #[arg(long)]
+        if_changed: bool,
         #[command(flatten)]
         publish: Box<Publish>,
     },
@@ -132,6 +140,16 @@ pub enum Command {
     Schema {
         #[arg(value_name = "RELEASE", value_parser = values::release, help = "its number")]
         release: Option<ReleaseId>,
+    },
+    /// run SQL on live, a release, a preview, which are only read, or on a dev session's database
+    #[command(after_help = r#"  remy sql "SELECT count(*) FROM users" --release 3 --db app.db"#)]
+    Sql {
+        #[arg(value_name = "SQL", value_parser = some_text(), help = "the statements; else stdin")]
+        sql: Option<String>,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        extensions: Extensions,
     },
     /// show what is live, where, and what waits
     #[command(after_help = "  remy status --db app.db")]
@@ -242,6 +260,33 @@ pub enum Dev {
 pub struct Session {
     #[arg(value_name = "NAME", help = "of the session")]
     pub name: String,
+}
+
+/// Releases that are compared.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Between {
+    /// from what a release was, and not from live
+    #[arg(long, value_name = "RELEASE", value_parser = values::release, conflicts_with = "clients")]
+    pub from: Option<ReleaseId>,
+    /// to what a release was, and not to what is declared
+    #[arg(long, value_name = "RELEASE", value_parser = values::release, conflicts_with_all = ["clients", "schema"])]
+    pub to: Option<ReleaseId>,
+}
+
+/// A database of the app's, if not live.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Which {
+    /// the database of a release
+    #[arg(long, value_name = "RELEASE", value_parser = values::release, conflicts_with_all = ["dev", "preview"])]
+    pub release: Option<ReleaseId>,
+    /// that of a dev session, which may be written to
+    #[arg(long, value_name = "NAME", value_parser = some_text(), conflicts_with = "preview")]
+    pub dev: Option<String>,
+    /// that of a preview
+    #[arg(long, value_name = "NAME", value_parser = some_text())]
+    pub preview: Option<String>,
 }
 
 /// What is published, and how.

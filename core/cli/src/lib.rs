@@ -4,6 +4,7 @@
 //! verb runs in this very process, on the embedded engine. A library, so that who builds other
 //! programs of this repository has it at hand.
 
+mod annotations;
 mod arguments;
 mod ask;
 mod commands;
@@ -15,6 +16,7 @@ mod progress;
 mod screen;
 mod show;
 mod signals;
+mod stdin;
 mod usage;
 mod values;
 
@@ -83,7 +85,12 @@ fn run(arguments: &Arguments, words: &str) -> (u8, String) {
             } else {
                 document
             };
-            return report(&called_off(failure), json.then_some(how));
+            let failure = called_off(failure);
+            let reported = report(&failure, json.then_some(how));
+            if !*json {
+                annotations::fail(&failure, place);
+            }
+            return reported;
         }
     };
     show(&answer, *json, &progress);

@@ -2,7 +2,7 @@
 //! `--json`. What failed is left to the error that ends it.
 
 use crate::{
-    output, screen,
+    annotations, output, screen,
     show::text::{cut, mark, message, took},
 };
 use remy_db::{StepOutcome, internals::NoStops};
@@ -147,6 +147,9 @@ impl Progress {
                 _ => step.plain(),
             };
             screen::say(&lines);
+        }
+        if step.outcome == StepOutcome::Warning {
+            annotations::warn(step.message);
         }
         *held(&self.working) = Working {
             what: next(step.name),

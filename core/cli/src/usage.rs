@@ -155,7 +155,14 @@ impl<'a> Told<'a> {
                 let name = argument.trim_matches(['<', '>']);
                 format!("{of} expects {name}: {}", shape())
             }
-            ErrorKind::ArgumentConflict => format!("{} is given twice", self.typed(&argument)),
+            ErrorKind::ArgumentConflict => {
+                let other = self.text(ContextKind::PriorArg);
+                let (this, other_typed) = (self.typed(&argument), self.typed(&other));
+                match other.is_empty() || other == argument {
+                    true => format!("{this} is given twice"),
+                    false => format!("{this} and {other_typed} do not go together"),
+                }
+            }
             ErrorKind::TooManyValues => format!("{} takes no value", self.typed(&argument)),
             ErrorKind::InvalidValue => match self.argument(&argument) {
                 Some(found) => {

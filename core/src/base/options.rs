@@ -112,6 +112,9 @@ pub struct Options {
     pub keep_bytes: Option<u64>,
     /// Go through everything but the switch.
     pub dry_run: bool,
+    /// `publish` and `stage`: make no release where that would change nothing of the live one:
+    /// neither schema and effects nor what its artifacts hold.
+    pub if_changed: bool,
     /// `diff`: with what the caller should know, as rows of kind `warning`.
     pub warnings: bool,
     /// In SQL: each line of the build log on stderr, where that is a terminal.
@@ -147,6 +150,7 @@ impl Default for Options {
             keep_releases: None,
             keep_bytes: None,
             dry_run: false,
+            if_changed: false,
             warnings: false,
             progress: false,
             label: None,
@@ -181,6 +185,7 @@ pub(super) const TAKES: &[(&str, &str)] = &[
     ("keep_releases", "a whole number"),
     ("keep_bytes", "a whole number of bytes"),
     ("dry_run", "true or false"),
+    ("if_changed", "true or false"),
     ("warnings", "true or false"),
     ("progress", "true or false"),
     ("label", "a text"),

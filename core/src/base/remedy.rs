@@ -310,6 +310,7 @@ mod tests {
             let known = OptionName::of_word(name).is_some();
             let never_advised = [
                 "build",
+                "if_changed",
                 "preview",
                 "retention_days",
                 "warnings",

@@ -69,7 +69,7 @@ const BOOKS: &[&str] = &[
     "yoyo_lock",
 ];
 
-fn is_of_books(name: &str) -> bool {
+pub(crate) fn is_of_books(name: &str) -> bool {
     BOOKS.iter().any(|book| match book.strip_suffix('*') {
         Some(start) => name
             .get(..start.len())

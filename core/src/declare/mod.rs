@@ -103,7 +103,7 @@ pub(crate) fn read(source: Source, options: &Options) -> Result<DeclaredSchema> 
         Source::SqlFile(path) => Some(text(path, &source)?),
         _ => None,
     };
-    let (mut schema, mut renames, mut warnings) = match &source {
+    let parts = match &source {
         Source::Sql(_) | Source::SqlFile(_) => from_sql(
             sql.as_deref()
                 .unwrap_or_default()
@@ -119,6 +119,28 @@ pub(crate) fn read(source: Source, options: &Options) -> Result<DeclaredSchema> 
         }
         Source::App(path) => return from_app(path, &source, options),
     };
+    whole(parts, source, sql, options)
+}
+
+/// What a database that is open has, as a declared schema.
+pub(crate) fn of_database(
+    conn: &Connection,
+    source: Source,
+    options: &Options,
+) -> Result<DeclaredSchema> {
+    let schema = introspect::read_with(conn, &[], &options.extensions)?;
+    let renames = kept_renames(&schema);
+    whole((schema, renames, Vec::new()), source, None, options)
+}
+
+/// With what the options say of it.
+fn whole(
+    parts: SchemaParts,
+    source: Source,
+    sql: Option<String>,
+    options: &Options,
+) -> Result<DeclaredSchema> {
+    let (mut schema, mut renames, mut warnings) = parts;
     for rename in &options.renames {
         renames.push(told_rename(rename)?);
     }

@@ -8,7 +8,7 @@ use crate::{
     rehearse::{migration_files::Migration, migration_names},
     schema::plan::model::Statement,
     sqlite::{
-        authorizer::Authorizer,
+        authorizer::{Authorizer, Policy},
         lex,
         quote::ident,
         script::{PreparedStatement, Script},
@@ -61,7 +61,7 @@ pub fn migrations(
     let mut before = Before::read(conn, files)?;
     for file in files {
         let Migration { name, text, .. } = file;
-        let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+        let hash = hash_of(file);
         match before.knows(file, files, &hash)? {
             Known::Ran => continue,
             Known::Renamed(old) => {
@@ -104,6 +104,26 @@ pub fn migrations(
         });
     }
     Ok(ran)
+}
+
+/// Whether one of the migrations has still to run, or to be refused.
+pub fn are_pending(conn: &Connection, files: &[Migration]) -> Result<bool> {
+    if files.is_empty() {
+        return Ok(false);
+    }
+    let is_recorded = conn
+        .table_exists(Some("main"), "_remy_migrations")
+        .context(|| "looking for the record of migrations".to_owned())?;
+    if !is_recorded {
+        return Ok(true);
+    }
+    let mut before = Before::read(conn, files)?;
+    let ran = |file| matches!(before.knows(file, files, &hash_of(file)), Ok(Known::Ran));
+    Ok(!files.iter().all(ran))
+}
+
+fn hash_of(file: &Migration) -> String {
+    blake3::hash(file.text.as_bytes()).to_hex().to_string()
 }
 
 /// The migrations that ran on a database before.
@@ -247,7 +267,7 @@ fn run_migration(conn: &Connection, name: &str, text: &str) -> Result<()> {
     };
     let script = Script::new(text)
         .map_err(|(why, at)| failed(&why, at, text.lines().next().unwrap_or_default()))?;
-    let guard = Authorizer::new(conn)?;
+    let guard = Authorizer::new(conn, Policy::Migration)?;
     let tokens = lex::tokens(text);
     if let Some(at) = lex::too_deep(&tokens) {
         let line = text[..at].lines().next_back().unwrap_or_default();

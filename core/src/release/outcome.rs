@@ -21,13 +21,15 @@ words! {
         Preview = "preview",
         /// Nothing was switched, and nothing recorded.
         DryRun = "dry_run",
+        /// Nothing would have changed, and nothing was recorded: the option `if_changed`.
+        Unchanged = "unchanged",
     }
 }
 
 /// What a publish, stage, promote or rollback did.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
-    /// The release that it made, or made live.
+    /// The release that it made, or made live; the live one where nothing would have changed.
     pub release: ReleaseId,
     /// How far it went.
     pub status: Reached,

@@ -47,16 +47,15 @@ pub(crate) fn are_there(from: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Keeps a file or folder in the store, for a release. Returns its hash.
-pub(crate) fn keep(store: &Store, release: ReleaseId, from: &Path) -> Result<String> {
+/// The whole path of artifacts, which hold neither live nor its store: reading live would close a
+/// descriptor of it, and with that drop every lock that this process holds on it; copying the store
+/// would not end.
+pub(super) fn apart(store: &Store, from: &Path) -> Result<PathBuf> {
     are_there(from)?;
-    let to = store.path(&place::files(release));
-    // Copying live would close a descriptor of it, and with that drop every lock that this process
-    // holds on it; copying the store would not end.
     let whole = from
         .canonicalize()
         .context(|| format!("looking at {}", from.display()))?;
-    if store.live_path().starts_with(&whole) || to.starts_with(&whole) {
+    if store.live_path().starts_with(&whole) || store.path(place::FILES).starts_with(&whole) {
         return Err(Error::invalid_argument(format!(
             "{} holds the live database or its store",
             from.display()
@@ -65,6 +64,13 @@ pub(crate) fn keep(store: &Store, release: ReleaseId, from: &Path) -> Result<Str
         .state(State::LiveUnchanged)
         .hint("Give a folder without them as artifacts"));
     }
+    Ok(whole)
+}
+
+/// Keeps a file or folder in the store, for a release. Returns its hash.
+pub(crate) fn keep(store: &Store, release: ReleaseId, from: &Path) -> Result<String> {
+    apart(store, from)?;
+    let to = store.path(&place::files(release));
     // Written down before it is there: what a kill leaves of it is found by that.
     store.catalog.set_files(release, Some(release), None)?;
     let mut keeping = Keeping::new(store, &to);
@@ -265,7 +271,7 @@ impl<'a> Keeping<'a> {
     }
 }
 
-fn pointing_at(aim: &Path) -> String {
+pub(super) fn pointing_at(aim: &Path) -> String {
     format!("-> {}", aim.display())
 }
 
@@ -367,7 +373,7 @@ pub(crate) fn changed_objects(store: &Store) -> Result<Vec<String>> {
     Ok(changed)
 }
 
-fn list(root: &Path, below: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
+pub(super) fn list(root: &Path, below: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
     let folder = root.join(below);
     if folder.is_symlink() {
         return Err(Error::io(format!(

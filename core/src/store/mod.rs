@@ -17,6 +17,7 @@
 
 pub(crate) mod artifacts;
 pub(crate) mod catalog;
+pub(crate) mod content;
 pub(crate) mod log;
 pub(crate) mod names;
 pub(crate) mod place;

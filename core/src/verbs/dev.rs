@@ -247,18 +247,22 @@ pub(crate) fn list(live: &Live) -> Result<Vec<Dev>> {
     }
 }
 
-fn open(store: &Store, name: &str) -> Result<Session> {
+/// A session that runs.
+pub(super) fn open(store: &Store, name: &str) -> Result<Session> {
     check_name("dev session", name)?;
-    store.catalog.dev_open(name)?.ok_or_else(|| {
-        Error::not_found(format!("there is no dev session {name:?}"))
-            .object(name)
-            .state(State::NothingDone)
-            .hint(remedy![
-                "Start it first; ",
-                VerbName::DevList,
-                " lists the sessions"
-            ])
-    })
+    let session = store.catalog.dev_open(name)?;
+    session.ok_or_else(|| no_session(name))
+}
+
+pub(super) fn no_session(name: &str) -> Error {
+    Error::not_found(format!("there is no dev session {name:?}"))
+        .object(name)
+        .state(State::NothingDone)
+        .hint(remedy![
+            "Start it first; ",
+            VerbName::DevList,
+            " lists the sessions"
+        ])
 }
 
 fn show(store: &Store, session: &Session) -> Result<Dev> {

@@ -4,20 +4,23 @@ use crate::{
     base::{
         allow::Allow,
         error::{Context, Error, Result},
+        ids::ReleaseId,
         options::Options,
         progress::Progress,
     },
-    effects::{self, tables},
+    declare::{self, DeclaredSchema, source::Source},
+    effects::{self, Effects, tables},
     live::database::Live,
-    rehearse::{connection, questions},
+    rehearse::{connection, questions, survey::Survey},
     release::{
         context::Until,
         declaration::Declaration,
         drift,
+        reading::Reading,
         rehearsal::{plan_on, rows},
     },
     schema::plan::model::{Statement, losses},
-    sqlite::tx,
+    sqlite::{libraries, tx},
     verbs::publish::publish,
 };
 use std::collections::BTreeSet;
@@ -52,32 +55,99 @@ pub(crate) fn diff(live: &Live, schema: &str, options: &Options) -> Result<Vec<S
         };
         return Ok(rows(outcome.statements, &outcome.effects, warnings));
     }
-    let _acting = live.owner.act()?;
-    let conn = live.connect()?;
+    let live_now = Reading::live(live)?;
     let drift = if options.warnings {
-        drift::warning(live, &conn, options)?
+        drift::warning(live, &live_now, options)?
     } else {
         None
     };
-    connection::prepare(&conn, live.libraries(options)?)?;
-    let tx = tx::begin(&conn).context(|| format!("reading {}", live.shown()))?;
-    let (plan, _, mut warnings) = plan_on(&tx, &declared, options, &[], None)?;
-    warnings.extend(drift);
+    let found = compare(&live_now, live, (&declared, effects.as_ref()), options)?;
     // What needs leave is what the caller wants to see; what the rows do not allow at all is an
     // error here, too.
-    let survey = questions::survey(&tx, &plan, options)?;
     let leave = |e: &Error| matches!(e, Error::AmbiguousRename(_) | Error::LossyChange(_));
-    if let Some(refusal) = survey.refusals.into_iter().find(|e| !leave(e)) {
-        return Err(refusal);
+    if let Some(refusal) = found.survey.refusals.iter().find(|e| !leave(e)) {
+        return Err(refusal.clone());
     }
-    let changes = match &effects {
+    Ok(found.rows(options, drift))
+}
+
+/// To what a comparison goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a> {
+    /// What a release was, or is.
+    Release(ReleaseId),
+    /// What is declared, as [`crate::Remy::publish`] takes it.
+    Schema(&'a str),
+}
+
+/// The plan from what a release was, or live, to another, or to what is declared. Nobody is about to
+/// run it: nothing is refused.
+pub(crate) fn between(
+    live: &Live,
+    from: Option<ReleaseId>,
+    to: &Target<'_>,
+    options: &Options,
+) -> Result<Vec<Statement>> {
+    let libraries = live.libraries(options)?;
+    live.is_understood()?;
+    let options = &Options {
+        allow: BTreeSet::from([Allow::TypeChange, Allow::Lossy, Allow::Drop]),
+        ..options.clone()
+    };
+    let (declared, effects) = match to {
+        Target::Schema(schema) => {
+            let declaration = Declaration::read(schema, options)?;
+            (declaration.declared, declaration.effects)
+        }
+        Target::Release(release) => {
+            let then = Reading::release(live, *release)?;
+            libraries::load_extensions(&then, libraries)?;
+            let source = Source::Database(then.path().to_owned());
+            let declared = declare::of_database(&then, source, options)?;
+            (declared, Some(tables::read(&then)?))
+        }
+    };
+    let begin = match from {
+        Some(release) => Reading::release(live, release)?,
+        None => Reading::live(live)?,
+    };
+    let found = compare(&begin, live, (&declared, effects.as_ref()), options)?;
+    Ok(found.rows(options, None))
+}
+
+/// What a comparison has found.
+struct Compared {
+    survey: Survey,
+    changes: Vec<effects::diff::Change>,
+    warnings: Vec<String>,
+}
+
+impl Compared {
+    fn rows(self, options: &Options, drift: Option<String>) -> Vec<Statement> {
+        let told = options.warnings;
+        let warnings = self.warnings.into_iter().chain(drift);
+        let warnings = warnings.filter(|_| told).collect();
+        rows(self.survey.statements, &self.changes, warnings)
+    }
+}
+
+fn compare(
+    conn: &Reading<'_>,
+    live: &Live,
+    (declared, effects): (&DeclaredSchema, Option<&Effects>),
+    options: &Options,
+) -> Result<Compared> {
+    connection::prepare(conn, live.libraries(options)?)?;
+    let tx = tx::begin(conn).context(|| format!("reading {}", conn.path().display()))?;
+    let (plan, _, warnings) = plan_on(&tx, declared, options, &[], None)?;
+    let survey = questions::survey(&tx, &plan, options)?;
+    let changes = match effects {
         Some(effects) => effects::diff::diff(&tables::read(&tx)?, effects),
         None => Vec::new(),
     };
-    let warnings = if options.warnings {
-        warnings
-    } else {
-        Vec::new()
-    };
-    Ok(rows(survey.statements, &changes, warnings))
+    Ok(Compared {
+        survey,
+        changes,
+        warnings,
+    })
 }

@@ -10,4 +10,5 @@ pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod rollback;
 pub(crate) mod schema;
+pub(crate) mod sql;
 pub(crate) mod verify;

@@ -24,6 +24,7 @@ use crate::{
         run::bring_live,
         session::{Adopted, Session},
         staged::{Staged, named_by_root},
+        unchanged,
     },
     remedy,
     store::{
@@ -68,6 +69,11 @@ pub(crate) fn publish(
     }
     let mut session = Session::begin(live, options, progress)?;
     whole(&call, &session, &declaration, until)?;
+    if options.if_changed
+        && let Some(unchanged) = unchanged::outcome(&call, &session, &declaration)?
+    {
+        return Ok(unchanged);
+    }
     let adopted = session.adopt(live, options)?;
     let (session, catalog) = (&session, &session.store.catalog);
     if options.dry_run {

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{AppError, files};
 use remy_db::{
-    Cloned, Debug, Detached, Dev, Dumped, Error, Line, Options, Outcome, Pruned, Release,
-    ReleaseId, Remy, State, Statement, VerbName, Verified, remedy,
+    Cloned, Database, Debug, Detached, Dev, Dumped, Error, Line, OnReturned, Options, Outcome,
+    Pruned, Release, ReleaseId, Remy, State, Statement, Target, VerbName, Verified, remedy,
 };
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,34 @@ impl Project {
         self.on_live(May::Try { create: false }, |remy| {
             Ok(remy.diff(&path, &options)?)
         })
+    }
+
+    /// What would turn what the first of two releases was, or live, into the second, or into what is
+    /// declared.
+    pub fn diff_between(
+        &self,
+        (from, to): (Option<ReleaseId>, Option<ReleaseId>),
+        schema: Option<&str>,
+        options: &Options,
+    ) -> Result<Vec<Statement>> {
+        if let Some(to) = to {
+            let options = self.settled(options);
+            return self.on_it(|remy| remy.diff_between(from, &Target::Release(to), &options));
+        }
+        let (path, options) = self.declared(&self.source(schema)?, options)?;
+        self.on_it(|remy| remy.diff_between(from, &Target::Schema(&path), &options))
+    }
+
+    /// Runs every statement of `sql` on live, which is only read, or on another of its databases.
+    pub fn sql(
+        &self,
+        (database, sql): (&Database, &str),
+        options: &Options,
+        follow: Follow<'_>,
+        on_returned: OnReturned<'_>,
+    ) -> Result<()> {
+        let options = self.settled(options);
+        self.on_it(|remy| remy.sql(database, sql, &options, follow.quietly(), on_returned))
     }
 
     /// Makes a kept or staged release live; without a number the newest staged one.

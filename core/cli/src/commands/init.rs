@@ -1,11 +1,24 @@
 //! The beginnings of an app.
 
 use super::Answer;
-use crate::{failure::Result, name::called, show::text::quoted};
+use crate::{
+    failure::Result,
+    name::called,
+    screen,
+    show::text::{one_line, quoted},
+};
+use remy_db::Remy;
 use std::{env, path::Path};
 
-pub(super) fn init(dir: Option<&Path>, sql: bool) -> Result<Answer> {
-    let written = remy_db_app::init(dir.unwrap_or(Path::new(".")), sql)?;
+pub(super) fn init(dir: Option<&Path>, sql: bool, from: Option<&Path>) -> Result<Answer> {
+    let dir = dir.unwrap_or(Path::new("."));
+    let written = match from {
+        Some(db) => remy_db_app::init_from(dir, &Remy::open(db)?)?,
+        None => remy_db_app::init(dir, sql)?,
+    };
+    for warning in &written.warnings {
+        screen::say(&format!("warning: {}\n", one_line(warning)));
+    }
     let mut lines: Vec<_> = written
         .files
         .iter()

@@ -7,6 +7,7 @@ mod history;
 mod init;
 mod itself;
 mod release;
+mod sql;
 
 use crate::{
     arguments::{Command, Place},
@@ -139,12 +140,13 @@ pub fn style(command: &Command, json: bool, quiet: bool) -> Style {
 /// Runs a command.
 pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
     match command {
-        Command::Init { dir, sql } => init::init(dir.as_deref(), *sql),
+        Command::Init { dir, sql, from } => init::init(dir.as_deref(), *sql, from.as_deref()),
         Command::Diff {
             schema,
             sql,
             warnings,
             exit_code,
+            between,
             clients,
             change,
         } => {
@@ -152,11 +154,22 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
                 is_sql: *sql,
                 with_warnings: *warnings,
                 is_judged: *exit_code,
+                between,
             };
             release::diff(at, schema.as_deref(), (clients, change), shown)
         }
-        Command::Publish { publish, stage } => release::publish(at, publish, *stage),
-        Command::Stage { publish } => release::publish(at, publish, true),
+        Command::Publish {
+            publish,
+            stage,
+            if_changed,
+        } => {
+            let options = Options {
+                if_changed: *if_changed,
+                ..publish.options()
+            };
+            release::publish(at, publish, options, *stage)
+        }
+        Command::Stage { publish } => release::publish(at, publish, publish.options(), true),
         Command::Promote {
             release,
             allow,
@@ -178,6 +191,11 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
         Command::Releases { limit } => history::releases(at, *limit),
         Command::Log { release } => history::log(at, *release),
         Command::Schema { release } => history::schema(at, *release),
+        Command::Sql {
+            sql,
+            which,
+            extensions,
+        } => sql::sql(at, sql.as_deref(), which, extensions),
         Command::Status => history::status(at),
         Command::Verify { extensions } => database::verify(at, extensions),
         Command::Prune(prune) => database::prune(at, prune),

@@ -2,13 +2,14 @@
 
 use super::{Answer, Context, tools};
 use crate::{
-    arguments::{Change, Clients, Leave, Publish, Switch},
+    annotations,
+    arguments::{Between, Change, Clients, Leave, Publish, Switch},
     ask::{ask, somebody},
     failure::Result,
     screen,
     show::{
         advice::leave,
-        plan::{difference, effects, outcome, plan, takes_away},
+        plan::{difference, effects, outcome, plan, takes_away, untold},
         text::one_line,
     },
 };
@@ -17,20 +18,22 @@ use remy_db_app::project;
 use std::collections::BTreeSet;
 
 /// How a diff is told.
-pub(super) struct Compared {
+pub(super) struct Compared<'a> {
     /// By the statements themselves.
     pub(super) is_sql: bool,
     /// What is odd is a row of the result, too.
     pub(super) with_warnings: bool,
     /// A change is not as it should be.
     pub(super) is_judged: bool,
+    /// Of releases, and not of what a publish would do.
+    pub(super) between: &'a Between,
 }
 
 pub(super) fn diff(
     at: &Context<'_>,
     schema: Option<&str>,
     (clients, change): (&Clients, &Change),
-    how: Compared,
+    how: Compared<'_>,
 ) -> Result<Answer> {
     let mut options = Options {
         warnings: true,
@@ -38,10 +41,19 @@ pub(super) fn diff(
     };
     clients.set(&mut options);
     change.set(&mut options);
-    let all = at.project()?.diff(schema, &options)?;
+    let Between { from, to } = *how.between;
+    let is_of_releases = from.is_some() || to.is_some();
+    let project = at.project()?;
+    let all = match is_of_releases {
+        true => project.diff_between((from, to), schema, &options)?,
+        false => project.diff(schema, &options)?,
+    };
     for warning in all.iter().filter(|row| row.kind == StatementKind::Warning) {
         let message = warning.message.as_deref().unwrap_or_default();
         screen::say(&format!("warning: {}\n", one_line(message)));
+        if !at.json {
+            annotations::warn(message);
+        }
     }
     // They are no change: who looks at the rows for one finds none.
     let rows: Vec<&Statement> = all
@@ -49,9 +61,15 @@ pub(super) fn diff(
         .filter(|row| row.kind != StatementKind::Warning)
         .collect();
     let lines = match how.is_sql {
-        true if rows.is_empty() => unchanged(),
+        _ if rows.is_empty() && is_of_releases => vec!["Nothing differs".to_owned()],
+        _ if rows.is_empty() => vec!["Nothing to change: live is as declared".to_owned()],
         true => sql_of(&rows),
-        false => compared(at, &rows, &options),
+        false if is_of_releases => compared(at, &rows),
+        false => {
+            let mut lines = compared(at, &rows);
+            lines.extend(needed(&rows, &options));
+            lines
+        }
     };
     let answer = match how.with_warnings {
         true => Answer::of(&all, lines)?,
@@ -63,10 +81,6 @@ pub(super) fn diff(
     })
 }
 
-fn unchanged() -> Vec<String> {
-    vec!["Nothing to change: live is as declared".to_owned()]
-}
-
 fn sql_of(rows: &[&Statement]) -> Vec<String> {
     let statements = rows.iter().filter(|row| row.strategy != Strategy::Effect);
     let lines = statements.flat_map(|row| {
@@ -76,10 +90,7 @@ fn sql_of(rows: &[&Statement]) -> Vec<String> {
     lines.collect()
 }
 
-fn compared(at: &Context<'_>, rows: &[&Statement], options: &Options) -> Vec<String> {
-    if rows.is_empty() {
-        return unchanged();
-    }
+fn compared(at: &Context<'_>, rows: &[&Statement]) -> Vec<String> {
     let of_an_effect = |row: &&&Statement| row.strategy == Strategy::Effect;
     let statements: Vec<_> = rows
         .iter()
@@ -97,25 +108,31 @@ fn compared(at: &Context<'_>, rows: &[&Statement], options: &Options) -> Vec<Str
         });
         lines.extend(effects(changes, at.room()));
     }
-    let mut seen = BTreeSet::new();
-    let needed = statements.iter().filter_map(|row| row.needs);
-    let needed = needed.filter(|needs| !options.allow.contains(needs) && seen.insert(*needs));
-    let needed: Vec<_> = needed.map(leave).collect();
-    if !needed.is_empty() {
-        let needed = needed.join(",");
-        lines.push(format!(
-            "A publish needs --allow {needed}, or a --rename where one is meant"
-        ));
-    }
     lines
 }
 
-pub(super) fn publish(at: &Context<'_>, given: &Publish, is_staged: bool) -> Result<Answer> {
+/// What a publish takes besides.
+fn needed(rows: &[&Statement], options: &Options) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let needed = rows.iter().filter_map(|row| row.needs);
+    let needed = needed.filter(|needs| !options.allow.contains(needs) && seen.insert(*needs));
+    let needed: Vec<_> = needed.map(leave).collect();
+    let all = needed.join(",");
+    (!needed.is_empty())
+        .then(|| format!("A publish needs --allow {all}, or a --rename where one is meant"))
+}
+
+pub(super) fn publish(
+    at: &Context<'_>,
+    given: &Publish,
+    options: Options,
+    is_staged: bool,
+) -> Result<Answer> {
     let project = at.project()?;
     let publish = project::Publish {
         schema: given.schema.clone(),
         create: given.create,
-        options: given.options(),
+        options,
         tools: tools(),
     };
     let outcome = match is_staged || given.preview.is_some() {
@@ -168,5 +185,8 @@ pub(super) fn rollback(
 }
 
 fn shown(at: &Context<'_>, result: &Outcome) -> Result<Answer> {
+    if !at.json {
+        untold(result).for_each(|warning| annotations::warn(warning));
+    }
     Answer::of(result, outcome(result, at.room()))
 }

@@ -179,6 +179,9 @@ pub fn outcome(outcome: &Outcome, room: Option<usize>) -> Vec<String> {
             };
             format!("Nothing was changed: it would be release {release}{back}{of}")
         }
+        Reached::Unchanged => {
+            format!("Nothing has changed: release {release} is live, and no release was made")
+        }
     });
     lines.extend(outcome.clients.as_ref().map(
         |Clients {
@@ -191,7 +194,7 @@ pub fn outcome(outcome: &Outcome, room: Option<usize>) -> Vec<String> {
 }
 
 /// The warnings that are no lines of the log: those that are have been shown while it was written.
-fn untold(outcome: &Outcome) -> impl Iterator<Item = &String> {
+pub fn untold(outcome: &Outcome) -> impl Iterator<Item = &String> {
     let told = outcome.log.iter();
     let told = told.filter(|line| line.outcome == StepOutcome::Warning);
     let told: BTreeSet<_> = told.map(|line| &line.message).collect();

@@ -118,12 +118,12 @@ pub fn list(pairs: &[(&str, String)]) -> Vec<String> {
         .collect()
 }
 
-fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     text.chars().count()
 }
 
 /// A text in lines of at most so many letters, which end between words where they can.
-fn wrapped(text: &str, room: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = text;
     while let Some((end, _)) = rest.char_indices().nth(room) {

@@ -70,7 +70,7 @@ fn tell(event: &impl Serialize) {
 
 /// The step of a name.
 fn run(step: &str, arguments: &str) -> build::Result<String> {
-    let cancel = Cancel(&CANCEL);
+    let cancel = Cancel::new(&CANCEL);
     match step {
         "stageSource" => {
             #[derive(Deserialize)]
@@ -124,7 +124,7 @@ fn of_an_app(step: &str, arguments: &str) -> build::Result<String> {
         "faultLine" => to(&remy_db_app::line(&of::<Fault>(arguments)?)),
         "pack" => {
             let (dir, file): (PathBuf, PathBuf) = of(arguments)?;
-            to(&package::pack(&dir, &file, Cancel(&CANCEL))?)
+            to(&package::pack(&dir, &file, Cancel::new(&CANCEL))?)
         }
         "buildFolder" => to(&place::build_folder(&of::<PathBuf>(arguments)?)?),
         _ => Err(Error::invalid_argument(format!("no step {step}")).into()),

@@ -262,7 +262,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     fn checked_out(folder: &Path, dir: &Path) -> Result<usize> {
-        checkout(folder, dir, Cancel(&AtomicBool::new(false)))
+        checkout(folder, dir, Cancel::new(&AtomicBool::new(false)))
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
             assert_eq!(error.error().code(), "invalid_argument", "{taken}");
         }
         let off = AtomicBool::new(true);
-        let called_off = checkout(release.path(), &out.path().join("off"), Cancel(&off));
+        let called_off = checkout(release.path(), &out.path().join("off"), Cancel::new(&off));
         assert!(called_off.is_err());
         let mut left: Vec<_> = fs::read_dir(out.path())
             .unwrap()

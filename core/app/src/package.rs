@@ -691,7 +691,10 @@ mod tests {
         fs::write(&file, bytes).unwrap();
         let never = AtomicBool::new(false);
         let name = file.to_str().unwrap();
-        (unpack_in(temporary.path(), name, Cancel(&never)), temporary)
+        (
+            unpack_in(temporary.path(), name, Cancel::new(&never)),
+            temporary,
+        )
     }
 
     fn refusal(bytes: &[u8]) -> String {
@@ -785,7 +788,7 @@ mod tests {
         fs::write(&file, header.as_bytes()).unwrap();
         let name = file.to_str().unwrap();
         let never = AtomicBool::new(false);
-        let error = unpack_in(folder.path(), name, Cancel(&never)).unwrap_err();
+        let error = unpack_in(folder.path(), name, Cancel::new(&never)).unwrap_err();
         assert_eq!(error.error().code(), "io");
         let told = error.to_string();
         assert!(
@@ -799,7 +802,10 @@ mod tests {
         };
         fs::write(&file, package(|_| ())).unwrap();
         let mut opened = Package::open(name).unwrap();
-        let told = opened.look(&room, Cancel(&never)).unwrap_err().to_string();
+        let told = opened
+            .look(&room, Cancel::new(&never))
+            .unwrap_err()
+            .to_string();
         assert!(told.contains("x.tar has 2 files and more, and"), "{told}");
     }
 
@@ -817,7 +823,7 @@ mod tests {
             };
             fs::write(&file, package(|tar| add(tar, path, kind, b""))).unwrap();
             let mut opened = Package::open(file.to_str().unwrap()).unwrap();
-            let extracted = opened.extract(&dir, Cancel(&AtomicBool::new(false)));
+            let extracted = opened.extract(&dir, Cancel::new(&AtomicBool::new(false)));
             assert!(
                 extracted
                     .unwrap_err()
@@ -846,9 +852,9 @@ mod tests {
         fs::write(dir.join(&deep), &content).unwrap();
         for name in ["a.tar", "a.tgz"] {
             let file = folder.path().join(name);
-            pack(&dir, &file, Cancel(&never)).unwrap();
+            pack(&dir, &file, Cancel::new(&never)).unwrap();
             let name = file.to_str().unwrap();
-            let it = unpack_in(folder.path(), name, Cancel(&never)).unwrap();
+            let it = unpack_in(folder.path(), name, Cancel::new(&never)).unwrap();
             assert_eq!(fs::read(it.dir.join(&deep)).unwrap(), content);
             fs::remove_dir_all(&it.work).unwrap();
         }

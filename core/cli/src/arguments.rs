@@ -26,6 +26,9 @@ pub struct Arguments {
     /// no progress: what came of it, warnings and errors alone
     #[arg(long, short, global = true, display_order = LAST)]
     pub quiet: bool,
+    /// what npm and a web build say, on stderr, as they say it
+    #[arg(long, short, global = true, display_order = LAST)]
+    pub verbose: bool,
     #[command(subcommand)]
     pub command: Command,
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     annotations, output, screen,
-    show::text::{cut, mark, message, took},
+    show::text::{cut, mark, message, one_line, took},
 };
 use remy_db::{StepOutcome, internals::NoStops};
 use remy_db_app::project::Told;
@@ -55,6 +55,20 @@ pub struct Progress {
 struct Working {
     what: &'static str,
     since: Instant,
+    /// When a line was shown last.
+    heard: Instant,
+}
+
+impl Working {
+    /// It begins now.
+    fn on(what: &'static str) -> Self {
+        let since = Instant::now();
+        Self {
+            what,
+            since,
+            heard: since,
+        }
+    }
 }
 
 /// The thread that shows what is at work. It ends with its sender.
@@ -88,10 +102,7 @@ impl Progress {
     pub fn new(style: Style) -> Self {
         Self {
             style,
-            working: Arc::new(Mutex::new(Working {
-                what: "Starting",
-                since: Instant::now(),
-            })),
+            working: Arc::new(Mutex::new(Working::on("Starting"))),
             beat: Mutex::new(None),
         }
     }
@@ -151,15 +162,21 @@ impl Progress {
         if step.outcome == StepOutcome::Warning {
             annotations::warn(step.message);
         }
-        *held(&self.working) = Working {
-            what: next(step.name),
-            since: Instant::now(),
-        };
+        *held(&self.working) = Working::on(next(step.name));
         if let Style::View { colored } = self.style
             && held(&self.beat).is_some()
         {
             spin(&held(&self.working), 0, colored);
         }
+    }
+
+    /// Shows a line of a program's.
+    pub fn said(&self, program: &str, line: &str) {
+        let colored = self.style == Style::View { colored: true };
+        let line = format!("  {program} | {}", one_line(line));
+        screen::say(&format!("{}\n", painted(colored, "2", &line)));
+        // It is not silent.
+        held(&self.working).heard = Instant::now();
     }
 
     /// The verb has ended.
@@ -215,8 +232,8 @@ fn spin(working: &Working, n: usize, colored: bool) {
 
 fn beat(working: &Working, _: usize, _: bool) {
     let seconds = working.since.elapsed().as_secs();
-    // A line has been there meanwhile.
-    if seconds + 1 >= BEAT.as_secs() {
+    // Else a line has been there meanwhile.
+    if working.heard.elapsed().as_secs() + 1 >= BEAT.as_secs() {
         screen::say(&format!("… {}, {seconds} s\n", working.what));
     }
 }

@@ -220,9 +220,9 @@ mod tests {
     #[test]
     fn what_is_done_together_comes_in_order_and_a_failure_ends_it() {
         let never = AtomicBool::new(false);
-        let twice = together(0..500, Cancel(&never), |n| Ok(2 * n));
+        let twice = together(0..500, Cancel::new(&never), |n| Ok(2 * n));
         assert!(twice.is_ok_and(|all| all.iter().enumerate().all(|(at, n)| *n == 2 * at)));
-        let fails = together(0..500, Cancel(&never), |n| match n {
+        let fails = together(0..500, Cancel::new(&never), |n| match n {
             77 => Err(Error::io("77").into()),
             n => Ok(n),
         });
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_build_that_is_called_off_does_no_more() {
         let now = AtomicBool::new(true);
-        let none = together(0..3, Cancel(&now), Ok);
+        let none = together(0..3, Cancel::new(&now), Ok);
         assert!(none.is_err_and(|e| e.error().code() == "busy"));
     }
 }

@@ -138,7 +138,7 @@ mod tests {
     };
 
     fn take(cache: &Path, limit: Duration, on_wait: &dyn Fn()) -> Result<Lock> {
-        Lock::take(cache, limit, Cancel(&AtomicBool::new(false)), on_wait)
+        Lock::take(cache, limit, Cancel::new(&AtomicBool::new(false)), on_wait)
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
                 thread::sleep(Duration::from_millis(100));
                 off.store(true, Ordering::Relaxed);
             });
-            let refused = Lock::take(cache.path(), LIMIT, Cancel(&off), &|| ());
+            let refused = Lock::take(cache.path(), LIMIT, Cancel::new(&off), &|| ());
             assert!(refused.unwrap_err().to_string().contains("called it off"));
         });
     }

@@ -22,6 +22,7 @@ pub mod path;
 mod private;
 pub mod release;
 mod run;
+mod said;
 pub mod sdk;
 pub mod source;
 pub mod stubs;
@@ -65,14 +66,36 @@ pub enum Mode {
     Link,
 }
 
-/// Whether the caller calls the build off.
-#[derive(Debug, Clone, Copy)]
-pub struct Cancel<'a>(pub &'a AtomicBool);
+/// Whether the caller calls the build off; and who hears what its programs say meanwhile.
+#[derive(Clone, Copy)]
+pub struct Cancel<'a> {
+    flag: &'a AtomicBool,
+    on_said: Option<OnSaid<'a>>,
+}
 
-impl Cancel<'_> {
+/// Is told each line that a program of a build writes, as it is written: by which program, and the
+/// line, without what it keeps secret.
+pub type OnSaid<'a> = &'a (dyn Fn(&str, &str) + Send + Sync);
+
+impl<'a> Cancel<'a> {
+    /// It is called off once `flag` is true. Nobody hears what its programs say.
+    pub fn new(flag: &'a AtomicBool) -> Self {
+        Self {
+            flag,
+            on_said: None,
+        }
+    }
+
+    /// Tells `on_said` what its programs say.
+    #[must_use]
+    pub fn telling(mut self, on_said: Option<OnSaid<'a>>) -> Self {
+        self.on_said = on_said;
+        self
+    }
+
     /// Whether it is called off.
     pub fn is_set(self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.flag.load(Ordering::Relaxed)
     }
 
     /// `busy` where it is.

@@ -1,9 +1,13 @@
 //! Runs a program of the build (npm, a web build) in a process group of its own, and leaves none of
 //! the group behind.
 
-use super::{Cancel, Result, disk::At, environment::Environment};
+use super::{
+    Cancel, Result,
+    disk::At,
+    environment::Environment,
+    said::{self, Said},
+};
 use crate::AppError;
-use regex::Regex;
 use remy_db::internals::typescript::Fault;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -18,7 +22,6 @@ use std::{
     },
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -98,7 +101,9 @@ pub fn run(
     match started {
         Ok(child) => {
             let group = Group { child, guard };
-            group.watch(output, cancel).at("running a program in", at)?
+            let said = Said::new(program, variables, cancel.on_said);
+            let watched = group.watch((output, said), cancel);
+            watched.at("running a program in", at)?
         }
         Err(e) => {
             release(guard);
@@ -162,7 +167,7 @@ struct Group {
 impl Group {
     fn watch(
         mut self,
-        mut output: PipeReader,
+        (mut output, mut said): (PipeReader, Said<'_>),
         cancel: Cancel<'_>,
     ) -> io::Result<Result<Option<Ran>>> {
         let process = pidfd_open(self.pid(), PidfdFlags::empty())?;
@@ -180,7 +185,7 @@ impl Group {
                 break;
             }
             if readable {
-                is_open = kept.read(&mut output)?;
+                is_open = kept.read(&mut output, &mut said)?;
             }
             match called_off {
                 None if cancel.is_set() => {
@@ -201,9 +206,10 @@ impl Group {
             let mut rest = [PollFd::new(&output, PollFlags::IN)];
             wait(&mut rest, &ASKS)?;
             if !rest[0].revents().is_empty() {
-                is_open = kept.read(&mut output)?;
+                is_open = kept.read(&mut output, &mut said)?;
             }
         }
+        said.end();
         Ok(cancel.check().map(|()| {
             let output = kept.text();
             Some(Ran { status, output })
@@ -238,9 +244,10 @@ struct Kept {
 
 impl Kept {
     /// Reads on; whether there may be more.
-    fn read(&mut self, from: &mut PipeReader) -> io::Result<bool> {
+    fn read(&mut self, from: &mut PipeReader, said: &mut Said<'_>) -> io::Result<bool> {
         let mut room = [0; 16 * 1024];
         let read = from.read(&mut room)?;
+        said.take(&room[..read]);
         self.take(&room[..read]);
         Ok(read > 0)
     }
@@ -307,9 +314,6 @@ pub struct Failed<'a> {
 impl Ran {
     /// Why the app does not build: in few lines, with all that the program said for the log.
     pub fn fault(&self, failed: &Failed<'_>) -> AppError {
-        static COLOUR: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(r"\x1b\[[0-9;?]*[A-Za-z]").expect("an expression that is written here")
-        });
         let Failed {
             file,
             pointer,
@@ -318,7 +322,7 @@ impl Ran {
             before,
         } = *failed;
         let how = self.how();
-        let plain = COLOUR.replace_all(&self.output, "");
+        let plain = said::plain(&self.output);
         let said = plain.replace(&format!("{}/", tree.display()), "");
         let said = said.replace("\r\n", "\n").replace('\r', "\n");
         let said: Vec<&str> = said.split('\n').map(str::trim_end).collect();
@@ -408,7 +412,7 @@ mod tests {
             arguments,
             Path::new("/"),
             &environment(),
-            Cancel(cancel),
+            Cancel::new(cancel),
         )
     }
 

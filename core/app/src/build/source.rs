@@ -340,7 +340,7 @@ mod tests {
             live: None,
             without: Vec::new(),
         };
-        stage(&wanted, to, Cancel(&AtomicBool::new(false)))
+        stage(&wanted, to, Cancel::new(&AtomicBool::new(false)))
     }
 
     #[test]
@@ -365,7 +365,7 @@ mod tests {
         let never = AtomicBool::new(false);
         let mut warnings = Vec::new();
         let to = out.path().join("to");
-        let files = copy_all(app.path(), &to, &paths, &mut warnings, Cancel(&never)).unwrap();
+        let files = copy_all(app.path(), &to, &paths, &mut warnings, Cancel::new(&never)).unwrap();
         assert!(files.is_empty() && !disk::exists(&to.join("a")));
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     AppError,
-    build::{self, Cancel},
+    build::{self, Cancel, OnSaid},
     place::{self, Named, Place},
 };
 use remy_db::{Line, Object, Options, Progress, ReleaseId, Remy};
@@ -52,6 +52,8 @@ pub struct Follow<'a> {
     pub cancel: &'a AtomicBool,
     /// Is asked whether who is to use a schema can read it.
     pub readers: Option<Readers<'a>>,
+    /// Is told each line that a program of a build writes, as it is written.
+    pub on_said: Option<OnSaid<'a>>,
 }
 
 /// Whether who is to use a schema can read it, as [`Progress::readers`] takes it.
@@ -75,6 +77,7 @@ impl<'a> Follow<'a> {
             on_line,
             cancel,
             readers: None,
+            on_said: None,
         }
     }
 
@@ -82,6 +85,13 @@ impl<'a> Follow<'a> {
     #[must_use]
     pub fn asking(mut self, readers: Option<Readers<'a>>) -> Self {
         self.readers = readers;
+        self
+    }
+
+    /// Tells `on_said` what programs of a build write.
+    #[must_use]
+    pub fn hearing(mut self, on_said: Option<OnSaid<'a>>) -> Self {
+        self.on_said = on_said;
         self
     }
 
@@ -101,7 +111,7 @@ impl<'a> Follow<'a> {
     }
 
     pub(super) fn cancel(&self) -> Cancel<'a> {
-        Cancel(self.cancel)
+        Cancel::new(self.cancel).telling(self.on_said)
     }
 }
 

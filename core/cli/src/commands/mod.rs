@@ -17,7 +17,10 @@ use crate::{
     signals,
 };
 use remy_db::{Options, Remy, internals::json::of_result};
-use remy_db_app::project::{Follow, Project, Told, Tools};
+use remy_db_app::{
+    build::OnSaid,
+    project::{Follow, Project, Told, Tools},
+};
 use serde::Serialize;
 use std::{
     env,
@@ -32,6 +35,7 @@ pub struct Context<'a> {
     json: bool,
     progress: &'a Progress,
     on_line: &'a (dyn Fn(&Told<'_>) + Send + Sync),
+    on_said: Option<OnSaid<'a>>,
 }
 
 /// What came of a command.
@@ -65,7 +69,14 @@ impl<'a> Context<'a> {
             json,
             progress,
             on_line,
+            on_said: None,
         }
+    }
+
+    /// Tells `on_said` what programs of a build say.
+    pub fn hearing(mut self, on_said: OnSaid<'a>) -> Self {
+        self.on_said = Some(on_said);
+        self
     }
 
     /// The folder that the command is about, and its database.
@@ -79,7 +90,7 @@ impl<'a> Context<'a> {
     /// For a verb that is followed, which begins now.
     fn follow(&self) -> Follow<'a> {
         self.progress.begin();
-        Follow::new(self.on_line, signals::cancel())
+        Follow::new(self.on_line, signals::cancel()).hearing(self.on_said)
     }
 
     /// For one that is not.

@@ -139,7 +139,13 @@ mod tests {
         let (app, cache) = (folder.path().join("app"), folder.path().join("cache"));
         let never = AtomicBool::new(false);
         let found = |at_hand: Option<&Path>| {
-            find(at_hand, [app.clone()].into_iter(), &cache, Cancel(&never)).unwrap()
+            find(
+                at_hand,
+                [app.clone()].into_iter(),
+                &cache,
+                Cancel::new(&never),
+            )
+            .unwrap()
         };
         let kept = cache.join("esbuild").join(VERSION).join("node_modules");
         put(&kept, VERSION);

@@ -355,7 +355,7 @@ mod tests {
         let never = AtomicBool::new(false);
         built(
             &format!("printf '\\1\\0\\0\\0001'; {script}"),
-            Cancel(&never),
+            Cancel::new(&never),
         )
     }
 
@@ -419,8 +419,10 @@ mod tests {
     #[test]
     fn another_version_is_refused_by_name() {
         let never = AtomicBool::new(false);
-        let (code, message) =
-            refused_with(built("printf '\\1\\0\\0\\0002'; sleep 60", Cancel(&never)));
+        let (code, message) = refused_with(built(
+            "printf '\\1\\0\\0\\0002'; sleep 60",
+            Cancel::new(&never),
+        ));
         assert_eq!(code, "build_failed");
         assert!(
             message.contains("it answers \"2\", and not \"1\""),
@@ -428,7 +430,7 @@ mod tests {
         );
         // As esbuild itself says it.
         let script = "echo 'Cannot start service: Host version \"1\" does not match binary version \"2\"' >&2; exit 1";
-        let (code, message) = refused_with(built(script, Cancel(&never)));
+        let (code, message) = refused_with(built(script, Cancel::new(&never)));
         assert_eq!(code, "build_failed");
         assert!(
             message.contains("does not match binary version \"2\")"),
@@ -485,7 +487,7 @@ mod tests {
             assert!(message.contains(why), "{script}: {message}");
         }
         let never = AtomicBool::new(false);
-        let (_, message) = refused_with(built("yes", Cancel(&never)));
+        let (_, message) = refused_with(built("yes", Cancel::new(&never)));
         assert!(message.contains("it sent what is no packet"), "{message}");
     }
 
@@ -497,7 +499,10 @@ mod tests {
                 thread::sleep(Duration::from_millis(200));
                 cancel.store(true, Ordering::Relaxed);
             });
-            built("printf '\\1\\0\\0\\0001'; exec sleep 60", Cancel(&cancel))
+            built(
+                "printf '\\1\\0\\0\\0001'; exec sleep 60",
+                Cancel::new(&cancel),
+            )
         });
         assert_eq!(refused_with(output).0, "busy");
     }
@@ -505,7 +510,7 @@ mod tests {
     #[test]
     fn what_is_no_program_is_refused() {
         let never = AtomicBool::new(false);
-        let started = Service::start(Path::new("/nowhere/esbuild"), "1", Cancel(&never));
+        let started = Service::start(Path::new("/nowhere/esbuild"), "1", Cancel::new(&never));
         let Err(refused) = started else {
             panic!("it started");
         };

@@ -229,6 +229,7 @@ fn no_file_imports_one_that_imports_it() {
         "core/capi/src",
         "core/cli/src",
         "core/helper/src",
+        "core/runtime/src",
         "sqlite-ext/src",
         "node-binding/src",
     ] {

@@ -14,9 +14,9 @@ pub struct Failure {
     pub code: String,
     /// The HTTP status that a caller gets, 400 to 599.
     pub status: u16,
-    /// What a method gave besides.
+    /// What a method gave besides. In a box: failures are returned all the way up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<Value>,
+    pub details: Option<Box<Value>>,
     /// Where the method threw it, as Node.js shows it, for the call's record; a page never gets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<String>,

@@ -5,9 +5,13 @@
 //! descriptor and owns nothing: nothing that it sends is trusted.
 #![warn(missing_docs)]
 
+pub mod child;
 pub mod database;
 pub mod failure;
+mod frame;
 pub mod mask;
+pub mod pool;
 pub mod protocol;
 pub mod records;
+pub mod sandbox;
 pub mod secrets;

@@ -18,11 +18,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 /// From the parent.
 #[derive(Debug, Serialize)]
 #[serde(tag = "t", rename_all = "camelCase")]
-pub enum ToChild {
+pub enum ToChild<'a> {
     /// The first frame.
-    Load(Load),
+    Load(&'a Load),
     /// Run a method.
-    Call(Call),
+    Call(&'a Call),
     /// What became of a request.
     Answer {
         /// Of the request.

@@ -9,7 +9,7 @@ pub mod aliases;
 pub mod cache;
 pub mod dependencies;
 pub mod disk;
-mod environment;
+pub mod environment;
 pub mod esbuild;
 mod git;
 mod ignored;

@@ -1,0 +1,59 @@
+// @ts-check
+// Frames: four bytes (the length, little-endian) and JSON, on the socket to the parent.
+
+import { Socket } from "node:net";
+
+/** The most bytes of a frame, as the parent has it. */
+export const LIMIT = 16 * 1024 * 1024;
+
+const HEAD = 4;
+
+/**
+ * Takes frames from the descriptor, and sends some. `end` is called when the parent is gone.
+ * @param {number} descriptor
+ * @param {(message: any) => void} take
+ * @param {() => void} end
+ */
+export function frames(descriptor, take, end) {
+  const socket = new Socket({ fd: descriptor, readable: true, writable: true });
+  /** @type {Buffer[]} */
+  let parts = [];
+  let length = 0;
+  let wanted = HEAD;
+  socket.on("data", (part) => {
+    parts.push(part);
+    length += part.length;
+    while (length >= wanted) {
+      let bytes = parts.length === 1 ? parts[0] : Buffer.concat(parts, length);
+      const whole = HEAD + bytes.readUInt32LE(0);
+      if (length >= whole) {
+        const message = JSON.parse(bytes.toString("utf8", HEAD, whole));
+        bytes = bytes.subarray(whole);
+        length -= whole;
+        wanted = HEAD;
+        parts = length ? [bytes] : [];
+        take(message);
+      } else {
+        parts = [bytes];
+        wanted = whole;
+      }
+    }
+  });
+  socket.on("error", end);
+  socket.on("close", end);
+  return {
+    /** @param {string} text JSON, whose bytes are within the limit */
+    send(text) {
+      const size = Buffer.byteLength(text);
+      const frame = Buffer.allocUnsafe(HEAD + size);
+      frame.writeUInt32LE(size, 0);
+      frame.write(text, HEAD);
+      socket.write(frame);
+    },
+    /** @param {boolean} is whether it keeps the process from ending */
+    hold(is) {
+      if (is) socket.ref();
+      else socket.unref();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+//! The Node.js that methods run in.
+
+use crate::failure::Failure;
+use remy_db_app::build::environment::{environment, found};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The oldest that methods run in. `js/host.mjs` looks for it, before it does anything else.
+pub(super) const OLDEST: &str = "20.19";
+
+/// Its program. What `PATH` names may be a script that chooses one: it cannot choose where the
+/// process is shut in, and is asked before.
+pub(super) fn find() -> Result<PathBuf, Failure> {
+    let missing = |what: String| {
+        let message = format!(
+            "{what}. Methods run in Node.js {OLDEST} or newer: install it, or put it on PATH. Nothing \
+             was started"
+        );
+        Failure::new("node_missing", 500, message)
+    };
+    let variables = environment();
+    let path = found("node", &variables)
+        .ok_or_else(|| missing("There is no Node.js (`node`) on PATH".to_owned()))?;
+    let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+    if is_program(&real) {
+        return Ok(real);
+    }
+    let says = Command::new(&path)
+        .args(["-p", "process.execPath"])
+        .env_clear()
+        .envs(&variables)
+        .output();
+    let named = says
+        .ok()
+        .and_then(|said| String::from_utf8(said.stdout).ok());
+    let named = named.map(|said| PathBuf::from(said.trim_end()));
+    named.filter(|named| is_program(named)).ok_or_else(|| {
+        missing(format!(
+            "{} on PATH is no Node.js, and starts none",
+            path.display()
+        ))
+    })
+}
+
+/// Whether it is itself what runs, as large as Node.js is.
+fn is_program(path: &Path) -> bool {
+    const SMALLEST: u64 = 16 << 20;
+    let mut magic = [0; 4];
+    let Ok(mut file) = File::open(path) else {
+        return false;
+    };
+    file.read_exact(&mut magic).is_ok()
+        && magic == *b"\x7fELF"
+        && file.metadata().is_ok_and(|found| found.len() >= SMALLEST)
+}
+
+/// What it calls its own watch over files. It is asked only where the kernel has none.
+pub(super) fn permissions(node: &Path) -> &'static str {
+    let said = Command::new(node).arg("--version").env_clear().output();
+    let version = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let version = version.unwrap_or_default();
+    let numbers: Vec<u32> = version
+        .trim_start_matches('v')
+        .split('.')
+        .filter_map(|number| number.trim().parse().ok())
+        .collect();
+    match *numbers {
+        [major, minor, ..] if (major, minor) >= (23, 5) || (major == 22 && minor >= 13) => {
+            "--permission"
+        }
+        _ => "--experimental-permission",
+    }
+}

@@ -1,0 +1,189 @@
+//! What a process has asked for and has not got: done by threads of its own, so that nobody else
+//! waits for them.
+
+use super::{listener::Service, state::State};
+use crate::{
+    failure::Failure,
+    frame,
+    protocol::{Answer, Call, Request, ToChild},
+};
+use serde_json::Value;
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::Duration,
+};
+
+/// How many requests of a process are done at once.
+const AT_ONCE: usize = 8;
+
+/// How many bytes of requests wait; the process's own socket takes the rest.
+const WAITING_BYTES: usize = 32 << 20;
+
+/// How many requests wait: each takes more room than its bytes.
+const WAITING: usize = 20_000;
+
+/// How long a thread stays that has nothing to do.
+const STAYS: Duration = Duration::from_secs(5);
+
+/// What there is to answer.
+pub(super) enum Asked {
+    /// To be done first.
+    Request(Request),
+    /// A part of a stream, which was passed on.
+    Passed,
+}
+
+struct Job {
+    call: Arc<Call>,
+    id: u64,
+    bytes: usize,
+    asked: Asked,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// Of all that is not answered.
+    bytes: usize,
+    unanswered: usize,
+    threads: usize,
+    free: usize,
+    is_closed: bool,
+}
+
+/// The requests of a process.
+#[derive(Clone)]
+pub(super) struct Requests {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+    state: Arc<State>,
+    service: Arc<dyn Service>,
+}
+
+impl Requests {
+    pub fn new(state: Arc<State>, service: Arc<dyn Service>) -> Self {
+        let shared = Shared {
+            waiting: Mutex::default(),
+            more: Condvar::new(),
+            state,
+            service,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    pub fn add(&self, call: Arc<Call>, id: u64, asked: Asked, bytes: usize) {
+        let mut waiting = self.shared.lock();
+        waiting.bytes += bytes;
+        waiting.unanswered += 1;
+        waiting.jobs.push_back(Job {
+            call,
+            id,
+            bytes,
+            asked,
+        });
+        if waiting.free < waiting.jobs.len() && waiting.threads < AT_ONCE {
+            waiting.threads += 1;
+            let shared = self.shared.clone();
+            let thread = thread::Builder::new().name("remy-requests".to_owned());
+            let started = thread.spawn(move || shared.work());
+            if started.is_err() {
+                waiting.threads -= 1;
+            }
+        }
+        drop(waiting);
+        self.shared.more.notify_one();
+    }
+
+    /// Whether no further ones are to be read for now.
+    pub fn are_too_many(&self) -> bool {
+        let waiting = self.shared.lock();
+        waiting.bytes >= WAITING_BYTES || waiting.unanswered >= WAITING
+    }
+
+    pub fn are_answered(&self) -> bool {
+        self.shared.lock().unanswered == 0
+    }
+
+    /// The process is gone: what waits is dropped, and what is being done ends by itself.
+    pub fn close(&self) {
+        let mut waiting = self.shared.lock();
+        waiting.is_closed = true;
+        waiting.jobs.clear();
+        drop(waiting);
+        self.shared.more.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().expect("no panic while it is held")
+    }
+
+    fn work(&self) {
+        while let Some(job) = self.next() {
+            let answer = match job.asked {
+                Asked::Passed => Answer::Value(Value::Null),
+                Asked::Request(request) => self.answer(&job.call, request),
+            };
+            let frame = frame::to_child(&ToChild::Answer { id: job.id, answer });
+            let frame = frame.unwrap_or_else(|| too_large(job.id));
+            {
+                // Before it is sent: it may be idle as soon as it has it.
+                let mut waiting = self.lock();
+                waiting.bytes -= job.bytes;
+                waiting.unanswered -= 1;
+            }
+            self.state.send(&frame);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut waiting = self.lock();
+        waiting.free += 1;
+        loop {
+            let job = waiting.jobs.pop_front();
+            if job.is_some() || waiting.is_closed {
+                waiting.free -= 1;
+                waiting.threads -= usize::from(job.is_none());
+                return job;
+            }
+            let (again, waited) = self
+                .more
+                .wait_timeout(waiting, STAYS)
+                .expect("no panic while it is held");
+            waiting = again;
+            if waited.timed_out() && waiting.jobs.is_empty() {
+                waiting.free -= 1;
+                waiting.threads -= 1;
+                return None;
+            }
+        }
+    }
+
+    fn answer(&self, call: &Call, request: Request) -> Answer {
+        let done = catch_unwind(AssertUnwindSafe(|| self.service.answer(call, request)));
+        done.unwrap_or_else(|_| {
+            let message =
+                "A fault of the runtime's own kept it from doing this. The method goes on";
+            Answer::Error(Failure::new("internal", 500, message))
+        })
+    }
+}
+
+fn too_large(id: u64) -> Vec<u8> {
+    let message = format!(
+        "What was asked for is larger than {} MiB. Ask for less at once",
+        frame::TO_CHILD >> 20
+    );
+    let answer = Answer::Error(Failure::new("reply_too_large", 413, message));
+    frame::to_child(&ToChild::Answer { id, answer }).expect("a short text fits")
+}

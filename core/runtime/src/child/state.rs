@@ -1,0 +1,163 @@
+//! What a process is at, as all threads that have to do with it see it.
+
+use super::{listener::Listener, program::Limits};
+use crate::{failure::Failure, frame, protocol::Call};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Signal, pidfd_send_signal},
+};
+use serde_json::Value;
+use std::{
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::Instant,
+};
+
+/// What a process is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It loads its modules.
+    Starting,
+    /// It waits to be called.
+    Idle,
+    /// It runs a call.
+    Calling,
+    /// It has answered, and something that it began goes on.
+    Settling,
+    /// It is gone.
+    Ended,
+}
+
+/// Is told what becomes of a process, by the thread that keeps it.
+pub(crate) trait Owner: Send + Sync {
+    /// It can be called.
+    fn is_free(&self, process: u64);
+
+    /// It has been free for a while; told again and again.
+    fn is_idle(&self, process: u64, since: Instant);
+
+    /// It is gone, with its folder. `before` is what it was at.
+    fn has_ended(&self, process: u64, before: Stage, why: &Failure);
+}
+
+/// The answer of a call, once there is one.
+#[derive(Default)]
+pub(crate) struct Slot {
+    answer: Mutex<Option<Result<Value, Failure>>>,
+    there: Condvar,
+}
+
+impl Slot {
+    /// The first one is kept.
+    pub fn put(&self, answer: Result<Value, Failure>) {
+        self.answer
+            .lock()
+            .expect("no panic here")
+            .get_or_insert(answer);
+        self.there.notify_all();
+    }
+
+    pub fn wait(&self) -> Result<Value, Failure> {
+        let mut answer = self.answer.lock().expect("no panic here");
+        loop {
+            if let Some(answer) = answer.take() {
+                return answer;
+            }
+            answer = self.there.wait(answer).expect("no panic here");
+        }
+    }
+}
+
+/// A call, and who waits for it.
+#[derive(Clone)]
+pub(super) struct Running {
+    pub call: Arc<Call>,
+    pub listener: Arc<dyn Listener>,
+    pub slot: Arc<Slot>,
+}
+
+pub(super) struct Held {
+    pub stage: Stage,
+    /// Since when.
+    pub since: Instant,
+    /// The last call: what an idle process writes is logged to it.
+    pub last: Option<Running>,
+    /// Why it was ended by this process.
+    pub why: Option<Failure>,
+}
+
+/// A process, as all threads see it.
+pub(super) struct State {
+    pub process: OwnedFd,
+    pub socket: UnixStream,
+    pub limits: Limits,
+    held: Mutex<Held>,
+    /// One frame at a time.
+    writing: Mutex<()>,
+}
+
+impl State {
+    pub fn new(process: OwnedFd, socket: UnixStream, limits: Limits) -> Self {
+        let held = Held {
+            stage: Stage::Starting,
+            since: Instant::now(),
+            last: None,
+            why: None,
+        };
+        Self {
+            process,
+            socket,
+            limits,
+            held: Mutex::new(held),
+            writing: Mutex::new(()),
+        }
+    }
+
+    pub fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("no panic while it is held")
+    }
+
+    pub fn enter(&self, stage: Stage) {
+        let mut held = self.held();
+        held.stage = stage;
+        held.since = Instant::now();
+    }
+
+    /// Sends a frame that was made, and waits until the process takes it. That it is gone is told by
+    /// its end.
+    pub fn send(&self, frame: &[u8]) {
+        let _one = self.writing.lock().expect("no panic while it is held");
+        let _ = frame::write(&self.socket, frame);
+    }
+
+    /// Begins a call, by its frame; gives it back where the process cannot be called.
+    pub fn begin(&self, running: Running, frame: &[u8]) -> Result<(), Running> {
+        {
+            let mut held = self.held();
+            if held.stage != Stage::Idle || held.why.is_some() || self.is_gone() {
+                return Err(running);
+            }
+            held.stage = Stage::Calling;
+            held.since = Instant::now();
+            held.last = Some(running);
+        }
+        self.send(frame);
+        Ok(())
+    }
+
+    /// Whether it has ended, whoever was told so far.
+    fn is_gone(&self) -> bool {
+        let mut process = [PollFd::new(&self.process, PollFlags::IN)];
+        poll(&mut process, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Ends the process, with all that it is at. The first reason is the one that is told.
+    pub fn end(&self, why: Failure) {
+        let mut held = self.held();
+        if held.stage != Stage::Ended {
+            held.why.get_or_insert(why);
+            // By its descriptor: its number may be another's. It may be gone.
+            let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        }
+    }
+}

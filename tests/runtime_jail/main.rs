@@ -1,6 +1,7 @@
 //! Methods run in processes that are shut in: what they may not do, how they end, and what is left.
 mod calls;
 mod cell;
+mod elsewhere;
 mod ends;
 mod pools;
 

@@ -184,7 +184,7 @@ fn a_process_that_is_killed_is_replaced() {
         // SAFETY: the same.
         unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
     }
-    until("it is gone", || cell.processes().is_empty());
+    until("it is gone", || cell.pool().status().processes == 0);
     cell.ends_healthy();
 }
 

@@ -1,7 +1,7 @@
 //! The Node.js that methods run in.
 
 use crate::failure::Failure;
-use remy_db_app::build::environment::{environment, found};
+use remy_db_app::build::environment::{Environment, environment, found};
 use std::{
     fs::File,
     io::Read as _,
@@ -15,6 +15,10 @@ pub(super) const OLDEST: &str = "20.19";
 /// Its program. What `PATH` names may be a script that chooses one: it cannot choose where the
 /// process is shut in, and is asked before.
 pub(super) fn find() -> Result<PathBuf, Failure> {
+    find_in(&environment())
+}
+
+fn find_in(variables: &Environment) -> Result<PathBuf, Failure> {
     let missing = |what: String| {
         let message = format!(
             "{what}. Methods run in Node.js {OLDEST} or newer: install it, or put it on PATH. Nothing \
@@ -22,8 +26,7 @@ pub(super) fn find() -> Result<PathBuf, Failure> {
         );
         Failure::new("node_missing", 500, message)
     };
-    let variables = environment();
-    let path = found("node", &variables)
+    let path = found("node", variables)
         .ok_or_else(|| missing("There is no Node.js (`node`) on PATH".to_owned()))?;
     let real = path.canonicalize().unwrap_or_else(|_| path.clone());
     if is_program(&real) {
@@ -32,7 +35,7 @@ pub(super) fn find() -> Result<PathBuf, Failure> {
     let says = Command::new(&path)
         .args(["-p", "process.execPath"])
         .env_clear()
-        .envs(&variables)
+        .envs(variables)
         .output();
     let named = says
         .ok()
@@ -73,5 +76,38 @@ pub(super) fn permissions(node: &Path) -> &'static str {
             "--permission"
         }
         _ => "--experimental-permission",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    /// `PATH` is a folder with this script as `node`.
+    fn with(script: &str) -> Result<PathBuf, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        find_in(&Environment::from([("PATH".into(), folder.path().into())]))
+    }
+
+    #[test]
+    fn a_script_that_chooses_one_is_asked_and_what_is_none_is_refused() {
+        let real = find().unwrap();
+        assert!(is_program(&real));
+        let shim = format!("#!/bin/sh\nexec {} \"$@\"\n", real.display());
+        assert_eq!(with(&shim).unwrap(), real);
+        let refused = with("#!/bin/sh\necho /bin/sh\n").unwrap_err();
+        assert_eq!(refused.code, "node_missing");
+        assert!(refused.message.contains("is no Node.js"), "{refused}");
+    }
+
+    #[test]
+    fn that_there_is_none_is_told() {
+        let refused = find_in(&Environment::new()).unwrap_err();
+        assert_eq!(refused.code, "node_missing");
+        assert!(refused.message.contains("on PATH"), "{refused}");
     }
 }

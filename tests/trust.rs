@@ -157,6 +157,36 @@ fn a_switch_whose_id_is_no_name_is_refused() {
 }
 
 #[test]
+fn a_line_of_the_log_that_cannot_be_read_stops_no_verb() {
+    let app = App::on("CREATE TABLE t (a)");
+    app.publish(V2, "{}").unwrap();
+    app.publish(V3, "{}").unwrap();
+    forge(
+        &app,
+        r#"UPDATE build_log SET step = 'dream', remedy = '{"dream": 7}' WHERE seq = 2;
+           UPDATE build_log SET outcome = 'dreamt' WHERE seq = 3"#,
+    );
+    // What was put in live's place by hand is told by that log.
+    let log = app.remy().build_log(None).unwrap();
+    assert!(log[1].message.starts_with("[dream, ok] "), "{log:?}");
+    assert!(log[2].message.contains(", dreamt] "), "{log:?}");
+    assert_eq!(log[1].step, log[0].step);
+    assert_eq!(log[1].outcome.as_str(), "warning");
+    app.rollback(None).unwrap();
+    app.rollback(None).unwrap();
+    assert!(app.remy().verify().unwrap().ok);
+    app.remy().debug().unwrap();
+    // Also not one of a type that no line has.
+    forge(
+        &app,
+        "UPDATE build_log SET message = x'ff', step = 'adopt', outcome = 'warning'",
+    );
+    app.publish(V2, r#"{"allow": ["drop"]}"#).unwrap();
+    app.rollback(None).unwrap();
+    app.remy().debug().unwrap();
+}
+
+#[test]
 fn what_brings_itself_back_has_an_end() {
     let app = App::on("CREATE TABLE t (a)");
     app.publish(V2, "{}").unwrap();

@@ -1,16 +1,19 @@
 //! An app, published whole by the faces that have no command: from SQL, from C and from Rust.
-use remy_db::Remy;
+use remy_db::{Outcome, Remy};
 use remy_db_app::{
     place::Named,
     project::{Follow, Project, Publish, Tools},
 };
-use remy_tests::{built, live::App, repository, shell, stdout};
+use remy_tests::{
+    Shell, built, built_program, faults, live::App, not_covered, repository, shell, stdout,
+};
 use serde_json::Value;
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt, lchown},
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::atomic::AtomicBool,
+    sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
 const MANIFEST: &str = r#"{
@@ -41,6 +44,22 @@ fn shop() -> (App, PathBuf) {
         r#"{ "jobs": [{ "method": "add-note", "schedule": "0 4 * * *" }] }"#,
     );
     let manifest = app.dir.path().join("shop/mindstudio.json");
+    (app, manifest)
+}
+
+/// [`shop`], with a web interface whose build says what it finds of its process.
+fn shop_with_a_page() -> (App, PathBuf) {
+    let (app, manifest) = shop();
+    let with_web = MANIFEST.replace(
+        r#"{ "type": "cron""#,
+        r#"{ "type": "web", "path": "web/web.json" }, { "type": "cron""#,
+    );
+    app.file("shop/mindstudio.json", &with_web);
+    app.file("shop/web/web.json", "{}");
+    app.file(
+        "shop/web/package.json",
+        r#"{ "scripts": { "build": "mkdir dist && id -u > dist/index.html && env > dist/env && ls -l /proc/self/fd > dist/descriptors" } }"#,
+    );
     (app, manifest)
 }
 
@@ -201,17 +220,16 @@ int main(int argc, char **argv) {
     is_whole(&app);
 }
 
-#[test]
-fn from_rust() {
-    let (app, manifest) = shop();
+/// The app in a folder, published by this process, or tried to be.
+fn publish_in(app: &Path, db: Option<&Path>, schema: Option<&Path>) -> AppResult {
     let named = Named {
-        db: Some(app.live.clone()),
-        here: true,
+        db: db.map(Path::to_owned),
+        here: schema.is_none(),
         ..Named::default()
     };
-    let folder = manifest.parent().unwrap();
-    let project = Project::find(folder, &named, |path| Remy::open(path)).unwrap();
+    let project = Project::find(app, &named, |path| Remy::open(path)).unwrap();
     let publish = Publish {
+        schema: schema.map(|path| path.display().to_string()),
         tools: Tools {
             esbuild: Some(esbuild()),
             node: None,
@@ -219,9 +237,240 @@ fn from_rust() {
         ..Publish::default()
     };
     let never = AtomicBool::new(false);
-    let outcome = project
-        .publish(&publish, Follow::new(&|_| (), &never))
-        .unwrap();
+    project.publish(&publish, Follow::new(&|_| (), &never))
+}
+
+type AppResult = remy_db_app::project::Result<Outcome>;
+
+#[test]
+fn from_rust() {
+    let (app, manifest) = shop();
+    let outcome = publish_in(manifest.parent().unwrap(), Some(&app.live), None).unwrap();
     assert_eq!(outcome.status.as_str(), "live");
     is_whole(&app);
+}
+
+/// Somebody who is not root, without an account.
+const OWNER: u32 = 4321;
+
+fn is_root() -> bool {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    let root = unsafe { libc::geteuid() } == 0;
+    if !root {
+        not_covered("another user's app", "only root can be several users");
+    }
+    root
+}
+
+/// All that is in a folder, and below.
+fn all(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![folder.to_owned()];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() && !path.is_symlink() {
+            true => found.extend(all(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+fn give(folder: &Path) {
+    for path in all(folder) {
+        lchown(&path, Some(OWNER), Some(OWNER)).unwrap();
+    }
+}
+
+fn is_all_of(uid: u32, folder: &Path) {
+    for path in all(folder) {
+        let found = path.symlink_metadata().unwrap();
+        assert_eq!(found.uid(), uid, "{}", path.display());
+    }
+}
+
+/// What the build of a release has said of its process.
+fn said(store: &Path, name: &str) -> String {
+    fs::read_to_string(store.join("releases/1/interfaces/web").join(name)).unwrap()
+}
+
+#[test]
+fn root_builds_the_app_of_lives_owner_as_that_owner() {
+    if !is_root() {
+        return;
+    }
+    let (app, manifest) = shop_with_a_page();
+    give(app.dir.path());
+    let mut command = Command::new(built_program("remy-command"));
+    command
+        .args(["publish", "--app"])
+        .arg(manifest.parent().unwrap())
+        .arg("--db")
+        .arg(&app.live)
+        .env("ESBUILD_BINARY_PATH", esbuild())
+        .env("SECRET", "of root's")
+        .env("VITE_TITLE", "shop");
+    stdout(&mut command);
+    is_whole(&app);
+    is_all_of(OWNER, app.dir.path());
+    assert_eq!(said(&app.store(""), "index.html"), format!("{OWNER}\n"));
+    let variables = said(&app.store(""), "env");
+    assert!(!variables.contains("of root's"), "{variables}");
+    assert!(!variables.contains("HOME=/root"), "{variables}");
+    assert!(variables.contains("VITE_TITLE=shop"), "{variables}");
+}
+
+#[test]
+fn root_builds_somebodys_app_as_them_where_live_is_not_there_yet() {
+    if !is_root() {
+        return;
+    }
+    let (app, manifest) = shop_with_a_page();
+    let folder = manifest.parent().unwrap();
+    give(app.dir.path());
+    publish_in(folder, None, None).unwrap();
+    is_all_of(OWNER, folder);
+    let store = folder.join(".remy/live.db-remy");
+    assert_eq!(said(&store, "index.html"), format!("{OWNER}\n"));
+    // Once more, in what is there by now.
+    publish_in(folder, None, None).unwrap();
+    is_all_of(OWNER, folder);
+}
+
+#[test]
+fn root_builds_somebodys_app_as_them_for_a_database_of_roots() {
+    if !is_root() {
+        return;
+    }
+    let (app, manifest) = shop_with_a_page();
+    let folder = manifest.parent().unwrap();
+    fs::set_permissions(app.dir.path(), Permissions::from_mode(0o755)).unwrap();
+    give(folder);
+    publish_in(folder, Some(&app.live), None).unwrap();
+    is_whole(&app);
+    is_all_of(OWNER, folder);
+    is_all_of(0, &app.store(""));
+    assert_eq!(said(&app.store(""), "index.html"), format!("{OWNER}\n"));
+    // What root has made there before is named, before anything is run.
+    for path in all(&folder.join(".remy")) {
+        lchown(&path, Some(0), Some(0)).unwrap();
+    }
+    let e = publish_in(folder, Some(&app.live), None).unwrap_err();
+    let told = e.to_string();
+    assert!(
+        told.contains(".remy belongs to the user `root` (uid 0), and root builds this app as")
+            && told.contains("chown -R 4321"),
+        "{told}"
+    );
+    assert_eq!(app.remy().releases().unwrap()[0].status.as_str(), "live");
+}
+
+#[test]
+fn root_unpacks_a_package_for_lives_owner() {
+    if !is_root() {
+        return;
+    }
+    let (app, manifest) = shop();
+    let mut command = Command::new(built_program("remy-command"));
+    let package = app.dir.path().join("shop.tgz");
+    command
+        .args(["build", "--out"])
+        .arg(&package)
+        .arg("--app")
+        .arg(manifest.parent().unwrap())
+        .env("ESBUILD_BINARY_PATH", esbuild());
+    stdout(&mut command);
+    fs::set_permissions(&package, Permissions::from_mode(0o600)).unwrap();
+    give(app.dir.path());
+    // It is read as who names it.
+    lchown(&package, Some(0), Some(0)).unwrap();
+    publish_in(app.dir.path(), Some(&app.live), Some(&package)).unwrap();
+    assert!(app.store("releases/1/methods/add-note.mjs").exists());
+    is_all_of(OWNER, &app.store(""));
+}
+
+#[test]
+fn what_a_build_of_a_hosts_starts_has_no_descriptor_of_remys() {
+    let (app, manifest) = shop_with_a_page();
+    let out = sql(&app, "SELECT 1", &publish(&manifest));
+    let complaints = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{complaints}");
+    let descriptors = said(&app.store(""), "descriptors");
+    assert!(
+        !descriptors.contains("pidfd") && !descriptors.contains("socket:"),
+        "{descriptors}"
+    );
+}
+
+#[test]
+fn what_is_kept_of_a_build_is_on_the_disk_before_its_description() {
+    let (app, manifest) = shop_with_a_page();
+    app.file(
+        "shop/web/package.json",
+        r#"{ "scripts": { "build": "mkdir dist && date > dist/index.html" }, "dependencies": { "own": "file:../own" } }"#,
+    );
+    app.file(
+        "shop/own/package.json",
+        r#"{ "name": "own", "version": "1.0.0" }"#,
+    );
+    let log = app.dir.path().join("settled");
+    let mut command = Command::new(built_program("remy-command"));
+    command
+        .args(["build", "--app"])
+        .arg(manifest.parent().unwrap())
+        .env("ESBUILD_BINARY_PATH", esbuild())
+        .env("LD_PRELOAD", faults("settled"))
+        .env("SETTLED", &log);
+    stdout(&mut command);
+    let log = fs::read_to_string(log).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    for described in ["/web/", "/installs/"] {
+        let is_it = |line: &&str| {
+            line.starts_with("rename ")
+                && line.contains("/.remy/cache/")
+                && line.contains(described)
+                && line.ends_with(".json")
+        };
+        let at = lines.iter().position(|line| is_it(&line));
+        let at = at.unwrap_or_else(|| panic!("{described}: {log}"));
+        assert_eq!(lines[at - 1].trim(), "syncfs", "{described}: {log}");
+    }
+}
+
+/// A first publish that is refused. `meanwhile` is done between the making of live and the verb.
+fn first_publish_refused(app: &App, meanwhile: impl Fn(&Path) + Send + Sync + 'static) {
+    let named = Named {
+        db: Some(app.live.clone()),
+        ..Named::default()
+    };
+    let open = move |path: &Path| {
+        meanwhile(path);
+        Remy::open(path)
+    };
+    let project = Project::find(app.dir.path(), &named, open).unwrap();
+    let publish = Publish {
+        schema: Some("CREATE TABLE t (a, a);".to_owned()),
+        create: true,
+        ..Publish::default()
+    };
+    let never = AtomicBool::new(false);
+    let refused = project.publish(&publish, Follow::new(&|_| (), &never));
+    assert_eq!(refused.unwrap_err().error().code(), "schema_invalid");
+}
+
+#[test]
+fn a_database_that_somebody_else_has_begun_on_meanwhile_stays() {
+    let app = App::empty();
+    fs::remove_file(&app.live).unwrap();
+    first_publish_refused(&app, |_| ());
+    assert!(!app.live.exists(), "nothing is left of it");
+    let other = Arc::new(Mutex::new(None));
+    let theirs = Arc::clone(&other);
+    first_publish_refused(&app, move |path| {
+        let mut shell = Shell::open(path);
+        shell.ask("BEGIN IMMEDIATE; CREATE TABLE theirs (x); INSERT INTO theirs VALUES (7);");
+        theirs.lock().unwrap().replace(shell);
+    });
+    let mut other = other.lock().unwrap().take().unwrap();
+    assert_eq!(other.run("COMMIT;"), "");
+    assert_eq!(app.ask("SELECT x FROM theirs"), "7");
 }

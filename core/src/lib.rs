@@ -105,6 +105,12 @@ pub mod internals {
     pub mod schema {
         pub use crate::schema::*;
     }
+    pub mod owner {
+        pub use crate::base::owner::{
+            Account, Acting, account, act_as_owner_of, as_the_caller, becoming, is_harmless, name,
+            others_who_write, user,
+        };
+    }
     pub mod text {
         pub use crate::base::text::{human, things};
     }
@@ -178,6 +184,13 @@ impl Remy {
         Ok(Self {
             live: database::Live::at(place)?,
         })
+    }
+
+    /// Removes the database again where it was made for a verb that has put nothing in it: it has 0
+    /// bytes and no store, and nobody is at work on it. Returns whether it is gone.
+    #[doc(hidden)]
+    pub fn remove_if_empty(&self) -> Result<bool> {
+        self.live.remove_if_empty()
     }
 
     /// The place of this database, as of the file that was opened.

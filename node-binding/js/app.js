@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { load } from './addon.js';
 import { number, options as read, text } from './arguments.js';
 import { errorOf } from './error.js';
-import { run } from './process.js';
+import { run, uncaught } from './process.js';
 import { tools } from './tools.js';
 
 /** @typedef {import('./index.js').Outcome} Outcome */
@@ -306,14 +306,25 @@ export class App extends EventEmitter {
    * @param {() => Promise<T>} work
    */
   async #attempt(work) {
-    try {
-      const result = await work();
-      const outcome = /** @type {Outcome} */ (/** @type {unknown} */ (result));
-      if (outcome.status === 'live') this.emit('live', outcome);
-      return result;
-    } catch (error) {
-      this.emit('failed', error);
+    const result = await work().catch((error) => {
+      this.#tell(() => this.emit('failed', error));
       throw error;
+    });
+    const outcome = /** @type {Outcome} */ (/** @type {unknown} */ (result));
+    if (outcome.status === 'live') this.#tell(() => this.emit('live', outcome));
+    return result;
+  }
+
+  /**
+   * Tells who listens. What a listener throws changes nothing of what came of the verb: it is thrown where nobody waits for that, as
+   * whatever a listener of Node's own throws.
+   * @param {() => void} emit
+   */
+  #tell(emit) {
+    try {
+      emit();
+    } catch (error) {
+      uncaught(error);
     }
   }
 

@@ -34,7 +34,18 @@ function start() {
 }
 
 /**
- * Runs a verb.
+ * Throws where no promise takes it.
+ * @param {unknown} error
+ */
+export function uncaught(error) {
+  process.nextTick(() => {
+    throw error;
+  });
+}
+
+/**
+ * Runs a verb. Where `onProgress` throws, the verb is called off; what it throws is why, unless the verb is done all the same: then its
+ * result is what there is, and the error is uncaught.
  *
  * @param {Request} request
  * @param {AbortSignal} [signal]
@@ -49,8 +60,9 @@ export function run(request, signal, onProgress) {
     const send = (/** @type {object} */ message) =>
       child.connected && child.send(message, () => {});
     const cancel = () => send({ cancel: true });
-    // The signal that called the verb off may have ended a worker before it could begin (worker.js).
-    let end = () => reject(signal?.aborted && child.signalCode ? signal.reason : died(child));
+    let begun = false;
+    // The signal that called the verb off may have ended a worker before it could begin (worker.js). Of one that had, nobody knows.
+    let end = () => reject(signal?.aborted && !begun ? signal.reason : died(child));
     /** @type {{ e: unknown } | null} */
     let thrown = null;
 
@@ -67,6 +79,7 @@ export function run(request, signal, onProgress) {
       finish();
     });
     child.on('message', (/** @type {any} */ { line, result, error }) => {
+      begun = true;
       if (line) {
         try {
           onProgress?.(JSON.parse(line));
@@ -77,8 +90,11 @@ export function run(request, signal, onProgress) {
       } else if (error) {
         const stopped = error.code === 'busy' && (thrown || signal?.aborted);
         end = () => reject(stopped ? (thrown ? thrown.e : signal?.reason) : errorOf(error));
-      } else {
-        end = () => (thrown ? reject(thrown.e) : fulfill(JSON.parse(result)));
+      } else if (result) {
+        end = () => {
+          if (thrown) uncaught(thrown.e);
+          fulfill(JSON.parse(result));
+        };
       }
     });
     child.on('close', finish);

@@ -3,13 +3,18 @@
 // application may have the database open through one of its own.
 //
 // In:  { path, verb, args, follow }, or { place, call, follow } of a folder that is published; then perhaps { cancel: true }
-// Out: { line } for each line of the build log, then { result } or { error: { code, message, hint, remedy, object, sql } }.
+// Out: { begun: true } before anything is done, then { line } for each line of the build log, then { result } or { error: { code, message, hint, remedy, object, sql } }.
 //      Lines and results are JSON text.
 import { load } from './addon.js';
 
 /** @type {any} */
 let remy;
-const cancel = () => remy?.cancel();
+let isCalledOff = false;
+const cancel = () => {
+  // Also before there is a verb: it is not begun then.
+  isCalledOff = true;
+  remy?.cancel();
+};
 
 // The application is gone, or the terminal is told to stop or closed: what is not committed yet is called off, the rest ends as it
 // would. A worker that one of them ends all the same had not begun.
@@ -26,6 +31,8 @@ try {
 
 process.on('message', async (/** @type {any} */ message) => {
   if (message.cancel) return cancel();
+  // Who started this knows of whatever is done from here on, also where this process is killed.
+  await new Promise((sent) => (process.connected ? process.send?.({ begun: true }, sent) : sent(null)));
   const answer = await run(message);
   // The lines and the end of a verb come by two queues of the same event loop turn: all lines are out after it.
   await new Promise(setImmediate);
@@ -39,10 +46,12 @@ async function run({ path, verb, args, place, call, follow }) {
     const lines = follow ? [onLine] : [];
     if (place) {
       remy = new (load().Project)(JSON.stringify(place));
+      if (isCalledOff) remy.cancel();
       const { done, refused } = JSON.parse(await remy.run(JSON.stringify(call), ...lines));
       return refused ? { error: refused } : { result: JSON.stringify(done) };
     }
     remy = new (load().Remy)(path);
+    if (isCalledOff) remy.cancel();
     return { result: await remy[verb](...args, ...lines) };
   } catch (caught) {
     const error = /** @type {any} */ (caught);

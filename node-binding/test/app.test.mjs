@@ -1,5 +1,6 @@
 // Where things live, what becomes of them, and the same by openApp.
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import fs, {
   mkdirSync,
@@ -13,6 +14,7 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { init, openApp, RemyError } from '../js/index.js';
 import { git } from './builds.mjs';
 import { workshop } from './support.mjs';
@@ -235,6 +237,87 @@ test('who looks on and throws calls a build off: no release is made of it', asyn
   };
   await assert.rejects(app.publish({ onProgress }), { message: 'no more' });
   assert.equal((await app.status()).live.exists, false);
+});
+
+const INDEX = JSON.stringify(new URL('../js/index.js', import.meta.url).href);
+
+/** What an application writes that publishes SCHEMA, and hears of what nobody has caught. */
+async function application({ write, run, path }, /** @type {string} */ code) {
+  write('schema.sql', SCHEMA);
+  write(
+    'application.mjs',
+    `import { openApp } from ${INDEX};
+process.on('uncaughtException', ({ message }) => console.log('uncaught', message));
+const app = await openApp(${JSON.stringify(path())});
+const schema = ${JSON.stringify(path('schema.sql'))};
+const fail = (name) => { throw new Error(name); };
+${code}`,
+  );
+  const { stdout, stderr } = await run(process.execPath, ['application.mjs']);
+  assert.equal(stderr, '');
+  return stdout.trim().split('\n').sort();
+}
+
+test('what a listener throws does not hide what came of a verb, and is not swallowed', async (t) => {
+  const said = await application(
+    workshop(t),
+    `app.on('live', () => fail('of live')).on('failed', () => fail('of failed'));
+console.log((await app.publish({ schema })).status);
+await app.rollback(99).catch(({ code }) => console.log(code));`,
+  );
+  assert.deepEqual(said, ['live', 'not_found', 'uncaught of failed', 'uncaught of live']);
+});
+
+test('onProgress that throws when the release is live does not take back its outcome', async (t) => {
+  const said = await application(
+    workshop(t),
+    `const onProgress = ({ step }) => step === 'settle' && fail('of the last line');
+console.log((await app.publish({ schema, onProgress })).status);`,
+  );
+  assert.deepEqual(said, ['live', 'uncaught of the last line']);
+});
+
+test('of a worker that is killed, nobody says that its verb was called off', async (t) => {
+  const said = await application(
+    workshop(t),
+    `import { readFileSync } from 'node:fs';
+const called = new AbortController();
+const onProgress = () => {
+  for (const pid of readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').trim().split(' '))
+    process.kill(Number(pid), 'SIGKILL');
+  called.abort();
+};
+await app.publish({ schema, onProgress, signal: called.signal }).catch(({ name, message }) => console.log(name, message));`,
+  );
+  assert.match(
+    said.join(),
+    /^RemyError the worker process was ended by SIGKILL before it answered/,
+  );
+});
+
+test('a worker that is told to end before it has a verb begins none', async (t) => {
+  const { path, write, sql } = workshop(t);
+  await sql('CREATE TABLE t (a)');
+  write('schema.sql', SCHEMA);
+  const worker = fork(fileURLToPath(new URL('../js/worker.js', import.meta.url)));
+  t.after(() => worker.kill('SIGKILL'));
+  // Until it listens: to SIGTERM Node does from the start, and ends.
+  const heard = () =>
+    /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${worker.pid}/status`, 'utf8'))[1];
+  while ((BigInt(`0x${heard()}`) & 1n) === 0n)
+    await new Promise((go) => setTimeout(go, 20));
+  worker.kill('SIGTERM');
+  await new Promise((go) => setTimeout(go, 200));
+  worker.send({
+    path: path('app.db'),
+    verb: 'publish',
+    args: [path('schema.sql'), '{}'],
+    follow: false,
+  });
+  const said = [];
+  worker.on('message', (message) => said.push(message));
+  await once(worker, 'close');
+  assert.equal(said.at(-1).error?.code, 'busy', JSON.stringify(said));
 });
 
 test('what a build leaves that cannot be removed does not take back its release', async (t) => {

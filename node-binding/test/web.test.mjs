@@ -228,12 +228,18 @@ test('inputs that did not change reuse the output, those that were read build ag
   await step({ 'dist/methods/deeper/x.ts': '2' }, false);
   // A file that would be taken instead.
   await step({ 'dist/methods/src/common/types.d.ts': 'x' }, false);
-  // Variables that the project names, and no others.
+  // Variables, whether the project names them or not: a package may, and by a part of the name.
+  const names = ['APP_TITLE', 'OTHER_TITLE', '_TITLE', 'TITLE.OF', 'OLDPWD', 'SSH_TTY'];
+  t.after(() => names.forEach((name) => delete process.env[name]));
   process.env.APP_TITLE = 'title';
-  process.env.OTHER_TITLE = 'title';
-  t.after(() => (delete process.env.APP_TITLE, delete process.env.OTHER_TITLE));
   assert.match(await step({}, false), /title$/);
-  process.env.OTHER_TITLE = 'other';
+  for (const name of ['OTHER_TITLE', '_TITLE', 'TITLE.OF']) {
+    process.env[name] = 'other';
+    await step({}, false);
+  }
+  // But for those that say where a build is called, and from which terminal.
+  process.env.OLDPWD = '/x';
+  process.env.SSH_TTY = '/dev/pts/7';
   await step({}, true);
   // A path that no text has, and a folder that is listed: what is read counts, and what is not does not.
   const tool = (/** @type {string} */ code) => ({
@@ -305,6 +311,47 @@ test('what is found without a path that goes up counts: siblings of a workspace,
   tarball(it.root, 'vendor/lib.tgz', { 'package.json': '{"name":"lib","version":"1.0.1"}' });
   await step({}, false);
   await step({}, true);
+});
+
+test('a file of this machine counts where the project names it by its whole path', async (t) => {
+  const it = app(t, {
+    'package.json': '{}',
+    ...project(`${HEAD}mkdirSync('dist', { recursive: true }); writeFileSync('dist/n', '1');`),
+  });
+  const away = join(folder(t), 'settings.json');
+  it.write({ [`${WEB}/tool.config.js`]: `export default '${away}';` });
+  const reused = async () => (await web(it)).reused;
+  assert.deepEqual([await reused(), await reused()], [false, true]);
+  writeFileSync(away, '1');
+  assert.deepEqual([await reused(), await reused()], [false, true]);
+  writeFileSync(away, '2');
+  assert.deepEqual([await reused(), await reused()], [false, true]);
+});
+
+test('an output that is not what was kept is built again', async (t) => {
+  const it = app(t, {
+    'package.json': '{}',
+    ...project(`${HEAD}mkdirSync('dist/deep', { recursive: true });
+writeFileSync('dist/index.html', 'page'); writeFileSync('dist/deep/x.js', 'code');`),
+  });
+  const built = async (/** @type {boolean} */ reused) => {
+    const now = await web(it);
+    assert.equal(now.reused, reused);
+    assert.deepEqual(now.built, { 'index.html': 'page', 'deep/x.js': 'code' });
+  };
+  await built(false);
+  await built(true);
+  const [name] = readdirSync(join(it.cache, 'web'));
+  const kept = join(it.cache, 'web', name, 'output');
+  // As a power cut leaves it: as long as it was, or shorter, or not at all.
+  for (const text of ['\0\0\0\0', '']) {
+    writeFileSync(join(kept, 'deep/x.js'), text);
+    await built(false);
+    await built(true);
+  }
+  rmSync(join(kept, 'index.html'));
+  await built(false);
+  await built(true);
 });
 
 test('where a build was not seen to its end, all that texts name counts', async (t) => {

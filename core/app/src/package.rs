@@ -17,7 +17,6 @@ use serde_json::Value;
 use std::{
     cell::Cell,
     collections::HashSet,
-    env,
     fs::{self, File, OpenOptions},
     io::{self, BufReader, BufWriter, Read, Seek, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -236,33 +235,6 @@ pub struct Unpacked {
     pub effects: Value,
 }
 
-/// Unpacks a package into a folder of its own among the temporary files. Where that fails, nothing
-/// is left.
-///
-/// Fails with `not_found`, with `schema_invalid` for what is no package or holds what no package
-/// has, and with `io`: also where the disk has no room for it, before anything is written.
-pub fn unpack(name: &str, cancel: Cancel<'_>) -> Result<Unpacked> {
-    unpack_in(&env::temp_dir(), name, cancel)
-}
-
-fn unpack_in(temporary: &Path, name: &str, cancel: Cancel<'_>) -> Result<Unpacked> {
-    let mut package = Package::open(name)?;
-    let work = work::folder(temporary, "remy-package-")?;
-    package.look(&Room::of(work.path())?, cancel)?;
-    let dir = work.path().join("app");
-    fs::create_dir(&dir).at("making the folder", &dir)?;
-    package.extract(&dir, cancel)?;
-    let (commit, dirty) = package.app(&dir)?;
-    let app = read(&dir.join("source"), None)?;
-    Ok(Unpacked {
-        effects: effects(&app.manifest, &app.interfaces),
-        work: work.keep(),
-        dir,
-        commit,
-        dirty,
-    })
-}
-
 /// What a disk has left.
 struct Room {
     folder: PathBuf,
@@ -314,7 +286,7 @@ struct Item {
 }
 
 /// A file that is said to be a package.
-struct Package<'a> {
+pub struct Package<'a> {
     /// As its caller has it.
     name: &'a str,
     file: File,
@@ -322,7 +294,10 @@ struct Package<'a> {
 }
 
 impl<'a> Package<'a> {
-    fn open(name: &'a str) -> Result<Self> {
+    /// Opens the file of this name, as whoever calls.
+    ///
+    /// Fails with `not_found`, with `io`, and with `schema_invalid` for what is no file.
+    pub fn open(name: &'a str) -> Result<Self> {
         // A pipe would be waited for.
         let opened = OpenOptions::new()
             .read(true)
@@ -347,6 +322,32 @@ impl<'a> Package<'a> {
             name,
             file,
             is_compressed: first == [0x1f, 0x8b],
+        })
+    }
+
+    /// Unpacks it into a folder of its own among the temporary files. Where that fails, nothing is
+    /// left.
+    ///
+    /// Fails with `schema_invalid` for what is no package or holds what no package has, and with
+    /// `io`: also where the disk has no room for it, before anything is written.
+    pub fn unpack(self, cancel: Cancel<'_>) -> Result<Unpacked> {
+        self.unpack_in(&work::temporary(), cancel)
+    }
+
+    fn unpack_in(mut self, temporary: &Path, cancel: Cancel<'_>) -> Result<Unpacked> {
+        let work = work::folder(temporary, "remy-package-")?;
+        self.look(&Room::of(work.path())?, cancel)?;
+        let dir = work.path().join("app");
+        fs::create_dir(&dir).at("making the folder", &dir)?;
+        self.extract(&dir, cancel)?;
+        let (commit, dirty) = self.app(&dir)?;
+        let app = read(&dir.join("source"), None)?;
+        Ok(Unpacked {
+            effects: effects(&app.manifest, &app.interfaces),
+            work: work.keep(),
+            dir,
+            commit,
+            dirty,
         })
     }
 
@@ -685,16 +686,17 @@ mod tests {
     }
 
     /// What becomes of a package, and the folder that it is unpacked in.
+    fn unpack_in(temporary: &Path, name: &str, never: &AtomicBool) -> Result<Unpacked> {
+        Package::open(name)?.unpack_in(temporary, Cancel::new(never))
+    }
+
     fn unpacked(bytes: &[u8]) -> (Result<Unpacked>, TempDir) {
         let (folder, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let file = folder.path().join("x.tar");
         fs::write(&file, bytes).unwrap();
         let never = AtomicBool::new(false);
         let name = file.to_str().unwrap();
-        (
-            unpack_in(temporary.path(), name, Cancel::new(&never)),
-            temporary,
-        )
+        (unpack_in(temporary.path(), name, &never), temporary)
     }
 
     fn refusal(bytes: &[u8]) -> String {
@@ -788,7 +790,7 @@ mod tests {
         fs::write(&file, header.as_bytes()).unwrap();
         let name = file.to_str().unwrap();
         let never = AtomicBool::new(false);
-        let error = unpack_in(folder.path(), name, Cancel::new(&never)).unwrap_err();
+        let error = unpack_in(folder.path(), name, &never).unwrap_err();
         assert_eq!(error.error().code(), "io");
         let told = error.to_string();
         assert!(
@@ -854,7 +856,7 @@ mod tests {
             let file = folder.path().join(name);
             pack(&dir, &file, Cancel::new(&never)).unwrap();
             let name = file.to_str().unwrap();
-            let it = unpack_in(folder.path(), name, Cancel::new(&never)).unwrap();
+            let it = unpack_in(folder.path(), name, &never).unwrap();
             assert_eq!(fs::read(it.dir.join(&deep)).unwrap(), content);
             fs::remove_dir_all(&it.work).unwrap();
         }

@@ -9,7 +9,7 @@ use crate::{
     },
     work,
 };
-use remy_db::{Error, State};
+use remy_db::{Error, State, internals::owner};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -232,8 +232,8 @@ fn without_links(path: &Path) -> PathBuf {
 /// The folder for what remy keeps beside an app, which nobody else reads and git does not see. Made,
 /// where it is not there.
 ///
-/// Fails with `invalid_argument` where others write to it: what is kept there becomes part of a
-/// release.
+/// Fails with `invalid_argument` where others than its owner write to it: what is kept there becomes
+/// part of a release.
 pub fn own_folder(base: &Path) -> Result<PathBuf> {
     let folder = base.join(OWN);
     match DirBuilder::new().mode(0o700).create(&folder) {
@@ -242,15 +242,28 @@ pub fn own_folder(base: &Path) -> Result<PathBuf> {
     }
     of_somebody_known(&folder, base)?;
     let found = fs::metadata(&folder).at("looking at", &folder)?;
-    if found.mode() & 0o002 != 0 {
-        return Err(Error::invalid_argument(format!(
-            "everybody may write to {}",
-            folder.display()
-        ))
-        .state(State::NothingDone)
-        .hint("Look at what is in it, and set its mode to 700")
-        .object(folder.display().to_string())
-        .into());
+    let refuse = |what: String, hint: String| {
+        let error = Error::invalid_argument(what)
+            .state(State::NothingDone)
+            .hint(hint);
+        Err(error.object(folder.display().to_string()).into())
+    };
+    if let Some(who) = owner::others_who_write(&folder).at("looking at", &folder)? {
+        let what = format!("{who} may write to {}", folder.display());
+        return refuse(
+            what,
+            "Look at what is in it, and set its mode to 700".to_owned(),
+        );
+    }
+    let me = owner::user();
+    if owner::becoming().is_some() && found.uid() != me {
+        let (shown, its, mine) = (folder.display(), owner::name(found.uid()), owner::name(me));
+        return refuse(
+            format!("{shown} belongs to {its}, and root builds this app as {mine}"),
+            format!(
+                "Give it to them (chown -R {me} {shown}), or remove it where nothing but a cache is in it"
+            ),
+        );
     }
     let ignore = folder.join(".gitignore");
     if !disk::exists(&ignore) {
@@ -288,12 +301,23 @@ pub fn is_there(path: &Path) -> bool {
 }
 
 impl Place {
+    /// The live database where it is there, else the nearest folder above it that is: whose this is,
+    /// the database is, or will be.
+    pub(crate) fn nearest(&self) -> &Path {
+        let mut all = self.path.ancestors();
+        all.find(|path| is_there(path)).unwrap_or(&self.path)
+    }
+
     /// Makes an empty live database, which must not be there: a file of no bytes is one to SQLite.
+    ///
+    /// Root makes it for the owner of the folder that it is put into: one of root's in a folder of
+    /// somebody else would be refused.
     pub fn make(&self) -> Result<()> {
+        let path = &self.path;
+        let _acting = owner::act_as_owner_of(self.nearest())?;
         if self.from == From::Default {
             own_folder(&self.base)?;
         }
-        let path = &self.path;
         let made = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -364,6 +388,20 @@ mod tests {
         assert_eq!(own.metadata().unwrap().mode() & 0o777, 0o700);
         fs::set_permissions(&own, Permissions::from_mode(0o777)).unwrap();
         assert!(refusal().contains("everybody may write to"));
+        // Others than its owner are of the group, or may be.
+        fs::set_permissions(&own, Permissions::from_mode(0o770)).unwrap();
+        if chown(&own, None, Some(65533)).is_ok() {
+            assert!(refusal().contains("the group 65533 may write to"));
+            // Also where the sticky bit is set: what is not there yet, anybody puts there.
+            fs::set_permissions(&own, Permissions::from_mode(0o1770)).unwrap();
+            assert!(refusal().contains("the group 65533 may write to"));
+            // Each user may have a group of their own, which root has everywhere.
+            chown(&own, None, Some(0)).unwrap();
+            fs::set_permissions(&own, Permissions::from_mode(0o770)).unwrap();
+            assert!(own_folder(base.path()).is_ok());
+        } else {
+            println!("NOT COVERED: a group's folder, without the right to make one");
+        }
         fs::set_permissions(&own, Permissions::from_mode(0o755)).unwrap();
         assert!(own_folder(base.path()).is_ok());
         if give(&own) {

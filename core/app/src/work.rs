@@ -2,11 +2,12 @@
 //! left goes when the next begins.
 
 use crate::build::{Result, disk, disk::At};
+use remy_db::internals::owner;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs, io,
+    env, fs, io,
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     process,
     time::{Duration, SystemTime},
 };
@@ -16,6 +17,15 @@ use tempfile::TempDir;
 const DAY: Duration = Duration::from_hours(24);
 /// The file in such a folder that says which process it is of.
 const OWNER: &str = "owner.json";
+
+/// Where temporary files are: as the caller's environment has it, unless root acts for another user,
+/// whom root's own folder for them does not let in.
+pub(crate) fn temporary() -> PathBuf {
+    match owner::becoming() {
+        None => env::temp_dir(),
+        Some(_) => PathBuf::from("/tmp"),
+    }
+}
 
 /// Makes a folder in `parent` whose name begins with `prefix`, for this process and user alone.
 /// Removes first what others of that kind have left there. Others may write to `parent`, and its
@@ -59,7 +69,7 @@ fn clear(parent: &Path, prefix: &str, is_left: fn(&Path) -> bool) {
 
 /// Whether nobody is at work in a folder, which is this user's alone.
 fn is_left_anywhere(folder: &Path) -> bool {
-    let me = rustix::process::geteuid().as_raw();
+    let me = owner::user();
     let found = folder.symlink_metadata();
     found.is_ok_and(|found| found.uid() == me && found.mode() & 0o077 == 0)
         && owner_of(folder).is_some()
@@ -126,7 +136,7 @@ impl Owner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::PathBuf};
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 
     fn open_to_all() -> TempDir {
         let parent = tempfile::tempdir().unwrap();

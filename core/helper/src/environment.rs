@@ -1,9 +1,7 @@
 //! The environment of the program, which is that of its host.
 
+use remy_db::internals::owner::is_harmless;
 use std::{env, ffi::OsString};
-
-/// What the owner of a database may know of root's environment: what programs and messages need.
-const KEPT: &[&str] = &["PATH", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ"];
 
 unsafe extern "C" {
     static mut environ: *mut *mut libc::c_char;
@@ -12,9 +10,8 @@ unsafe extern "C" {
 /// Overwrites all of the environment but what is harmless. Whose the process becomes may read it:
 /// in `/proc`, and in its memory.
 pub(crate) fn forget() {
-    let kept: Vec<(&str, OsString)> = KEPT
-        .iter()
-        .filter_map(|name| Some((*name, env::var_os(name)?)))
+    let kept: Vec<(OsString, OsString)> = env::vars_os()
+        .filter(|(name, _)| name.to_str().is_some_and(is_harmless))
         .collect();
     // SAFETY: the texts are the process's own, each ends with a zero, and the list with a null;
     // nobody else looks at them: the one other thread reads a socket.

@@ -69,6 +69,7 @@ fn main(follows: bool) -> c_int {
         process: follows.then(|| unsafe { BorrowedFd::borrow_raw(spawn::HOST) }),
         waiting: Mutex::default(),
     };
+    close_for_programs(follows);
     let Ok(hello) = write(&Hello::of_this()) else {
         return 1;
     };
@@ -325,6 +326,16 @@ fn signals() {
         }
     }
     spawn::block(0);
+}
+
+/// Keeps the socket and the host's process from programs that a build starts: one that stayed would
+/// hold the socket open, or speak in this one's place.
+fn close_for_programs(follows: bool) {
+    let descriptors = [0, 1, spawn::HOST];
+    for descriptor in &descriptors[..if follows { 3 } else { 2 }] {
+        // SAFETY: sets a flag of a descriptor of this process.
+        unsafe { libc::fcntl(*descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
 }
 
 /// Whether somebody has started this who speaks to it.

@@ -2,17 +2,21 @@
 //!
 //! Root that followed a link of somebody's, or gave a file that a link names to them, would give
 //! away what it may read. So it takes the owner's place for as long as a verb is at work: the
-//! system then refuses whatever it would refuse the owner.
+//! system then refuses whatever it would refuse the owner. A program that is started meanwhile
+//! becomes the owner's whole ([`becoming`]).
 
 use crate::base::error::{Context, Error, Result, State};
 use std::{
     cell::RefCell,
-    ffi::{CStr, CString, c_int},
+    ffi::{CStr, CString, OsString, c_int},
     fs::{self, File, Permissions},
     io,
     marker::PhantomData,
-    os::unix::fs::{MetadataExt, PermissionsExt},
-    path::Path,
+    os::unix::{
+        ffi::OsStringExt,
+        fs::{MetadataExt, PermissionsExt},
+    },
+    path::{Path, PathBuf},
     ptr,
     sync::{Mutex, PoisonError},
 };
@@ -62,7 +66,7 @@ impl Owner {
         }
         let doing = || {
             format!(
-                "taking the place of {}, whose database this is",
+                "taking the place of {}, as whom root works here",
                 name(self.uid)
             )
         };
@@ -129,6 +133,26 @@ impl Owner {
     }
 }
 
+/// As [`Owner::act`], for whoever owns what is at `path`.
+pub fn act_as_owner_of(path: &Path) -> Result<Acting> {
+    let found = fs::metadata(path).context(|| format!("looking at {}", path.display()))?;
+    Owner::of(&found).act()
+}
+
+/// What a program has to become that is started now: a user and a group, where root acts in an
+/// owner's place. `execve` would make it root again, and what an owner's build runs is the owner's.
+pub fn becoming() -> Option<(u32, u32)> {
+    // SAFETY: takes nothing and cannot fail.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    (is_root && user() != 0).then(|| (user(), group()))
+}
+
+/// Whether the owner of a database or an app may know a variable of root's environment: what
+/// programs and messages need. All else may be a secret, and whose a process is may read it.
+pub fn is_harmless(variable: &str) -> bool {
+    ["PATH", "LANG", "TZ"].contains(&variable) || variable.starts_with("LC_")
+}
+
 /// Makes root's process the owner's of the file at `path`, in all that it does and for as long as
 /// it lives. Anybody else's process stays whose it is, and so does root's where the file is
 /// root's, or is not there.
@@ -178,7 +202,7 @@ pub fn become_owner_of(path: &Path, file: Option<(u64, u64)>, first: impl FnOnce
 /// Root in an owner's place. What it was is put back when the last of these is dropped, on the
 /// thread that they were made on: in which order they end does not matter.
 #[derive(Debug)]
-pub(crate) struct Acting {
+pub struct Acting {
     /// Whether it is one of a [`Place`]'s.
     counted: bool,
     _of_this_thread: PhantomData<*const ()>,
@@ -206,7 +230,7 @@ thread_local! {
 /// # Panics
 /// Where the system does not let root take the owner's place again: the verb must not go on as
 /// root.
-pub(crate) fn as_the_caller<T>(work: impl FnOnce() -> T) -> T {
+pub fn as_the_caller<T>(work: impl FnOnce() -> T) -> T {
     /// Takes the owner's place again, also where `work` panics.
     struct Back(Option<Place>);
     impl Drop for Back {
@@ -291,7 +315,7 @@ impl Drop for Acting {
 }
 
 /// The user by whom this thread reaches files.
-pub(crate) fn user() -> u32 {
+pub fn user() -> u32 {
     // SAFETY: nobody has this number: nothing is set, and the call returns who it is.
     unsafe { libc::setfsuid(u32::MAX) }.cast_unsigned()
 }
@@ -326,12 +350,74 @@ fn set_groups(all: &[libc::gid_t]) -> io::Result<()> {
 
 /// Whether a user is of a group, as far as the system knows them by name.
 pub(crate) fn is_of(uid: u32, group: u32) -> Option<bool> {
-    account(uid).map(|(_, gid)| all_groups(uid, gid).contains(&group))
+    account(uid).map(|it| all_groups(uid, it.gid).contains(&group))
+}
+
+/// Who besides its owner may write to what is at `path`: nobody, or who, in words. A group that
+/// nobody else is in, as many systems give one to each user, is its owner's own.
+pub fn others_who_write(path: &Path) -> io::Result<Option<String>> {
+    let found = fs::metadata(path)?;
+    let (mode, uid, gid) = (found.mode(), found.uid(), found.gid());
+    if mode & 0o002 != 0 {
+        return Ok(Some("everybody".to_owned()));
+    }
+    let is_own = || account(uid).is_some_and(|owner| owner.gid == gid && is_of_one(&owner));
+    // Where there is a list of rights, these bits are the most that it gives, to whomever.
+    if mode & 0o020 != 0 && (has_list(path) || !is_own()) {
+        return Ok(Some(format!("the group {gid}")));
+    }
+    Ok(None)
+}
+
+/// Whether a file has a list of rights besides its mode.
+pub(crate) fn has_list(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_encoded_bytes()) else {
+        return false;
+    };
+    let name = c"system.posix_acl_access".as_ptr();
+    // SAFETY: both texts end in NUL; a size of 0 asks for the length alone.
+    unsafe { libc::lgetxattr(path.as_ptr(), name, ptr::null_mut(), 0) > 0 }
+}
+
+/// Whether the first group of a user has their name, and nobody else in it.
+fn is_of_one(owner: &Account) -> bool {
+    let mut text = vec![0; 1 << 10];
+    loop {
+        let mut found = ptr::null_mut();
+        // SAFETY: as in `account`; the members are texts that end in NUL, and their list with null.
+        unsafe {
+            let mut entry: libc::group = std::mem::zeroed();
+            let code = libc::getgrgid_r(
+                owner.gid,
+                &raw mut entry,
+                text.as_mut_ptr(),
+                text.len(),
+                &raw mut found,
+            );
+            if code == 0 {
+                if found.is_null() || CStr::from_ptr(entry.gr_name) != &*owner.name {
+                    return false;
+                }
+                let mut member = entry.gr_mem;
+                while !member.is_null() && !(*member).is_null() {
+                    if CStr::from_ptr(*member) != &*owner.name {
+                        return false;
+                    }
+                    member = member.add(1);
+                }
+                return true;
+            }
+            if code != libc::ERANGE || text.len() >= 1 << 20 {
+                return false;
+            }
+        }
+        text.resize(text.len() * 4, 0);
+    }
 }
 
 /// Every group of a user, with `gid`. Of one that the system does not know by name, that alone.
 fn all_groups(uid: u32, gid: u32) -> Vec<libc::gid_t> {
-    let Some((name, _)) = account(uid) else {
+    let Some(Account { name, .. }) = account(uid) else {
         return vec![gid];
     };
     let mut room: c_int = 64;
@@ -350,13 +436,24 @@ fn all_groups(uid: u32, gid: u32) -> Vec<libc::gid_t> {
     }
 }
 
-/// The name of a user and their first group, as the system has them.
-fn account(uid: u32) -> Option<(CString, u32)> {
+/// A user as the system has them.
+#[derive(Debug)]
+pub struct Account {
+    /// Their name.
+    pub name: CString,
+    /// Their first group.
+    pub(crate) gid: u32,
+    /// Where they are at home.
+    pub home: PathBuf,
+}
+
+/// The account of a user, where the system knows one.
+pub fn account(uid: u32) -> Option<Account> {
     let mut text = vec![0; 1 << 10];
     loop {
         let mut found = ptr::null_mut();
         // SAFETY: getpwuid_r fills the struct and the text, which has the room that is said;
-        // `found` is null or points to the struct, whose name points into the text. All-zero is a
+        // `found` is null or points to the struct, whose texts point into the text. All-zero is a
         // valid value of the struct.
         unsafe {
             let mut entry: libc::passwd = std::mem::zeroed();
@@ -368,8 +465,12 @@ fn account(uid: u32) -> Option<(CString, u32)> {
                 &raw mut found,
             );
             if code == 0 {
-                return (!found.is_null())
-                    .then(|| (CStr::from_ptr(entry.pw_name).to_owned(), entry.pw_gid));
+                return (!found.is_null()).then(|| Account {
+                    name: CStr::from_ptr(entry.pw_name).to_owned(),
+                    gid: entry.pw_gid,
+                    home: OsString::from_vec(CStr::from_ptr(entry.pw_dir).to_bytes().to_vec())
+                        .into(),
+                });
             }
             if code != libc::ERANGE || text.len() >= 1 << 20 {
                 return None;
@@ -381,9 +482,9 @@ fn account(uid: u32) -> Option<(CString, u32)> {
 
 /// A user as messages have them: "the user `alice` (uid 1000)". Somebody's name may be a word, as
 /// `nobody` is.
-pub(crate) fn name(uid: u32) -> String {
+pub fn name(uid: u32) -> String {
     match account(uid) {
-        Some((name, _)) => format!("the user `{}` (uid {uid})", name.to_string_lossy()),
+        Some(it) => format!("the user `{}` (uid {uid})", it.name.to_string_lossy()),
         None => format!("the user {uid}"),
     }
 }

@@ -9,13 +9,7 @@ use crate::{
     live::database::Live,
     os::{copy, files::COMPANIONS},
 };
-use std::{
-    ffi::CString,
-    fs,
-    io::ErrorKind,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
-    path::Path,
-};
+use std::{fs, io::ErrorKind, os::unix::fs::MetadataExt, path::Path};
 
 /// Who makes files beside live.
 const WRITERS: &str =
@@ -177,7 +171,7 @@ impl Live {
         // Whom a list of rights lets in is not known here.
         let group = || owner::is_of(uid, live.gid()).unwrap_or(file.gid() == live.gid());
         Ok(live.mode() & 0o002 != 0
-            || (live.mode() & 0o020 != 0 && (group() || has_list(&self.path))))
+            || (live.mode() & 0o020 != 0 && (group() || owner::has_list(&self.path))))
     }
 
     /// Refuses, for root, a folder of somebody else's: what they put there between a look and
@@ -235,14 +229,4 @@ impl Live {
         .state(State::NothingDone)
         .hint(format!("Run it as {its}")))
     }
-}
-
-/// Whether a file has a list of rights besides its mode.
-fn has_list(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
-        return false;
-    };
-    let name = c"system.posix_acl_access".as_ptr();
-    // SAFETY: both texts end in NUL; a size of 0 asks for the length alone.
-    unsafe { libc::lgetxattr(path.as_ptr(), name, std::ptr::null_mut(), 0) > 0 }
 }

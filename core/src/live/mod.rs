@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod beside;
 pub(crate) mod columns;
 pub(crate) mod database;
+pub(crate) mod empty;
 pub(crate) mod library;
 pub(crate) mod marker;
 pub(crate) mod tables;

@@ -143,11 +143,7 @@ pub(crate) fn not_carried(release: ReleaseId) -> String {
 
 /// What its log says of how a release came to be live, where no verb made it so.
 pub(crate) fn by_hand(catalog: &Catalog, release: ReleaseId) -> Result<Option<String>> {
-    let log = catalog.build_log(Some(release))?;
-    let said = log
-        .into_iter()
-        .rfind(|line| line.step == STEP && line.outcome == StepOutcome::Warning);
-    Ok(said.map(|line| line.message))
+    catalog.last_message(release, STEP, StepOutcome::Warning)
 }
 
 /// What stands in a store whose catalog is gone. `None` where it is there, and where nothing else

@@ -10,6 +10,13 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
+/// Writes a file of the cache that describes what stands in `kept`, or below. All of that is on the
+/// disk before: a power cut leaves no description of what is not there as it says.
+pub fn describe(path: &Path, value: &impl Serialize, kept: &Path) -> Result<()> {
+    disk::settle(kept)?;
+    write(path, value)
+}
+
 /// Writes a file of the cache.
 pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_vec(value)

@@ -8,7 +8,7 @@
 use super::{
     Cancel, Files, Result, cache,
     disk::{self, At},
-    environment::environment,
+    environment::with_a_home,
     node,
     npmrc::Npmrc,
     path,
@@ -135,6 +135,7 @@ pub fn install(folder: &str, place: Place<'_>, cancel: Cancel<'_>) -> Result<Ins
             if is_asked {
                 let work = Work {
                     tree,
+                    cache,
                     at: &at,
                     asking: &asking,
                     tool,
@@ -174,7 +175,8 @@ pub fn remember(cache: &Path, install: &Install) -> Result<()> {
         warnings: Vec::new(),
         ..install.clone()
     };
-    cache::write(&state_path(cache, &install.folder), &state)
+    // The packages are in the staged copy, which is in the cache.
+    cache::describe(&state_path(cache, &install.folder), &state, cache)
 }
 
 fn state_path(cache: &Path, folder: &str) -> PathBuf {
@@ -289,6 +291,7 @@ fn pointer(kind: &str, name: &str) -> String {
 /// An install.
 struct Work<'a> {
     tree: &'a Path,
+    cache: &'a Path,
     /// Where the tool runs.
     at: &'a Path,
     /// The first of it asks there.
@@ -361,7 +364,10 @@ impl Work<'_> {
             [_] => &[],
             _ => self.tool.for_workspace,
         };
-        let ran = self.start(&[self.tool.arguments, for_workspace].concat(), cancel)?;
+        let Tool {
+            arguments, flags, ..
+        } = self.tool;
+        let ran = self.start(&[arguments, flags, for_workspace].concat(), cancel)?;
         if ran.is_well() {
             Ok(())
         } else {
@@ -370,7 +376,7 @@ impl Work<'_> {
     }
 
     fn start(&self, arguments: &[&str], cancel: Cancel<'_>) -> Result<Ran> {
-        let mut variables = environment();
+        let mut variables = with_a_home(self.cache);
         let more = self.tool.variables.iter();
         variables.extend(more.map(|(name, value)| (name.into(), value.into())));
         let program = self.tool.program;

@@ -152,6 +152,23 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     fs::rename(&new, path).at("moving", &new)
 }
 
+/// Brings all to the disk that was written before on the file system of a folder. An install has tens of thousands of files: one by one each would cost a commit of
+/// the file system's.
+pub fn settle(folder: &Path) -> Result<()> {
+    let opened = fs::File::open(folder).at("opening", folder)?;
+    rustix::fs::syncfs(&opened)
+        .map_err(io::Error::from)
+        .at("syncing the disk of", folder)
+}
+
+/// The hash of what a file holds, as of [`hash`].
+pub fn hash_of(path: &Path) -> Result<String> {
+    let mut hash = blake3::Hasher::new();
+    let read = fs::File::open(path).and_then(|file| hash.update_reader(file).map(drop));
+    read.at("reading", path)?;
+    Ok(hash.finalize().to_hex().to_string())
+}
+
 /// Removes what is at `path`, whatever it is; nothing is fine.
 pub fn remove(path: &Path) -> Result<()> {
     let removed = match path.symlink_metadata() {

@@ -1,20 +1,54 @@
 //! The environment that installs and builds run in.
 
+use remy_db::internals::owner;
 use std::{
     collections::BTreeMap,
     env,
     ffi::{OsStr, OsString},
-    os::unix::fs::MetadataExt as _,
-    path::PathBuf,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
 };
 
 /// Variables by their names.
 pub type Environment = BTreeMap<OsString, OsString>;
 
+/// The caller's environment. Where root builds for the owner of an app, it is what that owner may
+/// know of it, with their own home, and with what is public, as it becomes part of a page.
+pub fn callers() -> Environment {
+    let all = env::vars_os();
+    if owner::becoming().is_none() {
+        return all.collect();
+    }
+    let may = |name: &OsString| {
+        name.to_str()
+            .is_some_and(|name| owner::is_harmless(name) || name.starts_with("VITE_"))
+    };
+    let mut variables: Environment = all.filter(|(name, _)| may(name)).collect();
+    if let Some(account) = owner::account(owner::user()) {
+        let name = OsStr::from_bytes(account.name.to_bytes());
+        variables.insert("HOME".into(), account.home.into());
+        variables.insert("USER".into(), name.into());
+        variables.insert("LOGNAME".into(), name.into());
+    }
+    variables
+}
+
+/// As [`environment`], for programs that keep something at home: below `cache`, where the user has
+/// no account here, as in a container.
+pub fn with_a_home(cache: &Path) -> Environment {
+    let mut variables = environment();
+    if owner::becoming().is_some() {
+        let home = || cache.join("home").into();
+        variables.entry("HOME".into()).or_insert_with(home);
+    }
+    variables
+}
+
 /// The caller's environment, without what is remy's own, without what an outer npm or git says about
 /// another project, and without a NODE_ENV that would leave build tools out.
 pub fn environment() -> Environment {
-    let mut variables: Environment = env::vars_os()
+    let mut variables: Environment = callers()
+        .into_iter()
         .filter(|(name, _)| !is_of_another(&name.to_string_lossy()))
         .collect();
     variables.insert("CI".into(), "true".into());

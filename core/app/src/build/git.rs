@@ -1,6 +1,12 @@
 //! git, asked for what it alone knows: which files it tracks, and what a commit holds.
 
-use super::{Result, disk, disk::At, private::is_private};
+use super::{
+    Cancel, Result, disk,
+    disk::At,
+    environment::callers,
+    private::is_private,
+    run::{self, Program},
+};
 use crate::AppError;
 use remy_db::{Error, State, internals::typescript::Fault};
 use std::{
@@ -9,15 +15,19 @@ use std::{
     fs, io,
     os::unix::{ffi::OsStrExt, process::ExitStatusExt},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::ExitStatus,
 };
 
 /// Paths as git has them, in bytes: nothing says that a name is UTF-8.
 pub(super) type Paths = Vec<Vec<u8>>;
 
 /// What git tracks or would track in a folder. Nothing where there is no repository, or no git.
-pub(super) fn tracked(folder: &Path, warnings: &mut Vec<String>) -> Result<Option<Paths>> {
-    let answer = Git::of(folder).ask(["ls-files", "-co", "--exclude-standard", "-z"]);
+pub(super) fn tracked(
+    folder: &Path,
+    warnings: &mut Vec<String>,
+    cancel: Cancel<'_>,
+) -> Result<Option<Paths>> {
+    let answer = Git::of(folder, cancel).ask(&["ls-files", "-co", "--exclude-standard", "-z"])?;
     let Some(listed) = if_repository(answer)? else {
         return Ok(None);
     };
@@ -34,7 +44,7 @@ pub(super) fn tracked(folder: &Path, warnings: &mut Vec<String>) -> Result<Optio
         let inside = folder.join(OsStr::from_bytes(at));
         let below = [at, b"/"].concat();
         if disk::exists(&inside.join(".git")) {
-            let files = tracked(&inside, warnings)?.unwrap_or_default();
+            let files = tracked(&inside, warnings, cancel)?.unwrap_or_default();
             paths.extend(files.into_iter().map(|file| [&below[..], &file].concat()));
         } else if !has_any_below(&listed, &below) {
             warnings.push(format!(
@@ -66,12 +76,6 @@ impl IsFolder for PathBuf {
     }
 }
 
-/// The question where a working tree is, on its way.
-pub(super) struct Asked<'a> {
-    git: Git<'a>,
-    status: Started,
-}
-
 /// Which commit a working tree is at, and what of the folder differs from it.
 #[derive(Default)]
 pub(super) struct Position {
@@ -79,10 +83,10 @@ pub(super) struct Position {
     pub changed: Paths,
 }
 
-/// Asks where the working tree is that `folder` is in. git answers while the caller does others.
-pub(super) fn ask_position(folder: &Path) -> Asked<'_> {
-    let git = Git::of(folder);
-    let status = git.start([
+/// Where the working tree is that `folder` is in.
+pub(super) fn position(folder: &Path, cancel: Cancel<'_>) -> Result<Position> {
+    let git = Git::of(folder, cancel);
+    let status = git.ask(&[
         "status",
         "--porcelain=v2",
         "--branch",
@@ -90,32 +94,26 @@ pub(super) fn ask_position(folder: &Path) -> Asked<'_> {
         "-z",
         "--",
         ".",
-    ]);
-    Asked { git, status }
-}
-
-impl Asked<'_> {
-    pub(super) fn answer(self) -> Result<Position> {
-        let Some(status) = if_repository(self.status.answer())? else {
-            return Ok(Position::default());
-        };
-        let commit = parts(&status).find_map(|line| line.strip_prefix(b"# branch.oid "));
-        let Some(commit) = commit.filter(|oid| *oid != b"(initial)") else {
-            return Ok(Position::default());
-        };
-        let mut changed = changed(&status);
-        if !changed.is_empty() {
-            // git names paths from the repository's top.
-            let prefix = line(self.git.ask(["rev-parse", "--show-prefix"])?);
-            for path in &mut changed {
-                path.drain(..prefix.len().min(path.len()));
-            }
+    ])?;
+    let Some(status) = if_repository(status)? else {
+        return Ok(Position::default());
+    };
+    let commit = parts(&status).find_map(|line| line.strip_prefix(b"# branch.oid "));
+    let Some(commit) = commit.filter(|oid| *oid != b"(initial)") else {
+        return Ok(Position::default());
+    };
+    let mut changed = changed(&status);
+    if !changed.is_empty() {
+        // git names paths from the repository's top.
+        let prefix = line(git.ask(&["rev-parse", "--show-prefix"])??);
+        for path in &mut changed {
+            path.drain(..prefix.len().min(path.len()));
         }
-        Ok(Position {
-            commit: Some(String::from_utf8_lossy(commit).into_owned()),
-            changed,
-        })
     }
+    Ok(Position {
+        commit: Some(String::from_utf8_lossy(commit).into_owned()),
+        changed,
+    })
 }
 
 /// The paths of `git status --porcelain=v2 -z`: each behind a number of fields that its kind says.
@@ -144,15 +142,15 @@ fn changed(status: &[u8]) -> Paths {
 }
 
 /// The commit that `name` stands for in the repository that `folder` is in.
-pub(super) fn commit_of(folder: &Path, name: &str) -> Result<Option<String>> {
+pub(super) fn commit_of(folder: &Path, name: &str, cancel: Cancel<'_>) -> Result<Option<String>> {
     let commit = format!("{name}^{{commit}}");
-    let answer = Git::of(folder).ask([
+    let answer = Git::of(folder, cancel).ask(&[
         "rev-parse",
         "--verify",
         "--quiet",
         "--end-of-options",
         &commit,
-    ]);
+    ])?;
     let found = if_object(answer)?;
     Ok(found
         .map(|oid| String::from_utf8_lossy(&line(oid)).into_owned())
@@ -162,10 +160,16 @@ pub(super) fn commit_of(folder: &Path, name: &str) -> Result<Option<String>> {
 /// Writes a commit's files of `folder` to `to` as git itself would check them out (modes, links,
 /// line ends, filters), by an index of its own: the repository's index and working tree are not
 /// touched. `work` is where that index stands meanwhile.
-pub(super) fn check_out(folder: &Path, commit: &str, to: &Path, work: &Path) -> Result<Paths> {
-    let git = Git::of(folder);
-    let repository = line(git.ask(["rev-parse", "--absolute-git-dir"])?);
-    let prefix = line(git.ask(["rev-parse", "--show-prefix"])?);
+pub(super) fn check_out(
+    folder: &Path,
+    commit: &str,
+    to: &Path,
+    work: &Path,
+    cancel: Cancel<'_>,
+) -> Result<Paths> {
+    let git = Git::of(folder, cancel);
+    let repository = line(git.ask(&["rev-parse", "--absolute-git-dir"])??);
+    let prefix = line(git.ask(&["rev-parse", "--show-prefix"])??);
     let prefix = String::from_utf8_lossy(prefix.strip_suffix(b"/").unwrap_or(&prefix)).into_owned();
     let index = tempfile::tempdir_in(work).at("making a folder in", work)?;
     let own = Git {
@@ -175,10 +179,11 @@ pub(super) fn check_out(folder: &Path, commit: &str, to: &Path, work: &Path) -> 
             ("GIT_WORK_TREE", to.into()),
             ("GIT_INDEX_FILE", index.path().join("index").into()),
         ],
+        cancel,
     };
-    own.ask(["read-tree", &format!("{commit}:{prefix}")])?;
-    let listed = own.ask(["ls-files", "-s", "-z"])?;
-    own.ask(["checkout-index", "--all", "--force"])?;
+    own.ask(&["read-tree", &format!("{commit}:{prefix}")])??;
+    let listed = own.ask(&["ls-files", "-s", "-z"])??;
+    own.ask(&["checkout-index", "--all", "--force"])??;
     let mut paths = Vec::new();
     for entry in parts(&listed) {
         let Some((mode, object, path)) = index_entry(entry) else {
@@ -188,7 +193,7 @@ pub(super) fn check_out(folder: &Path, commit: &str, to: &Path, work: &Path) -> 
             paths.push(path.to_vec());
         } else if !is_private(path) {
             let object = String::from_utf8_lossy(object);
-            let inside = submodule(folder, path, &object, to, work)?;
+            let inside = submodule(folder, (path, &object), to, work, cancel)?;
             let below = [path, b"/"].concat();
             paths.extend(inside.into_iter().map(|file| [&below[..], &file].concat()));
         }
@@ -205,11 +210,17 @@ fn index_entry(entry: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// A commit names a submodule's commit only; its files are in the submodule's own repository, if
 /// that is here.
-fn submodule(folder: &Path, path: &[u8], commit: &str, to: &Path, work: &Path) -> Result<Paths> {
+fn submodule(
+    folder: &Path,
+    (path, commit): (&[u8], &str),
+    to: &Path,
+    work: &Path,
+    cancel: Cancel<'_>,
+) -> Result<Paths> {
     let inside = folder.join(OsStr::from_bytes(path));
     let object = format!("{commit}^{{commit}}");
     let is_here = disk::exists(&inside.join(".git"))
-        && if_object(Git::of(&inside).ask(["cat-file", "-e", &object]))?.is_some();
+        && if_object(Git::of(&inside, cancel).ask(&["cat-file", "-e", &object])?)?.is_some();
     let file = String::from_utf8_lossy(path);
     if !is_here {
         let commit = commit.get(..12).unwrap_or(commit);
@@ -219,7 +230,7 @@ fn submodule(folder: &Path, path: &[u8], commit: &str, to: &Path, work: &Path) -
         return Err(AppError::does_not_build(vec![Fault::of_file(&file, why)]));
     }
     let to = folder_within(to, path)?;
-    check_out(&inside, commit, &to, work)
+    check_out(&inside, commit, &to, work, cancel)
 }
 
 /// Makes the folder `path` below `to`, without following a link on the way: a tree that was written
@@ -240,13 +251,7 @@ fn folder_within(to: &Path, path: &[u8]) -> Result<PathBuf> {
 struct Git<'a> {
     folder: &'a Path,
     environment: Vec<(&'static str, OsString)>,
-}
-
-/// A command of git's that runs.
-struct Started {
-    command: String,
-    folder: PathBuf,
-    child: io::Result<Child>,
+    cancel: Cancel<'a>,
 }
 
 /// What a hook has set for the repository that it is of, which may be another one.
@@ -260,57 +265,51 @@ const OF_A_HOOK: [&str; 6] = [
 ];
 
 impl<'a> Git<'a> {
-    fn of(folder: &'a Path) -> Self {
+    fn of(folder: &'a Path, cancel: Cancel<'a>) -> Self {
         Self {
             folder,
             environment: Vec::new(),
-        }
-    }
-
-    fn start<const N: usize>(&self, arguments: [&str; N]) -> Started {
-        let mut git = Command::new("git");
-        for name in OF_A_HOOK {
-            git.env_remove(name);
-        }
-        git.args(arguments)
-            .current_dir(self.folder)
-            .env("LC_ALL", "C")
-            // A status must not take the index lock from the user's own git.
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        Started {
-            command: arguments[0].to_owned(),
-            folder: self.folder.to_owned(),
-            child: git.spawn(),
+            cancel,
         }
     }
 
     /// What the command says. A repository that cannot be read is one all the same, and so is one
     /// that is not safe to read until its user says so: taking it for none would publish what only
     /// it knows to be ignored.
-    fn ask<const N: usize>(&self, arguments: [&str; N]) -> Result<Vec<u8>, Failed> {
-        self.start(arguments).answer()
-    }
-}
-
-impl Started {
-    fn answer(self) -> Result<Vec<u8>, Failed> {
+    fn ask(&self, arguments: &[&str]) -> Result<Result<Vec<u8>, Failed>> {
+        let mut variables = callers();
+        for name in OF_A_HOOK {
+            variables.remove(OsStr::new(name));
+        }
+        let own = [
+            ("LC_ALL", "C"),
+            // A status must not take the index lock from the user's own git.
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            // Nobody is there to be asked for a password.
+            ("GIT_TERMINAL_PROMPT", "0"),
+        ];
+        variables.extend(own.map(|(name, value)| (name.into(), value.into())));
+        let more = self.environment.iter();
+        variables.extend(more.map(|(name, value)| (name.into(), value.clone())));
+        let git = Program {
+            name: "git",
+            arguments,
+            at: self.folder,
+            variables: &variables,
+        };
         let failed = |why| Failed {
-            command: self.command,
-            folder: self.folder,
+            command: arguments[0].to_owned(),
+            folder: self.folder.to_owned(),
             why,
         };
-        match self.child.and_then(Child::wait_with_output) {
-            Ok(output) if output.status.success() => Ok(output.stdout),
-            Ok(output) => Err(failed(Why::Ended {
-                status: output.status,
-                errors: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Ok(match run::ask(&git, self.cancel)? {
+            None => Err(failed(Why::NotThere)),
+            Some(said) if said.status.success() => Ok(said.out),
+            Some(said) => Err(failed(Why::Ended {
+                status: said.status,
+                errors: said.errors.trim().to_owned(),
             })),
-            Err(e) => Err(failed(Why::NotStarted(e))),
-        }
+        })
     }
 }
 
@@ -322,7 +321,7 @@ struct Failed {
 }
 
 enum Why {
-    NotStarted(io::Error),
+    NotThere,
     Ended { status: ExitStatus, errors: String },
 }
 
@@ -330,7 +329,7 @@ impl Failed {
     /// Whether there is no git, or no repository to ask.
     fn is_without_repository(&self) -> bool {
         match &self.why {
-            Why::NotStarted(e) => e.kind() == io::ErrorKind::NotFound,
+            Why::NotThere => true,
             Why::Ended { errors, .. } => errors.contains("not a git repository"),
         }
     }
@@ -338,7 +337,7 @@ impl Failed {
     /// Whether git has looked, and there is no such thing.
     fn is_an_answer(&self) -> bool {
         match &self.why {
-            Why::NotStarted(_) => false,
+            Why::NotThere => false,
             Why::Ended { status, errors } => {
                 status.code().is_some() && !errors.contains("dubious ownership")
             }
@@ -349,13 +348,10 @@ impl Failed {
 impl From<Failed> for AppError {
     fn from(failed: Failed) -> Self {
         let said = match failed.why {
-            Why::NotStarted(e) if e.kind() != io::ErrorKind::NotFound => {
-                return disk::failed(&e, "starting", Path::new("git"));
-            }
-            Why::NotStarted(_) => "git is not installed".to_owned(),
+            Why::NotThere => "git is not installed".to_owned(),
             Why::Ended { errors, .. } if !errors.is_empty() => errors,
             Why::Ended { status, .. } => match status.signal() {
-                Some(signal) => format!("it was ended by {}", signal_name(signal)),
+                Some(signal) => format!("it was ended by {}", run::name_of(signal)),
                 None => format!("it ended with status {}", status.code().unwrap_or_default()),
             },
         };
@@ -390,19 +386,6 @@ fn if_object(answer: Result<Vec<u8>, Failed>) -> Result<Option<Vec<u8>>> {
     match answer {
         Err(failed) if failed.is_an_answer() => Ok(None),
         answer => if_repository(answer),
-    }
-}
-
-/// How a signal is called.
-fn signal_name(signal: i32) -> String {
-    const NAMES: [&str; 16] = [
-        "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV",
-        "USR2", "PIPE", "ALRM", "TERM",
-    ];
-    let name = usize::try_from(signal).ok().and_then(|n| NAMES.get(n));
-    match name {
-        Some(name) if !name.is_empty() => format!("SIG{name}"),
-        _ => format!("signal {signal}"),
     }
 }
 

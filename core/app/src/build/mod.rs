@@ -13,6 +13,7 @@ pub mod environment;
 pub mod esbuild;
 mod git;
 mod ignored;
+mod leash;
 pub mod lock;
 pub mod log;
 pub mod methods;

@@ -1,25 +1,22 @@
-//! Runs a program of the build (npm, a web build) in a process group of its own, and leaves none of
-//! the group behind.
+//! Runs a program of the build (git, npm, a web build), and leaves nothing behind of what it started.
 
 use super::{
     Cancel, Result,
     disk::At,
     environment::Environment,
+    leash::Leash,
     said::{self, Said},
 };
 use crate::AppError;
 use remy_db::internals::typescript::Fault;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
+    process::{Pid, PidfdFlags, pidfd_open},
 };
 use std::{
     collections::VecDeque,
-    io::{self, PipeReader, PipeWriter, Read as _, Write as _},
-    os::{
-        fd::AsRawFd as _,
-        unix::process::{CommandExt as _, ExitStatusExt as _},
-    },
+    io::{self, PipeReader, PipeWriter, Read as _},
+    os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -28,11 +25,11 @@ use std::{
 /// How much of a program's output is kept of its beginning, and of its end, in bytes.
 const KEPT: usize = 32 * 1024;
 
-/// How long a group that is called off has to end by itself.
+/// How long a program that is called off has to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How long what a program wrote before it ended is waited for. Whoever left the group may hold its
-/// output for ever.
+/// How long what a program wrote before it ended is waited for. What became another user's may hold
+/// its output for ever.
 const LATE: Duration = Duration::from_millis(500);
 
 /// How often it is asked whether the caller calls it off.
@@ -65,10 +62,33 @@ impl Ran {
     }
 }
 
+/// A program, and how it is run.
+pub struct Program<'a> {
+    /// Its name, or its path.
+    pub name: &'a str,
+    /// What it is told.
+    pub arguments: &'a [&'a str],
+    /// The folder that it runs in.
+    pub at: &'a Path,
+    /// All of its environment.
+    pub variables: &'a Environment,
+}
+
+/// What a program that ended has said, each by itself.
+#[derive(Debug)]
+pub struct Answer {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All that it wrote to stdout.
+    pub out: Vec<u8>,
+    /// What it wrote to stderr, as [`Ran::output`].
+    pub errors: String,
+}
+
 /// Runs a program in the folder `at` until it ends, or until the caller calls it off: its group is
 /// then told to end, and ended after a while. Nothing, where there is no such program.
 ///
-/// The group ends with this process, however that ends.
+/// What it has started ends with it, and with this process.
 pub fn run(
     program: &str,
     arguments: &[&str],
@@ -76,154 +96,136 @@ pub fn run(
     variables: &Environment,
     cancel: Cancel<'_>,
 ) -> Result<Option<Ran>> {
+    let program = Program {
+        name: program,
+        arguments,
+        at,
+        variables,
+    };
+    let (output, written) = io::pipe().at(&program.starting(), at)?;
+    let errors = written.try_clone().at(&program.starting(), at)?;
+    let Some(running) = program.start(written, errors, cancel)? else {
+        return Ok(None);
+    };
+    let mut output = Heard::of(output, KEPT);
+    output.said = Some(Said::new(program.name, variables, cancel.on_said));
+    let status = running
+        .watch(&mut [&mut output], cancel)
+        .at("running a program in", at)?;
     cancel.check()?;
-    let starting = || format!("starting {program} in");
-    let (output, written) = io::pipe().at(&starting(), at)?;
-    let (guarded, guard) = io::pipe().at(&starting(), at)?;
-    let mut command = Command::new(program);
-    // A group of its own: what npm starts is ended with it. It is also out of reach of a terminal's
-    // Ctrl-C, which is the caller's to bring.
-    command
-        .args(arguments)
-        .current_dir(at)
-        .env_clear()
-        .envs(variables)
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(written.try_clone().at(&starting(), at)?)
-        .stderr(written);
-    let end = guarded.as_raw_fd();
-    // SAFETY: between fork and exec it makes calls of the system alone.
-    unsafe { command.pre_exec(move || guard_group(end)) };
-    let started = command.spawn();
-    // The writing ends of the output are the program's alone from here on.
-    drop((command, guarded));
-    match started {
-        Ok(child) => {
-            let group = Group { child, guard };
-            let said = Said::new(program, variables, cancel.on_said);
-            let watched = group.watch((output, said), cancel);
-            watched.at("running a program in", at)?
-        }
-        Err(e) => {
-            release(guard);
-            if e.kind() == io::ErrorKind::NotFound {
-                return Ok(None);
-            }
-            Err(e).at(&starting(), at)
-        }
+    Ok(Some(Ran {
+        status,
+        output: output.kept.text(),
+    }))
+}
+
+/// As [`run`], where what a program says is read by others than people.
+pub fn ask(program: &Program<'_>, cancel: Cancel<'_>) -> Result<Option<Answer>> {
+    let at = program.at;
+    let (out, written) = io::pipe().at(&program.starting(), at)?;
+    let (errors, written_errors) = io::pipe().at(&program.starting(), at)?;
+    let Some(running) = program.start(written, written_errors, cancel)? else {
+        return Ok(None);
+    };
+    let (mut out, mut errors) = (Heard::of(out, usize::MAX), Heard::of(errors, KEPT));
+    let status = running
+        .watch(&mut [&mut out, &mut errors], cancel)
+        .at("running a program in", at)?;
+    cancel.check()?;
+    Ok(Some(Answer {
+        status,
+        out: out.kept.head,
+        errors: errors.kept.text(),
+    }))
+}
+
+impl Program<'_> {
+    fn starting(&self) -> String {
+        format!("starting {} in", self.name)
     }
-}
 
-/// Leaves a process that ends the group of this one once the pipe's other end is closed, unless it
-/// was told that there is nothing to end: what builds would else go on writing to the staged copy,
-/// which the next build takes for its own.
-fn guard_group(end: i32) -> io::Result<()> {
-    // Not asked of the copy: its parent may be gone by then.
-    let group = std::process::id().cast_signed();
-    // SAFETY: makes a copy of this process, as fork does, without what the C library does at a fork.
-    let made = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
-    match made {
-        -1 => Err(io::Error::last_os_error()),
-        // SAFETY: calls of the system alone, on this process's own descriptors and numbers.
-        0 => unsafe {
-            libc::setsid();
-            libc::chdir(c"/".as_ptr());
-            libc::dup2(end, 0);
-            // The output's writing end among them: its reader would wait for this process.
-            if libc::syscall(libc::SYS_close_range, 1, u32::MAX, 0) != 0 {
-                (1..1024).for_each(|descriptor| {
-                    libc::close(descriptor);
-                });
-            }
-            let mut byte = 0_u8;
-            let told = loop {
-                match libc::read(0, (&raw mut byte).cast(), 1) {
-                    -1 if *libc::__errno_location() == libc::EINTR => {}
-                    read => break read,
-                }
-            };
-            if told < 1 {
-                libc::kill(-group, libc::SIGKILL);
-            }
-            libc::_exit(0)
-        },
-        _ => Ok(()),
-    }
-}
-
-/// Tells the guard that there is nothing to end. Where it is gone, there is none to tell.
-fn release(mut guard: PipeWriter) {
-    let _ = guard.write_all(b".");
-}
-
-/// A program at work, the first of its group.
-struct Group {
-    child: Child,
-    /// Ends the group, once it is closed.
-    guard: PipeWriter,
-}
-
-impl Group {
-    fn watch(
-        mut self,
-        (mut output, mut said): (PipeReader, Said<'_>),
+    fn start(
+        &self,
+        out: PipeWriter,
+        errors: PipeWriter,
         cancel: Cancel<'_>,
-    ) -> io::Result<Result<Option<Ran>>> {
-        let process = pidfd_open(self.pid(), PidfdFlags::empty())?;
-        let mut kept = Kept::default();
+    ) -> Result<Option<Running>> {
+        cancel.check()?;
+        let mut command = Command::new(self.name);
+        command
+            .args(self.arguments)
+            .current_dir(self.at)
+            .env_clear()
+            .envs(self.variables)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(errors);
+        match Leash::start(command) {
+            Ok((child, leash)) => Ok(Some(Running {
+                child,
+                leash: Some(leash),
+            })),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e).at(&self.starting(), self.at),
+        }
+    }
+}
+
+/// A program at work.
+struct Running {
+    child: Child,
+    leash: Option<Leash>,
+}
+
+impl Running {
+    /// Hears what it says until it has ended, and all that it started. Where the caller calls it off,
+    /// it is told to end.
+    fn watch(mut self, heard: &mut [&mut Heard<'_>], cancel: Cancel<'_>) -> io::Result<ExitStatus> {
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?;
         let mut called_off: Option<Instant> = None;
-        let mut is_open = true;
-        loop {
-            let mut both = [
-                PollFd::new(&process, PollFlags::IN),
-                PollFd::new(&output, PollFlags::IN),
-            ];
-            wait(&mut both[..if is_open { 2 } else { 1 }], &ASKS)?;
-            let (ended, readable) = (!both[0].revents().is_empty(), !both[1].revents().is_empty());
-            if ended {
-                break;
-            }
-            if readable {
-                is_open = kept.read(&mut output, &mut said)?;
-            }
+        while !hear(Some(&process), heard)? {
             match called_off {
                 None if cancel.is_set() => {
                     called_off = Some(Instant::now());
-                    self.end(Signal::TERM);
+                    self.leash.iter_mut().for_each(Leash::tell_to_end);
                 }
-                Some(since) if since.elapsed() >= GRACE => self.end(Signal::KILL),
+                Some(since) if since.elapsed() >= GRACE => drop(self.leash.take()),
                 _ => {}
             }
         }
-        // What the program left running would hold the output open, and write to the staged copy
-        // while others read it. As long as the program is not waited for, its number is its own.
-        self.end(Signal::KILL);
         let status = self.child.wait()?;
-        release(self.guard);
         let ended = Instant::now();
-        while is_open && ended.elapsed() < LATE {
-            let mut rest = [PollFd::new(&output, PollFlags::IN)];
-            wait(&mut rest, &ASKS)?;
-            if !rest[0].revents().is_empty() {
-                is_open = kept.read(&mut output, &mut said)?;
-            }
+        while heard.iter().any(|it| it.is_open) && ended.elapsed() < LATE {
+            hear(None, heard)?;
         }
-        said.end();
-        Ok(cancel.check().map(|()| {
-            let output = kept.text();
-            Some(Ran { status, output })
-        }))
+        heard
+            .iter_mut()
+            .filter_map(|it| it.said.as_mut())
+            .for_each(Said::end);
+        Ok(status)
     }
+}
 
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+/// Waits a moment for a process to end or say something, and reads that. Returns whether it has
+/// ended.
+fn hear(process: Option<&OwnedFd>, heard: &mut [&mut Heard<'_>]) -> io::Result<bool> {
+    let mut all: Vec<PollFd<'_>> = heard
+        .iter()
+        .filter(|it| it.is_open)
+        .map(|it| PollFd::new(&it.from, PollFlags::IN))
+        .chain(process.map(|process| PollFd::new(process, PollFlags::IN)))
+        .collect();
+    wait(&mut all, &ASKS)?;
+    let mut told: Vec<bool> = all.iter().map(|it| !it.revents().is_empty()).collect();
+    drop(all);
+    if process.is_some() && told.pop() == Some(true) {
+        return Ok(true);
     }
-
-    fn end(&self, signal: Signal) {
-        // Nobody may be left in it.
-        let _ = kill_process_group(self.pid(), signal);
+    let open = heard.iter_mut().filter(|it| it.is_open);
+    for (it, _) in open.zip(told).filter(|(_, is_told)| *is_told) {
+        it.read()?;
     }
+    Ok(false)
 }
 
 fn wait(descriptors: &mut [PollFd<'_>], limit: &Timespec) -> io::Result<()> {
@@ -233,9 +235,47 @@ fn wait(descriptors: &mut [PollFd<'_>], limit: &Timespec) -> io::Result<()> {
     }
 }
 
+/// An output, and what is kept of it.
+struct Heard<'a> {
+    from: PipeReader,
+    is_open: bool,
+    kept: Kept,
+    /// Who is told of it meanwhile.
+    said: Option<Said<'a>>,
+}
+
+impl Heard<'_> {
+    fn of(from: PipeReader, most: usize) -> Self {
+        let kept = Kept {
+            most,
+            ..Kept::default()
+        };
+        Self {
+            from,
+            is_open: true,
+            kept,
+            said: None,
+        }
+    }
+
+    /// Reads on.
+    fn read(&mut self) -> io::Result<()> {
+        let mut room = [0; 16 * 1024];
+        let read = self.from.read(&mut room)?;
+        if let Some(said) = &mut self.said {
+            said.take(&room[..read]);
+        }
+        self.kept.take(&room[..read]);
+        self.is_open = read > 0;
+        Ok(())
+    }
+}
+
 /// What is kept of an output.
 #[derive(Default)]
 struct Kept {
+    /// How many bytes of its beginning, and of its end.
+    most: usize,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     /// How many characters between the two are not kept.
@@ -243,20 +283,11 @@ struct Kept {
 }
 
 impl Kept {
-    /// Reads on; whether there may be more.
-    fn read(&mut self, from: &mut PipeReader, said: &mut Said<'_>) -> io::Result<bool> {
-        let mut room = [0; 16 * 1024];
-        let read = from.read(&mut room)?;
-        said.take(&room[..read]);
-        self.take(&room[..read]);
-        Ok(read > 0)
-    }
-
     fn take(&mut self, text: &[u8]) {
-        let (head, tail) = text.split_at(text.len().min(KEPT - self.head.len()));
+        let (head, tail) = text.split_at(text.len().min(self.most - self.head.len()));
         self.head.extend(head);
         self.tail.extend(tail);
-        let left = self.tail.len().saturating_sub(KEPT);
+        let left = self.tail.len().saturating_sub(self.most);
         let is_begin = |byte: &u8| byte & 0xc0 != 0x80;
         self.left += self.tail.drain(..left).filter(is_begin).count();
     }
@@ -273,7 +304,7 @@ impl Kept {
     }
 }
 
-fn name_of(signal: i32) -> String {
+pub(super) fn name_of(signal: i32) -> String {
     let name = match signal {
         libc::SIGHUP => "SIGHUP",
         libc::SIGINT => "SIGINT",
@@ -485,6 +516,49 @@ mod tests {
         let ran = of("sh", &["-c", "trap '' TERM; sleep 100 & echo $!"], &never);
         assert!(began.elapsed() < Duration::from_secs(5));
         assert!(is_gone(&ran.unwrap().unwrap().output));
+    }
+
+    #[test]
+    fn what_has_left_the_session_of_a_program_is_ended_as_well() {
+        let never = AtomicBool::new(false);
+        // Its parent is gone, its session and its environment are its own.
+        let script = "(env -i setsid sh -c 'trap \"\" TERM HUP; echo $$; sleep 100' &); sleep 0.3";
+        let began = Instant::now();
+        let ran = of("sh", &["-c", script], &never).unwrap().unwrap();
+        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(
+            !runs(&ran.output),
+            "it ends before the program's end is told"
+        );
+        // Nobody of this process's became its child.
+        let children = fs::read_to_string("/proc/thread-self/children").unwrap();
+        assert!(!children.contains(ran.output.trim()), "{children}");
+    }
+
+    #[test]
+    fn nobody_is_asked_at_a_terminal() {
+        let never = AtomicBool::new(false);
+        let script = "exec 2>&1; (: < /dev/tty) && echo asked";
+        let ran = of("sh", &["-c", script], &never).unwrap().unwrap();
+        assert!(!ran.output.ends_with("asked\n"), "{}", ran.output);
+    }
+
+    #[test]
+    fn what_is_asked_is_answered_whole_and_without_what_is_said_beside_it() {
+        let never = AtomicBool::new(false);
+        let variables = environment();
+        let script = ["-c", "head -c 200000 /dev/zero; echo why >&2; exit 3"];
+        let program = |name| Program {
+            name,
+            arguments: &script,
+            at: Path::new("/"),
+            variables: &variables,
+        };
+        let said = ask(&program("sh"), Cancel::new(&never)).unwrap().unwrap();
+        assert_eq!((said.out.len(), said.errors.as_str()), (200_000, "why\n"));
+        assert_eq!(said.status.code(), Some(3));
+        let none = ask(&program("no-such-program"), Cancel::new(&never));
+        assert!(none.unwrap().is_none());
     }
 
     #[test]

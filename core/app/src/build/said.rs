@@ -2,6 +2,7 @@
 
 use super::{OnSaid, environment::Environment};
 use regex::Regex;
+use remy_db::internals::owner;
 use std::{borrow::Cow, sync::LazyLock};
 
 /// A line that is longer is told in pieces.
@@ -56,7 +57,8 @@ impl<'a> Said<'a> {
         let line = String::from_utf8_lossy(&line);
         let line = plain(line.trim_end());
         if let Some(tell) = self.tell.filter(|_| !line.is_empty()) {
-            tell(self.program, &self.without_secrets(&line));
+            let line = self.without_secrets(&line);
+            owner::as_the_caller(|| tell(self.program, &line));
         }
     }
 

@@ -22,7 +22,9 @@ use std::{
         ffi::OsStrExt,
         fs::{PermissionsExt, symlink},
     },
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    thread,
 };
 
 /// What is to be staged.
@@ -74,10 +76,17 @@ fn stage_working_tree(
     left_out: &LeftOut,
     cancel: Cancel<'_>,
 ) -> Result<Staged> {
-    let position = git::ask_position(root);
     let mut warnings = Vec::new();
-    let tracked = git::tracked(root, &mut warnings)?;
-    let position = position.answer()?;
+    // git answers the one while it is asked the other.
+    let (tracked, position) = thread::scope(|scope| {
+        let position = scope.spawn(|| git::position(root, cancel));
+        let tracked = git::tracked(root, &mut warnings, cancel);
+        (
+            tracked,
+            position.join().unwrap_or_else(|e| resume_unwind(e)),
+        )
+    });
+    let (tracked, position) = (tracked?, position?);
     // A folder that an outer repository ignores is nobody's business but its own.
     let is_ours = |paths: &Paths| {
         paths.iter().any(|path| path == FILE.as_bytes()) || !disk::exists(&root.join(FILE))
@@ -104,7 +113,7 @@ fn stage_commit(
     left_out: &LeftOut,
     cancel: Cancel<'_>,
 ) -> Result<Staged> {
-    let Some(commit) = git::commit_of(root, name)? else {
+    let Some(commit) = git::commit_of(root, name, cancel)? else {
         return Err(Error::not_found(format!(
             "there is no commit {name} in a repository at {}",
             root.display()
@@ -123,7 +132,7 @@ fn stage_commit(
     let folder = fs::canonicalize(work.path()).at("looking for", work.path())?;
     let checkout = folder.join("files");
     fs::create_dir(&checkout).at("making the folder", &checkout)?;
-    let paths = git::check_out(root, &commit, &checkout, &folder)?;
+    let paths = git::check_out(root, &commit, &checkout, &folder, cancel)?;
     let mut warnings = Vec::new();
     let paths = left_out.filter(paths);
     let files = copy_all(&checkout, to, &paths, &mut warnings, cancel)?;

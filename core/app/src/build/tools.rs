@@ -11,6 +11,8 @@ pub struct Tool {
     pub program: &'static str,
     /// What it is told to do.
     pub arguments: &'static [&'static str],
+    /// And how, however it is told.
+    pub flags: &'static [&'static str],
     /// And for all of a workspace.
     pub for_workspace: &'static [&'static str],
     /// What its environment has besides.
@@ -18,8 +20,7 @@ pub struct Tool {
 }
 
 // One fetch that is not answered fails after twice 12 s: npm's own limits are 5 minutes, three times.
-const CI: &[&str] = &[
-    "ci",
+const FLAGS: &[&str] = &[
     "--include=dev",
     "--fetch-timeout=12000",
     "--fetch-retries=1",
@@ -35,7 +36,8 @@ const CI: &[&str] = &[
 pub const NPM: Tool = Tool {
     lock: "package-lock.json",
     program: "npm",
-    arguments: CI,
+    arguments: &["ci"],
+    flags: FLAGS,
     for_workspace: &[],
     variables: &[],
 };
@@ -44,6 +46,7 @@ const BUN: Tool = Tool {
     lock: "bun.lock",
     program: "bun",
     arguments: &["install"],
+    flags: &[],
     for_workspace: &["--linker=hoisted"],
     variables: &[],
 };
@@ -69,6 +72,7 @@ pub const TOOLS: [Tool; 6] = [
             "--fetch-timeout=12000",
             "--fetch-retries=1",
         ],
+        flags: &[],
         for_workspace: &[],
         variables: &[],
     },
@@ -76,6 +80,7 @@ pub const TOOLS: [Tool; 6] = [
         lock: "yarn.lock",
         program: "yarn",
         arguments: &["install"],
+        flags: &[],
         for_workspace: &[],
         variables: &[
             ("YARN_NODE_LINKER", "node-modules"),
@@ -95,18 +100,6 @@ pub const TOOLS: [Tool; 6] = [
 /// npm where there is no lock.
 pub const WITHOUT_LOCK: Tool = Tool {
     lock: "",
-    arguments: &[
-        "install",
-        "--include=dev",
-        "--no-package-lock",
-        "--fetch-timeout=12000",
-        "--fetch-retries=1",
-        "--fetch-retry-mintimeout=200",
-        "--fetch-retry-maxtimeout=1000",
-        "--no-audit",
-        "--no-fund",
-        "--no-progress",
-        "--no-update-notifier",
-    ],
+    arguments: &["install", "--no-package-lock"],
     ..NPM
 };

@@ -2,13 +2,14 @@
 //! the database with all that it declares.
 
 use super::{
-    folder::{Follow, Project, Result, Told},
+    folder::{Follow, Project, Result},
     live::May,
+    progressed::{Progressed, described},
 };
 use crate::{
     AppError, FILE,
     build::{
-        log::{self, Event},
+        log,
         release::{Build, Built},
     },
     package::{self, Unpacked},
@@ -19,12 +20,7 @@ use remy_db::{
     remedy,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    cell::RefCell,
-    path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
 
 /// What is to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,8 +111,7 @@ impl Project {
             without: out.map(package::beside).transpose()?.unwrap_or_default(),
             ..self.build_of(root, tools)
         };
-        let work = Work::folder(root)?;
-        let built = build_in(&work, build, &Progressed::new(follow))?;
+        let (_work, built) = self.built(root, build, &Progressed::new(follow))?;
         let bytes = out.map(|out| package::pack(&built.dir, Path::new(out), follow.cancel()));
         Ok(Package {
             bytes: bytes.transpose()?,
@@ -151,8 +146,7 @@ impl Project {
                 if options.commit.is_some() {
                     return Err(says_its_commit(file).into());
                 }
-                let unpacked = package::unpack(file, follow.cancel())?;
-                let _work = Work(unpacked.work.clone());
+                let (_work, unpacked) = self.unpacked(file, follow.cancel())?;
                 run(&manifest_of(&unpacked.dir), &of_package(options, &unpacked))
             }
             Source::App(root) => {
@@ -162,9 +156,8 @@ impl Project {
                     commit: options.commit.clone(),
                     ..self.build_of(root, &publish.tools)
                 };
-                let work = Work::folder(root)?;
                 let progress = Progressed::new(follow);
-                let built = build_in(&work, build, &progress).inspect_err(|e| {
+                let (_work, built) = self.built(root, build, &progress).inspect_err(|e| {
                     if !options.dry_run {
                         self.record(e, &progress, &options, create);
                     }
@@ -409,12 +402,6 @@ fn manifest_of(dir: &Path) -> String {
     dir.join("source").join(FILE).display().to_string()
 }
 
-/// A commit as a release has it: as `git describe --dirty` does.
-fn described(commit: Option<&str>, dirty: bool) -> Option<String> {
-    let end = if dirty { "-dirty" } else { "" };
-    commit.map(|commit| format!("{commit}{end}"))
-}
-
 fn of_package(options: Options, unpacked: &Unpacked) -> Options {
     Options {
         artifacts: Some(unpacked.dir.clone()),
@@ -444,77 +431,3 @@ fn step(line: &log::Line) -> BuildStep {
         duration_ms: line.duration_ms,
     }
 }
-
-/// A folder that is worked in. Where it cannot be removed, what came of the verb is what has to be
-/// told.
-struct Work(PathBuf);
-
-impl Work {
-    /// One for a build of the app in `root`.
-    fn folder(root: &Path) -> Result<Self> {
-        Ok(Self(place::build_folder(root)?))
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// What a build has told.
-struct Progressed<'a> {
-    follow: Follow<'a>,
-    lines: RefCell<Vec<log::Line>>,
-    /// What is built, as a release has it.
-    source: RefCell<Option<String>>,
-}
-
-impl<'a> Progressed<'a> {
-    fn new(follow: Follow<'a>) -> Self {
-        Self {
-            follow,
-            lines: RefCell::default(),
-            source: RefCell::default(),
-        }
-    }
-
-    fn tell(&self, event: &Event<'_>) {
-        match event {
-            Event::Source { commit, dirty } => {
-                self.source.replace(described(*commit, *dirty));
-            }
-            Event::Line(line) => {
-                self.lines.borrow_mut().push((*line).clone());
-                (self.follow.on_line)(&Told::Build {
-                    release: None,
-                    seq: None,
-                    line,
-                });
-            }
-        }
-    }
-}
-
-/// Builds into a folder below `work`.
-fn build_in(work: &Work, build: Build, progress: &Progressed<'_>) -> Result<Built> {
-    let build = Build {
-        out_dir: work.0.join("out"),
-        ..build
-    };
-    let cancel = progress.follow.cancel();
-    build
-        .run(&|event| progress.tell(event), cancel)
-        .map_err(|e| {
-            // What a build started may die of the Ctrl-C that calls it off, and be faster than who hears
-            // of that for us: how it died is not why it failed.
-            let begun = Instant::now();
-            while !cancel.is_set() && begun.elapsed() < HEARD {
-                thread::sleep(Duration::from_millis(5));
-            }
-            cancel.check().err().unwrap_or(e)
-        })
-}
-
-/// How long a signal takes at most until who hears it has told us.
-const HEARD: Duration = Duration::from_millis(100);

@@ -44,22 +44,12 @@ impl Project {
             return run(&(self.open)(&empty)?);
         }
         self.place.make()?;
-        let done = (self.open)(path)
-            .map_err(Into::into)
-            .and_then(|remy| run(&remy));
-        if done.is_err() {
-            self.forget_what_is_empty();
-        }
-        done
-    }
-
-    /// What is refused before there is a store leaves nothing.
-    fn forget_what_is_empty(&self) {
-        let path = &self.place.path;
-        let is_empty = fs::metadata(path).is_ok_and(|found| found.len() == 0);
-        if is_empty && place::store_beside(path).is_none() {
-            let _ = fs::remove_file(path);
-        }
+        let remy = (self.open)(path)?;
+        run(&remy).inspect_err(|_| {
+            // What is refused before there is a store leaves nothing. Where somebody else has begun on
+            // the database meanwhile, it is theirs.
+            let _ = remy.remove_if_empty();
+        })
     }
 
     /// Live is there, or is still to be made, where that may be. With a store beside it, it is

@@ -7,8 +7,11 @@ mod call;
 mod change;
 mod folder;
 mod live;
+mod progressed;
 mod status;
 mod verbs;
+mod whose;
+mod work;
 
 pub use call::{Call, Change};
 pub use change::{Package, Publish, Source, Tools};

@@ -96,10 +96,10 @@ impl Project {
         let release = releases
             .iter()
             .find(|release| Some(release.release) == debug.release);
-        let log = match release {
-            Some(release) => remy.build_log(Some(files::origin_of(&releases, release)))?,
-            None => Vec::new(),
-        };
+        // Of a log that cannot be read, `log` says why.
+        let log = release.map(|release| files::origin_of(&releases, release));
+        let log = log.and_then(|of| remy.build_log(Some(of)).ok());
+        let log = log.unwrap_or_default();
         let of_status = |status: Reached| {
             let all = releases.iter().filter(move |it| it.status == status);
             all.cloned().collect()

@@ -3,11 +3,13 @@
 use crate::{
     base::{
         error::{Context, Result},
-        history::Line,
+        history::{Line, Step},
         ids::ReleaseId,
+        options::StepOutcome,
         remedy::Remedy,
+        words::Words,
     },
-    store::catalog::{Catalog, word},
+    store::catalog::Catalog,
 };
 use rusqlite::params;
 
@@ -28,22 +30,30 @@ impl Catalog {
             .context(|| self.doing("writing the build log"))
     }
 
-    /// The log of a release, or of the newest one.
+    /// The log of a release, or of the newest one. A newer remy may have written words that this one
+    /// does not know: they stand before the line's message, and the line has the step of the one
+    /// before it, as a warning.
     pub(crate) fn build_log(&self, release: Option<ReleaseId>) -> Result<Vec<Line>> {
+        let mut before = Step::Build;
         self.rows(
             "SELECT release, seq, at, step, outcome, message, object, sql, duration_ms, remedy FROM build_log
              WHERE release = coalesce(?1, (SELECT max(release) FROM releases)) ORDER BY seq",
             [release],
             |row| {
-                let (release, seq): (ReleaseId, i64) = (row.get(0)?, row.get(1)?);
-                let line = format_args!("line {seq} of the log of release {release}");
+                let (step, outcome): (String, String) = (row.get(3)?, row.get(4)?);
+                let mut message: String = row.get(5)?;
+                let known = (Step::of_word(&step), StepOutcome::of_word(&outcome));
+                if known.0.is_none() || known.1.is_none() {
+                    message = format!("[{step}, {outcome}] {message}");
+                }
+                before = known.0.unwrap_or(before);
                 Ok(Line {
-                    release,
-                    seq,
+                    release: row.get(0)?,
+                    seq: row.get(1)?,
                     at: row.get(2)?,
-                    step: word(row, 3, line)?,
-                    outcome: word(row, 4, line)?,
-                    message: row.get(5)?,
+                    step: before,
+                    outcome: known.1.filter(|_| known.0.is_some()).unwrap_or(StepOutcome::Warning),
+                    message,
                     object: row.get(6)?,
                     sql: row.get(7)?,
                     duration_ms: row.get(8)?,
@@ -51,6 +61,21 @@ impl Catalog {
                 })
             },
         )
+    }
+
+    /// What the last line of this step and outcome says in the log of a release.
+    pub(crate) fn last_message(
+        &self,
+        release: ReleaseId,
+        step: Step,
+        outcome: StepOutcome,
+    ) -> Result<Option<String>> {
+        let mut all = self.rows(
+            "SELECT message FROM build_log WHERE release = ?1 AND step = ?2 AND outcome = ?3 AND typeof(message) = 'text' ORDER BY seq DESC LIMIT 1",
+            params![release, step, outcome],
+            |row| row.get(0),
+        )?;
+        Ok(all.pop())
     }
 }
 

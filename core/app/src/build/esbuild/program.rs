@@ -4,7 +4,7 @@
 use crate::build::{
     Cancel, Result, cache,
     disk::{self, At},
-    environment::environment,
+    environment::with_a_home,
     run::{self, Failed},
     tools::NPM,
 };
@@ -50,7 +50,7 @@ pub fn find(
     if let Some(program) = all.find_map(|packages| of_version(&packages)) {
         return Ok(program);
     }
-    install(&folder, cancel)?;
+    install(&folder, cache, cancel)?;
     of_version(&kept).ok_or_else(|| {
         let (package, _) = PACKAGE;
         let what = format!("npm installed {package} {VERSION}, and its program is not there");
@@ -71,7 +71,7 @@ fn of_version(packages: &Path) -> Option<PathBuf> {
 }
 
 /// Installs the program's package: no other content than that of the hash, and none of its scripts.
-fn install(folder: &Path, cancel: Cancel<'_>) -> Result<()> {
+fn install(folder: &Path, cache: &Path, cancel: Cancel<'_>) -> Result<()> {
     let (package, integrity) = PACKAGE;
     let making = folder.with_added_extension("new");
     disk::remove(&making)?;
@@ -85,8 +85,14 @@ fn install(folder: &Path, cancel: Cancel<'_>) -> Result<()> {
     });
     cache::write(&making.join("package.json"), &wanted)?;
     cache::write(&making.join(NPM.lock), &lock)?;
-    let arguments = [NPM.arguments, &["--ignore-scripts"]].concat();
-    let ran = run::run(NPM.program, &arguments, &making, &environment(), cancel)?;
+    let arguments = [NPM.arguments, NPM.flags, &["--ignore-scripts"]].concat();
+    let ran = run::run(
+        NPM.program,
+        &arguments,
+        &making,
+        &with_a_home(cache),
+        cancel,
+    )?;
     let Some(ran) = ran else {
         let what = format!(
             "esbuild {VERSION}, which bundles methods, is not on this machine, and npm, which would \

@@ -6,19 +6,13 @@ use super::{
 };
 use crate::{
     AppError,
-    build::{Cancel, Result},
+    build::{Cancel, Result, environment::environment, leash::Leash},
 };
 use remy_db::{Error, State};
-use rustix::{
-    net::{SendFlags, send},
-    process::{Pid, Signal, kill_process_group},
-};
+use rustix::net::{SendFlags, send};
 use std::{
     io::{self, Read},
-    os::{
-        fd::OwnedFd,
-        unix::{net::UnixStream, process::CommandExt},
-    },
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::{self, JoinHandle},
@@ -49,6 +43,7 @@ const SAID: u64 = 16 << 10;
 pub struct Service {
     path: PathBuf,
     child: Child,
+    leash: Option<Leash>,
     stream: UnixStream,
     /// What it sent and nobody has taken yet.
     unread: Vec<u8>,
@@ -79,14 +74,15 @@ impl Service {
         let (stream, its_end) = UnixStream::pair()?;
         stream.set_read_timeout(Some(TURN))?;
         stream.set_write_timeout(Some(TURN))?;
-        let mut child = Command::new(path)
+        let mut command = Command::new(path);
+        command
             .args([&format!("--service={version}"), "--ping"])
+            .env_clear()
+            .envs(environment())
             .stdin(OwnedFd::from(its_end.try_clone()?))
             .stdout(OwnedFd::from(its_end))
-            .stderr(Stdio::piped())
-            // Out of reach of a terminal's Ctrl-C, which is the caller's to bring.
-            .process_group(0)
-            .spawn()?;
+            .stderr(Stdio::piped());
+        let (mut child, leash) = Leash::start(command)?;
         let said = child.stderr.take().map(|stderr| {
             thread::spawn(move || {
                 let mut said = Vec::new();
@@ -100,6 +96,7 @@ impl Service {
         Ok(Self {
             path: path.to_owned(),
             child,
+            leash: Some(leash),
             stream,
             unread: Vec::new(),
             heard: Instant::now(),
@@ -218,14 +215,13 @@ impl Service {
 
     /// What it said on stderr.
     fn end(&mut self) -> String {
-        // With all that it has started: it may be a script. It has ended already, where this fails.
-        let group = Pid::from_child(&self.child);
-        let _ = kill_process_group(group, Signal::KILL);
+        // With all that it has started: it may be a script.
+        self.leash = None;
         let _ = self.child.wait();
         let Some(said) = self.said.take() else {
             return String::new();
         };
-        // Whoever has left the group may hold its stderr for ever.
+        // What became another user's may hold its stderr for ever.
         let ended = Instant::now();
         while !said.is_finished() && ended.elapsed() < GRACE {
             thread::sleep(Duration::from_millis(1));

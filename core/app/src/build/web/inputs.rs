@@ -1,7 +1,8 @@
 //! A key of all that a build may read: the same key, the same page.
 //!
 //! The project itself counts whole, with the settings in the folders above it, the packages of all
-//! folders that what is read is in, and the variables that it names. Of the rest of the app counts:
+//! folders that what is read is in, and the build's variables ([`VOLATILE`] are not). Of the rest of the
+//! app counts:
 //!
 //! - where the builds of before were watched, what they opened (seen.rs), and what the project's sources
 //!   import by a relative path, for those imports of which a bundle keeps nothing, such as types. What a
@@ -14,12 +15,15 @@
 //!
 //! That a file is *not* there is read as well, and no watch tells it. So names count where a build may
 //! look for one: in the place of what it opened, in folders that it listed, and where texts name a path.
+//!
+//! Of this machine's files counts what a text names by its whole path, such as a configuration of a
+//! build. No watch tells of others: it would have to be of every folder that there is.
 
 use super::{interface::Web, seen::Seen, texts};
 use crate::build::{
     Cancel, Entry, Mode, Result, cache,
     disk::{self, At},
-    environment::environment,
+    environment::with_a_home,
     node, path, sdk,
     workspaces::within,
 };
@@ -27,13 +31,87 @@ use serde_json::{Value, json};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     fs,
+    path::Path,
     rc::Rc,
 };
 
+/// Variables that say where and when a build is called, and not what it makes. Who reads one of them
+/// into a page has a page of any time. A name that ends with `_` stands for all that begin so.
+const VOLATILE: [&str; 41] = [
+    // What a shell sets for each program.
+    "_",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    // The terminal, and the multiplexer that it is one of.
+    "TERM",
+    "TERM_",
+    "COLORTERM",
+    "COLUMNS",
+    "LINES",
+    "LS_COLORS",
+    "VTE_VERSION",
+    "WINDOWID",
+    "GPG_TTY",
+    "TMUX",
+    "TMUX_",
+    "STY",
+    "WINDOW",
+    "KITTY_",
+    "ITERM_",
+    "WT_",
+    // The session, and who is logged in how.
+    "SSH_",
+    "XDG_SESSION_",
+    "XDG_RUNTIME_DIR",
+    "XDG_VTNR",
+    "XDG_SEAT",
+    "DBUS_",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "SUDO_",
+    "MAIL",
+    // A unit of systemd's.
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "SYSTEMD_EXEC_PID",
+    "MEMORY_PRESSURE_",
+    // What npm sets for each run: the build's own npm sets them again.
+    "NODE",
+    "COLOR",
+    "EDITOR",
+    "npm_config_user_agent",
+    "npm_config_npm_version",
+    "npm_node_execpath",
+];
+
+fn is_volatile(name: &str) -> bool {
+    VOLATILE.iter().any(|volatile| {
+        name == *volatile
+            || volatile.len() > 1 && volatile.ends_with('_') && name.starts_with(volatile)
+    })
+}
+
+/// Folders of the system's own, whose files change with the system: what is there is asked for by its
+/// version elsewhere, or is no file of anybody's.
+const SYSTEM: [&str; 9] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/nix/store",
+];
+
 pub(super) struct Inputs<'a> {
     web: Web<'a>,
-    /// Variables that builds have, by names that a text can have.
+    /// Variables that builds have.
     variables: BTreeMap<String, String>,
     node: String,
     /// Members of workspaces: the folder, and the name that they are imported by.
@@ -43,16 +121,11 @@ pub(super) struct Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     pub fn new(web: Web<'a>, cancel: Cancel<'_>) -> Result<Self> {
-        let is_name = |name: &str| {
-            name.starts_with(|c: char| c.is_ascii_alphabetic())
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        };
-        let variables = environment().into_iter().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(|name| is_name(name))?;
-            Some((name, value.to_string_lossy().into_owned()))
+        let variables = with_a_home(web.cache).into_iter().map(|(name, value)| {
+            let text = |text: OsString| text.to_string_lossy().into_owned();
+            (text(name), text(value))
         });
+        let variables = variables.filter(|(name, _)| !is_volatile(name));
         let members = web
             .installs
             .iter()
@@ -98,25 +171,36 @@ impl<'a> Inputs<'a> {
         };
         let installs = web.installs.iter().filter(|(at, _)| is_used(at));
         let installs: Vec<_> = installs.map(|(at, install)| (at, &install.id)).collect();
-        let variables: Vec<_> = self
-            .variables
-            .iter()
-            .filter(|(name, _)| {
-                name.starts_with("VITE_") || reach.variables.contains(name.as_str())
-            })
-            .collect();
         let read: Vec<_> = read.into_iter().map(|path| (path, looks(path))).collect();
         let all = json!([
             web.folder,
             self.node,
             sdk::hash(),
             installs,
-            variables,
+            self.variables,
+            self.outside(&reach),
             read,
             names,
             seen.is_some()
         ]);
         Ok(disk::hash(all.to_string()))
+    }
+
+    /// Files of this machine that texts name, with what they hold. What may not be read, a build does
+    /// not read either.
+    fn outside<'r>(&self, reach: &'r Reach<'_>) -> Vec<(&'r str, String)> {
+        let mut found = Vec::new();
+        for path in reach.outside.iter().map(String::as_str) {
+            let Ok(real) = Path::new(path).canonicalize() else {
+                continue;
+            };
+            let is_known = SYSTEM.iter().any(|folder| real.starts_with(folder))
+                || real.starts_with(self.web.tree);
+            if !is_known && real.is_file() {
+                found.push((path, disk::hash_of(&real).unwrap_or_default()));
+            }
+        }
+        found
     }
 
     fn text(&self, path: &str) -> Result<Rc<str>> {
@@ -144,7 +228,8 @@ struct Reach<'a> {
     targets: BTreeSet<String>,
     /// Whether one of them is a folder above the project.
     is_whole: bool,
-    variables: BTreeSet<&'a str>,
+    /// Those that texts name from the root of this machine.
+    outside: BTreeSet<String>,
 }
 
 impl<'a> Reach<'a> {
@@ -157,7 +242,7 @@ impl<'a> Reach<'a> {
             rest: Vec::new(),
             targets: BTreeSet::new(),
             is_whole: false,
-            variables: BTreeSet::from(["MODE", "BASE_URL"]),
+            outside: BTreeSet::new(),
         };
         for path in web.files.keys() {
             let is_above =
@@ -215,8 +300,8 @@ impl<'a> Reach<'a> {
                 self.lead(path, at);
             }
         }
-        let known = texts::words(text).filter_map(|word| inputs.variables.get_key_value(word));
-        self.variables.extend(known.map(|(name, _)| name.as_str()));
+        self.outside
+            .extend(texts::absolute(text).map(str::to_owned));
     }
 
     /// Follows a path that the text of the file `by` names.

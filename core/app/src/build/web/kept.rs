@@ -7,6 +7,7 @@ use crate::build::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     fs::{self, FileTimes},
     path::{Path, PathBuf},
     time::SystemTime,
@@ -18,8 +19,8 @@ const KEPT: usize = 3;
 /// What an output is.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Output {
-    /// Its files.
-    pub files: Vec<String>,
+    /// Its files, each with the hash of what it holds.
+    pub files: BTreeMap<String, String>,
     /// How many bytes they have.
     pub bytes: u64,
 }
@@ -47,10 +48,21 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Copies it.
-    pub fn copy_to(&self, to: &Path, cancel: Cancel<'_>) -> Result<()> {
-        output::copy(&self.folder.join("output"), to, &self.output.files, cancel)?;
-        Ok(())
+    /// Copies it. Returns whether it is what its description says: what else was copied is gone again.
+    pub fn copy_to(&self, to: &Path, cancel: Cancel<'_>) -> Result<bool> {
+        let from = self.folder.join("output");
+        let is_there = |path: &String| from.join(path).is_file();
+        let is_whole = self.output.files.keys().all(is_there) && {
+            output::copy(&from, to, self.output.files.keys(), cancel)?;
+            let is_same =
+                |(path, hash): (&String, &String)| Ok(disk::hash_of(&to.join(path))? == *hash);
+            let same = disk::together(&self.output.files, cancel, is_same)?;
+            same.into_iter().all(|is_same| is_same)
+        };
+        if !is_whole {
+            disk::remove(to)?;
+        }
+        Ok(is_whole)
     }
 }
 
@@ -88,10 +100,16 @@ pub(super) fn keep(cache: &Path, from: &Path, of: Of, cancel: Cancel<'_>) -> Res
     disk::remove(&making)?;
     disk::remove(&folder)?;
     let files = output::files_in(from)?;
-    let bytes = output::copy(from, &making.join("output"), &files, cancel)?;
+    let kept = making.join("output");
+    let bytes = output::copy(from, &kept, &files, cancel)?;
+    let files = disk::together(files, cancel, |path| {
+        let hash = disk::hash_of(&kept.join(&path))?;
+        Ok((path, hash))
+    })?;
+    let files = files.into_iter().collect();
     let output = Output { files, bytes };
     let described = Described { of, output };
-    cache::write(&making.join("output.json"), &described)?;
+    cache::describe(&making.join("output.json"), &described, &kept)?;
     fs::rename(&making, &folder).at("moving", &making)?;
     let mut others = all(cache);
     others.sort_by_key(|folder| {

@@ -19,6 +19,7 @@ use super::{
 use inputs::Inputs;
 use interface::PAGE;
 pub use interface::{Built, Web};
+use remy_db::{Error, State};
 use serde_json::Value;
 use std::{fs, path::Path};
 
@@ -32,8 +33,9 @@ pub fn build(web: Web<'_>, to: &Path, cancel: Cancel<'_>) -> Result<Built> {
         return plain::build(web, to, cancel);
     }
     let inputs = Inputs::new(web, cancel)?;
-    if let Some(earlier) = kept::find(web.cache, |seen| inputs.key(seen))? {
-        earlier.copy_to(to, cancel)?;
+    if let Some(earlier) = kept::find(web.cache, |seen| inputs.key(seen))?
+        && earlier.copy_to(to, cancel)?
+    {
         let unsupported = unknown_names(web, None)?;
         return Ok(built(web, earlier.output, true, unsupported));
     }
@@ -42,14 +44,20 @@ pub fn build(web: Web<'_>, to: &Path, cancel: Cancel<'_>) -> Result<Built> {
     let (output, seen) = project::build(web, &manifest["scripts"], cancel)?;
     let key = inputs.key(seen.as_ref())?;
     let made = kept::keep(web.cache, &output, kept::Of { key, seen }, cancel)?;
-    made.copy_to(to, cancel)?;
+    if !made.copy_to(to, cancel)? {
+        let what = format!("the build of {} was altered as it was kept", web.folder);
+        let error = Error::io(what).state(State::DatabaseUnchanged);
+        return Err(error
+            .hint("Look for who writes to .remy/cache, and try again")
+            .into());
+    }
     Ok(built(web, made.output, false, unsupported))
 }
 
 /// What came of a build.
 fn built(web: Web<'_>, output: kept::Output, reused: bool, unsupported: Vec<Unsupported>) -> Built {
     let mut warnings = Vec::new();
-    if !output.files.iter().any(|path| path == PAGE) {
+    if !output.files.contains_key(PAGE) {
         warnings.push(format!(
             "the build of {} wrote no {PAGE}: whoever opens the web interface finds nothing",
             web.folder

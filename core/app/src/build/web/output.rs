@@ -54,7 +54,13 @@ fn walk(top: &Path, at: &str, around: &mut Vec<(u64, u64)>, found: &mut Vec<Stri
 }
 
 /// Copies files of a folder to another. Returns how many bytes they have.
-pub(super) fn copy(from: &Path, to: &Path, paths: &[String], cancel: Cancel<'_>) -> Result<u64> {
+pub(super) fn copy<'p>(
+    from: &Path,
+    to: &Path,
+    paths: impl IntoIterator<Item = &'p String>,
+    cancel: Cancel<'_>,
+) -> Result<u64> {
+    let paths: Vec<&String> = paths.into_iter().collect();
     let folders: BTreeSet<&str> = paths.iter().map(|path| path::parent(path)).collect();
     for folder in folders.into_iter().chain([""]) {
         // Of a folder that is not there, `.` is none either.

@@ -12,7 +12,7 @@ use crate::{
     build::{
         Cancel, Result,
         disk::{self, At},
-        environment::environment,
+        environment::with_a_home,
         path,
         run::{self, Failed},
         workspaces::within,
@@ -75,7 +75,7 @@ fn run(web: Web<'_>, scripts: &Value, cancel: Cancel<'_>) -> Result<Option<Seen>
     let history = History::begin(web)?;
     let began = stamp(web)?;
     let at = web.tree.join(web.folder);
-    let mut variables = environment();
+    let mut variables = with_a_home(web.cache);
     variables.insert("NODE_ENV".into(), "production".into());
     let build = || run::run("npm", &["run", "build"], &at, &variables, cancel);
     let (ran, sight) = match Watch::begin(web.tree, marker.as_deref())? {

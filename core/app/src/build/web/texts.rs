@@ -1,4 +1,4 @@
-//! What the texts of a project name: paths, packages and variables.
+//! What the texts of a project name: paths and packages.
 
 use crate::build::path::{ending, is_script};
 
@@ -64,6 +64,13 @@ pub(super) fn beside(text: &str) -> impl Iterator<Item = &str> {
     .filter(|path| path.len() > "./".len())
 }
 
+/// Paths from the root of this machine, where they stand as texts of their own.
+pub(super) fn absolute(text: &str) -> impl Iterator<Item = &str> {
+    found(text, "/", |before, behind| {
+        before.is_some_and(|byte| b"'\"`".contains(&byte)) && behind.is_some_and(is_word)
+    })
+}
+
 /// Paths that begin with `head`, where it stands as it may, with the byte before it and the one behind.
 fn found<'a>(
     text: &'a str,
@@ -93,12 +100,6 @@ fn found<'a>(
     })
 }
 
-/// Words of letters, digits and `_`.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .filter(|word| !word.is_empty())
-}
-
 /// Whether a package's name stands in a text as it is imported.
 pub(super) fn imports(text: &str, package: &str) -> bool {
     text.match_indices(package).any(|(at, _)| {
@@ -122,6 +123,13 @@ mod tests {
             beside("'./a' '../b' x./c './' (./d/e)").collect::<Vec<_>>(),
             ["./a", "./d/e"]
         );
+    }
+
+    #[test]
+    fn paths_from_the_root_are_found_where_they_are_texts() {
+        let text = "read('/srv/a.json') \"/b/c\" https://x/y a/b // no '/' `/d`";
+        let found: Vec<_> = absolute(text).collect();
+        assert_eq!(found, ["/srv/a.json", "/b/c", "/d"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod cut;
 pub mod disk;
 pub mod live;
 pub mod moments;
+pub mod pages;
 pub mod report;
 pub mod rounds;
 pub mod writer;

@@ -459,3 +459,12 @@ impl Remy {
 fn unchanged<T>(done: Result<T>) -> Result<T> {
     done.map_err(|e| e.state(State::LiveUnchanged))
 }
+
+/// The pages for who writes Rust: what they show compiles, and what they run does its work.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Crate;
+    #[doc = include_str!("../../docs/rust.md")]
+    struct Rust;
+}

@@ -73,6 +73,18 @@ fn place() -> tempfile::TempDir {
     place
 }
 
+/// Whether all of `programs` are here, without which `what` is not covered.
+fn has(what: &str, programs: &[&str]) -> bool {
+    programs.iter().all(|program| {
+        let tried = Command::new(program).arg("--version").output();
+        let is_here = tried.is_ok_and(|out| out.status.success());
+        if !is_here {
+            not_covered(what, &format!("there is no {program}"));
+        }
+        is_here
+    })
+}
+
 /// Whether the pages name the packages of this machine: they are written for the most common one.
 fn pages_are_of_this_machine(page: &str) -> bool {
     let is = cfg!(target_arch = "x86_64");
@@ -204,13 +216,8 @@ fn the_tarball_in_ci() {
 
 #[test]
 fn the_tarball_in_c() {
-    if output(Command::new("pkg-config").arg("--version"))
-        .status
-        .success()
-    {
+    if has("docs/c.md", &["pkg-config"]) {
         run("docs/c.md");
-    } else {
-        not_covered("docs/c.md", "there is no pkg-config");
     }
 }
 
@@ -269,34 +276,27 @@ fn the_wheel() {
     .run(place.path(), &[("PATH", path)]);
 }
 
-/// Whether npm can install what the package depends on: of a registry, or of what it has kept.
-fn npm_installs(what: &str) -> bool {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("package.json"), "{}").unwrap();
+/// Whether npm can install `what` into `folder`, of a registry or of what it has kept.
+fn npm_installs(folder: &Path, what: &str) -> bool {
+    fs::write(folder.join("package.json"), "{}").unwrap();
     let mut npm = Command::new("npm");
-    npm.current_dir(folder.path()).args([
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--prefer-offline",
-        what,
-    ]);
-    let out = output(&mut npm);
-    if !out.status.success() {
+    npm.current_dir(folder).args(["install", what]);
+    let is_installed = output(npm.envs(npm_settings())).status.success();
+    if !is_installed {
         not_covered(what, "npm could not install it");
     }
-    out.status.success()
+    is_installed
 }
 
-/// The exact esbuild that the package asks for.
-fn esbuild() -> String {
+/// Whether there is the exact esbuild that the package asks for.
+fn has_esbuild() -> bool {
     let text = fs::read_to_string(repository("node-binding/package.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
-    format!(
-        "esbuild@{}",
-        manifest["dependencies"]["esbuild"]
-            .as_str()
-            .expect("a version")
+    let version = manifest["dependencies"]["esbuild"].as_str();
+    let folder = tempfile::tempdir().unwrap();
+    npm_installs(
+        folder.path(),
+        &format!("esbuild@{}", version.expect("a version")),
     )
 }
 
@@ -314,7 +314,7 @@ fn npm_settings() -> Vec<(&'static str, String)> {
 
 #[test]
 fn the_npm_packages() {
-    if !pages_are_of_this_machine("docs/node.md") || !npm_installs(&esbuild()) {
+    if !pages_are_of_this_machine("docs/node.md") || !has_esbuild() {
         return;
     }
     let place = place();
@@ -324,31 +324,27 @@ fn the_npm_packages() {
     for name in names(packages()) {
         symlink(packages().join(&name), application.join(name)).unwrap();
     }
-    let modules = place.path().join("node_modules");
-    fs::create_dir(&modules).unwrap();
-    let mut but = vec![];
-    if better_sqlite3::is_there() {
-        symlink(
-            repository("tests/node_modules/better-sqlite3"),
-            modules.join("better-sqlite3"),
-        )
-        .unwrap();
-        if !npm_installs("drizzle-orm") {
-            but.push("drizzle");
-        }
+    let but: &[&str] = if !better_sqlite3::is_there() {
+        &["better-sqlite3", "drizzle"]
+    } else if npm_installs(place.path(), "drizzle-orm") {
+        &[]
     } else {
-        but.extend(["better-sqlite3", "drizzle"]);
-    }
+        &["drizzle"]
+    };
+    let modules = place.path().join("node_modules");
+    fs::create_dir_all(&modules).unwrap();
+    let built = repository("tests/node_modules/better-sqlite3");
+    symlink(built, modules.join("better-sqlite3")).unwrap();
     Page {
         path: "docs/node.md",
-        but: &but,
+        but,
     }
     .run(&application, &npm_settings());
 }
 
 #[test]
 fn the_npm_package_publishes_an_app() {
-    if pages_are_of_this_machine("docs/app.md") && npm_installs(&esbuild()) {
+    if pages_are_of_this_machine("docs/app.md") && has_esbuild() {
         Page {
             path: "docs/app.md",
             but: &[],
@@ -357,125 +353,144 @@ fn the_npm_package_publishes_an_app() {
     }
 }
 
-/// Unpacked as a file system: the program, the extension and the library do their work from where
-/// Debian looks for them.
-#[test]
-fn the_deb() {
-    for program in ["dpkg-deb", "pkg-config"] {
-        if !Command::new(program)
-            .arg("--version")
-            .output()
-            .is_ok_and(|out| out.status.success())
-        {
-            return not_covered("the .deb", &format!("there is no {program}"));
-        }
+/// A `.deb`, unpacked as a file system.
+struct Installed {
+    folder: tempfile::TempDir,
+}
+
+const SCHEMA: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+
+impl Installed {
+    fn new() -> Self {
+        let installed = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let deb = package("remy_", ".deb");
+        let mut unpack = Command::new("dpkg-deb");
+        stdout(unpack.arg("-x").arg(&deb).arg(installed.root()));
+        shell(
+            &installed.database(),
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)",
+        );
+        installed
     }
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("root");
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    fn libraries(&self) -> PathBuf {
+        let name = format!("{}-linux-gnu", std::env::consts::ARCH);
+        self.root().join("usr/lib").join(name)
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("app.db")
+    }
+
+    fn columns(&self) -> String {
+        let sql = "SELECT group_concat(name) FROM pragma_table_info('users')";
+        shell(&self.database(), sql).trim().to_owned()
+    }
+}
+
+#[test]
+fn the_deb_says_what_it_holds() {
+    if !has("the .deb", &["dpkg-deb"]) {
+        return;
+    }
+    let installed = Installed::new();
     let deb = package("remy_", ".deb");
-    stdout(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&root));
+    let mut control = Command::new("dpkg-deb");
     stdout(
-        Command::new("dpkg-deb")
+        control
             .arg("-e")
             .arg(&deb)
-            .arg(root.join("DEBIAN")),
+            .arg(installed.root().join("DEBIAN")),
     );
     let mut sums = Command::new("md5sum");
-    stdout(
-        sums.current_dir(&root)
-            .args(["-c", "--quiet", "DEBIAN/md5sums"]),
-    );
-    let version = stdout(Command::new("dpkg-deb").arg("-f").arg(&deb).arg("Version"));
+    sums.args(["-c", "--quiet", "DEBIAN/md5sums"]);
+    stdout(sums.current_dir(installed.root()));
+    let mut version = Command::new("dpkg-deb");
+    let version = stdout(version.arg("-f").arg(&deb).arg("Version"));
     assert_eq!(version.trim(), VERSION);
+}
 
-    let db = folder.path().join("app.db");
-    shell(
-        &db,
-        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)",
-    );
-    let columns = || {
-        shell(
-            &db,
-            "SELECT group_concat(name) FROM pragma_table_info('users')",
-        )
-    };
-    let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+#[test]
+fn the_program_of_the_deb() {
+    if !has("the .deb", &["dpkg-deb"]) {
+        return;
+    }
+    let installed = Installed::new();
     let remy = |arguments: &[&str]| {
-        let mut remy = Command::new(root.join("usr/bin/remy"));
-        stdout(remy.args(arguments).arg("--db").arg(&db).arg("--quiet"))
+        let mut remy = Command::new(installed.root().join("usr/bin/remy"));
+        remy.args(arguments).arg("--quiet");
+        stdout(remy.arg("--db").arg(installed.database()))
     };
-    remy(&["publish", schema]);
-    assert_eq!(columns().trim(), "id,name,email");
+    remy(&["publish", SCHEMA]);
+    assert_eq!(installed.columns(), "id,name,email");
     remy(&["rollback"]);
-    assert_eq!(columns().trim(), "id,name");
+    assert_eq!(installed.columns(), "id,name");
+}
 
-    let libraries = root
-        .join("usr/lib")
-        .join(format!("{}-linux-gnu", std::env::consts::ARCH));
+#[test]
+fn the_extension_of_the_deb() {
+    if !has("the .deb", &["dpkg-deb"]) {
+        return;
+    }
+    let installed = Installed::new();
     let sql = format!(
-        ".load {}\nSELECT remy_publish('{schema}') ->> '$.status';\nSELECT remy_rollback() ->> '$.status', remy_debug() ->> '$.process';",
-        libraries.join("remy0").display()
+        ".load {}\nSELECT remy_publish('{SCHEMA}') ->> '$.status';
+        SELECT remy_rollback() ->> '$.status', remy_debug() ->> '$.process';",
+        installed.libraries().join("remy0").display()
     );
-    let script = folder.path().join("script.sql");
+    let script = installed.folder.path().join("script.sql");
     fs::write(&script, sql).unwrap();
     let mut sqlite3 = Command::new("sqlite3");
-    let said = stdout(
-        sqlite3
-            .arg("-bail")
-            .arg(&db)
-            .arg(format!(".read {}", script.display())),
-    );
+    sqlite3.arg("-bail").arg(installed.database());
+    let said = stdout(sqlite3.arg(format!(".read {}", script.display())));
     assert_eq!(said, "live\nlive|own\n");
-    assert_eq!(columns().trim(), "id,name");
+    assert_eq!(installed.columns(), "id,name");
+}
 
+#[test]
+fn the_library_of_the_deb() {
+    if !has("the .deb", &["dpkg-deb", "pkg-config"]) {
+        return;
+    }
+    let installed = Installed::new();
     let mut flags = Command::new("pkg-config");
-    flags
-        .args(["--cflags", "--libs", "remy"])
-        .env("PKG_CONFIG_SYSROOT_DIR", &root);
-    flags.env("PKG_CONFIG_PATH", libraries.join("pkgconfig"));
-    flags
-        .env("PKG_CONFIG_ALLOW_SYSTEM_CFLAGS", "1")
-        .env("PKG_CONFIG_ALLOW_SYSTEM_LIBS", "1");
+    flags.args(["--cflags", "--libs", "remy"]);
+    flags.envs([
+        ("PKG_CONFIG_SYSROOT_DIR", installed.root()),
+        ("PKG_CONFIG_PATH", installed.libraries().join("pkgconfig")),
+        ("PKG_CONFIG_ALLOW_SYSTEM_CFLAGS", "1".into()),
+        ("PKG_CONFIG_ALLOW_SYSTEM_LIBS", "1".into()),
+    ]);
     let flags = stdout(&mut flags);
-    let program = folder.path().join("release");
+    let program = installed.folder.path().join("release");
     let mut cc = Command::new("cc");
     cc.arg(repository("tests/hosts/release.c"))
         .arg("-o")
         .arg(&program);
     stdout(cc.args(flags.split_whitespace()));
     let mut release = Command::new(&program);
-    stdout(
-        release
-            .arg(&db)
-            .arg(schema)
-            .env("LD_LIBRARY_PATH", &libraries),
-    );
-    assert_eq!(columns().trim(), "id,name");
+    release.arg(installed.database()).arg(SCHEMA);
+    stdout(release.env("LD_LIBRARY_PATH", installed.libraries()));
+    assert_eq!(installed.columns(), "id,name");
 }
 
 /// The program for the other machine, where a compiler for it is at hand, and what runs it.
 #[test]
 fn aarch64() {
-    let what = "aarch64";
-    let has = |program: &str| {
-        Command::new(program)
-            .arg("--version")
-            .output()
-            .is_ok_and(|out| out.status.success())
-    };
     let target = "aarch64-unknown-linux-gnu";
-    let installed = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", target])
-        .output();
-    let has_target =
-        installed.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).exists());
-    if !has_target {
-        return not_covered(what, &format!("Rust's target {target} is not installed"));
+    let mut rustc = Command::new("rustc");
+    let libraries = output(rustc.args(["--print", "target-libdir", "--target", target])).stdout;
+    if !Path::new(String::from_utf8_lossy(&libraries).trim()).exists() {
+        return not_covered("aarch64", &format!("Rust has no target {target} here"));
     }
-    for program in ["aarch64-linux-gnu-gcc", "qemu-aarch64"] {
-        if !has(program) {
-            return not_covered(what, &format!("there is no {program}"));
-        }
+    if !has("aarch64", &["aarch64-linux-gnu-gcc", "qemu-aarch64"]) {
+        return;
     }
     let folder = built_program("remy-command").with_file_name("aarch64");
     let mut cargo = Command::new(env!("CARGO"));

@@ -4,7 +4,11 @@
 //! `remy-driver DATABASE VERB [ARGUMENT [OPTIONS]]`; with `REMY_HOST` set, as on a host's SQLite,
 //! by the backup API; with `REMY_PEAK` set, the most memory that it had, in KiB, on stderr; with
 //! `REMY_BESIDE` set to steps of the log, a shell inserts a user at the first line of each.
+//!
+//! `remy-driver DATABASE push RELEASE` adds rows through the runtime's service, from four threads,
+//! until it is killed, and prints the title of each once it is answered.
 use remy_db::{Line, Options, Progress, ReleaseId, Remy, Result};
+use remy_db_runtime::database::{Bound, Caller, Database, Settings, request::Operation};
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 
@@ -58,6 +62,7 @@ fn run(arguments: &[String]) -> Result<Value> {
     };
     let go = Progress::none().on_line(&insert);
     Ok(match argument(1).unwrap_or_default() {
+        "push" => push(&app, release.unwrap_or_default())?,
         "publish" => json!(app.publish(text, &options, go)?),
         "stage" => json!(app.stage(text, &options, go)?),
         "promote" => json!(app.promote(release, &options, go)?),
@@ -78,6 +83,29 @@ fn run(arguments: &[String]) -> Result<Value> {
             )));
         }
     })
+}
+
+fn push(app: &Remy, release: ReleaseId) -> Result<Value> {
+    let database = Database::open(&app.place(), Settings::new(Bound::Release(release)))?;
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let database = &database;
+            scope.spawn(move || {
+                for n in 0.. {
+                    let title = format!("{thread}-{n}");
+                    let row = Operation::Insert {
+                        table: "things".into(),
+                        row: [("title".to_owned(), json!(title))].into_iter().collect(),
+                    };
+                    if let Err(e) = database.run(&Caller::default(), &[row]) {
+                        return eprintln!("{e}");
+                    }
+                    println!("{title}");
+                }
+            });
+        }
+    });
+    Ok(Value::Null)
 }
 
 fn peak() -> Option<u64> {

@@ -1,6 +1,7 @@
 //! A live database in a folder of its own, and the verbs on it: what a suite begins with.
 use crate::shell;
 use remy_db::{Error, Options, Outcome, Progress, ReleaseId, Remy, Result};
+use serde_json::json;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -103,6 +104,20 @@ impl App {
         fs::create_dir_all(path.parent().expect("in the folder")).expect("folders");
         fs::write(&path, text).expect("a file");
         path
+    }
+
+    /// Declares an app with these tables and nothing else, each a file: its SQL name, and its text
+    /// with a table exported as `T`. Returns the manifest, which is what is published.
+    pub fn declares(&self, tables: &[(&str, &str)]) -> String {
+        let mut entries = Vec::new();
+        for (i, (name, text)) in tables.iter().enumerate() {
+            let path = format!("dist/methods/src/tables/t{i}.ts");
+            self.file(&path, text);
+            entries.push(json!({"name": name, "path": path, "export": "T"}));
+        }
+        let manifest = json!({"name": "test", "methods": [], "tables": entries});
+        let path = self.file("mindstudio.json", &manifest.to_string());
+        path.display().to_string()
     }
 
     /// What the `sqlite3` shell answers, without the end of the last line.

@@ -84,7 +84,7 @@ pub use verbs::{
 };
 
 /// What this repository's own faces and tests take besides: an extension binds itself to its host,
-/// the Node.js package reads what an app declares, the command has threads of its own, and the steps of a publish are tested one by
+/// the Node.js package reads what an app declares, the command has threads of its own, the runtime keeps connections to live, and the steps of a publish are tested one by
 /// one. No part of the crate's contract: any release may change it.
 #[doc(hidden)]
 pub mod internals {
@@ -99,6 +99,13 @@ pub mod internals {
     pub mod json {
         pub use crate::base::json::*;
     }
+    pub mod live {
+        pub use crate::live::{
+            columns::{DeclaredColumn, declared},
+            database::{Live, LiveConnection},
+            marker::release,
+        };
+    }
     pub mod rehearse {
         pub use crate::rehearse::*;
     }
@@ -109,6 +116,13 @@ pub mod internals {
         pub use crate::base::owner::{
             Account, Acting, account, act_as_owner_of, as_the_caller, becoming, is_harmless, name,
             others_who_write, user,
+        };
+    }
+    pub mod sqlite {
+        pub use crate::sqlite::{
+            calls::{commit, wait_for_locks},
+            lex::{Kind, Token, close, tokens},
+            quote::ident,
         };
     }
     pub mod text {

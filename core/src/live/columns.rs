@@ -21,27 +21,52 @@ pub(crate) const TABLES: [(&str, &[&str]); 2] = [
     ("_remy_session", &["id", "user_id"]),
 ];
 
+/// A column that the live release declares.
+#[derive(Debug)]
+pub struct DeclaredColumn {
+    /// The table, as the release writes it.
+    pub table: String,
+    /// The column, as the release writes it.
+    pub name: String,
+    /// Its logical type. `None` where a newer remy has written one that this one does not know: the
+    /// column's own type counts then.
+    pub logical: Option<Logical>,
+}
+
 /// Reads what the live release declares. Nothing where it declares no app.
 pub(crate) fn read(conn: &Connection) -> Result<RecordedTypes> {
     let mut recorded = RecordedTypes::default();
+    for column in declared(conn)? {
+        let columns = recorded.0.entry(column.table.to_ascii_lowercase());
+        let columns = columns.or_default();
+        if let Some(of) = column.logical {
+            columns.insert(column.name.to_ascii_lowercase(), of);
+        }
+    }
+    Ok(recorded)
+}
+
+/// Every column that the live release declares, the system columns among them. None where it
+/// declares no app.
+pub fn declared(conn: &Connection) -> Result<Vec<DeclaredColumn>> {
     if !is_there(conn, "_remy_columns")? {
-        return Ok(recorded);
+        return Ok(Vec::new());
     }
     let doing = || "reading the logical types of the columns".to_owned();
     let mut statement = conn
         .prepare("SELECT table_name, column_name, type FROM main._remy_columns")
         .context(doing)?;
     let mut rows = statement.query([]).context(doing)?;
+    let mut all = Vec::new();
     while let Some(row) = rows.next().context(doing)? {
         let text = |i| row.get::<_, String>(i).context(doing);
-        let columns = recorded.0.entry(text(0)?.to_ascii_lowercase()).or_default();
-        // A newer remy may have written a type that this one does not know: the column's own type
-        // counts then.
-        if let Some(of) = Logical::named(&text(2)?) {
-            columns.insert(text(1)?.to_ascii_lowercase(), of);
-        }
+        all.push(DeclaredColumn {
+            table: text(0)?,
+            name: text(1)?,
+            logical: Logical::named(&text(2)?),
+        });
     }
-    Ok(recorded)
+    Ok(all)
 }
 
 /// Makes the tables that `schema` needs: triggers name `_remy_session`.

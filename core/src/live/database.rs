@@ -35,7 +35,7 @@ use std::{
 
 /// The live database of an application.
 #[derive(Debug)]
-pub(crate) struct Live {
+pub struct Live {
     pub(crate) path: PathBuf,
     pub(crate) library: &'static dyn Library,
     pub(crate) owner: Owner,
@@ -75,7 +75,7 @@ pub(crate) struct Shape {
 impl Live {
     /// Finds the file at `path` and checks that remy can work with it.
     #[cfg(feature = "engine")]
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path) -> Result<Self> {
         crate::sqlite::engine::bind().map_err(|e| e.state(State::NothingDone))?;
         if path.as_os_str().is_empty() || path == Path::new(":memory:") {
             return Err(
@@ -90,7 +90,7 @@ impl Live {
 
     /// Finds the file at a place, on the embedded engine.
     #[cfg(feature = "engine")]
-    pub(crate) fn at(place: &Place) -> Result<Self> {
+    pub fn at(place: &Place) -> Result<Self> {
         let live = Self::open(Path::new(&place.path))?;
         if let Some((device, inode)) = place.file
             && live.identity != (FileId { device, inode })
@@ -297,7 +297,7 @@ impl Live {
     }
 
     /// Opens a connection. It checkpoints only when told to, and waits up to 5 s for others' locks.
-    pub(crate) fn connect(&self) -> Result<LiveConnection<'_>> {
+    pub fn connect(&self) -> Result<LiveConnection<'_>> {
         self.connect_by(self.vfs())
     }
 
@@ -347,7 +347,7 @@ impl Live {
     }
 
     /// Refuses where the file at live's path is not the one that was opened.
-    pub(crate) fn same_file(&self) -> Result<()> {
+    pub fn same_file(&self) -> Result<()> {
         let now = self.path.symlink_metadata().ok().map(|m| FileId::of(&m));
         if now == Some(self.identity) {
             return Ok(());
@@ -413,12 +413,18 @@ impl Live {
         })
     }
 
+    /// Lets root act as live's owner, on this thread, for as long as the result lives.
+    pub fn act(&self) -> Result<impl Sized + use<>> {
+        self.owner.act()
+    }
+
     /// The name that messages use.
-    pub(crate) fn shown(&self) -> path::Display<'_> {
+    pub fn shown(&self) -> path::Display<'_> {
         self.path.display()
     }
 
-    pub(crate) fn place(&self) -> Place {
+    /// Where it is, for another thread or process.
+    pub fn place(&self) -> Place {
         Place {
             path: self.path.to_string_lossy().into_owned(),
             file: Some((self.identity.device, self.identity.inode)),
@@ -524,7 +530,7 @@ fn not_a_snapshot(path: &Path) -> Result<()> {
 ///
 /// Where another SQLite library of this process has live open when this is dropped, it is left
 /// open: closing it would drop that library's locks.
-pub(crate) struct LiveConnection<'a> {
+pub struct LiveConnection<'a> {
     live: &'a Live,
     conn: ManuallyDrop<Connection>,
 }

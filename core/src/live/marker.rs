@@ -32,6 +32,11 @@ pub(crate) struct Marker {
     pub(crate) live_at: i64,
 }
 
+/// Which release is live, if any was ever switched in. Fails as [`read`] does.
+pub fn release(conn: &Connection) -> Result<Option<ReleaseId>> {
+    Ok(read(conn)?.map(|marker| marker.release))
+}
+
 /// Reads the marker. `None` where no release was ever switched in.
 ///
 /// Fails with `invalid_argument` where a newer remy has written it, and where it is nothing that a

@@ -51,7 +51,7 @@ pub(crate) fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, pragma: &st
 /// Makes a connection wait for locks, a millisecond at a time. SQLite's own `busy_timeout` sleeps
 /// for up to 100 ms, and gets in between busy writers by luck only: on a slow disk a reader of a
 /// rollback journal was seen to try in vain for 5 s.
-pub(crate) fn wait_for_locks(conn: &Connection, timeout: Duration) -> Result<()> {
+pub fn wait_for_locks(conn: &Connection, timeout: Duration) -> Result<()> {
     unsafe extern "C" fn wait(timeout_ms: *mut c_void, tried: c_int) -> c_int {
         let again = usize::try_from(tried).is_ok_and(|tried| tried < timeout_ms.addr());
         if again {
@@ -108,7 +108,7 @@ pub(crate) fn overwrite_undecided(conn: &Connection) -> Result<()> {
 }
 
 /// Commits, and says of an error what became of the transaction: `unchanged`, where that is sure.
-pub(crate) fn commit(conn: &Connection, unchanged: State) -> Result<()> {
+pub fn commit(conn: &Connection, unchanged: State) -> Result<()> {
     let Err(e) = conn
         .execute_batch("COMMIT")
         .context(|| format!("committing to {}", name(conn)))

@@ -9,9 +9,11 @@ use rusqlite::{Connection, OpenFlags};
 use std::{fs, mem::ManuallyDrop, path::Path};
 
 /// Descriptors of a file in this process, less those of the embedded engine. The engine opens and
-/// closes some while we count, so a difference has to show three times.
+/// closes some while we count, and a thread that opens one may be kept from going on: a difference has
+/// to last.
 pub(crate) fn stranger_has_descriptor(file: FileId) -> Result<bool> {
-    for _ in 0..3 {
+    for pause_ms in [0, 0, 1, 4, 16, 64] {
+        std::thread::sleep(std::time::Duration::from_millis(pause_ms));
         if descriptors(file)? <= calls::descriptors(file.device, file.inode)? {
             return Ok(false);
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A bare word: a keyword or a name.
     Word,
     /// `"name"`, `[name]` or `` `name` ``.
@@ -20,13 +20,17 @@ pub(crate) enum Kind {
 
 /// A token and where it stands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Token<'a> {
+pub struct Token<'a> {
+    /// What it is.
     pub kind: Kind,
+    /// As it is written.
     pub text: &'a str,
+    /// Where it begins, in bytes.
     pub start: usize,
 }
 
 impl<'a> Token<'a> {
+    /// Where it ends, in bytes.
     pub fn end(&self) -> usize {
         self.start + self.text.len()
     }
@@ -145,7 +149,7 @@ pub(crate) fn tokens_and_comments(sql: &str) -> (Vec<Token<'_>>, Vec<Range<usize
 }
 
 /// The tokens of `sql`.
-pub(crate) fn tokens(sql: &str) -> Vec<Token<'_>> {
+pub fn tokens(sql: &str) -> Vec<Token<'_>> {
     tokens_and_comments(sql).0
 }
 
@@ -287,7 +291,7 @@ pub(crate) fn without_parens<'t, 'a>(tokens: &'t [Token<'a>]) -> &'t [Token<'a>]
 }
 
 /// The index of the parenthesis that closes the one at `open`.
-pub(crate) fn close(tokens: &[Token<'_>], open: usize) -> Option<usize> {
+pub fn close(tokens: &[Token<'_>], open: usize) -> Option<usize> {
     let mut depth = 0usize;
     for (i, token) in tokens.iter().enumerate().skip(open) {
         if token.is("(") {

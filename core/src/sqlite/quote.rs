@@ -1,7 +1,7 @@
 //! Names and strings as SQL, the only way into a statement, and SQL in messages.
 
 /// `name` as a quoted identifier.
-pub(crate) fn ident(name: &str) -> String {
+pub fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

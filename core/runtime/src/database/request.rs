@@ -5,11 +5,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One thing to do. Values are as they are stored: `null`, a number, a text, `true` and `false` for 1
-/// and 0; objects and arrays are text by then.
+/// and 0; objects and arrays are text by then. What JSON has no word for is `{"$blob": "<base64>"}`
+/// and `{"$number": "Infinity"}` or `"-Infinity"`.
+///
+/// Columns that remy fills in (`id`, `created_at`, `updated_at`, `last_updated_by` and their names in
+/// camel case) are left out of what is written; those that users sign in with are
+/// `managed_column_write`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase")]
 pub enum Operation {
-    /// Adds a row, and returns it.
+    /// Adds a row, and returns it as it is after the triggers.
     Insert {
         /// Where.
         table: String,
@@ -89,7 +94,8 @@ pub enum Operation {
     },
 }
 
-/// What rows are sorted by.
+/// What rows are sorted by: NULLs first, numbers before texts, and texts by code points. That is the
+/// order of JavaScript but for what lies above U+FFFF.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Order {
     /// A column.
@@ -99,7 +105,8 @@ pub struct Order {
     pub descending: bool,
 }
 
-/// What is computed over the rows of a group. NULLs are left out.
+/// What is computed over the rows of a group. NULLs are left out; sums and means are of columns of
+/// numbers or booleans.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Measure {
@@ -118,7 +125,11 @@ pub enum Measure {
 }
 
 /// Which rows: what a predicate in JavaScript means, as data. `core/app` makes it of the predicate
-/// where the app is built; a shape that is not here is filtered in JavaScript.
+/// where the app is built; a shape that is not here is filtered in JavaScript, and so is what comes
+/// back as `filter_unsupported`: it depends on the types of the columns.
+///
+/// Values are JavaScript's: a `boolean` column equals `true`, and never 1; a `json` column is what
+/// its text parses to; a `user` column is the id, with `@@user@@` before it or without.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Filter {
@@ -132,15 +143,18 @@ pub enum Filter {
     Not(Box<Filter>),
     /// `column === value`; `null` is what is not there.
     Equal(String, Value),
-    /// `column < value`, and the like, where both are numbers or both are texts.
+    /// `column < value`, and the like: two texts by units of UTF-16, all else as numbers, of which
+    /// `null` is 0. A column of texts with a number, and one of JSON, is `filter_unsupported`.
     Compare(String, Comparison, Value),
     /// What JavaScript takes for true.
     Truthy(String),
     /// `values.includes(column)`.
     In(String, Vec<Value>),
-    /// `column.includes(text)`, `startsWith`, `endsWith`: letters of another case are others.
+    /// `column.includes(text)`, `startsWith`, `endsWith`: letters of another case are others. Of a
+    /// `json` column that is an array, `includes` looks for an item. What has no such method is no
+    /// match.
     Text(String, Place, String),
-    /// `column === other`, of the same row.
+    /// `column === other`, of the same row. `filter_unsupported` for a `json` column.
     Same(String, String),
 }
 

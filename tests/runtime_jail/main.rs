@@ -199,6 +199,22 @@ cases! { works: {
     time_zones("return new Date(0).toLocaleString('en-GB', { timeZone: 'Europe/Berlin', hour: '2-digit' })", "01"),
 } }
 
+/// A host's own code opens files that programs it starts would have, too.
+#[test]
+fn what_the_parent_has_open_is_closed() {
+    let body = "return fs.readdirSync('/proc/self/fd').map((fd) => { try { return fs.readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
+                .filter((file) => file.includes('passwd')).length";
+    let file = c"/etc/passwd".as_ptr();
+    // SAFETY: the name ends with a zero; the descriptor is this test's own.
+    let open = unsafe { libc::open(file, libc::O_RDONLY) };
+    assert!(open > 3);
+    let cell = Cell::new(&[("lists", body)], With::default());
+    assert_eq!(cell.call("lists").unwrap(), 0);
+    cell.ends_healthy();
+    // SAFETY: the same.
+    unsafe { libc::close(open) };
+}
+
 #[test]
 fn what_is_in_force_is_measured() {
     let on = sandbox::probe(Isolation::On).unwrap();

@@ -185,3 +185,19 @@ impl Drop for Shell {
         let _ = self.shell.wait();
     }
 }
+
+/// esbuild as npm has installed it for the package: nothing is fetched here.
+pub fn esbuild() -> PathBuf {
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        _ => "arm64",
+    };
+    let packages = repository("node-binding/node_modules/@esbuild");
+    let program = packages.join(format!("linux-{arch}/bin/esbuild"));
+    if !program.exists() {
+        let package = repository("node-binding");
+        let install = ["ci", "--no-audit", "--no-fund", "--silent"];
+        stdout(Command::new("npm").current_dir(package).args(install));
+    }
+    program
+}

@@ -5,7 +5,7 @@ use remy_db_app::{
     project::{Follow, Project, Publish, Tools},
 };
 use remy_tests::{
-    Shell, built, built_program, faults, live::App, not_covered, repository, shell, stdout,
+    Shell, built, built_program, esbuild, faults, live::App, not_covered, repository, shell, stdout,
 };
 use serde_json::Value;
 use std::{

@@ -43,7 +43,10 @@ mod verbs;
 use crate::{
     live::database,
     release::{context::Until, seen},
-    verbs::{clone, debug, detach, dev, diff, promote, prune, publish, rollback, verify},
+    verbs::{
+        clone, copy_release::copy_release, debug, detach, dev, diff, promote, prune, publish,
+        rollback, verify,
+    },
 };
 pub use base::{
     VERSION,
@@ -284,6 +287,19 @@ impl Remy {
     /// As [`Remy::clone_to`]; `progress` calls it off.
     pub fn clone_to_with(&self, path: impl AsRef<Path>, progress: Progress<'_>) -> Result<Cloned> {
         unchanged(clone::clone_to(&self.live, path.as_ref(), progress))
+    }
+
+    /// Copies the database of a release, as it was or is, to `path`, which must not be there.
+    ///
+    /// Fails with `not_found` where there is no such release, or it has no database, and with
+    /// `pruned`.
+    pub fn copy_release(
+        &self,
+        release: ReleaseId,
+        path: impl AsRef<Path>,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        copy_release(&self.live, release, path.as_ref(), progress)
     }
 
     /// Publishes up to the switch, and leaves the release `compiled`.

@@ -304,8 +304,7 @@ test('a worker that is told to end before it has a verb begins none', async (t) 
   // Until it listens: to SIGTERM Node does from the start, and ends.
   const heard = () =>
     /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${worker.pid}/status`, 'utf8'))[1];
-  while ((BigInt(`0x${heard()}`) & 1n) === 0n)
-    await new Promise((go) => setTimeout(go, 20));
+  while ((BigInt(`0x${heard()}`) & 1n) === 0n) await new Promise((go) => setTimeout(go, 20));
   worker.kill('SIGTERM');
   await new Promise((go) => setTimeout(go, 200));
   worker.send({

@@ -60,13 +60,26 @@ pub fn folder_of(store: &Path, releases: &[Release], number: ReleaseId) -> Resul
         let hint = remedy![VerbName::Releases, " lists them"];
         return Err(not_found(what, hint).into());
     };
-    let origin = origin_of(releases, release).to_string();
-    let kept = store.join("releases").join(origin);
+    let kept = place_of(store, releases, release);
     let folders = [kept.join("source"), kept];
     folders.into_iter().find(|at| is_folder(at)).ok_or_else(|| {
         let hint = "Files are kept of an app, and of what was published with artifacts, until the release is pruned";
         not_found(format!("release {number} has no files"), hint.into()).into()
     })
+}
+
+/// The folder that is kept with a release: `app.json`, what was compiled, and its source.
+///
+/// Fails as [`folder_of`] does.
+pub fn kept(store: &Path, releases: &[Release], number: ReleaseId) -> Result<PathBuf> {
+    let folder = folder_of(store, releases, number)?;
+    let release = releases.iter().find(|of| of.release == number);
+    Ok(release.map_or(folder, |release| place_of(store, releases, release)))
+}
+
+fn place_of(store: &Path, releases: &[Release], release: &Release) -> PathBuf {
+    let origin = origin_of(releases, release).to_string();
+    store.join("releases").join(origin)
 }
 
 fn is_folder(path: &Path) -> bool {

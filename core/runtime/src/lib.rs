@@ -5,6 +5,7 @@
 //! descriptor and owns nothing: nothing that it sends is trusted.
 #![warn(missing_docs)]
 
+pub mod app;
 pub mod child;
 pub mod database;
 pub mod failure;
@@ -13,5 +14,10 @@ pub mod mask;
 pub mod pool;
 pub mod protocol;
 pub mod records;
+pub mod runtime;
 pub mod sandbox;
 pub mod secrets;
+pub mod served;
+mod services;
+pub mod target;
+pub mod who;

@@ -13,7 +13,10 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
     thread::JoinHandle,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -152,8 +155,11 @@ enum Event {
     Ended(String, Ended, f64, Option<(String, String)>),
 }
 
-/// Writes what happens to calls. Dropped, it has written all.
-pub struct Records {
+/// Writes what happens to calls. Once the last clone of it is dropped, all is written.
+#[derive(Clone)]
+pub struct Records(Arc<Writer>);
+
+struct Writer {
     events: Option<Sender<Event>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -168,10 +174,10 @@ impl Records {
             .name("records".to_owned())
             .spawn(move || write(&conn, &heard))
             .context(|| "starting the thread that writes records".to_owned())?;
-        Ok(Self {
+        Ok(Self(Arc::new(Writer {
             events: Some(events),
             thread: Some(thread),
-        })
+        })))
     }
 
     /// A call begins.
@@ -198,13 +204,13 @@ impl Records {
 
     /// A record that cannot be written is no reason to stop a call.
     fn tell(&self, event: Event) {
-        if let Some(events) = &self.events {
+        if let Some(events) = &self.0.events {
             let _ = events.send(event);
         }
     }
 }
 
-impl Drop for Records {
+impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.events.take());
         if let Some(thread) = self.thread.take() {

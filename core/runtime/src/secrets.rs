@@ -118,6 +118,10 @@ pub struct Listed {
     pub dev: bool,
 }
 
+/// Which state of the secrets it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp(Option<(u64, i64, i64)>);
+
 /// The secrets of a database.
 #[derive(Debug, Clone)]
 pub struct Secrets {
@@ -212,6 +216,12 @@ impl Secrets {
             .get(key)
             .and_then(|values| values.of(of))
             .cloned())
+    }
+
+    /// Another one, once anything has been changed.
+    pub fn stamp(&self) -> Stamp {
+        let found = fs::metadata(self.path()).ok();
+        Stamp(found.map(|found| (found.ino(), found.mtime(), found.mtime_nsec())))
     }
 
     fn path(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The verbs, a file each.
 
 pub(crate) mod clone;
+pub(crate) mod copy_release;
 pub(crate) mod debug;
 pub(crate) mod detach;
 pub(crate) mod dev;

@@ -5,7 +5,7 @@ const USER = "@@user@@";
 
 /** @typedef {'text' | 'number' | 'boolean' | 'json' | 'user'} Logical */
 /** @typedef {Record<string, Logical>} Columns */
-/** @typedef {string | number | boolean | null} Stored */
+/** @typedef {string | number | boolean | null | { $number: string } | { $blob: string }} Stored what JSON has no way to say has one of its own */
 
 /** @param {string} text */
 function parsed(text) {
@@ -31,7 +31,7 @@ export function toStored(value, logical) {
       return logical === "json" ? JSON.stringify(value) : value;
     case "bigint":
     case "number":
-      return Number.isNaN(value) ? null : Number(value);
+      return number(Number(value));
     case "string":
       if (logical === "user") return userRef(value);
       // Text that is JSON would be read as what it says.
@@ -43,6 +43,18 @@ export function toStored(value, logical) {
   }
 }
 
+/** @param {number} value */
+function number(value) {
+  if (Number.isNaN(value)) return null;
+  return Number.isFinite(value) ? value : { $number: String(value) };
+}
+
+/**
+ * UTF-8, in which everything is sent, has no half of a pair of surrogates.
+ * @param {string} text
+ */
+const wellFormed = (text) => /** @type {any} */ (text).toWellFormed();
+
 /** @param {string} id */
 export const userRef = (id) => (id.startsWith(USER) ? id : USER + id);
 
@@ -53,6 +65,7 @@ export const userRef = (id) => (id.startsWith(USER) ? id : USER + id);
  */
 export function fromStored(stored, logical) {
   if (stored === null) return null;
+  if (typeof stored === "object") return fromObject(stored);
   switch (logical) {
     case "boolean":
       return typeof stored === "number" ? stored !== 0 : stored;
@@ -73,6 +86,12 @@ export function fromStored(stored, logical) {
   }
 }
 
+/** @param {{ $number?: string, $blob?: string }} stored */
+const fromObject = (stored) =>
+  stored.$blob === undefined
+    ? Number(stored.$number)
+    : new Uint8Array(Buffer.from(stored.$blob, "base64"));
+
 /** @param {any} stored */
 const withoutMark = (stored) =>
   typeof stored === "string" && stored.startsWith(USER)
@@ -84,6 +103,7 @@ const withoutMark = (stored) =>
  * @param {any} stored
  */
 export function fromUnknown(stored) {
+  if (stored !== null && typeof stored === "object") return fromObject(stored);
   const value = withoutMark(stored);
   if (typeof value !== "string" || !/^[{[]/.test(value)) return value;
   const found = parsed(value);

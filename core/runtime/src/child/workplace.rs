@@ -81,6 +81,11 @@ impl Workplace {
         })
     }
 
+    /// The folder itself, for what goes with the runtime.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The folder of the processes' program.
     pub(super) fn program(&self) -> PathBuf {
         self.folder.join("program")

@@ -1,0 +1,164 @@
+//! What a release says of itself: its methods, its users, its roles. Read of the folder that is kept
+//! with it, and so of data: no path that it has is followed.
+
+use crate::{
+    failure::Failure,
+    protocol::{AuthTable, Module},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The format of `app.json` that this version knows.
+const FORMAT: u64 = 1;
+
+/// An app, as a release has it.
+#[derive(Debug)]
+pub struct App {
+    /// The folder of its compiled methods.
+    pub folder: PathBuf,
+    /// By their ids.
+    pub methods: BTreeMap<String, Module>,
+    /// Where its users are.
+    pub auth: Option<AuthTable>,
+    /// The ids of its roles.
+    pub roles: BTreeSet<String>,
+    /// By their ids.
+    pub scenarios: BTreeMap<String, Scenario>,
+}
+
+/// A seed of dev sessions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scenario {
+    /// Its id.
+    pub id: String,
+    /// What it exports.
+    pub export: String,
+    /// Its file, in the app's folder.
+    pub path: String,
+    /// The roles that the test user has after it.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Whether the tables are not emptied before it.
+    #[serde(default)]
+    pub skip_truncate: bool,
+}
+
+#[derive(Deserialize)]
+struct Described {
+    format: u64,
+    #[serde(default)]
+    methods: Vec<Method>,
+    #[serde(default)]
+    roles: Vec<Role>,
+    #[serde(default)]
+    scenarios: Vec<Scenario>,
+    #[serde(default)]
+    auth: Option<Auth>,
+}
+
+#[derive(Deserialize)]
+struct Method {
+    id: String,
+    export: String,
+}
+
+#[derive(Deserialize)]
+struct Role {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    #[serde(default)]
+    enabled: Option<bool>,
+    #[serde(default)]
+    table: Option<Users>,
+}
+
+#[derive(Deserialize)]
+struct Users {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    columns: BTreeMap<String, Value>,
+}
+
+impl App {
+    /// Reads the app that is kept in a folder. `what` names it in messages: `release 7`.
+    ///
+    /// Fails with `no_methods` where the release is none of an app.
+    pub fn read(kept: &Path, what: &str) -> Result<Self, Failure> {
+        let at = kept.join("app.json");
+        let text = fs::read_to_string(&at).map_err(|e| {
+            let message = match e.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!("{what} has no methods: it was published without an app")
+                }
+                _ => format!("{} cannot be read: {e}", at.display()),
+            };
+            Failure::new("no_methods", 404, message)
+        })?;
+        let damaged = |why: String| {
+            let message = format!("{} is not as remy writes it: {why}", at.display());
+            Failure::new("corrupt", 500, message)
+        };
+        let described: Described =
+            serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        if described.format != FORMAT {
+            return Err(damaged(format!("its format is {}", described.format)));
+        }
+        let folder = kept.join("methods");
+        let methods = described.methods.into_iter().map(|Method { id, export }| {
+            if !is_id(&id) {
+                return Err(damaged(format!("{id:?} is no id of a method")));
+            }
+            let file = folder.join(format!("{id}.mjs"));
+            Ok((id, Module { file, export }))
+        });
+        let methods = methods.collect::<Result<_, _>>()?;
+        Ok(Self {
+            methods,
+            folder,
+            auth: described.auth.and_then(Auth::users),
+            roles: described.roles.into_iter().map(|role| role.id).collect(),
+            scenarios: described
+                .scenarios
+                .into_iter()
+                .map(|scenario| (scenario.id.clone(), scenario))
+                .collect(),
+        })
+    }
+}
+
+impl Auth {
+    /// The table of users, where signing in is switched on.
+    fn users(self) -> Option<AuthTable> {
+        let table = self.table.filter(|_| self.enabled != Some(false))?;
+        let columns = table
+            .columns
+            .into_iter()
+            .filter_map(|(what, column)| Some((what, column.as_str()?.to_owned())));
+        let columns = columns.collect();
+        (!table.name.is_empty()).then_some(AuthTable {
+            table: table.name,
+            columns,
+        })
+    }
+}
+
+/// Kebab-case, as the manifest has it: it becomes the name of a file.
+fn is_id(id: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    id.split('-').all(is_part)
+}

@@ -1,0 +1,282 @@
+//! The runtime of an app: calls its methods, on the release that is live or elsewhere.
+
+use crate::{
+    child::{Listener, Stream, Workplace},
+    database::Database,
+    failure::Failure,
+    mask::Mask,
+    pool::Cancel,
+    protocol::Call,
+    records::{self, Begun, Records},
+    secrets::Secrets,
+    served::{Served, Settings},
+    target::{self, Target, of_core},
+    who::{self, Who, auth_of},
+};
+use remy_db::{ReleaseId, Remy};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+/// A method, and how it is called.
+#[derive(Debug, Clone)]
+pub struct Invoke {
+    /// Where.
+    pub target: Target,
+    /// Its id.
+    pub method: String,
+    /// What it gets.
+    pub input: Value,
+    /// As whom.
+    pub who: Who,
+    /// What `session` of the SDK is.
+    pub session: Value,
+    /// The request that it is called by, where there is one.
+    pub request: Option<Value>,
+    /// Whether somebody reads what it streams.
+    pub stream: bool,
+}
+
+impl Invoke {
+    /// A call of a method of the live release, by nobody.
+    pub fn new(method: &str, input: Value) -> Self {
+        Self {
+            target: Target::Live,
+            method: method.to_owned(),
+            input,
+            who: Who::default(),
+            session: json!({}),
+            request: None,
+            stream: false,
+        }
+    }
+}
+
+/// What a call returned.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Returned {
+    /// What the method returned, `null` for nothing.
+    pub output: Value,
+    /// The release whose code ran; a dev session has none.
+    pub release: Option<ReleaseId>,
+    /// The call's, as its record has it.
+    pub call: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: f64,
+}
+
+/// Runs the methods of an app. May be used from any number of threads at once.
+///
+/// Dropped, it ends its processes; calls that are under way fail.
+pub struct Runtime {
+    live: PathBuf,
+    store: PathBuf,
+    settings: Settings,
+    secrets: Secrets,
+    records: Records,
+    workplace: Arc<Workplace>,
+    served: Mutex<BTreeMap<Target, Arc<Served>>>,
+    /// Held while a target is started: others wait for it, and do not start it as well.
+    starting: Mutex<()>,
+    calls: AtomicU64,
+}
+
+impl Runtime {
+    /// The runtime of the app whose live database is at `live`.
+    ///
+    /// Fails as `Remy::open` does, and where the store cannot be written to.
+    pub fn open(live: &Path, settings: Settings) -> Result<Self, Failure> {
+        let remy = Remy::open(live).map_err(of_core)?;
+        let store = PathBuf::from(remy.debug().map_err(of_core)?.store);
+        let work = store.join("run");
+        // Live's owner's alone, as all of the store is.
+        match std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
+            .create(&work)
+        {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+                let message = format!("making {}: {e}. No process was started", work.display());
+                return Err(Failure::new("io", 500, message));
+            }
+            _ => {}
+        }
+        Ok(Self {
+            live: live.to_owned(),
+            settings,
+            secrets: Secrets::of(&store),
+            records: Records::open(&store).map_err(of_core)?,
+            workplace: Arc::new(Workplace::new(&work)?),
+            store,
+            served: Mutex::default(),
+            starting: Mutex::default(),
+            calls: AtomicU64::new(1),
+        })
+    }
+
+    /// The secrets of the app.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Starts a target's first process, so that its first call need not.
+    pub fn warm(&self, target: &Target) -> Result<(), Failure> {
+        self.current(target).map(drop)
+    }
+
+    /// Calls a method, and waits for its answer. `listener` is told of its output, without secrets.
+    ///
+    /// Fails with what the method threw, and with `method_not_found`, `user_not_found`,
+    /// `release_changed` where another release went live during the call, `timed_out`,
+    /// `memory_exceeded`, `output_exceeded`, `overloaded`, `cancelled`, and as the database does.
+    pub fn call(
+        &self,
+        invoke: Invoke,
+        listener: &Arc<dyn Listener>,
+        cancel: &Cancel,
+    ) -> Result<Returned, Failure> {
+        let served = self.current(&invoke.target)?;
+        let database: &Database = &served.database;
+        let auth = served.app.auth.as_ref();
+        if let (Some(user), None) = (&invoke.who.user, &invoke.who.roles) {
+            who::is_there(user, auth, database)?;
+        }
+        self.knows_roles(&served, &invoke.who)?;
+        let auth = auth_of(&invoke.who, auth, database)?;
+        let id = records::new_id().map_err(of_core)?;
+        self.records.begun(Begun {
+            id: id.clone(),
+            method: invoke.method.clone(),
+            target: invoke.target.to_string(),
+            release: served.release,
+            user: auth.user_id.clone(),
+        });
+        let call = Call {
+            id: self.calls.fetch_add(1, Ordering::Relaxed),
+            method: invoke.method,
+            input: invoke.input,
+            auth,
+            session: invoke.session,
+            request: invoke.request,
+            stream: invoke.stream,
+        };
+        let told = Arc::new(Told {
+            call: id.clone(),
+            mask: served.mask.clone(),
+            records: self.records.clone(),
+            listener: Arc::clone(listener),
+        });
+        let began = Instant::now();
+        let answer = served.pool.call(call, told, cancel);
+        let took = began.elapsed();
+        match answer {
+            Ok(output) => {
+                self.records.ended(&id, took, None);
+                Ok(Returned {
+                    output,
+                    release: served.release,
+                    call: id,
+                    duration_ms: took.as_secs_f64() * 1e3,
+                })
+            }
+            Err(failure) => {
+                let message = served.mask.hide(&failure.message);
+                self.records
+                    .ended(&id, took, Some((&failure.code, &message)));
+                Err(Failure { message, ..failure })
+            }
+        }
+    }
+
+    /// Refuses a role that the app does not have: it would be a slip of the pen.
+    fn knows_roles(&self, served: &Served, who: &Who) -> Result<(), Failure> {
+        let known = |role: &&String| !served.app.roles.contains(*role) && *role != "system";
+        let Some(unknown) = who.roles.iter().flatten().find(known) else {
+            return Ok(());
+        };
+        let all: Vec<_> = served.app.roles.iter().cloned().collect();
+        let message = format!(
+            "there is no role {unknown}; there is {}. Nothing was called",
+            if all.is_empty() {
+                "none".to_owned()
+            } else {
+                all.join(", ")
+            }
+        );
+        Err(Failure::new("role_not_found", 400, message))
+    }
+
+    /// The target as it is to be served now: live by its marker, and with the secrets of now.
+    fn current(&self, target: &Target) -> Result<Arc<Served>, Failure> {
+        if let Some(served) = self.is_served(target)? {
+            return Ok(served);
+        }
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(served) = self.is_served(target)? {
+            return Ok(served);
+        }
+        let remy = Remy::open(&self.live).map_err(of_core)?;
+        let found = target::find(target, &remy, &self.store, self.workplace.folder())?;
+        let served = Served::start(target, found, self.settings, &self.secrets, &self.workplace)?;
+        let served = Arc::new(served);
+        let before = self.table().insert(target.clone(), Arc::clone(&served));
+        // Calls of it go on, and it goes with the last of them.
+        if let Some(before) = before {
+            before.pool.retire();
+        }
+        Ok(served)
+    }
+
+    fn is_served(&self, target: &Target) -> Result<Option<Arc<Served>>, Failure> {
+        let Some(served) = self.table().get(target).cloned() else {
+            return Ok(None);
+        };
+        let is_current = served.stamp == self.secrets.stamp()
+            && match target {
+                Target::Live => is_live(&served)?,
+                _ => true,
+            };
+        Ok(is_current.then_some(served))
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, BTreeMap<Target, Arc<Served>>> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the release that is served is the live one, by live's marker: the database looks at it
+/// before anything else.
+fn is_live(served: &Served) -> Result<bool, Failure> {
+    match served.database.run(&who::runtime(), &[]) {
+        Ok(_) => Ok(true),
+        Err(e) if e.code == "release_changed" => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Tells of a call, without secrets: its record, and whoever called.
+struct Told {
+    call: String,
+    mask: Mask,
+    records: Records,
+    listener: Arc<dyn Listener>,
+}
+
+impl Listener for Told {
+    fn line(&self, stream: Stream, text: &str) {
+        let text = self.mask.hide(text);
+        self.records.printed(&self.call, &text);
+        self.listener.line(stream, &text);
+    }
+
+    fn part(&self, data: Value) {
+        self.listener.part(data);
+    }
+}

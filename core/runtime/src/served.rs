@@ -1,0 +1,101 @@
+//! A target that is served: its database, its processes, and all that its calls may ask for.
+
+use crate::{
+    app::App,
+    child::{Limits, Program, Workplace},
+    database::{self, Database, Durability},
+    failure::Failure,
+    mask::Mask,
+    pool::{self, Pool},
+    protocol::Load,
+    sandbox::Isolation,
+    secrets::{self, Secrets},
+    services::Services,
+    target::{Found, Target, of_core},
+};
+use remy_db::ReleaseId;
+use std::sync::Arc;
+
+/// How methods are run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// How many processes, and how many calls wait.
+    pub pool: pool::Settings,
+    /// How long a call may take, and how much it may write.
+    pub limits: Limits,
+    /// How methods are shut in.
+    pub isolation: Isolation,
+    /// When a write is answered.
+    pub durability: Durability,
+}
+
+/// A target that is served.
+pub(crate) struct Served {
+    pub release: Option<ReleaseId>,
+    pub app: App,
+    pub database: Arc<Database>,
+    pub pool: Pool,
+    pub mask: Mask,
+    /// Of the secrets that its processes have.
+    pub stamp: secrets::Stamp,
+    /// Last: the database is in it.
+    _copy: Option<tempfile::TempDir>,
+}
+
+impl Served {
+    /// Opens the database, and warms the first process.
+    pub fn start(
+        target: &Target,
+        found: Found,
+        settings: Settings,
+        secrets: &Secrets,
+        workplace: &Arc<Workplace>,
+    ) -> Result<Self, Failure> {
+        let what = match found.release {
+            Some(release) => format!("release {release}"),
+            None => target.to_string(),
+        };
+        let app = App::read(&found.kept, &what)?;
+        let of = match target {
+            Target::Dev { .. } => secrets::Target::Dev,
+            _ => secrets::Target::Prod,
+        };
+        // Before they are read: a change in between is seen at the next call.
+        let stamp = secrets.stamp();
+        let environment = secrets.environment(of).map_err(of_core)?;
+        let database = database::Settings {
+            auth: app.auth.clone(),
+            durability: settings.durability,
+            ..database::Settings::new(found.bound)
+        };
+        let database = Arc::new(Database::open(&found.place, database).map_err(of_core)?);
+        let load = Load {
+            methods: app.methods.clone(),
+            tables: database.tables()?,
+            auth: app.auth.clone(),
+        };
+        let mask = Mask::of(environment.values().map(String::as_str));
+        let program = Program::new(
+            load,
+            &app.folder,
+            environment,
+            settings.limits,
+            settings.isolation,
+            Arc::clone(workplace),
+        )?;
+        let services = Services {
+            database: Arc::clone(&database),
+            auth: app.auth.clone(),
+        };
+        let pool = Pool::start(program, settings.pool, Arc::new(services))?;
+        Ok(Self {
+            release: found.release,
+            app,
+            database,
+            pool,
+            mask,
+            stamp,
+            _copy: found.copy,
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! Where a method runs: which code, on which database.
+
+use crate::{database::Bound, failure::Failure};
+use remy_db::{Place, Progress, Release, ReleaseId, Remy, Status};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// Where a method runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// The live release, on live.
+    Live,
+    /// A release, on a copy of its database as it was: what is written there is gone with the
+    /// runtime.
+    Release(ReleaseId),
+    /// A preview, on its own database.
+    Preview(String),
+    /// A dev session's database, with methods that were built elsewhere into a folder.
+    Dev {
+        /// The session.
+        name: String,
+        /// The folder, as a release's is.
+        built: PathBuf,
+    },
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Live => f.write_str("live"),
+            Self::Release(release) => write!(f, "release {release}"),
+            Self::Preview(name) => write!(f, "preview {name}"),
+            Self::Dev { name, .. } => write!(f, "dev {name}"),
+        }
+    }
+}
+
+/// A target that was found.
+pub(crate) struct Found {
+    /// The folder with `app.json` and the methods.
+    pub kept: PathBuf,
+    /// The database.
+    pub place: Place,
+    /// What that has to be.
+    pub bound: Bound,
+    /// The release whose code it is.
+    pub release: Option<ReleaseId>,
+    /// A copy that goes when it is not used any more.
+    pub copy: Option<tempfile::TempDir>,
+}
+
+/// Finds a target other than live, which is found by its marker.
+pub(crate) fn find(
+    target: &Target,
+    remy: &Remy,
+    store: &Path,
+    work: &Path,
+) -> Result<Found, Failure> {
+    match target {
+        Target::Live => {
+            let live = remy.debug().map_err(of_core)?.release;
+            let release = live.ok_or_else(|| {
+                let message = "nothing is live: publish an app first";
+                Failure::new("no_release", 404, message)
+            })?;
+            of_live(remy, store, release)
+        }
+        Target::Release(number) => of_release(remy, store, work, *number),
+        Target::Preview(name) => of_preview(remy, store, name),
+        Target::Dev { name, built } => {
+            let sessions = remy.dev_list().map_err(of_core)?;
+            let session = sessions
+                .iter()
+                .find(|session| session.name == *name)
+                .ok_or_else(|| not_found(format!("there is no dev session {name}")))?;
+            Ok(Found {
+                kept: built.clone(),
+                place: place(Path::new(&session.path))?,
+                bound: Bound::Session,
+                release: None,
+                copy: None,
+            })
+        }
+    }
+}
+
+/// The live release.
+pub(crate) fn of_live(remy: &Remy, store: &Path, release: ReleaseId) -> Result<Found, Failure> {
+    let releases = remy.releases().map_err(of_core)?;
+    Ok(Found {
+        kept: kept(store, &releases, release)?,
+        place: remy.place(),
+        bound: Bound::Release(release),
+        release: Some(release),
+        copy: None,
+    })
+}
+
+fn of_release(remy: &Remy, store: &Path, work: &Path, number: ReleaseId) -> Result<Found, Failure> {
+    let releases = remy.releases().map_err(of_core)?;
+    let folder = tempfile::Builder::new()
+        .prefix("release-")
+        .tempdir_in(work)
+        .map_err(|e| io(&format!("making a folder in {}", work.display()), &e))?;
+    let copy = folder.path().join("copy.db");
+    remy.copy_release(number, &copy, Progress::none())
+        .map_err(of_core)?;
+    Ok(Found {
+        kept: kept(store, &releases, number)?,
+        place: place(&copy)?,
+        bound: Bound::Session,
+        release: Some(number),
+        copy: Some(folder),
+    })
+}
+
+fn of_preview(remy: &Remy, store: &Path, name: &str) -> Result<Found, Failure> {
+    let releases = remy.releases().map_err(of_core)?;
+    let release = releases
+        .iter()
+        .find(|release| {
+            release.status == Status::Preview && release.preview.as_deref() == Some(name)
+        })
+        .ok_or_else(|| not_found(format!("there is no preview {name}")))?;
+    Ok(Found {
+        kept: kept(store, &releases, release.release)?,
+        place: place(&store.join("previews").join(format!("{name}.db")))?,
+        bound: Bound::Session,
+        release: Some(release.release),
+        copy: None,
+    })
+}
+
+/// The folder of what was compiled for a release.
+fn kept(store: &Path, releases: &[Release], release: ReleaseId) -> Result<PathBuf, Failure> {
+    remy_db_app::files::kept(store, releases, release).map_err(|e| of_core(e.error().clone()))
+}
+
+fn place(path: &Path) -> Result<Place, Failure> {
+    Ok(Remy::open(path).map_err(of_core)?.place())
+}
+
+fn not_found(message: String) -> Failure {
+    Failure::new("not_found", 404, format!("{message}. Nothing was called"))
+}
+
+fn io(doing: &str, e: &std::io::Error) -> Failure {
+    Failure::new("io", 500, format!("{doing}: {e}. Nothing was called"))
+}
+
+/// What core says, as a call's failure.
+pub(crate) fn of_core(e: remy_db::Error) -> Failure {
+    let status = match e.code() {
+        "not_found" | "pruned" => 404,
+        "busy" => 503,
+        "invalid_argument" => 400,
+        _ => 500,
+    };
+    Failure::new(e.code(), status, e.to_string())
+}

@@ -63,22 +63,6 @@ fn shop_with_a_page() -> (App, PathBuf) {
     (app, manifest)
 }
 
-/// esbuild as npm has installed it for the package: nothing is fetched here.
-fn esbuild() -> PathBuf {
-    let arch = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        _ => "arm64",
-    };
-    let packages = repository("node-binding/node_modules/@esbuild");
-    let program = packages.join(format!("linux-{arch}/bin/esbuild"));
-    if !program.exists() {
-        let package = repository("node-binding");
-        let install = ["ci", "--no-audit", "--no-fund", "--silent"];
-        stdout(Command::new("npm").current_dir(package).args(install));
-    }
-    program
-}
-
 /// The release has all that the app declares.
 fn is_whole(app: &App) {
     let kept = app.store("releases/1");
@@ -430,7 +414,7 @@ fn what_is_kept_of_a_build_is_on_the_disk_before_its_description() {
                 && line.contains(described)
                 && line.ends_with(".json")
         };
-        let at = lines.iter().position(|line| is_it(&line));
+        let at = lines.iter().position(|line| is_it(line));
         let at = at.unwrap_or_else(|| panic!("{described}: {log}"));
         assert_eq!(lines[at - 1].trim(), "syncfs", "{described}: {log}");
     }

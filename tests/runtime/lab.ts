@@ -69,6 +69,10 @@ export async function verbs() {
     () => check(false, 'db.sql that writes'),
     () => {},
   );
+  const half = await Items.push({ a: '\\ud800 \ud800\ud800\udc00', n: Infinity });
+  same([half.a, half.n], ['\\ud800 \ufffd\ud800\udc00', null], 'half of a pair of surrogates, and what JSON has no number for');
+  check(half.n === Infinity, 'Infinity');
+  await Items.remove(half.id);
   same(await Items.removeAll((r) => r.a === 'four'), 1, 'removeAll');
   same(await Items.removeAll((r) => r.a.toUpperCase() === 'TWO'), 1, 'removeAll in JavaScript');
   same([await Items.remove(three.id), await Items.remove(three.id)], [{ deleted: true }, { deleted: false }], 'remove');

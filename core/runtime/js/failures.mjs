@@ -1,8 +1,8 @@
 // @ts-check
 // What a call's end is to its caller: JSON, or why there is none.
 
-import { LIMIT } from "./frames.mjs";
-import { MindStudioError } from "./sdk/error.mjs";
+import { LIMIT } from './frames.mjs';
+import { MindStudioError } from './sdk/error.mjs';
 
 /** How many arrays and objects may stand in each other: the parent reads 128, the frame's own among them. */
 const DEPTH = 120;
@@ -17,32 +17,29 @@ const FRAME = 1024;
  * @param {unknown} output
  */
 export function json(output) {
-  if (output === undefined) return "null";
+  if (output === undefined) return 'null';
   let text;
   try {
     text = JSON.stringify(output);
   } catch (error) {
-    throw notJson(
-      error instanceof Error ? error.message.split("\n")[0] : String(error),
-    );
+    throw notJson(error instanceof Error ? error.message.split('\n')[0] : String(error));
   }
   if (text === undefined) throw notJson(`it is a ${typeof output}`);
   if (text.length > LIMIT - FRAME || Buffer.byteLength(text) > LIMIT - FRAME) {
     throw new MindStudioError(
-      "output_too_large",
+      'output_too_large',
       500,
       `The method returned more than ${LIMIT >> 20} MiB of JSON. What it has written to the database stays. Return less at once`,
     );
   }
-  if (isDeep(text))
-    throw notJson(`over ${DEPTH} arrays and objects stand in each other`);
+  if (isDeep(text)) throw notJson(`over ${DEPTH} arrays and objects stand in each other`);
   return text;
 }
 
 /** @param {string} why */
 const notJson = (why) =>
   new MindStudioError(
-    "output_not_json",
+    'output_not_json',
     500,
     `The method returned what JSON cannot hold: ${why}. What it has written to the database stays`,
   );
@@ -78,8 +75,8 @@ export function failure(thrown) {
     return plain(thrown);
   } catch {
     return {
-      message: "The method threw what cannot be read",
-      code: "method_failed",
+      message: 'The method threw what cannot be read',
+      code: 'method_failed',
       status: 500,
     };
   }
@@ -88,28 +85,27 @@ export function failure(thrown) {
 /** @param {unknown} thrown */
 function plain(thrown) {
   const error = /** @type {any} */ (thrown);
-  if (!(typeof error === "object" && error !== null && "message" in error)) {
-    return { message: cut(said(thrown)), code: "method_failed", status: 500 };
+  if (!(typeof error === 'object' && error !== null && 'message' in error)) {
+    return { message: cut(said(thrown)), code: 'method_failed', status: 500 };
   }
   const message = cut(String(error.message));
-  const stack = typeof error.stack === "string" ? cut(error.stack) : undefined;
+  const stack = typeof error.stack === 'string' ? cut(error.stack) : undefined;
   if (error instanceof RangeError && MEMORY.test(message)) {
     return {
       message: `The method used more memory than a process has (768 MiB of objects, 1280 MiB in all): ${message}. Work on less at once`,
-      code: "memory_exceeded",
+      code: 'memory_exceeded',
       status: 500,
       stack,
     };
   }
-  if (error.name !== "MindStudioError") {
-    return { message, code: "method_failed", status: 500, stack };
+  if (error.name !== 'MindStudioError') {
+    return { message, code: 'method_failed', status: 500, stack };
   }
   const { code, status, details } = error;
   return {
     message,
-    code: typeof code === "string" && code ? cut(code) : "method_failed",
-    status:
-      Number.isInteger(status) && status >= 400 && status < 600 ? status : 500,
+    code: typeof code === 'string' && code ? cut(code) : 'method_failed',
+    status: Number.isInteger(status) && status >= 400 && status < 600 ? status : 500,
     details: held(details),
     stack,
   };
@@ -117,7 +113,7 @@ function plain(thrown) {
 
 /** @param {unknown} value */
 function said(value) {
-  return typeof value === "object" || typeof value === "function"
+  return typeof value === 'object' || typeof value === 'function'
     ? (JSON.stringify(value) ?? typeof value)
     : String(value);
 }

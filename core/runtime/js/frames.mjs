@@ -1,12 +1,15 @@
 // @ts-check
 // Frames: four bytes (the length, little-endian) and JSON, on the socket to the parent.
 
-import { Socket } from "node:net";
+import { Socket } from 'node:net';
 
 /** The most bytes of a frame, as the parent has it. */
 export const LIMIT = 16 * 1024 * 1024;
 
 const HEAD = 4;
+
+/** Half of a pair of surrogates, as JSON writes it. UTF-8 has none: the parent would read no JSON. */
+const HALF = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g;
 
 /**
  * Takes frames from the descriptor, and sends some. `end` is called when the parent is gone.
@@ -20,14 +23,14 @@ export function frames(descriptor, take, end) {
   let parts = [];
   let length = 0;
   let wanted = HEAD;
-  socket.on("data", (part) => {
+  socket.on('data', (part) => {
     parts.push(part);
     length += part.length;
     while (length >= wanted) {
       let bytes = parts.length === 1 ? parts[0] : Buffer.concat(parts, length);
       const whole = HEAD + bytes.readUInt32LE(0);
       if (length >= whole) {
-        const message = JSON.parse(bytes.toString("utf8", HEAD, whole));
+        const message = JSON.parse(bytes.toString('utf8', HEAD, whole));
         bytes = bytes.subarray(whole);
         length -= whole;
         wanted = HEAD;
@@ -39,11 +42,12 @@ export function frames(descriptor, take, end) {
       }
     }
   });
-  socket.on("error", end);
-  socket.on("close", end);
+  socket.on('error', end);
+  socket.on('close', end);
   return {
-    /** @param {string} text JSON, whose bytes are within the limit */
-    send(text) {
+    /** @param {string} json whose bytes are within the limit */
+    send(json) {
+      const text = json.includes('\\ud') ? json.replace(HALF, '$1\ufffd') : json;
       const size = Buffer.byteLength(text);
       const frame = Buffer.allocUnsafe(HEAD + size);
       frame.writeUInt32LE(size, 0);

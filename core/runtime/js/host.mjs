@@ -4,16 +4,16 @@
 //
 // The parent trusts nothing of what comes from here. What this looks after is that methods behave as they do anywhere else.
 
-import { pathToFileURL } from "node:url";
-import { failure, json } from "./failures.mjs";
-import { LIMIT, frames } from "./frames.mjs";
-import { MindStudioError } from "./sdk/error.mjs";
-import { makeHost } from "./sdk/host.mjs";
+import { pathToFileURL } from 'node:url';
+import { failure, json } from './failures.mjs';
+import { LIMIT, frames } from './frames.mjs';
+import { MindStudioError } from './sdk/error.mjs';
+import { makeHost } from './sdk/host.mjs';
 
 /** @typedef {import('./sdk/host.mjs').Call & { id: number, method: string, input: unknown }} Call */
 
 /** @type {'loading' | 'idle' | 'calling' | 'settling'} what this is at, as the parent sees it */
-let stage = "loading";
+let stage = 'loading';
 /** The last call. */
 let current = 0;
 /** How much is waited for with `waitUntil`. */
@@ -35,9 +35,9 @@ const parent = frames(Number(process.argv[2]), take, () => process.exit(1));
 
 /** @param {any} message */
 function take(message) {
-  if (message.t === "call") void run(message);
-  else if (message.t === "answer") answered(message);
-  else if (message.t === "load") void load(message);
+  if (message.t === 'call') void run(message);
+  else if (message.t === 'answer') answered(message);
+  else if (message.t === 'load') void load(message);
 }
 
 // Loading
@@ -48,26 +48,26 @@ async function load(what) {
     checkVersion(process.argv[3]);
     const made = makeHost({ request, load: what });
     begin = made.begin;
-    Object.defineProperty(globalThis, Symbol.for("remy.host"), {
+    Object.defineProperty(globalThis, Symbol.for('remy.host'), {
       value: made.host,
     });
     for (const [id, { file, export: name }] of Object.entries(what.methods)) {
       methods.set(id, await method(id, file, name));
     }
-    stage = "idle";
-    send({ t: "ready" });
+    stage = 'idle';
+    send({ t: 'ready' });
   } catch (error) {
-    send({ t: "failed", error: failure(error) });
+    send({ t: 'failed', error: failure(error) });
   }
 }
 
 /** @param {string} oldest */
 function checkVersion(oldest) {
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  const [first, second] = oldest.split(".").map(Number);
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  const [first, second] = oldest.split('.').map(Number);
   if (major > first || (major === first && minor >= second)) return;
   throw new MindStudioError(
-    "node_too_old",
+    'node_too_old',
     500,
     `Methods run in Node.js ${oldest} or newer, and ${process.execPath} is ${process.versions.node}. Nothing was called. Install a newer one, or put it first on PATH`,
   );
@@ -81,7 +81,7 @@ function checkVersion(oldest) {
 async function method(id, file, name) {
   const refuse = (/** @type {string} */ why, /** @type {unknown} */ cause) => {
     const error = new MindStudioError(
-      "method_not_loaded",
+      'method_not_loaded',
       500,
       `The method ${id} cannot be loaded: ${why}`,
     );
@@ -95,7 +95,7 @@ async function method(id, file, name) {
     return refuse(failure(error).message, error);
   }
   const found = module[name];
-  return typeof found === "function"
+  return typeof found === 'function'
     ? found
     : refuse(`its module exports no function ${name}`, undefined);
 }
@@ -104,18 +104,14 @@ async function method(id, file, name) {
 
 /** @param {Call} call */
 async function run(call) {
-  stage = "calling";
+  stage = 'calling';
   current = call.id;
   hold();
   let text;
   try {
     const method = methods.get(call.method);
     if (!method)
-      throw new MindStudioError(
-        "method_not_found",
-        404,
-        `There is no method ${call.method}`,
-      );
+      throw new MindStudioError('method_not_found', 404, `There is no method ${call.method}`);
     begin(call);
     text = `{"t":"returned","call":${call.id},"output":${json(await method(call.input))}}`;
   } catch (error) {
@@ -128,8 +124,7 @@ async function run(call) {
  * @param {number} call
  * @param {unknown} error
  */
-const threw = (call, error) =>
-  JSON.stringify({ t: "threw", call, error: failure(error) });
+const threw = (call, error) => JSON.stringify({ t: 'threw', call, error: failure(error) });
 
 /**
  * @param {number} call
@@ -137,34 +132,34 @@ const threw = (call, error) =>
  */
 function end(call, text) {
   // An exception that nobody caught has ended it already.
-  if (stage !== "calling" || current !== call) return;
-  stage = "settling";
+  if (stage !== 'calling' || current !== call) return;
+  stage = 'settling';
   parent.send(text);
   hold();
 }
 
 /** Keeps the process from ending as long as there is something to come; what a method has begun keeps it by itself. */
 function hold() {
-  parent.hold(stage !== "settling" || unanswered.size > 0 || waits > 0);
+  parent.hold(stage !== 'settling' || unanswered.size > 0 || waits > 0);
 }
 
 // Nothing is left to do: not a timer, not a connection.
-process.on("beforeExit", () => {
-  if (stage !== "settling") return;
-  stage = "idle";
+process.on('beforeExit', () => {
+  if (stage !== 'settling') return;
+  stage = 'idle';
   hold();
-  send({ t: "idle", call: current });
+  send({ t: 'idle', call: current });
 });
 
-process.on("uncaughtException", (error) => {
+process.on('uncaughtException', (error) => {
   console.error(error);
-  if (stage === "calling") end(current, threw(current, error));
+  if (stage === 'calling') end(current, threw(current, error));
 });
 
 // Work that a method began and does not wait for is not what it answers with.
-process.on("unhandledRejection", (reason) => console.error(reason));
+process.on('unhandledRejection', (reason) => console.error(reason));
 
-Object.defineProperty(globalThis, "__msWaitUntil", {
+Object.defineProperty(globalThis, '__msWaitUntil', {
   value: (/** @type {unknown} */ work) => {
     waits++;
     hold();
@@ -186,18 +181,18 @@ Object.defineProperty(globalThis, "__msWaitUntil", {
  */
 function request(what) {
   return new Promise((resolve, reject) => {
-    if (stage !== "calling" && stage !== "settling") {
+    if (stage !== 'calling' && stage !== 'settling') {
       throw new MindStudioError(
-        "no_call",
+        'no_call',
         500,
-        "There is no call: what a method leaves behind has the database until nothing of it is left, and modules have none while they load. Keep the process with waitUntil(promise)",
+        'There is no call: what a method leaves behind has the database until nothing of it is left, and modules have none while they load. Keep the process with waitUntil(promise)',
       );
     }
     const id = ++lastRequest;
-    const text = JSON.stringify({ t: "request", id, ...what });
+    const text = JSON.stringify({ t: 'request', id, ...what });
     if (Buffer.byteLength(text) > LIMIT) {
       throw new MindStudioError(
-        "request_too_large",
+        'request_too_large',
         413,
         `What was sent is larger than ${LIMIT >> 20} MiB. Nothing was done. Send less at once`,
       );
@@ -215,14 +210,7 @@ function answered({ id, value, error }) {
   unanswered.delete(id);
   hold();
   if (error) {
-    waiting.reject(
-      new MindStudioError(
-        error.code,
-        error.status,
-        error.message,
-        error.details,
-      ),
-    );
+    waiting.reject(new MindStudioError(error.code, error.status, error.message, error.details));
   } else waiting.resolve(value);
 }
 

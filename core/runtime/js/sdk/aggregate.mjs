@@ -1,12 +1,12 @@
 // What is computed over rows: by the database where it can, else over the rows that were read. Both leave NULLs out.
 
-import { invalid } from "./error.mjs";
+import { invalid } from './error.mjs';
 
 /** @typedef {import('./values.mjs').Columns} Columns */
 /** @typedef {{ name: string, how: 'count' | 'sum' | 'avg' | 'min' | 'max' | 'countDistinct', column?: string }} Measure */
 /** @typedef {{ by: string[], select: Measure[], order: { column: string, descending: boolean } | null, limit: number | null, grouped: boolean }} Aggregation */
 
-const MEASURES = ["count", "sum", "avg", "min", "max", "countDistinct"];
+const MEASURES = ['count', 'sum', 'avg', 'min', 'max', 'countDistinct'];
 
 /**
  * Reads what `aggregate` was given.
@@ -16,33 +16,20 @@ const MEASURES = ["count", "sum", "avg", "min", "max", "countDistinct"];
  */
 export function readAggregation(spec, columns) {
   const wrong = (/** @type {string} */ message) =>
-    invalid("invalid_aggregate_spec", `aggregate: ${message}`);
-  if (
-    !spec ||
-    typeof spec !== "object" ||
-    !spec.select ||
-    typeof spec.select !== "object"
-  )
-    throw wrong(
-      '`select` names what is computed, as in { total: { sum: "amount" } }',
-    );
+    invalid('invalid_aggregate_spec', `aggregate: ${message}`);
+  if (!spec || typeof spec !== 'object' || !spec.select || typeof spec.select !== 'object')
+    throw wrong('`select` names what is computed, as in { total: { sum: "amount" } }');
   const column = (/** @type {any} */ name) => {
-    if (typeof name === "string" && Object.hasOwn(columns, name)) return name;
-    throw invalid(
-      "invalid_column",
-      `aggregate: there is no column ${JSON.stringify(name)}`,
-    );
+    if (typeof name === 'string' && Object.hasOwn(columns, name)) return name;
+    throw invalid('invalid_column', `aggregate: there is no column ${JSON.stringify(name)}`);
   };
   const by = (spec.by ?? []).map(column);
   const select = Object.entries(spec.select).map(([name, measure]) => {
     if (by.includes(name))
-      throw invalid(
-        "invalid_aggregate_alias",
-        `aggregate: ${name} is a column of \`by\` already`,
-      );
+      throw invalid('invalid_aggregate_alias', `aggregate: ${name} is a column of \`by\` already`);
     return { name, ...readMeasure(name, measure, column, wrong) };
   });
-  if (select.length === 0) throw wrong("`select` is empty");
+  if (select.length === 0) throw wrong('`select` is empty');
   const { orderBy, desc = false, limit = null } = spec;
   if (
     orderBy !== undefined &&
@@ -50,15 +37,12 @@ export function readAggregation(spec, columns) {
     !select.some(({ name }) => name === orderBy)
   )
     throw invalid(
-      "invalid_aggregate_order",
+      'invalid_aggregate_order',
       `aggregate: orderBy names a column of \`by\` or a name of \`select\`, and ${JSON.stringify(orderBy)} is none`,
     );
   if (limit !== null && !(Number.isSafeInteger(limit) && limit >= 0))
-    throw wrong("`limit` is a number of groups");
-  const order =
-    orderBy === undefined
-      ? null
-      : { column: orderBy, descending: Boolean(desc) };
+    throw wrong('`limit` is a number of groups');
+  const order = orderBy === undefined ? null : { column: orderBy, descending: Boolean(desc) };
   return { by, select, order, limit, grouped: spec.by !== undefined };
 }
 
@@ -70,15 +54,13 @@ export function readAggregation(spec, columns) {
  * @returns {Omit<Measure, 'name'>}
  */
 function readMeasure(name, measure, column, wrong) {
-  const entries =
-    measure && typeof measure === "object" ? Object.entries(measure) : [];
-  const [how, of] = entries.length === 1 ? entries[0] : ["", null];
+  const entries = measure && typeof measure === 'object' ? Object.entries(measure) : [];
+  const [how, of] = entries.length === 1 ? entries[0] : ['', null];
   if (!MEASURES.includes(how))
     throw wrong(
       `${name} is one of { count: true } and { sum | avg | min | max | countDistinct: column }`,
     );
-  if (how !== "count")
-    return { how: /** @type {any} */ (how), column: column(of) };
+  if (how !== 'count') return { how: /** @type {any} */ (how), column: column(of) };
   if (of !== true) throw wrong(`${name}: count takes true`);
   return { how };
 }
@@ -89,10 +71,7 @@ function readMeasure(name, measure, column, wrong) {
  */
 export const aggregateStep = ({ by, select, order, limit }) => ({
   by,
-  select: select.map(({ name, how, column }) => [
-    name,
-    how === "count" ? how : { [how]: column },
-  ]),
+  select: select.map(({ name, how, column }) => [name, how === 'count' ? how : { [how]: column }]),
   order,
   limit,
 });
@@ -104,7 +83,7 @@ export const aggregateStep = ({ by, select, order, limit }) => ({
  */
 export function aggregateRows({ by, select, order, limit, grouped }, rows) {
   /** @type {Map<string, any[]>} */
-  const groups = grouped ? new Map() : new Map([["", rows]]);
+  const groups = grouped ? new Map() : new Map([['', rows]]);
   if (grouped)
     for (const row of rows) {
       const key = JSON.stringify(by.map((column) => row[column]));
@@ -117,11 +96,11 @@ export function aggregateRows({ by, select, order, limit, grouped }, rows) {
       ...by.map((column) => [column, group[0][column]]),
       ...select.map(({ name, how, column }) => [
         name,
-        how === "count"
+        how === 'count'
           ? group.length
           : measure(
               how,
-              group.map((row) => row[column ?? ""]),
+              group.map((row) => row[column ?? '']),
             ),
       ]),
     ]),
@@ -138,21 +117,18 @@ export function measure(how, given) {
   const values = given.filter((value) => value !== null && value !== undefined);
   const sum = () => values.reduce((total, value) => total + Number(value), 0);
   switch (how) {
-    case "sum":
+    case 'sum':
       return sum();
-    case "avg":
+    case 'avg':
       return values.length > 0 ? sum() / values.length : null;
-    case "countDistinct":
+    case 'countDistinct':
       return new Set(
-        values.map((value) =>
-          typeof value === "object" ? JSON.stringify(value) : value,
-        ),
+        values.map((value) => (typeof value === 'object' ? JSON.stringify(value) : value)),
       ).size;
     default: {
-      const sign = how === "min" ? -1 : 1;
+      const sign = how === 'min' ? -1 : 1;
       return values.reduce(
-        (best, value) =>
-          best === null || compare(value, best) * sign > 0 ? value : best,
+        (best, value) => (best === null || compare(value, best) * sign > 0 ? value : best),
         null,
       );
     }
@@ -163,7 +139,7 @@ export function measure(how, given) {
 const rank = (/** @type {any} */ value) =>
   value === null || value === undefined
     ? 0
-    : typeof value === "number" || typeof value === "boolean"
+    : typeof value === 'number' || typeof value === 'boolean'
       ? 1
       : 2;
 
@@ -174,9 +150,7 @@ const rank = (/** @type {any} */ value) =>
  */
 export function compare(a, b) {
   if (rank(a) !== rank(b)) return rank(a) - rank(b);
-  const [x, y] = [a, b].map((value) =>
-    value instanceof Object ? JSON.stringify(value) : value,
-  );
+  const [x, y] = [a, b].map((value) => (value instanceof Object ? JSON.stringify(value) : value));
   return x < y ? -1 : x > y ? 1 : 0;
 }
 

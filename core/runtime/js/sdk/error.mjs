@@ -1,7 +1,7 @@
 // Errors as the SDK has them. A bundle has a `MindStudioError` of its own, which takes these for its instances by name and code.
 
 export class MindStudioError extends Error {
-  name = "MindStudioError";
+  name = 'MindStudioError';
 
   /**
    * @param {string} code stable: what programs should look at
@@ -22,5 +22,4 @@ export class MindStudioError extends Error {
  * @param {string} code
  * @param {string} message
  */
-export const invalid = (code, message) =>
-  new MindStudioError(code, 400, message);
+export const invalid = (code, message) => new MindStudioError(code, 400, message);

@@ -1,11 +1,11 @@
 // What `@mindstudio-ai/agent` finds as `globalThis[Symbol.for('remy.host')]`, for one call after the other.
 
-import { makeAuth } from "./auth.mjs";
-import { MindStudioError, invalid } from "./error.mjs";
-import { Operation, batch } from "./operation.mjs";
-import { planned } from "./predicate.mjs";
-import { makeTable } from "./table.mjs";
-import { rowsOf, toStored } from "./values.mjs";
+import { makeAuth } from './auth.mjs';
+import { MindStudioError, invalid } from './error.mjs';
+import { Operation, batch } from './operation.mjs';
+import { planned } from './predicate.mjs';
+import { makeTable } from './table.mjs';
+import { rowsOf, toStored } from './values.mjs';
 
 /**
  * @typedef {{ auth: import('./auth.mjs').Auth, session: any, request: any, stream: boolean }} Call
@@ -26,20 +26,20 @@ export function makeHost({ load, request }) {
   const called = () => {
     if (call) return call;
     throw new MindStudioError(
-      "no_call",
+      'no_call',
       500,
-      "No call is under way: a module asks for its caller while it loads",
+      'No call is under way: a module asks for its caller while it loads',
     );
   };
 
   /** @type {import('./operation.mjs').Run} */
-  const run = (operations) => request({ ask: "database", operations });
+  const run = (operations) => request({ ask: 'database', operations });
 
   const service =
     (/** @type {string} */ name) =>
     (/** @type {any[]} */ ...args) =>
       request({
-        ask: "service",
+        ask: 'service',
         name,
         arguments: args.map((arg) => arg ?? null),
       });
@@ -50,18 +50,10 @@ export function makeHost({ load, request }) {
       auth = makeAuth(next.auth);
     },
     host: {
-      table(
-        /** @type {string} */ name,
-        /** @type {import('./table.mjs').Options} */ options,
-      ) {
-        const found = Object.hasOwn(load.tables, name)
-          ? load.tables[name]
-          : null;
+      table(/** @type {string} */ name, /** @type {import('./table.mjs').Options} */ options) {
+        const found = Object.hasOwn(load.tables, name) ? load.tables[name] : null;
         if (!found)
-          throw invalid(
-            "table_not_found",
-            `The database of this release has no table ${name}`,
-          );
+          throw invalid('table_not_found', `The database of this release has no table ${name}`);
         return makeTable({ table: name, columns: found.columns, run }, options);
       },
       db: {
@@ -69,7 +61,7 @@ export function makeHost({ load, request }) {
         sql(/** @type {string} */ text, /** @type {unknown[]} */ params = []) {
           const values = params.map((value) => toStored(value, undefined));
           return new Operation(run, () => ({
-            steps: [{ op: "sql", text, params: values, reads: true }],
+            steps: [{ op: 'sql', text, params: values, reads: true }],
             finish: ([reply]) => rowsOf(reply, null),
           }));
         },
@@ -83,22 +75,21 @@ export function makeHost({ load, request }) {
       },
       getRequestContext: () => called().request,
       stream: async (/** @type {unknown} */ data) => {
-        if (called().stream)
-          await request({ ask: "stream", data: data ?? null });
+        if (called().stream) await request({ ask: 'stream', data: data ?? null });
       },
       async resolveUser(/** @type {string} */ id) {
         const [user] = await request({
-          ask: "resolveUsers",
+          ask: 'resolveUsers',
           ids: [String(id)],
         });
         return user ?? null;
       },
       events: {
-        publish: service("events.publish"),
-        grant: service("events.grant"),
+        publish: service('events.publish'),
+        grant: service('events.grant'),
       },
-      email: Object.assign(service("email.send"), {
-        send: service("email.send"),
+      email: Object.assign(service('email.send'), {
+        send: service('email.send'),
       }),
       action: (/** @type {string} */ name, /** @type {any[]} */ args) =>
         service(`actions.${name}`)(...args),

@@ -1,6 +1,6 @@
 // Something to do with the database: done when it is awaited, once, alone or with others in a `db.batch`.
 
-import { invalid } from "./error.mjs";
+import { invalid } from './error.mjs';
 
 /** @typedef {import('./values.mjs').Reply} Reply */
 /** @typedef {(steps: object[]) => Promise<Reply[]>} Run does all of it in one transaction */
@@ -86,10 +86,7 @@ export class Sequence extends Operation {
    */
   constructor(run, work, what) {
     super(run, () => {
-      throw invalid(
-        "not_batchable",
-        `${what} cannot be part of a batch: await it on its own`,
-      );
+      throw invalid('not_batchable', `${what} cannot be part of a batch: await it on its own`);
     });
     this.execute = work;
   }
@@ -101,12 +98,11 @@ export class Sequence extends Operation {
  * @param {any[]} given
  */
 export async function batch(run, given) {
-  const operations =
-    given.length === 1 && Array.isArray(given[0]) ? given[0] : given;
+  const operations = given.length === 1 && Array.isArray(given[0]) ? given[0] : given;
   const plans = operations.map((operation, i) => {
     if (operation instanceof Operation) return operation.plan();
     throw invalid(
-      "invalid_batch_operation",
+      'invalid_batch_operation',
       `db.batch takes operations of tables and db.sql, not awaited; argument ${i + 1} is none`,
     );
   });

@@ -8,7 +8,7 @@
 // A plan may only be taken where it means what the arrow means, which depends on the values: `o.total > x` is one thing where x is a number,
 // and another where it is a text. Whatever is not sure is filtered in JavaScript.
 
-import { toStored } from "./values.mjs";
+import { toStored } from './values.mjs';
 
 /** @typedef {import('./values.mjs').Columns} Columns */
 /** @typedef {import('./values.mjs').Logical} Logical */
@@ -36,11 +36,11 @@ export function planned(arrow, plan, values) {
 
 /** What a column of a type holds, as `typeof` says it. What a `json` column holds is not one thing. */
 const HOLDS = {
-  text: "string",
-  number: "number",
-  boolean: "boolean",
-  user: "string",
-  json: "",
+  text: 'string',
+  number: 'number',
+  boolean: 'boolean',
+  user: 'string',
+  json: '',
 };
 
 /**
@@ -64,14 +64,13 @@ export function filterOf(predicate, bindings, columns) {
 /** @typedef {object | 'all'} Filter as the parent takes it */
 
 /** No row. */
-const NONE = { not: "all" };
+const NONE = { not: 'all' };
 
 /**
  * @param {Filter} filter
  * @returns {Filter}
  */
-const not = (filter) =>
-  filter === "all" ? NONE : filter === NONE ? "all" : { not: filter };
+const not = (filter) => (filter === 'all' ? NONE : filter === NONE ? 'all' : { not: filter });
 
 class Filling {
   /**
@@ -92,33 +91,32 @@ class Filling {
   filter(tree) {
     const [[kind, of]] = Object.entries(tree);
     switch (kind) {
-      case "and":
+      case 'and':
         return this.both(of, NONE);
-      case "or":
-        return this.both(of, "all", "or");
-      case "not":
+      case 'or':
+        return this.both(of, 'all', 'or');
+      case 'not':
         return not(this.filter(of));
-      case "constant":
-        return this.value(of, true) ? "all" : NONE;
-      case "if":
+      case 'constant':
+        return this.value(of, true) ? 'all' : NONE;
+      case 'if':
         return this.filter(this.value(of[0], true) ? of[1] : of[2]);
-      case "equal":
+      case 'equal':
         return this.equal(of[0], this.value(of[1]));
-      case "missing":
+      case 'missing':
         this.logical(of);
         return { equal: [of, null] };
-      case "compare":
+      case 'compare':
         return this.compare(of[0], of[1], this.value(of[2]));
-      case "truthy":
+      case 'truthy':
         this.logical(of);
         return { truthy: of };
-      case "in":
+      case 'in':
         return this.in(of[0], this.value(of[1]));
-      case "text":
+      case 'text':
         return this.text(of[0], of[1], this.value(of[2]));
-      case "same":
-        if (this.logical(of[0]) !== this.logical(of[1]))
-          throw new InJavaScript();
+      case 'same':
+        if (this.logical(of[0]) !== this.logical(of[1])) throw new InJavaScript();
         return { same: of };
       default:
         throw new InJavaScript();
@@ -132,13 +130,11 @@ class Filling {
    * @param {'and' | 'or'} [kind]
    * @returns {Filter}
    */
-  both(parts, decides, kind = "and") {
+  both(parts, decides, kind = 'and') {
     const first = this.filter(parts[0]);
     if (first === decides) return decides;
     const second = this.filter(parts[1]);
-    return first === "all" || first === NONE
-      ? second
-      : { [kind]: [first, second] };
+    return first === 'all' || first === NONE ? second : { [kind]: [first, second] };
   }
 
   /**
@@ -148,7 +144,7 @@ class Filling {
    */
   value(place, missing = false) {
     const value =
-      "at" in place
+      'at' in place
         ? this.closed[place.at]
         : place.bound.reduce(
             (/** @type {any} */ of, /** @type {string} */ name) => of[name],
@@ -165,10 +161,8 @@ class Filling {
    * @returns {Logical}
    */
   logical(column) {
-    const logical = Object.hasOwn(this.columns, column)
-      ? this.columns[column]
-      : undefined;
-    if (!logical || logical === "json") throw new InJavaScript();
+    const logical = Object.hasOwn(this.columns, column) ? this.columns[column] : undefined;
+    if (!logical || logical === 'json') throw new InJavaScript();
     return logical;
   }
 
@@ -179,8 +173,7 @@ class Filling {
   stored(column, value) {
     const logical = this.logical(column);
     const fits =
-      typeof value === HOLDS[logical] &&
-      (typeof value !== "number" || Number.isFinite(value));
+      typeof value === HOLDS[logical] && (typeof value !== 'number' || Number.isFinite(value));
     if (!fits) throw new InJavaScript();
     return toStored(value, logical);
   }
@@ -205,10 +198,8 @@ class Filling {
     const logical = this.logical(column);
     // A user's id is stored behind a mark. Beside a text that is a number, JavaScript takes what is missing for 0.
     const plain =
-      logical === "number" ||
-      (logical === "text" &&
-        typeof value === "string" &&
-        Number.isNaN(Number(value)));
+      logical === 'number' ||
+      (logical === 'text' && typeof value === 'string' && Number.isNaN(Number(value)));
     if (!plain) throw new InJavaScript();
     return { compare: [column, how, this.stored(column, value)] };
   }
@@ -218,11 +209,8 @@ class Filling {
    * @param {unknown} values
    */
   in(column, values) {
-    if (!Array.isArray(values) && !(values instanceof Set))
-      throw new InJavaScript();
-    const all = [...values].map((value) =>
-      value === null ? null : this.stored(column, value),
-    );
+    if (!Array.isArray(values) && !(values instanceof Set)) throw new InJavaScript();
+    const all = [...values].map((value) => (value === null ? null : this.stored(column, value)));
     return { in: [column, all] };
   }
 
@@ -232,8 +220,7 @@ class Filling {
    * @param {unknown} text
    */
   text(column, place, text) {
-    if (this.logical(column) !== "text" || typeof text !== "string")
-      throw new InJavaScript();
+    if (this.logical(column) !== 'text' || typeof text !== 'string') throw new InJavaScript();
     return { text: [column, place, text] };
   }
 }

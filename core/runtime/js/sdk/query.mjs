@@ -1,17 +1,11 @@
 // Rows that are asked for. Each verb makes a new query; awaiting one reads. What the database can do it does; from the first thing on that
 // it cannot (a predicate without a plan, an order by what is computed), the rest is done here, over the rows that it returned.
 
-import {
-  aggregateRows,
-  aggregateStep,
-  comparing,
-  measure,
-  readAggregation,
-} from "./aggregate.mjs";
-import { Operation } from "./operation.mjs";
-import { columnOf, filterOf } from "./predicate.mjs";
-import { rowsOf } from "./values.mjs";
-import { invalid } from "./error.mjs";
+import { aggregateRows, aggregateStep, comparing, measure, readAggregation } from './aggregate.mjs';
+import { Operation } from './operation.mjs';
+import { columnOf, filterOf } from './predicate.mjs';
+import { rowsOf } from './values.mjs';
+import { invalid } from './error.mjs';
 
 /** @typedef {import('./values.mjs').Columns} Columns */
 /** @typedef {import('./values.mjs').Reply} Reply */
@@ -52,12 +46,10 @@ function split(shape, columns) {
   }
   const column = shape.sort && columnOf(shape.sort, columns);
   // Without an order there is nothing to turn around in the database. A `json` column is sorted by what it holds, not by its text.
-  const sorted = shape.sort
-    ? Boolean(column) && columns[column ?? ""] !== "json"
-    : !shape.reversed;
+  const sorted = shape.sort ? Boolean(column) && columns[column ?? ''] !== 'json' : !shape.reversed;
   const whole = left.length === 0 && sorted;
   const step = {
-    op: "select",
+    op: 'select',
     filter: allOf(filters),
     order: column && sorted ? [{ column, descending: shape.reversed }] : [],
     limit: whole ? shape.limit : null,
@@ -68,11 +60,7 @@ function split(shape, columns) {
 
 /** @param {import('./predicate.mjs').Filter[]} filters */
 export const allOf = (filters) =>
-  filters.length === 0
-    ? "all"
-    : filters.length === 1
-      ? filters[0]
-      : { and: filters };
+  filters.length === 0 ? 'all' : filters.length === 1 ? filters[0] : { and: filters };
 
 /**
  * @param {number} n
@@ -80,10 +68,7 @@ export const allOf = (filters) =>
  */
 function counted(n, verb) {
   if (Number.isSafeInteger(n) && n >= 0) return n;
-  throw invalid(
-    "invalid_argument",
-    `${verb}() takes a number of rows, not ${String(n)}`,
-  );
+  throw invalid('invalid_argument', `${verb}() takes a number of rows, not ${String(n)}`);
 }
 
 /** @extends {Operation<any[]>} */
@@ -100,10 +85,7 @@ export class Query extends Operation {
 
   /** @returns {import('./operation.mjs').Plan<any[]>} */
   #read() {
-    const { step, left, sorted, whole } = split(
-      this.shape,
-      this.source.columns,
-    );
+    const { step, left, sorted, whole } = split(this.shape, this.source.columns);
     const { sort, reversed, offset, limit } = this.shape;
     const finish = (/** @type {Reply[]} */ [reply]) => {
       let rows = rowsOf(reply, this.source.columns);
@@ -111,9 +93,7 @@ export class Query extends Operation {
         rows = rows.filter((row) => predicate(row, bindings));
       if (!sorted && sort) rows.sort(comparing(sort, reversed));
       else if (!sorted) rows.reverse();
-      return whole
-        ? rows
-        : rows.slice(offset, limit === null ? undefined : offset + limit);
+      return whole ? rows : rows.slice(offset, limit === null ? undefined : offset + limit);
     };
     return { steps: [{ ...step, table: this.source.table }], finish };
   }
@@ -128,10 +108,10 @@ export class Query extends Operation {
    * @param {any} [bindings]
    */
   filter(predicate, bindings) {
-    if (typeof predicate !== "function")
+    if (typeof predicate !== 'function')
       throw invalid(
-        "invalid_argument",
-        "filter() takes a function of a row, as in filter(row => row.open)",
+        'invalid_argument',
+        'filter() takes a function of a row, as in filter(row => row.open)',
       );
     return this.#with({
       predicates: [...this.shape.predicates, { predicate, bindings }],
@@ -149,12 +129,12 @@ export class Query extends Operation {
 
   /** @param {number} n */
   take(n) {
-    return this.#with({ limit: counted(n, "take") });
+    return this.#with({ limit: counted(n, 'take') });
   }
 
   /** @param {number} n */
   skip(n) {
-    return this.#with({ offset: counted(n, "skip") });
+    return this.#with({ offset: counted(n, 'skip') });
   }
 
   toArray() {
@@ -193,7 +173,7 @@ export class Query extends Operation {
     return query.#computed(
       {
         by: [],
-        select: [{ name: "n", how: "count" }],
+        select: [{ name: 'n', how: 'count' }],
         order: null,
         limit: null,
         grouped: false,
@@ -236,17 +216,17 @@ export class Query extends Operation {
 
   /** @param {Accessor} accessor */
   sum(accessor) {
-    return this.#measured("sum", accessor);
+    return this.#measured('sum', accessor);
   }
 
   /** @param {Accessor} accessor */
   avg(accessor) {
-    return this.#measured("avg", accessor);
+    return this.#measured('avg', accessor);
   }
 
   /** @param {Accessor} accessor */
   countDistinct(accessor) {
-    return this.#measured("countDistinct", accessor);
+    return this.#measured('countDistinct', accessor);
   }
 
   /**
@@ -269,9 +249,7 @@ export class Query extends Operation {
   /** @param {any} spec */
   aggregate(spec) {
     const aggregation = readAggregation(spec, this.source.columns);
-    return this.#computed(aggregation, (rows) =>
-      aggregation.grouped ? rows : (rows[0] ?? null),
-    );
+    return this.#computed(aggregation, (rows) => (aggregation.grouped ? rows : (rows[0] ?? null)));
   }
 
   /**
@@ -299,12 +277,12 @@ export class Query extends Operation {
    */
   #measured(how, accessor) {
     const column = columnOf(accessor, this.source.columns);
-    if (!column || this.source.columns[column] === "json")
+    if (!column || this.source.columns[column] === 'json')
       return this.into((rows) => measure(how, rows.map(accessor)));
     return this.#computed(
       {
         by: [],
-        select: [{ name: "n", how, column }],
+        select: [{ name: 'n', how, column }],
         order: null,
         limit: null,
         grouped: false,
@@ -323,27 +301,18 @@ export class Query extends Operation {
   #computed(aggregation, finish) {
     const { columns, table, run } = this.source;
     return new Operation(run, () => {
-      const { step, left } = split(
-        { ...this.shape, sort: null, reversed: false },
-        columns,
-      );
+      const { step, left } = split({ ...this.shape, sort: null, reversed: false }, columns);
       const paged = this.shape.limit !== null || this.shape.offset !== 0;
       const read = [
         ...aggregation.by,
-        ...aggregation.select.map((measure) => measure.column ?? ""),
+        ...aggregation.select.map((measure) => measure.column ?? ''),
       ];
-      if (
-        left.length > 0 ||
-        paged ||
-        read.some((name) => columns[name] === "json")
-      )
-        return this.into((rows) =>
-          finish(aggregateRows(aggregation, rows)),
-        ).plan();
+      if (left.length > 0 || paged || read.some((name) => columns[name] === 'json'))
+        return this.into((rows) => finish(aggregateRows(aggregation, rows))).plan();
       return {
         steps: [
           {
-            op: "aggregate",
+            op: 'aggregate',
             table,
             filter: step.filter,
             ...aggregateStep(aggregation),
@@ -360,10 +329,10 @@ export class Query extends Operation {
    */
   #typesOf({ by, select }) {
     const { columns } = this.source;
-    const kept = select.filter(({ how }) => how === "min" || how === "max");
+    const kept = select.filter(({ how }) => how === 'min' || how === 'max');
     return Object.fromEntries([
       ...by.map((name) => [name, columns[name]]),
-      ...kept.map(({ name, column }) => [name, columns[column ?? ""]]),
+      ...kept.map(({ name, column }) => [name, columns[column ?? '']]),
     ]);
   }
 }

@@ -1,10 +1,10 @@
 // The verbs of a table.
 
-import { MindStudioError, invalid } from "./error.mjs";
-import { Operation, Sequence } from "./operation.mjs";
-import { filterOf } from "./predicate.mjs";
-import { Query, allOf } from "./query.mjs";
-import { rowsOf, toStored } from "./values.mjs";
+import { MindStudioError, invalid } from './error.mjs';
+import { Operation, Sequence } from './operation.mjs';
+import { filterOf } from './predicate.mjs';
+import { Query, allOf } from './query.mjs';
+import { rowsOf, toStored } from './values.mjs';
 
 /** @typedef {import('./values.mjs').Columns} Columns */
 /** @typedef {import('./predicate.mjs').Predicate} Predicate */
@@ -25,10 +25,7 @@ export function makeTable(source, options) {
   /** @param {Record<string, unknown>} row */
   const stored = (row) =>
     Object.fromEntries(
-      Object.entries(row).map(([name, value]) => [
-        name,
-        toStored(value, columns[name]),
-      ]),
+      Object.entries(row).map(([name, value]) => [name, toStored(value, columns[name])]),
     );
 
   /**
@@ -36,11 +33,8 @@ export function makeTable(source, options) {
    * @param {string} verb
    */
   const given = (row, verb) => {
-    if (row === null || typeof row !== "object" || Array.isArray(row))
-      throw invalid(
-        "invalid_argument",
-        `${table}.${verb}() takes an object with values by column`,
-      );
+    if (row === null || typeof row !== 'object' || Array.isArray(row))
+      throw invalid('invalid_argument', `${table}.${verb}() takes an object with values by column`);
     const there = Object.entries(row).filter(
       ([name, value]) => value !== undefined || !(name in defaults),
     );
@@ -51,15 +45,15 @@ export function makeTable(source, options) {
   const rowOf = (reply) => rowsOf(reply, columns)[0];
 
   /** @param {string} id */
-  const byId = (id) => ({ equal: ["id", String(id)] });
+  const byId = (id) => ({ equal: ['id', String(id)] });
 
   /** @type {(rows: any) => Operation<any>} */
   const push = (rows) => {
     const many = Array.isArray(rows);
     const steps = (many ? rows : [rows]).map((row) => ({
-      op: "insert",
+      op: 'insert',
       table,
-      row: given(row, "push"),
+      row: given(row, 'push'),
     }));
     return new Operation(run, () => ({
       steps,
@@ -70,24 +64,21 @@ export function makeTable(source, options) {
   /** @type {(key: string | string[], row: any) => Operation<any>} */
   const upsert = (key, row) => {
     const keys = Array.isArray(key) ? key : [key];
-    const values = given(row, "upsert");
-    const missing = keys.find(
-      (name) => values[name] === undefined || values[name] === null,
-    );
+    const values = given(row, 'upsert');
+    const missing = keys.find((name) => values[name] === undefined || values[name] === null);
     if (missing !== undefined || keys.length === 0)
       throw invalid(
-        "missing_conflict_key",
-        `${table}.upsert(): the row has no value for its key ${missing ?? ""}`,
+        'missing_conflict_key',
+        `${table}.upsert(): the row has no value for its key ${missing ?? ''}`,
       );
     const same = (/** @type {string[]} */ group) =>
-      group.length === keys.length &&
-      keys.every((name) => group.includes(name));
+      group.length === keys.length && keys.every((name) => group.includes(name));
     if (!unique.some(same))
       throw invalid(
-        "no_unique_constraint",
-        `${table}.upsert(): nothing makes ${keys.join(", ")} unique; declare it with unique: [[${keys.map((name) => `'${name}'`).join(", ")}]]`,
+        'no_unique_constraint',
+        `${table}.upsert(): nothing makes ${keys.join(', ')} unique; declare it with unique: [[${keys.map((name) => `'${name}'`).join(', ')}]]`,
       );
-    const steps = [{ op: "upsert", table, row: values, keys }];
+    const steps = [{ op: 'upsert', table, row: values, keys }];
     return new Operation(run, () => ({
       steps,
       finish: ([reply]) => rowOf(reply),
@@ -96,21 +87,15 @@ export function makeTable(source, options) {
 
   /** @type {(id: string, changes: any) => Operation<any>} */
   const update = (id, changes) => {
-    if (changes === null || typeof changes !== "object")
+    if (changes === null || typeof changes !== 'object')
       throw invalid(
-        "invalid_argument",
+        'invalid_argument',
         `${table}.update() takes an id, and an object with values by column`,
       );
-    const steps = [
-      { op: "update", table, id: String(id), set: stored(changes) },
-    ];
+    const steps = [{ op: 'update', table, id: String(id), set: stored(changes) }];
     const finish = (/** @type {import('./values.mjs').Reply[]} */ [reply]) => {
       if (reply.rows.length > 0) return rowOf(reply);
-      throw new MindStudioError(
-        "row_not_found",
-        404,
-        `${table} has no row with the id ${id}`,
-      );
+      throw new MindStudioError('row_not_found', 404, `${table} has no row with the id ${id}`);
     };
     return new Operation(run, () => ({ steps, finish }));
   };
@@ -121,15 +106,15 @@ export function makeTable(source, options) {
    */
   const removed = (filter) =>
     new Operation(run, () => ({
-      steps: [{ op: "remove", table, filter }],
+      steps: [{ op: 'remove', table, filter }],
       finish: ([{ changes }]) => changes,
     }));
 
   /** @type {(predicate: Predicate, bindings?: any) => Operation<number>} */
   const removeAll = (predicate, bindings) => {
-    if (typeof predicate !== "function")
+    if (typeof predicate !== 'function')
       throw invalid(
-        "invalid_argument",
+        'invalid_argument',
         `${table}.removeAll() takes a function of a row; clear() removes every row`,
       );
     if (filterOf(predicate, bindings, columns))
@@ -138,7 +123,7 @@ export function makeTable(source, options) {
         // What it closes over has changed since.
         if (!filter)
           throw invalid(
-            "not_batchable",
+            'not_batchable',
             `${table}.removeAll(): its values have changed; await it at once`,
           );
         return removed(allOf([filter])).plan();
@@ -156,9 +141,9 @@ export function makeTable(source, options) {
     const steps = [];
     for (let i = 0; i < ids.length; i += AT_ONCE)
       steps.push({
-        op: "remove",
+        op: 'remove',
         table,
-        filter: { in: ["id", ids.slice(i, i + AT_ONCE)] },
+        filter: { in: ['id', ids.slice(i, i + AT_ONCE)] },
       });
     if (steps.length === 0) return 0;
     return (await run(steps)).reduce((sum, { changes }) => sum + changes, 0);
@@ -173,7 +158,7 @@ export function makeTable(source, options) {
   return {
     get: (/** @type {string} */ id) =>
       new Operation(run, () => ({
-        steps: [{ op: "select", table, filter: byId(id), limit: 1 }],
+        steps: [{ op: 'select', table, filter: byId(id), limit: 1 }],
         finish: ([reply]) => rowOf(reply) ?? null,
       })),
     push,
@@ -182,29 +167,29 @@ export function makeTable(source, options) {
     remove: (/** @type {string} */ id) =>
       removed(byId(id)).into((changes) => ({ deleted: changes > 0 })),
     removeAll,
-    clear: () => removed("all"),
+    clear: () => removed('all'),
     ...Object.fromEntries(
       /** @type {(keyof Query)[]} */ ([
-        "filter",
-        "findOne",
-        "sortBy",
-        "reverse",
-        "skip",
-        "take",
-        "first",
-        "last",
-        "toArray",
-        "count",
-        "some",
-        "every",
-        "isEmpty",
-        "min",
-        "max",
-        "sum",
-        "avg",
-        "countDistinct",
-        "groupBy",
-        "aggregate",
+        'filter',
+        'findOne',
+        'sortBy',
+        'reverse',
+        'skip',
+        'take',
+        'first',
+        'last',
+        'toArray',
+        'count',
+        'some',
+        'every',
+        'isEmpty',
+        'min',
+        'max',
+        'sum',
+        'avg',
+        'countDistinct',
+        'groupBy',
+        'aggregate',
       ]).map((verb) => [verb, of(verb)]),
     ),
   };

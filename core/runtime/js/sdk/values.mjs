@@ -1,7 +1,7 @@
 // Values as methods see them, and as they are stored. Which one it is, is the logical type of the column that the release declares.
 
 /** What stands before the id in a `user` column. */
-const USER = "@@user@@";
+const USER = '@@user@@';
 
 /** @typedef {'text' | 'number' | 'boolean' | 'json' | 'user'} Logical */
 /** @typedef {Record<string, Logical>} Columns */
@@ -24,20 +24,17 @@ function parsed(text) {
  */
 export function toStored(value, logical) {
   if (value === null || value === undefined) return null;
-  if (value instanceof Date)
-    return logical === "number" ? value.getTime() : value.toISOString();
+  if (value instanceof Date) return logical === 'number' ? value.getTime() : value.toISOString();
   switch (typeof value) {
-    case "boolean":
-      return logical === "json" ? JSON.stringify(value) : value;
-    case "bigint":
-    case "number":
+    case 'boolean':
+      return logical === 'json' ? JSON.stringify(value) : value;
+    case 'bigint':
+    case 'number':
       return number(Number(value));
-    case "string":
-      if (logical === "user") return userRef(value);
+    case 'string':
+      if (logical === 'user') return userRef(value);
       // Text that is JSON would be read as what it says.
-      return logical === "json" && parsed(value)
-        ? JSON.stringify(value)
-        : value;
+      return logical === 'json' && parsed(value) ? JSON.stringify(value) : value;
     default:
       return JSON.stringify(value) ?? null;
   }
@@ -49,12 +46,6 @@ function number(value) {
   return Number.isFinite(value) ? value : { $number: String(value) };
 }
 
-/**
- * UTF-8, in which everything is sent, has no half of a pair of surrogates.
- * @param {string} text
- */
-const wellFormed = (text) => /** @type {any} */ (text).toWellFormed();
-
 /** @param {string} id */
 export const userRef = (id) => (id.startsWith(USER) ? id : USER + id);
 
@@ -65,21 +56,19 @@ export const userRef = (id) => (id.startsWith(USER) ? id : USER + id);
  */
 export function fromStored(stored, logical) {
   if (stored === null) return null;
-  if (typeof stored === "object") return fromObject(stored);
+  if (typeof stored === 'object') return fromObject(stored);
   switch (logical) {
-    case "boolean":
-      return typeof stored === "number" ? stored !== 0 : stored;
-    case "number":
-      return typeof stored === "string" &&
-        stored.trim() !== "" &&
-        Number.isFinite(Number(stored))
+    case 'boolean':
+      return typeof stored === 'number' ? stored !== 0 : stored;
+    case 'number':
+      return typeof stored === 'string' && stored.trim() !== '' && Number.isFinite(Number(stored))
         ? Number(stored)
         : stored;
-    case "json": {
-      const found = typeof stored === "string" ? parsed(stored) : null;
+    case 'json': {
+      const found = typeof stored === 'string' ? parsed(stored) : null;
       return found ? found.value : stored;
     }
-    case "user":
+    case 'user':
       return withoutMark(stored);
     default:
       return stored;
@@ -90,22 +79,20 @@ export function fromStored(stored, logical) {
 const fromObject = (stored) =>
   stored.$blob === undefined
     ? Number(stored.$number)
-    : new Uint8Array(Buffer.from(stored.$blob, "base64"));
+    : new Uint8Array(Buffer.from(stored.$blob, 'base64'));
 
 /** @param {any} stored */
 const withoutMark = (stored) =>
-  typeof stored === "string" && stored.startsWith(USER)
-    ? stored.slice(USER.length)
-    : stored;
+  typeof stored === 'string' && stored.startsWith(USER) ? stored.slice(USER.length) : stored;
 
 /**
  * A value of a column that nothing is known of, as an SQL of the app's own returns them.
  * @param {any} stored
  */
 export function fromUnknown(stored) {
-  if (stored !== null && typeof stored === "object") return fromObject(stored);
+  if (stored !== null && typeof stored === 'object') return fromObject(stored);
   const value = withoutMark(stored);
-  if (typeof value !== "string" || !/^[{[]/.test(value)) return value;
+  if (typeof value !== 'string' || !/^[{[]/.test(value)) return value;
   const found = parsed(value);
   return found ? found.value : value;
 }

@@ -116,6 +116,7 @@ pub mod internals {
         pub use crate::schema::*;
     }
     pub mod owner {
+        pub use crate::base::environment::forget as forget_environment;
         pub use crate::base::owner::{
             Account, Acting, account, act_as_owner_of, as_the_caller, becoming, is_harmless, name,
             others_who_write, user,

@@ -38,6 +38,10 @@ export function brought(what, name, file, built) {
   }
 }
 
+/** The program's path: the one named by REMY_PROGRAM, or the one that the package of this platform brings. */
+export const program = () =>
+  process.env.REMY_PROGRAM || brought('program', '/remy', 'remy', 'remy');
+
 const INSTALL = `Install remy-db again with its optional dependencies (npm install --include=optional); remy-db-${platform} has to be among them`;
 
 /**

@@ -7,6 +7,7 @@ import { load } from './addon.js';
 import { number, options as read, text } from './arguments.js';
 import { errorOf } from './error.js';
 import { run, uncaught } from './process.js';
+import { startRuntime } from './runtime.js';
 import { tools } from './tools.js';
 
 /** @typedef {import('./index.js').Outcome} Outcome */
@@ -263,6 +264,11 @@ export class App extends EventEmitter {
       { release: number(release, 'release'), dir: text(dir, 'folder') },
       read('checkout', options, ['signal']),
     );
+  }
+
+  /** @param {import('./index.js').RuntimeOptions} [options] */
+  async runtime(options) {
+    return startRuntime(this.#place, read('runtime', options, ['maxProcesses']));
   }
 
   /**

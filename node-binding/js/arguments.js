@@ -6,7 +6,7 @@ import { RemyError } from './error.js';
  * @param {string} message
  * @param {string} [hint]
  */
-function wrong(message, hint) {
+export function wrong(message, hint) {
   return new RemyError({ code: 'invalid_argument', message: [message, 'Nothing was done', ...(hint ? [hint] : [])].join('. '), hint });
 }
 
@@ -52,19 +52,30 @@ function isObject(value) {
 const STRING = ['a string', (value) => typeof value === 'string'];
 /** @type {[string, (value: any) => boolean]} */
 const SWITCH = ['true or false', (value) => typeof value === 'boolean'];
+/** @type {[string, (value: any) => boolean]} */
+const FUNCTION = ['a function', (value) => typeof value === 'function'];
+/** @type {[string, (value: any) => boolean]} */
+const WHOLE = ['a whole number from 1', (value) => Number.isSafeInteger(value) && value > 0];
 /**
  * The options that are read on this side.
  * @type {Record<string, [string, (value: any) => boolean]>}
  */
 const TAKES = {
   signal: ['an AbortSignal', (value) => typeof value?.throwIfAborted === 'function' && typeof value.addEventListener === 'function'],
-  onProgress: ['a function', (value) => typeof value === 'function'],
+  onProgress: FUNCTION,
   schema: STRING,
   out: STRING,
   commit: STRING,
   db: STRING,
   create: SWITCH,
   here: SWITCH,
+  maxProcesses: WHOLE,
+  release: WHOLE,
+  as: ['a list of strings', (value) => Array.isArray(value) && value.every((role) => typeof role === 'string')],
+  user: STRING,
+  preview: STRING,
+  onOutput: FUNCTION,
+  onStream: FUNCTION,
   sql: SWITCH,
 };
 

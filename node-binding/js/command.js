@@ -5,11 +5,8 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
-import { brought, missing } from './addon.js';
+import { missing, program } from './addon.js';
 import { esbuild } from './tools.js';
-
-/** The program's path: the one named by REMY_PROGRAM, or the one that the package of this platform brings. */
-const find = () => process.env.REMY_PROGRAM || brought('program', '/remy', 'remy', 'remy');
 
 /** @param {any} error as RemyError has it */
 function refuse({ code, message, hint, object }) {
@@ -22,12 +19,12 @@ function refuse({ code, message, hint, object }) {
   process.exitCode = 1;
 }
 
-/** @param {string} program */
-function start(program) {
+/** @param {string} path */
+function start(path) {
   const { ESBUILD_BINARY_PATH = esbuild(), ...env } = process.env;
   // In its hints it has the name that it was called by.
   const argv0 = basename(process.argv[1] ?? 'remy');
-  const child = spawn(program, process.argv.slice(2), {
+  const child = spawn(path, process.argv.slice(2), {
     argv0,
     stdio: 'inherit',
     env: ESBUILD_BINARY_PATH === undefined ? env : { ...env, ESBUILD_BINARY_PATH },
@@ -46,7 +43,7 @@ function start(program) {
 }
 
 try {
-  start(find());
+  start(program());
 } catch (error) {
   refuse(error);
 }

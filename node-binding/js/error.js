@@ -36,6 +36,22 @@ export class AppError extends RemyError {
   }
 }
 
+/** Why a call of a method failed: what the method threw, or why the call was ended. */
+export class CallError extends RemyError {
+  name = 'CallError';
+
+  /** @param {ConstructorParameters<typeof RemyError>[0] & { status: number, details?: unknown, stack?: string }} error */
+  constructor({ status, details, stack, ...error }) {
+    super(error);
+    /** As HTTP has it, 400 to 599. */
+    this.status = status;
+    /** What the method gave besides. */
+    this.details = details;
+    /** Where the method threw it. */
+    this.methodStack = stack;
+  }
+}
+
 /**
  * An error as the addon has it.
  *

@@ -60,10 +60,10 @@ export interface Fault {
 }
 
 /** Why a verb failed. */
-export class RemyError extends Error {
-  constructor(failure: Failure);
+export class RemyError<C extends string = Code> extends Error {
+  constructor(failure: Omit<Failure, 'code'> & { code: C });
   /** Stable: what programs should look at. */
-  readonly code: Code;
+  readonly code: C;
   /** What to do next. */
   readonly hint: string | null;
   /** The same as parts, for who has words of their own for verbs and options. */
@@ -74,6 +74,17 @@ export class RemyError extends Error {
   readonly sql: string | null;
   /** Of an app: all that is wrong with it. */
   readonly faults?: Fault[];
+}
+
+/** Why a call of a method failed: what the method threw, whose code may be any text, or why the call was ended. */
+export class CallError extends RemyError<string> {
+  private constructor();
+  /** As HTTP has it, 400 to 599. */
+  readonly status: number;
+  /** What the method gave besides. */
+  readonly details?: unknown;
+  /** Where the method threw it. */
+  readonly methodStack?: string;
 }
 
 /**
@@ -523,6 +534,57 @@ export class App extends EventEmitter<{
   devTruncate(name: string, options?: TruncateOptions): Promise<Dev>;
   devStop(name: string, options?: Cancellable): Promise<Dev>;
   devList(options?: Cancellable): Promise<Dev[]>;
+  /** Starts what runs the app's methods; rejects where nothing is live, or cannot be run. */
+  runtime(options?: RuntimeOptions): Promise<Runtime>;
+}
+
+export interface RuntimeOptions {
+  /** The most processes that run methods at once; each runs one call. */
+  maxProcesses?: number;
+}
+
+export interface InvokeOptions {
+  /** Roles for this call, in the place of the user's own. */
+  as?: string[];
+  /** As whom: the id of a row in the app's table of users. */
+  user?: string;
+  /** The method as a preview has it, on the database of that. */
+  preview?: string;
+  /** As a release had it, on a copy of its database. */
+  release?: number;
+  /** Calls the call off: its process is ended, and it is rejected with the signal's reason. */
+  signal?: AbortSignal;
+  /** Takes each line that the method prints, without secrets. */
+  onOutput?: (line: string, stream: 'stdout' | 'stderr') => void;
+  /** Takes each part of an answer that is streamed; without it nobody reads them. */
+  onStream?: (part: unknown) => void;
+}
+
+/** What a call returned. */
+export interface Returned<T = unknown> {
+  /** What the method returned, `null` for nothing. */
+  output: T;
+  /** The release whose code ran. */
+  release: number | null;
+  /** The id of the call, as its record has it. */
+  call: string;
+  durationMs: number;
+}
+
+/**
+ * Runs the methods of an app in a process of its own, which starts theirs. It keeps no program from ending, but for calls that are under
+ * way.
+ */
+export class Runtime {
+  private constructor();
+  /** Calls a method with `input`, as JSON. Any number of calls may be under way at once. */
+  invoke<T = unknown>(
+    method: string,
+    input?: unknown,
+    options?: InvokeOptions,
+  ): Promise<Returned<T>>;
+  /** Calls off what is under way, and ends the process once methods have done what they left to do, up to 10 s. */
+  close(): Promise<void>;
 }
 
 /** Opens `dir`. Its manifest may be there or above, unless it has to be `here`. */

@@ -9,6 +9,10 @@ export { RemyError };
 
 export { App, init, openApp } from './app.js';
 
+export { CallError } from './error.js';
+
+export { Runtime } from './runtime.js';
+
 export { version } from './version.js';
 
 /** @typedef {import('./index.js').Options & import('./index.js').Followed} Options */

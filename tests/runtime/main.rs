@@ -1,4 +1,6 @@
 //! What was published, run: methods on the database of their release.
+mod commands;
+
 use remy_db::{Options, Progress, Remy};
 use remy_db_app::{
     place::Named,

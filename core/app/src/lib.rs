@@ -16,7 +16,7 @@ mod init;
 mod interfaces;
 mod locate;
 mod manifest;
-mod nearest;
+pub mod nearest;
 pub mod package;
 pub mod place;
 pub mod project;

@@ -1,7 +1,7 @@
 //! What was meant by a name that is none.
 
 /// The name that takes the fewest changes of a letter to reach, if that is few.
-pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let far = |other: &str| strsim::levenshtein(&lower, &other.to_lowercase());
     let all = names.into_iter().map(|other| (far(other), other));

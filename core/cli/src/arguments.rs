@@ -8,6 +8,7 @@ use remy_db_app::place::Named;
 use serde_json::Value;
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -154,6 +155,22 @@ pub enum Command {
         #[command(flatten)]
         extensions: Extensions,
     },
+    /// run a method of the live release, of another or of a preview; its output is JSON on stdout
+    #[command(after_help = r#"  remy invoke submit-vendor '{"name": "ACME"}' --as ap-clerk"#)]
+    Invoke(Invoke),
+    /// values that methods need and no release has
+    #[command(subcommand)]
+    Secrets(Secrets),
+    /// list the calls of methods, newest first: when, how long, as whom, how they ended
+    #[command(after_help = "  remy calls --failed --limit 5")]
+    Calls(Calls),
+    /// run methods for a program that asks on stdin
+    #[command(hide = true)]
+    Runtime {
+        /// the most processes that run methods at once
+        #[arg(long, value_name = "N", value_parser = values::count)]
+        max_processes: Option<u32>,
+    },
     /// show what is live, where, and what waits
     #[command(after_help = "  remy status --db app.db")]
     Status,
@@ -255,6 +272,85 @@ pub enum Dev {
     /// list the copies
     #[command(after_help = "  remy dev list --db app.db")]
     List,
+}
+
+/// A call of a method.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Invoke {
+    #[arg(value_name = "METHOD", value_parser = some_text(), help = "its id")]
+    pub method: String,
+    #[arg(
+        value_name = "INPUT",
+        help = "what it gets, as JSON; - reads it from stdin ({})"
+    )]
+    pub input: Option<String>,
+    /// the method as a preview has it, on the database of that
+    #[arg(long, value_name = "NAME", value_parser = some_text(), conflicts_with = "release")]
+    pub preview: Option<String>,
+    /// as a release had it, on a copy of its database
+    #[arg(long, value_name = "RELEASE", value_parser = values::release)]
+    pub release: Option<ReleaseId>,
+    /// roles for this call, with commas or the flag again, in the place of the user's own
+    #[arg(long = "as", value_name = "ROLE", value_delimiter = ',', value_parser = some_text())]
+    pub roles: Vec<String>,
+    /// as whom: the id of a row in the app's table of users
+    #[arg(long, value_name = "ID", value_parser = some_text())]
+    pub user: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Secrets {
+    /// set a secret to what stdin says, or what is typed
+    #[command(after_help = "  remy secrets set API_TOKEN < token.txt")]
+    Set {
+        #[command(flatten)]
+        secret: Secret,
+        // Taken, so that it can be said why it is not: clap would say it again in its message.
+        #[arg(hide = true, num_args = 0..)]
+        never: Vec<OsString>,
+    },
+    /// list the names of all secrets; their values are shown nowhere
+    #[command(after_help = "  remy secrets list")]
+    List,
+    /// remove a secret
+    #[command(after_help = "  remy secrets delete API_TOKEN --dev")]
+    Delete(Secret),
+}
+
+/// A secret.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Secret {
+    #[arg(value_name = "KEY", help = "its name: A to Z, digits and _")]
+    pub key: String,
+    /// for dev sessions alone
+    #[arg(long, conflicts_with = "prod")]
+    pub dev: bool,
+    /// for releases and previews alone
+    #[arg(long)]
+    pub prod: bool,
+    /// the server's own, such as SMTP_URL: methods do not get it
+    #[arg(long)]
+    pub server: bool,
+}
+
+/// Which calls are listed.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Calls {
+    /// of this method
+    #[arg(long, value_name = "ID", value_parser = some_text())]
+    pub method: Option<String>,
+    /// those that failed, or whose process was gone before they ended
+    #[arg(long)]
+    pub failed: bool,
+    /// the newest so many (20)
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub limit: Option<u32>,
+    /// go on with each call as it ends, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// A dev session.

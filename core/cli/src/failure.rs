@@ -5,10 +5,11 @@ use crate::{
         advice,
         text::{lines, one_line, plain},
     },
-    signals::Signal,
+    signals::{Signal, called_off},
 };
 use remy_db::{Error, Remedy, internals::typescript::Fault};
 use remy_db_app::AppError;
+use remy_db_runtime::failure::Failure as Call;
 use serde_json::{Value, json};
 
 /// What every command returns.
@@ -18,8 +19,16 @@ pub type Result<T> = std::result::Result<T, Failure>;
 pub enum Failure {
     /// It was refused, or went wrong.
     Error(AppError),
+    /// A call of a method failed.
+    Call(Box<Call>),
     /// Somebody has called it off.
     CalledOff(Signal),
+}
+
+impl From<Call> for Failure {
+    fn from(call: Call) -> Self {
+        Self::Call(Box::new(call))
+    }
 }
 
 impl From<AppError> for Failure {
@@ -44,6 +53,13 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::Error(error) => error.error().exit_code(),
+            Self::Call(call) => match (call.code.as_str(), called_off()) {
+                ("cancelled", Some(signal)) => signal.status(),
+                // Another time it may be answered: the calls that may wait are too many, or live is busy.
+                _ if call.status == 503 => 4,
+                _ if call.status < 500 => 3,
+                _ => 1,
+            },
             Self::CalledOff(signal) => signal.status(),
         }
     }
@@ -52,6 +68,7 @@ impl Failure {
     pub fn json(&self) -> Value {
         let error = match self {
             Self::Error(error) => error,
+            Self::Call(call) => return self::call(call),
             // A verb that is called off has not committed: one that has, ends.
             Self::CalledOff(_) => {
                 return json!({
@@ -81,8 +98,10 @@ impl Failure {
 
     /// For people: `error: code: message`, then what to do.
     pub fn lines(&self) -> Vec<String> {
-        let Self::Error(error) = self else {
-            return vec![self.called_off()];
+        let error = match self {
+            Self::Error(error) => error,
+            Self::Call(call) => return call_lines(call),
+            Self::CalledOff(_) => return vec![self.called_off()],
         };
         let code = error.error().code();
         let message = error.to_string();
@@ -113,8 +132,36 @@ impl Failure {
                 format!("called off by {}. Live is unchanged", signal.name())
             }
             Self::Error(error) => error.to_string(),
+            Self::Call(call) => call.message.clone(),
         }
     }
+}
+
+/// Of a call there is more: its status, what the method gave besides, and where it threw it.
+fn call(call: &Call) -> Value {
+    let mut json = json!({
+        "code": call.code, "message": call.message,
+        "hint": null, "remedy": null, "object": null, "sql": null, "status": call.status,
+    });
+    if let Some(members) = json.as_object_mut() {
+        let details = call.details.as_deref().cloned();
+        members.extend(details.map(|details| ("details".to_owned(), details)));
+        let stack = call.stack.clone();
+        members.extend(stack.map(|stack| ("stack".to_owned(), stack.into())));
+    }
+    json
+}
+
+/// What a method threw may have several lines, and any text for a code.
+fn call_lines(call: &Call) -> Vec<String> {
+    let mut all = lines(&call.message);
+    all[0].insert_str(0, &format!("error: {}: ", one_line(&call.code)));
+    let stack = call.stack.as_deref().unwrap_or_default();
+    let places = stack.lines().filter(|line| line.starts_with("    at "));
+    all.extend(places.map(one_line));
+    let details = call.details.as_deref();
+    all.extend(details.map(|details| one_line(&format!("details: {details}"))));
+    all
 }
 
 /// A fault. A place has a line of the source where that holds no secret.

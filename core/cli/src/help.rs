@@ -18,12 +18,15 @@ pub const WITHOUT: [(&str, &str); 7] = [
 /// A command whose texts name it as it was called, with an overview in the place of clap's own.
 pub fn finish(root: Command) -> Command {
     let overview = overview(&root, &[]);
-    let of_dev = root
-        .find_subcommand("dev")
-        .map(|dev| self::overview(dev, &["dev"]));
+    let of_groups = ["dev", "secrets"].map(|name| {
+        let group = root.find_subcommand(name);
+        (name, group.map(|group| self::overview(group, &[name])))
+    });
     let mut root = texts(root.bin_name(called())).override_help(overview);
-    if let Some(of_dev) = of_dev {
-        root = root.mut_subcommand("dev", |dev| dev.override_help(of_dev));
+    for (name, overview) in of_groups {
+        if let Some(overview) = overview {
+            root = root.mut_subcommand(name, |group| group.override_help(overview));
+        }
     }
     for (command, flag) in WITHOUT {
         // It is refused by usage.rs. The one of all commands would be shown in its help.
@@ -74,7 +77,10 @@ fn overview(group: &Command, within: &[&str]) -> String {
 
 /// A command as it is typed: `remy files RELEASE [PATH]`.
 pub fn shape(command: &Command, words: &[&str]) -> String {
-    let arguments = command.get_positionals().map(|argument| {
+    let shown = command
+        .get_positionals()
+        .filter(|argument| !argument.is_hide_set());
+    let arguments = shown.map(|argument| {
         let name = placeholder(argument);
         match argument.is_required_set() {
             true => name,

@@ -113,6 +113,7 @@ fn run(arguments: &Arguments, words: &str) -> (u8, String) {
 
 fn show(answer: &Answer, json: bool, progress: &Progress) {
     match &answer.shown {
+        Shown::Nothing => {}
         _ if json && progress.is_events() => {
             output::write(
                 format!("{{\"event\":\"result\",\"result\":{}}}\n", answer.json).as_bytes(),

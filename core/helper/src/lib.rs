@@ -9,7 +9,6 @@
 //! its `wait` would see.
 #![warn(missing_docs)]
 
-mod environment;
 mod file;
 mod frame;
 mod host;

@@ -1,7 +1,6 @@
 //! The program's end: hears what it is to do, does it, and says what came of it.
 
 use crate::{
-    environment,
     frame::{self, Frame, Incoming, Kind, malformed},
     protocol::{Call, Failed, Hello, Schema, read, write},
     spawn,
@@ -10,7 +9,7 @@ use crate::{
 use remy_db::{
     Error, Line, Object, Place, Progress, Remy, Result, State, become_owner_of,
     client::{self, Features},
-    internals::declare::Source,
+    internals::{declare::Source, owner::forget_environment},
 };
 use remy_db_app::project::{Follow, Readers, Told};
 use std::{
@@ -130,7 +129,7 @@ impl Host {
         }
         if !call.call.has_files_of_the_caller()? {
             let Place { path, file, .. } = &call.place;
-            become_owner_of(path.as_ref(), *file, environment::forget)?;
+            become_owner_of(path.as_ref(), *file, forget_environment)?;
         }
         let remy = Remy::at(&call.place)?;
         let engine = call.host.as_ref().map(|_| Features::here()).transpose()?;

@@ -10,7 +10,7 @@ use crate::{
     records::{self, Begun, Records},
     secrets::Secrets,
     served::{Served, Settings},
-    target::{self, Target, of_core},
+    target::{self, Target, no_release, of_core},
     who::{self, Who, auth_of},
 };
 use remy_db::{ReleaseId, Remy};
@@ -23,7 +23,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A method, and how it is called.
@@ -93,7 +93,7 @@ pub struct Runtime {
 impl Runtime {
     /// The runtime of the app whose live database is at `live`.
     ///
-    /// Fails as `Remy::open` does, and where the store cannot be written to.
+    /// Fails as `Remy::open` does, with `no_release` where there was no verb yet, and where the store cannot be written to.
     pub fn open(live: &Path, settings: Settings) -> Result<Self, Failure> {
         let remy = Remy::open(live).map_err(of_core)?;
         let store = PathBuf::from(remy.debug().map_err(of_core)?.store);
@@ -102,6 +102,8 @@ impl Runtime {
         match std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
             .create(&work)
         {
+            // No verb has made anything yet.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(no_release()),
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
                 let message = format!("making {}: {e}. No process was started", work.display());
                 return Err(Failure::new("io", 500, message));
@@ -190,8 +192,22 @@ impl Runtime {
                 let message = served.mask.hide(&failure.message);
                 self.records
                     .ended(&id, took, Some((&failure.code, &message)));
-                Err(Failure { message, ..failure })
+                let stack = failure.stack.map(|stack| served.mask.hide(&stack));
+                Err(Failure {
+                    message,
+                    stack,
+                    ..failure
+                })
             }
+        }
+    }
+
+    /// Waits until nothing is left of what calls have begun: work goes on after an answer. Not any
+    /// longer, once `is_enough` says so.
+    pub fn settle(&self, is_enough: &dyn Fn() -> bool) {
+        let is_busy = || self.table().values().any(|served| served.pool.is_busy());
+        while is_busy() && !is_enough() {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

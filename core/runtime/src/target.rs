@@ -61,10 +61,7 @@ pub(crate) fn find(
     match target {
         Target::Live => {
             let live = remy.debug().map_err(of_core)?.release;
-            let release = live.ok_or_else(|| {
-                let message = "nothing is live: publish an app first";
-                Failure::new("no_release", 404, message)
-            })?;
+            let release = live.ok_or_else(no_release)?;
             of_live(remy, store, release)
         }
         Target::Release(number) => of_release(remy, store, work, *number),
@@ -135,11 +132,24 @@ fn of_preview(remy: &Remy, store: &Path, name: &str) -> Result<Found, Failure> {
 
 /// The folder of what was compiled for a release.
 fn kept(store: &Path, releases: &[Release], release: ReleaseId) -> Result<PathBuf, Failure> {
-    remy_db_app::files::kept(store, releases, release).map_err(|e| of_core(e.error().clone()))
+    remy_db_app::files::kept(store, releases, release).map_err(|e| match e.error().code() {
+        "not_found" => {
+            let message =
+                format!("release {release} has no methods: it was published without an app");
+            Failure::new("no_methods", 404, message)
+        }
+        _ => of_core(e.error().clone()),
+    })
 }
 
 fn place(path: &Path) -> Result<Place, Failure> {
     Ok(Remy::open(path).map_err(of_core)?.place())
+}
+
+/// There is nothing to be called.
+pub(crate) fn no_release() -> Failure {
+    let message = "nothing is live: publish an app first";
+    Failure::new("no_release", 404, message)
 }
 
 fn not_found(message: String) -> Failure {

@@ -4,6 +4,7 @@
 pub(crate) mod age;
 pub(crate) mod allow;
 pub(crate) mod clock;
+pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod history;
 pub(crate) mod ids;

@@ -1,12 +1,17 @@
 //! What each command does, and how it is shown.
 
+mod calls;
 mod database;
 mod dev;
 mod files;
 mod history;
 mod init;
+mod invoke;
 mod itself;
+mod owner;
 mod release;
+mod runtime;
+mod secrets;
 mod sql;
 
 use crate::{
@@ -52,6 +57,8 @@ pub struct Answer {
 pub enum Shown {
     /// Lines, which may hold anything.
     Lines(Vec<String>),
+    /// All has been shown already, of JSON as well.
+    Nothing,
     /// Bytes as they are.
     Bytes(Vec<u8>),
 }
@@ -105,6 +112,15 @@ impl<'a> Context<'a> {
 }
 
 impl Answer {
+    /// Of a command that has shown by itself what came of it.
+    fn shown() -> Self {
+        Self {
+            json: String::new(),
+            shown: Shown::Nothing,
+            is_ok: true,
+        }
+    }
+
     fn of(result: &impl Serialize, lines: Vec<String>) -> Result<Self> {
         Ok(Self {
             json: json(result)?,
@@ -207,6 +223,10 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
             which,
             extensions,
         } => sql::sql(at, sql.as_deref(), which, extensions),
+        Command::Invoke(given) => invoke::invoke(at, given),
+        Command::Secrets(secrets) => secrets::run(at, secrets),
+        Command::Calls(given) => calls::calls(at, given),
+        Command::Runtime { max_processes } => runtime::serve(at, *max_processes),
         Command::Status => history::status(at),
         Command::Verify { extensions } => database::verify(at, extensions),
         Command::Prune(prune) => database::prune(at, prune),

@@ -6,6 +6,7 @@ use crate::{
     protocol::Load,
     sandbox::{Isolation, Means, SOCKET, Sees},
 };
+use remy_db_app::nearest::nearest;
 use std::{
     collections::BTreeMap,
     ffi::{CString, OsStr},
@@ -86,6 +87,19 @@ impl Program {
     /// Whether there is such a method.
     pub(crate) fn has(&self, method: &str) -> bool {
         self.load.methods.contains_key(method)
+    }
+
+    /// That there is no such method, and which it may have been.
+    pub(crate) fn has_not(&self, method: &str) -> Failure {
+        let all = || self.load.methods.keys().map(String::as_str);
+        let near = match nearest(method, all()) {
+            Some(near) => format!(". Did you mean {near}?"),
+            None if self.load.methods.is_empty() => ": it has none.".to_owned(),
+            None => format!(": it has {}.", all().collect::<Vec<_>>().join(", ")),
+        };
+        let message =
+            format!("There is no method {method} in this release{near} Nothing was called");
+        Failure::new("method_not_found", 404, message)
     }
 
     /// What a process may open that works in `scratch`.

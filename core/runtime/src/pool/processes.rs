@@ -134,11 +134,7 @@ impl Pool {
         cancel: &Cancel,
     ) -> Result<Value, Failure> {
         if !self.shared.program.has(&call.method) {
-            let message = format!(
-                "There is no method `{}` in this release. Nothing was called",
-                call.method
-            );
-            return Err(Failure::new("method_not_found", 404, message));
+            return Err(self.shared.program.has_not(&call.method));
         }
         let call = Arc::new(call);
         let frame = frame::to_child(&ToChild::Call(&call)).ok_or_else(too_large)?;
@@ -167,6 +163,13 @@ impl Pool {
             free: inner.free.len(),
             queued: inner.queue.len(),
         }
+    }
+
+    /// Whether a call runs or waits, or has left work behind.
+    pub fn is_busy(&self) -> bool {
+        let inner = self.shared.lock();
+        let works = |number: &u64| !inner.free.contains(number) && !inner.starting.contains(number);
+        inner.queue.len() > 0 || inner.processes.keys().any(works)
     }
 
     /// Takes no further calls (`closed`): another release is live. Those that run or wait end as they

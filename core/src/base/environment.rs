@@ -1,6 +1,6 @@
-//! The environment of the program, which is that of its host.
+//! The environment of a program that root has started, and that becomes another's.
 
-use remy_db::internals::owner::is_harmless;
+use super::owner::is_harmless;
 use std::{env, ffi::OsString};
 
 unsafe extern "C" {
@@ -9,12 +9,15 @@ unsafe extern "C" {
 
 /// Overwrites all of the environment but what is harmless. Whose the process becomes may read it:
 /// in `/proc`, and in its memory.
-pub(crate) fn forget() {
+///
+/// No other thread may be at work on the environment meanwhile.
+pub fn forget() {
     let kept: Vec<(OsString, OsString)> = env::vars_os()
         .filter(|(name, _)| name.to_str().is_some_and(is_harmless))
         .collect();
     // SAFETY: the texts are the process's own, each ends with a zero, and the list with a null;
-    // nobody else looks at them: the one other thread reads a socket.
+    // nobody else looks at them: the programs that call this have one other thread at most, which
+    // waits for a socket or a signal.
     unsafe {
         let mut text = environ;
         while !text.is_null() && !(*text).is_null() {

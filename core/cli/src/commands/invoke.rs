@@ -1,0 +1,121 @@
+//! A call of a method.
+
+use super::{Answer, Context, json, owner};
+use crate::{
+    arguments::Invoke as Given,
+    failure::{Result, usage},
+    output, screen,
+    show::text::one_line,
+    signals, stdin,
+};
+use remy_db_runtime::{
+    child::{Listener, Stream},
+    pool::Cancel,
+    runtime::{Invoke, Returned, Runtime},
+    served::Settings,
+    target::Target,
+    who::Who,
+};
+use serde_json::Value;
+use std::{
+    sync::{Arc, atomic::Ordering, mpsc},
+    thread,
+    time::Duration,
+};
+
+/// How often it is looked whether a signal has called the call off.
+const NAP: Duration = Duration::from_millis(20);
+
+pub(super) fn invoke(at: &Context<'_>, given: &Given) -> Result<Answer> {
+    let input = input(given.input.as_deref())?;
+    let project = at.project()?;
+    owner::become_who_runs(&project)?;
+    let runtime = Runtime::open(&project.place().path, Settings::default())?;
+    let invoke = Invoke {
+        target: target(given),
+        input,
+        who: Who {
+            user: given.user.clone(),
+            roles: (!given.roles.is_empty()).then(|| given.roles.clone()),
+        },
+        // One object of JSON has no room for parts.
+        stream: !at.json,
+        ..Invoke::new(&given.method, Value::Null)
+    };
+    let returned = call(&runtime, invoke)?;
+    show(at, &returned)?;
+    // The answer is there; what the method has left to do is not cut off by the end of this process.
+    runtime.settle(&|| signals::cancel().load(Ordering::SeqCst));
+    Ok(Answer::shown())
+}
+
+fn target(given: &Given) -> Target {
+    match (&given.preview, given.release) {
+        (Some(name), _) => Target::Preview(name.clone()),
+        (_, Some(release)) => Target::Release(release),
+        _ => Target::Live,
+    }
+}
+
+/// What the method gets.
+fn input(given: Option<&str>) -> Result<Value> {
+    let (text, what) = match given {
+        None => ("{}".into(), "INPUT"),
+        Some("-") if stdin::is_terminal() => {
+            return Err(usage(
+                "INPUT is expected on stdin, as JSON. Nothing was called",
+            ));
+        }
+        Some("-") => (stdin::all()?, "what stdin has"),
+        Some(text) => (text.as_bytes().to_vec(), "INPUT"),
+    };
+    serde_json::from_slice(&text)
+        .map_err(|e| usage(format!("{what} is no JSON: {e}. Nothing was called")))
+}
+
+/// Calls it, until a signal calls it off.
+fn call(runtime: &Runtime, invoke: Invoke) -> Result<Returned> {
+    let listener: Arc<dyn Listener> = Arc::new(Printed);
+    let cancel = Cancel::default();
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|threads| {
+        let cancel = &cancel;
+        threads.spawn(move || {
+            while is_done.recv_timeout(NAP) == Err(mpsc::RecvTimeoutError::Timeout) {
+                if signals::cancel().load(Ordering::SeqCst) {
+                    return cancel.cancel();
+                }
+            }
+        });
+        let called = runtime.call(invoke, &listener, cancel);
+        drop(done);
+        Ok(called?)
+    })
+}
+
+/// What it prints and streams, as it comes: its lines are no output of this command.
+struct Printed;
+
+impl Listener for Printed {
+    fn line(&self, _: Stream, text: &str) {
+        screen::say(&format!("{}\n", one_line(text)));
+    }
+
+    fn part(&self, data: Value) {
+        output::write(format!("{data}\n").as_bytes());
+    }
+}
+
+fn show(at: &Context<'_>, returned: &Returned) -> Result<()> {
+    let text = match at.json {
+        true => json(returned)?,
+        false if output::is_terminal() => {
+            let pretty = serde_json::to_string_pretty(&returned.output).unwrap_or_default();
+            let lines: Vec<_> = pretty.split('\n').map(one_line).collect();
+            lines.join("\n")
+        }
+        false => returned.output.to_string(),
+    };
+    output::write(format!("{text}\n").as_bytes());
+    Ok(())
+}

@@ -86,7 +86,7 @@ impl Times {
         table.add(
             row("first publish", &self.first)
                 .against("`vite build`", vite)
-                .over_at_most(1000.0),
+                .over_at_most(500.0),
         );
         table.add(
             row("first publish", &self.first)
@@ -95,17 +95,17 @@ impl Times {
         table.add(
             row("code unchanged", &self.unchanged)
                 .against("Node.js twice", self.node.median())
-                .at_most(300.0),
+                .at_most(150.0),
         );
         table.add(
             row("one method changed", &self.method)
                 .against("esbuild, that one", self.esbuild_one.median())
-                .at_most(500.0),
+                .at_most(200.0),
         );
         table.add(
             row("web interface changed", &self.web)
                 .against("`vite build`", vite)
-                .over_at_most(1000.0),
+                .over_at_most(500.0),
         );
         table
     }

@@ -139,6 +139,17 @@ fn a_dev_session() {
     kill(&Case::new(PUBLISHED, &["dev_start", "d"]), "kill", 2);
     let started: &[&[&str]] = &[&["dev_start", "d"], &["publish", V2]];
     kill(&Case::new(started, &["dev_reset", "d"]), "kill", 3);
+    let grows: &[&str] = &[
+        "dev_sync",
+        "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, note TEXT);
+         CREATE INDEX by_name ON users (name); CREATE TABLE gone (a);",
+    ];
+    kill(&Case::new(&[&["dev_start", "d"]], grows), "kill", 2);
+    kill(
+        &Case::with("delete", true, &[&["dev_start", "d"]], grows),
+        "kill",
+        5,
+    );
     kill(
         &Case::with("wal", true, started, &["dev_reset", "d"]),
         "kill",

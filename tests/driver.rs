@@ -73,6 +73,7 @@ fn run(arguments: &[String]) -> Result<Value> {
         "verify" => json!(app.verify()?),
         "dev_start" => json!(app.dev_start(text)?),
         "dev_reset" => json!(app.dev_reset(text)?),
+        "dev_sync" => json!(app.dev_sync("d", text, &options, go)?),
         "dev_truncate" => json!(app.dev_truncate(text)?),
         "dev_list" => json!(app.dev_list()?),
         "detach" => json!(app.detach()?),

@@ -79,7 +79,7 @@ pub use verbs::{
     clone::Cloned,
     debug::Debug,
     detach::Detached,
-    dev::Dev,
+    dev::{Dev, sync::Synced},
     diff::Target,
     schema::Dumped,
     sql::{Database, OnReturned, Returned, SqlValue},
@@ -407,7 +407,7 @@ impl Remy {
         store.catalog.build_log(release)
     }
 
-    /// Takes a copy of live for a dev session.
+    /// Takes a copy of live for a dev session: an empty one before the first publish.
     pub fn dev_start(&self, name: &str) -> Result<Dev> {
         self.dev_start_with(name, Progress::none())
     }
@@ -425,6 +425,32 @@ impl Remy {
     /// As [`Remy::dev_reset`]; `progress` calls it off.
     pub fn dev_reset_with(&self, name: &str, progress: Progress<'_>) -> Result<Dev> {
         unchanged(dev::reset(&self.live, name, progress))
+    }
+
+    /// Makes the schema of a dev session's database what `schema` declares, as [`Remy::publish`] takes
+    /// it, under open connections and by the same rules: migrations run, and what would lose anything
+    /// needs `options.allow`. There is no release of it.
+    ///
+    /// Fails as a publish does, and leaves the session as it was.
+    pub fn dev_sync(
+        &self,
+        name: &str,
+        schema: &str,
+        options: &Options,
+        progress: Progress<'_>,
+    ) -> Result<Synced> {
+        unchanged(dev::sync::sync(&self.live, name, schema, options, progress))
+    }
+
+    /// Copies a dev session's database to `path`, which must not be there.
+    pub fn dev_keep(&self, name: &str, path: &Path, progress: Progress<'_>) -> Result<()> {
+        unchanged(dev::kept::keep(&self.live, name, path, progress))
+    }
+
+    /// Makes a dev session's database equal to a copy that [`Remy::dev_keep`] made of it, under open
+    /// connections.
+    pub fn dev_put_back(&self, name: &str, path: &Path, progress: Progress<'_>) -> Result<()> {
+        unchanged(dev::kept::put_back(&self.live, name, path, progress))
     }
 
     /// Empties every table of a dev session's database, under open connections.

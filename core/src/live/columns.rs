@@ -69,6 +69,21 @@ pub fn declared(conn: &Connection) -> Result<Vec<DeclaredColumn>> {
     Ok(all)
 }
 
+/// What [`write`] has written, row by row.
+pub(crate) fn rows(conn: &Connection) -> Result<Vec<(String, String, String, bool)>> {
+    if !is_there(conn, "_remy_columns")? {
+        return Ok(Vec::new());
+    }
+    let doing = || "reading the logical types of the columns".to_owned();
+    let sql =
+        "SELECT table_name, column_name, type, required FROM main._remy_columns ORDER BY 1, 2";
+    let mut statement = conn.prepare(sql).context(doing)?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    });
+    rows.and_then(Iterator::collect).context(doing)
+}
+
 /// Makes the tables that `schema` needs: triggers name `_remy_session`.
 pub(crate) fn ensure(conn: &Connection, schema: &Schema) -> Result<()> {
     if !schema

@@ -6,6 +6,7 @@ pub(crate) mod declaration;
 pub(crate) mod drift;
 pub(crate) mod finish;
 pub(crate) mod known;
+pub(crate) mod making;
 pub(crate) mod outcome;
 pub(crate) mod preview;
 pub(crate) mod reading;

@@ -3,7 +3,6 @@
 use crate::{
     base::{
         allow::Allow,
-        clock::Moment,
         error::{Context, Error, Result, State},
         history::Step,
         options::Options,
@@ -16,25 +15,24 @@ use crate::{
         marker::{self, Marker},
     },
     rehearse::{
-        Migrated, apply, checks, connection, dependents, migrations,
+        apply, checks, connection, dependents, migrations,
         questions::{self, Looked},
-        rows::Rows,
         survey::Survey,
     },
     release::{
         change::{Change, Found, Rehearsed},
         context::Run,
         declaration::Declaration,
+        making::{Made, Making},
     },
     remedy,
     schema::{
         self, Claim, Schema, VirtualTable,
         app::RecordedTypes,
         diff::Change as Difference,
-        introspect,
         plan::{
             self,
-            model::{Plan, Statement, Violations, losses},
+            model::{Plan, Statement, losses},
         },
         quoted::Statements,
     },
@@ -79,22 +77,7 @@ impl Change for SchemaChange<'_> {
     fn rehearse<'l>(&self, run: &Run<'_>, clone: ClonedLive<'l>) -> Result<Rehearsed<'l, Script>> {
         let ClonedLive { overlay, follower } = clone;
         let overlay = overlay.open()?;
-        let conn = overlay.conn();
-        let made = self.make(run, conn, None)?;
-        let doubtful = made.doubtful();
-        let made = if doubtful.is_empty() {
-            made
-        } else {
-            made.roll_back()?;
-            let check = || Rows::check(conn, doubtful.iter().map(String::as_str));
-            let before = run.log.step(Step::Check, check, |_| {
-                format!(
-                    "Rows of {} do not pass quick_check: looked whether they did before, and begins again",
-                    doubtful.join(", ")
-                )
-            })?;
-            self.make(run, conn, Some(&before))?
-        };
+        let made = self.make(run, overlay.conn())?;
         let (script, terms, found) = made.commit(run)?;
         Ok(Rehearsed {
             image: Image::Clone(overlay),
@@ -147,145 +130,54 @@ impl Change for SchemaChange<'_> {
 }
 
 /// A change that was made and checked, in a transaction that is open.
-struct Made<'c> {
+struct Rehearsal<'c> {
     tx: Transaction<'c>,
-    plan: Plan,
-    survey: Survey,
-    declared: DeclaredSchema,
-    migrated: Vec<Migrated>,
+    made: Made,
     effects: Vec<diff::Change>,
-    /// What the rows of changed tables are like.
-    rows: Rows,
     warnings: Vec<String>,
     terms: Terms,
 }
 
 impl SchemaChange<'_> {
-    /// Makes the change on a clone and checks it, where it is known what was found in rows `before`
-    /// it, or nothing is.
-    fn make<'c>(
-        &self,
-        run: &Run<'_>,
-        conn: &'c Connection,
-        before: Option<&Rows>,
-    ) -> Result<Made<'c>> {
-        let (log, options) = (run.log, run.options);
+    /// Makes the change on a clone and checks it.
+    fn make<'c>(&self, run: &Run<'_>, conn: &'c Connection) -> Result<Rehearsal<'c>> {
         let cookie: i64 = calls::pragma(conn, "schema_version")?;
         run.is_still_the_same(conn)?;
         let drift = run.drift(conn)?;
-        let start = Moment::now();
-        connection::prepare(conn, run.live.libraries(options)?)?;
-        let tx = begin(conn)?;
-        // Before anything changes: a foreign key that does not hold now is not the change's fault.
-        let violations = checks::violations(&tx)?;
-        let usable = dependents::judge(&tx)?;
-        // Of what migrations change, too, it counts what it was before them.
-        let statements = match self.declaration.migrations.is_empty() {
-            true => None,
-            false => Some(Statements::of(&introspect::read_with(
-                &tx,
-                options.ignored_tables(),
-                &options.extensions,
-            )?)),
+        let making = Making {
+            declaration: self.declaration,
+            options: run.options,
+            libraries: run.live.libraries(run.options)?,
+            log: run.log,
+            room: &|what, bytes| run.room_for(what, bytes),
         };
-        let ran = migrations(&tx, &self.declaration.migrations, &mut |statement, _| {
-            log.statement(statement)
-        })
-        .inspect_err(|e| log.failed_at(Step::Rehearse, e))?;
-        let (plan, survey, declared, mut warnings) =
-            self.plan(run, &tx, &ran.migrated, statements.as_ref(), violations)?;
-        let effects = self.apply(run, &tx, &plan, &survey, &declared)?;
-        let took = start.elapsed();
-        let (rows, strings, more) = log.step(
-            Step::Check,
-            || {
-                let more = checks::check_schema(&tx, &plan, &survey, &declared, options)?;
-                let rows = Rows::check(&tx, plan.changed.iter().map(String::as_str))?;
-                if let Some(before) = before {
-                    rows.refuse(before, &plan.renamed)?;
-                }
-                Ok((rows, dependents::still_usable(&tx, &usable, &plan.renamed)?, more))
-            },
-            |_| "Checked foreign keys, the schema, the rows of changed tables, views and triggers; not the pages of other tables, which verify reads".into(),
-        )?;
-        warnings.extend(more.into_iter().chain(ran.warnings));
-        warnings.extend(strings.into_iter().chain(rows.warnings()).chain(drift));
-        Ok(Made {
+        let mut effects = Vec::new();
+        let (tx, mut made) = making.on(conn, begin, &mut |tx| {
+            effects = self.write_effects(run, tx)?;
+            Ok(())
+        })?;
+        let mut warnings = std::mem::take(&mut made.warnings);
+        warnings.extend(drift);
+        Ok(Rehearsal {
             tx,
-            plan,
-            survey,
-            declared,
-            migrated: ran.migrated,
             effects,
-            rows,
             warnings,
-            terms: Terms { cookie, took },
+            terms: Terms {
+                cookie,
+                took: made.took,
+            },
+            made,
         })
     }
 
-    /// Takes the diff of what the migrations have left, and asks the rows what its plan has to
-    /// know.
-    fn plan(
-        &self,
-        run: &Run<'_>,
-        conn: &Connection,
-        migrated: &[Migrated],
-        statements: Option<&Statements>,
-        violations: Violations,
-    ) -> Result<(Plan, Survey, DeclaredSchema, Vec<String>)> {
-        let texts: Vec<&str> = migrated.iter().map(|m| m.statement.sql.as_str()).collect();
-        let declared = &self.declaration.declared;
-        run.log.step(
-            Step::Rehearse,
-            || {
-                let (plan, declared, warnings) =
-                    plan_on(conn, declared, run.options, &texts, statements)?;
-                let survey = questions::survey(conn, &plan, run.options)?.allowed()?;
-                let survey = Survey {
-                    violations,
-                    ..survey
-                };
-                Ok((plan, survey, declared, warnings))
-            },
-            |(plan, ..)| match plan.statements.len() {
-                0 => "Nothing to change in the schema".into(),
-                1 => "1 statement to run".into(),
-                n => format!("{n} statements to run"),
-            },
-        )
-    }
-
-    /// Runs the plan, and writes what is declared besides. Returns what that changes of the
-    /// effects.
-    fn apply(
-        &self,
-        run: &Run<'_>,
-        conn: &Connection,
-        plan: &Plan,
-        survey: &Survey,
-        declared: &DeclaredSchema,
-    ) -> Result<Vec<diff::Change>> {
-        let log = run.log;
-        // Before anything fills the disk: what is rewritten is written to the clone's WAL, and to
-        // live's in the switch.
-        let rewritten = questions::rewritten_bytes(conn, plan)?;
-        run.room_for(
-            "rewriting what the plan changes, on the clone and in the switch,",
-            2 * rewritten,
-        )
-        .inspect_err(|e| log.failed_at(Step::Rehearse, e))?;
-        columns::ensure(conn, &declared.schema)?;
-        apply(conn, plan, survey, &mut |statement, _| {
-            log.statement(statement)
-        })
-        .inspect_err(|e| log.failed_at(Step::Rehearse, e))?;
+    /// Writes what is declared besides the schema. Returns what that changes.
+    fn write_effects(&self, run: &Run<'_>, conn: &Connection) -> Result<Vec<diff::Change>> {
         let old = tables::read(conn)?;
         let new = self.declaration.effects.as_ref().unwrap_or(&old);
         let effects = diff(&old, new);
-        columns::write(conn, declared.app.as_ref())?;
         write_effects(conn, new, &run.marker)?;
         if !effects.is_empty() {
-            log.note(
+            run.log.note(
                 Step::Rehearse,
                 format!("Effects: {}", diff::summary(&effects)),
             );
@@ -294,42 +186,15 @@ impl SchemaChange<'_> {
     }
 }
 
-impl Made<'_> {
-    /// Tables whose rows do not pass, by their names before the change: maybe they never did.
-    fn doubtful(&self) -> Vec<String> {
-        let old = |now: &String| {
-            self.plan
-                .renamed
-                .iter()
-                .find(|(_, to)| to.eq_ignore_ascii_case(now))
-                .map(|(from, _)| from)
-        };
-        self.rows
-            .doubtful()
-            .iter()
-            .map(|now| old(now).unwrap_or(now).clone())
-            .collect()
-    }
-
-    fn roll_back(self) -> Result<()> {
-        let name = calls::name(&self.tx).to_owned();
-        self.tx
-            .rollback()
-            .context(|| format!("ending the rehearsal on {name}"))
-    }
-
+impl Rehearsal<'_> {
     /// Keeps the change on the clone, and records what it does.
     fn commit(self, run: &Run<'_>) -> Result<(Script, Terms, Found)> {
         let Self {
             tx,
-            plan,
-            survey,
-            declared,
-            migrated,
+            made,
             effects,
             mut warnings,
             terms,
-            ..
         } = self;
         let fingerprint = checks::fingerprint(&tx)?;
         // Not again under live's lock: the schema is the same then, or it starts over.
@@ -344,16 +209,8 @@ impl Made<'_> {
             run.log.warn(Step::Rehearse, warning.clone());
         }
         warnings.extend(run.session.warnings.iter().cloned());
-        warnings.extend(losses(&survey.statements));
-        let has_migrated = !migrated.is_empty();
-        let all = migrated
-            .into_iter()
-            .map(|m| m.statement)
-            .chain(survey.statements.iter().cloned());
-        let statements: Vec<Statement> = (1..)
-            .zip(all)
-            .map(|(ord, statement)| Statement { ord, ..statement })
-            .collect();
+        warnings.extend(losses(&made.survey.statements));
+        let statements = made.statements();
         if !run.options.dry_run {
             let plan =
                 serde_json::to_string(&statements).map_err(|e| Error::internal(e.to_string()))?;
@@ -368,10 +225,10 @@ impl Made<'_> {
             ..Found::default()
         };
         let script = Script {
-            plan,
-            survey,
-            schema: declared.schema,
-            migrated: has_migrated,
+            migrated: !made.migrated.is_empty(),
+            plan: made.plan,
+            survey: made.survey,
+            schema: made.declared.schema,
             fingerprint,
         };
         Ok((script, terms, found))

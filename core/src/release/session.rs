@@ -155,6 +155,17 @@ impl Session {
         Ok(Some(adopted))
     }
 
+    /// Makes the first page of a live database of 0 bytes, as the first publish would: there is
+    /// nothing to copy of it before.
+    pub(crate) fn make_first_page(&self, live: &Live) -> Result<()> {
+        let _no_stops = NoStops::new();
+        let conn = live.connect()?;
+        if calls::pragma::<u32>(&conn, "page_count")? == 0 {
+            make_ready(live, &conn, &Options::default())?;
+        }
+        Ok(())
+    }
+
     /// The number that the release of a dry run would have.
     pub(crate) fn next(&self, live: &Live) -> Result<ReleaseId> {
         let adopts = self.release == ReleaseId::NONE && !calls::is_empty(&*live.connect()?)?;

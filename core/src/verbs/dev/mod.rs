@@ -1,4 +1,8 @@
-//! Dev databases: a copy of live for a dev session, reset and truncated under its open connections.
+//! Dev databases: a copy of live for a dev session, changed, reset and truncated under its open
+//! connections.
+
+pub(crate) mod kept;
+pub(crate) mod sync;
 
 use crate::{
     base::{
@@ -27,9 +31,21 @@ use rusqlite::{Connection, config::DbConfig};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Clones live for a session.
+/// What faces say of a session: `dev reset` is never the session of that name.
+const WORDS: [&str; 7] = ["start", "sync", "reset", "truncate", "seed", "stop", "list"];
+
+/// Clones live for a session. Before the first publish that is an empty database: an app is tried
+/// before it is published.
 pub(crate) fn start(live: &Live, name: &str, progress: Progress<'_>) -> Result<Dev> {
     check_name("dev session", name)?;
+    if WORDS.contains(&name) {
+        return Err(Error::invalid_argument(format!(
+            "{name} is what is done with a dev session, and the name of none"
+        ))
+        .object(name)
+        .state(State::NothingDone)
+        .hint("Give the session another name"));
+    }
     let begun = session::Session::begin(live, &Options::default(), progress)?;
     let store = &begun.store;
     if store.catalog.dev_open(name)?.is_some() {
@@ -40,6 +56,7 @@ pub(crate) fn start(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
                 .hint("Reset it, or stop it first"),
         );
     }
+    begun.make_first_page(live)?;
     let path = store.path(&place::dev(name));
     // Whole, or not there: nobody is to find half a database under the session's name.
     let work = store.path(&place::work(&store.catalog.unique()?));
@@ -56,19 +73,36 @@ pub(crate) fn reset(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
     let begun = session::Session::begin(live, &Options::default(), progress)?;
     let store = &begun.store;
     open(store, name)?;
+    begun.make_first_page(live)?;
+    overwrite(live, (store, name), (live, "live"), progress)?;
+    store
+        .catalog
+        .dev_was_reset(name, begun.live_release())
+        .and_then(|()| show(store, &open(store, name)?))
+        .map_err(|e| e.state("The session is reset"))
+}
+
+/// Makes a session's database equal to another one, which is `called` so, under its open
+/// connections.
+fn overwrite(
+    live: &Live,
+    (store, name): (&Store, &str),
+    (from, called): (&Live, &str),
+    progress: Progress<'_>,
+) -> Result<()> {
     let dev = live.sibling(&store.path(&place::dev(name)))?;
     let work = store.path(&place::work(&store.catalog.unique()?));
     let engine = engine::of(live);
-    let ClonedLive { overlay, follower } = engine.clone_live(live, store, &work, progress)?;
+    let ClonedLive { overlay, follower } = engine.clone_live(from, store, &work, progress)?;
     let result = (|| {
         progress.check()?;
         let image = overlay.open()?;
         let conn = dev.connect()?;
-        let (theirs, ours) = (dev.shape(&conn)?, live.shape(image.conn())?);
+        let (theirs, ours) = (dev.shape(&conn)?, from.shape(image.conn())?);
         drop(conn);
         if (theirs.page_size, &theirs.encoding) != (ours.page_size, &ours.encoding) {
             return Err(Error::unsupported_change(format!(
-                "the database of dev session {name} has page size {} and encoding {}, live has {} and {}",
+                "the database of dev session {name} has page size {} and encoding {}, {called} has {} and {}",
                 theirs.page_size, theirs.encoding, ours.page_size, ours.encoding
             ))
             .object(name)
@@ -84,10 +118,7 @@ pub(crate) fn reset(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
         .remove_database(&work)
         .and_then(|()| store.remove_database(&work.with_extension("plain.db")));
     result?;
-    removed
-        .and_then(|()| store.catalog.dev_was_reset(name, begun.live_release()))
-        .and_then(|()| show(store, &open(store, name)?))
-        .map_err(|e| e.state("The session is reset"))
+    removed.map_err(|e| e.state(format!("The session is as {called} is")))
 }
 
 /// Empties every table of a session's database in one transaction.

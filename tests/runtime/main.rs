@@ -1,5 +1,6 @@
 //! What was published, run: methods on the database of their release.
 mod commands;
+mod dev;
 
 use remy_db::{Options, Progress, Remy};
 use remy_db_app::{

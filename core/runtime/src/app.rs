@@ -5,6 +5,7 @@ use crate::{
     failure::Failure,
     protocol::{AuthTable, Module},
 };
+use remy_db_app::build::release::scenario_id;
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -121,7 +122,16 @@ impl App {
             let file = folder.join(format!("{id}.mjs"));
             Ok((id, Module { file, export }))
         });
-        let methods = methods.collect::<Result<_, _>>()?;
+        let mut methods = methods.collect::<Result<BTreeMap<_, _>, _>>()?;
+        // Only what is built for a dev session has them.
+        for Scenario { id, export, .. } in described.scenarios.iter().filter(|it| is_id(&it.id)) {
+            let id = scenario_id(id);
+            let file = folder.join(format!("{id}.mjs"));
+            if file.is_file() {
+                let export = export.clone();
+                methods.insert(id, Module { file, export });
+            }
+        }
         Ok(Self {
             methods,
             folder,

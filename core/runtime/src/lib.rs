@@ -8,6 +8,7 @@
 pub mod app;
 pub mod child;
 pub mod database;
+pub mod dev;
 pub mod failure;
 mod frame;
 pub mod mask;

@@ -3,10 +3,11 @@
 use crate::{
     child::{Listener, Stream, Workplace},
     database::Database,
+    dev::user::test_user,
     failure::Failure,
     mask::Mask,
     pool::Cancel,
-    protocol::Call,
+    protocol::{Auth, Call},
     records::{self, Begun, Records},
     secrets::Secrets,
     served::{Served, Settings},
@@ -128,6 +129,16 @@ impl Runtime {
         &self.secrets
     }
 
+    /// The live database.
+    pub(crate) fn live(&self) -> &Path {
+        &self.live
+    }
+
+    /// Where processes work.
+    pub(crate) fn workplace(&self) -> &Workplace {
+        &self.workplace
+    }
+
     /// Starts a target's first process, so that its first call need not.
     pub fn warm(&self, target: &Target) -> Result<(), Failure> {
         self.current(target).map(drop)
@@ -145,13 +156,7 @@ impl Runtime {
         cancel: &Cancel,
     ) -> Result<Returned, Failure> {
         let served = self.current(&invoke.target)?;
-        let database: &Database = &served.database;
-        let auth = served.app.auth.as_ref();
-        if let (Some(user), None) = (&invoke.who.user, &invoke.who.roles) {
-            who::is_there(user, auth, database)?;
-        }
-        self.knows_roles(&served, &invoke.who)?;
-        let auth = auth_of(&invoke.who, auth, database)?;
+        let auth = self.caller(&served, &invoke.target, invoke.who)?;
         let id = records::new_id().map_err(of_core)?;
         self.records.begun(Begun {
             id: id.clone(),
@@ -211,6 +216,22 @@ impl Runtime {
         }
     }
 
+    /// What a call is told of its caller.
+    fn caller(&self, served: &Served, target: &Target, mut who: Who) -> Result<Auth, Failure> {
+        let database: &Database = &served.database;
+        let table = served.app.auth.as_ref();
+        if let (Some(user), None) = (&who.user, &who.roles) {
+            who::is_there(user, table, database)?;
+        }
+        self.knows_roles(served, &who)?;
+        if let (None, Some(table), Target::Dev { .. }) = (&who.user, table, target) {
+            // Two calls do not make two of them.
+            let _making = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+            who.user = test_user(table, database)?;
+        }
+        auth_of(&who, table, database)
+    }
+
     /// Refuses a role that the app does not have: it would be a slip of the pen.
     fn knows_roles(&self, served: &Served, who: &Who) -> Result<(), Failure> {
         let known = |role: &&String| !served.app.roles.contains(*role) && *role != "system";
@@ -230,7 +251,7 @@ impl Runtime {
     }
 
     /// The target as it is to be served now: live by its marker, and with the secrets of now.
-    fn current(&self, target: &Target) -> Result<Arc<Served>, Failure> {
+    pub(crate) fn current(&self, target: &Target) -> Result<Arc<Served>, Failure> {
         if let Some(served) = self.is_served(target)? {
             return Ok(served);
         }
@@ -242,10 +263,18 @@ impl Runtime {
         let found = target::find(target, &remy, &self.store, self.workplace.folder())?;
         let served = Served::start(target, found, self.settings, &self.secrets, &self.workplace)?;
         let served = Arc::new(served);
-        let before = self.table().insert(target.clone(), Arc::clone(&served));
+        let mut table = self.table();
+        let before = table.insert(target.clone(), Arc::clone(&served));
+        // What was built before is another target, of the same session.
+        let earlier = table.extract_if(.., |it, _| it != target && it.is_session_of(target));
+        let gone: Vec<_> = before
+            .into_iter()
+            .chain(earlier.map(|(_, served)| served))
+            .collect();
+        drop(table);
         // Calls of it go on, and it goes with the last of them.
-        if let Some(before) = before {
-            before.pool.retire();
+        for served in gone {
+            served.pool.retire();
         }
         Ok(served)
     }

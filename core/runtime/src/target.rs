@@ -26,6 +26,16 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// Whether both are of one dev session.
+    pub(crate) fn is_session_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dev { name, .. }, Self::Dev { name: other, .. }) => name == other,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

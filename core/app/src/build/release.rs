@@ -65,6 +65,16 @@ pub struct Build {
     pub esbuild: Option<PathBuf>,
     /// The generation of Node.js that is to run the methods.
     pub node: Option<u32>,
+    /// It is for a dev session: with scenarios, which are no part of a release, and without
+    /// interfaces.
+    #[serde(default)]
+    pub for_dev: bool,
+}
+
+/// What a scenario is called among the methods of a build for a dev session. No method has such an
+/// id: theirs are kebab-case.
+pub fn scenario_id(scenario: &str) -> String {
+    format!("scenario.{scenario}")
 }
 
 /// A release that is built.
@@ -181,11 +191,11 @@ impl Work<'_> {
         let app = self.read(&source, staged.commit.as_deref())?;
         let files = &staged.files;
         tree::sync(&source, self.tree, files, self.cancel)?;
-        let methods: Vec<Method> = app.manifest.methods.iter().cloned().map(normal).collect();
+        let methods = self.methods(&app.manifest);
         let web = app
             .interfaces
             .iter()
-            .find(|it| it.kind == Type::Web && it.enabled);
+            .find(|it| it.kind == Type::Web && it.enabled && !self.build.for_dev);
         let mut installs = self.install(files, &methods, web)?;
         let compiled = self.compile(&methods, files, &mut installs)?;
         let mut uses: Vec<Use> = Vec::new();
@@ -197,7 +207,10 @@ impl Work<'_> {
         }
         // Once for the release, not with each method.
         self.log.warn(stubs::warning(&uses), None);
-        let interfaces = self.interfaces(&app, &methods, &source)?;
+        let interfaces = match self.build.for_dev {
+            true => Vec::new(),
+            false => self.interfaces(&app, &methods, &source)?,
+        };
         self.cancel.check()?;
         self.describe(&app.manifest, &staged, (&compiled, &interfaces))?;
         Ok(Made { app, staged })
@@ -243,6 +256,21 @@ impl Work<'_> {
             .done(format!("Read {FILE}: {}", parts.join(", ")), None);
         self.log.warn(app.warnings.iter().cloned(), None);
         Ok(app)
+    }
+
+    /// What is compiled.
+    fn methods(&self, manifest: &Manifest) -> Vec<Method> {
+        let scenarios = manifest.scenarios.iter().filter(|_| self.build.for_dev);
+        let scenarios = scenarios.map(|scenario| Method {
+            id: scenario_id(&scenario.id),
+            name: scenario.name.clone(),
+            description: scenario.description.clone(),
+            path: scenario.path.clone(),
+            export: scenario.export.clone(),
+            rest: serde_json::Map::new(),
+        });
+        let methods = manifest.methods.iter().cloned();
+        methods.chain(scenarios).map(normal).collect()
     }
 
     /// Installs packages, for every folder that methods or the web project need.

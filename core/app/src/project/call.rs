@@ -54,6 +54,10 @@ pub enum Call {
     DevStart {
         name: String,
     },
+    DevSync {
+        name: String,
+        options: Option<Value>,
+    },
     DevReset {
         name: String,
     },
@@ -129,6 +133,9 @@ impl Call {
     fn run_on_parts(&self, project: &Project, follow: Follow<'_>) -> Result<String> {
         match self {
             Self::DevStart { name } => json(&project.dev_start(name, follow)?),
+            Self::DevSync { name, options } => {
+                json(&project.dev_sync(name, &read(options)?, follow)?)
+            }
             Self::DevReset { name } => json(&project.dev_reset(name, follow)?),
             Self::DevTruncate { name, options } => {
                 json(&project.dev_truncate(name, &read(options)?, follow)?)

@@ -236,7 +236,7 @@ impl Project {
         let _ = self.on_live(May::Make { create }, fail);
     }
 
-    fn build_of(&self, root: &Path, tools: &Tools) -> Build {
+    pub(super) fn build_of(&self, root: &Path, tools: &Tools) -> Build {
         Build {
             root: root.to_owned(),
             out_dir: PathBuf::new(),
@@ -246,6 +246,7 @@ impl Project {
             without: Vec::new(),
             esbuild: tools.esbuild.clone(),
             node: tools.node,
+            for_dev: false,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod call;
 mod change;
+mod dev;
 mod folder;
 mod live;
 mod progressed;
@@ -15,5 +16,6 @@ mod work;
 
 pub use call::{Call, Change};
 pub use change::{Package, Publish, Source, Tools};
+pub use dev::{DEFAULT, DevBuilt};
 pub use folder::{CheckedOut, Follow, Project, Readers, Result, Told};
 pub use status::{LiveFile, Status, StoreSize};

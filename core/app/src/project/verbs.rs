@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{AppError, files};
 use remy_db::{
-    Cloned, Database, Debug, Detached, Dev, Dumped, Error, Line, OnReturned, Options, Outcome,
-    Pruned, Release, ReleaseId, Remy, State, Statement, Target, VerbName, Verified, remedy,
+    Cloned, Database, Debug, Detached, Dumped, Error, Line, OnReturned, Options, Outcome, Pruned,
+    Release, ReleaseId, Remy, State, Statement, Target, VerbName, Verified, remedy,
 };
 use std::path::{Path, PathBuf};
 
@@ -117,32 +117,6 @@ impl Project {
         self.on_it(Remy::debug)
     }
 
-    /// Takes a copy of live for a dev session.
-    pub fn dev_start(&self, name: &str, follow: Follow<'_>) -> Result<Dev> {
-        self.on_it(|remy| remy.dev_start_with(name, follow.quietly()))
-    }
-
-    /// Makes the database of a dev session as live is now.
-    pub fn dev_reset(&self, name: &str, follow: Follow<'_>) -> Result<Dev> {
-        self.on_it(|remy| remy.dev_reset_with(name, follow.quietly()))
-    }
-
-    /// Empties the tables of a dev session.
-    pub fn dev_truncate(&self, name: &str, options: &Options, follow: Follow<'_>) -> Result<Dev> {
-        let options = self.settled(options);
-        self.on_it(|remy| remy.dev_truncate_with(name, &options, follow.quietly()))
-    }
-
-    /// Ends a dev session.
-    pub fn dev_stop(&self, name: &str) -> Result<Dev> {
-        self.on_it(|remy| remy.dev_stop(name))
-    }
-
-    /// The dev sessions, newest first.
-    pub fn dev_list(&self) -> Result<Vec<Dev>> {
-        self.on_it(Remy::dev_list)
-    }
-
     /// The files of a release, or only those at or below a path.
     ///
     /// Fails with `not_found` where there is no such release, none of its files, or no such path.
@@ -184,7 +158,7 @@ impl Project {
     }
 
     /// Runs `verb` on live, which has to be there.
-    fn on_it<T>(&self, verb: impl FnOnce(&Remy) -> remy_db::Result<T>) -> Result<T> {
+    pub(super) fn on_it<T>(&self, verb: impl FnOnce(&Remy) -> remy_db::Result<T>) -> Result<T> {
         self.on_live(May::Not, |remy| Ok(verb(remy)?))
     }
 }

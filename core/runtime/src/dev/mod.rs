@@ -1,0 +1,4 @@
+//! Dev sessions: who calls there, and what is in their databases.
+
+pub mod seed;
+pub(crate) mod user;

@@ -185,6 +185,15 @@ export class App extends EventEmitter {
 
   /**
    * @param {string} name
+   * @param {import('./index.js').SyncOptions} [given]
+   */
+  async devSync(name, given) {
+    const { signal, ...options } = read('devSync', given);
+    return this.#run('devSync', { name: text(name, 'name'), options }, { signal });
+  }
+
+  /**
+   * @param {string} name
    * @param {Cancellable} [options]
    */
   async devReset(name, options) {

@@ -106,6 +106,17 @@ export interface VerifyOptions extends Followed {
   extensions?: string[];
 }
 
+/** Leave for what a sync would lose, and renames, as of a publish. */
+export type SyncOptions = Cancellable &
+  Pick<Options, 'allow' | 'renames' | 'ignore' | 'extensions' | 'lock_timeout_ms'>;
+
+/** A dev session whose schema is what is declared. */
+export interface Synced extends Dev {
+  /** What ran; nothing where the schema was so before. */
+  statements: Statement[];
+  warnings: string[];
+}
+
 /** Libraries that bring what the tables need of an application. */
 export interface TruncateOptions extends Cancellable {
   extensions?: string[];
@@ -530,6 +541,8 @@ export class App extends EventEmitter<{
   detach(options?: Cancellable): Promise<Detached>;
   debug(options?: Cancellable): Promise<Debug>;
   devStart(name: string, options?: Cancellable): Promise<Dev>;
+  /** Makes the schema of a dev session what the app's working tree declares, under open connections. */
+  devSync(name: string, options?: SyncOptions): Promise<Synced>;
   devReset(name: string, options?: Cancellable): Promise<Dev>;
   devTruncate(name: string, options?: TruncateOptions): Promise<Dev>;
   devStop(name: string, options?: Cancellable): Promise<Dev>;

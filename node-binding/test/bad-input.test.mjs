@@ -18,7 +18,7 @@ test('usage: status 2, one line, the nearest name', async (t) => {
     [['dev'], /remy dev expects a command/],
     [
       ['dev', 'rest', 'x'],
-      /remy dev has no rest \(reset\?\): it has start, reset, truncate, stop, list/,
+      /remy dev has no rest \(reset\?\): it has start, sync, reset, truncate, stop, list/,
     ],
     [
       ['publish', '--alow', 'drop'],

@@ -4,7 +4,7 @@ use crate::{help, values};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use remy_db::{Allow, JournalMode, Options, ReleaseId, SqliteVersion};
-use remy_db_app::place::Named;
+use remy_db_app::{place::Named, project::DEFAULT};
 use serde_json::Value;
 use std::{
     env,
@@ -253,6 +253,21 @@ pub enum Dev {
     /// take a copy of live to work on
     #[command(after_help = "  remy dev start alice --db app.db")]
     Start(Session),
+    /// make the schema of a copy what the working tree declares
+    #[command(after_help = "  remy dev sync alice --allow drop")]
+    Sync {
+        #[command(flatten)]
+        session: Session,
+        #[command(flatten)]
+        allow: Leave,
+        /// table=table or table.column=column: a rename, not a drop; may be given again
+        #[arg(long = "rename", value_name = "OLD=NEW", value_parser = values::rename)]
+        renames: Vec<String>,
+        #[command(flatten)]
+        extensions: Extensions,
+        #[command(flatten)]
+        patience: Patience,
+    },
     /// make a copy equal to live again
     #[command(after_help = "  remy dev reset alice --db app.db")]
     Reset(Session),
@@ -357,7 +372,7 @@ pub struct Calls {
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Session {
-    #[arg(value_name = "NAME", help = "of the session")]
+    #[arg(value_name = "NAME", default_value = DEFAULT, hide_default_value = true, help = "of the session (default)")]
     pub name: String,
 }
 

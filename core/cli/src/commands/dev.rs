@@ -5,12 +5,14 @@ use crate::{
     arguments::Dev as Command,
     failure::Result,
     name::called,
+    screen,
     show::{
+        plan::plan,
         table::{Table, number, text},
-        text::time,
+        text::{one_line, time},
     },
 };
-use remy_db::{Dev, Options, internals::text::human};
+use remy_db::{Dev, Options, Synced, internals::text::human};
 
 pub(super) fn run(at: &Context<'_>, command: &Command) -> Result<Answer> {
     let project = at.project()?;
@@ -20,6 +22,21 @@ pub(super) fn run(at: &Context<'_>, command: &Command) -> Result<Answer> {
             let dev = project.dev_start(&session.name, at.quietly())?;
             let told = format!("{}: {} [{}]", dev.name, dev.path, human(dev.bytes));
             (dev, told)
+        }
+        Command::Sync {
+            session,
+            allow,
+            renames,
+            extensions,
+            patience,
+        } => {
+            let mut options = Options::default();
+            allow.set(&mut options);
+            options.renames.clone_from(renames);
+            extensions.set(&mut options);
+            patience.set(&mut options);
+            let synced = project.dev_sync(&session.name, &options, at.quietly())?;
+            return Answer::of(&synced, told_of(at, &synced));
         }
         Command::Reset(session) => {
             let dev = project.dev_reset(&session.name, at.quietly())?;
@@ -47,9 +64,26 @@ pub(super) fn run(at: &Context<'_>, command: &Command) -> Result<Answer> {
     Answer::of(&dev, vec![told])
 }
 
+/// What ran, and what there is to know of it.
+fn told_of(at: &Context<'_>, synced: &Synced) -> Vec<String> {
+    let (dev, ran) = (&synced.dev, &synced.statements);
+    for warning in &synced.warnings {
+        screen::say(&format!("warning: {}\n", one_line(warning)));
+    }
+    let mut lines = plan(&ran.iter().collect::<Vec<_>>(), at.room());
+    lines.push(match ran.is_empty() {
+        true => format!("{} has the schema that is declared: {}", dev.name, dev.path),
+        false => format!(
+            "{} has the schema that is declared now: {}",
+            dev.name, dev.path
+        ),
+    });
+    lines
+}
+
 fn listed(at: &Context<'_>, all: &[Dev]) -> Result<Answer> {
     if all.is_empty() {
-        let none = format!("No dev session: {} dev start NAME takes one", called());
+        let none = format!("No dev session: {} dev start takes one", called());
         return Answer::of(&all, vec![none]);
     }
     let mut table = Table::new([

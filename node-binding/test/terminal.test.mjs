@@ -306,14 +306,19 @@ test('a terminal that closes calls off as well', async (t) => {
 test('Ctrl-C ends what a build started, and that is no other failure', async (t) => {
   const { run, remy, write, path } = workshop(t);
   assert.equal((await remy(['init', 'shop'])).status, 0);
-  // The terminal's Ctrl-C, as soon as the program runs: once, and of the whole group.
-  write('bin/git', '#!/bin/sh\nmkdir "$ONCE" && kill -INT 0\nexit 1\n', 0o755);
-  // esbuild is in no group of the terminal's: the command, which leads the session, is told and ends it.
-  write(
-    'bin/esbuild',
-    '#!/bin/sh\nmkdir "$ONCE" && kill -INT "$(cut -d" " -f6 /proc/$$/stat)"\nexit 1\n',
-    0o755,
-  );
+  // The terminal's Ctrl-C, as soon as the program runs, and once: what a build starts is in no group of the terminal's, so that it
+  // reaches the command alone, which is the topmost of its name.
+  const ends = `#!/bin/sh
+mkdir "$ONCE" || exit 1
+p=$$
+while [ "$p" -gt 1 ]; do
+  case $(cat /proc/$p/comm) in remy*) command=$p ;; esac
+  p=$(cut -d" " -f4 /proc/$p/stat)
+done
+kill -INT "$command"
+sleep 60
+`;
+  for (const program of ['bin/git', 'bin/esbuild']) write(program, ends, 0o755);
   const cases = [
     { PATH: `${path('bin')}:${path('.bin')}:${process.env.PATH}` },
     { ESBUILD_BINARY_PATH: path('bin/esbuild') },

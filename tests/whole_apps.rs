@@ -414,7 +414,7 @@ fn what_is_kept_of_a_build_is_on_the_disk_before_its_description() {
                 && line.contains(described)
                 && line.ends_with(".json")
         };
-        let at = lines.iter().position(|line| is_it(line));
+        let at = lines.iter().position(is_it);
         let at = at.unwrap_or_else(|| panic!("{described}: {log}"));
         assert_eq!(lines[at - 1].trim(), "syncfs", "{described}: {log}");
     }

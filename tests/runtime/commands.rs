@@ -313,12 +313,7 @@ fn secrets_are_set_from_stdin_listed_without_values_and_deleted() {
         said(&mut remy(&app, &["secrets", "list"])),
         three(0, "No secret: remy secrets set KEY sets one\n", "")
     );
-    let set = |arguments: &[&str], value: &str| {
-        fed(
-            &mut remy(&app, &[&["secrets", "set"], arguments].concat()),
-            value,
-        )
-    };
+    let set = |arguments: &[&str], value: &str| set(&app, arguments, value);
     assert_eq!(
         set(&["API_TOKEN"], "hush-hush-1\n"),
         three(0, "API_TOKEN is set\n", "")
@@ -346,7 +341,29 @@ fn secrets_are_set_from_stdin_listed_without_values_and_deleted() {
         stored.contains("\"hush-hush-1\""),
         "without the end of the line"
     );
+    let delete = || said(&mut remy(&app, &["secrets", "delete", "API_TOKEN"]));
+    assert_eq!(delete(), three(0, "API_TOKEN is deleted\n", ""));
+    assert_eq!(
+        delete(),
+        three(
+            1,
+            "",
+            "error: not_found: there is no secret API_TOKEN. Nothing was done\n\
+             hint: remy secrets list shows the names of all\n"
+        )
+    );
+}
 
+fn set(app: &App, arguments: &[&str], value: &str) -> (i32, String, String) {
+    let all = [&["secrets", "set"], arguments].concat();
+    fed(&mut remy(app, &all), value)
+}
+
+#[test]
+fn what_is_no_secret_is_refused_and_a_value_is_never_an_argument() {
+    let app = App::empty();
+    app.publish("CREATE TABLE t (a)", "{}").unwrap();
+    let set = |arguments: &[&str], value: &str| set(&app, arguments, value);
     let (status, stdout, stderr) = set(&["API_TOKEN", "hush-hush-5"], "");
     assert_eq!((status, stdout.as_str()), (2, ""));
     assert!(
@@ -371,25 +388,6 @@ fn secrets_are_set_from_stdin_listed_without_values_and_deleted() {
     assert_eq!(
         wrong(&["A", "--dev", "--prod"], "x"),
         "error: invalid_argument: --dev and --prod do not go together\n"
-    );
-    let delete = |arguments: &[&str]| {
-        said(&mut remy(
-            &app,
-            &[&["secrets", "delete"], arguments].concat(),
-        ))
-    };
-    assert_eq!(
-        delete(&["API_TOKEN"]),
-        three(0, "API_TOKEN is deleted\n", "")
-    );
-    assert_eq!(
-        delete(&["API_TOKEN"]),
-        three(
-            1,
-            "",
-            "error: not_found: there is no secret API_TOKEN. Nothing was done\n\
-             hint: remy secrets list shows the names of all\n"
-        )
     );
 }
 

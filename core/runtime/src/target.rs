@@ -1,7 +1,10 @@
 //! Where a method runs: which code, on which database.
 
 use crate::{database::Bound, failure::Failure};
-use remy_db::{Place, Progress, Release, ReleaseId, Remy, Status};
+use remy_db::{
+    Place, Progress, Release, ReleaseId, Remy, Status,
+    internals::live::{Live, release},
+};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -70,8 +73,9 @@ pub(crate) fn find(
 ) -> Result<Found, Failure> {
     match target {
         Target::Live => {
-            let live = remy.debug().map_err(of_core)?.release;
-            let release = live.ok_or_else(no_release)?;
+            let release = live_release(remy)
+                .map_err(of_core)?
+                .ok_or_else(no_release)?;
             of_live(remy, store, release)
         }
         Target::Release(number) => of_release(remy, store, work, *number),
@@ -91,6 +95,13 @@ pub(crate) fn find(
             })
         }
     }
+}
+
+/// Which release is live, by live's marker alone: the catalog follows only after a switch.
+fn live_release(remy: &Remy) -> remy_db::Result<Option<ReleaseId>> {
+    let live = Live::at(&remy.place())?;
+    let _acting = live.act()?;
+    release(&*live.connect()?)
 }
 
 /// The live release.

@@ -14,7 +14,7 @@ use crate::{
         Migrated, apply, checks, connection, dependents, migrations, questions, rows::Rows,
         survey::Survey,
     },
-    release::{declaration::Declaration, rehearsal::plan_on},
+    release::{declaration::Declaration, planning::plan_on},
     schema::{
         introspect,
         plan::model::{Plan, Statement, Violations},

@@ -8,6 +8,7 @@ pub(crate) mod finish;
 pub(crate) mod known;
 pub(crate) mod making;
 pub(crate) mod outcome;
+pub(crate) mod planning;
 pub(crate) mod preview;
 pub(crate) mod reading;
 mod recover;

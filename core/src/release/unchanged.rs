@@ -9,7 +9,7 @@ use crate::{
         declaration::Declaration,
         drift,
         outcome::{Outcome, Reached},
-        rehearsal::plan_on,
+        planning::plan_on,
         session::Session,
     },
     sqlite::{

@@ -702,16 +702,16 @@ fn a_user_with_as_many_processes_as_may_be_runs_its_verbs_in_the_host() {
             "another user may not reach the folder of the build",
         );
     }
-    // One that has no other process: the limit counts all of a user's, threads too, one of which
+    // One that no other test has: the limit counts all of a user's, threads too, one of which
     // every verb needs for a while.
-    belongs_to(&app, 54_322);
+    belongs_to(&app, 54_323);
     let ask = "SELECT remy_debug() ->> 'process', remy_debug() ->> '$.notes[0]'";
     let publish = format!("SELECT remy_publish('{SCHEMA}') ->> '$.switch.by'");
     let shell = libraries.shell(&app.live, &[ask, &publish]);
     let limited = |most: u32| {
         let mut limited = Command::new("setpriv");
         limited
-            .args(["--reuid", "54322", "--regid", "54322", "--clear-groups"])
+            .args(["--reuid", "54323", "--regid", "54323", "--clear-groups"])
             .args(["prlimit", &format!("--nproc={most}")])
             .arg(shell.get_program())
             .args(shell.get_args());

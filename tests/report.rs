@@ -240,6 +240,18 @@ impl fmt::Display for Table {
     }
 }
 
+/// How many turns are asked for by `--turns`; else `usual`.
+pub fn turns(usual: usize) -> Done<usize> {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        // What else there is, is for another benchmark.
+        if argument == "--turns" {
+            return Ok(arguments.next().ok_or("--turns takes a number")?.parse()?);
+        }
+    }
+    Ok(usual)
+}
+
 /// How busy the machine is: to be asked before there is work of one's own.
 pub fn load() -> Done<String> {
     Ok(fs::read_to_string("/proc/loadavg")?

@@ -14,10 +14,16 @@ pub mod report;
 pub mod rounds;
 pub mod writer;
 
+use remy_db::{Outcome, Remy};
+use remy_db_app::{
+    place::Named,
+    project::{self, Follow, Project, Publish, Tools},
+};
 use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
+    sync::atomic::AtomicBool,
 };
 
 /// A library that cargo built as a dependency of this test, `libremy0.so` say: it lies beside the
@@ -200,4 +206,29 @@ pub fn esbuild() -> PathBuf {
         stdout(Command::new("npm").current_dir(package).args(install));
     }
     program
+}
+
+/// Publishes the app in a folder in this process, to `db` where that is not the app's own; or what
+/// `schema` declares.
+pub fn publish_in(
+    app: &Path,
+    db: Option<&Path>,
+    schema: Option<&Path>,
+) -> project::Result<Outcome> {
+    let named = Named {
+        db: db.map(Path::to_owned),
+        here: schema.is_none(),
+        ..Named::default()
+    };
+    let project = Project::find(app, &named, |path| Remy::open(path))?;
+    let publish = Publish {
+        schema: schema.map(|path| path.display().to_string()),
+        tools: Tools {
+            esbuild: Some(esbuild()),
+            node: None,
+        },
+        ..Publish::default()
+    };
+    let never = AtomicBool::new(false);
+    project.publish(&publish, Follow::new(&|_| (), &never))
 }

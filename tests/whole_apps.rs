@@ -1,11 +1,12 @@
 //! An app, published whole by the faces that have no command: from SQL, from C and from Rust.
-use remy_db::{Outcome, Remy};
+use remy_db::Remy;
 use remy_db_app::{
     place::Named,
-    project::{Follow, Project, Publish, Tools},
+    project::{Follow, Project, Publish},
 };
 use remy_tests::{
-    Shell, built, built_program, esbuild, faults, live::App, not_covered, repository, shell, stdout,
+    Shell, built, built_program, esbuild, faults, live::App, not_covered, publish_in, repository,
+    shell, stdout,
 };
 use serde_json::Value;
 use std::{
@@ -203,28 +204,6 @@ int main(int argc, char **argv) {
     assert_eq!(outcome["status"], "live");
     is_whole(&app);
 }
-
-/// The app in a folder, published by this process, or tried to be.
-fn publish_in(app: &Path, db: Option<&Path>, schema: Option<&Path>) -> AppResult {
-    let named = Named {
-        db: db.map(Path::to_owned),
-        here: schema.is_none(),
-        ..Named::default()
-    };
-    let project = Project::find(app, &named, |path| Remy::open(path)).unwrap();
-    let publish = Publish {
-        schema: schema.map(|path| path.display().to_string()),
-        tools: Tools {
-            esbuild: Some(esbuild()),
-            node: None,
-        },
-        ..Publish::default()
-    };
-    let never = AtomicBool::new(false);
-    project.publish(&publish, Follow::new(&|_| (), &never))
-}
-
-type AppResult = remy_db_app::project::Result<Outcome>;
 
 #[test]
 fn from_rust() {

@@ -124,10 +124,14 @@ pub mod internals {
     }
     pub mod sqlite {
         pub use crate::sqlite::{
+            authorizer::reaches_out,
             calls::{commit, wait_for_locks},
             lex::{Kind, Token, close, tokens},
-            quote::ident,
+            quote::{ident, is_remys},
         };
+    }
+    pub mod store {
+        pub use crate::store::names::place_of_preview;
     }
     pub mod text {
         pub use crate::base::text::{human, things};

@@ -4,7 +4,9 @@
 //! Everything is measured in one run, in turns. Prints a table of Markdown. No test: nothing fails
 //! for being slow.
 use remy_tests::{
-    report::{Done, Folder, Row, Sample, Table, load, machine, ms, progress, run, write_out},
+    report::{
+        Done, Folder, Row, Sample, Table, load, machine, ms, progress, run, turns, write_out,
+    },
     repository, stdout,
 };
 use std::{
@@ -19,14 +21,7 @@ const METHOD: (&str, &str) = ("update-vendor", "dist/methods/src/updateVendor.ts
 const WEB: &str = "dist/interfaces/web";
 
 fn main() -> Done {
-    let mut turns = 15;
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        // What else there is, is for the other benchmark.
-        if argument == "--turns" {
-            turns = arguments.next().ok_or("--turns takes a number")?.parse()?;
-        }
-    }
+    let turns = turns(15)?;
     let load = load()?;
     let dir = Folder::new(&repository("target/bench-app"))?;
     progress("the example app: installing");

@@ -3,11 +3,6 @@
 //!
 //! Everything is measured in one run, in turns. Prints a table of Markdown. No test: nothing fails
 //! for being slow.
-use remy_db::Remy;
-use remy_db_app::{
-    place::Named,
-    project::{Follow, Project, Publish, Tools},
-};
 use remy_db_runtime::{
     child::{Listener, Silent},
     pool::Cancel,
@@ -15,8 +10,8 @@ use remy_db_runtime::{
     served::Settings,
 };
 use remy_tests::{
-    better_sqlite3, built_program, esbuild,
-    report::{Done, Folder, Row, Sample, Table, Value, load, machine, ms, progress},
+    better_sqlite3, built_program, publish_in,
+    report::{Done, Folder, Row, Sample, Table, Value, load, machine, ms, progress, turns},
     repository, stdout,
 };
 use serde_json::{Value as Json, json};
@@ -24,7 +19,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::Instant,
 };
 
@@ -61,13 +56,7 @@ const NOTES: &str = "\
 - Memory: PSS of eight processes that wait to be called, by the kernel's count, and its mean.";
 
 fn main() -> Done {
-    let mut turns = 7;
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        if argument == "--turns" {
-            turns = arguments.next().ok_or("--turns takes a number")?.parse()?;
-        }
-    }
+    let turns = turns(7)?;
     let load = load()?;
     let dir = Folder::new(&repository("target/bench-runtime"))?;
     let bench = Bench::new(&dir.0)?;
@@ -277,21 +266,7 @@ fn call(runtime: &Runtime, method: &str, input: Json) -> Done<Json> {
 }
 
 fn publish(app: &Path, live: &Path) -> Done {
-    let named = Named {
-        db: Some(live.to_owned()),
-        here: true,
-        ..Named::default()
-    };
-    let project = Project::find(app, &named, |path| Remy::open(path))?;
-    let publish = Publish {
-        tools: Tools {
-            esbuild: Some(esbuild()),
-            node: None,
-        },
-        ..Publish::default()
-    };
-    let never = AtomicBool::new(false);
-    project.publish(&publish, Follow::new(&|_| (), &never))?;
+    publish_in(app, Some(live), None)?;
     Ok(())
 }
 

@@ -74,6 +74,10 @@ export async function verbs() {
   check(half.n === Infinity, 'Infinity');
   await Items.remove(half.id);
   same(await Items.removeAll((r) => r.a === 'four'), 1, 'removeAll');
+  await db.batch(Items.removeAll((r) => r.a.toUpperCase() === 'TWO')).then(
+    () => check(false, 'removeAll in JavaScript, in a batch'),
+    (e) => same(e.code, 'not_batchable', 'removeAll in JavaScript, in a batch'),
+  );
   same(await Items.removeAll((r) => r.a.toUpperCase() === 'TWO'), 1, 'removeAll in JavaScript');
   same([await Items.remove(three.id), await Items.remove(three.id)], [{ deleted: true }, { deleted: false }], 'remove');
   same([await Items.clear(), await Items.isEmpty()], [1, true], 'clear');

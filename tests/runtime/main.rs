@@ -2,11 +2,7 @@
 mod commands;
 mod dev;
 
-use remy_db::{Options, Progress, Remy};
-use remy_db_app::{
-    place::Named,
-    project::{Follow, Project, Publish, Tools},
-};
+use remy_db::{Options, Progress};
 use remy_db_runtime::{
     child::{Listener, Stream},
     failure::Failure,
@@ -18,12 +14,12 @@ use remy_db_runtime::{
     target::Target,
     who::Who,
 };
-use remy_tests::{esbuild, live::App, repository, shell};
+use remy_tests::{live::App, publish_in, repository, shell};
 use serde_json::{Value, json};
 use std::{
     fs,
     path::Path,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{Arc, Mutex},
 };
 
 const MANIFEST: &str = r#"{
@@ -47,21 +43,7 @@ const MANIFEST: &str = r#"{
 
 /// Publishes the app in a folder to `app`.
 fn publish(app: &App, folder: &Path) {
-    let named = Named {
-        db: Some(app.live.clone()),
-        here: true,
-        ..Named::default()
-    };
-    let project = Project::find(folder, &named, |path| Remy::open(path)).unwrap();
-    let publish = Publish {
-        tools: Tools {
-            esbuild: Some(esbuild()),
-            node: None,
-        },
-        ..Publish::default()
-    };
-    let never = AtomicBool::new(false);
-    let outcome = project.publish(&publish, Follow::new(&|_| (), &never));
+    let outcome = publish_in(folder, Some(&app.live), None);
     assert_eq!(outcome.unwrap().status.as_str(), "live");
 }
 

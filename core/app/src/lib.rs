@@ -23,7 +23,7 @@ pub mod project;
 mod read;
 mod references;
 mod tables;
-mod work;
+pub mod work;
 
 pub use effects::effects;
 pub use faults::{AppError, line};

@@ -115,22 +115,28 @@ impl Owner {
     fn of(pid: u32) -> io::Result<Self> {
         let machine = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         let container = fs::read_link("/proc/self/ns/pid")?;
-        let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => String::new(),
-            stat => stat?,
-        };
-        // Behind the name, which may hold anything.
-        let behind = stat.rsplit_once(") ").map_or("", |(_, behind)| behind);
-        let mut fields = behind.split(' ');
-        let has_ended = matches!(fields.next(), None | Some("" | "Z" | "X"));
-        let started = fields.nth(18).map(str::to_owned);
         Ok(Self {
             place: format!("{} {}", machine.trim(), container.display()),
             pid,
-            started: started.filter(|_| !has_ended),
+            started: started(pid)?,
         })
     }
+}
+
+/// When a process began, in the kernel's ticks since the machine was started: what tells it from
+/// another one of its number. Nothing of one that has ended.
+pub fn started(pid: u32) -> io::Result<Option<String>> {
+    let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => String::new(),
+        stat => stat?,
+    };
+    // Behind the name, which may hold anything.
+    let behind = stat.rsplit_once(") ").map_or("", |(_, behind)| behind);
+    let mut fields = behind.split(' ');
+    let has_ended = matches!(fields.next(), None | Some("" | "Z" | "X"));
+    let started = fields.nth(18).map(str::to_owned);
+    Ok(started.filter(|_| !has_ended))
 }
 
 #[cfg(test)]

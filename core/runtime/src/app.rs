@@ -5,6 +5,7 @@ use crate::{
     failure::Failure,
     protocol::{AuthTable, Module},
 };
+use remy_db::internals::effects::is_kebab_case;
 use remy_db_app::build::release::scenario_id;
 use serde::Deserialize;
 use serde_json::Value;
@@ -116,7 +117,8 @@ impl App {
         }
         let folder = kept.join("methods");
         let methods = described.methods.into_iter().map(|Method { id, export }| {
-            if !is_id(&id) {
+            // It becomes the name of a file.
+            if !is_kebab_case(&id) {
                 return Err(damaged(format!("{id:?} is no id of a method")));
             }
             let file = folder.join(format!("{id}.mjs"));
@@ -124,7 +126,11 @@ impl App {
         });
         let mut methods = methods.collect::<Result<BTreeMap<_, _>, _>>()?;
         // Only what is built for a dev session has them.
-        for Scenario { id, export, .. } in described.scenarios.iter().filter(|it| is_id(&it.id)) {
+        for Scenario { id, export, .. } in described
+            .scenarios
+            .iter()
+            .filter(|it| is_kebab_case(&it.id))
+        {
             let id = scenario_id(id);
             let file = folder.join(format!("{id}.mjs"));
             if file.is_file() {
@@ -160,15 +166,4 @@ impl Auth {
             columns,
         })
     }
-}
-
-/// Kebab-case, as the manifest has it: it becomes the name of a file.
-fn is_id(id: &str) -> bool {
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-    };
-    id.split('-').all(is_part)
 }

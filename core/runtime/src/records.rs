@@ -6,11 +6,12 @@
 //! `lost`.
 
 use remy_db::{Context as _, Error, ReleaseId, Result};
+use remy_db_app::work;
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
+    fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{
@@ -407,10 +408,7 @@ fn sweep(conn: &Connection, kept: i64, largest: i64) -> rusqlite::Result<()> {
 
 /// A process by its number and when it began: a number comes again. `None` where there is none.
 fn process(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of its program, in parentheses, may have any letter.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let began = rest.split_ascii_whitespace().nth(19)?;
+    let began = work::started(pid).ok()??;
     Some(format!("{pid} {began}"))
 }
 

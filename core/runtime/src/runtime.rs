@@ -15,6 +15,7 @@ use crate::{
     who::{self, Who, auth_of},
 };
 use remy_db::{ReleaseId, Remy};
+use remy_db_app::place::store_beside;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -97,14 +98,13 @@ impl Runtime {
     /// Fails as `Remy::open` does, with `no_release` where there was no verb yet, and where the store cannot be written to.
     pub fn open(live: &Path, settings: Settings) -> Result<Self, Failure> {
         let remy = Remy::open(live).map_err(of_core)?;
-        let store = PathBuf::from(remy.debug().map_err(of_core)?.store);
+        // No verb has made anything yet.
+        let store = store_beside(Path::new(&remy.place().path)).ok_or_else(no_release)?;
         let work = store.join("run");
         // Live's owner's alone, as all of the store is.
         match std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
             .create(&work)
         {
-            // No verb has made anything yet.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(no_release()),
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
                 let message = format!("making {}: {e}. No process was started", work.display());
                 return Err(Failure::new("io", 500, message));

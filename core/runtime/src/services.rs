@@ -47,16 +47,8 @@ impl Services {
         let Some(auth) = &self.auth else {
             return Ok(json!([]));
         };
-        let read = Operation::Select {
-            table: auth.table.clone(),
-            filter: Filter::In(
-                "id".to_owned(),
-                ids.iter().map(|id| id.as_str().into()).collect(),
-            ),
-            order: Vec::new(),
-            limit: None,
-            offset: 0,
-        };
+        let wanted = ids.iter().map(|id| id.as_str().into()).collect();
+        let read = Operation::select(&auth.table, Filter::In("id".to_owned(), wanted), None);
         let reply = self.database.run(&runtime(), &[read])?;
         let reply = reply.into_iter().next().unwrap_or_default();
         let rows: Vec<Map<String, Value>> = reply

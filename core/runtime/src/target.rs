@@ -3,7 +3,10 @@
 use crate::{database::Bound, failure::Failure};
 use remy_db::{
     Place, Progress, Release, ReleaseId, Remy, Status,
-    internals::live::{Live, release},
+    internals::{
+        live::{Live, release},
+        store::place_of_preview,
+    },
 };
 use std::{
     fmt,
@@ -35,6 +38,17 @@ impl Target {
         match (self, other) {
             (Self::Dev { name, .. }, Self::Dev { name: other, .. }) => name == other,
             _ => false,
+        }
+    }
+}
+
+impl Target {
+    /// A preview or a release, where one is named; live, where none is.
+    pub fn named(preview: Option<String>, release: Option<ReleaseId>) -> Self {
+        match (preview, release) {
+            (Some(name), _) => Self::Preview(name),
+            (_, Some(release)) => Self::Release(release),
+            _ => Self::Live,
         }
     }
 }
@@ -144,7 +158,7 @@ fn of_preview(remy: &Remy, store: &Path, name: &str) -> Result<Found, Failure> {
         .ok_or_else(|| not_found(format!("there is no preview {name}")))?;
     Ok(Found {
         kept: kept(store, &releases, release.release)?,
-        place: place(&store.join("previews").join(format!("{name}.db")))?,
+        place: place(&store.join(place_of_preview(name).map_err(of_core)?))?,
         bound: Bound::Session,
         release: Some(release.release),
         copy: None,

@@ -3,11 +3,12 @@
 use crate::{
     database::{
         Caller, Database,
-        request::{Operation, Reply},
+        request::{Filter, Operation, Reply},
     },
     failure::Failure,
     protocol::{Auth, AuthTable, RoleAssignment},
 };
+use remy_db::internals::sqlite::ident;
 use serde_json::Value;
 
 /// What stands before the id in a `user` column.
@@ -74,13 +75,8 @@ pub(crate) fn is_there(
         Failure::new("user_not_found", 404, message)
     };
     let table = table.ok_or_else(nobody)?;
-    let read = Operation::Select {
-        table: table.table.clone(),
-        filter: crate::database::request::Filter::Equal("id".to_owned(), user.into()),
-        order: Vec::new(),
-        limit: Some(1),
-        offset: 0,
-    };
+    let is_it = Filter::Equal("id".to_owned(), user.into());
+    let read = Operation::select(&table.table, is_it, Some(1));
     let replies = database.run(&runtime(), &[read])?;
     match replies.first() {
         Some(Reply { rows, .. }) if !rows.is_empty() => Ok(()),
@@ -101,8 +97,7 @@ fn assignments(table: &AuthTable, database: &Database) -> Result<Vec<RoleAssignm
     let Some(column) = table.columns.get("roles") else {
         return Ok(Vec::new());
     };
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let (roles, users) = (quoted(column), quoted(&table.table));
+    let (roles, users) = (ident(column), ident(&table.table));
     let read = Operation::Sql {
         text: format!(
             "SELECT id, {roles} FROM {users} WHERE {roles} IS NOT NULL AND {roles} NOT IN ('', '[]')"

@@ -19,7 +19,7 @@ use crate::{
         rename_comments::{self, CommentedRename},
         shadow,
     },
-    sqlite::{foreign, lex, libraries, tx},
+    sqlite::{foreign, lex, libraries, quote::is_remys, tx},
 };
 pub use left_alone::current;
 use rusqlite::{Connection, OptionalExtension, config::DbConfig};
@@ -432,10 +432,7 @@ fn from_sql(sql: &str, source: &Source, options: &Options) -> Result<SchemaParts
         .chain(&object_names(&conn)?)
         .filter(|name| !ours(name))
     {
-        if name
-            .get(..6)
-            .is_some_and(|start| start.eq_ignore_ascii_case("_remy_"))
-        {
+        if is_remys(name) {
             return Err(Error::schema_invalid(format!(
                 "{source} declares {name}; names that begin with _remy_ are remy's own"
             ))

@@ -12,7 +12,10 @@ use crate::{
     release::seen,
     remedy,
     sqlite::calls,
-    store::{Store, names::check_name, place},
+    store::{
+        Store,
+        names::{check_name, place_of_preview},
+    },
 };
 use rusqlite::{Connection, OpenFlags};
 use std::{
@@ -113,8 +116,7 @@ impl<'l> Reading<'l> {
     }
 
     fn preview_of(live: &'l Live, store: &Store, name: &str) -> Result<Self> {
-        check_name("preview", name)?;
-        Self::kept(live, store.path(&place::preview(name)))
+        Self::kept(live, store.path(&place_of_preview(name)?))
     }
 
     /// A file of the store.

@@ -2,7 +2,7 @@
 
 use crate::{
     base::error::{self, Context},
-    sqlite::script::PreparedStatement,
+    sqlite::{quote::is_remys, script::PreparedStatement},
 };
 use rusqlite::{Connection, config::DbConfig, ffi};
 use std::{
@@ -47,7 +47,7 @@ const PASSED_OVER: &[&str] = &["foreign_keys", "optimize"];
 const FUNCTIONS: &[&str] = &["load_extension", "fts3_tokenizer"];
 
 /// Whether it is one of those functions.
-pub(crate) fn reaches_out(function: &str) -> bool {
+pub fn reaches_out(function: &str) -> bool {
     FUNCTIONS
         .iter()
         .any(|name| name.eq_ignore_ascii_case(function))
@@ -258,10 +258,6 @@ impl Asked<'_> {
         if refused.is_some() {
             return refused;
         }
-        let own = |name: &&str| {
-            name.get(..6)
-                .is_some_and(|start| start.eq_ignore_ascii_case("_remy_"))
-        };
         let may = match self.second {
             Some(_) => self.is_one_of(READS_BY_A_VALUE) || self.is_one_of(KEEPS_A_VALUE),
             None => !self.is_one_of(ACTS),
@@ -279,7 +275,7 @@ impl Asked<'_> {
             // indexes name it second.
             _ => [self.first, self.second()]
                 .into_iter()
-                .find(own)
+                .find(|name| is_remys(name))
                 .map(|name| format!("writing to {name}, which is remy's own,")),
         }
     }

@@ -5,6 +5,12 @@ pub fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Whether a name is remy's own: one that begins with `_remy_`.
+pub fn is_remys(name: &str) -> bool {
+    name.get(..6)
+        .is_some_and(|start| start.eq_ignore_ascii_case("_remy_"))
+}
+
 /// Whether two names are one to SQLite: letter case counts for nothing, of ASCII letters alone.
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)

@@ -19,3 +19,9 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
         .state(State::NothingDone)
         .hint("Up to 64 letters, digits, points, hyphens and underscores, beginning with a letter or digit"))
 }
+
+/// Where in a store the database of a preview stands. Refuses a name that cannot be a file's.
+pub fn place_of_preview(name: &str) -> Result<String> {
+    check_name("preview", name)?;
+    Ok(place::preview(name))
+}

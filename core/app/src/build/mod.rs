@@ -17,7 +17,7 @@ mod leash;
 pub mod lock;
 pub mod log;
 pub mod methods;
-mod node;
+pub mod node;
 mod npmrc;
 pub mod path;
 mod private;

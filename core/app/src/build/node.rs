@@ -24,13 +24,18 @@ pub fn version(cancel: Cancel<'_>) -> Result<String> {
 /// Node.js by its file: as large as it is, it has not to be started. What is small is a shim, which
 /// starts one or another.
 fn known(path: &Path) -> Option<String> {
-    const SMALLEST: u64 = 16 << 20;
     let path = path.canonicalize().ok()?;
-    let mut file = fs::File::open(&path).ok()?;
+    let found = program(&path)?;
+    let looks = (found.len(), found.mtime(), found.mtime_nsec());
+    Some(disk::hash(format!("{} {looks:?}", path.display())))
+}
+
+/// What is known of a file that is itself what runs, as large as Node.js is; nothing of a shim.
+pub fn program(path: &Path) -> Option<fs::Metadata> {
+    const SMALLEST: u64 = 16 << 20;
+    let mut file = fs::File::open(path).ok()?;
     let mut magic = [0; 4];
     file.read_exact(&mut magic).ok()?;
     let found = file.metadata().ok()?;
-    let is_node = magic == *b"\x7fELF" && found.len() >= SMALLEST;
-    let looks = (found.len(), found.mtime(), found.mtime_nsec());
-    is_node.then(|| disk::hash(format!("{} {looks:?}", path.display())))
+    (magic == *b"\x7fELF" && found.len() >= SMALLEST).then_some(found)
 }

@@ -32,7 +32,7 @@ pub(super) fn invoke(at: &Context<'_>, given: &Given) -> Result<Answer> {
     owner::become_who_runs(&project)?;
     let runtime = Runtime::open(&project.place().path, Settings::default())?;
     let invoke = Invoke {
-        target: target(given),
+        target: Target::named(given.preview.clone(), given.release),
         input,
         who: Who {
             user: given.user.clone(),
@@ -47,14 +47,6 @@ pub(super) fn invoke(at: &Context<'_>, given: &Given) -> Result<Answer> {
     // The answer is there; what the method has left to do is not cut off by the end of this process.
     runtime.settle(&|| signals::cancel().load(Ordering::SeqCst));
     Ok(Answer::shown())
-}
-
-fn target(given: &Given) -> Target {
-    match (&given.preview, given.release) {
-        (Some(name), _) => Target::Preview(name.clone()),
-        (_, Some(release)) => Target::Release(release),
-        _ => Target::Live,
-    }
 }
 
 /// What the method gets.

@@ -126,11 +126,7 @@ fn run(runtime: &Runtime, open: &Open, call: Call) {
     let cancel = table(open).get(&id).cloned().unwrap_or_default();
     let listener: Arc<dyn Listener> = Arc::new(Told(id));
     let invoke = Invoke {
-        target: match (call.preview, call.release) {
-            (Some(name), _) => Target::Preview(name),
-            (_, Some(release)) => Target::Release(release),
-            _ => Target::Live,
-        },
+        target: Target::named(call.preview, call.release),
         input: call.input,
         who: Who {
             user: call.user,

@@ -7,7 +7,16 @@ import { invalid } from './error.mjs';
 /**
  * What goes to the parent, all at once, and what becomes of its replies.
  * @template R
- * @typedef {{ steps: object[], finish: (replies: Reply[]) => R }} Plan
+ * @typedef {{ steps: object[], finish: (replies: Reply[]) => R }} Steps
+ */
+/**
+ * What has to read before it knows what to do: not for a batch, which calls it `what`.
+ * @template R
+ * @typedef {{ alone: () => Promise<R>, what: string }} Alone
+ */
+/**
+ * @template R
+ * @typedef {Steps<R> | Alone<R>} Plan
  */
 
 /**
@@ -29,8 +38,8 @@ export class Operation {
 
   /** @returns {Promise<R>} */
   async execute() {
-    const { steps, finish } = this.plan();
-    return finish(await this.run(steps));
+    const plan = this.plan();
+    return 'alone' in plan ? plan.alone() : plan.finish(await this.run(plan.steps));
   }
 
   /** The result, which is asked for once. */
@@ -57,8 +66,10 @@ export class Operation {
    */
   into(make) {
     return new Operation(this.run, () => {
-      const { steps, finish } = this.plan();
-      return { steps, finish: (replies) => make(finish(replies)) };
+      const plan = this.plan();
+      return 'alone' in plan
+        ? { ...plan, alone: async () => make(await plan.alone()) }
+        : { ...plan, finish: (replies) => make(plan.finish(replies)) };
     });
   }
 
@@ -74,25 +85,6 @@ export class Operation {
 }
 
 /**
- * One that needs to read before it knows what to do: not for a batch.
- * @template R
- * @extends {Operation<R>}
- */
-export class Sequence extends Operation {
-  /**
-   * @param {Run} run
-   * @param {() => Promise<R>} work
-   * @param {string} what
-   */
-  constructor(run, work, what) {
-    super(run, () => {
-      throw invalid('not_batchable', `${what} cannot be part of a batch: await it on its own`);
-    });
-    this.execute = work;
-  }
-}
-
-/**
  * Does several things in one transaction.
  * @param {Run} run
  * @param {any[]} given
@@ -100,11 +92,15 @@ export class Sequence extends Operation {
 export async function batch(run, given) {
   const operations = given.length === 1 && Array.isArray(given[0]) ? given[0] : given;
   const plans = operations.map((operation, i) => {
-    if (operation instanceof Operation) return operation.plan();
-    throw invalid(
-      'invalid_batch_operation',
-      `db.batch takes operations of tables and db.sql, not awaited; argument ${i + 1} is none`,
-    );
+    if (!(operation instanceof Operation))
+      throw invalid(
+        'invalid_batch_operation',
+        `db.batch takes operations of tables and db.sql, not awaited; argument ${i + 1} is none`,
+      );
+    const plan = operation.plan();
+    if ('alone' in plan)
+      throw invalid('not_batchable', `${plan.what} cannot be part of a batch: await it on its own`);
+    return plan;
   });
   const steps = plans.flatMap((plan) => plan.steps);
   const replies = steps.length > 0 ? await run(steps) : [];

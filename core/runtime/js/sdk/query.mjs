@@ -59,7 +59,7 @@ function split(shape, columns) {
 }
 
 /** @param {import('./predicate.mjs').Filter[]} filters */
-export const allOf = (filters) =>
+const allOf = (filters) =>
   filters.length === 0 ? 'all' : filters.length === 1 ? filters[0] : { and: filters };
 
 /**
@@ -83,7 +83,7 @@ export class Query extends Operation {
     this.shape = shape;
   }
 
-  /** @returns {import('./operation.mjs').Plan<any[]>} */
+  /** @returns {import('./operation.mjs').Steps<any[]>} */
   #read() {
     const { step, left, sorted, whole } = split(this.shape, this.source.columns);
     const { sort, reversed, offset, limit } = this.shape;

@@ -1,9 +1,9 @@
 // The verbs of a table.
 
 import { MindStudioError, invalid } from './error.mjs';
-import { Operation, Sequence } from './operation.mjs';
+import { Operation } from './operation.mjs';
 import { filterOf } from './predicate.mjs';
-import { Query, allOf } from './query.mjs';
+import { Query } from './query.mjs';
 import { rowsOf, toStored } from './values.mjs';
 
 /** @typedef {import('./values.mjs').Columns} Columns */
@@ -102,13 +102,15 @@ export function makeTable(source, options) {
 
   /**
    * @param {any} filter
-   * @returns {Operation<number>}
+   * @returns {import('./operation.mjs').Steps<number>}
    */
-  const removed = (filter) =>
-    new Operation(run, () => ({
-      steps: [{ op: 'remove', table, filter }],
-      finish: ([{ changes }]) => changes,
-    }));
+  const removal = (filter) => ({
+    steps: [{ op: 'remove', table, filter }],
+    finish: ([{ changes }]) => changes,
+  });
+
+  /** @param {any} filter */
+  const removed = (filter) => new Operation(run, () => removal(filter));
 
   /** @type {(predicate: Predicate, bindings?: any) => Operation<number>} */
   const removeAll = (predicate, bindings) => {
@@ -117,22 +119,15 @@ export function makeTable(source, options) {
         'invalid_argument',
         `${table}.removeAll() takes a function of a row; clear() removes every row`,
       );
-    if (filterOf(predicate, bindings, columns))
-      return new Operation(run, () => {
-        const filter = filterOf(predicate, bindings, columns);
-        // What it closes over has changed since.
-        if (!filter)
-          throw invalid(
-            'not_batchable',
-            `${table}.removeAll(): its values have changed; await it at once`,
-          );
-        return removed(allOf([filter])).plan();
-      });
-    return new Sequence(
-      run,
-      () => removeInJavaScript(predicate, bindings),
-      `${table}.removeAll() of this predicate`,
-    );
+    return new Operation(run, () => {
+      const filter = filterOf(predicate, bindings, columns);
+      return filter
+        ? removal(filter)
+        : {
+            alone: () => removeInJavaScript(predicate, bindings),
+            what: `${table}.removeAll() of this predicate`,
+          };
+    });
   };
 
   /** @type {(predicate: Predicate, bindings?: any) => Promise<number>} */

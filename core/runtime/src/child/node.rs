@@ -1,10 +1,11 @@
 //! The Node.js that methods run in.
 
 use crate::failure::Failure;
-use remy_db_app::build::environment::{Environment, environment, found};
+use remy_db_app::build::{
+    environment::{Environment, environment, found},
+    node::program,
+};
 use std::{
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -29,7 +30,7 @@ fn find_in(variables: &Environment) -> Result<PathBuf, Failure> {
     let path = found("node", variables)
         .ok_or_else(|| missing("There is no Node.js (`node`) on PATH".to_owned()))?;
     let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-    if is_program(&real) {
+    if program(&real).is_some() {
         return Ok(real);
     }
     let says = Command::new(&path)
@@ -41,24 +42,14 @@ fn find_in(variables: &Environment) -> Result<PathBuf, Failure> {
         .ok()
         .and_then(|said| String::from_utf8(said.stdout).ok());
     let named = named.map(|said| PathBuf::from(said.trim_end()));
-    named.filter(|named| is_program(named)).ok_or_else(|| {
-        missing(format!(
-            "{} on PATH is no Node.js, and starts none",
-            path.display()
-        ))
-    })
-}
-
-/// Whether it is itself what runs, as large as Node.js is.
-fn is_program(path: &Path) -> bool {
-    const SMALLEST: u64 = 16 << 20;
-    let mut magic = [0; 4];
-    let Ok(mut file) = File::open(path) else {
-        return false;
-    };
-    file.read_exact(&mut magic).is_ok()
-        && magic == *b"\x7fELF"
-        && file.metadata().is_ok_and(|found| found.len() >= SMALLEST)
+    named
+        .filter(|named| program(named).is_some())
+        .ok_or_else(|| {
+            missing(format!(
+                "{} on PATH is no Node.js, and starts none",
+                path.display()
+            ))
+        })
 }
 
 /// What it calls its own watch over files. It is asked only where the kernel has none.
@@ -96,7 +87,7 @@ mod tests {
     #[test]
     fn a_script_that_chooses_one_is_asked_and_what_is_none_is_refused() {
         let real = find().unwrap();
-        assert!(is_program(&real));
+        assert!(program(&real).is_some());
         let shim = format!("#!/bin/sh\nexec {} \"$@\"\n", real.display());
         assert_eq!(with(&shim).unwrap(), real);
         let refused = with("#!/bin/sh\necho /bin/sh\n").unwrap_err();

@@ -11,7 +11,7 @@ use crate::{
     },
     failure::Failure,
 };
-use remy_db::internals::sqlite::tokens;
+use remy_db::internals::sqlite::{is_remys, reaches_out, tokens};
 use rusqlite::{Connection, config::DbConfig, ffi, limits::Limit};
 use std::{
     cell::{Cell, RefCell},
@@ -23,10 +23,6 @@ use std::{
     },
     time::Instant,
 };
-
-/// Functions that reach into the process, beyond any database: one runs a library, the other calls
-/// an address.
-const FUNCTIONS: [&str; 2] = ["load_extension", "fts3_tokenizer"];
 
 /// Table-valued functions that read nothing but their arguments.
 const PURE: [&str; 2] = ["json_each", "json_tree"];
@@ -243,18 +239,6 @@ unsafe extern "C" fn authorize(
     };
     state.denied.replace(Some(why));
     ffi::SQLITE_DENY
-}
-
-fn reaches_out(function: &str) -> bool {
-    FUNCTIONS
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case(function))
-}
-
-fn is_remys(table: &str) -> bool {
-    table
-        .get(..6)
-        .is_some_and(|start| start.eq_ignore_ascii_case("_remy_"))
 }
 
 /// What a trigger, a module or the parent's own SQL may not do.

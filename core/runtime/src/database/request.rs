@@ -94,6 +94,19 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    /// Reads rows, in no order.
+    pub fn select(table: &str, filter: Filter, limit: Option<u64>) -> Self {
+        Self::Select {
+            table: table.to_owned(),
+            filter,
+            order: Vec::new(),
+            limit,
+            offset: 0,
+        }
+    }
+}
+
 /// What rows are sorted by: NULLs first, numbers before texts, and texts by code points. That is the
 /// order of JavaScript but for what lies above U+FFFF.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -25,13 +25,8 @@ pub(crate) fn test_user(table: &AuthTable, database: &Database) -> Result<Option
         return Ok(None);
     }
     let is_it = |(column, value): &(String, Value)| Filter::Equal(column.clone(), value.clone());
-    let find = Operation::Select {
-        table: table.table.clone(),
-        filter: Filter::Or(known.iter().map(is_it).collect()),
-        order: Vec::new(),
-        limit: Some(1),
-        offset: 0,
-    };
+    let any = Filter::Or(known.iter().map(is_it).collect());
+    let find = Operation::select(&table.table, any, Some(1));
     if let Some(id) = id_of(&database.run(&runtime(), &[find])?) {
         return Ok(Some(id));
     }

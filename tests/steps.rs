@@ -10,6 +10,7 @@ use remy_db_app::{
     build::{
         self, Cancel,
         dependencies::{self, Install},
+        kept::Kept,
         methods, release,
     },
     package, place,
@@ -155,7 +156,7 @@ fn compile_methods(mut given: CompileMethods, cancel: Cancel<'_>) -> build::Resu
         node: given.node,
     };
     let each = |compiled: &methods::Compiled| tell(compiled);
-    let compiled = compile.run(&mut given.installs, cancel, &each)?;
+    let compiled = compile.run(&mut given.installs, &mut Kept::default(), cancel, &each)?;
     Ok(json!({ "compiled": compiled, "installs": given.installs }))
 }
 

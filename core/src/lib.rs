@@ -478,6 +478,11 @@ impl Remy {
         unchanged(dev::stop(&self.live, name))
     }
 
+    /// A dev session that runs; `not_found` where there is none of that name.
+    pub fn dev_session(&self, name: &str) -> Result<Dev> {
+        dev::session(&self.live, name)
+    }
+
     /// The dev sessions, newest first.
     pub fn dev_list(&self) -> Result<Vec<Dev>> {
         dev::list(&self.live)

@@ -74,6 +74,7 @@ const TAKES = {
   as: ['a list of strings', (value) => Array.isArray(value) && value.every((role) => typeof role === 'string')],
   user: STRING,
   preview: STRING,
+  dev: STRING,
   onOutput: FUNCTION,
   onStream: FUNCTION,
   sql: SWITCH,

@@ -565,6 +565,8 @@ export interface InvokeOptions {
   preview?: string;
   /** As a release had it, on a copy of its database. */
   release?: number;
+  /** As the working tree has it, on the database of this dev session, whose schema is synced before. */
+  dev?: string;
   /** Calls the call off: its process is ended, and it is rejected with the signal's reason. */
   signal?: AbortSignal;
   /** Takes each line that the method prints, without secrets. */
@@ -584,6 +586,24 @@ export interface Returned<T = unknown> {
   durationMs: number;
 }
 
+export interface SeedOptions extends Cancellable {
+  /** Takes each line that the scenario prints, without secrets. */
+  onOutput?: (line: string, stream: 'stdout' | 'stderr') => void;
+}
+
+/** A dev session that was seeded. */
+export interface Seeded {
+  name: string;
+  scenario: string;
+  /** The row of the test user; `null` where the app has no users. */
+  user: string | null;
+  /** The roles that the test user has now. */
+  roles: string[];
+  /** The id of the call, as its record has it. */
+  call: string;
+  durationMs: number;
+}
+
 /**
  * Runs the methods of an app in a process of its own, which starts theirs. It keeps no program from ending, but for calls that are under
  * way.
@@ -596,6 +616,11 @@ export class Runtime {
     input?: unknown,
     options?: InvokeOptions,
   ): Promise<Returned<T>>;
+  /**
+   * Makes the dev session `name` what the working tree is, empties its tables, unless the scenario says not to, and fills them by the
+   * scenario. Where that fails or is called off, the session's database is as it was.
+   */
+  devSeed(name: string, scenario: string, options?: SeedOptions): Promise<Seeded>;
   /** Calls off what is under way, and ends the process once methods have done what they left to do, up to 10 s. */
   close(): Promise<void>;
 }

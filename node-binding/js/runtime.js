@@ -8,15 +8,22 @@ import { missing, program } from './addon.js';
 import { options as read, text, wrong } from './arguments.js';
 import { CallError, errorOf, RemyError } from './error.js';
 import { uncaught } from './process.js';
+import { esbuild } from './tools.js';
 
 /** @typedef {{ root: string | null, path: string }} Place */
 /** @typedef {import('./index.js').InvokeOptions} InvokeOptions */
 /** @typedef {import('./index.js').RuntimeOptions} RuntimeOptions */
-/** @typedef {{ fulfill: (returned: any) => void, reject: (error: unknown) => void, options: InvokeOptions }} Waiting */
+/** @typedef {Pick<InvokeOptions, 'signal' | 'onOutput' | 'onStream'>} Heard who hears of a call */
+/** @typedef {{ fulfill: (returned: any) => void, reject: (error: unknown) => void, options: Heard }} Waiting */
 
-/** The environment of the process. Methods run in the Node.js that runs this, where a program of that name is on its path. */
+/**
+ * The environment of the process. Methods run in the Node.js that runs this, where a program of that name is on its path; esbuild, which
+ * bundles those of a dev session, is the package's.
+ */
 function environment() {
-  const { execPath, env } = process;
+  const { execPath } = process;
+  const { ESBUILD_BINARY_PATH = esbuild(), ...rest } = process.env;
+  const env = ESBUILD_BINARY_PATH === undefined ? rest : { ...rest, ESBUILD_BINARY_PATH };
   if (basename(execPath) !== 'node') return env;
   return { ...env, PATH: [dirname(execPath), env.PATH ?? ''].join(delimiter) };
 }
@@ -85,14 +92,32 @@ class Session {
    * @param {InvokeOptions} options
    */
   call(method, input, options) {
-    const { as, user, preview, release, signal, onStream } = options;
+    const { as, user, preview, release, dev, onStream } = options;
+    const asked = { method, user, roles: as, preview, release, dev, stream: !!onStream };
+    return this.#ask(`${JSON.stringify(asked).slice(0, -1)},"input":${input}}`, options);
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} scenario
+   * @param {Heard} options
+   */
+  seed(name, scenario, options) {
+    return this.#ask(JSON.stringify({ seed: scenario, dev: name }), options);
+  }
+
+  /**
+   * @param {string} asked an object of JSON, which has more than nothing
+   * @param {Heard} options
+   */
+  #ask(asked, options) {
+    const { signal } = options;
     const call = this.#next++;
-    const asked = { call, method, user, roles: as, preview, release, stream: !!onStream };
     const cancel = () => this.#send(`{"cancel":${call}}`);
     const { promise, resolve, reject } = promised();
     this.#calls.set(call, { fulfill: resolve, reject, options });
     this.hold();
-    this.#send(`${JSON.stringify(asked).slice(0, -1)},"input":${input}}`);
+    this.#send(`{"call":${call},${asked.slice(1)}`);
     signal?.addEventListener('abort', cancel, { once: true });
     return promise
       .catch((error) => {
@@ -133,7 +158,7 @@ class Session {
     const { fulfill, reject, options } = waiting;
     if (returned || error) this.#calls.delete(call);
     if (returned) return fulfill(returned);
-    if (error) return reject(new CallError(error));
+    if (error) return reject(error.status ? new CallError(error) : errorOf(error));
     try {
       if (line !== undefined) options.onOutput?.(line, stream);
       else options.onStream?.(part);
@@ -142,6 +167,9 @@ class Session {
     }
   }
 }
+
+/** @type {('preview' | 'release' | 'dev')[]} where a method may be called that is not live */
+const ELSEWHERE = ['preview', 'release', 'dev'];
 
 /** @returns {{ promise: Promise<any>, resolve: (value: any) => void, reject: (error: unknown) => void }} */
 function promised() {
@@ -194,24 +222,32 @@ export class Runtime {
     const options = read('invoke', given, [
       'as',
       'user',
-      'preview',
-      'release',
+      ...ELSEWHERE,
       'signal',
       'onOutput',
       'onStream',
     ]);
     text(method, 'method');
-    const { signal, preview, release } = options;
-    if (preview !== undefined && release !== undefined)
-      throw wrong('the options preview and release do not go together');
+    const elsewhere = ELSEWHERE.filter((option) => options[option] !== undefined);
+    if (elsewhere.length > 1)
+      throw wrong(`the options ${elsewhere.slice(0, 2).join(' and ')} do not go together`);
     const json = asJson(input);
-    signal?.throwIfAborted();
-    const session = await this.#started();
-    if (signal?.aborted) {
-      session.hold();
-      throw signal.reason;
-    }
+    const session = await this.#started(options.signal);
     return session.call(method, json, options);
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} scenario
+   * @param {import('./index.js').SeedOptions} [given]
+   * @returns {Promise<any>}
+   */
+  async devSeed(name, scenario, given) {
+    const options = read('devSeed', given, ['signal', 'onOutput']);
+    text(name, 'name');
+    text(scenario, 'scenario');
+    const session = await this.#started(options.signal);
+    return session.seed(name, scenario, options);
   }
 
   async close() {
@@ -219,7 +255,9 @@ export class Runtime {
     await this.#session?.close();
   }
 
-  async #started() {
+  /** @param {AbortSignal} [signal] */
+  async #started(signal) {
+    signal?.throwIfAborted();
     if (this.#isClosed) throw wrong('the runtime is closed', 'Ask the app for another one');
     // One that has died has told so to whoever waited for it.
     if (this.#session === null || this.#session.ended)
@@ -227,6 +265,10 @@ export class Runtime {
     const session = this.#session;
     session.hold(true);
     await session.ready;
+    if (signal?.aborted) {
+      session.hold();
+      throw signal.reason;
+    }
     return session;
   }
 }

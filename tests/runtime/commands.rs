@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The command in the app's folder, on its database.
-fn remy(app: &App, arguments: &[&str]) -> Command {
+pub(super) fn remy(app: &App, arguments: &[&str]) -> Command {
     let mut command = Command::new(built_program("remy-command"));
     command
         .current_dir(app.dir.path())
@@ -22,7 +22,7 @@ fn remy(app: &App, arguments: &[&str]) -> Command {
 }
 
 /// Its status, its output, and what it says.
-fn said(command: &mut Command) -> (i32, String, String) {
+pub(super) fn said(command: &mut Command) -> (i32, String, String) {
     let out = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (

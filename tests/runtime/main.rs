@@ -1,6 +1,7 @@
 //! What was published, run: methods on the database of their release.
 mod commands;
 mod dev;
+mod watch;
 
 use remy_db::{Options, Progress};
 use remy_db_runtime::{

@@ -2,7 +2,7 @@
 
 use remy_db::remedy;
 use remy_db::{
-    Error, Remedy, State, VerbName,
+    Detail, Error, Remedy, State, VerbName,
     internals::{json, text::things, typescript::Fault},
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -73,6 +73,17 @@ impl AppError {
     pub fn with_output(mut self, output: String) -> Self {
         self.output = Some(output);
         self
+    }
+
+    /// With a message that is changed by whoever knows better what was done, or is to be done.
+    #[must_use]
+    pub(crate) fn telling(self, change: impl FnOnce(&mut Detail)) -> Self {
+        let mut detail = self.error.detail().clone();
+        change(&mut detail);
+        Self {
+            error: Box::new(Error::of(self.error.code(), detail)),
+            ..self
+        }
     }
 
     /// All that a program said which failed, for the log.

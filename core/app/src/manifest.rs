@@ -301,6 +301,7 @@ fn scenarios(at: &At<'_>) -> bool {
         ("path", &file),
         ("export", &exported),
         ("roles", &|at| list(at, &role)),
+        ("skipTruncate?", &flag),
     ];
     list(at, &|at| shape(at, scenario)) & distinct(at, "id", "id")
 }

@@ -155,7 +155,7 @@ pub enum Command {
         #[command(flatten)]
         extensions: Extensions,
     },
-    /// run a method of the live release, of another or of a preview; its output is JSON on stdout
+    /// run a method of the live release, or of another, a preview, a dev session; its output is JSON on stdout
     #[command(after_help = r#"  remy invoke submit-vendor '{"name": "ACME"}' --as ap-clerk"#)]
     Invoke(Invoke),
     /// values that methods need and no release has
@@ -218,8 +218,8 @@ pub enum Command {
         #[arg(value_name = "PATH", help = "the copy, which must not be there")]
         path: PathBuf,
     },
-    /// databases of dev sessions: copies of live that may be written to
-    #[command(subcommand)]
+    /// keep a dev session as the working tree is, until Ctrl-C: build, sync its schema (--name NAME, else default)
+    #[command(after_help = "  remy dev --name alice")]
     Dev(Dev),
     /// drop remy's tables from live; the store stays
     #[command(after_help = "  remy detach --db app.db")]
@@ -248,8 +248,19 @@ pub enum Command {
     Version,
 }
 
+/// What follows the working tree, and databases of dev sessions: copies of live that may be written to.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Dev {
+    /// of the session that follows, which is started where it is not there (default)
+    #[arg(long, value_name = "NAME", value_parser = some_text())]
+    pub name: Option<String>,
+    #[command(subcommand)]
+    pub command: Option<DevCommand>,
+}
+
 #[derive(Debug, Subcommand)]
-pub enum Dev {
+pub enum DevCommand {
     /// take a copy of live to work on
     #[command(after_help = "  remy dev start alice --db app.db")]
     Start(Session),
@@ -281,6 +292,14 @@ pub enum Dev {
         #[command(flatten)]
         patience: Patience,
     },
+    /// empty a copy, unless the scenario says not to, and fill it by a scenario of the app's
+    #[command(after_help = "  remy dev seed month-end alice")]
+    Seed {
+        #[arg(value_name = "SCENARIO", value_parser = some_text(), help = "its id")]
+        scenario: String,
+        #[command(flatten)]
+        session: Session,
+    },
     /// remove a copy
     #[command(after_help = "  remy dev stop alice --db app.db")]
     Stop(Session),
@@ -303,6 +322,9 @@ pub struct Invoke {
     /// the method as a preview has it, on the database of that
     #[arg(long, value_name = "NAME", value_parser = some_text(), conflicts_with = "release")]
     pub preview: Option<String>,
+    /// as the working tree has it, on the database of a dev session (default)
+    #[arg(long, value_name = "NAME", value_parser = some_text(), num_args = 0..=1, default_missing_value = DEFAULT, conflicts_with_all = ["preview", "release"])]
+    pub dev: Option<String>,
     /// as a release had it, on a copy of its database
     #[arg(long, value_name = "RELEASE", value_parser = values::release)]
     pub release: Option<ReleaseId>,

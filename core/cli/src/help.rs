@@ -45,14 +45,16 @@ fn overview(group: &Command, within: &[&str]) -> String {
         if command.is_hide_set() {
             continue;
         }
-        if command.has_subcommands() {
+        let is_one = !command.has_subcommands();
+        if !is_one {
             let all: Vec<_> = command.get_subcommands().collect();
             open.extend(
                 all.into_iter()
                     .rev()
                     .map(|sub| (sub, [words.as_slice(), &[sub.get_name()]].concat())),
             );
-        } else {
+        }
+        if is_one || !command.is_subcommand_required_set() {
             let about = command
                 .get_about()
                 .map(StyledStr::to_string)

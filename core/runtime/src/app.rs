@@ -48,7 +48,7 @@ pub struct Scenario {
     pub roles: Vec<String>,
     /// Whether the tables are not emptied before it.
     #[serde(default)]
-    pub skip_truncate: bool,
+    pub skip_truncate: Option<bool>,
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use crate::{
     dev::user::test_user,
     failure::Failure,
     mask::Mask,
-    pool::Cancel,
+    pool::{Cancel, Pool},
     protocol::{Auth, Call},
     records::{self, Begun, Records},
     secrets::Secrets,
@@ -75,6 +75,9 @@ pub struct Returned {
     /// How long it took, in milliseconds.
     pub duration_ms: f64,
 }
+
+/// What is run in processes: a method, or a scenario.
+type Run = fn(&Pool, Call, Arc<dyn Listener>, &Cancel) -> Result<Value, Failure>;
 
 /// Runs the methods of an app. May be used from any number of threads at once.
 ///
@@ -156,7 +159,18 @@ impl Runtime {
         cancel: &Cancel,
     ) -> Result<Returned, Failure> {
         let served = self.current(&invoke.target)?;
-        let auth = self.caller(&served, &invoke.target, invoke.who)?;
+        self.recorded(&served, invoke, (listener, cancel), Pool::call)
+    }
+
+    /// Calls what `run` runs in the processes of a target, and keeps a record of it.
+    pub(crate) fn recorded(
+        &self,
+        served: &Served,
+        invoke: Invoke,
+        (listener, cancel): (&Arc<dyn Listener>, &Cancel),
+        run: Run,
+    ) -> Result<Returned, Failure> {
+        let auth = self.caller(served, &invoke.target, invoke.who)?;
         let id = records::new_id().map_err(of_core)?;
         self.records.begun(Begun {
             id: id.clone(),
@@ -181,7 +195,7 @@ impl Runtime {
             listener: Arc::clone(listener),
         });
         let began = Instant::now();
-        let answer = served.pool.call(call, told, cancel);
+        let answer = run(&served.pool, call, told, cancel);
         let took = began.elapsed();
         match answer {
             Ok(output) => {

@@ -95,11 +95,7 @@ pub(crate) fn find(
         Target::Release(number) => of_release(remy, store, work, *number),
         Target::Preview(name) => of_preview(remy, store, name),
         Target::Dev { name, built } => {
-            let sessions = remy.dev_list().map_err(of_core)?;
-            let session = sessions
-                .iter()
-                .find(|session| session.name == *name)
-                .ok_or_else(|| not_found(format!("there is no dev session {name}")))?;
+            let session = remy.dev_session(name).map_err(of_core)?;
             Ok(Found {
                 kept: built.clone(),
                 place: place(Path::new(&session.path))?,

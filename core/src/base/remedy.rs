@@ -19,6 +19,7 @@ words! {
         Detach = "detach",
         DevList = "dev_list",
         DevStart = "dev_start",
+        DevSync = "dev_sync",
         Diff = "diff",
         Files = "files",
         Init = "init",

@@ -33,12 +33,31 @@ impl Rules<'_> {
 /// The files below `root` that are not ignored.
 pub(super) fn unignored(root: &Path) -> Result<Paths> {
     let mut paths = Vec::new();
-    walk(root, b"", None, &mut paths)?;
+    let mut file = |path| paths.push(path);
+    walk(root, b"", None, &mut |_| Ok(true), &mut file)?;
     Ok(paths)
 }
 
+/// Asks for each folder that is not ignored whether to go into it, `root` first. Folders have a slash
+/// behind their path, which is seen from `root`.
+pub(super) fn walk_folders(
+    root: &Path,
+    enters: &mut dyn FnMut(&[u8]) -> Result<bool>,
+) -> Result<()> {
+    if !enters(b"")? {
+        return Ok(());
+    }
+    walk(root, b"", None, enters, &mut drop)
+}
+
 /// `below` is the path of a folder, with its slash.
-fn walk(root: &Path, below: &[u8], above: Option<&Rules<'_>>, paths: &mut Paths) -> Result<()> {
+fn walk(
+    root: &Path,
+    below: &[u8],
+    above: Option<&Rules<'_>>,
+    enters: &mut dyn FnMut(&[u8]) -> Result<bool>,
+    file: &mut dyn FnMut(Vec<u8>),
+) -> Result<()> {
     let folder = root.join(OsStr::from_bytes(below));
     let own = Rules {
         own: rules(&folder)?,
@@ -53,9 +72,12 @@ fn walk(root: &Path, below: &[u8], above: Option<&Rules<'_>>, paths: &mut Paths)
             continue;
         }
         if kind.is_dir() {
-            walk(root, &[&path[..], b"/"].concat(), Some(&own), paths)?;
+            let path = [&path[..], b"/"].concat();
+            if enters(&path)? {
+                walk(root, &path, Some(&own), enters, file)?;
+            }
         } else if kind.is_file() || kind.is_symlink() {
-            paths.push(path);
+            file(path);
         }
     }
     Ok(())

@@ -7,12 +7,14 @@
 
 pub mod aliases;
 pub mod cache;
+pub mod changes;
 pub mod dependencies;
 pub mod disk;
 pub mod environment;
 pub mod esbuild;
 mod git;
 mod ignored;
+pub mod kept;
 mod leash;
 pub mod lock;
 pub mod log;

@@ -6,6 +6,7 @@ use super::{
     Cancel, Files, Result,
     dependencies::{self, Place},
     disk::{self, At},
+    kept::Kept,
     lock::{self, Lock},
     log::{Event, Line, Log},
     methods::{self, Compile, Installs},
@@ -77,6 +78,11 @@ pub fn scenario_id(scenario: &str) -> String {
     format!("scenario.{scenario}")
 }
 
+/// Whether it is what a scenario is called.
+pub fn is_scenario(id: &str) -> bool {
+    id.starts_with(&scenario_id(""))
+}
+
 /// A release that is built.
 #[derive(Debug, Serialize)]
 pub struct Built {
@@ -94,11 +100,24 @@ pub struct Built {
     pub lines: Vec<Line>,
     /// What is odd, as the log has it.
     pub warnings: Vec<String>,
+    /// The methods, and of a build for a dev session the scenarios.
+    #[serde(skip)]
+    pub compiled: Vec<methods::Compiled>,
 }
 
 impl Build {
     /// Builds. Where that fails or is called off, the release's folder is gone again.
     pub fn run(&self, tell: &dyn Fn(&Event<'_>), cancel: Cancel<'_>) -> Result<Built> {
+        self.run_with(&mut Kept::default(), tell, cancel)
+    }
+
+    /// The same, with what an earlier build of this app has left at hand.
+    pub fn run_with(
+        &self,
+        kept: &mut Kept,
+        tell: &dyn Fn(&Event<'_>),
+        cancel: Cancel<'_>,
+    ) -> Result<Built> {
         let root = self.root.canonicalize().at("looking for", &self.root)?;
         // A folder without an app, which may be a whole home, is not copied to find that out.
         if self.commit.is_none() && !root.join(FILE).is_file() {
@@ -125,7 +144,7 @@ impl Build {
             log: &log,
             cancel,
         };
-        match work.run() {
+        match work.run(kept) {
             Ok(made) => Ok(made.built(dir, log.into_lines())),
             Err(e) => {
                 if let Some(output) = e.output() {
@@ -153,6 +172,7 @@ impl Build {
 struct Made {
     app: App,
     staged: Staged,
+    compiled: Vec<methods::Compiled>,
 }
 
 impl Made {
@@ -168,6 +188,7 @@ impl Made {
             dirty: self.staged.dirty,
             warnings: odd.map(|line| line.message.clone()).collect(),
             lines,
+            compiled: self.compiled,
         }
     }
 }
@@ -185,7 +206,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn run(&self) -> Result<Made> {
+    fn run(&self, kept: &mut Kept) -> Result<Made> {
         let source = self.dir.join("source");
         let staged = self.stage(&source)?;
         let app = self.read(&source, staged.commit.as_deref())?;
@@ -197,7 +218,7 @@ impl Work<'_> {
             .iter()
             .find(|it| it.kind == Type::Web && it.enabled && !self.build.for_dev);
         let mut installs = self.install(files, &methods, web)?;
-        let compiled = self.compile(&methods, files, &mut installs)?;
+        let compiled = self.compile(&methods, files, &mut installs, kept)?;
         let mut uses: Vec<Use> = Vec::new();
         for done in &compiled {
             uses.extend(used(&done.unsupported, &done.id));
@@ -213,7 +234,11 @@ impl Work<'_> {
         };
         self.cancel.check()?;
         self.describe(&app.manifest, &staged, (&compiled, &interfaces))?;
-        Ok(Made { app, staged })
+        Ok(Made {
+            app,
+            staged,
+            compiled,
+        })
     }
 
     fn stage(&self, source: &Path) -> Result<Staged> {
@@ -327,6 +352,7 @@ impl Work<'_> {
         methods: &[Method],
         files: &Files,
         installs: &mut Installs,
+        kept: &mut Kept,
     ) -> Result<Vec<methods::Compiled>> {
         self.log.begin();
         let compile = Compile {
@@ -338,7 +364,7 @@ impl Work<'_> {
             esbuild: self.build.esbuild.as_deref(),
             node: self.build.node,
         };
-        compile.run(installs, self.cancel, &|done| {
+        compile.run(installs, kept, self.cancel, &|done| {
             let how = if done.reused { "Reused" } else { "Compiled" };
             let size = human(done.bytes);
             self.log

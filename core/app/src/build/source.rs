@@ -145,13 +145,14 @@ fn stage_commit(
 }
 
 /// What a release leaves out besides.
-struct LeftOut {
+pub(super) struct LeftOut {
     /// Seen from the app's folder.
     paths: Vec<Vec<u8>>,
 }
 
 impl LeftOut {
-    fn of(root: &Path, wanted: &Wanted) -> Self {
+    /// `root` is the app's folder, without links.
+    pub fn of(root: &Path, wanted: &Wanted) -> Self {
         let beside = ["", "-wal", "-shm", "-journal", "-remy"];
         let live = wanted.live.iter().flat_map(|live| {
             let real = fs::canonicalize(live).ok();
@@ -176,15 +177,17 @@ impl LeftOut {
 
     /// The paths that are part of a release, each once and in order.
     fn filter(&self, paths: Paths) -> BTreeSet<Vec<u8>> {
-        let is_left_out = |path: &[u8]| {
-            self.paths.iter().any(|at| {
-                path.strip_prefix(&at[..])
-                    .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-            })
-        };
         let stay = paths.into_iter();
-        stay.filter(|path| !is_private(path) && !is_left_out(path))
+        stay.filter(|path| !is_private(path) && !self.has(path))
             .collect()
+    }
+
+    /// Whether it leaves out what is at a path.
+    pub fn has(&self, path: &[u8]) -> bool {
+        self.paths.iter().any(|at| {
+            path.strip_prefix(&at[..])
+                .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        })
     }
 }
 

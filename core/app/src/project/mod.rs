@@ -6,16 +6,22 @@
 mod call;
 mod change;
 mod dev;
+mod dev_build;
 mod folder;
 mod live;
 mod progressed;
 mod status;
 mod verbs;
+mod watch;
 mod whose;
 mod work;
+mod workbench;
 
 pub use call::{Call, Change};
 pub use change::{Package, Publish, Source, Tools};
-pub use dev::{DEFAULT, DevBuilt};
+pub use dev::DEFAULT;
+pub use dev_build::DevBuilt;
 pub use folder::{CheckedOut, Follow, Project, Readers, Result, Told};
 pub use status::{LiveFile, Status, StoreSize};
+pub use watch::{Followed, Watch};
+pub use workbench::{Prepared, Workbench};

@@ -7,6 +7,8 @@ use super::{
 use crate::{
     build::{
         Cancel,
+        kept::Kept,
+        log::Event,
         release::{Build, Built},
     },
     package::{Package, Unpacked},
@@ -40,6 +42,17 @@ impl Project {
         build: Build,
         progress: &Progressed<'_>,
     ) -> Result<(Work<'a>, Built)> {
+        self.built_with(&mut Kept::default(), root, build, progress)
+    }
+
+    /// The same, with what an earlier build has left at hand.
+    pub(super) fn built_with<'a>(
+        &'a self,
+        kept: &mut Kept,
+        root: &'a Path,
+        build: Build,
+        progress: &Progressed<'_>,
+    ) -> Result<(Work<'a>, Built)> {
         let _acting = self.act(Some(root))?;
         let work = Work {
             project: self,
@@ -50,7 +63,8 @@ impl Project {
             out_dir: work.folder.join("out"),
             ..build
         };
-        let built = build.run(&|event| progress.tell(event), progress.follow.cancel())?;
+        let tell = |event: &Event<'_>| progress.tell(event);
+        let built = build.run_with(kept, &tell, progress.follow.cancel())?;
         Ok((work, built))
     }
 

@@ -1,20 +1,40 @@
 //! Databases of dev sessions: copies of live that may be written to.
 
-use super::{Answer, Context};
-use crate::{
-    arguments::Dev as Command,
-    failure::Result,
-    name::called,
-    screen,
-    show::{
-        plan::plan,
-        table::{Table, number, text},
-        text::{one_line, time},
-    },
+use super::{
+    Answer, Context,
+    invoke::{printed, settle, until_called_off},
+    owner, tools,
 };
-use remy_db::{Dev, Options, Synced, internals::text::human};
+use crate::{
+    arguments::{Dev, DevCommand as Command},
+    failure::{Failure, Result, usage},
+    name::called,
+    output, screen,
+    show::{
+        plan::{brief, plan},
+        table::{Table, number, text},
+        text::{one_line, time, took},
+    },
+    signals,
+};
+use remy_db::{Options, Synced, internals::text::human};
+use remy_db_app::project::{DEFAULT, Followed, Prepared, Project, Watch, Workbench};
+use remy_db_runtime::{dev::seed::Seed, runtime::Runtime, served::Settings};
+use serde_json::{Value, json};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-pub(super) fn run(at: &Context<'_>, command: &Command) -> Result<Answer> {
+pub(super) fn run(at: &Context<'_>, given: &Dev) -> Result<Answer> {
+    match (&given.command, &given.name) {
+        (None, name) => follow(at, name.as_deref().unwrap_or(DEFAULT)),
+        (Some(_), Some(_)) => Err(usage(format!(
+            "--name is of {0} dev alone: after a command the name stands by itself, as in {0} dev reset NAME",
+            called()
+        ))),
+        (Some(command), None) => on_session(at, command),
+    }
+}
+
+fn on_session(at: &Context<'_>, command: &Command) -> Result<Answer> {
     let project = at.project()?;
     let (dev, told) = match command {
         Command::List => return listed(at, &project.dev_list()?),
@@ -55,6 +75,9 @@ pub(super) fn run(at: &Context<'_>, command: &Command) -> Result<Answer> {
             let told = format!("{} is empty: {}", dev.name, dev.path);
             (dev, told)
         }
+        Command::Seed { scenario, session } => {
+            return seeded(at, project, scenario, &session.name);
+        }
         Command::Stop(session) => {
             let dev = project.dev_stop(&session.name)?;
             let told = format!("{} is stopped, its database removed", dev.name);
@@ -64,12 +87,124 @@ pub(super) fn run(at: &Context<'_>, command: &Command) -> Result<Answer> {
     Answer::of(&dev, vec![told])
 }
 
+/// Has a dev session follow the working tree, until a signal calls that off.
+fn follow(at: &Context<'_>, name: &str) -> Result<Answer> {
+    let workbench = Workbench::new(Arc::new(at.project()?), tools());
+    let mut watch = Watch::begin(workbench, name, at.quietly())?;
+    let mut warned = Vec::new();
+    while let Some(Followed { came, took }) = watch.next(at.quietly())? {
+        match came {
+            Ok(prepared) => {
+                let Prepared { synced, built } = &prepared;
+                let all = built.warnings.iter().chain(&synced.warnings);
+                let all: Vec<String> = all.cloned().collect();
+                // The same at every change would hide what is new.
+                if all != warned {
+                    warn(&all);
+                    warned = all;
+                }
+                let text = match at.json {
+                    true => event(&prepared, took).to_string(),
+                    false => one_line(&line(&prepared, took)),
+                };
+                output::write(format!("{text}\n").as_bytes());
+            }
+            Err(e) => {
+                let failure = Failure::from(e);
+                if at.json {
+                    let event = json!({ "event": "error", "error": failure.json() });
+                    output::write(format!("{event}\n").as_bytes());
+                }
+                screen::say(&format!("{}\n", failure.lines().join("\n")));
+            }
+        }
+    }
+    match signals::called_off() {
+        Some(signal) => Err(Failure::CalledOff(signal)),
+        None => Ok(Answer::shown()),
+    }
+}
+
+fn event(Prepared { synced, built }: &Prepared, took: Duration) -> Value {
+    let warnings: Vec<_> = built.warnings.iter().chain(&synced.warnings).collect();
+    json!({
+        "event": "synced", "name": synced.dev.name, "path": synced.dev.path, "compiled": built.compiled,
+        "statements": synced.statements, "warnings": warnings,
+        "durationMs": took.as_secs_f64() * 1e3,
+    })
+}
+
+/// What was done, and how long it took: `default: compiled add; schema: add column things.size; 84 ms`.
+fn line(Prepared { synced, built }: &Prepared, took: Duration) -> String {
+    /// How many of them are named.
+    const NAMED: usize = 3;
+    let compiled = match built.compiled.as_slice() {
+        [] => None,
+        few if few.len() <= NAMED => Some(format!("compiled {}", few.join(", "))),
+        many => Some(format!("compiled {} methods and scenarios", many.len())),
+    };
+    let changes = brief(&synced.statements);
+    let schema = match changes.as_slice() {
+        [] => None,
+        few if few.len() <= NAMED => Some(format!("schema: {}", few.join(", "))),
+        many => Some(format!("schema: {} changes", many.len())),
+    };
+    let all: Vec<_> = [compiled, schema].into_iter().flatten().collect();
+    let all = match all.as_slice() {
+        [] => "as the working tree is".to_owned(),
+        all => all.join("; "),
+    };
+    let ms = self::took(took.as_secs_f64() * 1e3);
+    format!("{}: {all}; {ms}", synced.dev.name)
+}
+
+/// Makes a dev session what the working tree is, and says what there is to know of that. Returns where
+/// its methods are.
+pub(super) fn prepared(at: &Context<'_>, project: Project, name: &str) -> Result<PathBuf> {
+    let workbench = Workbench::new(Arc::new(project), tools());
+    let Prepared { synced, built } = workbench.prepare(name, at.quietly())?;
+    warn(&built.warnings);
+    warn(&synced.warnings);
+    // What a method returns is all of stdout.
+    for line in brief(&synced.statements) {
+        screen::say(&format!("{}\n", one_line(&line)));
+    }
+    Ok(built.dir)
+}
+
+fn seeded(at: &Context<'_>, project: Project, scenario: &str, name: &str) -> Result<Answer> {
+    owner::become_who_runs(&project)?;
+    let live = project.place().path.clone();
+    let seed = Seed {
+        name: name.to_owned(),
+        built: prepared(at, project, name)?,
+        scenario: scenario.to_owned(),
+    };
+    let runtime = Runtime::open(&live, Settings::default())?;
+    let seeded = until_called_off(|cancel| runtime.seed(&seed, &printed(), cancel))?;
+    settle(&runtime);
+    let roles = match (&seeded.user, seeded.roles.as_slice()) {
+        (None, _) => String::new(),
+        (_, []) => "; the test user has no role".to_owned(),
+        (_, [role]) => format!("; the test user has the role {role}"),
+        (_, roles) => format!("; the test user has the roles {}", roles.join(", ")),
+    };
+    Answer::of(
+        &seeded,
+        vec![format!("{name} is seeded by {scenario}{roles}")],
+    )
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        screen::say(&format!("warning: {}\n", one_line(warning)));
+    }
+}
+
 /// What ran, and what there is to know of it.
 fn told_of(at: &Context<'_>, synced: &Synced) -> Vec<String> {
     let (dev, ran) = (&synced.dev, &synced.statements);
-    for warning in &synced.warnings {
-        screen::say(&format!("warning: {}\n", one_line(warning)));
-    }
+    warn(&synced.warnings);
     let mut lines = plan(&ran.iter().collect::<Vec<_>>(), at.room());
     lines.push(match ran.is_empty() {
         true => format!("{} has the schema that is declared: {}", dev.name, dev.path),
@@ -81,7 +216,7 @@ fn told_of(at: &Context<'_>, synced: &Synced) -> Vec<String> {
     lines
 }
 
-fn listed(at: &Context<'_>, all: &[Dev]) -> Result<Answer> {
+fn listed(at: &Context<'_>, all: &[remy_db::Dev]) -> Result<Answer> {
     if all.is_empty() {
         let none = format!("No dev session: {} dev start takes one", called());
         return Answer::of(&all, vec![none]);

@@ -1,6 +1,6 @@
 //! A call of a method.
 
-use super::{Answer, Context, json, owner};
+use super::{Answer, Context, dev, json, owner};
 use crate::{
     arguments::Invoke as Given,
     failure::{Result, usage},
@@ -30,9 +30,17 @@ pub(super) fn invoke(at: &Context<'_>, given: &Given) -> Result<Answer> {
     let input = input(given.input.as_deref())?;
     let project = at.project()?;
     owner::become_who_runs(&project)?;
-    let runtime = Runtime::open(&project.place().path, Settings::default())?;
+    let live = project.place().path.clone();
+    let target = match &given.dev {
+        Some(name) => Target::Dev {
+            name: name.clone(),
+            built: dev::prepared(at, project, name)?,
+        },
+        None => Target::named(given.preview.clone(), given.release),
+    };
+    let runtime = Runtime::open(&live, Settings::default())?;
     let invoke = Invoke {
-        target: Target::named(given.preview.clone(), given.release),
+        target,
         input,
         who: Who {
             user: given.user.clone(),
@@ -42,11 +50,15 @@ pub(super) fn invoke(at: &Context<'_>, given: &Given) -> Result<Answer> {
         stream: !at.json,
         ..Invoke::new(&given.method, Value::Null)
     };
-    let returned = call(&runtime, invoke)?;
+    let returned = until_called_off(|cancel| runtime.call(invoke, &printed(), cancel))?;
     show(at, &returned)?;
-    // The answer is there; what the method has left to do is not cut off by the end of this process.
-    runtime.settle(&|| signals::cancel().load(Ordering::SeqCst));
+    settle(&runtime);
     Ok(Answer::shown())
+}
+
+/// The answer is there; what the method has left to do is not cut off by the end of this process.
+pub(super) fn settle(runtime: &Runtime) {
+    runtime.settle(&|| signals::cancel().load(Ordering::SeqCst));
 }
 
 /// What the method gets.
@@ -65,9 +77,13 @@ fn input(given: Option<&str>) -> Result<Value> {
         .map_err(|e| usage(format!("{what} is no JSON: {e}. Nothing was called")))
 }
 
-/// Calls it, until a signal calls it off.
-fn call(runtime: &Runtime, invoke: Invoke) -> Result<Returned> {
-    let listener: Arc<dyn Listener> = Arc::new(Printed);
+/// Who tells of what a method prints and streams.
+pub(super) fn printed() -> Arc<dyn Listener> {
+    Arc::new(Printed)
+}
+
+/// Does `work`, until a signal calls it off.
+pub(super) fn until_called_off<T>(work: impl FnOnce(&Cancel) -> T) -> T {
     let cancel = Cancel::default();
     let (done, is_done) = mpsc::channel::<()>();
     thread::scope(|threads| {
@@ -79,9 +95,9 @@ fn call(runtime: &Runtime, invoke: Invoke) -> Result<Returned> {
                 }
             }
         });
-        let called = runtime.call(invoke, &listener, cancel);
+        let worked = work(cancel);
         drop(done);
-        Ok(called?)
+        worked
     })
 }
 

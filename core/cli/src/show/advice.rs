@@ -58,6 +58,7 @@ fn command(verb: VerbName) -> &'static str {
         VerbName::BuildLog => "log",
         VerbName::DevList => "dev list",
         VerbName::DevStart => "dev start",
+        VerbName::DevSync => "dev sync",
         verb => verb.as_str(),
     }
 }

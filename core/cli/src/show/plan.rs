@@ -25,7 +25,7 @@ struct Row<'a> {
 
 /// A row a change: the statements of one rebuild are one, and so are those of a rename, or a drop,
 /// by way of a name of remy's own.
-pub fn plan(statements: &[&Statement], room: Option<usize>) -> Vec<String> {
+fn rows<'a>(statements: &[&'a Statement]) -> Vec<Row<'a>> {
     let mut rows: Vec<Row> = Vec::new();
     // How many statements have only moved something out of the way, by its name.
     let mut aside: BTreeMap<&str, usize> = BTreeMap::new();
@@ -58,6 +58,20 @@ pub fn plan(statements: &[&Statement], room: Option<usize>) -> Vec<String> {
             run: 1 + aside.remove(object).unwrap_or_default(),
         });
     }
+    rows
+}
+
+/// What was done, each in few words: `add column things.size`.
+pub fn brief<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> Vec<String> {
+    let all: Vec<_> = statements.into_iter().collect();
+    let rows = rows(&all).into_iter();
+    rows.map(|row| format!("{} {}", row.what, row.object))
+        .collect()
+}
+
+/// A table of what changes.
+pub fn plan(statements: &[&Statement], room: Option<usize>) -> Vec<String> {
+    let rows = rows(statements);
     let mut table = Table::new([
         number("#"),
         text("CHANGE"),

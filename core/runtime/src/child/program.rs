@@ -6,7 +6,7 @@ use crate::{
     protocol::Load,
     sandbox::{Isolation, Means, SOCKET, Sees},
 };
-use remy_db_app::nearest::nearest;
+use remy_db_app::{build::release::is_scenario, nearest::nearest};
 use std::{
     collections::BTreeMap,
     ffi::{CString, OsStr},
@@ -84,18 +84,19 @@ impl Program {
         })
     }
 
-    /// Whether there is such a method.
+    /// Whether there is such a method. A scenario is none, though processes of a dev session have it.
     pub(crate) fn has(&self, method: &str) -> bool {
-        self.load.methods.contains_key(method)
+        !is_scenario(method) && self.load.methods.contains_key(method)
     }
 
     /// That there is no such method, and which it may have been.
     pub(crate) fn has_not(&self, method: &str) -> Failure {
-        let all = || self.load.methods.keys().map(String::as_str);
-        let near = match nearest(method, all()) {
+        let ids = self.load.methods.keys().map(String::as_str);
+        let all: Vec<_> = ids.filter(|id| !is_scenario(id)).collect();
+        let near = match nearest(method, all.iter().copied()) {
             Some(near) => format!(". Did you mean {near}?"),
-            None if self.load.methods.is_empty() => ": it has none.".to_owned(),
-            None => format!(": it has {}.", all().collect::<Vec<_>>().join(", ")),
+            None if all.is_empty() => ": it has none.".to_owned(),
+            None => format!(": it has {}.", all.join(", ")),
         };
         let message =
             format!("There is no method {method} in this release{near} Nothing was called");

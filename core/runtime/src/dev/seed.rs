@@ -6,7 +6,7 @@ use crate::{
     child::Listener,
     dev::user::{give_roles, test_user},
     failure::Failure,
-    pool::Cancel,
+    pool::{Cancel, Pool},
     runtime::{Invoke, Runtime},
     served::Served,
     target::{Target, of_core},
@@ -105,7 +105,7 @@ impl Runtime {
         target: Target,
         (listener, cancel): (&Arc<dyn Listener>, &Cancel),
     ) -> Result<Seeded, Failure> {
-        if !scenario.skip_truncate {
+        if scenario.skip_truncate != Some(true) {
             remy.dev_truncate_with(&seed.name, &Options::default(), Progress::none())
                 .map_err(of_core)?;
         }
@@ -115,7 +115,7 @@ impl Runtime {
             who: Who::system(),
             ..Invoke::new(&scenario_id(&scenario.id), Value::Null)
         };
-        let returned = self.call(invoke, listener, cancel)?;
+        let returned = self.recorded(served, invoke, (listener, cancel), Pool::seed)?;
         let mut user = None;
         if let Some(table) = &served.app.auth {
             user = test_user(table, &served.database)?;

@@ -136,6 +136,16 @@ impl Pool {
         if !self.shared.program.has(&call.method) {
             return Err(self.shared.program.has_not(&call.method));
         }
+        self.seed(call, listener, cancel)
+    }
+
+    /// Runs a scenario of a dev session, which is there, as [`Pool::call`] runs a method.
+    pub fn seed(
+        &self,
+        call: Call,
+        listener: Arc<dyn Listener>,
+        cancel: &Cancel,
+    ) -> Result<Value, Failure> {
         let call = Arc::new(call);
         let frame = frame::to_child(&ToChild::Call(&call)).ok_or_else(too_large)?;
         loop {

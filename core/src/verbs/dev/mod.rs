@@ -278,6 +278,13 @@ pub(crate) fn list(live: &Live) -> Result<Vec<Dev>> {
     }
 }
 
+/// One session, which has to be running.
+pub(crate) fn session(live: &Live, name: &str) -> Result<Dev> {
+    check_name("dev session", name)?;
+    let store = Store::open(live)?.ok_or_else(|| no_session(name))?;
+    show(&store, &open(&store, name)?)
+}
+
 /// A session that runs.
 pub(super) fn open(store: &Store, name: &str) -> Result<Session> {
     check_name("dev session", name)?;

@@ -105,6 +105,11 @@ impl Service {
         })
     }
 
+    /// Whether its process still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Bundles. What is wrong with the files is in the output; an error is what esbuild itself cannot
     /// do. After one it is of no more use.
     pub fn build(
@@ -113,6 +118,8 @@ impl Service {
         plugins: &mut dyn Plugins,
         cancel: Cancel<'_>,
     ) -> Result<Output> {
+        // Since the last build nobody has listened.
+        self.heard = Instant::now();
         let id = self.next;
         self.next += 1;
         self.send(id, true, request(options, plugins), cancel)?;

@@ -13,6 +13,7 @@ use super::{
     Cancel, Result,
     disk::{self, At},
     esbuild::{Service, program},
+    kept::Kept,
     path::is_script,
     sdk,
     workspaces::package_folder,
@@ -34,6 +35,7 @@ impl Compile<'_> {
     pub fn run(
         &self,
         installs: &mut Installs,
+        kept: &mut Kept,
         cancel: Cancel<'_>,
         on_method: &dyn Fn(&Compiled),
     ) -> Result<Vec<Compiled>> {
@@ -47,7 +49,8 @@ impl Compile<'_> {
         };
         let (groups, mut faults) = made.take_earlier(installs)?;
         if !groups.is_empty() {
-            faults.extend(made.compile(&groups, installs, cancel, faults.is_empty())?);
+            let is_fine = faults.is_empty();
+            faults.extend(made.compile((&groups, is_fine), installs, kept, cancel)?);
         }
         if !faults.is_empty() {
             return Err(AppError::does_not_build(faults::in_order(faults)));
@@ -117,10 +120,10 @@ impl<'a> Made<'a> {
     /// `is_fine` before.
     fn compile(
         &mut self,
-        groups: &[Group<'a>],
+        (groups, is_fine): (&[Group<'a>], bool),
         installs: &mut Installs,
+        kept: &mut Kept,
         cancel: Cancel<'_>,
-        is_fine: bool,
     ) -> Result<Vec<Fault>> {
         let what = self.what;
         // Of what is nested too deep the compiler's process dies, and says nothing that helps.
@@ -129,12 +132,24 @@ impl<'a> Made<'a> {
             return Err(AppError::does_not_build(deep));
         }
         let program = self.program(installs, cancel)?;
-        let mut service = Service::start(&program, program::VERSION, cancel)?;
+        kept.with_service(&program, cancel, |service| {
+            self.bundle((groups, is_fine), installs, service, cancel)
+        })
+    }
+
+    fn bundle(
+        &mut self,
+        (groups, is_fine): (&[Group<'a>], bool),
+        installs: &mut Installs,
+        service: &mut Service,
+        cancel: Cancel<'_>,
+    ) -> Result<Vec<Fault>> {
+        let what = self.what;
         let mut faults = Vec::new();
         // One call for each folder with packages: what cannot be bundled is a matter of the folder.
         for (folder, group) in groups {
             let folder = folder.as_deref();
-            let mut bundler = Bundler::new(what, &mut service, installs, folder);
+            let mut bundler = Bundler::new(what, service, installs, folder);
             let bundle = bundler.bundle(group, cancel)?;
             // esbuild looks at what is imported from where only when all files could be read: each by
             // itself, the others say what is wrong with them.

@@ -1,0 +1,123 @@
+//! The methods and scenarios of the working tree, built for dev sessions.
+
+use super::{
+    change::{Source, Tools},
+    folder::{Follow, Project, Result},
+    progressed::Progressed,
+};
+use crate::{
+    build::{
+        disk::{self, At},
+        kept::Kept,
+        release::Build,
+    },
+    place,
+};
+use remy_db::{Error, State};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// How many builds are kept: processes that run an earlier one may still read it.
+const KEPT: usize = 8;
+
+/// The app's methods and scenarios as the working tree has them.
+#[derive(Debug, Clone)]
+pub struct DevBuilt {
+    /// A folder with `app.json` and `methods/`, as a release's is. What is built of the same has the
+    /// same.
+    pub dir: PathBuf,
+    /// The methods and scenarios that no earlier build had compiled, by their ids.
+    pub compiled: Vec<String>,
+    /// What is odd.
+    pub warnings: Vec<String>,
+}
+
+impl Project {
+    /// Builds the methods and scenarios of the working tree, into `.remy/dev`.
+    ///
+    /// Fails as the build of a publish does, and with `invalid_argument` where the folder is no app.
+    pub fn dev_build(&self, tools: &Tools, follow: Follow<'_>) -> Result<DevBuilt> {
+        self.dev_build_with(&mut Kept::default(), tools, follow)
+    }
+
+    /// The same, with what an earlier build has left at hand.
+    pub(super) fn dev_build_with(
+        &self,
+        kept: &mut Kept,
+        tools: &Tools,
+        follow: Follow<'_>,
+    ) -> Result<DevBuilt> {
+        let Source::App(root) = self.source(None)? else {
+            return Err(Error::invalid_argument("a schema alone has no methods")
+                .state(State::NothingDone)
+                .hint("Go to the folder of an app")
+                .into());
+        };
+        let build = Build {
+            for_dev: true,
+            ..self.build_of(&root, tools)
+        };
+        let (_work, built) = self.built_with(kept, &root, build, &Progressed::new(follow))?;
+        let _acting = self.act(Some(&root))?;
+        // It is the working tree's.
+        disk::remove(&built.dir.join("source"))?;
+        let folder = place::own_folder(&root)?.join("dev");
+        fs::create_dir_all(&folder).at("making the folder", &folder)?;
+        let dir = folder.join(hash_of(&built.dir)?);
+        if disk::exists(&dir) {
+            let now = SystemTime::now();
+            let touched = File::open(&dir).and_then(|dir| dir.set_modified(now));
+            touched.at("touching", &dir)?;
+        } else {
+            fs::rename(&built.dir, &dir).at("moving a build to", &dir)?;
+        }
+        forget(&folder);
+        let compiled = built.compiled.iter().filter(|done| !done.reused);
+        Ok(DevBuilt {
+            dir,
+            compiled: compiled.map(|done| done.id.clone()).collect(),
+            warnings: built.warnings,
+        })
+    }
+}
+
+/// Of all that is in a folder, names and content.
+fn hash_of(folder: &Path) -> Result<String> {
+    let mut all = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(at) = folders.pop() {
+        for entry in fs::read_dir(&at).at("reading", &at)? {
+            let path = entry.at("reading", &at)?.path();
+            let kind = path.symlink_metadata().at("looking at", &path)?;
+            let content = if kind.is_dir() {
+                folders.push(path.clone());
+                continue;
+            } else if kind.is_symlink() {
+                let target = fs::read_link(&path).at("reading", &path)?;
+                target.display().to_string()
+            } else {
+                disk::hash_of(&path)?
+            };
+            let name = path.strip_prefix(folder).unwrap_or(&path);
+            all.push(format!("{} {content}", name.display()));
+        }
+    }
+    all.sort();
+    Ok(disk::hash(all.join("\n")))
+}
+
+/// Removes all builds but the newest. One that cannot be removed is in nobody's way.
+fn forget(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut all: Vec<(SystemTime, PathBuf)> = entries
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    all.sort();
+    let old = all.len().saturating_sub(KEPT);
+    for (_, path) in &all[..old] {
+        let _ = disk::remove(path);
+    }
+}

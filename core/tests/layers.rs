@@ -230,6 +230,7 @@ fn no_file_imports_one_that_imports_it() {
         "core/cli/src",
         "core/helper/src",
         "core/runtime/src",
+        "core/server/src",
         "sqlite-ext/src",
         "node-binding/src",
     ] {

@@ -65,7 +65,7 @@ async function call(name, input = {}, { signal, stream = false, onToken, onStrea
     'Content-Type': 'application/json',
     ...(token && { Authorization: `Bearer ${token}` }),
   };
-  const answer = await fetch(METHODS + encodeURIComponent(id), {
+  const answer = await fetch(`${METHODS}${encodeURIComponent(id)}/invoke`, {
     method: 'POST',
     headers,
     body: JSON.stringify({ input, ...(stream && { stream }) }),

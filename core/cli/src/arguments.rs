@@ -5,10 +5,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use remy_db::{Allow, JournalMode, Options, ReleaseId, SqliteVersion};
 use remy_db_app::{place::Named, project::DEFAULT};
+use remy_db_server::PreviewHost;
 use serde_json::Value;
 use std::{
     env,
     ffi::OsString,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -164,6 +166,9 @@ pub enum Command {
     /// list the calls of methods, newest first: when, how long, as whom, how they ended
     #[command(after_help = "  remy calls --failed --limit 5")]
     Calls(Calls),
+    /// serve the live release, and previews: pages and methods, until it is told to end
+    #[command(after_help = "  remy serve --port 8080")]
+    Serve(Serve),
     /// run methods for a program that asks on stdin
     #[command(hide = true)]
     Runtime {
@@ -306,6 +311,27 @@ pub enum DevCommand {
     /// list the copies
     #[command(after_help = "  remy dev list --db app.db")]
     List,
+}
+
+/// What is served, and where.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Serve {
+    /// the port; 0 is one that is free
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    pub port: u16,
+    /// the name or address that is listened on; 0.0.0.0 is all of this machine's
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1", value_parser = some_text())]
+    pub host: String,
+    /// a name by which others know this server; may be given again
+    #[arg(long, value_name = "NAME", value_parser = some_text())]
+    pub public_host: Vec<String>,
+    /// where previews are, besides NAME.localhost: *.example.com, where * is the name
+    #[arg(long, value_name = "PATTERN")]
+    pub preview_host: Option<PreviewHost>,
+    /// believe X-Forwarded-* of a proxy on this machine, or of the one at this address
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true)]
+    pub trust_proxy: Option<Option<IpAddr>>,
 }
 
 /// A call of a method.

@@ -76,7 +76,7 @@ fn run(arguments: &Arguments, words: &str) -> (u8, String) {
     let progress = Progress::new(commands::style(command, *json, *quiet));
     let on_line = |line: &Told<'_>| progress.tell(line);
     let on_said = |program: &str, line: &str| progress.said(program, line);
-    let context = Context::new(place, *json, &progress, &on_line);
+    let context = Context::new(place, *json, &progress, &on_line).quiet(*quiet);
     let context = match verbose {
         true => context.hearing(&on_said),
         false => context,

@@ -21,6 +21,11 @@ const FORMAT: u64 = 1;
 /// An app, as a release has it.
 #[derive(Debug)]
 pub struct App {
+    /// The folder that is kept with the release.
+    pub kept: PathBuf,
+    /// Its name.
+    pub name: String,
+    id: Option<String>,
     /// The folder of its compiled methods.
     pub folder: PathBuf,
     /// By their ids.
@@ -52,8 +57,13 @@ pub struct Scenario {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Described {
     format: u64,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    app_id: Option<String>,
     #[serde(default)]
     methods: Vec<Method>,
     #[serde(default)]
@@ -139,6 +149,9 @@ impl App {
             }
         }
         Ok(Self {
+            kept: kept.to_owned(),
+            name: described.name,
+            id: described.app_id,
             methods,
             folder,
             auth: described.auth.and_then(Auth::users),
@@ -149,6 +162,13 @@ impl App {
                 .map(|scenario| (scenario.id.clone(), scenario))
                 .collect(),
         })
+    }
+}
+
+impl App {
+    /// The id by which the app is known to others: its name, where it has no other.
+    pub fn id(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.name)
     }
 }
 

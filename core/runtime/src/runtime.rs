@@ -1,6 +1,7 @@
 //! The runtime of an app: calls its methods, on the release that is live or elsewhere.
 
 use crate::{
+    app::App,
     child::{Listener, Stream, Workplace},
     database::Database,
     dev::user::test_user,
@@ -31,6 +32,8 @@ use std::{
 /// A method, and how it is called.
 #[derive(Debug, Clone)]
 pub struct Invoke {
+    /// What its record is known by, one that [`records::new_id`] made; one is made, where it is none.
+    pub id: Option<String>,
     /// Where.
     pub target: Target,
     /// Its id.
@@ -51,6 +54,7 @@ impl Invoke {
     /// A call of a method of the live release, by nobody.
     pub fn new(method: &str, input: Value) -> Self {
         Self {
+            id: None,
             target: Target::Live,
             method: method.to_owned(),
             input,
@@ -147,6 +151,12 @@ impl Runtime {
         self.current(target).map(drop)
     }
 
+    /// The release that is served at a target now, and its app. Its methods are ready to be called.
+    pub fn serving(&self, target: &Target) -> Result<(Option<ReleaseId>, Arc<App>), Failure> {
+        let served = self.current(target)?;
+        Ok((served.release, Arc::clone(&served.app)))
+    }
+
     /// Calls a method, and waits for its answer. `listener` is told of its output, without secrets.
     ///
     /// Fails with what the method threw, and with `method_not_found`, `user_not_found`,
@@ -171,7 +181,10 @@ impl Runtime {
         run: Run,
     ) -> Result<Returned, Failure> {
         let auth = self.caller(served, &invoke.target, invoke.who)?;
-        let id = records::new_id().map_err(of_core)?;
+        let id = match invoke.id {
+            Some(id) => id,
+            None => records::new_id().map_err(of_core)?,
+        };
         self.records.begun(Begun {
             id: id.clone(),
             method: invoke.method.clone(),
@@ -300,6 +313,10 @@ impl Runtime {
         let is_current = served.stamp == self.secrets.stamp()
             && match target {
                 Target::Live => is_live(&served)?,
+                Target::Preview(name) => {
+                    let remy = Remy::open(&self.live).map_err(of_core)?;
+                    served.release == Some(target::release_of_preview(&remy, name)?)
+                }
                 _ => true,
             };
         Ok(is_current.then_some(served))

@@ -32,7 +32,7 @@ pub struct Settings {
 /// A target that is served.
 pub(crate) struct Served {
     pub release: Option<ReleaseId>,
-    pub app: App,
+    pub app: Arc<App>,
     pub database: Arc<Database>,
     pub pool: Pool,
     pub mask: Mask,
@@ -90,7 +90,7 @@ impl Served {
         let pool = Pool::start(program, settings.pool, Arc::new(services))?;
         Ok(Self {
             release: found.release,
-            app,
+            app: Arc::new(app),
             database,
             pool,
             mask,

@@ -146,19 +146,29 @@ fn of_release(remy: &Remy, store: &Path, work: &Path, number: ReleaseId) -> Resu
 
 fn of_preview(remy: &Remy, store: &Path, name: &str) -> Result<Found, Failure> {
     let releases = remy.releases().map_err(of_core)?;
-    let release = releases
-        .iter()
-        .find(|release| {
-            release.status == Status::Preview && release.preview.as_deref() == Some(name)
-        })
-        .ok_or_else(|| not_found(format!("there is no preview {name}")))?;
+    let release = previewed(&releases, name)?;
     Ok(Found {
-        kept: kept(store, &releases, release.release)?,
+        kept: kept(store, &releases, release)?,
         place: place(&store.join(place_of_preview(name).map_err(of_core)?))?,
         bound: Bound::Session,
-        release: Some(release.release),
+        release: Some(release),
         copy: None,
     })
+}
+
+/// The release that a preview is of now: another one, once it was published again.
+pub(crate) fn release_of_preview(remy: &Remy, name: &str) -> Result<ReleaseId, Failure> {
+    previewed(&remy.releases().map_err(of_core)?, name)
+}
+
+fn previewed(releases: &[Release], name: &str) -> Result<ReleaseId, Failure> {
+    let is_it = |release: &&Release| {
+        release.status == Status::Preview && release.preview.as_deref() == Some(name)
+    };
+    let found = releases.iter().find(is_it);
+    found
+        .map(|release| release.release)
+        .ok_or_else(|| not_found(format!("there is no preview {name}")))
 }
 
 /// The folder of what was compiled for a release.
@@ -192,7 +202,7 @@ fn io(doing: &str, e: &std::io::Error) -> Failure {
 }
 
 /// What core says, as a call's failure.
-pub(crate) fn of_core(e: remy_db::Error) -> Failure {
+pub fn of_core(e: remy_db::Error) -> Failure {
     let status = match e.code() {
         "not_found" | "pruned" => 404,
         "busy" => 503,

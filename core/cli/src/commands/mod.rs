@@ -12,6 +12,7 @@ mod owner;
 mod release;
 mod runtime;
 mod secrets;
+mod serve;
 mod sql;
 
 use crate::{
@@ -41,6 +42,7 @@ pub struct Context<'a> {
     progress: &'a Progress,
     on_line: &'a (dyn Fn(&Told<'_>) + Send + Sync),
     on_said: Option<OnSaid<'a>>,
+    quiet: bool,
 }
 
 /// What came of a command.
@@ -77,7 +79,14 @@ impl<'a> Context<'a> {
             progress,
             on_line,
             on_said: None,
+            quiet: false,
         }
+    }
+
+    /// Without what tells how it goes.
+    pub fn quiet(mut self, quiet: bool) -> Self {
+        self.quiet = quiet;
+        self
     }
 
     /// Tells `on_said` what programs of a build say.
@@ -226,6 +235,7 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
         Command::Invoke(given) => invoke::invoke(at, given),
         Command::Secrets(secrets) => secrets::run(at, secrets),
         Command::Calls(given) => calls::calls(at, given),
+        Command::Serve(given) => serve::serve(at, given),
         Command::Runtime { max_processes } => runtime::serve(at, *max_processes),
         Command::Status => history::status(at),
         Command::Verify { extensions } => database::verify(at, extensions),

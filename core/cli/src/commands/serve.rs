@@ -1,0 +1,101 @@
+//! What was published, served.
+
+use super::{Answer, Context, owner};
+use crate::{
+    arguments::Serve as Given,
+    failure::{Result, usage},
+    output, screen,
+    show::text::one_line,
+    signals,
+};
+use remy_db_server::{Log, Server, Settings, bind, inherited};
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+
+pub(super) fn serve(at: &Context<'_>, given: &Given) -> Result<Answer> {
+    // Before anything else is opened: a socket that was passed on has a number.
+    let passed_on = inherited();
+    let project = at.project()?;
+    owner::become_who_runs(&project)?;
+    let listener = match passed_on {
+        Some(listener) => listener,
+        None => bind(&given.host, given.port)?,
+    };
+    let server = Server::open(&project.place().path, settings(at, given))?;
+    tell(at, &listener, &server)?;
+    server.run(listener, signals::cancel())?;
+    Ok(Answer::shown())
+}
+
+fn settings(at: &Context<'_>, given: &Given) -> Settings {
+    let json = at.json;
+    let proxies = match &given.trust_proxy {
+        None => Vec::new(),
+        Some(None) => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        Some(Some(address)) => vec![*address],
+    };
+    // The name that is listened on is one of live's, where it is one.
+    let listened = Some(given.host.clone()).filter(|host| host.parse::<IpAddr>().is_err());
+    let mut settings = Settings {
+        hosts: given.public_host.iter().cloned().chain(listened).collect(),
+        previews: given.preview_host.clone(),
+        proxies,
+        ..Settings::default()
+    };
+    if !at.quiet {
+        settings.log = Log::new(move |line| output::write(shown(line, json).as_bytes()));
+    }
+    settings
+}
+
+/// A line of the log.
+fn shown(line: &Value, json: bool) -> String {
+    if json {
+        return format!("{line}\n");
+    }
+    let text = |name: &str| match &line[name] {
+        Value::String(text) => one_line(text),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let mut shown = format!(
+        "{} {} {} {} ms  {} {}",
+        text("status"),
+        text("method"),
+        text("path"),
+        text("ms"),
+        text("client"),
+        text("id"),
+    );
+    if line["cause"].is_string() {
+        shown = format!("{shown}  {}", text("cause"));
+    }
+    shown + "\n"
+}
+
+/// Says what is served, and where.
+fn tell(at: &Context<'_>, listener: &TcpListener, server: &Server) -> Result<()> {
+    let address = listener
+        .local_addr()
+        .map_err(|e| usage(format!("the socket has no address: {e}")))?;
+    let port = address.port();
+    // One does not open 0.0.0.0.
+    let host = match address.ip() {
+        ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    let (url, what) = (format!("http://{host}:{port}"), server.serves()?);
+    match at.json {
+        true => {
+            let line =
+                json!({ "event": "listening", "url": url, "address": address, "serves": what });
+            output::write(format!("{line}\n").as_bytes());
+        }
+        false => screen::say(&format!(
+            "Serving {} at {url}, previews at http://NAME.localhost:{port}\n",
+            one_line(&what)
+        )),
+    }
+    Ok(())
+}

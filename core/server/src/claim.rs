@@ -1,0 +1,90 @@
+//! One server a database: a lock in the store, which the kernel lets go when the process dies.
+
+use remy_db_runtime::failure::Failure;
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+const FILE: &str = "server.lock";
+
+/// How long a server may take to be gone. One that was killed while it started a process for methods
+/// has left the lock to that until it runs Node.js.
+const GONE: Duration = Duration::from_secs(1);
+
+/// Who serves a database. Held until dropped.
+#[derive(Debug)]
+pub struct Claimed {
+    _file: File,
+}
+
+impl Claimed {
+    /// Fails with `busy` where another process has it.
+    pub(crate) fn take(store: &Path) -> Result<Self, Failure> {
+        let path = store.join(FILE);
+        let io = |e: std::io::Error| {
+            let message = format!("locking {}: {e}. Nothing is served", path.display());
+            Failure::new("io", 500, message)
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)
+            .map_err(io)?;
+        let until = Instant::now() + GONE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(e)) => return Err(io(e)),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Err(TryLockError::WouldBlock) => return Err(taken(&mut file, &path)),
+            }
+        }
+        // For people alone: nothing is done by what it says.
+        let _ = file.set_len(0);
+        let _ = write!(file, "{}", std::process::id());
+        Ok(Self { _file: file })
+    }
+}
+
+fn taken(file: &mut File, path: &Path) -> Failure {
+    let mut text = String::new();
+    let _ = file.rewind();
+    let _ = file.take(20).read_to_string(&mut text);
+    let who = match text.parse::<u32>() {
+        Ok(pid) => format!("process {pid}"),
+        Err(_) => "another process".to_owned(),
+    };
+    let message = format!(
+        "{who} serves this database already (it holds {}). Nothing was started. Stop that one first",
+        path.display()
+    );
+    Failure::new("busy", 503, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Claimed;
+
+    #[test]
+    fn the_second_is_refused_and_told_whose_it_is() {
+        let store = tempfile::tempdir().unwrap();
+        let first = Claimed::take(store.path()).unwrap();
+        let refused = Claimed::take(store.path()).unwrap_err();
+        assert_eq!(refused.code, "busy");
+        let pid = format!("process {} ", std::process::id());
+        assert!(refused.message.starts_with(&pid), "{refused}");
+        drop(first);
+        Claimed::take(store.path()).unwrap();
+    }
+}

@@ -1,0 +1,164 @@
+//! What every request has at hand, and the threads on which it may wait.
+
+use crate::{
+    answer::Refusal,
+    origin::Place,
+    page::sites::Sites,
+    settings::Settings,
+    state::{State, sessions::Sessions},
+};
+use remy_db::{Remy, Status};
+use remy_db_app::place::store_beside;
+use remy_db_runtime::{
+    failure::Failure,
+    pool::Cancel,
+    runtime::Runtime,
+    target::{Target, of_core},
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::Semaphore;
+
+/// The threads of what waits for the disk and for no method.
+pub(crate) const FILES: usize = 32;
+
+/// What every request has at hand.
+pub(crate) struct Context {
+    pub runtime: Runtime,
+    pub sessions: Sessions,
+    pub sites: Sites,
+    pub settings: Settings,
+    pub counted: Counted,
+    live: PathBuf,
+    calls: Arc<Semaphore>,
+    files: Arc<Semaphore>,
+    under_way: UnderWay,
+}
+
+/// What pages have told of themselves.
+#[derive(Default)]
+pub(crate) struct Counted {
+    pub events: AtomicU64,
+    pub errors: AtomicU64,
+}
+
+/// Calls of methods that are under way, so that they can be called off.
+#[derive(Default)]
+struct UnderWay {
+    next: AtomicU64,
+    calls: Mutex<BTreeMap<u64, Cancel>>,
+}
+
+/// The store of a database. Fails with `no_release` where no verb has made one.
+pub(crate) fn store_of(live: &Path) -> Result<PathBuf, Failure> {
+    let remy = Remy::open(live).map_err(of_core)?;
+    let store = store_beside(Path::new(&remy.place().path));
+    store.filter(|store| store.is_dir()).ok_or_else(|| {
+        let message = "nothing is live: publish an app first. Nothing is served";
+        Failure::new("no_release", 404, message)
+    })
+}
+
+impl Context {
+    pub fn open(live: &Path, store: &Path, settings: Settings) -> Result<Self, Failure> {
+        let state = Arc::new(State::open(store)?);
+        Ok(Self {
+            runtime: Runtime::open(live, settings.methods)?,
+            sessions: Sessions::new(state),
+            sites: Sites::new(live, store),
+            counted: Counted::default(),
+            live: live.to_owned(),
+            calls: Arc::new(Semaphore::new(settings.limits.calls)),
+            files: Arc::new(Semaphore::new(FILES)),
+            under_way: UnderWay::default(),
+            settings,
+        })
+    }
+
+    /// What is served at a place. A preview is found by its name in any letter case: hosts have none.
+    pub fn target(&self, place: &Place) -> Result<Target, Refusal> {
+        let Place::Preview(wanted) = place else {
+            return Ok(Target::Live);
+        };
+        let releases = Remy::open(&self.live)?.releases()?;
+        let mut names: Vec<String> = releases
+            .into_iter()
+            .filter(|release| release.status == Status::Preview)
+            .filter_map(|release| release.preview)
+            .filter(|name| name.eq_ignore_ascii_case(wanted))
+            .collect();
+        // Of two that differ in it, the one that is written as hosts are.
+        names.sort_by_key(|name| name != wanted);
+        let message = || format!("There is no preview {wanted}");
+        let name = names.into_iter().next();
+        name.map(Target::Preview)
+            .ok_or_else(|| Refusal::new(404, "not_found", message()))
+    }
+
+    /// Does what waits for the disk, on a thread for that.
+    pub async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let turn = Arc::clone(&self.files).acquire_owned().await;
+        let context = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work(&context)
+        });
+        done.await
+            .unwrap_or_else(|e| Err(Refusal::internal(e.to_string())))
+    }
+
+    /// Does what calls a method, on a thread of its own. Nobody who stops waiting for it ends it; its
+    /// `Cancel` does.
+    pub async fn call<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self, &Cancel) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let Ok(turn) = Arc::clone(&self.calls).try_acquire_owned() else {
+            let message = format!(
+                "{} calls are under way already. This one was not run: call it again later",
+                self.settings.limits.calls
+            );
+            return Err(Refusal::new(503, "overloaded", message));
+        };
+        let context = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let (id, cancel) = context.under_way.add();
+            let done = work(&context, &cancel);
+            context.under_way.table().remove(&id);
+            done
+        });
+        done.await
+            .unwrap_or_else(|e| Err(Refusal::internal(e.to_string())))
+    }
+
+    /// Calls off all that is under way.
+    pub fn end_calls(&self) {
+        let all: Vec<Cancel> = self.under_way.table().values().cloned().collect();
+        for cancel in all {
+            cancel.cancel();
+        }
+    }
+}
+
+impl UnderWay {
+    fn add(&self) -> (u64, Cancel) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let cancel = Cancel::default();
+        self.table().insert(id, cancel.clone());
+        (id, cancel)
+    }
+
+    fn table(&self) -> MutexGuard<'_, BTreeMap<u64, Cancel>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,70 @@
+//! Serves what was published, for people and programs, on one machine: the web interface of the live
+//! release and of previews, and the methods behind it.
+//!
+//! A server is one process, and the only one of its database.
+#![warn(missing_docs)]
+
+mod answer;
+mod asked;
+mod body;
+mod claim;
+mod context;
+mod listen;
+mod methods;
+mod operation;
+mod origin;
+mod page;
+mod route;
+mod settings;
+mod state;
+mod token;
+
+pub use claim::Claimed;
+pub use listen::{bind, inherited};
+pub use operation::log::Log;
+pub use settings::{Limits, PreviewHost, Settings};
+
+use context::Context;
+use remy_db_runtime::{failure::Failure, target::Target};
+use std::{
+    net::TcpListener,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+/// Serves an app, until it is told to stop.
+pub struct Server {
+    context: Arc<Context>,
+    _claimed: Claimed,
+}
+
+impl Server {
+    /// The server of the app whose live database is at `live`; its methods are ready to be called.
+    ///
+    /// Fails as `Runtime::open` and a call do, and with `busy` where another process serves it.
+    pub fn open(live: &Path, settings: Settings) -> Result<Self, Failure> {
+        let store = context::store_of(live)?;
+        let claimed = Claimed::take(&store)?;
+        let context = Context::open(live, &store, settings)?;
+        context.runtime.warm(&Target::Live)?;
+        Ok(Self {
+            context: Arc::new(context),
+            _claimed: claimed,
+        })
+    }
+
+    /// The name of the app that is live, and its release.
+    pub fn serves(&self) -> Result<String, Failure> {
+        let (release, app) = self.context.runtime.serving(&Target::Live)?;
+        Ok(match release {
+            Some(release) => format!("release {release} of {}", app.name),
+            None => app.name.clone(),
+        })
+    }
+
+    /// Serves on `listener`. Once `stop` is set, no connection is taken any more, those that wait are
+    /// closed, and what is under way may end for as long as [`Limits::end`] says; then it is ended.
+    pub fn run(self, listener: TcpListener, stop: &AtomicBool) -> Result<(), Failure> {
+        listen::run(&self.context, listener, stop)
+    }
+}

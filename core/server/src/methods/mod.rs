@@ -1,0 +1,4 @@
+//! Methods, as pages call them.
+
+pub(crate) mod invoke;
+mod stream;

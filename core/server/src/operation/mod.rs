@@ -1,0 +1,3 @@
+//! What whoever runs a server sees of it.
+
+pub(crate) mod log;

@@ -1,0 +1,176 @@
+//! What is asked for by a path that is none of a call: a file, or a page.
+
+use super::{
+    bootstrap::{Bootstrap, Parts},
+    file::File,
+    path,
+};
+use crate::{
+    answer::Refusal,
+    asked::{Asked, cookie},
+    context::Context,
+    state::sessions::Session,
+    token,
+};
+use axum::{
+    Extension,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderMap, Method, header},
+    response::{IntoResponse as _, Response},
+};
+use remy_db::ReleaseId;
+use remy_db_runtime::{app::App, target::Target};
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The cookie of a browser, and how long it is kept, in seconds: a year.
+const VISITOR: &str = "__ms_visitor";
+const KEPT: u32 = 31_536_000;
+
+/// A request of a file or a page.
+struct Wanted {
+    asked: Asked,
+    path: String,
+    is_head: bool,
+    headers: HeaderMap,
+}
+
+/// What is served at a place, of which a release.
+struct Served {
+    target: Target,
+    release: Option<ReleaseId>,
+    app: Arc<App>,
+}
+
+pub(crate) async fn serve(
+    State(at): State<Arc<Context>>,
+    Extension(asked): Extension<Asked>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let method = request.method();
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let message = "Files and pages are read, with GET or HEAD";
+        return Err(Refusal::new(405, "method_not_allowed", message));
+    }
+    let path = path::clean(request.uri().path())?;
+    // What is called and is not there is no page of the app's.
+    if matches!(path.split('/').next(), Some("_" | "_internal")) {
+        return Err(Refusal::not_found());
+    }
+    let wanted = Wanted {
+        asked,
+        path,
+        is_head: *method == Method::HEAD,
+        headers: request.headers().clone(),
+    };
+    at.read(move |at| answer(at, &wanted)).await
+}
+
+fn answer(at: &Context, wanted: &Wanted) -> Result<Response, Refusal> {
+    let target = at.target(&wanted.asked.judged.place)?;
+    let (release, app) = at.runtime.serving(&target)?;
+    let served = Served {
+        target,
+        release,
+        app,
+    };
+    let site = at.sites.of(&served.app.kept)?;
+    if let Some(file) = site.find(&wanted.path, wanted.is_for_people()) {
+        return match file.page() {
+            Some(page) => show(at, wanted, &served, page),
+            None => send(file, wanted),
+        };
+    }
+    let earlier = at
+        .sites
+        .earlier(&served.target, served.release, &wanted.path)?;
+    match earlier {
+        Some(file) => send(&file, wanted),
+        None => Err(Refusal::not_found()),
+    }
+}
+
+impl Wanted {
+    /// Whether a page is an answer for whoever asks: to somebody who opens a link, and to nothing
+    /// that asks for a file which is not there.
+    fn is_for_people(&self) -> bool {
+        let accept = self.headers.get(header::ACCEPT);
+        let accepts = accept
+            .and_then(|accept| accept.to_str().ok())
+            .unwrap_or("*/*");
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        accepts.contains("text/html") || (accepts.contains("*/*") && !name.contains('.'))
+    }
+
+    /// The browser that asks, and whether it has said so. What is no id of ours is not taken.
+    fn visitor(&self) -> Result<(String, bool), Refusal> {
+        let is_id = |id: &&str| {
+            let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            id.len() == 22 && id.bytes().all(is_of_it)
+        };
+        match cookie(&self.headers, VISITOR).filter(is_id) {
+            Some(id) => Ok((id.to_owned(), true)),
+            None => Ok((token::random::<16>()?, false)),
+        }
+    }
+}
+
+fn send(file: &File, wanted: &Wanted) -> Result<Response, Refusal> {
+    let sent = file.send(&wanted.headers);
+    let response = sent.map_err(|e| Refusal::internal(e.to_string()))?;
+    Ok(match wanted.is_head {
+        true => response.map(|_| Body::empty()),
+        false => response,
+    })
+}
+
+/// Shows a page to whoever looks at it.
+fn show(at: &Context, wanted: &Wanted, served: &Served, page: &Bytes) -> Result<Response, Refusal> {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        // It has a token.
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    if wanted.is_head {
+        return Ok(headers.into_response());
+    }
+    let (visitor, is_known) = wanted.visitor()?;
+    let session = Session {
+        target: served.target.clone(),
+        release: served.release,
+        user: None,
+        visitor,
+    };
+    let token = at.sessions.begin(&session)?;
+    let methods = served.app.methods.iter();
+    // Of two exports of one name, the first: a page calls the other by its id.
+    let methods: BTreeMap<&str, &str> = methods
+        .rev()
+        .map(|(id, module)| (module.export.as_str(), id.as_str()))
+        .collect();
+    let told = Bootstrap {
+        token: &token,
+        release_id: served.release.map(|id| id.to_string()).unwrap_or_default(),
+        methods,
+        user: Value::Null,
+        visitor_id: &session.visitor,
+        app_id: served.app.id(),
+    };
+    let mut response = (headers, told.tell(&Parts::of(page))).into_response();
+    if !is_known {
+        let secure = if wanted.asked.judged.is_secure {
+            "; Secure"
+        } else {
+            ""
+        };
+        let cookie = format!(
+            "{VISITOR}={}; Path=/; Max-Age={KEPT}; HttpOnly; SameSite=Lax{secure}",
+            session.visitor
+        );
+        if let Ok(cookie) = cookie.parse() {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+    }
+    Ok(response)
+}

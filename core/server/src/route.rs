@@ -1,0 +1,77 @@
+//! The table of routes: all of them, in both spellings. What pages call as `/_/REST`, the hosted
+//! platform's own tools call as `/_internal/v2/apps/{app}/REST`.
+
+use crate::{
+    answer::Refusal,
+    asked::{Asked, admit},
+    context::Context,
+    methods::invoke,
+    page::{serve, telemetry},
+};
+use axum::{
+    Extension, Router,
+    extract::{Path, Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse as _, Response},
+    routing::{any, get, post},
+};
+use serde::Deserialize;
+use std::sync::Arc;
+
+pub(crate) fn all(at: &Arc<Context>) -> Router {
+    let of_app = from_fn_with_state(Arc::clone(at), is_app);
+    Router::new()
+        .nest("/_", called())
+        .nest("/_internal/v2/apps/{app}", called().route_layer(of_app))
+        .route("/_internal/{*rest}", any(nothing))
+        .fallback(serve::serve)
+        .layer(from_fn_with_state(Arc::clone(at), admit))
+        .with_state(Arc::clone(at))
+}
+
+/// What pages and programs call.
+fn called() -> Router<Arc<Context>> {
+    Router::new()
+        .route("/methods/{id}/invoke", post(invoke::invoke))
+        .route("/telemetry/{kind}", post(telemetry::count))
+        .route("/telemetry/presence", get(telemetry::presence))
+        .fallback(nothing)
+        .method_not_allowed_fallback(not_so)
+}
+
+#[derive(Deserialize)]
+struct App {
+    app: String,
+}
+
+/// Refuses the id of another app.
+async fn is_app(
+    State(at): State<Arc<Context>>,
+    Extension(asked): Extension<Asked>,
+    Path(App { app }): Path<App>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_it = at.read(move |at| {
+        let target = at.target(&asked.judged.place)?;
+        let (_, served) = at.runtime.serving(&target)?;
+        Ok(served.id() == app)
+    });
+    match is_it.await {
+        Ok(true) => next.run(request).await,
+        Ok(false) => Refusal::not_found().into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn nothing() -> Refusal {
+    Refusal::not_found()
+}
+
+async fn not_so() -> Refusal {
+    Refusal::new(
+        405,
+        "method_not_allowed",
+        "This is not asked for by that HTTP method",
+    )
+}

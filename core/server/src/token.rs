@@ -1,0 +1,43 @@
+//! Tokens: 256 random bits, of which only a hash is kept.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use remy_db_runtime::failure::Failure;
+
+const BYTES: usize = 32;
+
+/// What is kept of a token. Who reads it cannot make the token of it, and looking a token up by it
+/// takes as long whatever is asked for.
+pub(crate) type Hash = [u8; blake3::OUT_LEN];
+
+/// A token that begins with `kind`.
+pub(crate) fn new(kind: &str) -> Result<String, Failure> {
+    Ok(format!("{kind}{}", random::<BYTES>()?))
+}
+
+/// Random bytes, as text for URLs.
+pub(crate) fn random<const N: usize>() -> Result<String, Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| {
+        let message = format!("asking the system for random bytes: {e}");
+        Failure::new("io", 500, message)
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What is kept of a token.
+pub(crate) fn hash(token: &str) -> Hash {
+    *blake3::hash(token.as_bytes()).as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_is_another() {
+        let [one, two] = [new("ms_iface_").unwrap(), new("ms_iface_").unwrap()];
+        assert_ne!(one, two);
+        assert_eq!(one.len(), "ms_iface_".len() + 43);
+        assert_ne!(hash(&one), hash(&two));
+    }
+}

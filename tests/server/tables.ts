@@ -1,0 +1,3 @@
+import { db } from '@mindstudio-ai/agent';
+
+export const Orders = db.defineTable<{ item: string; amount: number }>('orders', { unique: [['item']] });

@@ -18,7 +18,7 @@ use std::{
 struct Nothing;
 
 impl Service for Nothing {
-    fn answer(&self, _: &Call, _: Request) -> Answer {
+    fn answer(&self, _: &Call, _: Request, _: &dyn Fn() -> bool) -> Answer {
         Answer::Value(Value::Null)
     }
 }

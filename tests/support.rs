@@ -7,6 +7,7 @@ mod cases;
 pub mod client;
 pub mod cut;
 pub mod disk;
+pub mod fakes;
 pub mod live;
 pub mod moments;
 pub mod pages;

@@ -123,7 +123,6 @@ test('what remy has nothing behind links, and throws when it is called', () => {
     status: 501,
     message: `remy does not support ${name} of @mindstudio-ai/agent`,
   });
-  assert.throws(() => agent.mindstudio.generateText({}), code('mindstudio.generateText'));
   assert.throws(() => agent.mindstudio(), code('mindstudio'));
   assert.throws(() => new agent.MindStudioAgent(), code('MindStudioAgent'));
   assert.throws(() => agent.runWithContext({}, () => {}), code('runWithContext'));
@@ -135,8 +134,10 @@ test('what a host may have is asked of it, and not supported where it has none',
   const uses = {
     'events.publish': () => agent.events.publish('a', 1),
     'events.grant': () => agent.events.grant(['a'], { publish: true }),
-    'email.send': () => agent.email.send({}),
-    email: () => agent.email({}),
+    'email.send': () => agent.email.send({ subject: 's', body: 'b' }),
+    email: () => agent.email({ subject: 's', body: 'b' }),
+    'mindstudio.generateText': () => agent.mindstudio.generateText({}),
+    'mindstudio.listModels': () => agent.mindstudio.listModels(),
     'analytics.track': () => agent.analytics.track('x'),
     reportIssue: () => agent.reportIssue('x'),
     getRequestContext: () => agent.getRequestContext(),
@@ -151,6 +152,7 @@ test('what a host may have is asked of it, and not supported where it has none',
       });
     anywhere[HOST] = {
       events: { publish: (/** @type {any} */ ...all) => all, some: 1 },
+      action: (/** @type {any} */ ...all) => all,
       getRequestContext: () => ({ method: 'GET' }),
     };
     assert.deepEqual(
@@ -158,6 +160,9 @@ test('what a host may have is asked of it, and not supported where it has none',
       [['a', 1], { method: 'GET' }],
     );
     assert.throws(() => agent.events.grant('a'), { code: 'not_supported' });
+    assert.deepEqual(uses['mindstudio.generateText'](), ['generateText', [{}]]);
+    // Of the platform's other services nothing is behind it.
+    assert.throws(uses['mindstudio.listModels'], { code: 'not_supported' });
   } finally {
     delete anywhere[HOST];
   }
@@ -391,7 +396,7 @@ export async function run(input: { id: string }) {
   const owner: User = db.userRef(id); await db.sql<{ n: number }>('SELECT count(*) AS n FROM vendors WHERE owner = ?', [owner]);
   const total: number = await Plain.filter((p, $) => p.amount > $.least, { least: 1 }).sum((p) => p.amount); const mean: number | null = await Plain.avg((p) => p.amount); await Plain.countDistinct((p) => p.note);
   waitUntil(events.publish(['a', 'b'], { total })); mindstudio.waitUntil(stream('x')); const { token } = await events.grant('a', { ttlSeconds: 60, publish: true });
-  await email.send({ to: 'a@b.c' }); await analytics.track('x', { mean }); await reportIssue(new Error(token)); getRequestContext()?.headers['x-a'];
+  await email.send({ to: 'a@b.c', subject: 's', body: 'b' }); await analytics.track('x', { mean }); await reportIssue(new Error(token)); getRequestContext()?.headers['x-a'];
   defineJewel({ name: 'speed' }).name; defineMapper((row: { a: string }) => row.a)({ a: 'x' });
   // @ts-expect-error a required column
   await Plain.push({ note: 'x' });

@@ -33,7 +33,7 @@ pub(super) fn said(command: &mut Command) -> (i32, String, String) {
 }
 
 /// The same, with something on its stdin.
-fn fed(command: &mut Command, input: &str) -> (i32, String, String) {
+pub(super) fn fed(command: &mut Command, input: &str) -> (i32, String, String) {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,6 +1,7 @@
 //! What was published, run: methods on the database of their release.
 mod commands;
 mod dev;
+mod services;
 mod watch;
 
 use remy_db::{Options, Progress};

@@ -78,7 +78,7 @@ pub struct Waits {
 }
 
 impl Service for Waits {
-    fn answer(&self, _: &Call, request: Request) -> Answer {
+    fn answer(&self, _: &Call, request: Request, _: &dyn Fn() -> bool) -> Answer {
         let Request::Service { arguments, .. } = request else {
             return Answer::Error(Failure::new("not_supported", 501, "not here"));
         };

@@ -179,17 +179,54 @@ type Channels = string | string[];
 /** Messages to pages that are open now. */
 export const events: {
   publish(channels: Channels, data: unknown): Promise<{ delivered: number; id: string }>;
-  /** A token by which a page listens, and publishes where `publish` says so. Lives 60 to 3600 seconds, 900 if nothing is said. */
+  /** A token by which a page listens, and publishes where `publish` says so: to all of them, or to those it names. Lives 60 to 3600 seconds, 900 if nothing is said. */
   grant(
     channels: Channels,
-    options?: { ttlSeconds?: number; publish?: boolean },
+    options?: { ttlSeconds?: number; publish?: boolean | Channels },
   ): Promise<{ token: string; expiresAt: number; ttlSeconds: number }>;
 };
 
-/** Sends e-mail. */
+/** An e-mail. One of `to`, `cc` and `bcc` has to be there. */
+export interface EmailMessage {
+  to?: string | string[];
+  cc?: string | string[];
+  bcc?: string | string[];
+  subject: string;
+  body: string;
+  /** `auto`, if nothing is said: HTML where it looks like it, else text. Markdown goes out as it is written. */
+  bodyType?: 'auto' | 'html' | 'markdown' | 'text';
+  /** What is shown where HTML is not. */
+  text?: string;
+  /** A URL, which the method's process fetches, or the content in base64. */
+  attachments?: (
+    | string
+    | { url: string; filename?: string; contentType?: string }
+    | { content: string; filename: string; contentType?: string }
+  )[];
+  /** `support`, `support@example.com` or `Support <support@example.com>`, of the domain that the server sends as. */
+  from?: string;
+  replyTo?: string;
+  inReplyTo?: string;
+  references?: string[];
+  /** `marketing`, if nothing is said: one message for each, and nobody sees who else has it. */
+  category?: 'transactional' | 'marketing';
+  batchId?: string;
+}
+
+export interface EmailReceipt {
+  recipients: string[];
+  cc: string[];
+  bcc: string[];
+  from: string;
+  suppressed: string[];
+  batchId: string;
+}
+
+/** Sends e-mail, by the server secret `SMTP_URL`. */
 export const email: {
-  (message: Record<string, any>): Promise<any>;
-  send(message: Record<string, any>): Promise<any>;
+  (message: EmailMessage): Promise<EmailReceipt>;
+  send(message: EmailMessage): Promise<EmailReceipt>;
+  /** Not supported by remy. */
   [verb: string]: (...args: any[]) => Promise<any>;
 };
 
@@ -232,11 +269,32 @@ export interface ResolvedUser {
 /** Who a user is, for showing. */
 export function resolveUser(id: string): Promise<ResolvedUser | null>;
 
+/** What an action returns: what is its own, and what it has cost, where that is told. */
+export type ActionResult = Record<string, any> & {
+  $appId?: string;
+  $threadId?: string;
+  $rateLimitRemaining?: number;
+  $billingCost?: number;
+  $billingEvents?: Record<string, any>[];
+};
+
+/** AI actions: each property is the action of that name. They need the server secret `MINDSTUDIO_API_KEY`. */
+export const mindstudio: {
+  waitUntil: typeof waitUntil;
+  /** The action `type`, under the platform's own name for it. */
+  executeStep(type: string, step?: Record<string, any>, options?: any): Promise<ActionResult>;
+  /** Several at once. One that fails has `error` in the place of `output`. */
+  executeStepBatch(
+    steps: { stepType: string; step?: Record<string, any> }[],
+    options?: any,
+  ): Promise<{ results: { stepType: string; output?: any; error?: string }[] }>;
+  /** Sends an e-mail, as `email.send` does. */
+  sendEmail(message: EmailMessage): Promise<EmailReceipt>;
+} & Record<string, (step?: Record<string, any>, options?: any) => Promise<ActionResult>>;
+export default mindstudio;
+
 // Below is what remy has nothing behind: it links, and throws `MindStudioError('not_supported')` when it is called.
 
-/** Not supported by remy, but for `waitUntil`. */
-export const mindstudio: any;
-export default mindstudio;
 /** Not supported by remy. */
 export const files: any;
 /** Not supported by remy. */

@@ -11,6 +11,7 @@
 //   session                 → what the caller's session carries
 //   stream(data)            → sends a part of an answer that is streamed
 //   resolveUser(id)         → who a user is, for showing
+//   action(name, args)      → `mindstudio.name(...args)`: an AI action, or what stands for several
 //   events, email, analytics, reportIssue, getRequestContext
 //                           → what the SDK's export of that name is and does; where the host has none, it is `not_supported`
 //
@@ -158,6 +159,44 @@ export const analytics = /* @__PURE__ */ ofHost('analytics');
 export const reportIssue = /* @__PURE__ */ ofHost('reportIssue');
 export const getRequestContext = /* @__PURE__ */ ofHost('getRequestContext');
 
+/** What `mindstudio` has besides actions: other services of the platform, which remy has nothing behind. */
+const NO_ACTIONS = [
+  'changeName',
+  'changeProfilePicture',
+  'estimateStepCost',
+  'getAppContext',
+  'getConnector',
+  'getConnectorAction',
+  'getUserInfo',
+  'listAgents',
+  'listConnections',
+  'listConnectors',
+  'listModels',
+  'listModelsByType',
+  'listModelsSummary',
+  'listModelsSummaryByType',
+  'runAgent',
+  'runTask',
+  'uploadFile',
+];
+
+/** AI actions: each property is the action of that name. */
+export const mindstudio = /* @__PURE__ */ new Proxy(() => {}, {
+  get(_, name) {
+    if (typeof name === 'symbol' || name === 'then') return undefined;
+    if (name === 'waitUntil') return waitUntil;
+    return (/** @type {any[]} */ ...args) => {
+      const found = host();
+      if (!found.action || NO_ACTIONS.includes(name)) throw refusal(`mindstudio.${name}`);
+      return found.action(name, args);
+    };
+  },
+  set: () => false,
+  apply() {
+    throw refusal('mindstudio');
+  },
+});
+
 // They declare something for others to read, and are what they are given.
 export const defineJewel = (/** @type {unknown} */ jewel) => jewel;
 export const defineMapper = (/** @type {unknown} */ mapper) => mapper;
@@ -176,7 +215,6 @@ function remyUnsupported(name) {
   return new Proxy(class {}, {
     get: (target, property) => {
       if (typeof property === 'symbol' || property === 'then') return undefined;
-      if (name === 'mindstudio' && property === 'waitUntil') return waitUntil;
       return property === 'prototype' ? target.prototype : remyUnsupported(`${name}.${property}`);
     },
     apply: refuse,
@@ -184,7 +222,6 @@ function remyUnsupported(name) {
   });
 }
 
-export const mindstudio = /* @__PURE__ */ remyUnsupported('mindstudio');
 export const files = /* @__PURE__ */ remyUnsupported('files');
 export const dataSources = /* @__PURE__ */ remyUnsupported('dataSources');
 export const voice = /* @__PURE__ */ remyUnsupported('voice');

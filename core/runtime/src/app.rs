@@ -32,6 +32,8 @@ pub struct App {
     pub methods: BTreeMap<String, Module>,
     /// Where its users are.
     pub auth: Option<AuthTable>,
+    /// How they sign in: `email-code`, `sms-code`, `api-key`.
+    pub signs_in: BTreeSet<String>,
     /// The ids of its roles.
     pub roles: BTreeSet<String>,
     /// By their ids.
@@ -89,6 +91,8 @@ struct Role {
 struct Auth {
     #[serde(default)]
     enabled: Option<bool>,
+    #[serde(default)]
+    methods: BTreeSet<String>,
     #[serde(default)]
     table: Option<Users>,
 }
@@ -148,12 +152,14 @@ impl App {
                 methods.insert(id, Module { file, export });
             }
         }
+        let signs_in = described.auth.as_ref().map(|auth| auth.methods.clone());
         Ok(Self {
             kept: kept.to_owned(),
             name: described.name,
             id: described.app_id,
             methods,
             folder,
+            signs_in: signs_in.unwrap_or_default(),
             auth: described.auth.and_then(Auth::users),
             roles: described.roles.into_iter().map(|role| role.id).collect(),
             scenarios: described

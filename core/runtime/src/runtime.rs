@@ -5,14 +5,18 @@ use crate::{
     child::{Listener, Stream, Workplace},
     database::Database,
     dev::user::test_user,
+    events::Events,
     failure::Failure,
     mask::Mask,
     pool::{Cancel, Pool},
     protocol::{Auth, Call},
     records::{self, Begun, Records},
+    remote::Client,
     secrets::Secrets,
     served::{Served, Settings},
+    services::Outside,
     target::{self, Target, no_release, of_core},
+    users::Users,
     who::{self, Who, auth_of},
 };
 use remy_db::{ReleaseId, Remy};
@@ -28,6 +32,9 @@ use std::{
     },
     time::{Duration, Instant},
 };
+
+/// How often what is done on users is begun, where release after release goes live.
+const USERS: u32 = 5;
 
 /// A method, and how it is called.
 #[derive(Debug, Clone)]
@@ -48,6 +55,9 @@ pub struct Invoke {
     pub request: Option<Value>,
     /// Whether somebody reads what it streams.
     pub stream: bool,
+    /// Whether nobody calls, where the user is not there: a rollback takes users, and leaves them
+    /// signed in.
+    pub may_be_gone: bool,
 }
 
 impl Invoke {
@@ -62,6 +72,7 @@ impl Invoke {
             session: json!({}),
             request: None,
             stream: false,
+            may_be_gone: false,
         }
     }
 }
@@ -90,7 +101,7 @@ pub struct Runtime {
     live: PathBuf,
     store: PathBuf,
     settings: Settings,
-    secrets: Secrets,
+    outside: Outside,
     records: Records,
     workplace: Arc<Workplace>,
     served: Mutex<BTreeMap<Target, Arc<Served>>>,
@@ -121,7 +132,11 @@ impl Runtime {
         Ok(Self {
             live: live.to_owned(),
             settings,
-            secrets: Secrets::of(&store),
+            outside: Outside {
+                secrets: Secrets::of(&store),
+                events: Events::default(),
+                client: Arc::default(),
+            },
             records: Records::open(&store).map_err(of_core)?,
             workplace: Arc::new(Workplace::new(&work)?),
             store,
@@ -133,7 +148,17 @@ impl Runtime {
 
     /// The secrets of the app.
     pub fn secrets(&self) -> &Secrets {
-        &self.secrets
+        &self.outside.secrets
+    }
+
+    /// Messages of its methods to pages that listen.
+    pub fn events(&self) -> &Events {
+        &self.outside.events
+    }
+
+    /// Asks others, for the server.
+    pub fn client(&self) -> &Client {
+        &self.outside.client
     }
 
     /// The live database.
@@ -180,7 +205,7 @@ impl Runtime {
         (listener, cancel): (&Arc<dyn Listener>, &Cancel),
         run: Run,
     ) -> Result<Returned, Failure> {
-        let auth = self.caller(served, &invoke.target, invoke.who)?;
+        let auth = self.caller(served, &invoke)?;
         let id = match invoke.id {
             Some(id) => id,
             None => records::new_id().map_err(of_core)?,
@@ -234,6 +259,28 @@ impl Runtime {
         }
     }
 
+    /// Works on the users of a target's app. Where another release goes live meanwhile, it is done
+    /// again on that.
+    ///
+    /// Fails with `not_supported` (400) where nobody signs in to the app, and as `work` does.
+    pub fn users<T>(
+        &self,
+        target: &Target,
+        work: impl Fn(&Users<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut times = 0;
+        loop {
+            times += 1;
+            let served = self.current(target)?;
+            let app = &served.app;
+            let users = Users::new(app.auth.as_ref(), &served.database, &app.signs_in)?;
+            match work(&users) {
+                Err(e) if e.code == "release_changed" && times < USERS => {}
+                done => return done,
+            }
+        }
+    }
+
     /// Waits until nothing is left of what calls have begun: work goes on after an answer. Not any
     /// longer, once `is_enough` says so.
     pub fn settle(&self, is_enough: &dyn Fn() -> bool) {
@@ -244,14 +291,18 @@ impl Runtime {
     }
 
     /// What a call is told of its caller.
-    fn caller(&self, served: &Served, target: &Target, mut who: Who) -> Result<Auth, Failure> {
+    fn caller(&self, served: &Served, invoke: &Invoke) -> Result<Auth, Failure> {
         let database: &Database = &served.database;
         let table = served.app.auth.as_ref();
+        let mut who = invoke.who.clone();
         if let (Some(user), None) = (&who.user, &who.roles) {
-            who::is_there(user, table, database)?;
+            match who::is_there(user, table, database) {
+                Err(e) if invoke.may_be_gone && e.code == "user_not_found" => who.user = None,
+                found => found?,
+            }
         }
         self.knows_roles(served, &who)?;
-        if let (None, Some(table), Target::Dev { .. }) = (&who.user, table, target) {
+        if let (None, Some(table), Target::Dev { .. }) = (&who.user, table, &invoke.target) {
             // Two calls do not make two of them.
             let _making = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
             who.user = test_user(table, database)?;
@@ -288,7 +339,7 @@ impl Runtime {
         }
         let remy = Remy::open(&self.live).map_err(of_core)?;
         let found = target::find(target, &remy, &self.store, self.workplace.folder())?;
-        let served = Served::start(target, found, self.settings, &self.secrets, &self.workplace)?;
+        let served = Served::start(target, found, self.settings, &self.outside, &self.workplace)?;
         let served = Arc::new(served);
         let mut table = self.table();
         let before = table.insert(target.clone(), Arc::clone(&served));
@@ -310,7 +361,7 @@ impl Runtime {
         let Some(served) = self.table().get(target).cloned() else {
             return Ok(None);
         };
-        let is_current = served.stamp == self.secrets.stamp()
+        let is_current = served.stamp == self.outside.secrets.stamp()
             && match target {
                 Target::Live => is_live(&served)?,
                 Target::Preview(name) => {

@@ -4,13 +4,14 @@ use crate::{
     app::App,
     child::{Limits, Program, Workplace},
     database::{self, Database, Durability},
+    events::World,
     failure::Failure,
     mask::Mask,
     pool::{self, Pool},
     protocol::Load,
     sandbox::Isolation,
-    secrets::{self, Secrets},
-    services::Services,
+    secrets,
+    services::{Outside, Services},
     target::{Found, Target, of_core},
 };
 use remy_db::ReleaseId;
@@ -48,7 +49,7 @@ impl Served {
         target: &Target,
         found: Found,
         settings: Settings,
-        secrets: &Secrets,
+        outside: &Outside,
         workplace: &Arc<Workplace>,
     ) -> Result<Self, Failure> {
         let what = match found.release {
@@ -61,8 +62,8 @@ impl Served {
             _ => secrets::Target::Prod,
         };
         // Before they are read: a change in between is seen at the next call.
-        let stamp = secrets.stamp();
-        let environment = secrets.environment(of).map_err(of_core)?;
+        let stamp = outside.secrets.stamp();
+        let environment = outside.secrets.environment(of).map_err(of_core)?;
         let database = database::Settings {
             auth: app.auth.clone(),
             durability: settings.durability,
@@ -86,6 +87,9 @@ impl Served {
         let services = Services {
             database: Arc::clone(&database),
             auth: app.auth.clone(),
+            outside: outside.clone(),
+            of,
+            world: World::of(target),
         };
         let pool = Pool::start(program, settings.pool, Arc::new(services))?;
         Ok(Self {

@@ -123,7 +123,7 @@ fn assignments(table: &AuthTable, database: &Database) -> Result<Vec<RoleAssignm
 }
 
 /// The roles that a column holds: a JSON list, or one as it is.
-fn roles_in(stored: &Value) -> Vec<String> {
+pub(crate) fn roles_in(stored: &Value) -> Vec<String> {
     let Some(text) = stored.as_str() else {
         return Vec::new();
     };

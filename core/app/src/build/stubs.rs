@@ -160,22 +160,7 @@ pub fn used_in(code: &str) -> Vec<Unsupported> {
             name: captures[1].to_owned(),
         }));
     }
-    uses.retain(|used| used.name != "mindstudio" || !only_waits(code));
     uses
-}
-
-/// Whether nothing of `mindstudio` is used but `waitUntil`, which works.
-fn only_waits(code: &str) -> bool {
-    let made = expression!(r#"(?m)^.*\bremyUnsupported[0-9]*\("mindstudio"\).*$"#);
-    let used = expression!(r"\bmindstudio[0-9]*\b");
-    let rest = made.replace_all(code, "").replace("\"mindstudio\"", "");
-    let is_word = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    used.find_iter(&rest).all(|found| {
-        let behind = &rest[found.end()..];
-        ["-ai", ".waitUntil"]
-            .iter()
-            .any(|fine| behind.strip_prefix(fine).is_some_and(|rest| !is_word(rest)))
-    })
 }
 
 /// Who uses what remy has nothing behind.
@@ -240,22 +225,15 @@ mod tests {
         assert!(types(["a"]).contains("export type a = any;"));
     }
 
-    fn names(code: &str) -> Vec<String> {
-        used_in(code).into_iter().map(|used| used.name).collect()
-    }
-
     #[test]
-    fn what_a_bundle_calls_is_used_and_waiting_is_not() {
-        let made = "var mindstudio2 = remyUnsupported(\"mindstudio\");\n";
+    fn what_a_bundle_calls_is_used() {
+        let names = |code| {
+            let used = used_in(code).into_iter();
+            used.map(|used| used.name).collect::<Vec<_>>()
+        };
         assert_eq!(names("remyUnsupported2(\"files\")"), ["files"]);
-        let none: [&str; 0] = [];
-        assert_eq!(names(&format!("{made}mindstudio2.waitUntil(x)")), none);
-        assert_eq!(names(&format!("{made}from \"@x/mindstudio-ai\"")), none);
-        assert_eq!(
-            names(&format!("{made}mindstudio2.waitUntilThen(x)")),
-            ["mindstudio"]
-        );
-        assert_eq!(names(&format!("{made}mindstudio2.email()")), ["mindstudio"]);
+        assert_eq!(names("remyUnsupported(name)"), Vec::<String>::new());
+        assert_eq!(names("mindstudio2.generateText({})"), Vec::<String>::new());
     }
 
     #[test]

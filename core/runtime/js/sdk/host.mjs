@@ -1,6 +1,8 @@
 // What `@mindstudio-ai/agent` finds as `globalThis[Symbol.for('remy.host')]`, for one call after the other.
 
+import { makeActions } from './actions.mjs';
 import { makeAuth } from './auth.mjs';
+import { withContents } from './email.mjs';
 import { MindStudioError, invalid } from './error.mjs';
 import { Operation, batch } from './operation.mjs';
 import { planned } from './predicate.mjs';
@@ -44,6 +46,9 @@ export function makeHost({ load, request }) {
         arguments: args.map((arg) => arg ?? null),
       });
 
+  const sendEmail = async (/** @type {any} */ message) =>
+    service('email.send')(await withContents(message));
+
   return {
     begin(/** @type {Call} */ next) {
       call = next;
@@ -85,15 +90,25 @@ export function makeHost({ load, request }) {
         return user ?? null;
       },
       events: {
-        publish: service('events.publish'),
+        async publish(/** @type {unknown} */ channels, /** @type {unknown} */ data) {
+          if (!isJson(data))
+            throw invalid('invalid_payload', 'JSON cannot hold this. Nothing was published');
+          return service('events.publish')(channels, data);
+        },
         grant: service('events.grant'),
       },
-      email: Object.assign(service('email.send'), {
-        send: service('email.send'),
-      }),
-      action: (/** @type {string} */ name, /** @type {any[]} */ args) =>
-        service(`actions.${name}`)(...args),
+      email: Object.assign((/** @type {any} */ message) => sendEmail(message), { send: sendEmail }),
+      action: makeActions(service('action'), sendEmail),
       planned,
     },
   };
+}
+
+/** @param {unknown} data */
+function isJson(data) {
+  try {
+    return JSON.stringify(data) !== undefined;
+  } catch {
+    return false;
+  }
 }

@@ -37,6 +37,8 @@ impl Listener for Silent {
 /// Does what calls ask for.
 pub trait Service: Send + Sync {
     /// Runs on a thread that may wait. Requests of one call come at once, and are answered in any
-    /// order. None is for a part of a stream: that goes to the call's [`Listener`].
-    fn answer(&self, call: &Call, request: Request) -> Answer;
+    /// order. None is for a part of a stream: that goes to the call's [`Listener`]. What takes long
+    /// looks now and then whether its answer is still wanted: nobody wants it once the process has
+    /// ended.
+    fn answer(&self, call: &Call, request: Request, is_wanted: &dyn Fn() -> bool) -> Answer;
 }

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// How many requests of a process are done at once.
+/// How many requests of a process are done at once, of those of each kind.
 const AT_ONCE: usize = 8;
 
 /// How many bytes of requests wait; the process's own socket takes the rest.
@@ -54,10 +54,12 @@ struct Waiting {
     is_closed: bool,
 }
 
-/// The requests of a process.
+/// The requests of a process. What is asked of others takes seconds or minutes, and nothing of the
+/// database's waits for it.
 #[derive(Clone)]
 pub(super) struct Requests {
-    shared: Arc<Shared>,
+    own: Arc<Shared>,
+    of_others: Arc<Shared>,
 }
 
 struct Shared {
@@ -69,19 +71,26 @@ struct Shared {
 
 impl Requests {
     pub fn new(state: Arc<State>, service: Arc<dyn Service>) -> Self {
-        let shared = Shared {
-            waiting: Mutex::default(),
-            more: Condvar::new(),
-            state,
-            service,
+        let shared = || {
+            Arc::new(Shared {
+                waiting: Mutex::default(),
+                more: Condvar::new(),
+                state: state.clone(),
+                service: service.clone(),
+            })
         };
         Self {
-            shared: Arc::new(shared),
+            own: shared(),
+            of_others: shared(),
         }
     }
 
     pub fn add(&self, call: Arc<Call>, id: u64, asked: Asked, bytes: usize) {
-        let mut waiting = self.shared.lock();
+        let shared = match asked {
+            Asked::Request(Request::Service { .. }) => &self.of_others,
+            _ => &self.own,
+        };
+        let mut waiting = shared.lock();
         waiting.bytes += bytes;
         waiting.unanswered += 1;
         waiting.jobs.push_back(Job {
@@ -92,7 +101,7 @@ impl Requests {
         });
         if waiting.free < waiting.jobs.len() && waiting.threads < AT_ONCE {
             waiting.threads += 1;
-            let shared = self.shared.clone();
+            let shared = shared.clone();
             let thread = thread::Builder::new().name("remy-requests".to_owned());
             let started = thread.spawn(move || shared.work());
             if started.is_err() {
@@ -100,26 +109,38 @@ impl Requests {
             }
         }
         drop(waiting);
-        self.shared.more.notify_one();
+        shared.more.notify_one();
     }
 
     /// Whether no further ones are to be read for now.
     pub fn are_too_many(&self) -> bool {
-        let waiting = self.shared.lock();
-        waiting.bytes >= WAITING_BYTES || waiting.unanswered >= WAITING
+        let all = self.both().map(|shared| {
+            let waiting = shared.lock();
+            (waiting.bytes, waiting.unanswered)
+        });
+        let [(bytes, unanswered), (more_bytes, more)] = all;
+        bytes + more_bytes >= WAITING_BYTES || unanswered + more >= WAITING
     }
 
     pub fn are_answered(&self) -> bool {
-        self.shared.lock().unanswered == 0
+        self.both()
+            .iter()
+            .all(|shared| shared.lock().unanswered == 0)
     }
 
     /// The process is gone: what waits is dropped, and what is being done ends by itself.
     pub fn close(&self) {
-        let mut waiting = self.shared.lock();
-        waiting.is_closed = true;
-        waiting.jobs.clear();
-        drop(waiting);
-        self.shared.more.notify_all();
+        for shared in self.both() {
+            let mut waiting = shared.lock();
+            waiting.is_closed = true;
+            waiting.jobs.clear();
+            drop(waiting);
+            shared.more.notify_all();
+        }
+    }
+
+    fn both(&self) -> [&Shared; 2] {
+        [&self.own, &self.of_others]
     }
 }
 
@@ -170,7 +191,10 @@ impl Shared {
     }
 
     fn answer(&self, call: &Call, request: Request) -> Answer {
-        let done = catch_unwind(AssertUnwindSafe(|| self.service.answer(call, request)));
+        let is_wanted = || !self.lock().is_closed;
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            self.service.answer(call, request, &is_wanted)
+        }));
         done.unwrap_or_else(|_| {
             let message =
                 "A fault of the runtime's own kept it from doing this. The method goes on";

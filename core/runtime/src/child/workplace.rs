@@ -14,11 +14,13 @@ const PROGRAM: &[(&str, &str)] = &[
     ("host.mjs", include_str!("../../js/host.mjs")),
     ("frames.mjs", include_str!("../../js/frames.mjs")),
     ("failures.mjs", include_str!("../../js/failures.mjs")),
+    ("sdk/actions.mjs", include_str!("../../js/sdk/actions.mjs")),
     (
         "sdk/aggregate.mjs",
         include_str!("../../js/sdk/aggregate.mjs"),
     ),
     ("sdk/auth.mjs", include_str!("../../js/sdk/auth.mjs")),
+    ("sdk/email.mjs", include_str!("../../js/sdk/email.mjs")),
     ("sdk/error.mjs", include_str!("../../js/sdk/error.mjs")),
     ("sdk/host.mjs", include_str!("../../js/sdk/host.mjs")),
     (

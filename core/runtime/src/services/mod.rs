@@ -1,30 +1,54 @@
 //! What a call asks the runtime for, besides the code that it is.
 
+mod actions;
+mod email;
+mod html;
+mod published;
+
 use crate::{
     child::Service,
     database::{
         Caller, Database,
         request::{Filter, Operation},
     },
+    events::{Events, World},
     failure::Failure,
+    mail::{Mailer, SMTP_URL},
     protocol::{Answer, AuthTable, Call, Request},
+    remote::{Client, Wanted},
+    secrets::{self, Secrets},
+    target::of_core,
     who::runtime,
 };
+use actions::Platform;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+
+/// What is outside of all releases, and they share.
+#[derive(Debug, Clone)]
+pub(crate) struct Outside {
+    pub(crate) secrets: Secrets,
+    pub(crate) events: Events,
+    pub(crate) client: Arc<Client>,
+}
 
 /// The services of one release.
 pub(crate) struct Services {
     pub(crate) database: Arc<Database>,
     pub(crate) auth: Option<AuthTable>,
+    pub(crate) outside: Outside,
+    /// Whose server secrets count.
+    pub(crate) of: secrets::Target,
+    /// Where its events stay.
+    pub(crate) world: World,
 }
 
 impl Service for Services {
-    fn answer(&self, call: &Call, request: Request) -> Answer {
+    fn answer(&self, call: &Call, request: Request, is_wanted: Wanted<'_>) -> Answer {
         let answer = match request {
             Request::Database { operations } => self.on_database(call, &operations),
             Request::ResolveUsers { ids } => self.users(ids),
-            Request::Service { name, .. } => Err(not_supported(&name)),
+            Request::Service { name, arguments } => self.service(&name, arguments, is_wanted),
             // It goes to the call's listener.
             Request::Stream { .. } => Ok(Value::Null),
         };
@@ -36,6 +60,33 @@ impl Service for Services {
 }
 
 impl Services {
+    fn service(
+        &self,
+        name: &str,
+        arguments: Vec<Value>,
+        is_wanted: Wanted<'_>,
+    ) -> Result<Value, Failure> {
+        let Outside { events, client, .. } = &self.outside;
+        match name {
+            "action" => {
+                let (key, base) = (self.secret(actions::KEY)?, self.secret(actions::BASE)?);
+                Platform::new(client, key, base)?.run(&arguments, is_wanted)
+            }
+            "email.send" => {
+                let mailer = Mailer::of(self.secret(SMTP_URL)?.as_deref())?;
+                email::send(&mailer, arguments)
+            }
+            "events.publish" => published::publish(events, &self.world, &arguments),
+            "events.grant" => published::grant(events, &self.world, &arguments),
+            _ => Err(not_supported(name)),
+        }
+    }
+
+    /// A server secret as it is now: it may be set while a release runs.
+    fn secret(&self, key: &str) -> Result<Option<String>, Failure> {
+        self.outside.secrets.server(key, self.of).map_err(of_core)
+    }
+
     fn on_database(&self, call: &Call, operations: &[Operation]) -> Result<Value, Failure> {
         let caller = Caller::user(call.auth.user_id.as_deref());
         let replies = self.database.run(&caller, operations)?;

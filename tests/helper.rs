@@ -1,7 +1,9 @@
 //! Verbs in a process of their own, one trap a test: what a host must not notice, what becomes of
 //! live where somebody is killed, and where a verb goes through the host all the same.
 use remy_db::{Options, Progress};
-use remy_tests::{built, compiled, live::App, not_covered, output, repository, shell, stdout};
+use remy_tests::{
+    built, built_program, compiled, live::App, not_covered, output, repository, shell, stdout,
+};
 use serde_json::Value;
 use std::{
     fs::{self, File},
@@ -616,8 +618,17 @@ fn a_static_host_starts_the_library_beside_it() {
     );
     assert_eq!(said.matches(r#""by":"pages""#).count(), 3, "{said}");
     libraries.end();
-    // Without it the verb runs here, where the host has live open through another SQLite.
     fs::remove_file(libraries.path("libremy.so")).unwrap();
+    let command = libraries.path("remy");
+    fs::copy(built_program("remy-command"), &command).unwrap();
+    let out = run();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(
+        said.contains(r#""process":"own""#) && said.contains("remy is the program of"),
+        "{out:?}"
+    );
+    // Without either the verb runs here, where the host has live open through another SQLite.
+    fs::remove_file(&command).unwrap();
     let out = run();
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(

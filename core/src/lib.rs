@@ -25,6 +25,23 @@
 //! clone, live is switched, the store settles. The engine's contract is `docs/contract.md`.
 #![warn(missing_docs)]
 
+/// What stands, unseen, before the examples of this crate: the database of an application.
+macro_rules! a_database {
+    () => {
+        r#"# use remy_db::{Options, Progress, Remy};
+# let dir = tempfile::tempdir()?;
+# let path = dir.path().join("app.db");
+# rusqlite::Connection::open(&path)?.execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO users (name) VALUES ('Ann')")?;"#
+    };
+}
+
+/// The same, opened.
+macro_rules! an_app {
+    () => {
+        concat!(a_database!(), "\n# let app = Remy::open(&path)?;")
+    };
+}
+
 mod base;
 mod declare;
 mod effects;
@@ -136,6 +153,9 @@ pub mod internals {
     pub mod text {
         pub use crate::base::text::{human, things};
     }
+    pub mod verbs {
+        pub use crate::verbs::prune::number_of_days;
+    }
     #[cfg(feature = "typescript")]
     pub mod typescript {
         pub use crate::typescript::*;
@@ -156,6 +176,15 @@ impl Remy {
     ///
     /// Fails with `not_found`, `corrupt`, `io`, and `invalid_argument` where remy cannot work (a
     /// network file system, a database with reserved bytes, more than one hard link).
+    ///
+    /// ```
+    #[doc = a_database!()]
+    /// let app = Remy::open(&path)?;
+    /// let error = Remy::open(dir.path().join("other.db")).err().unwrap();
+    /// assert_eq!(error.code(), "not_found");
+    /// println!("{error}"); // what happened, what state things are in, what to do
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[cfg(feature = "engine")]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self {
@@ -216,6 +245,12 @@ impl Remy {
     }
 
     /// The place of this database, as of the file that was opened.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// assert!(app.place().path.ends_with("app.db"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn place(&self) -> Place {
         self.live.place()
     }
@@ -243,12 +278,27 @@ impl Remy {
     }
 
     /// What remy runs on.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// println!("{}", serde_json::to_string_pretty(&app.debug()?).unwrap());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn debug(&self) -> Result<Debug> {
         debug::debug(&self.live)
     }
 
     /// What a publish of `schema` would do to live as it is now, with what it would lose counted
     /// there. Keeps nothing.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// let plan = app.diff(schema, &Options::default())?;
+    /// assert_eq!(plan[0].object, "users.email");
+    /// assert_eq!(plan[0].needs, None); // a drop needs `allow`, and says what it loses
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn diff(&self, schema: &str, options: &Options) -> Result<Vec<Statement>> {
         diff::diff(&self.live, schema, options)
     }
@@ -258,6 +308,17 @@ impl Remy {
     ///
     /// Fails with `not_found` where there is no such release, or it has no database, and with
     /// `pruned`.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// use remy_db::Target;
+    ///
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// let release = app.publish(schema, &Options::default(), Progress::none())?;
+    /// let plan = app.diff_between(release.previous, &Target::Release(release.release), &Options::default())?;
+    /// assert_eq!(plan[0].object, "users.email");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn diff_between(
         &self,
         from: Option<ReleaseId>,
@@ -273,6 +334,21 @@ impl Remy {
     /// Fails with `invalid_argument` where SQLite does not take a statement, or it would write what
     /// is only read, or reach another file; with `not_found` where there is no such database, and
     /// with `pruned`.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// use remy_db::{Database, Returned, SqlValue};
+    ///
+    /// let mut names = Vec::new();
+    /// app.sql(&Database::Live, "SELECT name FROM users", &Options::default(), Progress::none(), &mut |returned| {
+    ///     if let Returned::Row(row) = returned {
+    ///         names.extend(row);
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(names, [SqlValue::Text("Ann".to_owned())]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sql(
         &self,
         database: &Database,
@@ -285,6 +361,16 @@ impl Remy {
     }
 
     /// Copies live, as of one committed transaction, to `path`, which must not be there.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let copy = dir.path().join("copy.db");
+    /// let cloned = app.clone_to(&copy)?;
+    /// assert_eq!(cloned.bytes, std::fs::metadata(&copy)?.len());
+    /// // What is there is not written over.
+    /// assert_eq!(app.clone_to(&copy).unwrap_err().code(), "invalid_argument");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clone_to(&self, path: impl AsRef<Path>) -> Result<Cloned> {
         self.clone_to_with(path, Progress::none())
     }
@@ -298,6 +384,14 @@ impl Remy {
     ///
     /// Fails with `not_found` where there is no such release, or it has no database, and with
     /// `pruned`.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// let before = app.publish(schema, &Options::default(), Progress::none())?.previous.unwrap();
+    /// app.copy_release(before, dir.path().join("before.db"), Progress::none())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn copy_release(
         &self,
         release: ReleaseId,
@@ -308,6 +402,15 @@ impl Remy {
     }
 
     /// Publishes up to the switch, and leaves the release `compiled`.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// let staged = app.stage(schema, &Options::default(), Progress::none())?;
+    /// assert!(staged.switch.is_none()); // live is as it was
+    /// app.promote(Some(staged.release), &Options::default(), Progress::none())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stage(
         &self,
         schema: &str,
@@ -326,6 +429,20 @@ impl Remy {
     /// Makes live what `schema` declares: a file, another database, or SQL text.
     ///
     /// A failure leaves live as it was, and the release `failed` with the reason in its log.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// let release = app.publish(schema, &Options::default(), Progress::none())?;
+    /// println!("release {}: writers waited {} ms", release.release, release.switch.unwrap().pause_ms);
+    ///
+    /// let options = Options::from_json(r#"{"allow": ["drop"], "label": "names are gone"}"#)?;
+    /// app.publish("CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT);", &options, Progress::none())?;
+    ///
+    /// let error = app.publish("CREATE TABLE users (id INTEGER", &options, Progress::none()).unwrap_err();
+    /// assert_eq!(error.code(), "invalid_schema"); // and live is as it was
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn publish(
         &self,
         schema: &str,
@@ -343,6 +460,16 @@ impl Remy {
 
     /// Records a release that its caller could not build: `failed`, with `options.build` and the
     /// reason in its log.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// use remy_db::{BuildFailure, Status};
+    ///
+    /// let why = BuildFailure::from_json(r#"{"code": "build_failed", "message": "tsc found 2 errors"}"#)?;
+    /// let release = app.fail(&why, &Options::default(), Progress::none())?;
+    /// assert_eq!(release.status, Status::Failed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fail(
         &self,
         failure: &BuildFailure,
@@ -353,6 +480,15 @@ impl Remy {
     }
 
     /// Makes a kept or staged release live; without a number the newest staged one.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// app.stage(schema, &Options::default(), Progress::none())?;
+    /// let live = app.promote(None, &Options::default(), Progress::none())?;
+    /// println!("release {} is live", live.release);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn promote(
         &self,
         release: Option<ReleaseId>,
@@ -364,6 +500,16 @@ impl Remy {
 
     /// Makes an earlier release live again; without a number the one that was live before the live
     /// one first was.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// let release = app.publish(schema, &Options::default(), Progress::none())?;
+    /// let back = app.rollback(None, &Options::default(), Progress::none())?;
+    /// assert_eq!(back.restored_from, release.previous);
+    /// println!("{} tables lose rows that were written since", back.set_aside.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rollback(
         &self,
         release: Option<ReleaseId>,
@@ -374,6 +520,16 @@ impl Remy {
     }
 
     /// The history, newest first.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// assert!(app.releases()?.is_empty()); // nothing was published
+    /// app.publish(path.to_str().unwrap(), &Options::default(), Progress::none())?;
+    /// for release in app.releases()? {
+    ///     println!("{} {}", release.release, release.status);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn releases(&self) -> Result<Vec<Release>> {
         match seen::look(&self.live)? {
             Some(seen) => seen.releases(),
@@ -385,18 +541,40 @@ impl Remy {
     ///
     /// Fails with `not_found` where there is no such release, or it has no database, and with
     /// `pruned`.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// assert_eq!(app.schema(None)?.sql, "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn schema(&self, release: Option<ReleaseId>) -> Result<Dumped> {
         verbs::schema::schema(&self.live, release)
     }
 
     /// The statements that declare the schema of live as it is: as [`Remy::schema`], without the
     /// tables in which other tools keep their books.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// std::fs::write(dir.path().join("schema.sql"), app.schema_to_declare()?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn schema_to_declare(&self) -> Result<String> {
         verbs::schema::own(&self.live)
     }
 
     /// The build log of a release, or of the newest one. `not_found` where there is no such
     /// release.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// let release = app.publish(schema, &Options::default(), Progress::none())?.release;
+    /// for line in app.build_log(Some(release))? {
+    ///     println!("{} {:.0} ms", line.message, line.duration_ms);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn build_log(&self, release: Option<ReleaseId>) -> Result<Vec<Line>> {
         let Some(seen::StoreView { store, .. }) = seen::look(&self.live)? else {
             return Ok(Vec::new());
@@ -412,6 +590,14 @@ impl Remy {
     }
 
     /// Takes a copy of live for a dev session: an empty one before the first publish.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let session = app.dev_start("ann")?;
+    /// let db = rusqlite::Connection::open(&session.path)?; // as live is now, and its own from here on
+    /// db.execute("DELETE FROM users", [])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dev_start(&self, name: &str) -> Result<Dev> {
         self.dev_start_with(name, Progress::none())
     }
@@ -422,6 +608,17 @@ impl Remy {
     }
 
     /// Makes a dev session's database equal to live, under open connections.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let session = app.dev_start("ann")?;
+    /// let db = rusqlite::Connection::open(&session.path)?;
+    /// db.execute("DELETE FROM users", [])?;
+    /// app.dev_reset("ann")?;
+    /// let users: i64 = db.query_row("SELECT count(*) FROM users", [], |row| row.get(0))?;
+    /// assert_eq!(users, 1); // the connection stayed open
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dev_reset(&self, name: &str) -> Result<Dev> {
         self.dev_reset_with(name, Progress::none())
     }
@@ -436,6 +633,15 @@ impl Remy {
     /// needs `options.allow`. There is no release of it.
     ///
     /// Fails as a publish does, and leaves the session as it was.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// app.dev_start("ann")?;
+    /// let synced = app.dev_sync("ann", schema, &Options::default(), Progress::none())?;
+    /// assert_eq!(synced.statements[0].object, "users.email"); // live has none
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dev_sync(
         &self,
         name: &str,
@@ -458,6 +664,16 @@ impl Remy {
     }
 
     /// Empties every table of a dev session's database, under open connections.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let session = app.dev_start("ann")?;
+    /// app.dev_truncate("ann")?;
+    /// let db = rusqlite::Connection::open(&session.path)?;
+    /// let users: i64 = db.query_row("SELECT count(*) FROM users", [], |row| row.get(0))?;
+    /// assert_eq!(users, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dev_truncate(&self, name: &str) -> Result<Dev> {
         self.dev_truncate_with(name, &Options::default(), Progress::none())
     }
@@ -474,6 +690,14 @@ impl Remy {
     }
 
     /// Ends a dev session and removes its database.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let session = app.dev_start("ann")?;
+    /// app.dev_stop("ann")?;
+    /// assert!(!std::path::Path::new(&session.path).exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dev_stop(&self, name: &str) -> Result<Dev> {
         unchanged(dev::stop(&self.live, name))
     }
@@ -484,11 +708,27 @@ impl Remy {
     }
 
     /// The dev sessions, newest first.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// app.dev_start("ann")?;
+    /// assert_eq!(app.dev_list()?[0].name, "ann");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dev_list(&self) -> Result<Vec<Dev>> {
         dev::list(&self.live)
     }
 
     /// Drops old snapshots. `days` goes before `options.retention_days`.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);";
+    /// app.publish(schema, &Options::default(), Progress::none())?;
+    /// let pruned = app.prune(Some(90), &Options::default())?;
+    /// println!("{} bytes are free again, {} snapshots stay", pruned.freed_bytes, pruned.kept);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn prune(&self, days: Option<u32>, options: &Options) -> Result<Pruned> {
         self.prune_with(days, options, Progress::none())
     }
@@ -504,6 +744,14 @@ impl Remy {
     }
 
     /// Reads everything again, and says what is not as it should be.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// for checked in app.verify()?.checked.iter().filter(|checked| !checked.ok) {
+    ///     println!("{}: {:?}", checked.object, checked.message);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn verify(&self) -> Result<Verified> {
         self.verify_with(&Options::default(), Progress::none())
     }
@@ -515,6 +763,14 @@ impl Remy {
     }
 
     /// Drops remy's tables from live in one transaction; the store stays.
+    ///
+    /// ```
+    #[doc = an_app!()]
+    /// app.publish(path.to_str().unwrap(), &Options::default(), Progress::none())?;
+    /// app.detach()?;
+    /// assert_eq!(app.schema(None)?.sql, "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn detach(&self) -> Result<Detached> {
         unchanged(detach::detach(&self.live))
     }

@@ -1,5 +1,5 @@
 // @ts-check
-// Finds and loads the native addon. Verbs are for the worker process; reading TypeScript opens no database and is done here, too.
+// Finds and loads the native addon, which is also the program that verbs run in (process.js). What is called here opens no database.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 // @ts-check
-// A folder that is published: where its database is, what it declares, and every verb on both. Each verb runs whole in the worker process,
-// by the native addon; here its arguments are looked at, and whoever listens is told.
+// A folder that is published: where its database is, what it declares, and every verb on both. Each verb runs whole in a process of its own
+// (process.js); here its arguments are looked at, and whoever listens is told.
 import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import { load } from './addon.js';
@@ -355,6 +355,7 @@ export class App extends EventEmitter {
       this.emit('line', line);
       onProgress?.(line);
     };
-    return run({ place: this.#place, call: { verb, ...call } }, signal, emits ? onLine : undefined);
+    const project = { place: this.#place, call: { verb, ...call } };
+    return run({ project }, signal, emits ? onLine : undefined);
   }
 }

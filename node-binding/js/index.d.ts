@@ -379,7 +379,7 @@ export interface Debug {
 /**
  * A live database and its releases.
  *
- * Every verb runs in a worker process of this package, so the application may have the database open through any SQLite library.
+ * Every verb runs in a process of its own, whose program this package is, so the application may have the database open through any SQLite library.
  * Relative paths are the calling process's. A verb rejects with a `RemyError`.
  */
 export class Remy {

@@ -1,5 +1,5 @@
 // @ts-check
-// remy for Node.js. Every verb runs in a worker process (worker.js), so that this module can be loaded beside any SQLite library.
+// remy for Node.js. Every verb runs in a process of its own (process.js), so that this module can be loaded beside any SQLite library.
 import { resolve } from 'node:path';
 import { json, number, options as read, text } from './arguments.js';
 import { RemyError } from './error.js';
@@ -39,7 +39,7 @@ export class Remy {
    */
   static async open(path, options) {
     const remy = new Remy(path);
-    await remy.#run('open', [], options);
+    await remy.#run({ verb: 'open' }, options);
     return remy;
   }
 
@@ -49,7 +49,7 @@ export class Remy {
 
   /** @param {Cancellable} [options] */
   async debug(options) {
-    return this.#run('debug', [], options);
+    return this.#run({ verb: 'debug' }, options);
   }
 
   /**
@@ -57,7 +57,7 @@ export class Remy {
    * @param {Options} [options]
    */
   async diff(schema, options) {
-    return this.#run('diff', [text(schema, 'schema')], options, { takes: true });
+    return this.#run({ verb: 'diff', schema: text(schema, 'schema') }, options, { takes: true });
   }
 
   /**
@@ -66,7 +66,7 @@ export class Remy {
    */
   async clone(path, options) {
     // An empty path is the engine's to refuse, and no folder.
-    return this.#run('clone', [text(path, 'path') && resolve(path)], options);
+    return this.#run({ verb: 'clone', path: text(path, 'path') && resolve(path) }, options);
   }
 
   /**
@@ -74,7 +74,10 @@ export class Remy {
    * @param {Options} [options]
    */
   async stage(schema, options) {
-    return this.#run('stage', [text(schema, 'schema')], options, { takes: true, follows: true });
+    return this.#run({ verb: 'stage', schema: text(schema, 'schema') }, options, {
+      takes: true,
+      follows: true,
+    });
   }
 
   /**
@@ -82,7 +85,10 @@ export class Remy {
    * @param {Options} [options]
    */
   async publish(schema, options) {
-    return this.#run('publish', [text(schema, 'schema')], options, { takes: true, follows: true });
+    return this.#run({ verb: 'publish', schema: text(schema, 'schema') }, options, {
+      takes: true,
+      follows: true,
+    });
   }
 
   /**
@@ -90,7 +96,10 @@ export class Remy {
    * @param {Options} [options]
    */
   async fail(failure, options) {
-    return this.#run('fail', [json(failure, 'failure')], options, { takes: true, follows: true });
+    return this.#run({ verb: 'fail', failure: json(failure, 'failure') }, options, {
+      takes: true,
+      follows: true,
+    });
   }
 
   /**
@@ -98,7 +107,7 @@ export class Remy {
    * @param {Options} [options]
    */
   async promote(release, options) {
-    return this.#run('promote', [number(release, 'release')], options, {
+    return this.#run({ verb: 'promote', release: number(release, 'release') }, options, {
       takes: true,
       follows: true,
     });
@@ -109,7 +118,7 @@ export class Remy {
    * @param {Options} [options]
    */
   async rollback(release, options) {
-    return this.#run('rollback', [number(release, 'release')], options, {
+    return this.#run({ verb: 'rollback', release: number(release, 'release') }, options, {
       takes: true,
       follows: true,
     });
@@ -117,7 +126,7 @@ export class Remy {
 
   /** @param {Cancellable} [options] */
   async releases(options) {
-    return this.#run('releases', [], options);
+    return this.#run({ verb: 'releases' }, options);
   }
 
   /**
@@ -125,7 +134,7 @@ export class Remy {
    * @param {Cancellable} [options]
    */
   async buildLog(release, options) {
-    return this.#run('buildLog', [number(release, 'release')], options);
+    return this.#run({ verb: 'buildLog', release: number(release, 'release') }, options);
   }
 
   /**
@@ -133,7 +142,7 @@ export class Remy {
    * @param {Cancellable} [options]
    */
   async devStart(name, options) {
-    return this.#run('devStart', [text(name, 'name')], options);
+    return this.#run({ verb: 'devStart', name: text(name, 'name') }, options);
   }
 
   /**
@@ -141,7 +150,7 @@ export class Remy {
    * @param {Cancellable} [options]
    */
   async devReset(name, options) {
-    return this.#run('devReset', [text(name, 'name')], options);
+    return this.#run({ verb: 'devReset', name: text(name, 'name') }, options);
   }
 
   /**
@@ -149,7 +158,7 @@ export class Remy {
    * @param {import('./index.js').TruncateOptions} [options]
    */
   async devTruncate(name, options) {
-    return this.#run('devTruncate', [text(name, 'name')], options, { takes: true });
+    return this.#run({ verb: 'devTruncate', name: text(name, 'name') }, options, { takes: true });
   }
 
   /**
@@ -157,12 +166,12 @@ export class Remy {
    * @param {Cancellable} [options]
    */
   async devStop(name, options) {
-    return this.#run('devStop', [text(name, 'name')], options);
+    return this.#run({ verb: 'devStop', name: text(name, 'name') }, options);
   }
 
   /** @param {Cancellable} [options] */
   async devList(options) {
-    return this.#run('devList', [], options);
+    return this.#run({ verb: 'devList' }, options);
   }
 
   /**
@@ -170,39 +179,36 @@ export class Remy {
    * @param {Options} [options]
    */
   async prune(days, options) {
-    return this.#run('prune', [number(days, 'number of days')], options, { takes: true });
+    return this.#run({ verb: 'prune', days: number(days, 'number of days') }, options, {
+      takes: true,
+    });
   }
 
   /** @param {Options} [options] */
   async verify(options) {
-    return this.#run('verify', [], options, { takes: true, follows: true });
+    return this.#run({ verb: 'verify' }, options, { takes: true, follows: true });
   }
 
   /** @param {Cancellable} [options] */
   async detach(options) {
-    return this.#run('detach', [], options);
+    return this.#run({ verb: 'detach' }, options);
   }
 
   /**
    * Runs a verb. It `takes` options of its own, or only `signal`; it `follows` its build log, or has none.
    *
-   * @param {string} verb
-   * @param {unknown[]} args
+   * @param {{ verb: string, [argument: string]: unknown }} call as core has it, whose options are JSON text
    * @param {Options} [given]
    * @param {{ takes?: boolean, follows?: boolean }} [how]
    */
-  #run(verb, args, given, { takes = false, follows = false } = {}) {
+  #run(call, given, { takes = false, follows = false } = {}) {
     const own = ['signal', ...(follows ? ['onProgress'] : [])];
     const { signal, onProgress, ...options } = /** @type {Options} */ (
-      read(verb, given, takes ? undefined : own)
+      read(call.verb, given, takes ? undefined : own)
     );
     // Core would not know whose it is.
-    if (onProgress && !follows) read(verb, { onProgress }, own);
-    const request = {
-      path: this.#path,
-      verb,
-      args: takes ? [...args, json(options, 'options')] : args,
-    };
-    return run(request, signal, onProgress);
+    if (onProgress && !follows) read(call.verb, { onProgress }, own);
+    const verb = takes ? { ...call, options: json(options, 'options') } : call;
+    return run({ path: { path: this.#path, verb } }, signal, onProgress);
   }
 }

@@ -1,6 +1,6 @@
 // Where things live, what becomes of them, and the same by openApp.
 import assert from 'node:assert/strict';
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs, {
   mkdirSync,
@@ -14,7 +14,8 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { load } from '../js/addon.js';
+import { frame, frames } from '../js/frames.js';
 import { init, openApp, RemyError } from '../js/index.js';
 import { git } from './builds.mjs';
 import { workshop } from './support.mjs';
@@ -291,7 +292,7 @@ await app.publish({ schema, onProgress, signal: called.signal }).catch(({ name, 
   );
   assert.match(
     said.join(),
-    /^RemyError the worker process was ended by SIGKILL before it answered/,
+    /^RemyError the process that ran the verb was ended by SIGKILL before it answered/,
   );
 });
 
@@ -299,24 +300,22 @@ test('a worker that is told to end before it has a verb begins none', async (t) 
   const { path, write, sql } = workshop(t);
   await sql('CREATE TABLE t (a)');
   write('schema.sql', SCHEMA);
-  const worker = fork(fileURLToPath(new URL('../js/worker.js', import.meta.url)));
-  t.after(() => worker.kill('SIGKILL'));
-  // Until it listens: to SIGTERM Node does from the start, and ends.
-  const heard = () =>
-    /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${worker.pid}/status`, 'utf8'))[1];
-  while ((BigInt(`0x${heard()}`) & 1n) === 0n) await new Promise((go) => setTimeout(go, 20));
-  worker.kill('SIGTERM');
-  await new Promise((go) => setTimeout(go, 200));
-  worker.send({
-    path: path('app.db'),
-    verb: 'publish',
-    args: [path('schema.sql'), '{}'],
-    follow: false,
-  });
+  const { path: file } = load().helper();
+  const stdio = ['ignore', 'ignore', 'inherit', 'pipe'];
+  const process = spawn(file, ['remy-helper', 'by-3'], { stdio });
+  t.after(() => process.kill('SIGKILL'));
+  const verb = { verb: 'publish', schema: path('schema.sql'), options: '{}' };
+  const call = { on: { path: { path: path('app.db'), verb } }, lines: false };
   const said = [];
-  worker.on('message', (message) => said.push(message));
-  await once(worker, 'close');
-  assert.equal(said.at(-1).error?.code, 'busy', JSON.stringify(said));
+  const hear = frames((kind, text) => {
+    said.push({ kind, text });
+    if (kind !== 'h') return;
+    process.kill('SIGTERM');
+    setTimeout(() => process.stdio[3].write(frame('c', JSON.stringify(call))), 200);
+  });
+  process.stdio[3].on('data', hear);
+  await once(process, 'close');
+  assert.equal(JSON.parse(said.at(-1).text).refused?.code, 'busy', JSON.stringify(said));
 });
 
 test('what a build leaves that cannot be removed does not take back its release', async (t) => {

@@ -284,7 +284,7 @@ test('a package without its engine says which package that is', async (t) => {
   );
 });
 
-test('a bundle that lacks worker.js says so', async (t) => {
+test('a bundle has what it needs but the addon, and says so', async (t) => {
   const { path, run, sql } = workshop(t);
   const esbuild = createRequire(import.meta.url)('esbuild');
   await sql(SCHEMA);
@@ -303,13 +303,13 @@ test('a bundle that lacks worker.js says so', async (t) => {
     logLevel: 'silent',
   });
   await esbuild.stop();
-  const { stdout, stderr } = await run('node', ['dist/app.mjs']);
-  const { code, message, hint, version } = JSON.parse(stdout || stderr);
+  const without = await run('node', ['dist/app.mjs'], { env: { REMY_ADDON: '' } });
+  const { code, message, version } = JSON.parse(without.stdout || without.stderr);
   assert.equal(version, createRequire(import.meta.url)('../package.json').version);
   assert.equal(code, 'not_found');
-  assert(message.startsWith(`${path('dist/worker.js')} is not there`), message);
-  assert.match(hint, /bundle/);
-  assert(Remy);
+  assert.match(message, /^there is no package remy-db-linux-\w+-gnu, which brings the engine/);
+  const { status, stdout, stderr } = await run('node', ['dist/app.mjs']);
+  assert.deepEqual([status, stdout, stderr], [0, '', '']);
 });
 
 test('a dev database is emptied with the libraries that it needs', async (t) => {

@@ -123,7 +123,7 @@ impl Call {
     }
 
     /// The number at `at`, if there is one: an integer, or text that is one.
-    fn number(&self, at: usize, what: &str) -> Result<Option<i64>> {
+    pub fn number(&self, at: usize, what: &str) -> Result<Option<i64>> {
         match self.arg(at) {
             Value::Null => Ok(None),
             Value::Integer(number) => Ok(Some(*number)),
@@ -138,15 +138,6 @@ impl Call {
     /// The release at `at`, if one is named.
     pub fn release(&self, at: usize) -> Result<Option<ReleaseId>> {
         Ok(self.number(at, "release")?.map(ReleaseId))
-    }
-
-    /// The number of days at `at`, if there is one.
-    pub fn days(&self, at: usize) -> Result<Option<u32>> {
-        let days = self.number(at, "number of days")?;
-        days.map(|days| {
-            u32::try_from(days).map_err(|_| wrong(format!("{days} is no number of days")))
-        })
-        .transpose()
     }
 
     /// The options at `at`, which are ones.

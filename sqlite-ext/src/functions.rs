@@ -58,7 +58,7 @@ pub fn dev_stop(call: &Call) -> Result<String> {
 }
 
 pub fn prune(call: &Call) -> Result<String> {
-    let (days, options) = (call.days(0)?, call.options(1)?);
+    let (days, options) = (call.number(0, "number of days")?, call.options(1)?);
     call.run(&Verb::Prune { days, options })
 }
 

@@ -153,7 +153,7 @@ fn a_worker_ends_with_its_parent() {
     // Generous: the lock stays taken for all that time, and it would wait for five minutes.
     let there = || {
         std::fs::read_to_string(format!("/proc/{}/cmdline", workers[0]))
-            .is_ok_and(|it| it.contains("worker.js"))
+            .is_ok_and(|it| it.contains("remy-helper"))
     };
     for _ in 0..600 {
         if !there() {

@@ -613,13 +613,7 @@ pub unsafe extern "C" fn remy_prune(
     // SAFETY: this function's contract.
     unsafe {
         run(handle, json, || {
-            let days = match days {
-                -1 => None,
-                days => Some(
-                    u32::try_from(days)
-                        .map_err(|_| wrong(format!("{days} is no number of days")))?,
-                ),
-            };
+            let days = (days != -1).then_some(days);
             let options = parse(options)?;
             Ok(Verb::Prune { days, options })
         })

@@ -38,6 +38,8 @@ use usage::Typed;
 /// Runs the command of this process's arguments, and returns its exit status.
 pub fn main() -> ExitCode {
     let argv: Vec<OsString> = env::args_os().collect();
+    // A program that has remy linked in starts this one beside it.
+    remy_db_helper::main_of(argv.get(1..).unwrap_or_default());
     let (status, done) = match usage::parse(&argv) {
         Ok(Typed::Command(arguments, words)) => run(&arguments, &words),
         Ok(Typed::Text(text)) => {

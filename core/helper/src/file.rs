@@ -14,21 +14,24 @@ use std::{
 pub enum Lookup {
     /// The library that this code is in.
     Own,
-    /// Where this code was linked into a program, a `libremy.so` beside that program.
+    /// Where this code was linked into a program, a `libremy.so` beside that program, or the program
+    /// `remy`.
     OwnOrBeside,
 }
 
 /// A file that can be started, and what loads it where it may not be executed itself.
 #[derive(Debug)]
-pub(crate) struct Program {
-    pub(crate) path: CString,
-    pub(crate) loader: CString,
+pub struct Program {
+    /// The file.
+    pub path: CString,
+    /// What loads it.
+    pub loader: CString,
     /// Whether it has to be loaded so: the loader that it names is not on this system.
-    pub(crate) by_loader: bool,
+    pub by_loader: bool,
 }
 
 /// Finds the program. `Err` says why there is none.
-pub(crate) fn find(lookup: Lookup) -> Result<Program, String> {
+pub fn find(lookup: Lookup) -> Result<Program, String> {
     // SAFETY: asks for a number of the process.
     let is_secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
     // A set-uid program would start what its caller names.
@@ -98,11 +101,16 @@ fn own_file() -> Result<Own, String> {
 
 fn beside() -> Result<PathBuf, String> {
     let program = fs::read_link("/proc/self/exe").map_err(|e| format!("{LINKED}: {e}"))?;
-    let library = program.with_file_name("libremy.so");
-    if library.is_file() {
-        return Ok(library);
+    let [library, command] = ["libremy.so", "remy"].map(|name| program.with_file_name(name));
+    let is_there = |path: &&PathBuf| path.is_file() && **path != program;
+    match [&library, &command].into_iter().find(is_there) {
+        Some(path) => Ok(path.clone()),
+        None => Err(format!(
+            "{LINKED}, and there is neither {} nor {}",
+            library.display(),
+            command.display()
+        )),
     }
-    Err(format!("{LINKED}, and there is no {}", library.display()))
 }
 
 /// A program or library as the loader has it.

@@ -3,7 +3,7 @@
 use crate::{
     file::{self, Lookup},
     frame::{self, Frame, Incoming, Kind, malformed},
-    protocol::{Call, Failed, Hello, Schema, read, write},
+    protocol::{Call, Failed, Hello, On, Schema, read, write},
     spawn::{self, Child},
     verb::Verb,
 };
@@ -149,10 +149,12 @@ impl Session {
         self.send(
             Kind::Call,
             &write(&Call {
-                call: verb.clone(),
-                place: caller.place.clone(),
+                on: On::Host {
+                    verb: verb.clone(),
+                    place: caller.place.clone(),
+                    features: caller.features.clone(),
+                },
                 lines: caller.on_line.is_some(),
-                host: caller.features.clone(),
             })?,
         )?;
         let mut told = false;

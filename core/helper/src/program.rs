@@ -2,19 +2,19 @@
 
 use crate::{
     frame::{self, Frame, Incoming, Kind, malformed},
-    protocol::{Call, Failed, Hello, Schema, read, write},
+    protocol::{Call, Failed, Hello, On, Schema, read, write},
     spawn,
     verb::Verb,
 };
 use remy_db::{
-    Error, Line, Object, Place, Progress, Remy, Result, State, become_owner_of,
+    Error, Object, Place, Remy, Result, State, become_owner_of,
     client::{self, Features},
     internals::{declare::Source, owner::forget_environment},
 };
-use remy_db_app::project::{Follow, Readers, Told};
+use remy_db_app::project::{self, Follow, Project, Readers, Told};
 use std::{
     collections::BTreeSet,
-    ffi::{CStr, CString, c_char, c_int},
+    ffi::{CStr, CString, OsString, c_char, c_int},
     fs,
     os::fd::BorrowedFd,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -40,21 +40,52 @@ pub unsafe extern "C" fn remy_helper_main(
     argv: *const *const c_char,
     _environment: *const *const c_char,
 ) -> c_int {
-    let follows = usize::try_from(argc).is_ok_and(|argc| argc > 1) && {
-        // SAFETY: this function's contract.
-        unsafe { CStr::from_ptr(slice::from_raw_parts(argv, 2)[1]) == spawn::FOLLOWS }
+    let count = usize::try_from(argc).unwrap_or_default();
+    // SAFETY: this function's contract.
+    let arguments = unsafe {
+        slice::from_raw_parts(argv, count)
+            .iter()
+            .map(|argument| CStr::from_ptr(*argument).to_owned())
     };
-    let status = catch_unwind(|| main(follows)).unwrap_or(101);
+    end(&Vec::from_iter(arguments.skip(1)))
+}
+
+/// The program, where another one is it as well: `arguments` are those of its process, without its
+/// name. Returns where they are not those of a helper that somebody speaks to.
+pub fn main_of(arguments: &[OsString]) {
+    let text = |argument: &OsString| CString::new(argument.as_encoded_bytes()).unwrap_or_default();
+    let arguments = Vec::from_iter(arguments.iter().map(text));
+    if arguments
+        .first()
+        .is_some_and(|first| **first == *spawn::HELPS)
+        && is_socket(0)
+    {
+        end(&arguments);
+    }
+}
+
+fn end(arguments: &[CString]) -> ! {
+    let status = catch_unwind(|| main(arguments)).unwrap_or(101);
     // SAFETY: ends the process. Nothing waits to be written, and the thread that listens would not
     // end.
     unsafe { libc::_exit(status) }
 }
 
-fn main(follows: bool) -> c_int {
+fn main(arguments: &[CString]) -> c_int {
     signals();
-    if !is_socket() {
+    let has = |wanted: &CStr| arguments.iter().any(|argument| **argument == *wanted);
+    if has(spawn::BY_3) && is_socket(3) {
+        // SAFETY: numbers of descriptors; 3 is nobody's here but its starter's.
+        unsafe {
+            libc::dup2(3, 0);
+            libc::dup2(3, 1);
+            libc::close(3);
+        }
+    }
+    let follows = has(spawn::FOLLOWS);
+    if !is_socket(0) {
         eprintln!(
-            "This is remy {}, a library. Load it: into SQLite as an extension, or into a program by its C interface. It is also the \
+            "This is remy {}, a library. Load it: into SQLite as an extension, into a program by its C interface, or into Node.js. It is also the \
              program that does its work, which it starts itself.",
             remy_db::VERSION
         );
@@ -62,7 +93,7 @@ fn main(follows: bool) -> c_int {
     }
     let host = Host {
         // SAFETY: 0 is the socket, and stays open as long as the process; so does the other, where
-        // the argument says that it is there.
+        // an argument says that it is there.
         socket: unsafe { BorrowedFd::borrow_raw(0) },
         // SAFETY: as above.
         process: follows.then(|| unsafe { BorrowedFd::borrow_raw(spawn::HOST) }),
@@ -91,6 +122,9 @@ fn main(follows: bool) -> c_int {
     }
     0
 }
+
+/// What the host says to the schemas that it is asked about.
+type Answers = Mutex<mpsc::Receiver<String>>;
 
 /// How a verb ended that has no error.
 enum Done {
@@ -123,59 +157,88 @@ impl Host {
     }
 
     /// Does what is to be done, and closes all that it opened.
-    fn work(&self, call: &Call, answered: &Mutex<mpsc::Receiver<String>>) -> Result<Done> {
-        if let Some(why) = out_of_reach(&call.place.path) {
+    fn work(&self, call: &Call, answered: &Answers) -> Result<Done> {
+        match &call.on {
+            On::Host {
+                verb,
+                place,
+                features,
+            } => self.work_for_host((verb, place), features.as_ref(), call.lines, answered),
+            On::Path { verb, path } => self.work_for_node(call.lines, answered, |follow| {
+                let done = follow.with(|progress| verb.run(&Remy::open(path)?, progress));
+                Ok(done?)
+            }),
+            On::Project { call: of, place } => self.work_for_node(call.lines, answered, |follow| {
+                let project = Project::at(place.clone(), |path| Remy::open(path));
+                of.run(&project, follow)
+            }),
+        }
+    }
+
+    /// A verb on a database that a host of SQL or C has open.
+    fn work_for_host(
+        &self,
+        (verb, place): (&Verb, &Place),
+        features: Option<&Features>,
+        lines: bool,
+        answered: &Answers,
+    ) -> Result<Done> {
+        if let Some(why) = out_of_reach(&place.path) {
             return Ok(Done::NotHere(why));
         }
-        if !call.call.has_files_of_the_caller()? {
-            let Place { path, file, .. } = &call.place;
-            become_owner_of(path.as_ref(), *file, forget_environment)?;
+        if !verb.has_files_of_the_caller()? {
+            become_owner_of(place.path.as_ref(), place.file, forget_environment)?;
         }
-        let remy = Remy::at(&call.place)?;
-        let engine = call.host.as_ref().map(|_| Features::here()).transpose()?;
-        if let Some((host, engine)) = call.host.as_ref().zip(engine.as_ref())
-            && let Some(name) = wants_its_host(call, &host.beyond(engine), &remy)?
+        let remy = Remy::at(place)?;
+        let engine = features.map(|_| Features::here()).transpose()?;
+        if let Some((host, engine)) = features.zip(engine.as_ref())
+            && let Some(name) = wants_its_host(verb, &host.beyond(engine), &remy)?
         {
             return Ok(Done::NotHere(format!(
                 "the SQLite of this process has {name}, which the schema may use, and the embedded one has not"
             )));
         }
-        let on_line = |line: &Line| {
-            if let Ok(text) = write(line) {
-                self.line(&text);
-            }
-        };
         let readers = |objects: &[Object]| match &engine {
             Some(engine) => {
                 let (objects, engine) = (objects.to_vec(), engine.clone());
                 self.ask(&write(&Schema { objects, engine })?, answered)
             }
-            // What it has to say to the lines that it was sent, it says before it answers.
             None => self.ask("", answered),
         };
-        let mut progress = Progress::none().cancel(&CANCEL);
-        if call.lines {
-            progress = progress.on_line(&on_line);
-        }
-        if call.lines || engine.is_some() {
-            progress = progress.readers(&readers);
-        }
-        let Some(root) = call.call.app()? else {
-            return call.call.run(&remy, progress).map(Done::Result);
-        };
-        let on_line = |told: &Told<'_>| {
-            if let (true, Ok(text)) = (call.lines, write(told)) {
-                self.line(&text);
-            }
-        };
-        let asked: Option<Readers<'_>> = (call.lines || engine.is_some()).then_some(&readers);
+        let asked: Option<Readers<'_>> = (lines || engine.is_some()).then_some(&readers);
+        let on_line = |told: &Told<'_>| self.told(lines, told);
         let follow = Follow::new(&on_line, &CANCEL).asking(asked);
-        let done = call.call.run_whole(&root, &call.place, follow);
+        let done = match verb.app()? {
+            Some(root) => verb.run_whole(&root, place, follow),
+            None => follow.with(|progress| verb.run(&remy, progress)),
+        };
         done.map(Done::Result)
     }
 
-    /// Asks the host whether a schema may go live, which its SQLite is to read.
-    fn ask(&self, schema: &str, answered: &Mutex<mpsc::Receiver<String>>) -> Result<()> {
+    /// A verb of Node.js': what came of it has an app's faults, where there are any.
+    fn work_for_node(
+        &self,
+        lines: bool,
+        answered: &Answers,
+        work: impl FnOnce(Follow<'_>) -> project::Result<String>,
+    ) -> Result<Done> {
+        let readers = |_: &[Object]| self.ask("", answered);
+        let asked: Option<Readers<'_>> = lines.then_some(&readers);
+        let on_line = |told: &Told<'_>| self.told(lines, told);
+        let follow = Follow::new(&on_line, &CANCEL).asking(asked);
+        project::told(|| work(follow)).map(Done::Result)
+    }
+
+    /// Sends a line where the host wants them.
+    fn told(&self, lines: bool, told: &Told<'_>) {
+        if let (true, Ok(text)) = (lines, write(told)) {
+            self.line(&text);
+        }
+    }
+
+    /// Asks the host whether a schema may go live, which its SQLite is to read. Without one, what it
+    /// has to say to the lines that it was sent it says before it answers.
+    fn ask(&self, schema: &str, answered: &Answers) -> Result<()> {
         self.last(Kind::Schema, schema);
         let answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
         match answered.recv().as_deref() {
@@ -281,11 +344,11 @@ fn out_of_reach(path: &str) -> Option<String> {
 }
 
 /// The first of what the host's SQLite has `beyond` the engine that the schema may use.
-fn wants_its_host(call: &Call, beyond: &BTreeSet<String>, remy: &Remy) -> Result<Option<String>> {
+fn wants_its_host(verb: &Verb, beyond: &BTreeSet<String>, remy: &Remy) -> Result<Option<String>> {
     if beyond.is_empty() {
         return Ok(None);
     }
-    let declared = declared(&call.call)?;
+    let declared = declared(verb)?;
     let declared = declared.iter().find_map(|sql| client::uses(sql, beyond));
     declared.map_or_else(|| remy.uses(beyond), |name| Ok(Some(name)))
 }
@@ -314,6 +377,7 @@ fn signals() {
     extern "C" fn cancel(_signal: c_int) {
         CANCEL.store(true, Ordering::Relaxed);
     }
+    extern "C" fn nothing(_signal: c_int) {}
     // SAFETY: no other thread is there yet. The handler stores one flag.
     unsafe {
         for signal in 1..=64 {
@@ -322,6 +386,14 @@ fn signals() {
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
         for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
             libc::signal(signal, cancel as extern "C" fn(c_int) as libc::sighandler_t);
+        }
+        // Stopped, it would hold a write lock. Handlers, as programs of a build would keep what is
+        // ignored.
+        for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+            libc::signal(
+                signal,
+                nothing as extern "C" fn(c_int) as libc::sighandler_t,
+            );
         }
     }
     spawn::block(0);
@@ -337,13 +409,13 @@ fn close_for_programs(follows: bool) {
     }
 }
 
-/// Whether somebody has started this who speaks to it.
-fn is_socket() -> bool {
+/// Whether a descriptor is a socket: somebody has started this who speaks to it.
+fn is_socket(descriptor: c_int) -> bool {
     let (mut kind, mut length) = (0, size_of::<c_int>() as libc::socklen_t);
     // SAFETY: an int is asked for, and there is room for one.
     unsafe {
         libc::getsockopt(
-            0,
+            descriptor,
             libc::SOL_SOCKET,
             libc::SO_TYPE,
             (&raw mut kind as *mut c_int).cast(),

@@ -2,7 +2,9 @@
 
 use crate::verb::Verb;
 use remy_db::{Detail, Error, Object, Place, Result, VERSION, client::Features};
+use remy_db_app::{place, project};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::path::PathBuf;
 
 /// What the program is, which it says first: one of another build is not spoken to.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,17 +23,39 @@ impl Hello {
     }
 }
 
+/// What the program says first, as text: Node.js compares it.
+pub fn hello() -> Result<String> {
+    write(&Hello::of_this())
+}
+
 /// What is to be done.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Call {
-    pub(crate) call: Verb,
-    pub(crate) place: Place,
+    pub(crate) on: On,
     /// Whether the host wants the lines of the log.
     pub(crate) lines: bool,
-    /// What the host's SQLite has, where the host has one of its own and is asked whether it can
-    /// read a schema.
-    pub(crate) host: Option<Features>,
+}
+
+/// A verb, and on what.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum On {
+    /// A database that a host of SQL or C has open.
+    Host {
+        verb: Verb,
+        place: Place,
+        /// What the host's SQLite has, where the host has one of its own and is asked whether it
+        /// can read a schema.
+        features: Option<Features>,
+    },
+    /// A database, for Node.js: the result is what [`project::told`] returns.
+    Path { verb: Verb, path: PathBuf },
+    /// A folder that is published, for Node.js.
+    Project {
+        call: project::Call,
+        place: place::Place,
+    },
 }
 
 /// A schema that is about to go live, and what the engine that reads it has.

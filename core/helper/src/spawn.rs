@@ -28,8 +28,14 @@ const STACK: usize = 64 << 10;
 /// The program's number for the descriptor of its host's process.
 pub(crate) const HOST: RawFd = 3;
 
-/// The program's argument where that descriptor is there.
+/// The program's arguments: that it is to be one, as the file may be a program without that too; and
+/// where that descriptor is there.
+pub(crate) const HELPS: &CStr = c"remy-helper";
 pub(crate) const FOLLOWS: &CStr = c"follows";
+
+/// The program's argument where its socket is number 3, in the place of [`HOST`]: stdin and stdout of
+/// what Node.js starts are each one way only.
+pub(crate) const BY_3: &CStr = c"by-3";
 
 /// The program, and how it is spoken to.
 #[derive(Debug)]
@@ -47,8 +53,8 @@ struct Start {
     path: *const c_char,
     loader: *const c_char,
     by_loader: bool,
-    argv: [*const c_char; 3],
-    loader_argv: [*const c_char; 4],
+    argv: [*const c_char; 4],
+    loader_argv: [*const c_char; 5],
     stack: *mut c_void,
 }
 
@@ -68,8 +74,8 @@ pub(crate) fn start(program: &Program) -> Result<Child, String> {
         path,
         loader,
         by_loader: program.by_loader,
-        argv: [path, FOLLOWS.as_ptr(), ptr::null()],
-        loader_argv: [loader, path, FOLLOWS.as_ptr(), ptr::null()],
+        argv: [path, HELPS.as_ptr(), FOLLOWS.as_ptr(), ptr::null()],
+        loader_argv: [loader, path, HELPS.as_ptr(), FOLLOWS.as_ptr(), ptr::null()],
         stack: stacks.top(1),
     };
     {
@@ -247,7 +253,7 @@ extern "C" fn program(start: *mut c_void) -> c_int {
         let mut first = HOST + 1;
         if libc::dup2(host, HOST) != HOST {
             first = HOST;
-            (start.argv[1], start.loader_argv[2]) = (ptr::null(), ptr::null());
+            (start.argv[2], start.loader_argv[3]) = (ptr::null(), ptr::null());
         }
         // The host's descriptors end here: another process that held its pipes would keep who reads
         // them waiting.

@@ -1,10 +1,11 @@
 //! A verb and its arguments, as they go from one process to another, and what runs it in either.
 
 use remy_db::{
-    Error, Options, Place, Progress, ReleaseId, Remy, Result, State, VerbName,
+    BuildFailure, Error, Options, Place, Progress, ReleaseId, Remy, Result, State, VerbName,
     internals::{
         declare::{self, Source},
         json::of_result as json,
+        verbs::number_of_days,
     },
     remedy,
 };
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// A verb with its arguments. `options` is a JSON object, or nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "verb", rename_all = "camelCase", deny_unknown_fields)]
 #[allow(missing_docs, reason = "docs/contract.md says what each verb takes")]
 pub enum Verb {
     /// Looks whether the database can be worked on, and returns its device and inode.
@@ -32,6 +33,11 @@ pub enum Verb {
     },
     Publish {
         schema: String,
+        options: String,
+    },
+    /// Records a release that could not be built: `failure` is a `BuildFailure` as JSON.
+    Fail {
+        failure: String,
         options: String,
     },
     Promote {
@@ -61,7 +67,8 @@ pub enum Verb {
     },
     DevList,
     Prune {
-        days: Option<u32>,
+        /// From 0.
+        days: Option<i64>,
         options: String,
     },
     Verify {
@@ -84,6 +91,10 @@ impl Verb {
             Self::Clone { path } => json(&remy.clone_to_with(path, progress)?),
             Self::Stage { schema, .. } => json(&remy.stage(schema, &options()?, progress)?),
             Self::Publish { schema, .. } => json(&remy.publish(schema, &options()?, progress)?),
+            Self::Fail { failure, .. } => {
+                let failure = BuildFailure::from_json(failure)?;
+                json(&remy.fail(&failure, &options()?, progress)?)
+            }
             Self::Promote { release, .. } => {
                 json(&remy.promote(*release, &options()?, progress)?)
             }
@@ -99,7 +110,10 @@ impl Verb {
             }
             Self::DevStop { name } => json(&remy.dev_stop(name)?),
             Self::DevList => json(&remy.dev_list()?),
-            Self::Prune { days, .. } => json(&remy.prune_with(*days, &options()?, progress)?),
+            Self::Prune { days, .. } => {
+                let days = days.map(number_of_days).transpose()?;
+                json(&remy.prune_with(days, &options()?, progress)?)
+            }
             Self::Verify { .. } => json(&remy.verify_with(&options()?, progress)?),
             Self::Detach => json(&remy.detach()?),
         }
@@ -111,6 +125,7 @@ impl Verb {
             Self::Diff { options, .. }
             | Self::Stage { options, .. }
             | Self::Publish { options, .. }
+            | Self::Fail { options, .. }
             | Self::Promote { options, .. }
             | Self::Rollback { options, .. }
             | Self::DevTruncate { options, .. }

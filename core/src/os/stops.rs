@@ -8,8 +8,8 @@ use std::{marker::PhantomData, mem::MaybeUninit, ptr};
 ///
 /// By the thread's mask, which is put back as it was, and not by handlers, which are the host's. A
 /// stop is of the whole process, and is delivered by any thread that lets it in: measured, it holds
-/// for a process whose other threads block these signals, or that has one thread. Node's worker,
-/// which has more, handles them itself. Nothing holds against SIGSTOP.
+/// for a process whose other threads block these signals, or that has one thread. A process of
+/// remy's own, which has more, handles them itself. Nothing holds against SIGSTOP.
 pub struct NoStops {
     before: libc::sigset_t,
     /// A mask is a thread's own.

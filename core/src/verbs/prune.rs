@@ -1,7 +1,13 @@
 //! Prune: snapshots and artifacts that nobody goes back to are removed.
 
 use crate::{
-    base::{age::Ages, clock, error::Result, options::Options, progress::Progress},
+    base::{
+        age::Ages,
+        clock,
+        error::{Error, Result, State},
+        options::Options,
+        progress::Progress,
+    },
     live::{beside, database::Live},
     release::{
         retention::{self, Pruned, choose},
@@ -9,6 +15,13 @@ use crate::{
     },
     store::{Store, catalog::releases},
 };
+
+/// A number of days, as a face is given it.
+pub fn number_of_days(days: i64) -> Result<u32> {
+    u32::try_from(days).map_err(|_| {
+        Error::invalid_argument(format!("{days} is no number of days")).state(State::NothingDone)
+    })
+}
 
 /// Drops old snapshots.
 pub(crate) fn prune(

@@ -4,10 +4,16 @@ use super::{
     change::{Publish, Tools},
     folder::{Follow, Project, Result},
 };
-use remy_db::{Error, Options, ReleaseId, internals::json::of_result};
+use remy_db::{
+    Error, Options, ReleaseId,
+    internals::{json::of_result, verbs::number_of_days},
+};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+};
 
 /// A verb with its arguments. `options` is a JSON object, or nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,7 +48,7 @@ pub enum Call {
         path: PathBuf,
     },
     Prune {
-        days: Option<u32>,
+        days: Option<i64>,
         options: Option<Value>,
     },
     Verify {
@@ -101,30 +107,32 @@ impl Call {
     /// Runs it, and returns its result as JSON.
     pub fn run(&self, project: &Project, follow: Follow<'_>) -> Result<String> {
         match self {
-            Self::Publish(change) => json(&project.publish(&change.publish()?, follow)?),
-            Self::Stage(change) => json(&project.stage(&change.publish()?, follow)?),
+            Self::Publish(change) => write(&project.publish(&change.publish()?, follow)?),
+            Self::Stage(change) => write(&project.stage(&change.publish()?, follow)?),
             Self::Diff { schema, options } => {
-                json(&project.diff(schema.as_deref(), &read(options)?)?)
+                write(&project.diff(schema.as_deref(), &read(options)?)?)
             }
             Self::Build { out, commit, tools } => {
-                json(&project.build(out.as_deref(), commit.as_deref(), tools, follow)?)
+                write(&project.build(out.as_deref(), commit.as_deref(), tools, follow)?)
             }
             Self::Promote { release, options } => {
-                json(&project.promote(*release, &read(options)?, follow)?)
+                write(&project.promote(*release, &read(options)?, follow)?)
             }
             Self::Rollback { release, options } => {
-                json(&project.rollback(*release, &read(options)?, follow)?)
+                write(&project.rollback(*release, &read(options)?, follow)?)
             }
-            Self::Releases => json(&project.releases()?),
-            Self::BuildLog { release } => json(&project.build_log(*release)?),
-            Self::Clone { path } => json(&project.clone_to(path, follow)?),
-            Self::Prune { days, options } => {
-                json(&project.prune(*days, &read(options)?, follow)?)
-            }
-            Self::Verify { options } => json(&project.verify(&read(options)?, follow)?),
-            Self::Detach => json(&project.detach()?),
-            Self::Debug => json(&project.debug()?),
-            Self::Status => json(&project.status()?),
+            Self::Releases => write(&project.releases()?),
+            Self::BuildLog { release } => write(&project.build_log(*release)?),
+            Self::Clone { path } => write(&project.clone_to(path, follow)?),
+            Self::Prune { days, options } => write(&project.prune(
+                days.map(number_of_days).transpose()?,
+                &read(options)?,
+                follow,
+            )?),
+            Self::Verify { options } => write(&project.verify(&read(options)?, follow)?),
+            Self::Detach => write(&project.detach()?),
+            Self::Debug => write(&project.debug()?),
+            Self::Status => write(&project.status()?),
             _ => self.run_on_parts(project, follow),
         }
     }
@@ -132,22 +140,22 @@ impl Call {
     /// Those of dev sessions and of a release's files.
     fn run_on_parts(&self, project: &Project, follow: Follow<'_>) -> Result<String> {
         match self {
-            Self::DevStart { name } => json(&project.dev_start(name, follow)?),
+            Self::DevStart { name } => write(&project.dev_start(name, follow)?),
             Self::DevSync { name, options } => {
-                json(&project.dev_sync(name, &read(options)?, follow)?)
+                write(&project.dev_sync(name, &read(options)?, follow)?)
             }
-            Self::DevReset { name } => json(&project.dev_reset(name, follow)?),
+            Self::DevReset { name } => write(&project.dev_reset(name, follow)?),
             Self::DevTruncate { name, options } => {
-                json(&project.dev_truncate(name, &read(options)?, follow)?)
+                write(&project.dev_truncate(name, &read(options)?, follow)?)
             }
-            Self::DevStop { name } => json(&project.dev_stop(name)?),
-            Self::DevList => json(&project.dev_list()?),
-            Self::Files { release, path } => json(&project.files(*release, path.as_deref())?),
+            Self::DevStop { name } => write(&project.dev_stop(name)?),
+            Self::DevList => write(&project.dev_list()?),
+            Self::Files { release, path } => write(&project.files(*release, path.as_deref())?),
             Self::ReadFile { release, path } => {
                 let bytes = project.read_file(*release, path)?;
-                json(&bytes.into_iter().map(char::from).collect::<String>())
+                write(&bytes.into_iter().map(char::from).collect::<String>())
             }
-            Self::Checkout { release, dir } => json(&project.checkout(*release, dir, follow)?),
+            Self::Checkout { release, dir } => write(&project.checkout(*release, dir, follow)?),
             other => Err(Error::internal(format!("no verb {other:?}")).into()),
         }
     }
@@ -164,11 +172,21 @@ impl Change {
     }
 }
 
+/// What came of a call, for who reads JSON alone: `{ "done" }` with its result, or `{ "refused" }` with
+/// the error. Also of a panic.
+pub fn told(call: impl FnOnce() -> Result<String>) -> remy_db::Result<String> {
+    let called = catch_unwind(AssertUnwindSafe(call));
+    match called.unwrap_or_else(|panic| Err(Error::of_panic(panic.as_ref()).into())) {
+        Ok(done) => Ok(format!("{{\"done\":{done}}}")),
+        Err(refused) => of_result(&json!({ "refused": refused })),
+    }
+}
+
 fn read(options: &Option<Value>) -> Result<Options> {
     let text = options.as_ref().map_or_else(String::new, Value::to_string);
     Ok(Options::from_json(&text)?)
 }
 
-fn json(result: &impl Serialize) -> Result<String> {
+fn write(result: &impl Serialize) -> Result<String> {
     Ok(of_result(result)?)
 }

@@ -96,7 +96,7 @@ impl<'a> Follow<'a> {
     }
 
     /// For a verb on the database.
-    pub(super) fn with<T>(&self, work: impl FnOnce(Progress<'_>) -> T) -> T {
+    pub fn with<T>(&self, work: impl FnOnce(Progress<'_>) -> T) -> T {
         let on_line = |line: &Line| (self.on_line)(&Told::Release(line));
         work(self.quietly().on_line(&on_line))
     }

@@ -17,7 +17,7 @@ mod whose;
 mod work;
 mod workbench;
 
-pub use call::{Call, Change};
+pub use call::{Call, Change, told};
 pub use change::{Package, Publish, Source, Tools};
 pub use dev::DEFAULT;
 pub use dev_build::DevBuilt;

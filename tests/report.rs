@@ -23,6 +23,11 @@ impl Sample {
         self.0.push(ms);
     }
 
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The shortest.
     pub fn least(&self) -> Value {
         self.at(0.0)
@@ -98,7 +103,7 @@ impl Row {
         }
     }
 
-    /// The shortest that it took.
+    /// The shortest.that it took.
     pub fn with_least(self, least: Value) -> Self {
         Self {
             least: Some(least),

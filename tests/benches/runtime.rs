@@ -1,5 +1,5 @@
-//! `cargo bench -p remy-tests --bench runtime [-- --turns N]`: what it takes to run methods, beside
-//! better-sqlite3 in one process.
+//! `cargo bench -p remy-tests --bench runtime [-- --turns N --only PART…]`: what it takes to run methods,
+//! beside better-sqlite3 in one process. The parts are warm, get, filter, push, first and memory.
 //!
 //! Everything is measured in one run, in turns. Prints a table of Markdown. No test: nothing fails
 //! for being slow.
@@ -59,14 +59,16 @@ fn main() -> Done {
     let turns = turns(7)?;
     let load = load()?;
     let dir = Folder::new(&repository("target/bench-runtime"))?;
-    let bench = Bench::new(&dir.0)?;
+    let bench = Bench::new(&dir.0, only())?;
     let mut times = Times::default();
     for turn in 1..=turns {
         progress(&format!("methods: turn {turn} of {turns}"));
         bench.turn(&mut times)?;
     }
-    progress("methods: memory");
-    let (idle, grown) = bench.memory()?;
+    let memory = match bench.has("memory") {
+        true => Some(bench.memory()?),
+        false => None,
+    };
     let versions = format!(
         "remy {}, Node.js {}",
         remy_db::VERSION,
@@ -75,7 +77,7 @@ fn main() -> Done {
     println!(
         "{}\n\n{}",
         machine(&dir.0, &versions, &load)?,
-        times.table(idle, grown)
+        times.table(memory)
     );
     println!("{}", NOTES.replace("{turns}", &turns.to_string()));
     Ok(())
@@ -96,26 +98,46 @@ struct Times {
 }
 
 impl Times {
-    fn table(&self, idle: Value, grown: Value) -> Table {
+    fn table(&self, memory: Option<(Value, Value)>) -> Table {
         let mut table = Table::default();
-        let mut add = |row: Row| table.add(row);
+        let mut add = |sample: &Sample, row: &dyn Fn() -> Row| {
+            if !sample.is_empty() {
+                table.add(row());
+            }
+        };
         let alone = "better-sqlite3";
-        add(Row::new("warm call", micro(&self.warm)).at_most(100.0));
-        add(Row::new("`db.get`, in the method", micro(&self.get))
-            .against(alone, micro(&self.get_alone))
-            .at_most(100.0));
-        add(Row::new("a filter by SQL", self.by_sql.median())
-            .against(alone, self.filter_alone.median())
-            .ratio_at_most(1.2));
-        add(Row::new("a filter by SQL", self.by_sql.median())
-            .against("in JavaScript", self.in_javascript.median()));
-        add(Row::new("a durable push, 8 at once", micro(&self.push))
-            .against(alone, micro(&self.push_alone))
-            .ratio_at_most(1.0 / 3.0));
-        add(Row::new("first call after a publish", self.first.median()).at_most(20.0));
-        add(Row::new("`remy invoke`, cold", self.cold.median()).at_most(150.0));
-        add(Row::new("a process that waits", idle).at_most(12.0));
-        add(Row::new("the same, after 10,000 calls", grown));
+        add(&self.warm, &|| {
+            Row::new("warm call", micro(&self.warm)).at_most(100.0)
+        });
+        add(&self.get, &|| {
+            Row::new("`db.get`, in the method", micro(&self.get))
+                .against(alone, micro(&self.get_alone))
+                .at_most(100.0)
+        });
+        add(&self.by_sql, &|| {
+            Row::new("a filter by SQL", self.by_sql.median())
+                .against(alone, self.filter_alone.median())
+                .ratio_at_most(1.2)
+        });
+        add(&self.by_sql, &|| {
+            Row::new("a filter by SQL", self.by_sql.median())
+                .against("in JavaScript", self.in_javascript.median())
+        });
+        add(&self.push, &|| {
+            Row::new("a durable push, 8 at once", micro(&self.push))
+                .against(alone, micro(&self.push_alone))
+                .ratio_at_most(0.333)
+        });
+        add(&self.first, &|| {
+            Row::new("first call after a publish", self.first.median()).at_most(20.0)
+        });
+        add(&self.cold, &|| {
+            Row::new("`remy invoke`, cold", self.cold.median()).at_most(150.0)
+        });
+        if let Some((idle, grown)) = memory {
+            table.add(Row::new("a process that waits", idle).at_most(12.0));
+            table.add(Row::new("the same, after 10,000 calls", grown));
+        }
         table
     }
 }
@@ -128,7 +150,15 @@ fn micro(sample: &Sample) -> Value {
     }
 }
 
+/// The parts that are asked for; none is all.
+fn only() -> Vec<String> {
+    let arguments = Vec::from_iter(std::env::args());
+    let named = arguments.windows(2).filter(|pair| pair[0] == "--only");
+    named.map(|pair| pair[1].clone()).collect()
+}
+
 struct Bench {
+    only: Vec<String>,
     app: PathBuf,
     live: PathBuf,
     runtime: Runtime,
@@ -136,7 +166,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(dir: &Path) -> Done<Self> {
+    fn new(dir: &Path, only: Vec<String>) -> Done<Self> {
         if !better_sqlite3::is_there() {
             return Err("better-sqlite3 is not there, and could not be built".into());
         }
@@ -154,6 +184,7 @@ impl Bench {
         progress("methods: 100,000 rows");
         let ids = call(&runtime, "seed", json!({ "count": ROWS }))?;
         Ok(Self {
+            only,
             app,
             live,
             runtime,
@@ -166,23 +197,38 @@ impl Bench {
             let micros = call(&self.runtime, method, input)?;
             Ok(micros.as_f64().ok_or("no number")? / 1e3)
         };
-        let began = Instant::now();
-        let calls = 2_000;
-        for _ in 0..calls {
-            call(&self.runtime, "nothing", json!({ "a": 1 }))?;
+        if self.has("warm") {
+            let began = Instant::now();
+            let calls = 2_000;
+            for _ in 0..calls {
+                call(&self.runtime, "nothing", json!({ "a": 1 }))?;
+            }
+            times.warm.push(ms(began.elapsed()) / f64::from(calls));
         }
-        times.warm.push(ms(began.elapsed()) / f64::from(calls));
-        let get = json!({ "ids": self.ids, "times": 2_000 });
-        times.get.push(inside("get", get)?);
-        times.get_alone.push(self.alone("get", 2_000)?);
-        let filter = |times: u32| json!({ "group": GROUP, "times": times });
-        times.by_sql.push(inside("filter-by-sql", filter(5))?);
-        times.filter_alone.push(self.alone("filter", 5)?);
-        let slow = inside("filter-in-javascript", filter(1))?;
-        times.in_javascript.push(slow);
-        times.push.push(self.push(50)?);
-        times.push_alone.push(self.alone("push", 100)?);
-        self.first(times)
+        if self.has("get") {
+            let get = json!({ "ids": self.ids, "times": 2_000 });
+            times.get.push(inside("get", get)?);
+            times.get_alone.push(self.alone("get", 2_000)?);
+        }
+        if self.has("filter") {
+            let filter = |times: u32| json!({ "group": GROUP, "times": times });
+            times.by_sql.push(inside("filter-by-sql", filter(5))?);
+            times.filter_alone.push(self.alone("filter", 5)?);
+            let slow = inside("filter-in-javascript", filter(1))?;
+            times.in_javascript.push(slow);
+        }
+        if self.has("push") {
+            times.push.push(self.push(50)?);
+            times.push_alone.push(self.alone("push", 100)?);
+        }
+        if self.has("first") {
+            self.first(times)?;
+        }
+        Ok(())
+    }
+
+    fn has(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == part)
     }
 
     /// What a push takes of the time of all: they are at work together.

@@ -48,6 +48,24 @@ pub(crate) fn write(socket: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Sends what there is room for now. Returns how much that was.
+pub(crate) fn write_now(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match send(
+            socket,
+            &bytes[sent..],
+            SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+        ) {
+            Ok(more) => sent += more,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(sent)
+}
+
 /// What came of a child and is no frame yet.
 #[derive(Default)]
 pub(crate) struct Incoming {

@@ -3,7 +3,7 @@
 
 use super::{
     disk, ended,
-    listener::Stream,
+    listener::{AT_ONCE, Stream},
     output::Output,
     requests::{Asked, Requests},
     state::{Owner, Running, Stage, State},
@@ -48,6 +48,35 @@ pub(super) struct Keeper {
     pub written: u64,
     /// When it was looked at last.
     pub looked: Instant,
+    /// Whether its requests are worth trying at once.
+    pub slow: Slow,
+}
+
+/// Which requests are not tried at once, as those before them took too long for that: one, then two,
+/// then four…
+#[derive(Debug, Default)]
+pub(super) struct Slow {
+    skipped: u32,
+    to_skip: u32,
+}
+
+/// The most requests that are not tried after one that took too long.
+const MOST_SKIPPED: u32 = 64;
+
+impl Slow {
+    /// Whether the next one is not to be tried.
+    fn skips(&mut self) -> bool {
+        let skips = self.skipped < self.to_skip;
+        self.skipped = if skips { self.skipped + 1 } else { 0 };
+        skips
+    }
+
+    fn took(&mut self, time: Duration) {
+        self.to_skip = match time < AT_ONCE {
+            true => 0,
+            false => (2 * self.to_skip).clamp(1, MOST_SKIPPED),
+        };
+    }
 }
 
 impl Keeper {
@@ -204,16 +233,24 @@ impl Keeper {
         }
     }
 
-    fn ask(&self, last: Running, id: u64, request: Request, bytes: usize) {
+    fn ask(&mut self, last: Running, id: u64, request: Request, bytes: usize) {
         let Running { call, listener, .. } = last;
         let asked = match request {
             Request::Stream { data } => {
                 listener.part(data);
-                Asked::Passed
+                Some(Asked::Passed)
             }
-            request => Asked::Request(request),
+            request if self.slow.skips() => Some(Asked::Request(request)),
+            request => {
+                let began = Instant::now();
+                let left = self.requests.do_at_once(&call, id, request);
+                self.slow.took(began.elapsed());
+                left
+            }
         };
-        self.requests.add(call, id, asked, bytes);
+        if let Some(asked) = asked {
+            self.requests.add(call, id, asked, bytes);
+        }
     }
 
     fn answer(&mut self, answer: Result<Value, Failure>) {

@@ -3,6 +3,7 @@
 use crate::protocol::{Answer, Call, Request};
 use serde::Serialize;
 use serde_json::Value;
+use std::time::Duration;
 
 /// Where a line was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -41,4 +42,14 @@ pub trait Service: Send + Sync {
     /// looks now and then whether its answer is still wanted: nobody wants it once the process has
     /// ended.
     fn answer(&self, call: &Call, request: Request, is_wanted: &dyn Fn() -> bool) -> Answer;
+
+    /// The answer to what is done within [`AT_ONCE`], on the thread that looks after the process: none
+    /// where it may take longer, and then nothing was done.
+    fn answer_at_once(&self, call: &Call, request: &Request) -> Option<Answer> {
+        let _ = (call, request);
+        None
+    }
 }
+
+/// How long a process may be left alone for one request.
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(1);

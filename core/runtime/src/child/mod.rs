@@ -12,6 +12,7 @@ mod requests;
 mod state;
 mod workplace;
 
+pub(crate) use listener::AT_ONCE;
 pub use listener::{Listener, Service, Silent, Stream};
 pub(crate) use process::Process;
 pub use program::{Limits, Program};

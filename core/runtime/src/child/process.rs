@@ -1,7 +1,7 @@
 //! A process: how it is started, and what may be done with it.
 
 use super::{
-    keeper::Keeper,
+    keeper::{Keeper, Slow},
     listener::{Listener, Service},
     output::Output,
     program::Program,
@@ -74,6 +74,7 @@ impl Process {
             last_request: 0,
             written: 0,
             looked: Instant::now(),
+            slow: Slow::default(),
         };
         let process = Self {
             state: state.clone(),

@@ -34,6 +34,8 @@ pub(super) enum Asked {
     Request(Request),
     /// A part of a stream, which was passed on.
     Passed,
+    /// It is done, and this is left of the answer's frame.
+    Answered(Vec<u8>),
 }
 
 struct Job {
@@ -112,6 +114,19 @@ impl Requests {
         shared.more.notify_one();
     }
 
+    /// Does one at once, and answers it; gives back what is left for a thread that may wait.
+    pub fn do_at_once(&self, call: &Call, id: u64, request: Request) -> Option<Asked> {
+        let service = &self.shared.service;
+        let done = catch_unwind(AssertUnwindSafe(|| service.answer_at_once(call, &request)));
+        match done.unwrap_or_else(|_| Some(fault())) {
+            None => Some(Asked::Request(request)),
+            Some(answer) => {
+                let left = self.shared.state.send_now(framed(id, answer));
+                left.map(Asked::Answered)
+            }
+        }
+    }
+
     /// Whether no further ones are to be read for now.
     pub fn are_too_many(&self) -> bool {
         let all = self.both().map(|shared| {
@@ -151,12 +166,11 @@ impl Shared {
 
     fn work(&self) {
         while let Some(job) = self.next() {
-            let answer = match job.asked {
-                Asked::Passed => Answer::Value(Value::Null),
-                Asked::Request(request) => self.answer(&job.call, request),
+            let frame = match job.asked {
+                Asked::Passed => framed(job.id, Answer::Value(Value::Null)),
+                Asked::Request(request) => framed(job.id, self.answer(&job.call, request)),
+                Asked::Answered(frame) => frame,
             };
-            let frame = frame::to_child(&ToChild::Answer { id: job.id, answer });
-            let frame = frame.unwrap_or_else(|| too_large(job.id));
             {
                 // Before it is sent: it may be idle as soon as it has it.
                 let mut waiting = self.lock();
@@ -195,12 +209,18 @@ impl Shared {
         let done = catch_unwind(AssertUnwindSafe(|| {
             self.service.answer(call, request, &is_wanted)
         }));
-        done.unwrap_or_else(|_| {
-            let message =
-                "A fault of the runtime's own kept it from doing this. The method goes on";
-            Answer::Error(Failure::new("internal", 500, message))
-        })
+        done.unwrap_or_else(|_| fault())
     }
+}
+
+fn fault() -> Answer {
+    let message = "A fault of the runtime's own kept it from doing this. The method goes on";
+    Answer::Error(Failure::new("internal", 500, message))
+}
+
+/// The frame of an answer.
+fn framed(id: u64, answer: Answer) -> Vec<u8> {
+    frame::to_child(&ToChild::Answer { id, answer }).unwrap_or_else(|| too_large(id))
 }
 
 fn too_large(id: u64) -> Vec<u8> {

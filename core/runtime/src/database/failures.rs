@@ -73,6 +73,9 @@ pub(super) fn closed() -> Failure {
     )
 }
 
+/// The code of what took longer than it may.
+pub(super) const LATE: &str = "query_timed_out";
+
 /// What remy's own errors are to a method.
 pub(super) fn of_remy(e: &remy_db::Error) -> Failure {
     match e.code() {

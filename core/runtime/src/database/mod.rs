@@ -1,12 +1,12 @@
 //! The database of the methods.
 //!
-//! A process has one service for a database: one thread that writes, and some that read, each with
-//! a connection of its own on core's engine. A request is one transaction, which first looks whether
-//! the release that it is for is still live.
+//! A process has one service for a database: one thread that writes, and connections for whoever
+//! reads, on core's engine. A request is one transaction, which first looks whether the release that
+//! it is for is still live.
 //!
 //! ```text
-//! request → reads alone?  → a reader: BEGIN, look, read, COMMIT
-//!         → writes?       → the writer: BEGIN IMMEDIATE, look, [SAVEPOINT, request]…, COMMIT
+//! request → reads alone?  → here, by a reader: BEGIN, look, read, ROLLBACK
+//!         → writes?       → the writer's thread: BEGIN IMMEDIATE, look, [SAVEPOINT, request]…, COMMIT
 //! ```
 
 mod app_sql;
@@ -27,19 +27,14 @@ use crate::{
     database::{
         failures::closed,
         queue::{Job, Queue},
+        reader::Readers,
         request::{Operation, Reply},
-        session::Session,
+        session::{Session, opened},
     },
     failure::Failure,
     protocol::Table,
 };
-use remy_db::{
-    Place,
-    internals::{
-        live::{Live, LiveConnection},
-        sqlite::wait_for_locks,
-    },
-};
+use remy_db::{Place, internals::live::Live};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -49,16 +44,17 @@ use std::{
         mpsc,
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 pub use crate::database::settings::{Bound, Caller, Durability, Limits, Settings};
 
 /// The service of a database. May be used from any number of threads at once.
 pub struct Database {
-    reads: Arc<Queue>,
+    readers: Readers,
     writes: Arc<Queue>,
     closing: Arc<AtomicBool>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Database {
@@ -68,58 +64,24 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    /// Opens the database at a place, with one thread that writes, and as many that read as there
-    /// are cores, four at least: a long query is not to keep others waiting.
+    /// Opens the database at a place, for one thread that writes, and as many that read at once as
+    /// there are cores, four at least: a long query is not to keep others waiting.
     ///
     /// Fails as `Remy::at` does. Which release is live is looked at by each request.
     pub fn open(place: &Place, settings: Settings) -> remy_db::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let opened = Self {
-            reads: Arc::default(),
-            writes: Arc::default(),
-            closing: Arc::default(),
-            threads: Mutex::default(),
-        };
-        let settings = Arc::new(settings);
-        // The writer first: it makes the files beside the database.
-        opened.start("remy-writer", place, &settings, writer::serve)?;
-        for _ in 0..cores.max(4) {
-            opened.start("remy-reader", place, &settings, reader::serve)?;
-        }
-        Ok(opened)
-    }
-
-    /// Starts a thread, and waits until its connection is open.
-    fn start(
-        &self,
-        name: &str,
-        place: &Place,
-        settings: &Arc<Settings>,
-        serve: fn(Session<'_>, &Queue),
-    ) -> remy_db::Result<()> {
-        let writes = name == "remy-writer";
-        let queue = Arc::clone(if writes { &self.writes } else { &self.reads });
-        let (place, settings, closing) = (
-            place.clone(),
-            Arc::clone(settings),
-            Arc::clone(&self.closing),
-        );
-        let (opened, is_open) = mpsc::sync_channel(1);
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let served = connected(&place, &settings, writes, &closing, |session| {
-                let _ = opened.send(Ok(()));
-                serve(session, &queue);
-            });
-            if let Err(e) = served {
-                let _ = opened.send(Err(e));
-            }
-        });
-        let thread = thread.map_err(|e| remy_db::Error::io(format!("starting a thread: {e}")))?;
-        let threads = self.threads.lock();
-        threads.unwrap_or_else(PoisonError::into_inner).push(thread);
-        is_open
-            .recv()
-            .unwrap_or_else(|_| Err(remy_db::Error::internal("a thread of the database ended")))
+        let (settings, closing) = (Arc::new(settings), Arc::default());
+        let writes: Arc<Queue> = Arc::default();
+        // First: it makes the files beside the database.
+        let writer = start_writer(place, &settings, &closing, &writes)?;
+        let readers = Readers::open(place, &settings, &closing, cores.max(4));
+        let readers = readers.inspect_err(|_| writes.close())?;
+        Ok(Self {
+            readers,
+            writes,
+            closing,
+            writer: Mutex::new(Some(writer)),
+        })
     }
 
     /// Does what a method asks for, all of it in one transaction or nothing, and waits for it. One
@@ -128,13 +90,11 @@ impl Database {
     /// Fails with `release_changed` where another release is live, and as each operation does. What
     /// was answered is on the disk, unless the service is told otherwise.
     pub fn run(&self, caller: &Caller, operations: &[Operation]) -> Result<Vec<Reply>, Failure> {
-        let queue = if operations::only_reads(operations) {
-            &self.reads
-        } else {
-            &self.writes
-        };
+        if operations::only_reads(operations) {
+            return self.readers.run(caller, operations);
+        }
         let (answer, answered) = mpsc::sync_channel(1);
-        queue.push(Job::Request {
+        self.writes.push(Job {
             caller: caller.clone(),
             operations: operations.to_owned(),
             answer,
@@ -142,25 +102,34 @@ impl Database {
         answered.recv().unwrap_or_else(|_| Err(closed()))
     }
 
+    /// As [`Self::run`], where it only reads, takes less than `time` and need not wait. Else nothing
+    /// is done.
+    pub fn run_within(
+        &self,
+        caller: &Caller,
+        operations: &[Operation],
+        time: Duration,
+    ) -> Option<Result<Vec<Reply>, Failure>> {
+        operations::only_reads(operations)
+            .then(|| self.readers.run_within(caller, operations, time))
+            .flatten()
+    }
+
     /// The tables of the release, as a method's process is told of them.
     pub fn tables(&self) -> Result<BTreeMap<String, Table>, Failure> {
-        let (answer, answered) = mpsc::sync_channel(1);
-        self.reads.push(Job::Tables { answer })?;
-        answered.recv().unwrap_or_else(|_| Err(closed()))
+        self.readers.tables()
     }
 
     /// Ends the service: interrupts what runs, answers `database_closed` to what waits, and returns
     /// when every connection is closed. What was answered stays.
     pub fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
-        for queue in [&self.reads, &self.writes] {
-            queue.close();
+        self.writes.close();
+        let writer = self.writer.lock();
+        if let Some(writer) = writer.unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = writer.join();
         }
-        let threads = self.threads.lock();
-        let threads = std::mem::take(&mut *threads.unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            let _ = thread.join();
-        }
+        self.readers.close();
     }
 }
 
@@ -170,28 +139,39 @@ impl Drop for Database {
     }
 }
 
-/// Opens a connection for this thread, as live's owner, and has it used.
-fn connected(
+/// Starts the thread that writes, and waits until its connection is open.
+fn start_writer(
     place: &Place,
     settings: &Arc<Settings>,
-    writes: bool,
     closing: &Arc<AtomicBool>,
-    serve: impl FnOnce(Session<'_>),
-) -> remy_db::Result<()> {
-    let live = Live::at(place)?;
-    let _acting = live.act()?;
-    let conn: LiveConnection<'_> = live.connect()?;
-    wait_for_locks(&conn, settings.limits.lock)?;
-    let synchronous = match settings.durability {
-        // Beyond FULL, where there is no WAL: the journal's removal is synced as well.
-        Durability::Full => "EXTRA",
-        Durability::Normal => "NORMAL",
-    };
-    conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
-    if !writes {
-        conn.execute_batch("PRAGMA query_only = ON")?;
+    writes: &Arc<Queue>,
+) -> remy_db::Result<JoinHandle<()>> {
+    let (place, settings, closing, writes) = (
+        place.clone(),
+        Arc::clone(settings),
+        Arc::clone(closing),
+        Arc::clone(writes),
+    );
+    let (told, is_open) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name("remy-writer".to_owned());
+    let thread = thread.spawn(move || {
+        let served = (|| {
+            let live = Live::at(&place)?;
+            let _acting = live.act()?;
+            let conn = opened(&live, &settings)?;
+            let session = Session::new(&conn, &live, Arc::clone(&settings), closing)?;
+            let _ = told.send(Ok(()));
+            writer::serve(session, &writes);
+            Ok(())
+        })();
+        if let Err(e) = served {
+            let _ = told.send(Err(e));
+        }
+    });
+    let thread = thread.map_err(|e| remy_db::Error::io(format!("starting a thread: {e}")))?;
+    match is_open.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(e)) => Err(e),
+        Err(_) => Err(remy_db::Error::internal("the thread that writes ended")),
     }
-    let session = Session::new(&conn, &live, Arc::clone(settings), Arc::clone(closing))?;
-    serve(session);
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What waits to be done, by whichever thread takes it first.
+//! What waits for the thread that writes.
 
 use crate::{
     database::{
@@ -7,35 +7,24 @@ use crate::{
         settings::Caller,
     },
     failure::Failure,
-    protocol::Table,
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc::SyncSender},
 };
 
-/// One thing to do.
-pub(super) enum Job {
-    /// A request, all of it in one transaction.
-    Request {
-        caller: Caller,
-        operations: Vec<Operation>,
-        answer: SyncSender<Result<Vec<Reply>, Failure>>,
-    },
-    /// To say which tables there are.
-    Tables {
-        answer: SyncSender<Result<BTreeMap<String, Table>, Failure>>,
-    },
+/// A request, all of it in one transaction.
+pub(super) struct Job {
+    pub(super) caller: Caller,
+    pub(super) operations: Vec<Operation>,
+    pub(super) answer: SyncSender<Result<Vec<Reply>, Failure>>,
 }
 
 impl Job {
     /// Answers that it cannot be done.
     pub(super) fn fail(self, failure: Failure) {
         // Who no longer waits is not told.
-        match self {
-            Self::Request { answer, .. } => drop(answer.send(Err(failure))),
-            Self::Tables { answer } => drop(answer.send(Err(failure))),
-        }
+        let _ = self.answer.send(Err(failure));
     }
 }
 

@@ -6,13 +6,16 @@ use crate::{
         app_sql::{Statement as AppStatement, refused},
         failures,
         guard::{Author, Guard},
-        settings::{Bound, Settings},
+        settings::{Bound, Durability, Settings},
         tables::Tables,
         values,
     },
     failure::Failure,
 };
-use remy_db::internals::live::{Live, release};
+use remy_db::internals::{
+    live::{Live, LiveConnection, release},
+    sqlite::wait_for_locks,
+};
 use rusqlite::{Connection, Statement, types::Value as Stored};
 use serde_json::Value;
 use std::{
@@ -198,7 +201,7 @@ impl<'c> Session<'c> {
             return failures::closed();
         }
         Failure::new(
-            "query_timed_out",
+            failures::LATE,
             504,
             format!("{doing} took longer than it may, and was ended; nothing was changed"),
         )
@@ -280,6 +283,22 @@ impl<'c> Session<'c> {
             format!("what was asked for is larger than {most} MiB: ask for fewer rows, or columns"),
         )
     }
+}
+
+/// Opens a connection of the service's, for whoever acts as live's owner.
+pub(super) fn opened<'l>(
+    live: &'l Live,
+    settings: &Settings,
+) -> remy_db::Result<LiveConnection<'l>> {
+    let conn = live.connect()?;
+    wait_for_locks(&conn, settings.limits.lock)?;
+    let synchronous = match settings.durability {
+        // Beyond FULL, where there is no WAL: the journal's removal is synced as well.
+        Durability::Full => "EXTRA",
+        Durability::Normal => "NORMAL",
+    };
+    conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
+    Ok(conn)
 }
 
 /// What an app's statement is, where it is to be compiled, and may do.

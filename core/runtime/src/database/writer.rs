@@ -118,12 +118,9 @@ impl Writer<'_> {
     }
 
     fn request(&mut self, job: &Job) -> Ran {
-        let Job::Request {
+        let Job {
             caller, operations, ..
-        } = job
-        else {
-            return Ran::Within(Ok(Vec::new()));
-        };
+        } = job;
         let begun = self
             .service("SAVEPOINT request")
             .and_then(|()| self.writes_as(caller.user.as_deref()));
@@ -203,8 +200,6 @@ impl Writer<'_> {
 }
 
 fn answer(job: Job, outcome: Outcome) {
-    if let Job::Request { answer, .. } = job {
-        // Who no longer waits is not told.
-        let _ = answer.send(outcome);
-    }
+    // Who no longer waits is not told.
+    let _ = job.answer.send(outcome);
 }

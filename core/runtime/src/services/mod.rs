@@ -6,10 +6,10 @@ mod html;
 mod published;
 
 use crate::{
-    child::Service,
+    child::{AT_ONCE, Service},
     database::{
         Caller, Database,
-        request::{Filter, Operation},
+        request::{Filter, Operation, Reply},
     },
     events::{Events, World},
     failure::Failure,
@@ -52,11 +52,28 @@ impl Service for Services {
             // It goes to the call's listener.
             Request::Stream { .. } => Ok(Value::Null),
         };
-        match answer {
-            Ok(value) => Answer::Value(value),
-            Err(failure) => Answer::Error(failure),
-        }
+        answered(answer)
     }
+
+    fn answer_at_once(&self, call: &Call, request: &Request) -> Option<Answer> {
+        let Request::Database { operations } = request else {
+            return None;
+        };
+        let caller = Caller::user(call.auth.user_id.as_deref());
+        let done = self.database.run_within(&caller, operations, AT_ONCE)?;
+        Some(answered(done.and_then(|replies| told(&replies))))
+    }
+}
+
+fn answered(answer: Result<Value, Failure>) -> Answer {
+    match answer {
+        Ok(value) => Answer::Value(value),
+        Err(failure) => Answer::Error(failure),
+    }
+}
+
+fn told(replies: &[Reply]) -> Result<Value, Failure> {
+    serde_json::to_value(replies).map_err(|e| Failure::new("internal", 500, e.to_string()))
 }
 
 impl Services {
@@ -89,8 +106,7 @@ impl Services {
 
     fn on_database(&self, call: &Call, operations: &[Operation]) -> Result<Value, Failure> {
         let caller = Caller::user(call.auth.user_id.as_deref());
-        let replies = self.database.run(&caller, operations)?;
-        serde_json::to_value(replies).map_err(|e| Failure::new("internal", 500, e.to_string()))
+        told(&self.database.run(&caller, operations)?)
     }
 
     /// Who users are, for showing: in the order asked for, without those that there are not.

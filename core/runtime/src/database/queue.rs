@@ -67,6 +67,13 @@ impl Queue {
                 .wait(inner)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        drop(inner);
+        self.take_now(most)
+    }
+
+    /// Takes as many as there are now, `most` of them.
+    pub(super) fn take_now(&self, most: usize) -> VecDeque<Job> {
+        let mut inner = self.lock();
         let taken = inner.waiting.len().min(most);
         inner.waiting.drain(..taken).collect()
     }

@@ -32,16 +32,26 @@ const WINDOW: Duration = Duration::from_millis(50);
 /// process, polls for it.
 const LETS_OTHERS_IN: Duration = Duration::from_micros(100);
 
+/// How long those of the group before are waited for, where the first of them is back: they were
+/// answered at once, and each that comes later costs a sync of its own.
+const COME_BACK: Duration = Duration::from_micros(100);
+
 type Outcome = Result<Vec<Reply>, Failure>;
 
 /// Serves until the queue is closed.
 pub(super) fn serve(session: Session<'_>, queue: &Queue) {
     let mut writer = Writer { session };
+    let mut before = 1;
     loop {
         let mut waiting = queue.take(GROUP);
         if waiting.is_empty() {
             return;
         }
+        if waiting.len() < before {
+            thread::sleep(COME_BACK);
+            waiting.extend(queue.take_now(GROUP - waiting.len()));
+        }
+        before = waiting.len();
         let mut broken = Vec::new();
         while !waiting.is_empty() {
             writer.transaction(&mut waiting, &mut broken);

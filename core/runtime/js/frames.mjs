@@ -1,6 +1,7 @@
 // @ts-check
 // Frames: four bytes (the length, little-endian) and JSON, on the socket to the parent.
 
+import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 
 /** The most bytes of a frame, as the parent has it. */
@@ -10,6 +11,20 @@ const HEAD = 4;
 
 /** Half of a pair of surrogates, as JSON writes it. UTF-8 has none: the parent would read no JSON. */
 const HALF = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g;
+
+/**
+ * Writes what there is room for, and returns how much that was: without the stream, which takes longer than all else of a small frame.
+ * @param {number} descriptor
+ * @param {Buffer} frame
+ */
+function writeNow(descriptor, frame) {
+  try {
+    return writeSync(descriptor, frame);
+  } catch {
+    // There is no room, or the parent is gone: the stream says which.
+    return 0;
+  }
+}
 
 /**
  * Takes frames from the descriptor, and sends some. `end` is called when the parent is gone.
@@ -52,7 +67,8 @@ export function frames(descriptor, take, end) {
       const frame = Buffer.allocUnsafe(HEAD + size);
       frame.writeUInt32LE(size, 0);
       frame.write(text, HEAD);
-      socket.write(frame);
+      const sent = socket.writableLength === 0 ? writeNow(descriptor, frame) : 0;
+      if (sent < frame.length) socket.write(frame.subarray(sent));
     },
     /** @param {boolean} is whether it keeps the process from ending */
     hold(is) {

@@ -4,6 +4,7 @@
 //! takes no more room than came in.
 
 use rustix::{
+    buffer::spare_capacity,
     io::Errno,
     net::{RecvFlags, SendFlags, recv, send},
 };
@@ -78,16 +79,13 @@ impl Incoming {
     pub fn receive(&mut self, socket: &UnixStream) -> io::Result<bool> {
         self.bytes.drain(..self.taken);
         self.taken = 0;
-        let filled = self.bytes.len();
-        self.bytes.resize(filled + PART, 0);
+        self.bytes.reserve(PART);
         let received = loop {
-            match recv(socket, &mut self.bytes[filled..], RecvFlags::DONTWAIT) {
+            match recv(socket, spare_capacity(&mut self.bytes), RecvFlags::DONTWAIT) {
                 Err(Errno::INTR) => {}
                 received => break received.map(|(_, received)| received),
             }
         };
-        self.bytes
-            .truncate(filled + *received.as_ref().unwrap_or(&0));
         match received {
             Ok(received) => Ok(received > 0),
             Err(Errno::AGAIN) => Ok(true),

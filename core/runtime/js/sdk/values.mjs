@@ -105,12 +105,23 @@ export function fromUnknown(stored) {
  * @param {Columns | null} columns nothing for those of an SQL of the app's own
  * @returns {any[]}
  */
-export const rowsOf = ({ columns: names, rows }, columns) =>
-  rows.map((row) =>
-    Object.fromEntries(
-      names.map((name, i) => [
-        name,
-        columns ? fromStored(row[i], columns[name]) : fromUnknown(row[i]),
-      ]),
-    ),
-  );
+export function rowsOf({ columns: names, rows }, columns) {
+  const types = columns && names.map((name) => columns[name]);
+  return rows.map((row) => {
+    /** @type {Record<string, any>} */
+    const made = {};
+    for (const [i, name] of names.entries()) {
+      const value = types ? fromStored(row[i], types[i]) : fromUnknown(row[i]);
+      // A column may have this name as well.
+      if (name === '__proto__')
+        Object.defineProperty(made, name, {
+          value,
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        });
+      else made[name] = value;
+    }
+    return made;
+  });
+}

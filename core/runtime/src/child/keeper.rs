@@ -100,6 +100,7 @@ impl Keeper {
         if socket_open {
             polled.push(PollFd::new(&self.state.socket, readable));
         }
+        let first_output = polled.len();
         for output in [&self.output, &self.errors] {
             if output.is_open {
                 polled.push(PollFd::from_borrowed_fd(output.as_fd(), readable));
@@ -113,8 +114,13 @@ impl Keeper {
         }
         let gone = !polled[0].revents().is_empty();
         let sent = socket_open && !polled[1].revents().is_empty();
+        let written = polled[first_output..]
+            .iter()
+            .any(|output| !output.revents().is_empty());
         drop(polled);
-        self.read_output();
+        if written {
+            self.read_output();
+        }
         if sent || gone {
             self.receive();
         }

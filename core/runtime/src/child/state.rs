@@ -9,12 +9,8 @@ use rustix::{
 use serde_json::Value;
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::Instant,
 };
 
 /// What a process is at.
@@ -44,15 +40,10 @@ pub(crate) trait Owner: Send + Sync {
     fn has_ended(&self, process: u64, before: Stage, why: &Failure);
 }
 
-/// How long to look for an answer before this thread sleeps: to be woken takes 60 µs where the other
-/// processor sleeps, and most methods that do little take less.
-const LOOKS: Duration = Duration::from_micros(60);
-
 /// The answer of a call, once there is one.
 #[derive(Default)]
 pub(crate) struct Slot {
     answer: Mutex<Option<Result<Value, Failure>>>,
-    is_there: AtomicBool,
     there: Condvar,
 }
 
@@ -63,15 +54,10 @@ impl Slot {
             .lock()
             .expect("no panic here")
             .get_or_insert(answer);
-        self.is_there.store(true, Ordering::Release);
         self.there.notify_all();
     }
 
     pub fn wait(&self) -> Result<Value, Failure> {
-        let until = Instant::now() + LOOKS;
-        while !self.is_there.load(Ordering::Acquire) && Instant::now() < until {
-            thread::yield_now();
-        }
         let mut answer = self.answer.lock().expect("no panic here");
         loop {
             if let Some(answer) = answer.take() {

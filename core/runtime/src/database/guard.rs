@@ -81,6 +81,8 @@ impl<'c> Guard<'c> {
             (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
             (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
             (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true),
+            // Without it a statement whose LIMIT is a parameter is compiled anew for each value.
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
         ] {
             conn.set_db_config(setting, on)?;
         }

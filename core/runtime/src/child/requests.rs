@@ -116,12 +116,12 @@ impl Requests {
 
     /// Does one at once, and answers it; gives back what is left for a thread that may wait.
     pub fn do_at_once(&self, call: &Call, id: u64, request: Request) -> Option<Asked> {
-        let service = &self.shared.service;
+        let Shared { state, service, .. } = &*self.own;
         let done = catch_unwind(AssertUnwindSafe(|| service.answer_at_once(call, &request)));
         match done.unwrap_or_else(|_| Some(fault())) {
             None => Some(Asked::Request(request)),
             Some(answer) => {
-                let left = self.shared.state.send_now(framed(id, answer));
+                let left = state.send_now(framed(id, answer));
                 left.map(Asked::Answered)
             }
         }

@@ -440,7 +440,7 @@ impl Remy {
     /// app.publish("CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT);", &options, Progress::none())?;
     ///
     /// let error = app.publish("CREATE TABLE users (id INTEGER", &options, Progress::none()).unwrap_err();
-    /// assert_eq!(error.code(), "invalid_schema"); // and live is as it was
+    /// assert_eq!(error.code(), "schema_invalid"); // and live is as it was
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn publish(

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Context,
-    invoke::{printed, settle, until_called_off},
+    calling::{printed, settle, until_called_off},
     owner, tools,
 };
 use crate::{

@@ -1,30 +1,24 @@
 //! A call of a method.
 
-use super::{Answer, Context, dev, json, owner};
+use super::{
+    Answer, Context,
+    calling::{printed, settle, until_called_off},
+    dev, json, owner,
+};
 use crate::{
     arguments::Invoke as Given,
     failure::{Result, usage},
-    output, screen,
+    output,
     show::text::one_line,
-    signals, stdin,
+    stdin,
 };
 use remy_db_runtime::{
-    child::{Listener, Stream},
-    pool::Cancel,
     runtime::{Invoke, Returned, Runtime},
     served::Settings,
     target::Target,
     who::Who,
 };
 use serde_json::Value;
-use std::{
-    sync::{Arc, atomic::Ordering, mpsc},
-    thread,
-    time::Duration,
-};
-
-/// How often it is looked whether a signal has called the call off.
-const NAP: Duration = Duration::from_millis(20);
 
 pub(super) fn invoke(at: &Context<'_>, given: &Given) -> Result<Answer> {
     let input = input(given.input.as_deref())?;
@@ -56,11 +50,6 @@ pub(super) fn invoke(at: &Context<'_>, given: &Given) -> Result<Answer> {
     Ok(Answer::shown())
 }
 
-/// The answer is there; what the method has left to do is not cut off by the end of this process.
-pub(super) fn settle(runtime: &Runtime) {
-    runtime.settle(&|| signals::cancel().load(Ordering::SeqCst));
-}
-
 /// What the method gets.
 fn input(given: Option<&str>) -> Result<Value> {
     let (text, what) = match given {
@@ -75,43 +64,6 @@ fn input(given: Option<&str>) -> Result<Value> {
     };
     serde_json::from_slice(&text)
         .map_err(|e| usage(format!("{what} is no JSON: {e}. Nothing was called")))
-}
-
-/// Who tells of what a method prints and streams.
-pub(super) fn printed() -> Arc<dyn Listener> {
-    Arc::new(Printed)
-}
-
-/// Does `work`, until a signal calls it off.
-pub(super) fn until_called_off<T>(work: impl FnOnce(&Cancel) -> T) -> T {
-    let cancel = Cancel::default();
-    let (done, is_done) = mpsc::channel::<()>();
-    thread::scope(|threads| {
-        let cancel = &cancel;
-        threads.spawn(move || {
-            while is_done.recv_timeout(NAP) == Err(mpsc::RecvTimeoutError::Timeout) {
-                if signals::cancel().load(Ordering::SeqCst) {
-                    return cancel.cancel();
-                }
-            }
-        });
-        let worked = work(cancel);
-        drop(done);
-        worked
-    })
-}
-
-/// What it prints and streams, as it comes: its lines are no output of this command.
-struct Printed;
-
-impl Listener for Printed {
-    fn line(&self, _: Stream, text: &str) {
-        screen::say(&format!("{}\n", one_line(text)));
-    }
-
-    fn part(&self, data: Value) {
-        output::write(format!("{data}\n").as_bytes());
-    }
 }
 
 fn show(at: &Context<'_>, returned: &Returned) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What each command does, and how it is shown.
 
+mod calling;
 mod calls;
 mod database;
 mod dev;

@@ -1,11 +1,11 @@
-//! `cargo demo`: publishes the example app, changes it, publishes it again and rolls it back, with
-//! the command `remy`. Then the same for a database under busy writers. `cargo demo DATABASE` does
+//! `cargo demo`: publishes the example app, changes it, publishes it again, rolls it back and publishes
+//! its reverted source, with the command `remy`, and calls its methods in between. Then the same for a database under busy writers. `cargo demo DATABASE` does
 //! the second with a copy of yours.
 //!
 //! The writers are `sqlite3` shells: another SQLite, in other processes, that knows nothing of
 //! remy.
 use remy_db::{Line, Options, Outcome, Progress, Remy};
-use remy_tests::{repository, shell, writer::Writer};
+use remy_tests::{repository, writer::Writer};
 use rusqlite::Connection;
 use std::{
     error::Error,
@@ -118,34 +118,55 @@ fn app(dir: &Path) -> Done {
     copy_tree(&repository("tests/app"), dir)?;
     let own = std::env::current_exe()?;
     let remy = |arguments: &[&str]| -> Done {
-        println!("\n$ remy {}", arguments.join(" "));
+        println!("\n$ remy {}", words(arguments));
         let mut command = Command::new(&own);
         command.arg0("remy").args(arguments).current_dir(dir);
         command.env_remove("REMY_DB");
         run(&mut command)
     };
-    let live = dir.join(".remy/live.db");
-    let ask = |sql: &str| {
-        println!(
-            "\n$ sqlite3 .remy/live.db {sql:?}\n{}",
-            shell(&live, sql).trim_end()
-        )
+    let call = |method: &str, input: &str| -> Done {
+        remy(&["invoke", method, input, "--as", "requester"])
     };
 
     remy(&["publish", "-m", "first"])?;
-    ask(
-        "INSERT INTO vendors (name, contactEmail, status, paymentTerms) VALUES ('Acme Paper', 'sales@acme.example', 'approved', '30 days')",
-    );
+    call(
+        "request-vendor",
+        r#"{"name": "Acme Paper", "contactEmail": "sales@acme.example", "paymentTerms": "30 days"}"#,
+    )?;
+    call("list-vendors", "{}")?;
+
     title("It changes: vendors gain notes and lose paymentTerms, invoices come");
     copy_tree(&repository("tests/app-changes"), dir)?;
     remy(&["publish", "-m", "invoices"])?;
-    remy(&["log"])?;
-    ask("INSERT INTO invoices (number, amount) VALUES ('77', 168)");
+    call(
+        "request-vendor",
+        r#"{"name": "Bolt & Nut", "contactEmail": "hello@bolt.example", "notes": "delivers on Fridays"}"#,
+    )?;
+    call("list-vendors", "{}")?;
+
+    title("Back: code and data together");
     remy(&["rollback", "--dry-run"])?;
     remy(&["rollback"])?;
-    remy(&["releases"])?;
-    ask("SELECT name, paymentTerms FROM vendors");
-    Ok(())
+    call("list-vendors", "{}")?;
+
+    title("The reverted source again; what the release before had written is still to be read");
+    copy_tree(&repository("tests/app"), dir)?;
+    remy(&["publish", "-m", "as before"])?;
+    call("list-vendors", "{}")?;
+    remy(&["sql", "--release", "2", "SELECT name, notes FROM vendors"])?;
+    remy(&["releases"])
+}
+
+/// As they are typed in a shell.
+fn words(arguments: &[&str]) -> String {
+    let quoted = arguments.iter().map(|word| {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
+        match word.chars().all(plain) {
+            true => (*word).to_owned(),
+            false => format!("'{word}'"),
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 /// Runs a command that has to succeed; what it prints is seen.

@@ -20,7 +20,7 @@ pub fn finish(root: Command) -> Command {
     let overview = overview(&root, &[]);
     let of_groups = ["dev", "secrets"].map(|name| {
         let group = root.find_subcommand(name);
-        (name, group.map(|group| self::overview(group, &[name])))
+        (name, group.map(|group| of_group(group, name)))
     });
     let mut root = texts(root.bin_name(called())).override_help(overview);
     for (name, overview) in of_groups {
@@ -35,6 +35,15 @@ pub fn finish(root: Command) -> Command {
         root = root.mut_subcommand(command, |command| command.arg(own));
     }
     root
+}
+
+/// Every command of a group, and an example of the group itself where it is a command, too.
+fn of_group(group: &Command, name: &str) -> String {
+    let overview = overview(group, &[name]);
+    match group.get_after_help() {
+        Some(example) => format!("{overview}\n\n{}", as_called(&example.to_string())),
+        None => overview,
+    }
 }
 
 /// Every command of a group, and of all.

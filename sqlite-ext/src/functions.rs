@@ -59,7 +59,9 @@ pub fn dev_stop(call: &Call) -> Result<String> {
 
 pub fn prune(call: &Call) -> Result<String> {
     let (days, options) = (call.number(0, "number of days")?, call.options(1)?);
-    call.run(&Verb::Prune { days, options })
+    let verb = Verb::Prune { days, options };
+    verb.check()?;
+    call.run(&verb)
 }
 
 pub fn verify(call: &Call) -> Result<String> {

@@ -1,5 +1,7 @@
-// The package without a database: arguments, errors, the worker process. Run by node.rs.
+// The package without a database: arguments, errors. Run by node.rs.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
@@ -65,22 +67,14 @@ test('an aborted signal starts nothing', async () => {
 });
 
 test('an addon that does not load is told of', async () => {
-  const addon = process.env.REMY_ADDON;
-  process.env.REMY_ADDON = 'no/such/addon.node';
-  try {
-    await assert.rejects(remy.debug(), { name: 'RemyError', code: 'not_found', message: /addon\.node: .*Install remy-db again/ });
-  } finally {
-    process.env.REMY_ADDON = addon;
-  }
-});
-
-test('a worker that dies is told of', async () => {
-  process.env.NODE_OPTIONS = '--import=data:text/javascript,process.kill(process.pid,9)';
-  try {
-    await assert.rejects(remy.debug(), { name: 'RemyError', code: 'internal', message: /was ended by SIGKILL before it answered/ });
-  } finally {
-    delete process.env.NODE_OPTIONS;
-  }
+  const index = new URL('../../node-binding/js/index.js', import.meta.url);
+  const script = `import { Remy } from ${JSON.stringify(index)};
+await new Remy('app.db').debug().catch(({ name, code, message }) => console.log(JSON.stringify({ name, code, message })));`;
+  const env = { ...process.env, REMY_ADDON: 'no/such/addon.node' };
+  const { stdout } = await promisify(execFile)('node', ['--input-type=module', '-e', script], { env });
+  const { name, code, message } = JSON.parse(stdout);
+  assert.deepEqual([name, code], ['RemyError', 'not_found']);
+  assert.match(message, /addon\.node: .*Install remy-db again/);
 });
 
 test('the extension\'s package', () => {

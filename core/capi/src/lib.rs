@@ -615,7 +615,9 @@ pub unsafe extern "C" fn remy_prune(
         run(handle, json, || {
             let days = (days != -1).then_some(days);
             let options = parse(options)?;
-            Ok(Verb::Prune { days, options })
+            let verb = Verb::Prune { days, options };
+            verb.check()?;
+            Ok(verb)
         })
     }
 }

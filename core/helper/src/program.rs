@@ -165,6 +165,7 @@ impl Host {
                 features,
             } => self.work_for_host((verb, place), features.as_ref(), call.lines, answered),
             On::Path { verb, path } => self.work_for_node(call.lines, answered, |follow| {
+                verb.check()?;
                 let done = follow.with(|progress| verb.run(&Remy::open(path)?, progress));
                 Ok(done?)
             }),

@@ -110,10 +110,7 @@ impl Verb {
             }
             Self::DevStop { name } => json(&remy.dev_stop(name)?),
             Self::DevList => json(&remy.dev_list()?),
-            Self::Prune { days, .. } => {
-                let days = days.map(number_of_days).transpose()?;
-                json(&remy.prune_with(days, &options()?, progress)?)
-            }
+            Self::Prune { .. } => json(&remy.prune_with(self.days()?, &options()?, progress)?),
             Self::Verify { .. } => json(&remy.verify_with(&options()?, progress)?),
             Self::Detach => json(&remy.detach()?),
         }
@@ -132,6 +129,24 @@ impl Verb {
             | Self::Prune { options, .. }
             | Self::Verify { options } => Options::from_json(options),
             _ => Ok(Options::default()),
+        }
+    }
+
+    /// Refuses arguments that are none, before the database is looked at.
+    pub fn check(&self) -> Result<()> {
+        self.options()?;
+        self.days()?;
+        match self {
+            Self::Fail { failure, .. } => BuildFailure::from_json(failure).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Its number of days, where it has one, which may be none.
+    fn days(&self) -> Result<Option<u32>> {
+        match self {
+            Self::Prune { days, .. } => days.map(number_of_days).transpose(),
+            _ => Ok(None),
         }
     }
 

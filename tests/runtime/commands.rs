@@ -474,3 +474,93 @@ fn nothing_is_called_where_nothing_is_live() {
     assert!(missing.2.contains("none.db"), "{}", missing.2);
     assert!(!Path::new("none.db").exists());
 }
+
+/// The app of a method that needs two secrets, one of them where it is loaded.
+fn in_need(app: &App) {
+    app.file(
+        "n/mindstudio.json",
+        r#"{ "name": "n", "methods": [
+            { "id": "pay", "path": "m.ts", "export": "pay" },
+            { "id": "idle", "path": "idle.ts", "export": "idle" }
+        ] }"#,
+    );
+    app.file(
+        "n/m.ts",
+        "const { PAY_URL } = process.env;
+         export async function pay() {
+             const key = process.env.PAY_KEY;
+             if (!PAY_URL || !key) throw new Error('cannot pay in ' + process.env.NODE_ENV + ' of ' + process.env.HOME);
+             process.env.SET_HERE = 'x';
+             return [PAY_URL, key, process.env.SET_HERE, 'PAY_KEY' in process.env, Object.keys(process.env).includes('PAY_URL')];
+         }\n",
+    );
+    app.file(
+        "n/idle.ts",
+        "export async function idle() { throw new Error(process.env.OTHER ? 'x' : 'y'); }\n",
+    );
+}
+
+#[test]
+fn a_secret_that_is_missing_is_named_at_publish_and_in_the_call_that_misses_it() {
+    let app = App::empty();
+    in_need(&app);
+    let publish = |more: &[&str]| {
+        let all = [&["publish", "--app", "n"], more].concat();
+        said(remy(&app, &all).env("ESBUILD_BINARY_PATH", remy_tests::esbuild()))
+    };
+    let warning = "methods read what has no value: OTHER (in idle); PAY_KEY (in pay); PAY_URL (in pay). remy secrets set KEY gives one";
+    let (status, _, stderr) = publish(&[]);
+    assert_eq!(status, 0, "{stderr}");
+    assert!(stderr.contains(&format!("! {warning}\n")), "{stderr}");
+    let log = stdout(&mut remy(&app, &["log", "--json"]));
+    let log: Value = serde_json::from_str(&log).unwrap();
+    let lines = log.as_array().unwrap();
+    let line = lines
+        .iter()
+        .find(|line| line["object"] == "secrets")
+        .unwrap();
+    assert_eq!(
+        (&line["outcome"], &line["message"]),
+        (&json!("warning"), &json!(warning))
+    );
+    let pays = || said(&mut remy(&app, &["invoke", "pay"]));
+    let (status, _, stderr) = pays();
+    assert_eq!(status, 1);
+    let hint = "hint: The method asked for PAY_KEY, PAY_URL, which have no value: remy secrets set KEY gives one\n";
+    assert!(stderr.ends_with(hint), "{stderr}");
+    let calls = stdout(&mut remy(&app, &["calls", "--json"]));
+    let calls: Value = serde_json::from_str(&calls).unwrap();
+    assert_eq!(calls[0]["output"], hint["hint: ".len()..]);
+    // What a call has not asked for is not why it failed.
+    assert_eq!(set(&app, &["PAY_URL"], "https://pay.example").0, 0);
+    let (_, stdout, _) = said(&mut remy(&app, &["invoke", "pay", "--json"]));
+    let error = serde_json::from_str::<Value>(&stdout).unwrap()["error"].clone();
+    assert_eq!(
+        error["hint"],
+        "The method asked for PAY_KEY, which has no value: remy secrets set PAY_KEY gives it one"
+    );
+    assert_eq!(set(&app, &["PAY_KEY", "--dev"], "hush-hush-9").0, 0);
+    let paid = r#"["https://pay.example","[secret]","x",true,true]"#;
+    assert_eq!(
+        pays(),
+        three(
+            0,
+            &format!("{}\n", paid.replace("[secret]", "hush-hush-9")),
+            ""
+        )
+    );
+    let (_, _, stderr) = publish(&[]);
+    let rest =
+        "! methods read what has no value: OTHER (in idle). remy secrets set OTHER gives it one\n";
+    assert!(stderr.contains(rest), "{stderr}");
+    // A package says what its methods read, too.
+    let build = &mut Command::new(built_program("remy-command"));
+    build
+        .current_dir(app.dir.path().join("n"))
+        .env("ESBUILD_BINARY_PATH", remy_tests::esbuild())
+        .args(["build", "-o", "../n.tar"]);
+    self::output(build);
+    let (status, _, stderr) = said(&mut remy(&app, &["publish", "n.tar"]));
+    assert_eq!(status, 0, "{stderr}");
+    assert!(stderr.contains(rest), "{stderr}");
+}

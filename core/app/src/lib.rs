@@ -22,7 +22,9 @@ pub mod place;
 pub mod project;
 mod read;
 mod references;
+pub mod secrets;
 mod tables;
+pub mod variables;
 pub mod work;
 
 pub use effects::effects;

@@ -141,7 +141,7 @@ impl Failure {
 fn call(call: &Call) -> Value {
     let mut json = json!({
         "code": call.code, "message": call.message,
-        "hint": null, "remedy": null, "object": null, "sql": null, "status": call.status,
+        "hint": call.hint, "remedy": call.hint.as_ref().map(|hint| [hint]), "object": null, "sql": null, "status": call.status,
     });
     if let Some(members) = json.as_object_mut() {
         let details = call.details.as_deref().cloned();
@@ -161,6 +161,8 @@ fn call_lines(call: &Call) -> Vec<String> {
     all.extend(places.map(one_line));
     let details = call.details.as_deref();
     all.extend(details.map(|details| one_line(&format!("details: {details}"))));
+    let hint = call.hint.as_deref();
+    all.extend(hint.map(|hint| one_line(&format!("hint: {hint}"))));
     all
 }
 

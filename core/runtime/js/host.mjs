@@ -9,6 +9,7 @@ import { failure, json } from './failures.mjs';
 import { LIMIT, frames } from './frames.mjs';
 import { MindStudioError } from './sdk/error.mjs';
 import { makeHost } from './sdk/host.mjs';
+import * as variables from './variables.mjs';
 
 /** @typedef {import('./sdk/host.mjs').Call & { id: number, method: string, input: unknown }} Call */
 
@@ -16,6 +17,8 @@ import { makeHost } from './sdk/host.mjs';
 let stage = 'loading';
 /** The last call. */
 let current = 0;
+/** The method of that. */
+let running = '';
 /** How much is waited for with `waitUntil`. */
 let waits = 0;
 let lastRequest = 0;
@@ -23,6 +26,8 @@ let lastRequest = 0;
 const unanswered = new Map();
 /** @type {Map<string, (input: unknown) => unknown>} */
 const methods = new Map();
+/** @type {Map<string, string[]>} the variables that a method's module has missed, by its id */
+const missed = new Map();
 /** @type {ReturnType<typeof makeHost>['begin']} */
 let begin;
 
@@ -52,7 +57,9 @@ async function load(what) {
       value: made.host,
     });
     for (const [id, { file, export: name }] of Object.entries(what.methods)) {
+      variables.begin();
       methods.set(id, await method(id, file, name));
+      missed.set(id, variables.asked());
     }
     stage = 'idle';
     send({ t: 'ready' });
@@ -106,6 +113,7 @@ async function method(id, file, name) {
 async function run(call) {
   stage = 'calling';
   current = call.id;
+  running = call.method;
   hold();
   let text;
   try {
@@ -113,18 +121,22 @@ async function run(call) {
     if (!method)
       throw new MindStudioError('method_not_found', 404, `There is no method ${call.method}`);
     begin(call);
+    variables.begin();
     text = `{"t":"returned","call":${call.id},"output":${json(await method(call.input))}}`;
   } catch (error) {
-    text = threw(call.id, error);
+    text = threw(call, error);
   }
   end(call.id, text);
 }
 
 /**
- * @param {number} call
+ * @param {{ id: number, method: string }} call
  * @param {unknown} error
  */
-const threw = (call, error) => JSON.stringify({ t: 'threw', call, error: failure(error) });
+function threw({ id, method }, error) {
+  const names = [...new Set([...(missed.get(method) ?? []), ...variables.asked()])];
+  return JSON.stringify({ t: 'threw', call: id, error: { ...failure(error), missed: names } });
+}
 
 /**
  * @param {number} call
@@ -153,7 +165,7 @@ process.on('beforeExit', () => {
 
 process.on('uncaughtException', (error) => {
   console.error(error);
-  if (stage === 'calling') end(current, threw(current, error));
+  if (stage === 'calling') end(current, threw({ id: current, method: running }, error));
 });
 
 // Work that a method began and does not wait for is not what it answers with.

@@ -6,7 +6,10 @@ use crate::{
     protocol::{AuthTable, Module},
 };
 use remy_db::internals::effects::is_kebab_case;
-use remy_db_app::build::release::scenario_id;
+use remy_db_app::{
+    build::release::scenario_id,
+    variables::{self, Reads},
+};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -30,6 +33,8 @@ pub struct App {
     pub folder: PathBuf,
     /// By their ids.
     pub methods: BTreeMap<String, Module>,
+    /// The variables of their environment that they read, as far as only a secret gives them a value.
+    pub reads: Reads,
     /// Where its users are.
     pub auth: Option<AuthTable>,
     /// How they sign in: `email-code`, `sms-code`, `api-key`.
@@ -160,6 +165,7 @@ impl App {
             methods,
             folder,
             signs_in: signs_in.unwrap_or_default(),
+            reads: variables::reads_of(kept),
             auth: described.auth.and_then(Auth::users),
             roles: described.roles.into_iter().map(|role| role.id).collect(),
             scenarios: described

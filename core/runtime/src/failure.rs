@@ -17,6 +17,13 @@ pub struct Failure {
     /// What a method gave besides. In a box: failures are returned all the way up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<Value>>,
+    /// The variables that a method has asked for without finding a value, as its process says: to be
+    /// told only as far as they are known.
+    #[serde(default, skip_serializing)]
+    pub missed: Box<[String]>,
+    /// What to do, as the runtime knows it: no method says it.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Box<str>>,
     /// Where the method threw it, as Node.js shows it, for the call's record; a page never gets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<String>,
@@ -30,6 +37,8 @@ impl Failure {
             code: code.to_owned(),
             status,
             details: None,
+            missed: Box::default(),
+            hint: None,
             stack: None,
         }
     }

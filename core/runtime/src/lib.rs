@@ -20,9 +20,10 @@ pub mod records;
 pub mod remote;
 pub mod runtime;
 pub mod sandbox;
-pub mod secrets;
 pub mod served;
 mod services;
 pub mod target;
 pub mod users;
 pub mod who;
+
+pub use remy_db_app::secrets;

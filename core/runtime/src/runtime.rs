@@ -20,7 +20,7 @@ use crate::{
     who::{self, Who, auth_of},
 };
 use remy_db::{ReleaseId, Remy};
-use remy_db_app::place::store_beside;
+use remy_db_app::{place::store_beside, variables};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -217,6 +217,7 @@ impl Runtime {
             release: served.release,
             user: auth.user_id.clone(),
         });
+        let without_value = served.without_value.get(&invoke.method);
         let call = Call {
             id: self.calls.fetch_add(1, Ordering::Relaxed),
             method: invoke.method,
@@ -247,11 +248,19 @@ impl Runtime {
             }
             Err(failure) => {
                 let message = served.mask.hide(&failure.message);
+                let names = without_value.into_iter().flatten();
+                let missed = names.filter(|name| failure.missed.contains(name));
+                let hint = valueless(&missed.cloned().collect::<Vec<_>>());
+                if let Some(hint) = &hint {
+                    // Who looks for why it failed sees it with what the method printed.
+                    self.records.printed(&id, hint);
+                }
                 self.records
                     .ended(&id, took, Some((&failure.code, &message)));
                 let stack = failure.stack.map(|stack| served.mask.hide(&stack));
                 Err(Failure {
                     message,
+                    hint,
                     stack,
                     ..failure
                 })
@@ -376,6 +385,14 @@ impl Runtime {
     fn table(&self) -> std::sync::MutexGuard<'_, BTreeMap<Target, Arc<Served>>> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// That a method which failed has missed a value, if it has.
+fn valueless(names: &[String]) -> Option<Box<str>> {
+    let have = if names.len() == 1 { "has" } else { "have" };
+    let (all, remedy) = (names.join(", "), variables::remedy(names));
+    let hint = format!("The method asked for {all}, which {have} no value: {remedy}");
+    (!names.is_empty()).then(|| hint.into())
 }
 
 /// Whether the release that is served is the live one, by live's marker: the database looks at it

@@ -15,6 +15,7 @@ use crate::{
     target::{Found, Target, of_core},
 };
 use remy_db::ReleaseId;
+use remy_db_app::variables::{Reads, without_value};
 use std::sync::Arc;
 
 /// How methods are run.
@@ -37,6 +38,8 @@ pub(crate) struct Served {
     pub database: Arc<Database>,
     pub pool: Pool,
     pub mask: Mask,
+    /// What its methods read and has no value there.
+    pub without_value: Reads,
     /// Of the secrets that its processes have.
     pub stamp: secrets::Stamp,
     /// Last: the database is in it.
@@ -75,6 +78,7 @@ impl Served {
             tables: database.tables()?,
             auth: app.auth.clone(),
         };
+        let without_value = without_value(&app.reads, |name| environment.contains_key(name));
         let mask = Mask::of(environment.values().map(String::as_str));
         let program = Program::new(
             load,
@@ -98,6 +102,7 @@ impl Served {
             database,
             pool,
             mask,
+            without_value,
             stamp,
             _copy: found.copy,
         })

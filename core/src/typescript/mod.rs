@@ -15,6 +15,7 @@ pub(crate) mod plans;
 pub(crate) mod scope;
 pub(crate) mod table;
 pub(crate) mod types;
+pub(crate) mod variables;
 
 use crate::base::{
     json::NotJson,
@@ -26,6 +27,7 @@ pub use manifest::{Tables, tables, within};
 pub use plans::{FORMAT as PLAN_FORMAT, with_plans};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+pub use variables::variables_read;
 
 /// Runs `work` on a thread with a large stack: the parser recurses as deep as a file is nested, and
 /// a host's thread may have little room. Stack that is not used takes no memory.

@@ -60,6 +60,7 @@ impl Changes {
                 commit: None,
                 live: Some(live.to_owned()),
                 without: Vec::new(),
+                without_commit: true,
             },
         );
         let (inotify, folders) = watched(&root, &left_out)?;

@@ -5,13 +5,18 @@ use super::{
     Cancel, Result,
     esbuild::{Service, program},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// At hand for the next build. Nothing of it says what is built: without it the same is built, later.
 #[derive(Debug, Default)]
 pub struct Kept {
     /// esbuild, with the program that it is of.
     service: Option<(PathBuf, Service)>,
+    /// Files that a compiler can read as deep as they are nested, by their paths and hashes.
+    pub(super) not_too_deep: BTreeSet<(String, String)>,
 }
 
 impl Kept {

@@ -26,6 +26,15 @@ pub struct Line {
     pub duration_ms: f64,
 }
 
+impl Line {
+    /// What is odd, which took no time.
+    pub fn warning(message: String, object: &str) -> Self {
+        let log = Log::new(&|_| ());
+        log.write(StepOutcome::Warning, message, Some(object), Duration::ZERO);
+        log.into_lines().remove(0)
+    }
+}
+
 /// What a build tells on its way.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -250,6 +250,7 @@ impl Work<'_> {
             commit: self.build.commit.clone(),
             live: self.build.live.clone(),
             without,
+            without_commit: self.build.for_dev,
         };
         let mut staged = source::stage(&wanted, source, self.cancel)?;
         let (commit, dirty) = (staged.commit.as_deref(), staged.dirty);
@@ -463,10 +464,14 @@ impl Work<'_> {
     ) -> Result<()> {
         let methods = compiled.iter().filter_map(|done| {
             let method = manifest.method(&done.id)?;
-            Some(json!({
+            let mut described = json!({
                 "id": method.id, "name": method.name, "description": method.description,
                 "export": method.export, "file": done.file, "bytes": done.bytes,
-            }))
+            });
+            if !done.variables.is_empty() {
+                described["variables"] = json!(done.variables);
+            }
+            Some(described)
         });
         let described = json!({
             "format": 1, "name": manifest.name, "appId": manifest.app_id,

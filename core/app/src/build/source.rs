@@ -41,6 +41,9 @@ pub struct Wanted {
     /// What else is left out, wherever it lies.
     #[serde(default)]
     pub without: Vec<PathBuf>,
+    /// Nobody asks which commit it is of: git is not asked either, which takes as long as the rest.
+    #[serde(default)]
+    pub without_commit: bool,
 }
 
 /// A release's source, staged.
@@ -66,20 +69,23 @@ pub fn stage(wanted: &Wanted, to: &Path, cancel: Cancel<'_>) -> Result<Staged> {
     let left_out = LeftOut::of(&root, wanted);
     match &wanted.commit {
         Some(name) => stage_commit(&root, to, name, &left_out, cancel),
-        None => stage_working_tree(&root, to, &left_out, cancel),
+        None => stage_working_tree(&root, to, (&left_out, wanted.without_commit), cancel),
     }
 }
 
 fn stage_working_tree(
     root: &Path,
     to: &Path,
-    left_out: &LeftOut,
+    (left_out, without_commit): (&LeftOut, bool),
     cancel: Cancel<'_>,
 ) -> Result<Staged> {
     let mut warnings = Vec::new();
     // git answers the one while it is asked the other.
     let (tracked, position) = thread::scope(|scope| {
-        let position = scope.spawn(|| git::position(root, cancel));
+        let position = scope.spawn(|| match without_commit {
+            true => Ok(git::Position::default()),
+            false => git::position(root, cancel),
+        });
         let tracked = git::tracked(root, &mut warnings, cancel);
         (
             tracked,
@@ -351,6 +357,7 @@ mod tests {
             commit: None,
             live: None,
             without: Vec::new(),
+            without_commit: false,
         };
         stage(&wanted, to, Cancel::new(&AtomicBool::new(false)))
     }

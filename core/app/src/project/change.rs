@@ -14,6 +14,8 @@ use crate::{
     },
     package::{self, Unpacked},
     place,
+    secrets::Target,
+    variables,
 };
 use remy_db::{
     BuildFailure, BuildStep, Error, OptionName, Options, Outcome, Remedy, Remy, State, VerbName,
@@ -147,7 +149,9 @@ impl Project {
                     return Err(says_its_commit(file).into());
                 }
                 let (_work, unpacked) = self.unpacked(file, follow.cancel())?;
-                run(&manifest_of(&unpacked.dir), &of_package(options, &unpacked))
+                let options = of_package(options, &unpacked);
+                let options = self.warned(options, &unpacked.dir, &Progressed::new(follow));
+                run(&manifest_of(&unpacked.dir), &options)
             }
             Source::App(root) => {
                 not_declared(&options)?;
@@ -162,9 +166,18 @@ impl Project {
                         self.record(e, &progress, &options, create);
                     }
                 })?;
-                run(&manifest_of(&built.dir), &of_built(options, &built))
+                let options = self.warned(of_built(options, &built), &built.dir, &progress);
+                run(&manifest_of(&built.dir), &options)
             }
         }
+    }
+
+    /// With a line for the log of what the methods in a folder read and nobody has set here.
+    fn warned(&self, mut options: Options, dir: &Path, progress: &Progressed<'_>) -> Options {
+        let reads = variables::reads_of(dir);
+        let odd = self.told_without_value(&reads, Target::Prod, progress);
+        options.build.extend(odd.as_ref().map(step));
+        options
     }
 
     /// Refuses before a build what concerns the database alone, as it would be refused behind one:

@@ -9,9 +9,11 @@ use crate::{
     build::{
         disk::{self, At},
         kept::Kept,
-        release::Build,
+        release::{Build, Built},
     },
     place,
+    secrets::Target,
+    variables,
 };
 use remy_db::{Error, State};
 use std::{
@@ -60,13 +62,18 @@ impl Project {
             for_dev: true,
             ..self.build_of(&root, tools)
         };
-        let (_work, built) = self.built_with(kept, &root, build, &Progressed::new(follow))?;
+        let progress = Progressed::new(follow);
+        let (_work, built) = self.built_with(kept, &root, build, &progress)?;
+        let read = built.compiled.iter();
+        let read = read.map(|done| (done.id.clone(), done.variables.clone()));
+        let reads = variables::to_be_set(read);
+        let odd = self.told_without_value(&reads, Target::Dev, &progress);
         let _acting = self.act(Some(&root))?;
         // It is the working tree's.
         disk::remove(&built.dir.join("source"))?;
         let folder = place::own_folder(&root)?.join("dev");
         fs::create_dir_all(&folder).at("making the folder", &folder)?;
-        let dir = folder.join(hash_of(&built.dir)?);
+        let dir = folder.join(hash_of(&built)?);
         if disk::exists(&dir) {
             let now = SystemTime::now();
             let touched = File::open(&dir).and_then(|dir| dir.set_modified(now));
@@ -79,33 +86,21 @@ impl Project {
         Ok(DevBuilt {
             dir,
             compiled: compiled.map(|done| done.id.clone()).collect(),
-            warnings: built.warnings,
+            warnings: built
+                .warnings
+                .into_iter()
+                .chain(odd.map(|line| line.message))
+                .collect(),
         })
     }
 }
 
-/// Of all that is in a folder, names and content.
-fn hash_of(folder: &Path) -> Result<String> {
-    let mut all = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(at) = folders.pop() {
-        for entry in fs::read_dir(&at).at("reading", &at)? {
-            let path = entry.at("reading", &at)?.path();
-            let kind = path.symlink_metadata().at("looking at", &path)?;
-            let content = if kind.is_dir() {
-                folders.push(path.clone());
-                continue;
-            } else if kind.is_symlink() {
-                let target = fs::read_link(&path).at("reading", &path)?;
-                target.display().to_string()
-            } else {
-                disk::hash_of(&path)?
-            };
-            let name = path.strip_prefix(folder).unwrap_or(&path);
-            all.push(format!("{} {content}", name.display()));
-        }
-    }
-    all.sort();
+/// Of all that a build was made of: what is built of the same is the same.
+fn hash_of(built: &Built) -> Result<String> {
+    let at = built.dir.join("app.json");
+    let mut all = vec![disk::hash_of(&at)?];
+    let compiled = built.compiled.iter();
+    all.extend(compiled.map(|done| format!("{} {}", done.id, done.made_of)));
     Ok(disk::hash(all.join("\n")))
 }
 

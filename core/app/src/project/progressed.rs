@@ -1,7 +1,12 @@
 //! What a build tells on its way: to who follows it, and for the log of its release.
 
-use super::folder::{Follow, Told};
-use crate::build::log::{self, Event};
+use super::folder::{Follow, Project, Told};
+use crate::{
+    build::log::{self, Event},
+    place::store_beside,
+    secrets::{Secrets, Target},
+    variables::{self, Reads},
+};
 use remy_db::internals::owner;
 use std::cell::RefCell;
 
@@ -37,6 +42,24 @@ impl<'a> Progressed<'a> {
                 owner::as_the_caller(|| (self.follow.on_line)(&told));
             }
         }
+    }
+}
+
+impl Project {
+    /// Tells who follows, in a line for the log, of variables that methods read and that have no value
+    /// here. What a release was built without is set later, too: this is no fault.
+    pub(super) fn told_without_value(
+        &self,
+        reads: &Reads,
+        of: Target,
+        progress: &Progressed<'_>,
+    ) -> Option<log::Line> {
+        let _acting = self.act(self.place.root.as_deref()).ok()?;
+        let secrets = store_beside(&self.place.path).map(|store| Secrets::of(&store));
+        let message = variables::warning(reads, secrets.as_ref(), of)?;
+        let line = log::Line::warning(message, "secrets");
+        progress.tell(&Event::Line(&line));
+        Some(line)
     }
 }
 

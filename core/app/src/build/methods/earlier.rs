@@ -28,6 +28,7 @@ pub(super) struct Earlier {
     pub beside: Vec<Import>,
     pub warnings: Vec<String>,
     pub unsupported: Vec<Unsupported>,
+    pub variables: Vec<String>,
     /// How long its bundle is.
     pub bytes: u64,
 }
@@ -42,6 +43,12 @@ impl Earlier {
     pub fn read(cache: &Path, id: &str) -> Option<Self> {
         cache::read::<Self>(&file(cache, id, "json"))
             .filter(|earlier| earlier.beside.iter().all(Import::is_sound))
+    }
+
+    /// Of all that it says: of another one the bundle may be another.
+    pub fn hash(&self) -> String {
+        // What was read from JSON can be written to it.
+        disk::hash(serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// Whether compiling again would make the same.

@@ -18,6 +18,7 @@ use crate::build::{
     stubs,
 };
 use regex::{Regex, bytes};
+use remy_db::internals::typescript;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -45,6 +46,7 @@ impl MadeOf<'_> {
         let own = read.iter().filter(|path| Package::of(path).is_none());
         let hash_of = |path: &String| files.get(path).map(|entry| entry.hash.clone());
         let named = stems.into_iter().map(|stem| (names_at(&stem, files), stem));
+        let code = String::from_utf8_lossy(code);
         let mut warnings = self.said_of(&inputs);
         warnings.extend(self.looks_beside(&inputs)?);
         Ok(Earlier {
@@ -54,7 +56,8 @@ impl MadeOf<'_> {
             installs: self.used(&read),
             beside: self.beside(method, &inputs),
             warnings,
-            unsupported: stubs::used_in(&String::from_utf8_lossy(code)),
+            unsupported: stubs::used_in(&code),
+            variables: self.variables(&inputs, &code)?,
             bytes: code.len() as u64,
         })
     }
@@ -181,6 +184,31 @@ impl MadeOf<'_> {
         self.bundle.warnings.iter().filter_map(said).collect()
     }
 
+    /// The variables that a bundle reads and a file of the app's names. What packages alone ask for
+    /// (`DEBUG`, `NO_COLOR`) is not the app's.
+    fn variables(&self, inputs: &BTreeSet<&str>, code: &str) -> Result<Vec<String>> {
+        let mut texts = Vec::new();
+        for input in self.own_scripts(inputs) {
+            let at = self.what.tree.join(input);
+            let text = fs::read(&at).at("reading", &at)?;
+            texts.push(String::from_utf8_lossy(&text).into_owned());
+        }
+        texts.retain(|text| text.contains("env"));
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut read = typescript::variables_read(code);
+        read.retain(|name| texts.iter().any(|text| text.contains(name.as_str())));
+        Ok(read.into_iter().collect())
+    }
+
+    /// The files of the app that are programs.
+    fn own_scripts<'s>(&self, inputs: &BTreeSet<&'s str>) -> Vec<&'s str> {
+        let all = inputs.iter().copied();
+        all.filter(|input| !is_sdk(input) && Package::of(input).is_none() && is_script(input))
+            .collect()
+    }
+
     /// The app's own code is bundled, whatever it looks for.
     fn looks_beside(&self, inputs: &BTreeSet<&str>) -> Result<Vec<String>> {
         static LOOKS: LazyLock<bytes::Regex> = LazyLock::new(|| {
@@ -190,10 +218,7 @@ impl MadeOf<'_> {
             .expect("an expression that is written here")
         });
         let mut warnings = Vec::new();
-        let own = inputs
-            .iter()
-            .filter(|input| !is_sdk(input) && Package::of(input).is_none());
-        for input in own.filter(|input| is_script(input)) {
+        for input in self.own_scripts(inputs) {
             let at = self.what.tree.join(input);
             let text = fs::read(&at).at("reading", &at)?;
             let looks = |line: &[u8]| {

@@ -10,7 +10,7 @@ mod metafile;
 mod what;
 
 use super::{
-    Cancel, Result,
+    Cancel, Entry, Result,
     disk::{self, At},
     esbuild::{Service, program},
     kept::Kept,
@@ -23,7 +23,11 @@ use bundle::{Bundle, Bundler};
 use earlier::Earlier;
 use made_of::MadeOf;
 use remy_db::internals::typescript::{self, Fault};
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 pub use what::{Compile, Compiled, Installs};
 
 /// A method that is to be compiled, with the folder of its packages.
@@ -127,7 +131,7 @@ impl<'a> Made<'a> {
     ) -> Result<Vec<Fault>> {
         let what = self.what;
         // Of what is nested too deep the compiler's process dies, and says nothing that helps.
-        let deep = nested_too_deep(what, cancel)?;
+        let deep = nested_too_deep(what, kept, cancel)?;
         if !deep.is_empty() {
             return Err(AppError::does_not_build(deep));
         }
@@ -214,6 +218,8 @@ impl<'a> Made<'a> {
             bytes: earlier.bytes,
             warnings: earlier.warnings.clone(),
             unsupported: earlier.unsupported.clone(),
+            variables: earlier.variables.clone(),
+            made_of: earlier.hash(),
             reused,
         };
         (self.on_method)(&compiled);
@@ -222,11 +228,18 @@ impl<'a> Made<'a> {
 }
 
 /// The files that are nested too deep for a compiler.
-fn nested_too_deep(what: &Compile<'_>, cancel: Cancel<'_>) -> Result<Vec<Fault>> {
-    let sources = what.files.keys();
-    let sources = sources.filter(|file| is_script(file) || file.ends_with(".json"));
-    let deep = disk::together(sources, cancel, |file| {
+fn nested_too_deep(what: &Compile<'_>, kept: &mut Kept, cancel: Cancel<'_>) -> Result<Vec<Fault>> {
+    let sources = what.files.iter();
+    let sources = sources.filter(|(file, _)| is_script(file) || file.ends_with(".json"));
+    let named = |(file, entry): (&String, &Entry)| (file.clone(), entry.hash.clone());
+    let all: BTreeSet<_> = sources.map(named).collect();
+    let unknown = all.difference(&kept.not_too_deep);
+    let deep = disk::together(unknown, cancel, |(file, _)| {
         Ok(typescript::nested_too_deep(what.tree, file.as_ref()))
     })?;
-    Ok(deep.into_iter().flatten().collect())
+    let deep: Vec<_> = deep.into_iter().flatten().collect();
+    if deep.is_empty() {
+        kept.not_too_deep = all;
+    }
+    Ok(deep)
 }

@@ -23,6 +23,11 @@ pub struct Compiled {
     pub warnings: Vec<String>,
     /// What it uses of the SDK that remy has nothing behind.
     pub unsupported: Vec<Unsupported>,
+    /// The variables of its environment that the app's own files read in it.
+    pub variables: Vec<String>,
+    /// A hash of all that it was made of: another one may be compiled otherwise.
+    #[serde(skip)]
+    pub made_of: String,
     /// Whether an earlier build had compiled it.
     pub reused: bool,
 }

@@ -329,6 +329,14 @@ const RESERVED: [&str; 8] = [
 ];
 
 /// Refuses a name that is not `[A-Z][A-Z0-9_]*`.
+/// What every process that runs methods has besides, whoever sets what.
+const GIVEN: [&str; 2] = ["LANG", "NODE_ENV"];
+
+/// Whether a variable has a value only where a secret of its name has one.
+pub fn is_to_be_set(name: &str) -> bool {
+    !GIVEN.contains(&name) && check_key(name, Whose::App).is_ok()
+}
+
 fn check_key(key: &str, whose: Whose) -> Result<()> {
     let mut letters = key.bytes();
     let fine = letters.next().is_some_and(|c| c.is_ascii_uppercase())

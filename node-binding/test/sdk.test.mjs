@@ -324,16 +324,151 @@ test('telephone numbers', () => {
   assert.deepEqual([phone.isValid('+15551234567'), phone.isValid('5551234567')], [true, false]);
 });
 
+/**
+ * Serves a page by what answers its requests; its addresses are relative to it.
+ * @param {import('node:test').TestContext} t
+ * @param {(request: import('node:http').IncomingMessage, body: any, response: import('node:http').ServerResponse) => void} answer
+ */
+async function pageOf(t, answer) {
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const part of request) body += part;
+    answer(request, body && JSON.parse(body), response);
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', () => listening(null)));
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const real = globalThis.fetch;
+  globalThis.fetch = (path, options) => real(`http://127.0.0.1:${port}${path}`, options);
+  anywhere.__MINDSTUDIO__ = { token: 'tok', methods: {}, user: null };
+  t.after(() => {
+    globalThis.fetch = real;
+    delete anywhere.__MINDSTUDIO__;
+    server.closeAllConnections();
+    server.close();
+  });
+}
+
+test('who signs in on a page is its user from then on', async (t) => {
+  /** @type {any[]} */
+  const asked = [];
+  const user = { id: 'u', email: 'a@b.c', apiKey: null };
+  const answers = /** @type {Record<string, object>} */ ({
+    'email/send': { verificationId: 'v' },
+    'email/verify': { user, token: 'tok2', methods: { m: 'm' }, visitorId: 'u' },
+    'phone/change': {},
+    'phone/change/confirm': { user: { ...user, phone: '+1' }, token: 'tok3', methods: {} },
+    'api-key/create': { key: 'sk_x', apiKey: 'sk_…x' },
+    'api-key/revoke': {},
+    logout: { user: null, token: 'tok4', methods: {} },
+  });
+  await pageOf(t, ({ url, headers }, body, response) => {
+    const path = String(url).slice('/_/auth/'.length);
+    asked.push([path, headers.authorization, body]);
+    const answer = body.code === 'no' ? null : answers[path];
+    if (answer) response.end(JSON.stringify(answer));
+    else response.writeHead(400).end('{"error":"wrong","code":"invalid_code"}');
+  });
+  /** @type {any[]} */
+  const seen = [];
+  const end = web.auth.onAuthStateChanged((/** @type {any} */ now) => seen.push(now?.id ?? null));
+  assert.deepEqual(await web.auth.sendEmailCode('a@b.c'), { verificationId: 'v' });
+  await assert.rejects(web.auth.verifyEmailCode('v', 'no'), { code: 'invalid_code', status: 400 });
+  assert.equal((await web.auth.verifyEmailCode('v', '123456')).email, 'a@b.c');
+  assert.deepEqual(
+    [web.auth.userId, web.auth.currentVisitorId, web.auth.authStatus],
+    ['u', 'u', 'authenticated'],
+  );
+  assert.equal(await web.auth.requestPhoneChange('+1'), undefined);
+  assert.equal((await web.auth.confirmPhoneChange('+1', '1')).phone, '+1');
+  assert.equal((await web.auth.createApiKey()).key, 'sk_x');
+  assert.equal(web.auth.currentUser.apiKey, 'sk_…x');
+  await web.auth.revokeApiKey();
+  assert.equal(web.auth.currentUser.apiKey, null);
+  end();
+  assert.equal(await web.auth.logout(), undefined);
+  assert.deepEqual(seen, [null, 'u', 'u', 'u', 'u']);
+  assert.equal(web.auth.isAuthenticated(), false);
+  assert.deepEqual(
+    asked.map(([path, token]) => [path, token]),
+    [
+      ['email/send', 'Bearer tok'],
+      ['email/verify', 'Bearer tok'],
+      ['email/verify', 'Bearer tok'],
+      ['phone/change', 'Bearer tok2'],
+      ['phone/change/confirm', 'Bearer tok2'],
+      ['api-key/create', 'Bearer tok3'],
+      ['api-key/revoke', 'Bearer tok3'],
+      ['logout', 'Bearer tok3'],
+    ],
+  );
+  assert.deepEqual(asked[3][2], { newPhone: '+1' });
+});
+
+test('a page listens to events, asks for another grant when one ends, and publishes', async (t) => {
+  /** @type {any[]} */
+  const published = [];
+  /** @type {string[]} */
+  const grants = [];
+  await pageOf(t, ({ method, headers }, body, response) => {
+    if (method === 'POST') {
+      published.push(body);
+      return response.end('{"delivered":1}');
+    }
+    grants.push(String(headers.authorization));
+    if (grants.length === 2) return response.writeHead(401).end('{}');
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    response.write(': \n\ndata: {"channel":"a","data":1,"ts":5,"id":"i"}\n\n');
+    if (grants.length === 1) response.end('data: {"type":"grant_expired"}\n\n');
+    else response.write('data: {"type":"events_dropped","count":3}\n\n');
+  });
+  let minted = 0;
+  let connected = 0;
+  /** @type {any[]} */
+  const heard = [];
+  const gap = await new Promise((done) => {
+    const subscription = web.events.connect({
+      getToken: () => `g${++minted}`,
+      onEvent: (/** @type {any} */ event) => heard.push(event),
+      onConnect: () => connected++,
+      onGap: (/** @type {number} */ count) => done([subscription, count]),
+    });
+  });
+  const [subscription, count] = gap;
+  assert.deepEqual(grants, ['Bearer g1', 'Bearer g2', 'Bearer g3']);
+  assert.deepEqual([count, connected, heard.length, subscription.state], [3, 2, 2, 'open']);
+  assert.deepEqual(heard[0], { channel: 'a', data: 1, ts: 5, id: 'i' });
+  subscription.publish('a', { x: 1 });
+  subscription.publish(['a', 'b'], 2);
+  while (published.length === 0) await new Promise((later) => setTimeout(later, 10));
+  assert.deepEqual(published, [
+    {
+      events: [
+        { channels: 'a', data: { x: 1 } },
+        { channels: ['a', 'b'], data: 2 },
+      ],
+    },
+  ]);
+  subscription.close();
+  assert.equal(subscription.state, 'closed');
+  const refused = await new Promise((done) =>
+    web.events.connect({
+      getToken: () => Promise.reject(new Error('not you')),
+      onEvent() {},
+      onError: done,
+    }),
+  );
+  assert.equal(refused.message, 'not you');
+});
+
 test('what is not served yet says so, when it is called', async () => {
   const code = { code: 'not_supported' };
   await assert.rejects(web.platform.uploadFile(), code);
-  await assert.rejects(web.auth.sendEmailCode(), code);
+  await assert.rejects(web.auth.signInWithRemy(), code);
   const chat = web.createAgentChatClient();
   await assert.rejects(chat.createThread(), code);
   await assert.rejects(chat.sendMessage(), code);
   await assert.rejects(createVoiceClient().startSession(), code);
   assert.equal(await web.auth.handleRemyRedirect(), null);
-  assert.throws(() => web.events.connect(), code);
   assert.deepEqual([web.analytics.track('seen'), web.platform.basePath], [undefined, '']);
   /** @type {any[]} */
   const seen = [];
@@ -417,7 +552,7 @@ interface Shared { greet(input: { name: string }): Promise<string> }
 export const shared: Shared = createClient<Shared>();
 const status: AuthStatus = page.authStatus; const whole: Auth = page; const all: Country[] = page.phone.countries;
 seen.track('x', { status, n: all.length, to: page.phone.toE164('1', page.phone.detectCountry()), shown: page.phone.format('1'), path: platform.basePath });
-heard.connect({ grant: 'x' }).close();
+heard.connect({ getToken: () => 'x', onEvent: (event) => event.channel.length }).close();
 export async function chat(token: UploadToken, boot: BootstrapConfig, more: SendMessageOptions): Promise<SendMessageResult> {
   const client = createAgentChatClient(); const { threads, nextCursor }: ThreadListPage = await client.listThreads(); const first: ThreadSummary | undefined = threads[0];
   const messages: Message[] = (await client.getThread(first?.id ?? nextCursor ?? '')).messages; boot.methods[messages[0].role]; await platform.upload(token, new File([], 'x')); whole.currentUser?.roles.includes('x');

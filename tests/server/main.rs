@@ -2,7 +2,9 @@
 mod admission;
 mod bad_input;
 mod ending;
+mod events;
 mod http;
+mod login;
 mod methods;
 mod pages;
 mod shop;

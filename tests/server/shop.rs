@@ -24,7 +24,7 @@ const MANIFEST: &str = r#"{
 }"#;
 
 /// A build that names what it writes by its hash, as builds do.
-const BUILD: &str = r#"
+pub const BUILD: &str = r#"
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 const script = readFileSync('main.js');
@@ -71,13 +71,19 @@ pub fn script(app: &App, word: &str) {
 }
 
 /// Publishes it, as a preview where that has a name.
-pub fn publish(app: &App, preview: Option<&str>) {
-    let folder = app.dir.path().join("shop");
-    let Some(preview) = preview else {
+pub fn publish(app: &App, name: Option<&str>) {
+    let Some(name) = name else {
+        let folder = app.dir.path().join("shop");
         let outcome = publish_in(&folder, Some(&app.live), None);
         assert_eq!(outcome.unwrap().status.as_str(), "live");
         return;
     };
+    preview(app, "shop", name);
+}
+
+/// Publishes the app of a folder as a preview.
+pub fn preview(app: &App, folder: &str, name: &str) {
+    let folder = app.dir.path().join(folder);
     let named = Named {
         db: Some(app.live.clone()),
         here: true,
@@ -86,7 +92,7 @@ pub fn publish(app: &App, preview: Option<&str>) {
     let project = Project::find(&folder, &named, |path| Remy::open(path)).unwrap();
     let publish = Publish {
         options: Options {
-            preview: Some(preview.to_owned()),
+            preview: Some(name.to_owned()),
             ..Options::default()
         },
         tools: Tools {

@@ -96,9 +96,35 @@ export const analytics: {
   track(event: string, properties?: Record<string, unknown>): void;
 };
 
-/** Messages from the app's methods. Not served yet. */
+/** A message from the app's methods, or from another page. */
+export interface AppEvent {
+  /** One publish has one id, on each of its channels. */
+  id: string;
+  channel: string;
+  data: any;
+  /** Unix milliseconds. */
+  ts: number;
+}
+
+export interface EventsSubscription {
+  readonly state: 'connecting' | 'open' | 'closed';
+  close(): void;
+  /** To channels that the grant publishes to. At most once. */
+  publish(channels: string | string[], data: unknown): void;
+}
+
+/** Messages from the app's methods, to pages that are open. At most once. */
 export const events: {
-  connect(...args: any[]): any;
+  connect(options: {
+    /** A grant's token, of a method that calls `events.grant`. Where it throws, the subscription ends. */
+    getToken: () => string | Promise<string>;
+    onEvent: (event: AppEvent) => void;
+    /** Each time that it listens: what came before is to be fetched. */
+    onConnect?: () => void;
+    /** So many were not heard. */
+    onGap?: (count: number) => void;
+    onError?: (error: Error) => void;
+  }): EventsSubscription;
 };
 
 export type AuthStatus = 'authenticating' | 'authenticated' | 'unauthenticated';
@@ -112,7 +138,7 @@ export interface Country {
   flag: string;
 }
 
-/** Who is signed in on this page. Signing in and out is not served yet. */
+/** Who is signed in on this page. Signing in with Remy is not served yet. */
 export const auth: Auth;
 
 export interface Auth {
@@ -124,7 +150,7 @@ export interface Auth {
   getCurrentUser(): AppUser | null;
   getCurrentVisitorId(): string | null;
   isAuthenticated(): boolean;
-  /** Calls back with who is signed in, at once. Gives what ends it. */
+  /** Calls back with who is signed in, at once and whenever that changes. Returns what ends it. */
   onAuthStateChanged(callback: (user: AppUser | null) => void): () => void;
   handleRemyRedirect(): Promise<AppUser | null>;
 
@@ -141,7 +167,7 @@ export interface Auth {
   confirmEmailChange(email: string, code: string): Promise<AppUser>;
   requestPhoneChange(phone: string): Promise<void>;
   confirmPhoneChange(phone: string, code: string): Promise<AppUser>;
-  createApiKey(): Promise<{ key: string }>;
+  createApiKey(): Promise<{ key: string; apiKey: string }>;
   revokeApiKey(): Promise<void>;
   logout(): Promise<void>;
 

@@ -3,7 +3,7 @@
 // nothing, and reads what it needs to know of the app from `window.__MINDSTUDIO__`, which the page is served with:
 // { token?, releaseId?, user?, methods: { exportName: 'method-id' } }.
 //
-// It can call methods. Signing in, uploads, events and chats are not served yet: they throw `not_supported`, when they are called.
+// It can call methods, sign in and listen to events. Uploads and chats are not served yet: they throw `not_supported`, when they are called.
 import { countries, detectCountry, format, isValid, toE164 } from './phone.js';
 
 /** Where methods are served, on the page's own origin. */
@@ -27,6 +27,37 @@ export class MindStudioInterfaceError extends Error {
 
 /** What the page was served with. */
 const page = () => /** @type {any} */ (globalThis).__MINDSTUDIO__ ?? {};
+
+/** With the token of the page. */
+const headers = () => {
+  const { token } = page();
+  return {
+    'Content-Type': 'application/json',
+    ...(token && { Authorization: `Bearer ${token}` }),
+  };
+};
+
+/**
+ * What an answer says, or why there is none.
+ * @param {Response} answer
+ * @param {string} what it was asked for
+ * @param {string} code where it has none
+ */
+async function said(answer, what, code) {
+  const body = /** @type {any} */ (await answer.json().catch(() => null));
+  if (!answer.ok) {
+    const message =
+      body?.error ?? `${what} failed: ${answer.status} ${answer.statusText}`.trimEnd();
+    throw new MindStudioInterfaceError(message, body?.code ?? code, answer.status);
+  }
+  if (body === null)
+    throw new MindStudioInterfaceError(
+      `${what} gave an answer that is not JSON`,
+      code,
+      answer.status,
+    );
+  return body;
+}
 
 /** @typedef {{ signal?: AbortSignal, stream?: boolean, onToken?: (text: string) => void, onStreamError?: (error: string) => void }} Options */
 
@@ -52,7 +83,7 @@ export function createClient() {
  * @param {Options} [options]
  */
 async function call(name, input = {}, { signal, stream = false, onToken, onStreamError } = {}) {
-  const { token, methods } = page();
+  const { methods } = page();
   const id =
     methods?.[name] ?? (!methods || Object.values(methods).includes(name) ? name : undefined);
   if (id === undefined) {
@@ -61,72 +92,58 @@ async function call(name, input = {}, { signal, stream = false, onToken, onStrea
       'method_not_found',
     );
   }
-  const headers = {
-    'Content-Type': 'application/json',
-    ...(token && { Authorization: `Bearer ${token}` }),
-  };
   const answer = await fetch(`${METHODS}${encodeURIComponent(id)}/invoke`, {
     method: 'POST',
-    headers,
+    headers: headers(),
     body: JSON.stringify({ input, ...(stream && { stream }) }),
     signal,
   });
   if (answer.ok && stream && answer.headers.get('Content-Type')?.startsWith('text/event-stream')) {
     return streamed(name, answer, { onToken, onStreamError });
   }
-  const body = /** @type {any} */ (await answer.json().catch(() => null));
-  if (!answer.ok) {
-    const message =
-      body?.error ?? `the method ${name} failed: ${answer.status} ${answer.statusText}`.trimEnd();
-    throw new MindStudioInterfaceError(message, body?.code ?? 'method_error', answer.status);
-  }
-  if (body === null)
-    throw new MindStudioInterfaceError(
-      `the method ${name} gave an answer that is not JSON`,
-      'method_error',
-      answer.status,
-    );
-  return body.output;
+  return (await said(answer, `the method ${name}`, 'method_error')).output;
 }
 
 /**
- * What a method returned that answers in events: `data: {json}` a line, of which `done` is the last.
+ * The events of an answer, as they come: `data: {json}` a line.
+ * @param {Response} answer
+ */
+async function* eventsOf(answer) {
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
+  const decoder = new TextDecoder();
+  let rest = '';
+  for (let done = false; !done;) {
+    const part = await reader.read();
+    done = part.done;
+    rest += done ? `${decoder.decode()}\n` : decoder.decode(part.value, { stream: true });
+    const lines = rest.split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines)
+      if (line.startsWith('data: ')) yield JSON.parse(line.slice('data: '.length));
+  }
+}
+
+/**
+ * What a method returned that answers in events, of which `done` is the last.
  * @param {string} name
  * @param {Response} answer
  * @param {Options} options
  */
 async function streamed(name, answer, { onToken, onStreamError }) {
-  const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
-  const decoder = new TextDecoder();
-  let rest = '';
-  for (;;) {
-    const { value, done } = await reader.read();
-    const lines = (
-      rest + (done ? `${decoder.decode()}\n` : decoder.decode(value, { stream: true }))
-    ).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (!line.startsWith('data: ')) continue;
-      const event = JSON.parse(line.slice('data: '.length));
-      // The text so far, not what came since.
-      if (event.type === 'token') onToken?.(event.text);
-      if (event.type === 'done') return event.output;
-      if (event.type === 'error') {
-        onStreamError?.(event.error);
-        throw new MindStudioInterfaceError(
-          event.error,
-          event.code ?? 'stream_error',
-          answer.status,
-        );
-      }
+  for await (const event of eventsOf(answer)) {
+    // The text so far, not what came since.
+    if (event.type === 'token') onToken?.(event.text);
+    if (event.type === 'done') return event.output;
+    if (event.type === 'error') {
+      onStreamError?.(event.error);
+      throw new MindStudioInterfaceError(event.error, event.code ?? 'stream_error', answer.status);
     }
-    if (done)
-      throw new MindStudioInterfaceError(
-        `the answer of the method ${name} ended before it was whole`,
-        'stream_incomplete',
-        answer.status,
-      );
   }
+  throw new MindStudioInterfaceError(
+    `the answer of the method ${name} ended before it was whole`,
+    'stream_incomplete',
+    answer.status,
+  );
 }
 
 /**
@@ -156,27 +173,175 @@ export const analytics = {
   track() {},
 };
 
+/** How long a subscription waits before it asks again, in milliseconds: longer each time that it is in vain. */
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 30_000;
+
+/** How long what a page publishes is gathered, and how many of it go at once. */
+const GATHERS = 40;
+const AT_ONCE = 50;
+
 export const events = {
-  connect() {
-    throw new MindStudioInterfaceError('events.connect is not served by remy yet', 'not_supported');
+  /**
+   * Listens until it is closed: where the connection or the grant ends, it asks again.
+   * @param {{ getToken: () => string | Promise<string>, onEvent: (event: any) => void, onConnect?: () => void, onGap?: (count: number) => void, onError?: (error: Error) => void }} options
+   */
+  connect({ getToken, onEvent, onConnect, onGap, onError }) {
+    /** @type {'connecting' | 'open' | 'closed'} */
+    let state = 'connecting';
+    /** @type {string | null} */
+    let grant = null;
+    const closing = new AbortController();
+
+    /** @param {any} event */
+    const take = (event) => {
+      if (event?.type === 'grant_expired') grant = null;
+      else if (event?.type === 'events_dropped') onGap?.(event.count);
+      else if (typeof event?.channel === 'string') onEvent(event);
+    };
+
+    const listen = async () => {
+      for (let wait = FIRST_WAIT; state !== 'closed'; wait = Math.min(wait * 2, LONGEST_WAIT)) {
+        try {
+          grant ??= await getToken();
+        } catch (error) {
+          // The app's own method refuses.
+          close();
+          onError?.(error instanceof Error ? error : new Error(String(error)));
+          return;
+        }
+        const later = await once(take).catch(() => null);
+        if (later === 0) wait = FIRST_WAIT / 2;
+        if (state === 'closed') return;
+        state = 'connecting';
+        await new Promise((next) => setTimeout(next, Math.max(later ?? 0, wait)));
+      }
+    };
+
+    /**
+     * Listens once. Returns for how long not to ask again; 0 where it was heard for a while.
+     * @param {(event: any) => void} take
+     */
+    const once = async (take) => {
+      const answer = await fetch('/_/events', {
+        headers: { Authorization: `Bearer ${grant}`, Accept: 'text/event-stream' },
+        signal: closing.signal,
+      });
+      if (answer.status === 401) grant = null;
+      if (!answer.ok) return 1000 * (Number(answer.headers.get('Retry-After')) || 0) || null;
+      state = 'open';
+      onConnect?.();
+      for await (const event of eventsOf(answer)) take(event);
+      return 0;
+    };
+
+    /** @type {{ channels: string | string[], data: unknown }[]} */
+    let waiting = [];
+    let isGathering = false;
+    const send = async () => {
+      isGathering = false;
+      const batch = waiting;
+      waiting = [];
+      if (!grant || state === 'closed' || batch.length === 0) return;
+      const answer = await fetch('/_/events', {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${grant}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify({ events: batch }),
+      }).catch(() => null);
+      if (answer?.status === 403)
+        onError?.(new Error('the grant does not publish to these channels'));
+    };
+
+    const close = () => {
+      state = 'closed';
+      closing.abort();
+    };
+    listen();
+    return {
+      get state() {
+        return state;
+      },
+      close,
+      /** At most once: nothing of it is kept where it cannot be sent. */
+      publish(/** @type {string | string[]} */ channels, /** @type {unknown} */ data) {
+        if (state === 'closed') return;
+        waiting.push({ channels, data });
+        if (waiting.length >= AT_ONCE) void send();
+        else if (!isGathering) {
+          isGathering = true;
+          setTimeout(send, GATHERS);
+        }
+      },
+    };
   },
 };
 
+/** @type {Set<(user: any) => void>} who is told when somebody signs in or out */
+const watchers = new Set();
+
+/**
+ * Asks for something of signing in.
+ * @param {string} path
+ * @param {object} [body]
+ */
+async function ask(path, body = {}) {
+  const answer = await fetch(`/_/auth/${path}`, {
+    method: 'POST',
+    headers: headers(),
+    body: JSON.stringify(body),
+  });
+  return await said(answer, `auth/${path}`, 'auth_error');
+}
+
+/**
+ * The page is another user's from here on, without being loaded again.
+ * @param {any} bundle
+ */
+function becomes({ token, user, methods, visitorId }) {
+  const told = { token, user, methods, ...(visitorId && { visitorId }) };
+  /** @type {any} */ (globalThis).__MINDSTUDIO__ = { ...page(), ...told };
+  tell();
+  return user;
+}
+
+const tell = () => {
+  for (const watcher of watchers) watcher(page().user ?? null);
+};
+
+/** @param {string | null} apiKey */
+function shows(apiKey) {
+  const { user } = page();
+  if (!user) return;
+  user.apiKey = apiKey;
+  tell();
+}
+
 export const auth = {
-  ...none('auth', [
-    'sendEmailCode',
-    'verifyEmailCode',
-    'sendSmsCode',
-    'verifySmsCode',
-    'signInWithRemy',
-    'requestEmailChange',
-    'confirmEmailChange',
-    'requestPhoneChange',
-    'confirmPhoneChange',
-    'createApiKey',
-    'revokeApiKey',
-    'logout',
-  ]),
+  ...none('auth', ['signInWithRemy']),
+  sendEmailCode: (/** @type {string} */ email) => ask('email/send', { email }),
+  verifyEmailCode: async (/** @type {string} */ verificationId, /** @type {string} */ code) =>
+    becomes(await ask('email/verify', { verificationId, code })),
+  sendSmsCode: (/** @type {string} */ phone) => ask('sms/send', { phone }),
+  verifySmsCode: async (/** @type {string} */ verificationId, /** @type {string} */ code) =>
+    becomes(await ask('sms/verify', { verificationId, code })),
+  requestEmailChange: async (/** @type {string} */ newEmail) =>
+    void (await ask('email/change', { newEmail })),
+  confirmEmailChange: async (/** @type {string} */ newEmail, /** @type {string} */ code) =>
+    becomes(await ask('email/change/confirm', { newEmail, code })),
+  requestPhoneChange: async (/** @type {string} */ newPhone) =>
+    void (await ask('phone/change', { newPhone })),
+  confirmPhoneChange: async (/** @type {string} */ newPhone, /** @type {string} */ code) =>
+    becomes(await ask('phone/change/confirm', { newPhone, code })),
+  async createApiKey() {
+    const made = await ask('api-key/create');
+    shows(made.apiKey);
+    return made;
+  },
+  async revokeApiKey() {
+    await ask('api-key/revoke');
+    shows(null);
+  },
+  logout: async () => void becomes(await ask('logout')),
   get currentUser() {
     return page().user ?? null;
   },
@@ -199,10 +364,11 @@ export const auth = {
   isAuthenticated: () => Boolean(page().user),
   /** Nothing comes back from a sign-in that is not served: pages call this on every load. */
   handleRemyRedirect: async () => null,
-  /** @type {(watcher: (user: any) => void) => () => void} tells who is signed in, now: nobody else can sign in on this page yet */
+  /** @type {(watcher: (user: any) => void) => () => void} tells who is signed in, now and whenever that changes */
   onAuthStateChanged(watcher) {
+    watchers.add(watcher);
     watcher(page().user ?? null);
-    return () => {};
+    return () => void watchers.delete(watcher);
   },
 };
 

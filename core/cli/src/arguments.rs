@@ -329,6 +329,9 @@ pub struct Serve {
     /// where previews are, besides NAME.localhost: *.example.com, where * is the name
     #[arg(long, value_name = "PATTERN")]
     pub preview_host: Option<PreviewHost>,
+    /// show codes of logins here, where this is a terminal, in the place of sending them
+    #[arg(long)]
+    pub codes_to_terminal: bool,
     /// believe X-Forwarded-* of a proxy on this machine, or of the one at this address
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true)]
     pub trust_proxy: Option<Option<IpAddr>>,

@@ -182,6 +182,15 @@ impl App {
     pub fn id(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.name)
     }
+
+    /// The ids of its methods, by the names of their exports. Of two of one name, the first: who calls
+    /// the other does so by its id.
+    pub fn exports(&self) -> BTreeMap<&str, &str> {
+        let methods = self.methods.iter().rev();
+        methods
+            .map(|(id, module)| (module.export.as_str(), id.as_str()))
+            .collect()
+    }
 }
 
 impl Auth {

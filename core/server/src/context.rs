@@ -5,7 +5,7 @@ use crate::{
     origin::Place,
     page::sites::Sites,
     settings::Settings,
-    state::{State, sessions::Sessions},
+    state::{State, codes::Codes, keys::Keys, logins::Logins, sessions::Sessions},
 };
 use remy_db::{Remy, Status};
 use remy_db_app::place::store_beside;
@@ -23,7 +23,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// The threads of what waits for the disk and for no method.
 pub(crate) const FILES: usize = 32;
@@ -32,9 +32,16 @@ pub(crate) const FILES: usize = 32;
 pub(crate) struct Context {
     pub runtime: Runtime,
     pub sessions: Sessions,
+    pub logins: Logins,
+    pub codes: Codes,
+    pub keys: Keys,
+    /// Held by who finds or makes the user of an address.
+    pub signing: Mutex<()>,
     pub sites: Sites,
     pub settings: Settings,
     pub counted: Counted,
+    /// Whether the server is to end: who listens without end is let go.
+    pub ending: watch::Sender<bool>,
     live: PathBuf,
     calls: Arc<Semaphore>,
     files: Arc<Semaphore>,
@@ -70,9 +77,14 @@ impl Context {
         let state = Arc::new(State::open(store)?);
         Ok(Self {
             runtime: Runtime::open(live, settings.methods)?,
-            sessions: Sessions::new(state),
+            sessions: Sessions::new(Arc::clone(&state)),
+            logins: Logins::new(Arc::clone(&state)),
+            codes: Codes::new(Arc::clone(&state)),
+            keys: Keys::new(state),
+            signing: Mutex::default(),
             sites: Sites::new(live, store),
             counted: Counted::default(),
+            ending: watch::Sender::new(false),
             live: live.to_owned(),
             calls: Arc::new(Semaphore::new(settings.limits.calls)),
             files: Arc::new(Semaphore::new(FILES)),

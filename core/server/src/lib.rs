@@ -9,7 +9,9 @@ mod asked;
 mod body;
 mod claim;
 mod context;
+mod events;
 mod listen;
+mod login;
 mod methods;
 mod operation;
 mod origin;
@@ -22,7 +24,7 @@ mod token;
 pub use claim::Claimed;
 pub use listen::{bind, inherited};
 pub use operation::log::Log;
-pub use settings::{Limits, PreviewHost, Settings};
+pub use settings::{Limits, PreviewHost, Settings, ShowCode};
 
 use context::Context;
 use remy_db_runtime::{failure::Failure, target::Target};

@@ -171,6 +171,7 @@ async fn serve(context: &Arc<Context>, listener: &tokio::net::TcpListener, stop:
     }
     let until = Instant::now() + limits.end;
     connections.is_over.send_replace(true);
+    context.ending.send_replace(true);
     let all = u32::try_from(most).unwrap_or(u32::MAX);
     let ended = connections.room.acquire_many(all);
     if timeout(limits.end, ended).await.is_err() {

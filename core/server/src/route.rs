@@ -5,6 +5,7 @@ use crate::{
     answer::Refusal,
     asked::{Asked, admit},
     context::Context,
+    events, login,
     methods::invoke,
     page::{serve, telemetry},
 };
@@ -15,6 +16,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{any, get, post},
 };
+use remy_db_runtime::users::By::{self, Email, Phone};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -33,10 +35,38 @@ pub(crate) fn all(at: &Arc<Context>) -> Router {
 fn called() -> Router<Arc<Context>> {
     Router::new()
         .route("/methods/{id}/invoke", post(invoke::invoke))
+        .merge(signs_in("email", Email))
+        .merge(signs_in("sms", Phone))
+        .merge(changes("email", Email))
+        .merge(changes("phone", Phone))
+        .route("/auth/me", get(login::me))
+        .route("/auth/logout", post(login::logout))
+        .route("/auth/api-key/create", post(login::create))
+        .route("/auth/api-key/revoke", post(login::revoke))
+        .route("/events", get(events::listen).post(events::publish))
         .route("/telemetry/{kind}", post(telemetry::count))
         .route("/telemetry/presence", get(telemetry::presence))
         .fallback(nothing)
         .method_not_allowed_fallback(not_so)
+}
+
+/// How somebody signs in by a code.
+fn signs_in(name: &str, by: By) -> Router<Arc<Context>> {
+    let send = post(move |at, asked, headers, body| login::send(by, at, asked, headers, body));
+    let verify = post(move |at, asked, headers, body| login::verify(by, at, asked, headers, body));
+    Router::new()
+        .route(&format!("/auth/{name}/send"), send)
+        .route(&format!("/auth/{name}/verify"), verify)
+}
+
+/// How a user takes another address.
+fn changes(name: &str, by: By) -> Router<Arc<Context>> {
+    let change = post(move |at, asked, headers, body| login::change(by, at, asked, headers, body));
+    let confirm =
+        post(move |at, asked, headers, body| login::confirm(by, at, asked, headers, body));
+    Router::new()
+        .route(&format!("/auth/{name}/change"), change)
+        .route(&format!("/auth/{name}/change/confirm"), confirm)
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! How a server is set up, and all of its limits.
 
 use crate::operation::log::Log;
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 /// How a server is set up.
 #[derive(Debug, Clone, Default)]
@@ -16,8 +16,20 @@ pub struct Settings {
     pub proxies: Vec<IpAddr>,
     /// How much, and how long.
     pub limits: Limits,
+    /// Shows codes of logins to whoever runs the server, in the place of sending them.
+    pub show_code: Option<ShowCode>,
     /// Where requests are told of.
     pub log: Log,
+}
+
+/// Shows a code to whoever runs the server: an address, and its code.
+#[derive(Clone)]
+pub struct ShowCode(pub Arc<dyn Fn(&str, &str) + Send + Sync>);
+
+impl fmt::Debug for ShowCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShowCode")
+    }
 }
 
 /// The hosts of previews: `*.example.com`, where `*` is a preview's name.

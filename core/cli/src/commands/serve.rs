@@ -8,13 +8,22 @@ use crate::{
     show::text::one_line,
     signals,
 };
-use remy_db_server::{Log, Server, Settings, bind, inherited};
+use remy_db_server::{Log, Server, Settings, ShowCode, bind, inherited};
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+use std::{
+    io::{IsTerminal as _, stderr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
+    sync::Arc,
+};
 
 pub(super) fn serve(at: &Context<'_>, given: &Given) -> Result<Answer> {
     // Before anything else is opened: a socket that was passed on has a number.
     let passed_on = inherited();
+    if given.codes_to_terminal && !stderr().is_terminal() {
+        return Err(usage(
+            "--codes-to-terminal is for a terminal, and stderr is none: who reads a file of codes signs in as anybody",
+        ));
+    }
     let project = at.project()?;
     owner::become_who_runs(&project)?;
     let listener = match passed_on {
@@ -42,6 +51,12 @@ fn settings(at: &Context<'_>, given: &Given) -> Settings {
         proxies,
         ..Settings::default()
     };
+    if given.codes_to_terminal {
+        let show = |address: &str, code: &str| {
+            screen::say(&format!("The code of {} is {code}\n", one_line(address)));
+        };
+        settings.show_code = Some(ShowCode(Arc::new(show)));
+    }
     if !at.quiet {
         settings.log = Log::new(move |line| output::write(shown(line, json).as_bytes()));
     }

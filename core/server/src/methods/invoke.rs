@@ -130,6 +130,7 @@ fn call(
         },
         session: json!({ "channel": "web", "visitorId": session.visitor }),
         stream: wanted.stream,
+        may_be_gone: true,
         ..Invoke::new(&wanted.method, wanted.input)
     };
     let returned = at.runtime.call(invoke, listener, cancel)?;

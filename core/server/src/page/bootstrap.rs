@@ -1,7 +1,7 @@
 //! What a page is told: `window.__MINDSTUDIO__`, in a script before the end of its head.
 
+use remy_db_runtime::users::User;
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a page is told.
@@ -13,7 +13,7 @@ pub(super) struct Bootstrap<'a> {
     /// The ids of methods, by the names of their exports.
     pub methods: BTreeMap<&'a str, &'a str>,
     /// Who has signed in.
-    pub user: Value,
+    pub user: Option<&'a User>,
     pub visitor_id: &'a str,
     pub app_id: &'a str,
 }
@@ -87,7 +87,14 @@ mod tests {
             token: "t",
             release_id: "7".to_owned(),
             methods: BTreeMap::from([("addNote", "add-note")]),
-            user: serde_json::json!({ "name": "</script><script>alert(1)//<!--" }),
+            user: Some(&User {
+                id: "u1".to_owned(),
+                email: Some("</script><script>alert(1)//<!--".to_owned()),
+                phone: None,
+                roles: Vec::new(),
+                api_key: None,
+                created_at: None,
+            }),
             visitor_id: "v",
             app_id: "a",
         };

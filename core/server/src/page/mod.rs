@@ -12,3 +12,4 @@ pub(crate) mod serve;
 mod site;
 pub(crate) mod sites;
 pub(crate) mod telemetry;
+pub(crate) mod visitor;

@@ -3,14 +3,10 @@
 use super::{
     bootstrap::{Bootstrap, Parts},
     file::File,
-    path,
+    path, visitor,
 };
 use crate::{
-    answer::Refusal,
-    asked::{Asked, cookie},
-    context::Context,
-    state::sessions::Session,
-    token,
+    answer::Refusal, asked::Asked, context::Context, login::signed_in, state::sessions::Session,
 };
 use axum::{
     Extension,
@@ -21,12 +17,7 @@ use axum::{
 };
 use remy_db::ReleaseId;
 use remy_db_runtime::{app::App, target::Target};
-use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc};
-
-/// The cookie of a browser, and how long it is kept, in seconds: a year.
-const VISITOR: &str = "__ms_visitor";
-const KEPT: u32 = 31_536_000;
+use std::sync::Arc;
 
 /// A request of a file or a page.
 struct Wanted {
@@ -102,18 +93,6 @@ impl Wanted {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         accepts.contains("text/html") || (accepts.contains("*/*") && !name.contains('.'))
     }
-
-    /// The browser that asks, and whether it has said so. What is no id of ours is not taken.
-    fn visitor(&self) -> Result<(String, bool), Refusal> {
-        let is_id = |id: &&str| {
-            let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-            id.len() == 22 && id.bytes().all(is_of_it)
-        };
-        match cookie(&self.headers, VISITOR).filter(is_id) {
-            Some(id) => Ok((id.to_owned(), true)),
-            None => Ok((token::random::<16>()?, false)),
-        }
-    }
 }
 
 fn send(file: &File, wanted: &Wanted) -> Result<Response, Refusal> {
@@ -135,42 +114,28 @@ fn show(at: &Context, wanted: &Wanted, served: &Served, page: &Bytes) -> Result<
     if wanted.is_head {
         return Ok(headers.into_response());
     }
-    let (visitor, is_known) = wanted.visitor()?;
+    let (visitor, is_known) = visitor::of(&wanted.headers)?;
+    let (login, user) = signed_in(at, &served.target, &wanted.headers)?.unzip();
     let session = Session {
         target: served.target.clone(),
         release: served.release,
-        user: None,
-        visitor,
+        user: user.as_ref().map(|user| user.id.clone()),
+        login: login.map(|login| login.hash),
+        visitor: user.as_ref().map_or(&visitor, |user| &user.id).clone(),
     };
     let token = at.sessions.begin(&session)?;
-    let methods = served.app.methods.iter();
-    // Of two exports of one name, the first: a page calls the other by its id.
-    let methods: BTreeMap<&str, &str> = methods
-        .rev()
-        .map(|(id, module)| (module.export.as_str(), id.as_str()))
-        .collect();
     let told = Bootstrap {
         token: &token,
         release_id: served.release.map(|id| id.to_string()).unwrap_or_default(),
-        methods,
-        user: Value::Null,
+        methods: served.app.exports(),
+        user: user.as_ref(),
         visitor_id: &session.visitor,
         app_id: served.app.id(),
     };
     let mut response = (headers, told.tell(&Parts::of(page))).into_response();
-    if !is_known {
-        let secure = if wanted.asked.judged.is_secure {
-            "; Secure"
-        } else {
-            ""
-        };
-        let cookie = format!(
-            "{VISITOR}={}; Path=/; Max-Age={KEPT}; HttpOnly; SameSite=Lax{secure}",
-            session.visitor
-        );
-        if let Ok(cookie) = cookie.parse() {
-            response.headers_mut().insert(header::SET_COOKIE, cookie);
-        }
+    let cookie = visitor::cookie_of(&visitor, wanted.asked.judged.is_secure);
+    if !is_known && let Ok(cookie) = cookie.parse() {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
 }

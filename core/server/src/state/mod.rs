@@ -1,6 +1,10 @@
 //! What a server keeps that no rollback changes: `server.db` in the store, live's owner's alone.
 
+pub(crate) mod codes;
+pub(crate) mod keys;
+pub(crate) mod logins;
 pub(crate) mod sessions;
+mod tries;
 
 use remy_db_runtime::failure::Failure;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -15,7 +19,13 @@ use std::{
 const FILE: &str = "server.db";
 
 /// Each brings the file from one format to the next; its `user_version` counts them.
-const STEPS: &[&str] = &[sessions::SCHEMA];
+const STEPS: &[&str] = &[
+    sessions::SCHEMA,
+    logins::SCHEMA,
+    codes::SCHEMA,
+    tries::SCHEMA,
+    keys::SCHEMA,
+];
 
 /// When a write is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +33,6 @@ pub(crate) enum Kept {
     /// Whatever happens to this process; a power cut may take it.
     Soon,
     /// Whatever happens.
-    #[allow(dead_code)] // Signing in and out is.
     Now,
 }
 

@@ -2,7 +2,10 @@
 //! known. It names what the page is of, and who looks at it.
 
 use super::{Kept, State, now};
-use crate::{answer::Refusal, token};
+use crate::{
+    answer::Refusal,
+    token::{self, Hash},
+};
 use remy_db::ReleaseId;
 use remy_db_runtime::{failure::Failure, target::Target};
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
@@ -44,6 +47,8 @@ pub(crate) struct Session {
     pub release: Option<ReleaseId>,
     /// Who has signed in.
     pub user: Option<String>,
+    /// The login that this is by. Once that has ended, nobody is signed in.
+    pub login: Option<Hash>,
     /// The browser.
     pub visitor: String,
 }
@@ -76,12 +81,12 @@ impl Sessions {
                     SELECT hash FROM sessions ORDER BY ends DESC LIMIT -1 OFFSET ?1)";
                 tx.execute(above, [MOST])?;
             }
-            let add = "INSERT INTO sessions (hash, target, release, user, visitor, ends)
-                       VALUES (:hash, :target, :release, :user, :visitor, :ends)";
+            let add = "INSERT INTO sessions (hash, target, release, user, visitor, ends, login)
+                       VALUES (:hash, :target, :release, :user, :visitor, :ends, :login)";
             tx.prepare(add)?.execute(named_params! {
                 ":hash": token::hash(&token), ":target": session.target.to_string(),
                 ":release": session.release, ":user": session.user,
-                ":visitor": session.visitor, ":ends": now() + LASTS,
+                ":visitor": session.visitor, ":ends": now() + LASTS, ":login": session.login,
             })
         })?;
         Ok(token)
@@ -98,14 +103,18 @@ impl Sessions {
         })?;
         let hash = token::hash(token);
         let found = self.state.read("looking for a session", |conn| {
-            let find = "SELECT release, user, visitor, ends FROM sessions
-                        WHERE hash = ?1 AND target = ?2 AND ends > ?3";
+            let find = "SELECT release, user, visitor, ends, login,
+                          login IS NULL OR EXISTS (SELECT 1 FROM logins WHERE logins.hash = login AND logins.ends > ?3)
+                        FROM sessions WHERE hash = ?1 AND target = ?2 AND ends > ?3";
             let mut find = conn.prepare(find)?;
             let of_row = |row: &Row<'_>| {
+                let is_signed_in: bool = row.get(5)?;
+                let user: Option<String> = row.get(1)?;
                 let session = Session {
                     target: target.clone(),
                     release: row.get(0)?,
-                    user: row.get(1)?,
+                    user: user.filter(|_| is_signed_in),
+                    login: row.get(4)?,
                     visitor: row.get(2)?,
                 };
                 Ok((session, row.get::<_, i64>(3)?))
@@ -138,6 +147,7 @@ mod tests {
             target,
             release: Some(ReleaseId(7)),
             user: Some("u".to_owned()),
+            login: None,
             visitor: "v".to_owned(),
         }
     }

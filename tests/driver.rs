@@ -6,11 +6,15 @@
 //! `REMY_BESIDE` set to steps of the log, a shell inserts a user at the first line of each.
 //!
 //! `remy-driver DATABASE push RELEASE` adds rows through the runtime's service, from four threads,
-//! until it is killed, and prints the title of each once it is answered.
+//! until it is killed, and prints the title of each once it is answered. `remy-driver DATABASE
+//! methods` is there to run methods, and says so; none is called.
 use remy_db::{Line, Options, Progress, ReleaseId, Remy, Result};
 use remy_db_runtime::database::{Bound, Caller, Database, Settings, request::Operation};
 use serde_json::{Value, json};
-use std::sync::{Mutex, PoisonError};
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -62,6 +66,15 @@ fn run(arguments: &[String]) -> Result<Value> {
     };
     let go = Progress::none().on_line(&insert);
     Ok(match argument(1).unwrap_or_default() {
+        "methods" => {
+            let settings = remy_db_runtime::served::Settings::default();
+            let runtime = remy_db_runtime::runtime::Runtime::open(Path::new(path), settings);
+            let runtime = runtime.map_err(|e| remy_db::Error::io(e.message))?;
+            println!("it listens");
+            let _ = std::io::stdin().read_line(&mut String::new());
+            drop(runtime);
+            json!({})
+        }
         "push" => push(&app, release.unwrap_or_default())?,
         "publish" => json!(app.publish(text, &options, go)?),
         "stage" => json!(app.stage(text, &options, go)?),

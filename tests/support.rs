@@ -15,7 +15,7 @@ pub mod report;
 pub mod rounds;
 pub mod writer;
 
-use remy_db::{Outcome, Remy};
+use remy_db::{Options, Outcome, Remy};
 use remy_db_app::{
     place::Named,
     project::{self, Follow, Project, Publish, Tools},
@@ -216,6 +216,16 @@ pub fn publish_in(
     db: Option<&Path>,
     schema: Option<&Path>,
 ) -> project::Result<Outcome> {
+    publish_with(app, db, schema, Options::default())
+}
+
+/// As [`publish_in`], with options.
+pub fn publish_with(
+    app: &Path,
+    db: Option<&Path>,
+    schema: Option<&Path>,
+    options: Options,
+) -> project::Result<Outcome> {
     let named = Named {
         db: db.map(Path::to_owned),
         here: schema.is_none(),
@@ -223,6 +233,7 @@ pub fn publish_in(
     };
     let project = Project::find(app, &named, |path| Remy::open(path))?;
     let publish = Publish {
+        options,
         schema: schema.map(|path| path.display().to_string()),
         tools: Tools {
             esbuild: Some(esbuild()),

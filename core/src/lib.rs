@@ -126,6 +126,12 @@ pub mod internals {
             marker::release,
         };
     }
+    pub mod runtimes {
+        pub use crate::{
+            os::sockets::peer,
+            switch::runtimes::{Announced, Answered, SUFFIX, TablesTold},
+        };
+    }
     pub mod rehearse {
         pub use crate::rehearse::*;
     }

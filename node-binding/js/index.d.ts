@@ -146,6 +146,8 @@ export interface Options extends Cancellable {
   commit?: string;
   lock_timeout_ms?: number;
   max_pause_ms?: number;
+  /** How long to wait for calls of methods to end; 0: those who run methods are not told. */
+  drain_ms?: number;
   journal_mode?: 'wal' | 'keep';
   margin_bytes?: number;
   /** What was done before, to stand at the top of the release's log. */

@@ -164,6 +164,10 @@ export async function fails(input: { how: string }) {
       return 5n;
     case 'managed':
       return People.push({ email: 'x@example.org', name: 'x' } as object as any);
+    case 'leak':
+      throw new MindStudioError('Refused.', `no_${process.env.API_TOKEN}`, 502, {
+        asked: [{ url: `https://api/?token=${process.env.API_TOKEN}`, [process.env.API_TOKEN!]: 1 }],
+      });
     case 'table':
       return db.sql('SELECT * FROM _remy_release');
     default:

@@ -1,10 +1,12 @@
 //! What was published, run: methods on the database of their release.
 mod commands;
 mod dev;
+mod postgres;
 mod services;
+mod switches;
 mod watch;
 
-use remy_db::{Options, Progress};
+use remy_db::{Options, Outcome, Progress};
 use remy_db_runtime::{
     child::{Listener, Stream},
     failure::Failure,
@@ -16,7 +18,7 @@ use remy_db_runtime::{
     target::Target,
     who::Who,
 };
-use remy_tests::{live::App, publish_in, repository, shell};
+use remy_tests::{live::App, repository, shell};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -45,8 +47,13 @@ const MANIFEST: &str = r#"{
 
 /// Publishes the app in a folder to `app`.
 fn publish(app: &App, folder: &Path) {
-    let outcome = publish_in(folder, Some(&app.live), None);
-    assert_eq!(outcome.unwrap().status.as_str(), "live");
+    publish_with(app, folder, Options::default());
+}
+
+fn publish_with(app: &App, folder: &Path, options: Options) -> Outcome {
+    let outcome = remy_tests::publish_with(folder, Some(&app.live), None, options).unwrap();
+    assert_eq!(outcome.status.as_str(), "live");
+    outcome
 }
 
 /// The app of `lab.ts`, live.
@@ -308,6 +315,14 @@ fn secrets_are_variables_of_methods_and_are_shown_nowhere() {
         ..Invoke::new("only-admin", json!({}))
     };
     runtime.call(invoke, &listener, &Cancel::default()).unwrap();
+    // What a method gives besides its message is shown to whoever called, and kept, as well.
+    let leak = call(&runtime, Invoke::new("fails", json!({ "how": "leak" }))).unwrap_err();
+    let details = json!({ "asked": [{ "url": "https://api/?token=[secret]", "[secret]": 1 }] });
+    assert_eq!(
+        (&*leak.code, leak.details.as_deref()),
+        ("no_[secret]", Some(&details))
+    );
+    assert!(!format!("{leak:?}").contains("hush-hush"), "{leak:?}");
     secrets
         .set("API_TOKEN", Whose::App, For::Both, "hush-hush-2")
         .unwrap();

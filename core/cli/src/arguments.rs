@@ -556,6 +556,9 @@ pub struct Switch {
     /// the longest that writers may be held up (4000)
     #[arg(long, value_name = "MS", value_parser = values::whole)]
     pub max_pause_ms: Option<u64>,
+    /// how long to wait for calls of methods to end (1000)
+    #[arg(long, value_name = "MS", value_parser = values::whole)]
+    pub drain_ms: Option<u64>,
     /// wal, or keep what the database has
     #[arg(long, value_name = "MODE", value_parser = values::journal_mode)]
     pub journal_mode: Option<JournalMode>,
@@ -682,6 +685,7 @@ impl Switch {
         self.clients.set(options);
         self.patience.set(options);
         give(&mut options.max_pause_ms, self.max_pause_ms);
+        give(&mut options.drain_ms, self.drain_ms);
         give(&mut options.journal_mode, self.journal_mode);
         give(&mut options.margin_bytes, self.margin_bytes);
         give(&mut options.retention_days, self.retention_days);

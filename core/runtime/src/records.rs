@@ -181,7 +181,7 @@ impl Records {
         })))
     }
 
-    /// A call begins.
+    /// A call begins; once more, where another release went live before anything of it had begun.
     pub fn begun(&self, call: Begun) {
         self.tell(Event::Begun(call, now()));
     }
@@ -322,8 +322,9 @@ fn write_batch(conn: &Connection, process: &str, batch: Vec<Event>) -> rusqlite:
         match event {
             Event::Begun(call, at) => {
                 tx.prepare(
-                    "INSERT OR IGNORE INTO calls (id, at, method, target, release, user_id, status, process)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7)",
+                    "INSERT INTO calls (id, at, method, target, release, user_id, status, process)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7)
+                     ON CONFLICT (id) DO UPDATE SET release = excluded.release",
                 )?
                 .execute(params![
                     call.id,

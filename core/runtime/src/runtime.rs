@@ -8,24 +8,27 @@ use crate::{
     events::Events,
     failure::Failure,
     mask::Mask,
-    pool::{Cancel, Pool},
+    outgoing::Outgoing,
+    pool::{Cancel, Ran, Standing},
     protocol::{Auth, Call},
     records::{self, Begun, Records},
     remote::Client,
     secrets::Secrets,
     served::{Served, Settings},
     services::Outside,
+    starter::Starter,
+    switches::Switches,
     target::{self, Target, no_release, of_core},
     users::Users,
     who::{self, Who, auth_of},
 };
-use remy_db::{ReleaseId, Remy};
+use remy_db::{ReleaseId, Remy, internals::owner::act_as_owner_of};
 use remy_db_app::{place::store_beside, variables};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -33,8 +36,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often what is done on users is begun, where release after release goes live.
-const USERS: u32 = 5;
+/// How many switches a call lets pass before it begins.
+const SWITCHES: usize = 5;
 
 /// A method, and how it is called.
 #[derive(Debug, Clone)]
@@ -91,20 +94,16 @@ pub struct Returned {
     pub duration_ms: f64,
 }
 
-/// What is run in processes: a method, or a scenario.
-type Run = fn(&Pool, Call, Arc<dyn Listener>, &Cancel) -> Result<Value, Failure>;
-
 /// Runs the methods of an app. May be used from any number of threads at once.
 ///
 /// Dropped, it ends its processes; calls that are under way fail.
 pub struct Runtime {
-    live: PathBuf,
-    store: PathBuf,
-    settings: Settings,
-    outside: Outside,
+    /// First: a release that is started for a switch needs all else.
+    switches: Switches,
+    starter: Arc<Starter>,
     records: Records,
-    workplace: Arc<Workplace>,
     served: Mutex<BTreeMap<Target, Arc<Served>>>,
+    outgoing: Outgoing,
     /// Held while a target is started: others wait for it, and do not start it as well.
     starting: Mutex<()>,
     calls: AtomicU64,
@@ -118,8 +117,10 @@ impl Runtime {
         let remy = Remy::open(live).map_err(of_core)?;
         // No verb has made anything yet.
         let store = store_beside(Path::new(&remy.place().path)).ok_or_else(no_release)?;
+        // Live's owner's alone, as all of the store is, also where root makes it: who announces a
+        // switch trusts no other's.
+        let acting = act_as_owner_of(live).map_err(of_core)?;
         let work = store.join("run");
-        // Live's owner's alone, as all of the store is.
         match std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
             .create(&work)
         {
@@ -129,7 +130,11 @@ impl Runtime {
             }
             _ => {}
         }
-        Ok(Self {
+        let workplace = Arc::new(Workplace::new(&work)?);
+        // Threads would act as well.
+        drop(acting);
+        let records = Records::open(&store).map_err(of_core)?;
+        let starter = Arc::new(Starter {
             live: live.to_owned(),
             settings,
             outside: Outside {
@@ -137,10 +142,15 @@ impl Runtime {
                 events: Events::default(),
                 client: Arc::default(),
             },
-            records: Records::open(&store).map_err(of_core)?,
-            workplace: Arc::new(Workplace::new(&work)?),
+            workplace,
             store,
+        });
+        Ok(Self {
+            switches: Switches::follow(Arc::clone(&starter), &work)?,
+            starter,
+            records,
             served: Mutex::default(),
+            outgoing: Outgoing::default(),
             starting: Mutex::default(),
             calls: AtomicU64::new(1),
         })
@@ -148,27 +158,27 @@ impl Runtime {
 
     /// The secrets of the app.
     pub fn secrets(&self) -> &Secrets {
-        &self.outside.secrets
+        &self.starter.outside.secrets
     }
 
     /// Messages of its methods to pages that listen.
     pub fn events(&self) -> &Events {
-        &self.outside.events
+        &self.starter.outside.events
     }
 
     /// Asks others, for the server.
     pub fn client(&self) -> &Client {
-        &self.outside.client
+        &self.starter.outside.client
     }
 
     /// The live database.
     pub(crate) fn live(&self) -> &Path {
-        &self.live
+        &self.starter.live
     }
 
     /// Where processes work.
     pub(crate) fn workplace(&self) -> &Workplace {
-        &self.workplace
+        &self.starter.workplace
     }
 
     /// Starts a target's first process, so that its first call need not.
@@ -193,79 +203,133 @@ impl Runtime {
         listener: &Arc<dyn Listener>,
         cancel: &Cancel,
     ) -> Result<Returned, Failure> {
-        let served = self.current(&invoke.target)?;
-        self.recorded(&served, invoke, (listener, cancel), Pool::call)
+        let mut made = self.make(invoke, (listener, cancel))?;
+        let ran = self.run(&mut made);
+        self.ended(&made, ran)
     }
 
-    /// Calls what `run` runs in the processes of a target, and keeps a record of it.
-    pub(crate) fn recorded(
+    /// Calls a scenario of a dev session, in the processes that are served.
+    pub(crate) fn call_scenario(
         &self,
         served: &Served,
         invoke: Invoke,
-        (listener, cancel): (&Arc<dyn Listener>, &Cancel),
-        run: Run,
+        told: (&Arc<dyn Listener>, &Cancel),
     ) -> Result<Returned, Failure> {
-        let auth = self.caller(served, &invoke)?;
-        let id = match invoke.id {
-            Some(id) => id,
-            None => records::new_id().map_err(of_core)?,
-        };
+        let mut made = self.make(invoke, told)?;
+        made.is_scenario = true;
+        let ran = self.caller(served, &made).and_then(|auth| {
+            let returned = self.run_on(served, auth, None, &mut made)?;
+            returned.ok_or_else(changed)
+        });
+        self.ended(&made, ran)
+    }
+
+    fn make<'a>(
+        &self,
+        invoke: Invoke,
+        (listener, cancel): (&'a Arc<dyn Listener>, &'a Cancel),
+    ) -> Result<Made<'a>, Failure> {
+        Ok(Made {
+            record: match invoke.id {
+                Some(id) => id,
+                None => records::new_id().map_err(of_core)?,
+            },
+            target: invoke.target,
+            who: invoke.who,
+            call: Arc::new(Call {
+                id: self.calls.fetch_add(1, Ordering::Relaxed),
+                method: invoke.method,
+                input: invoke.input,
+                auth: Auth::default(),
+                session: invoke.session,
+                request: invoke.request,
+                stream: invoke.stream,
+            }),
+            may_be_gone: invoke.may_be_gone,
+            is_scenario: false,
+            began: Instant::now(),
+            listener,
+            cancel,
+        })
+    }
+
+    /// Runs a call of a method. One that was given back before anything of it had begun waits for the
+    /// switch that is under way, and runs on the release that is live then.
+    fn run(&self, made: &mut Made<'_>) -> Result<Returned, Failure> {
+        loop {
+            let under_way = match made.target {
+                Target::Live => Some(self.switches.begin(&made.call.input, made.cancel)?),
+                _ => None,
+            };
+            let (served, auth) = self.ready(made)?;
+            let switches = under_way.as_ref().map(|_| &self.switches);
+            if let Some(returned) = self.run_on(&served, auth, switches, made)? {
+                return Ok(returned);
+            }
+        }
+    }
+
+    /// Runs a call in the processes of what is served. Nothing, where it was given back.
+    fn run_on(
+        &self,
+        served: &Served,
+        auth: Auth,
+        switches: Option<&Switches>,
+        made: &mut Made<'_>,
+    ) -> Result<Option<Returned>, Failure> {
         self.records.begun(Begun {
-            id: id.clone(),
-            method: invoke.method.clone(),
-            target: invoke.target.to_string(),
+            id: made.record.clone(),
+            method: made.call.method.clone(),
+            target: made.target.to_string(),
             release: served.release,
             user: auth.user_id.clone(),
         });
-        let without_value = served.without_value.get(&invoke.method);
-        let call = Call {
-            id: self.calls.fetch_add(1, Ordering::Relaxed),
-            method: invoke.method,
-            input: invoke.input,
-            auth,
-            session: invoke.session,
-            request: invoke.request,
-            stream: invoke.stream,
-        };
-        let told = Arc::new(Told {
-            call: id.clone(),
+        // Nobody else has it: what was given back before had not begun.
+        Arc::make_mut(&mut made.call).auth = auth;
+        let told: Arc<dyn Listener> = Arc::new(Told {
+            call: made.record.clone(),
             mask: served.mask.clone(),
             records: self.records.clone(),
-            listener: Arc::clone(listener),
+            listener: Arc::clone(made.listener),
         });
-        let began = Instant::now();
-        let answer = run(&served.pool, call, told, cancel);
-        let took = began.elapsed();
-        match answer {
-            Ok(output) => {
-                self.records.ended(&id, took, None);
-                Ok(Returned {
-                    output,
-                    release: served.release,
-                    call: id,
-                    duration_ms: took.as_secs_f64() * 1e3,
-                })
-            }
+        if !made.is_scenario {
+            served.pool.has(&made.call.method)?;
+        }
+        made.began = Instant::now();
+        let standing = Stands { switches, served };
+        match served.pool.run(&made.call, &told, made.cancel, &standing) {
+            Ok(Ran::NotBegun) => Ok(None),
+            Ok(Ran::Returned(output)) => Ok(Some(Returned {
+                output,
+                release: served.release,
+                call: made.record.clone(),
+                duration_ms: made.began.elapsed().as_secs_f64() * 1e3,
+            })),
             Err(failure) => {
-                let message = served.mask.hide(&failure.message);
+                let without_value = served.without_value.get(&made.call.method);
                 let names = without_value.into_iter().flatten();
                 let missed = names.filter(|name| failure.missed.contains(name));
                 let hint = valueless(&missed.cloned().collect::<Vec<_>>());
                 if let Some(hint) = &hint {
                     // Who looks for why it failed sees it with what the method printed.
-                    self.records.printed(&id, hint);
+                    self.records.printed(&made.record, hint);
                 }
-                self.records
-                    .ended(&id, took, Some((&failure.code, &message)));
-                let stack = failure.stack.map(|stack| served.mask.hide(&stack));
-                Err(Failure {
-                    message,
-                    hint,
-                    stack,
-                    ..failure
-                })
+                let failure = served.mask.hide_of(failure);
+                Err(Failure { hint, ..failure })
             }
         }
+    }
+
+    /// Records how a call ended.
+    fn ended(
+        &self,
+        made: &Made<'_>,
+        ran: Result<Returned, Failure>,
+    ) -> Result<Returned, Failure> {
+        let failed = ran.as_ref().err().map(|e| (&*e.code, &*e.message));
+        self.records
+            .ended(&made.record, made.began.elapsed(), failed);
+        ran
     }
 
     /// Works on the users of a target's app. Where another release goes live meanwhile, it is done
@@ -284,7 +348,7 @@ impl Runtime {
             let app = &served.app;
             let users = Users::new(app.auth.as_ref(), &served.database, &app.signs_in)?;
             match work(&users) {
-                Err(e) if e.code == "release_changed" && times < USERS => {}
+                Err(e) if e.code == "release_changed" && times < SWITCHES => {}
                 done => return done,
             }
         }
@@ -293,25 +357,41 @@ impl Runtime {
     /// Waits until nothing is left of what calls have begun: work goes on after an answer. Not any
     /// longer, once `is_enough` says so.
     pub fn settle(&self, is_enough: &dyn Fn() -> bool) {
-        let is_busy = || self.table().values().any(|served| served.pool.is_busy());
+        let is_busy = || {
+            let table = self.table();
+            table.values().any(|served| served.pool.is_busy()) || self.outgoing.is_busy()
+        };
         while is_busy() && !is_enough() {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
+    /// The target as it is to be served now, and who calls. Another release may go live in between:
+    /// nothing was called then, and it is the one.
+    fn ready(&self, made: &Made<'_>) -> Result<(Arc<Served>, Auth), Failure> {
+        for _ in 0..SWITCHES {
+            let served = self.current(&made.target)?;
+            match self.caller(&served, made) {
+                Err(e) if e.code == "release_changed" => {}
+                auth => return Ok((served, auth?)),
+            }
+        }
+        Err(changed())
+    }
+
     /// What a call is told of its caller.
-    fn caller(&self, served: &Served, invoke: &Invoke) -> Result<Auth, Failure> {
+    fn caller(&self, served: &Served, made: &Made<'_>) -> Result<Auth, Failure> {
+        let (target, mut who) = (&made.target, made.who.clone());
         let database: &Database = &served.database;
         let table = served.app.auth.as_ref();
-        let mut who = invoke.who.clone();
         if let (Some(user), None) = (&who.user, &who.roles) {
             match who::is_there(user, table, database) {
-                Err(e) if invoke.may_be_gone && e.code == "user_not_found" => who.user = None,
+                Err(e) if made.may_be_gone && e.code == "user_not_found" => who.user = None,
                 found => found?,
             }
         }
         self.knows_roles(served, &who)?;
-        if let (None, Some(table), Target::Dev { .. }) = (&who.user, table, &invoke.target) {
+        if let (None, Some(table), Target::Dev { .. }) = (&who.user, table, target) {
             // Two calls do not make two of them.
             let _making = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
             who.user = test_user(table, database)?;
@@ -339,6 +419,17 @@ impl Runtime {
 
     /// The target as it is to be served now: live by its marker, and with the secrets of now.
     pub(crate) fn current(&self, target: &Target) -> Result<Arc<Served>, Failure> {
+        for _ in 0..SWITCHES {
+            match self.served_now(target) {
+                // While it was started.
+                Err(e) if e.code == "release_changed" => {}
+                served => return served,
+            }
+        }
+        Err(changed())
+    }
+
+    fn served_now(&self, target: &Target) -> Result<Arc<Served>, Failure> {
         if let Some(served) = self.is_served(target)? {
             return Ok(served);
         }
@@ -346,10 +437,18 @@ impl Runtime {
         if let Some(served) = self.is_served(target)? {
             return Ok(served);
         }
-        let remy = Remy::open(&self.live).map_err(of_core)?;
-        let found = target::find(target, &remy, &self.store, self.workplace.folder())?;
-        let served = Served::start(target, found, self.settings, &self.outside, &self.workplace)?;
-        let served = Arc::new(served);
+        let ahead = match target {
+            Target::Live => self.switches.take(),
+            _ => None,
+        };
+        let ahead = ahead.filter(|served| served.stamp == self.starter.outside.secrets.stamp());
+        let served = Arc::new(match ahead {
+            Some(served) => served,
+            None => self.starter.start(target)?,
+        });
+        if *target == Target::Live {
+            self.switches.run_on(&served);
+        }
         let mut table = self.table();
         let before = table.insert(target.clone(), Arc::clone(&served));
         // What was built before is another target, of the same session.
@@ -359,9 +458,8 @@ impl Runtime {
             .chain(earlier.map(|(_, served)| served))
             .collect();
         drop(table);
-        // Calls of it go on, and it goes with the last of them.
         for served in gone {
-            served.pool.retire();
+            self.outgoing.add(served);
         }
         Ok(served)
     }
@@ -370,11 +468,11 @@ impl Runtime {
         let Some(served) = self.table().get(target).cloned() else {
             return Ok(None);
         };
-        let is_current = served.stamp == self.outside.secrets.stamp()
+        let is_current = served.stamp == self.starter.outside.secrets.stamp()
             && match target {
                 Target::Live => is_live(&served)?,
                 Target::Preview(name) => {
-                    let remy = Remy::open(&self.live).map_err(of_core)?;
+                    let remy = Remy::open(self.live()).map_err(of_core)?;
                     served.release == Some(target::release_of_preview(&remy, name)?)
                 }
                 _ => true,
@@ -395,6 +493,12 @@ fn valueless(names: &[String]) -> Option<Box<str>> {
     (!names.is_empty()).then(|| hint.into())
 }
 
+fn changed() -> Failure {
+    let message = "what was to be called was replaced again and again. Nothing was called: call it \
+                   again later";
+    Failure::new("release_changed", 409, message)
+}
+
 /// Whether the release that is served is the live one, by live's marker: the database looks at it
 /// before anything else.
 fn is_live(served: &Served) -> Result<bool, Failure> {
@@ -402,6 +506,39 @@ fn is_live(served: &Served) -> Result<bool, Failure> {
         Ok(_) => Ok(true),
         Err(e) if e.code == "release_changed" => Ok(false),
         Err(e) => Err(e),
+    }
+}
+
+/// A call that is being made.
+struct Made<'a> {
+    /// The id of its record.
+    record: String,
+    target: Target,
+    who: Who,
+    may_be_gone: bool,
+    call: Arc<Call>,
+    is_scenario: bool,
+    /// Since when it runs, or waits for a process. To wait for a release to start is no part of it.
+    began: Instant,
+    listener: &'a Arc<dyn Listener>,
+    cancel: &'a Cancel,
+}
+
+/// How a call stands that was made on what is served; one of live goes by the switches.
+struct Stands<'a> {
+    switches: Option<&'a Switches>,
+    served: &'a Served,
+}
+
+impl Standing for Stands<'_> {
+    /// While live is switched, calls are held instead.
+    fn may_wait(&self) -> bool {
+        self.switches.is_none_or(Switches::may_wait)
+    }
+
+    /// Another release may be live by then. What hinders looking hinders the call itself.
+    fn may_begin(&self) -> bool {
+        self.switches.is_none() || is_live(self.served).unwrap_or(true)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     failure::Failure,
     mask::Mask,
     pool::{self, Pool},
-    protocol::Load,
+    protocol::{Load, Table},
     sandbox::Isolation,
     secrets,
     services::{Outside, Services},
@@ -16,7 +16,7 @@ use crate::{
 };
 use remy_db::ReleaseId;
 use remy_db_app::variables::{Reads, without_value};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// How methods are run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,18 +42,22 @@ pub(crate) struct Served {
     pub without_value: Reads,
     /// Of the secrets that its processes have.
     pub stamp: secrets::Stamp,
+    /// Its tables, where they were announced before they could be read.
+    announced: Option<BTreeMap<String, Table>>,
     /// Last: the database is in it.
     _copy: Option<tempfile::TempDir>,
 }
 
 impl Served {
-    /// Opens the database, and warms the first process.
+    /// Opens the database, and warms the first process. `announced` are its tables, where the
+    /// database does not have them yet.
     pub fn start(
         target: &Target,
         found: Found,
         settings: Settings,
         outside: &Outside,
         workplace: &Arc<Workplace>,
+        announced: Option<BTreeMap<String, Table>>,
     ) -> Result<Self, Failure> {
         let what = match found.release {
             Some(release) => format!("release {release}"),
@@ -75,7 +79,10 @@ impl Served {
         let database = Arc::new(Database::open(&found.place, database).map_err(of_core)?);
         let load = Load {
             methods: app.methods.clone(),
-            tables: database.tables()?,
+            tables: match &announced {
+                Some(tables) => tables.clone(),
+                None => database.tables()?,
+            },
             auth: app.auth.clone(),
         };
         let without_value = without_value(&app.reads, |name| environment.contains_key(name));
@@ -104,7 +111,14 @@ impl Served {
             mask,
             without_value,
             stamp,
+            announced,
             _copy: found.copy,
         })
+    }
+
+    /// Whether the release is live, and its tables are those that its processes were told of.
+    pub fn is_as_announced(&self) -> bool {
+        let tables = self.database.tables().ok();
+        tables.is_some() && (self.announced.is_none() || tables == self.announced)
     }
 }

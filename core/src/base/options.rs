@@ -127,6 +127,8 @@ pub struct Options {
     pub lock_timeout_ms: u64,
     /// The longest that writers may be held up.
     pub max_pause_ms: u64,
+    /// How long to wait for calls of methods to end; 0: those who run methods are not told.
+    pub drain_ms: u64,
     /// Whether adoption turns on WAL.
     pub journal_mode: JournalMode,
     /// Free space to leave on the disk, beside what the clone and its changes take.
@@ -157,6 +159,7 @@ impl Default for Options {
             commit: None,
             lock_timeout_ms: 5000,
             max_pause_ms: 4000,
+            drain_ms: 1000,
             journal_mode: JournalMode::Wal,
             margin_bytes: 256 << 20,
         }
@@ -192,6 +195,7 @@ pub(super) const TAKES: &[(&str, &str)] = &[
     ("commit", "a text"),
     ("lock_timeout_ms", "a whole number of milliseconds"),
     ("max_pause_ms", "a whole number of milliseconds"),
+    ("drain_ms", "a whole number of milliseconds"),
     ("journal_mode", r#""wal" or "keep""#),
     ("margin_bytes", "a whole number of bytes"),
 ];
@@ -266,6 +270,10 @@ impl Options {
 
     pub(crate) fn max_pause(&self) -> Duration {
         Duration::from_millis(self.max_pause_ms)
+    }
+
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
     }
 }
 

@@ -45,6 +45,7 @@ words! {
         Commit = "commit",
         Create = "create",
         Db = "db",
+        DrainMs = "drain_ms",
         DryRun = "dry_run",
         Effects = "effects",
         Extensions = "extensions",

@@ -6,7 +6,7 @@
 
 use crate::base::error::{Context, Error, Result, State};
 use rustix::{
-    fd::OwnedFd,
+    fd::{AsRawFd, OwnedFd},
     fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat},
     io::Errno,
 };
@@ -91,6 +91,13 @@ impl Folder {
         }
     }
 
+    /// A path to a name that holds as long as this does, however the folder is moved, and whose
+    /// length does not grow with the folder's: the address of a socket ends at 108 bytes.
+    pub(crate) fn by_descriptor(&self, name: impl AsRef<OsStr>) -> Result<PathBuf> {
+        let folder = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        Ok(Path::new(&folder).join(single(name.as_ref())?))
+    }
+
     /// All names.
     pub(crate) fn names(&self) -> Result<Vec<OsString>> {
         let doing = || format!("reading {}", self.path.display());
@@ -157,6 +164,11 @@ pub(crate) fn is_file(found: &Stat) -> bool {
 /// Whether something is a folder: a link to one is not.
 pub(crate) fn is_folder(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::Directory
+}
+
+/// Whether something is a socket: a link to one is not.
+pub(crate) fn is_socket(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) == FileType::Socket
 }
 
 fn single(name: &OsStr) -> Result<&OsStr> {

@@ -8,5 +8,6 @@ pub(crate) mod folder;
 pub(crate) mod hash;
 pub(crate) mod lock;
 pub(crate) mod part;
+pub(crate) mod sockets;
 pub(crate) mod stops;
 pub(crate) mod threads;

@@ -7,6 +7,7 @@ use crate::{
         error::{Context, Error, Result},
         history::{Status, Step},
         ids::ReleaseId,
+        text::things,
     },
     live::{database::Live, marker::Marker},
     release::{
@@ -22,8 +23,11 @@ use crate::{
         contract::{Committed, Conditions, SwitchEnd, SwitchFailure, Switched},
         follower::{ClonedLive, Follower, Image},
         intent::Announcement,
+        runtimes::{self, Runtimes},
     },
 };
+use rusqlite::Connection;
+use std::time::Duration;
 
 /// How often a verb begins with the schema anew because somebody else changes live's.
 const FRESH_STARTS: u32 = 3;
@@ -104,8 +108,61 @@ impl<'l> Stale<'l> {
     }
 }
 
-/// Switches live to the image.
+/// Switches live to the image, while those who run methods on it hold their calls.
 fn switch<'l, C: Change>(
+    run: &Run<'_>,
+    rehearsed: Rehearsed<'l, C::Script>,
+    change: &C,
+) -> Result<Ended<'l>> {
+    let held = hold(run, rehearsed.image.overlay().conn())?;
+    let ended = switch_to(run, rehearsed, change);
+    if let Some(held) = held {
+        let is_live = matches!(ended, Ok(Ended::Live(_)));
+        held.end(is_live.then(|| run.release()));
+    }
+    ended
+}
+
+/// A wait for methods that is worth a line of the log.
+const WORTH_TELLING: Duration = Duration::from_millis(5);
+
+/// Has those who run methods on live start the release that comes and hold their calls, where there
+/// are any. Fails only where the caller calls the verb off: a switch needs none of them.
+fn hold(run: &Run<'_>, image: &Connection) -> Result<Option<Runtimes>> {
+    let (log, drain) = (run.log, run.options.drain());
+    if drain.is_zero() {
+        return Ok(None);
+    }
+    let found =
+        Runtimes::find(&run.session.store).and_then(|found| Ok((runtimes::tables(image)?, found)));
+    let (tables, mut found) = match found {
+        Ok((_, found)) if found.is_empty() => return Ok(None),
+        Ok(found) => found,
+        Err(e) => {
+            let what = format!("Those who run methods are not told of the switch: {e}");
+            log.warn(Step::Switch, what);
+            return Ok(None);
+        }
+    };
+    let waited = found.hold(run.release(), tables, drain, log.progress())?;
+    if waited.silent > 0 {
+        let what = format!(
+            "Of those who run methods, {} did not say within {} ms that their calls have ended: one that goes on is refused at its next database call",
+            waited.silent,
+            drain.as_millis()
+        );
+        log.warn(Step::Switch, what);
+    } else if waited.calls > 0 && waited.took > WORTH_TELLING {
+        let what = format!("Waited for {} to end", things(waited.calls, "call"));
+        log.note(Step::Switch, what);
+    } else if waited.took > WORTH_TELLING {
+        log.note(Step::Switch, "Started the processes of methods");
+    }
+    Ok(Some(found))
+}
+
+/// Switches live to the image.
+fn switch_to<'l, C: Change>(
     run: &Run<'_>,
     rehearsed: Rehearsed<'l, C::Script>,
     change: &C,

@@ -10,6 +10,7 @@
 //!   objects/<2>/<62>      their files, by content, each once
 //!   dev/<name>.db         databases of dev sessions
 //!   previews/<name>.db    databases of previews
+//!   run/<name>.sock       where those listen who run methods on live
 //!   aside/<n>/            what the catalog did not know, set aside
 //! ```
 //!
@@ -215,6 +216,22 @@ impl Store {
         self.folder
             .folder(name)?
             .ok_or_else(|| gone(&self.path(name)))
+    }
+
+    /// The folder of those who run methods on live, where there is one.
+    ///
+    /// Fails where it is not live's owner's alone.
+    pub(crate) fn runtimes(&self) -> Result<Option<Folder>> {
+        let folder = self.folder.folder(place::RUN)?;
+        folder
+            .as_ref()
+            .map_or(Ok(()), |folder| trusted(folder, self.owner))?;
+        Ok(folder)
+    }
+
+    /// Whether a user is trusted with what is live's: its owner, or root.
+    pub(crate) fn trusts(&self, uid: u32) -> bool {
+        uid == self.owner.uid || uid == 0
     }
 
     /// The folder that something of the store's is in, and its name there.

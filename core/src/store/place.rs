@@ -30,6 +30,9 @@ pub(crate) fn files(release: ReleaseId) -> String {
 /// The folder of [`files`].
 pub(crate) const FILES: &str = "releases";
 
+/// The folder of those who run methods on live: a socket each.
+pub(crate) const RUN: &str = "run";
+
 /// The database of a dev session, whose name was checked.
 pub(crate) fn dev(name: &str) -> String {
     format!("dev/{name}.db")

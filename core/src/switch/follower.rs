@@ -102,7 +102,7 @@ pub(crate) enum Image {
 
 impl Image {
     /// The database that the change is in.
-    pub(super) fn overlay(&self) -> &OpenOverlay {
+    pub(crate) fn overlay(&self) -> &OpenOverlay {
         match self {
             Self::Clone(overlay) | Self::Other { overlay, .. } => overlay,
         }

@@ -10,4 +10,5 @@ mod live_copy;
 pub(crate) mod overlay;
 mod pages;
 mod read_mark;
+pub(crate) mod runtimes;
 mod writer;

@@ -1,6 +1,7 @@
 //! The folder of a runtime: the program of its processes, and a folder for each of them.
 
 use crate::failure::Failure;
+use remy_db::internals::owner::user;
 use std::{
     fs::{self, DirBuilder, File},
     io,
@@ -115,8 +116,7 @@ fn folder_of_ours(folder: &Path) -> io::Result<()> {
 
 /// Removes what was left by processes that are gone.
 fn sweep(at: &Path) -> io::Result<()> {
-    // SAFETY: asks for a number.
-    let this_user = unsafe { libc::geteuid() };
+    let this_user = user();
     for entry in fs::read_dir(at)? {
         let entry = entry?;
         let found = entry.metadata()?;

@@ -6,7 +6,7 @@ use crate::{
     child::Listener,
     dev::user::{give_roles, test_user},
     failure::Failure,
-    pool::{Cancel, Pool},
+    pool::Cancel,
     runtime::{Invoke, Runtime},
     served::Served,
     target::{Target, of_core},
@@ -115,7 +115,7 @@ impl Runtime {
             who: Who::system(),
             ..Invoke::new(&scenario_id(&scenario.id), Value::Null)
         };
-        let returned = self.recorded(served, invoke, (listener, cancel), Pool::seed)?;
+        let returned = self.call_scenario(served, invoke, (listener, cancel))?;
         let mut user = None;
         if let Some(table) = &served.app.auth {
             user = test_user(table, &served.database)?;

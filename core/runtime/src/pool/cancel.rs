@@ -32,7 +32,7 @@ impl Cancel {
     }
 
     /// What calling it off does from here on; at once, where that was done already.
-    pub(super) fn then(&self, then: impl FnOnce() + Send + 'static) {
+    pub(crate) fn then(&self, then: impl FnOnce() + Send + 'static) {
         let mut wish = self.0.lock().expect("no panic while it is held");
         if wish.is_there {
             drop(wish);
@@ -43,7 +43,7 @@ impl Cancel {
     }
 
     /// From here on it does nothing.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.0.lock().expect("no panic while it is held").then = None;
     }
 }

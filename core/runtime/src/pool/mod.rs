@@ -7,3 +7,4 @@ mod ticket;
 
 pub use cancel::Cancel;
 pub use processes::{Pool, Settings, Status};
+pub(crate) use processes::{Ran, Standing};

@@ -62,6 +62,37 @@ pub struct Pool {
     shared: Arc<Shared>,
 }
 
+/// Whether a call is still to be run here, as whoever calls sees it.
+pub(crate) trait Standing {
+    /// Whether it may wait for a process.
+    fn may_wait(&self) -> bool;
+
+    /// Whether it may begin once it has waited.
+    fn may_begin(&self) -> bool;
+}
+
+/// Here and nowhere else.
+struct Always;
+
+impl Standing for Always {
+    fn may_wait(&self) -> bool {
+        true
+    }
+
+    fn may_begin(&self) -> bool {
+        true
+    }
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    /// What the method returned.
+    Returned(Value),
+    /// It was given back before it had a process: nothing of it has begun.
+    NotBegun,
+}
+
 struct Shared {
     this: Weak<Self>,
     program: Program,
@@ -133,35 +164,48 @@ impl Pool {
         listener: Arc<dyn Listener>,
         cancel: &Cancel,
     ) -> Result<Value, Failure> {
-        if !self.shared.program.has(&call.method) {
-            return Err(self.shared.program.has_not(&call.method));
+        self.has(&call.method)?;
+        match self.run(&Arc::new(call), &listener, cancel, &Always)? {
+            Ran::Returned(output) => Ok(output),
+            Ran::NotBegun => Err(closed()),
         }
-        self.seed(call, listener, cancel)
     }
 
-    /// Runs a scenario of a dev session, which is there, as [`Pool::call`] runs a method.
-    pub fn seed(
+    /// Refuses what is no method of the release: a scenario is none.
+    pub(crate) fn has(&self, method: &str) -> Result<(), Failure> {
+        let program = &self.shared.program;
+        if program.has(method) {
+            return Ok(());
+        }
+        Err(program.has_not(method))
+    }
+
+    /// Runs what the processes have loaded: a method, or a scenario. The call is given back where it is not to wait or to begin, and where it
+    /// waits when the pool is told to give back ([`Self::recall`]) or to end.
+    pub(crate) fn run(
         &self,
-        call: Call,
-        listener: Arc<dyn Listener>,
+        call: &Arc<Call>,
+        listener: &Arc<dyn Listener>,
         cancel: &Cancel,
-    ) -> Result<Value, Failure> {
-        let call = Arc::new(call);
-        let frame = frame::to_child(&ToChild::Call(&call)).ok_or_else(too_large)?;
+        standing: &dyn Standing,
+    ) -> Result<Ran, Failure> {
+        let frame = frame::to_child(&ToChild::Call(call)).ok_or_else(too_large)?;
         loop {
-            let (number, process) = self.shared.turn(&call.method, cancel)?;
+            let Some((number, process)) = self.shared.turn(&call.method, cancel, standing)? else {
+                return Ok(Ran::NotBegun);
+            };
             if cancel.is_set() {
                 self.shared.is_free(number);
                 return Err(cancelled());
             }
             // It may have ended since it was free: another one is asked.
-            let Some(slot) = process.begin(&call, &frame, &listener) else {
+            let Some(slot) = process.begin(call, &frame, listener) else {
                 continue;
             };
             cancel.then(move || process.end(cancelled()));
             let answer = slot.wait();
             cancel.forget();
-            return answer;
+            return answer.map(Ran::Returned);
         }
     }
 
@@ -182,15 +226,25 @@ impl Pool {
         inner.queue.len() > 0 || inner.processes.keys().any(works)
     }
 
-    /// Takes no further calls (`closed`): another release is live. Those that run or wait end as they
-    /// do, and each process when it has nothing left to do.
+    /// Takes no further calls (`closed`), and gives back those that wait: another release is live.
+    /// Those that run end as they do, and each process when it has nothing left to do.
     pub fn retire(&self) {
         let mut inner = self.shared.lock();
         inner.is_retired = true;
-        if inner.queue.len() == 0 {
-            for number in std::mem::take(&mut inner.free) {
-                inner.end(number);
-            }
+        for number in std::mem::take(&mut inner.free) {
+            inner.end(number);
+        }
+        drop(inner);
+        self.recall();
+    }
+
+    /// Gives back the calls that wait for a process.
+    pub(crate) fn recall(&self) {
+        let mut inner = self.shared.lock();
+        let waiting: Vec<_> = std::iter::from_fn(|| inner.queue.pop()).collect();
+        drop(inner);
+        for ticket in waiting {
+            ticket.give(Ok(None));
         }
     }
 }
@@ -257,18 +311,22 @@ impl Shared {
         self.changed.wait(inner).expect("no panic while it is held")
     }
 
-    /// Waits for a process that is free.
-    fn turn(&self, method: &str, cancel: &Cancel) -> Turn {
+    /// Waits for a process that is free, where it may.
+    fn turn(&self, method: &str, cancel: &Cancel, standing: &dyn Standing) -> Turn {
         let mut inner = self.lock();
         if inner.is_retired {
-            return Err(closed());
+            return Ok(None);
         }
         if inner.queue.len() == 0 {
             while let Some(number) = inner.free.pop() {
                 if let Some(process) = inner.processes.get(&number) {
-                    return Ok((number, process.clone()));
+                    return Ok(Some((number, process.clone())));
                 }
             }
+        }
+        // Under the lock: what is recalled after this is in the queue by then.
+        if !standing.may_wait() {
+            return Ok(None);
         }
         if inner.queue.len() >= self.settings.queue {
             return Err(overloaded(self.settings.queue));
@@ -290,7 +348,13 @@ impl Shared {
         });
         let turn = ticket.wait();
         cancel.forget();
-        turn
+        match turn {
+            Ok(Some((number, _))) if !standing.may_begin() => {
+                self.is_free(number);
+                Ok(None)
+            }
+            turn => turn,
+        }
     }
 
     /// Whether one more is to be started, for the calls that wait.
@@ -329,7 +393,7 @@ impl Owner for Shared {
         };
         if let Some(ticket) = inner.queue.pop() {
             drop(inner);
-            ticket.give(Ok((number, process)));
+            ticket.give(Ok(Some((number, process))));
         } else if inner.is_retired {
             inner.end(number);
         } else {

@@ -3,8 +3,8 @@
 use crate::{child::Process, failure::Failure};
 use std::sync::{Arc, Condvar, Mutex};
 
-/// What a call gets that has waited.
-pub(super) type Turn = Result<(u64, Arc<Process>), Failure>;
+/// What a call gets: a process, by its number; or nothing, where it is given back.
+pub(super) type Turn = Result<Option<(u64, Arc<Process>)>, Failure>;
 
 /// A call's place in the queue.
 #[derive(Default)]

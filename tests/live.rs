@@ -11,7 +11,9 @@ use std::{
 pub fn older_catalog(catalog: &Path, format: u32) {
     shell(
         catalog,
-        &format!("ALTER TABLE build_log DROP COLUMN remedy; PRAGMA user_version = {format}"),
+        &format!(
+            "DROP TABLE cron_jobs; DROP TABLE cron_runs; ALTER TABLE build_log DROP COLUMN remedy; PRAGMA user_version = {format}"
+        ),
     );
     if format == 3 {
         return;

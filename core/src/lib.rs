@@ -110,11 +110,19 @@ pub use verbs::{
 pub mod internals {
     pub use crate::{os::stops::NoStops, sqlite::routines::bind};
 
+    pub mod cron {
+        pub use crate::{
+            store::catalog::cron::{CronClaim, CronClaimed, CronRun, CronSeen, CronStatus},
+            verbs::cron::CronBook,
+        };
+    }
     pub mod declare {
         pub use crate::declare::*;
     }
     pub mod effects {
-        pub use crate::effects::{check_schedule, is_kebab_case, is_sender};
+        pub use crate::effects::{
+            CronJob, Effects, Webhook, check_schedule, is_kebab_case, is_sender, spelled_out,
+        };
     }
     pub mod json {
         pub use crate::base::json::*;
@@ -593,6 +601,19 @@ impl Remy {
                 .hint(remedy![VerbName::Releases, " lists them"]));
         }
         store.catalog.build_log(release)
+    }
+
+    /// What is live besides tables, for who serves it: roles, cron jobs, webhooks and the like, and
+    /// the release that declares them.
+    #[doc(hidden)]
+    pub fn declared(&self) -> Result<(Option<ReleaseId>, internals::effects::Effects)> {
+        verbs::cron::declared(&self.live)
+    }
+
+    /// The book of the runs of cron jobs, for who runs them.
+    #[doc(hidden)]
+    pub fn cron(&self) -> internals::cron::CronBook<'_> {
+        internals::cron::CronBook::of(&self.live)
     }
 
     /// Takes a copy of live for a dev session: an empty one before the first publish.

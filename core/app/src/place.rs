@@ -39,6 +39,9 @@ pub struct Place {
     pub schema: Option<PathBuf>,
     /// The libraries that the schema needs.
     pub extensions: Vec<PathBuf>,
+    /// Of the schedules of cron jobs, by its name among the IANA's; UTC, where none is.
+    #[serde(default)]
+    pub timezone: Option<String>,
 }
 
 /// What named a live database. The first that does is what counts.
@@ -109,6 +112,7 @@ pub fn find(dir: &Path, named: &Named) -> Result<Place> {
         from,
         schema: settings.schema.as_ref().map(of_settings),
         extensions: settings.extensions.iter().map(of_settings).collect(),
+        timezone: settings.timezone,
         root,
     })
 }
@@ -165,6 +169,7 @@ struct Settings {
     db: Option<PathBuf>,
     schema: Option<PathBuf>,
     extensions: Vec<PathBuf>,
+    timezone: Option<String>,
 }
 
 fn read_settings(file: &Path) -> Result<Settings> {
@@ -185,7 +190,7 @@ fn read_settings(file: &Path) -> Result<Settings> {
     settings_of(&text).map_err(|what| {
         Error::invalid_argument(format!("{told} {what}"))
             .state(State::NothingDone)
-            .hint("It is one JSON object with \"db\" and \"schema\", each a path, and \"extensions\", a list of paths, all relative to it")
+            .hint("It is one JSON object with \"db\" and \"schema\", each a path, and \"extensions\", a list of paths, all relative to it, and \"timezone\", such as \"Europe/Berlin\"")
             .object(told.to_string())
             .into()
     })
@@ -214,6 +219,10 @@ fn settings_of(text: &str) -> Result<Settings, String> {
                 };
                 settings.extensions = all.iter().map(path).collect::<Result<_, _>>()?;
             }
+            "timezone" => match value.as_str() {
+                None | Some("") => return Err("has no name at \"timezone\"".to_owned()),
+                Some(name) => settings.timezone = Some(name.to_owned()),
+            },
             key => return Err(format!("has an unknown key {}", Value::from(key))),
         }
     }
@@ -418,12 +427,16 @@ mod tests {
             (r#"{"db": 7}"#, "has no path at \"db\""),
             (r#"{"db": ""}"#, "has no path at \"db\""),
             (r#"{"extensions": "x"}"#, "has no list at \"extensions\""),
+            (r#"{"timezone": 1}"#, "has no name at \"timezone\""),
             (r#"{"extensions": [""]}"#, "has no path at \"extensions\""),
         ];
         for (text, expected) in wrong {
             let told = settings_of(text).err().unwrap();
             assert!(told.starts_with(expected), "{text}: {told}");
         }
-        assert!(settings_of(r#"{"$schema": 1, "db": "a", "extensions": []}"#).is_ok());
+        assert!(
+            settings_of(r#"{"$schema": 1, "db": "a", "extensions": [], "timezone": "UTC"}"#)
+                .is_ok()
+        );
     }
 }

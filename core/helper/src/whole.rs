@@ -36,6 +36,7 @@ impl Verb {
             from: From::Caller,
             schema: None,
             extensions: Vec::new(),
+            timezone: None,
         };
         let place = place.clone();
         let project = Project::at(at, move |_| Remy::at(&place));

@@ -321,11 +321,7 @@ impl Runtime {
     }
 
     /// Records how a call ended.
-    fn ended(
-        &self,
-        made: &Made<'_>,
-        ran: Result<Returned, Failure>,
-    ) -> Result<Returned, Failure> {
+    fn ended(&self, made: &Made<'_>, ran: Result<Returned, Failure>) -> Result<Returned, Failure> {
         let failed = ran.as_ref().err().map(|e| (&*e.code, &*e.message));
         self.records
             .ended(&made.record, made.began.elapsed(), failed);

@@ -36,17 +36,8 @@ const FIELDS: [Field; 5] = [
 /// What is wrong is said in words that name the field. A day that no named month has is wrong, too:
 /// it would never come.
 pub fn check_schedule(schedule: &str) -> Result<(), String> {
-    let fields: Vec<&str> = schedule.split_whitespace().collect();
-    if fields.len() != FIELDS.len() {
-        return Err(format!(
-            "a schedule has five fields (minute hour day month weekday), this one has {}",
-            fields.len()
-        ));
-    }
-    let mut sets = [0_u64; 5];
-    for ((set, text), field) in sets.iter_mut().zip(&fields).zip(&FIELDS) {
-        *set = field.set(text)?;
-    }
+    let fields = fields_of(schedule)?;
+    let sets = sets_of(&fields)?;
     let days = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let comes = (1..=12)
         .any(|month| sets[3] >> month & 1 == 1 && sets[2].trailing_zeros() <= days[month - 1]);
@@ -57,6 +48,50 @@ pub fn check_schedule(schedule: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The same schedule in the form that every reader of cron expressions takes: each field is `*`, or
+/// its values, with commas between them. Fails as [`check_schedule`] does.
+pub fn spelled_out(schedule: &str) -> Result<String, String> {
+    check_schedule(schedule)?;
+    let fields = fields_of(schedule)?;
+    let mut sets = sets_of(&fields)?;
+    // Sunday is 0 everywhere, and 7 not.
+    sets[4] = sets[4] & 0x7f | sets[4] >> 7;
+    let spelled = |(text, set): (&&str, u64)| match *text {
+        "*" => "*".to_owned(),
+        _ => (0..60)
+            .filter(|value| set >> value & 1 == 1)
+            .map(|value| value.to_string())
+            .collect::<Vec<_>>()
+            .join(","),
+    };
+    Ok(fields
+        .iter()
+        .zip(sets)
+        .map(spelled)
+        .collect::<Vec<_>>()
+        .join(" "))
+}
+
+fn fields_of(schedule: &str) -> Result<Vec<&str>, String> {
+    let fields: Vec<&str> = schedule.split_whitespace().collect();
+    if fields.len() == FIELDS.len() {
+        return Ok(fields);
+    }
+    Err(format!(
+        "a schedule has five fields (minute hour day month weekday), this one has {}",
+        fields.len()
+    ))
+}
+
+/// The values of each field, a bit each.
+fn sets_of(fields: &[&str]) -> Result<[u64; 5], String> {
+    let mut sets = [0; 5];
+    for ((set, text), field) in sets.iter_mut().zip(fields).zip(&FIELDS) {
+        *set = field.set(text)?;
+    }
+    Ok(sets)
 }
 
 impl Field {
@@ -120,4 +155,26 @@ fn number(text: &str) -> Option<u32> {
         .all(|byte| byte.is_ascii_digit())
         .then(|| text.parse().ok())
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spelled_out;
+
+    #[test]
+    fn a_schedule_is_spelled_out_for_every_reader() {
+        for (schedule, spelled) in [
+            ("* * * * *", "* * * * *"),
+            (
+                "*/15 9-17/2 1 jan-mar mon",
+                "0,15,30,45 9,11,13,15,17 1 1,2,3 1",
+            ),
+            ("5/20 0 * * fri-sun", "5,25,45 0 * * 0,5,6"),
+            ("0 0 * * 7", "0 0 * * 0"),
+            ("0  3\t* * 0,sun", "0 3 * * 0"),
+        ] {
+            assert_eq!(spelled_out(schedule).unwrap(), spelled, "{schedule}");
+        }
+        assert!(spelled_out("0 0 31 2 *").is_err() && spelled_out("0 0 * *").is_err());
+    }
 }

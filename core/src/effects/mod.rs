@@ -12,7 +12,7 @@ pub(crate) mod diff;
 pub(crate) mod tables;
 
 use crate::base::words::words;
-pub use cron::check_schedule;
+pub use cron::{check_schedule, spelled_out};
 pub use declare::{is_kebab_case, is_sender};
 pub use diff::diff;
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 pub(crate) mod clone;
 pub(crate) mod copy_release;
+pub(crate) mod cron;
 pub(crate) mod debug;
 pub(crate) mod detach;
 pub(crate) mod dev;

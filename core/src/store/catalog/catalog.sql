@@ -1,4 +1,4 @@
--- The catalog, format 4 (user_version). History only: what is live is said by `_remy_release` in live.
+-- The catalog (user_version: format.rs), with what follows in catalog-4-to-5.sql. History only: what is live is said by `_remy_release` in live.
 
 CREATE TABLE releases (
   release       INTEGER PRIMARY KEY,

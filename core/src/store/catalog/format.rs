@@ -10,13 +10,14 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// The format that this version writes, in `user_version`. A newer one is refused.
-pub(super) const FORMAT: i64 = 4;
+pub(super) const FORMAT: i64 = 5;
 
 /// What brings a catalog of format n to n + 1, from format 1 on.
 const UPGRADES: &[&str] = &[
     "ALTER TABLE releases ADD COLUMN preview TEXT",
     include_str!("catalog-2-to-3.sql"),
     "ALTER TABLE build_log ADD COLUMN remedy TEXT",
+    include_str!("catalog-4-to-5.sql"),
 ];
 
 /// Keeps a catalog of an older format beside it. Only for who holds its write lock, so that no two
@@ -61,7 +62,10 @@ pub(super) fn bring_up_to_date(conn: &Connection, path: &Path, live: &Live) -> R
 pub(super) fn upgrade(conn: &Connection, path: &Path, version: i64) -> Result<()> {
     let doing = || format!("bringing the catalog {} up to date", path.display());
     let steps = match usize::try_from(version) {
-        Ok(0) => &[include_str!("catalog.sql")],
+        Ok(0) => &[
+            include_str!("catalog.sql"),
+            include_str!("catalog-4-to-5.sql"),
+        ],
         Ok(at) if version < FORMAT => &UPGRADES[at - 1..],
         _ => &[],
     };

@@ -1,6 +1,7 @@
 //! The catalog: the history of releases, their logs and snapshots. It follows live and never leads.
 
 pub(crate) mod build_log;
+pub(crate) mod cron;
 pub(crate) mod dev;
 pub(crate) mod format;
 pub(crate) mod releases;

@@ -184,7 +184,14 @@ impl Keeper {
         }
     }
 
-    fn is_gone(&self) -> bool {
+    /// Whether it has ended, where its descriptor is closed.
+    fn is_gone(&mut self) -> bool {
+        // The kernel closes them in their order: what it writes to before this one. Where it can still
+        // write, it has closed this one itself.
+        self.read_output();
+        if self.output.is_open || self.errors.is_open {
+            return false;
+        }
         let mut process = [PollFd::new(&self.state.process, PollFlags::IN)];
         // Its descriptors end before it does where it exits: on a busy machine long before.
         let a_while = Timespec {

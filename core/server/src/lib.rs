@@ -24,7 +24,7 @@ mod token;
 pub use claim::Claimed;
 pub use listen::{bind, inherited};
 pub use operation::log::Log;
-pub use settings::{Limits, PreviewHost, Settings, ShowCode};
+pub use settings::{Limits, PreviewHost, Settings, Show, ShowCode};
 
 use context::Context;
 use remy_db_runtime::{failure::Failure, target::Target};

@@ -24,7 +24,10 @@ pub struct Settings {
 
 /// Shows a code to whoever runs the server: an address, and its code.
 #[derive(Clone)]
-pub struct ShowCode(pub Arc<dyn Fn(&str, &str) + Send + Sync>);
+pub struct ShowCode(pub Arc<Show>);
+
+/// What is called with an address, and its code.
+pub type Show = dyn Fn(&str, &str) + Send + Sync;
 
 impl fmt::Debug for ShowCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

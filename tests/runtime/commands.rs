@@ -559,7 +559,7 @@ fn a_secret_that_is_missing_is_named_at_publish_and_in_the_call_that_misses_it()
         .current_dir(app.dir.path().join("n"))
         .env("ESBUILD_BINARY_PATH", remy_tests::esbuild())
         .args(["build", "-o", "../n.tar"]);
-    self::output(build);
+    output(build);
     let (status, _, stderr) = said(&mut remy(&app, &["publish", "n.tar"]));
     assert_eq!(status, 0, "{stderr}");
     assert!(stderr.contains(rest), "{stderr}");

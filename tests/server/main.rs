@@ -1,13 +1,17 @@
 //! What was published, served: pages, methods, and what somebody sends who means no good.
 mod admission;
+mod api;
 mod bad_input;
+mod cron;
 mod ending;
 mod events;
 mod http;
 mod login;
 mod methods;
 mod pages;
+mod programs;
 mod shop;
+mod webhook;
 
 use http::{Reply, Request};
 use remy_db_server::{Server, Settings, bind};

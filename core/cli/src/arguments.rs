@@ -166,6 +166,12 @@ pub enum Command {
     /// list the calls of methods, newest first: when, how long, as whom, how they ended
     #[command(after_help = "  remy calls --failed --limit 5")]
     Calls(Calls),
+    /// list the cron jobs of what is live: when each runs, and how its last run ended
+    #[command(after_help = "  remy cron run tidy-up")]
+    Cron {
+        #[command(subcommand)]
+        run: Option<Cron>,
+    },
     /// serve the live release, and previews: pages and methods, until it is told to end
     #[command(after_help = "  remy serve --port 8080")]
     Serve(Serve),
@@ -311,6 +317,18 @@ pub enum DevCommand {
     /// list the copies
     #[command(after_help = "  remy dev list --db app.db")]
     List,
+}
+
+/// What is done with cron jobs.
+#[derive(Debug, Subcommand)]
+pub enum Cron {
+    /// run a job now, whatever its schedule says
+    #[command(after_help = "  remy cron run tidy-up")]
+    Run {
+        /// the method that it runs
+        #[arg(value_name = "JOB", value_parser = some_text())]
+        job: String,
+    },
 }
 
 /// What is served, and where.

@@ -16,6 +16,7 @@ pub mod mail;
 pub mod mask;
 mod outgoing;
 pub mod pool;
+pub mod process;
 pub mod protocol;
 pub mod records;
 pub mod remote;

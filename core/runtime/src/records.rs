@@ -5,8 +5,9 @@
 //! last ones. A call that lasts has a row while it runs. One whose process is gone ended unseen: it is
 //! `lost`.
 
+use crate::process;
 use remy_db::{Context as _, Error, ReleaseId, Result};
-use remy_db_app::work;
+
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use serde::Serialize;
 use std::{
@@ -291,7 +292,7 @@ fn open(store: &Path) -> Result<Connection> {
 
 /// Writes batches until nobody is left who tells of calls.
 fn write(conn: &Connection, heard: &Receiver<Event>) {
-    let process = process(std::process::id()).unwrap_or_default();
+    let process = process::this();
     let mut swept = None::<Instant>;
     while let Ok(first) = heard.recv() {
         let until = Instant::now() + BATCH;
@@ -370,8 +371,7 @@ fn lose(conn: &Connection) -> Result<()> {
         .collect::<rusqlite::Result<Vec<_>>>()
         .context(doing)?;
     for of in all {
-        let pid = of.split(' ').next().and_then(|pid| pid.parse().ok());
-        if pid.and_then(process).is_some_and(|now| now == of) {
+        if process::is_there(&of) {
             continue;
         }
         conn.execute(
@@ -405,12 +405,6 @@ fn sweep(conn: &Connection, kept: i64, largest: i64) -> rusqlite::Result<()> {
         )?;
     }
     conn.execute_batch("PRAGMA incremental_vacuum")
-}
-
-/// A process by its number and when it began: a number comes again. `None` where there is none.
-fn process(pid: u32) -> Option<String> {
-    let began = work::started(pid).ok()??;
-    Some(format!("{pid} {began}"))
 }
 
 fn now() -> i64 {

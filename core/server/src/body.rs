@@ -43,7 +43,7 @@ pub(crate) async fn bytes(body: Body, limits: &Limits) -> Result<Vec<u8>, Refusa
 
 /// JSON that means one thing: of two members of one name, one reader would take the first and
 /// another the last. It is at most 128 deep, as `serde_json` has it.
-fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice(bytes)
         .map(|Strict(value)| value)
         .map_err(|e| Refusal::new(400, "invalid_json", format!("The body is no JSON: {e}")))

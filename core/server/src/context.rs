@@ -7,7 +7,7 @@ use crate::{
     settings::Settings,
     state::{State, codes::Codes, keys::Keys, logins::Logins, sessions::Sessions},
 };
-use remy_db::{Remy, Status};
+use remy_db::{Remy, Status, internals::store::place_of_preview};
 use remy_db_app::place::store_beside;
 use remy_db_runtime::{
     failure::Failure,
@@ -111,6 +111,15 @@ impl Context {
         let name = names.into_iter().next();
         name.map(Target::Preview)
             .ok_or_else(|| Refusal::new(404, "not_found", message()))
+    }
+
+    /// The database of what is served.
+    pub fn remy(&self, target: &Target) -> Result<Remy, Refusal> {
+        let path = match target {
+            Target::Preview(name) => store_of(&self.live)?.join(place_of_preview(name)?),
+            _ => self.live.clone(),
+        };
+        Ok(Remy::open(path)?)
     }
 
     /// Does what waits for the disk, on a thread for that.

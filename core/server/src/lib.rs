@@ -5,11 +5,14 @@
 #![warn(missing_docs)]
 
 mod answer;
+mod api;
 mod asked;
 mod body;
 mod claim;
 mod context;
+pub mod cron;
 mod events;
+mod inbound;
 mod listen;
 mod login;
 mod methods;
@@ -20,6 +23,7 @@ mod route;
 mod settings;
 mod state;
 mod token;
+mod webhook;
 
 pub use claim::Claimed;
 pub use listen::{bind, inherited};
@@ -27,16 +31,22 @@ pub use operation::log::Log;
 pub use settings::{Limits, PreviewHost, Settings, Show, ShowCode};
 
 use context::Context;
+use cron::{Jobs, Scheduler};
 use remy_db_runtime::{failure::Failure, target::Target};
 use std::{
     net::TcpListener,
     path::Path,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 /// Serves an app, until it is told to stop.
 pub struct Server {
     context: Arc<Context>,
+    jobs: Jobs,
     _claimed: Claimed,
 }
 
@@ -45,12 +55,14 @@ impl Server {
     ///
     /// Fails as `Runtime::open` and a call do, and with `busy` where another process serves it.
     pub fn open(live: &Path, settings: Settings) -> Result<Self, Failure> {
+        let jobs = Jobs::of(live, settings.timezone.as_deref())?;
         let store = context::store_of(live)?;
         let claimed = Claimed::take(&store)?;
         let context = Context::open(live, &store, settings)?;
         context.runtime.warm(&Target::Live)?;
         Ok(Self {
             context: Arc::new(context),
+            jobs,
             _claimed: claimed,
         })
     }
@@ -67,6 +79,14 @@ impl Server {
     /// Serves on `listener`. Once `stop` is set, no connection is taken any more, those that wait are
     /// closed, and what is under way may end for as long as [`Limits::end`] says; then it is ended.
     pub fn run(self, listener: TcpListener, stop: &AtomicBool) -> Result<(), Failure> {
-        listen::run(&self.context, listener, stop)
+        let cron = Scheduler::new(&self.context, self.jobs);
+        let is_over = AtomicBool::new(false);
+        let ends = || stop.load(Ordering::SeqCst) || is_over.load(Ordering::SeqCst);
+        thread::scope(|scope| {
+            scope.spawn(|| cron.run(ends));
+            let served = listen::run(&self.context, listener, stop);
+            is_over.store(true, Ordering::SeqCst);
+            served
+        })
     }
 }

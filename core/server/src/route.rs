@@ -3,11 +3,13 @@
 
 use crate::{
     answer::Refusal,
+    api,
     asked::{Asked, admit},
     context::Context,
     events, login,
     methods::invoke,
     page::{serve, telemetry},
+    webhook,
 };
 use axum::{
     Extension, Router,
@@ -22,9 +24,11 @@ use std::sync::Arc;
 
 pub(crate) fn all(at: &Arc<Context>) -> Router {
     let of_app = from_fn_with_state(Arc::clone(at), is_app);
+    let of_webhooks = any(webhook::called).layer(of_app.clone());
     Router::new()
         .nest("/_", called())
         .nest("/_internal/v2/apps/{app}", called().route_layer(of_app))
+        .route("/_internal/v2/webhook/{app}/{*secret}", of_webhooks)
         .route("/_internal/{*rest}", any(nothing))
         .fallback(serve::serve)
         .layer(from_fn_with_state(Arc::clone(at), admit))
@@ -43,6 +47,13 @@ fn called() -> Router<Arc<Context>> {
         .route("/auth/logout", post(login::logout))
         .route("/auth/api-key/create", post(login::create))
         .route("/auth/api-key/revoke", post(login::revoke))
+        .route("/api", get(api::shown).fallback(api::called))
+        .route(
+            "/api/openapi.json",
+            get(api::described).fallback(api::called),
+        )
+        .route("/api/{*path}", any(api::called))
+        .route("/webhook/{*secret}", any(webhook::called))
         .route("/events", get(events::listen).post(events::publish))
         .route("/telemetry/{kind}", post(telemetry::count))
         .route("/telemetry/presence", get(telemetry::presence))

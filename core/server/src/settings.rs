@@ -14,6 +14,8 @@ pub struct Settings {
     pub previews: Option<PreviewHost>,
     /// The addresses of proxies whose `X-Forwarded-*` counts.
     pub proxies: Vec<IpAddr>,
+    /// The time zone of the schedules of cron jobs, by its name; UTC, where none is named.
+    pub timezone: Option<String>,
     /// How much, and how long.
     pub limits: Limits,
     /// Shows codes of logins to whoever runs the server, in the place of sending them.

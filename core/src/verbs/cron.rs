@@ -74,8 +74,9 @@ impl<'a> CronBook<'a> {
         })
     }
 
-    /// Records that runs are lost whose process is not there any more, and returns them.
-    pub fn lose(&self, is_there: &dyn Fn(&str) -> bool) -> Result<Vec<CronRun>> {
+    /// Records that runs are lost which their processes do not have any more, and returns them:
+    /// `is_there` is given a run, and the process that claimed it.
+    pub fn lose(&self, is_there: &dyn Fn(i64, &str) -> bool) -> Result<Vec<CronRun>> {
         self.catalog(Vec::new(), |catalog| {
             catalog.cron_lose(is_there, clock::now())
         })

@@ -66,7 +66,7 @@ fn input(given: Option<&str>) -> Result<Value> {
         .map_err(|e| usage(format!("{what} is no JSON: {e}. Nothing was called")))
 }
 
-fn show(at: &Context<'_>, returned: &Returned) -> Result<()> {
+pub(super) fn show(at: &Context<'_>, returned: &Returned) -> Result<()> {
     let text = match at.json {
         true => json(returned)?,
         false if output::is_terminal() => {

@@ -2,6 +2,7 @@
 
 mod calling;
 mod calls;
+mod cron;
 mod database;
 mod dev;
 mod files;
@@ -236,6 +237,7 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
         Command::Invoke(given) => invoke::invoke(at, given),
         Command::Secrets(secrets) => secrets::run(at, secrets),
         Command::Calls(given) => calls::calls(at, given),
+        Command::Cron { run } => cron::cron(at, run.as_ref()),
         Command::Serve(given) => serve::serve(at, given),
         Command::Runtime { max_processes } => runtime::serve(at, *max_processes),
         Command::Status => history::status(at),

@@ -30,7 +30,12 @@ pub(super) fn serve(at: &Context<'_>, given: &Given) -> Result<Answer> {
         Some(listener) => listener,
         None => bind(&given.host, given.port)?,
     };
-    let server = Server::open(&project.place().path, settings(at, given))?;
+    let place = project.place();
+    let settings = Settings {
+        timezone: place.timezone.clone(),
+        ..settings(at, given)
+    };
+    let server = Server::open(&place.path, settings)?;
     tell(at, &listener, &server)?;
     server.run(listener, signals::cancel())?;
     Ok(Answer::shown())
@@ -73,6 +78,9 @@ fn shown(line: &Value, json: bool) -> String {
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     };
+    if line["event"] != "request" {
+        return format!("{}: {}\n", text("event"), text("message"));
+    }
     let mut shown = format!(
         "{} {} {} {} ms  {} {}",
         text("status"),

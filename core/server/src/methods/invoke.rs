@@ -1,6 +1,6 @@
 //! A page calls a method.
 
-use super::stream::Parts;
+use super::stream::streamed;
 use crate::{
     answer::{Refusal, json},
     asked::{Asked, bearer},
@@ -12,7 +12,7 @@ use axum::{
     body::Body,
     extract::{Path, State},
     http::HeaderMap,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use remy_db_runtime::{
     child::{Listener, Silent},
@@ -22,10 +22,7 @@ use remy_db_runtime::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
-
-/// How long a stream waits to begin: a call that fails sooner is answered with its status.
-const BEGINS: Duration = Duration::from_secs(1);
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 pub(crate) struct Method {
@@ -57,7 +54,10 @@ pub(crate) async fn invoke(
         stream,
     };
     if stream {
-        return streamed(at, wanted).await;
+        let called = |at: &Context, listener: &Arc<dyn Listener>, cancel: &Cancel| {
+            Ok(call(at, wanted, listener, cancel)?.1.output)
+        };
+        return streamed(at, called).await;
     }
     let called = at.call(move |at, cancel| {
         let listener: Arc<dyn Listener> = Arc::new(Silent);
@@ -85,31 +85,6 @@ fn input(body: Value) -> Result<(Value, bool), Refusal> {
     };
     let input = body.remove("input").unwrap_or_else(|| json!({}));
     Ok((input, stream))
-}
-
-async fn streamed(at: Arc<Context>, wanted: Wanted) -> Result<Response, Refusal> {
-    let limits = at.settings.limits;
-    let parts = Parts::new(limits.stream_bytes);
-    let heard = Arc::clone(&parts);
-    // It goes on where nobody reads any more, and may have much to do yet.
-    let task = tokio::spawn(async move {
-        let listener: Arc<dyn Listener> = heard.clone();
-        let begun = Arc::clone(&heard);
-        let called = at.call(move |at, cancel| {
-            begun.begun(cancel);
-            call(at, wanted, &listener, cancel)
-        });
-        let ended = called.await.map(|(_, returned)| returned.output);
-        heard.end(&ended);
-        ended
-    });
-    parts.first(BEGINS).await;
-    if parts.is_plain()
-        && let Ok(Err(refusal)) = task.await
-    {
-        return Ok(refusal.into_response());
-    }
-    Ok(parts.answer(limits.beat))
 }
 
 /// Calls it, as whoever the page is known as.

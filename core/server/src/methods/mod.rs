@@ -1,4 +1,4 @@
 //! Methods, as pages call them.
 
 pub(crate) mod invoke;
-mod stream;
+pub(crate) mod stream;

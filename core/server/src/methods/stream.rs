@@ -9,7 +9,7 @@
 //! A method never waits for who reads. Of text only the newest state is kept; of what else nobody
 //! reads, and of the text itself, as much as a limit says: beyond it the call is called off.
 
-use crate::answer::Refusal;
+use crate::{answer::Refusal, context::Context};
 use axum::{
     body::{Body, Bytes},
     http::header,
@@ -31,8 +31,40 @@ use tokio::{sync::Notify, time::timeout};
 /// What a stream says while a method is silent: it is no event.
 const BEAT: &[u8] = b": \n\n";
 
+/// How long a stream waits to begin: a call that fails sooner is answered with its status.
+const BEGINS: Duration = Duration::from_secs(1);
+
+/// Answers with what `call` calls, as it comes.
+pub(crate) async fn streamed(
+    at: Arc<Context>,
+    call: impl FnOnce(&Context, &Arc<dyn Listener>, &Cancel) -> Result<Value, Refusal> + Send + 'static,
+) -> Result<Response, Refusal> {
+    let limits = at.settings.limits;
+    let parts = Parts::new(limits.stream_bytes);
+    let heard = Arc::clone(&parts);
+    // It goes on where nobody reads any more, and may have much to do yet.
+    let task = tokio::spawn(async move {
+        let listener: Arc<dyn Listener> = heard.clone();
+        let begun = Arc::clone(&heard);
+        let called = at.call(move |at, cancel| {
+            begun.begun(cancel);
+            call(at, &listener, cancel)
+        });
+        let ended = called.await;
+        heard.end(&ended);
+        ended
+    });
+    parts.first(BEGINS).await;
+    if parts.is_plain()
+        && let Ok(Err(refusal)) = task.await
+    {
+        return Ok(refusal.into_response());
+    }
+    Ok(parts.answer(limits.beat))
+}
+
 /// What a method has streamed, and nobody has read yet.
-pub(super) struct Parts {
+struct Parts {
     state: Mutex<State>,
     more: Notify,
     limit: usize,

@@ -21,6 +21,11 @@ impl Log {
         Self(Arc::new(tell))
     }
 
+    /// Tells what people should know, of what no request has asked for.
+    pub(crate) fn note(&self, of: &str, what: &str) {
+        (self.0)(&json!({ "at": now(), "event": of, "message": what }));
+    }
+
     /// Tells of a request that was answered.
     pub(crate) fn access(&self, access: &Access<'_>) {
         let mut line = json!({

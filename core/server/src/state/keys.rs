@@ -57,7 +57,6 @@ impl Keys {
     }
 
     /// The id of the user whose key it is.
-    #[allow(dead_code)] // Programs call with it, where the API is.
     pub fn user(&self, key: &str, target: &Target) -> Result<Option<String>, Failure> {
         let hash = token::hash(key);
         self.state.read("looking for a key", |conn| {

@@ -223,10 +223,10 @@ impl Catalog {
         )
     }
 
-    /// Records that runs are lost whose process is not there any more, and returns them.
+    /// Records that runs are lost which their processes do not have any more, and returns them.
     pub(crate) fn cron_lose(
         &self,
-        is_there: &dyn Fn(&str) -> bool,
+        is_there: &dyn Fn(i64, &str) -> bool,
         now: i64,
     ) -> Result<Vec<CronRun>> {
         let running = self.rows(
@@ -235,7 +235,10 @@ impl Catalog {
             |row| Ok((run(row)?, row.get::<_, String>(10)?)),
         )?;
         let mut lost = Vec::new();
-        for (run, _) in running.into_iter().filter(|(_, by)| !is_there(by)) {
+        for (run, _) in running
+            .into_iter()
+            .filter(|(run, by)| !is_there(run.run, by))
+        {
             let why = "the process that ran it was gone";
             self.cron_ended(run.run, CronStatus::Lost, now, (None, Some(why)))?;
             lost.push(CronRun {
@@ -340,11 +343,11 @@ mod tests {
     fn a_run_whose_process_is_gone_is_lost_once_and_holds_up_nothing() {
         let catalog = catalog();
         catalog.cron_claim(&at(Some(60), 61)).unwrap();
-        assert_eq!(catalog.cron_lose(&|by| by == "1 1", 70).unwrap(), []);
-        let lost = catalog.cron_lose(&|_| false, 70).unwrap();
+        assert_eq!(catalog.cron_lose(&|_, by| by == "1 1", 70).unwrap(), []);
+        let lost = catalog.cron_lose(&|_, _| false, 70).unwrap();
         assert_eq!(lost.len(), 1);
         assert_eq!(lost, catalog.cron_runs(Some("tidy"), 9).unwrap());
-        assert_eq!(catalog.cron_lose(&|_| false, 71).unwrap(), []);
+        assert_eq!(catalog.cron_lose(&|_, _| false, 71).unwrap(), []);
         // Its end comes too late, as from a process that was stopped.
         let end = (None, None);
         catalog
@@ -396,7 +399,7 @@ mod tests {
             .unwrap();
         catalog.cron_claim(&at(Some(KEPT), KEPT + 50)).unwrap();
         assert_eq!(catalog.cron_runs(None, 9).unwrap().len(), 2);
-        catalog.cron_lose(&|_| false, KEPT + 60).unwrap();
+        catalog.cron_lose(&|_, _| false, KEPT + 60).unwrap();
         catalog
             .cron_claim(&at(Some(KEPT + 100), KEPT + 100))
             .unwrap();

@@ -177,9 +177,7 @@ fn a_job_is_skipped_while_a_run_of_it_is_not_over_and_that_is_told() {
         let twice = jobs.run(&runtime, "slow", &silent, &Cancel::default());
         assert_eq!(twice.unwrap_err().code, "busy");
         let (server, told) = telling(&app);
-        until("the skip", || {
-            has(&told, "slow is skipped this time: run 1 is not over")
-        });
+        until("the skip", || has(&told, "slow is skipped this time: run "));
         drop(server);
         cancel.cancel();
         assert_eq!(by_hand.join().unwrap().unwrap_err().code, "cancelled");
@@ -192,7 +190,10 @@ fn a_job_is_skipped_while_a_run_of_it_is_not_over_and_that_is_told() {
         panic!("{runs}")
     };
     assert!(by_hand.starts_with("failed|1|cancelled: "), "{runs}");
-    assert_eq!(skipped, "skipped|0|run 1 was not over");
+    assert!(
+        skipped.starts_with("skipped|0|run ") && skipped.ends_with(" was not over"),
+        "{runs}"
+    );
 }
 
 fn remy(app: &App, arguments: &[&str]) -> (Option<i32>, String, String) {

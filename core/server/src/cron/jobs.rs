@@ -136,7 +136,8 @@ impl Jobs {
             due: None,
             missed: 0,
             at: now(),
-            process: process::this(),
+            // A scheduler in this process does not know of it, and does not take it for lost.
+            process: format!("{} by hand", process::this()),
         };
         let remy = self.remy()?;
         let claimed = remy.cron().lose(&|_, by| process::is_there(by));

@@ -411,7 +411,7 @@ mod tests {
                 .enable_time()
                 .build()
                 .unwrap();
-            rt.block_on(timeout(Duration::from_millis(1), place.is_ended()))
+            rt.block_on(async { timeout(Duration::from_millis(1), place.is_ended()).await })
                 .is_ok()
         };
         assert!(is_ended(&three) && !is_ended(&one) && !is_ended(&two));

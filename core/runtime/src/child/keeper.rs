@@ -184,12 +184,9 @@ impl Keeper {
         }
     }
 
-    /// Whether it has ended, where its descriptor is closed.
-    fn is_gone(&mut self) -> bool {
-        // The kernel closes them in their order: what it writes to before this one. Where it can still
-        // write, it has closed this one itself.
-        self.read_output();
-        if self.output.is_open || self.errors.is_open {
+    /// Whether it has ended, or is about to, where its descriptor is closed.
+    fn is_gone(&self) -> bool {
+        if is_exiting(self.pid) == Some(false) {
             return false;
         }
         let mut process = [PollFd::new(&self.state.process, PollFlags::IN)];
@@ -351,6 +348,18 @@ impl Keeper {
             last.slot.put(Err(why));
         }
     }
+}
+
+/// Whether a process is on its way out: the kernel marks it before it closes its descriptors. None where
+/// that is not known. The process is a child that nobody has waited for: its number is its own.
+fn is_exiting(pid: Pid) -> Option<bool> {
+    /// `PF_EXITING` of the kernel's, the ninth field of `stat`.
+    const EXITING: u32 = 4;
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    // The second field, in brackets, may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let flags: u32 = rest.split_ascii_whitespace().nth(6)?.parse().ok()?;
+    Some(flags & EXITING != 0)
 }
 
 /// What a process says of an error, as it may be passed on.

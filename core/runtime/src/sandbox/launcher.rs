@@ -3,6 +3,7 @@
 
 use super::{
     enter::{self, Jail, Step},
+    limits::LOWEST_DESCRIPTOR,
     means::Means,
     readable::Sees,
     tries,
@@ -65,7 +66,9 @@ pub(crate) fn launch(launch: &Launch<'_>) -> Result<Launched, Failure> {
         told.as_fd(),
     ];
     // Above the places that they get in the process, so that none is laid on another.
-    let mut descriptors = given.map(|fd| fcntl_dupfd_cloexec(fd, 16)).into_iter();
+    let mut descriptors = given
+        .map(|fd| fcntl_dupfd_cloexec(fd, LOWEST_DESCRIPTOR))
+        .into_iter();
     let mut next = || descriptors.next().expect("as many").map_err(not_started);
     let descriptors = [next()?, next()?, next()?, next()?, next()?];
     drop(told);

@@ -2,6 +2,9 @@
 
 use std::io;
 
+/// The lowest number of what a process still needs once its own descriptors are in their places.
+pub(super) const LOWEST_DESCRIPTOR: i32 = 16;
+
 /// How much memory a process may have written to, in bytes. V8 reserves far more address space than
 /// it uses, so that cannot be what is bounded (RLIMIT_AS).
 pub const MEMORY_BYTES: u64 = 1280 << 20;

@@ -1,11 +1,15 @@
 //! What a process may open, as Landlock has it.
 
-use super::readable::{self, Sees};
+use super::{
+    limits::LOWEST_DESCRIPTOR,
+    readable::{self, Sees},
+};
 use landlock::{
     ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd,
     Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, Scope,
     make_bitflags,
 };
+use rustix::io::fcntl_dupfd_cloexec;
 use std::{
     io,
     os::fd::{AsRawFd as _, OwnedFd},
@@ -38,7 +42,10 @@ impl Rules {
     pub fn new(sees: &Sees) -> io::Result<Option<Self>> {
         let made = Self::made(sees).map_err(io::Error::other)?;
         let rules: Option<OwnedFd> = made.into();
-        Ok(rules.map(Self))
+        // The process puts its own descriptors in the lowest places before it is bound: this one had
+        // been in one of them where they were free, and no process could be started.
+        let above = rules.map(|rules| fcntl_dupfd_cloexec(rules, LOWEST_DESCRIPTOR));
+        Ok(above.transpose()?.map(Self))
     }
 
     fn made(sees: &Sees) -> Result<RulesetCreated, RulesetError> {

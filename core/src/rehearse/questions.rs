@@ -637,6 +637,22 @@ fn named_type(declared: &str) -> &str {
     }
 }
 
+/// A connection that only reads, and writes as long as this lives.
+struct Writes<'c>(&'c Connection);
+
+impl<'c> Writes<'c> {
+    fn on(conn: &'c Connection) -> Self {
+        let _ = conn.execute_batch("PRAGMA query_only = OFF");
+        Self(conn)
+    }
+}
+
+impl Drop for Writes<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.execute_batch("PRAGMA query_only = ON");
+    }
+}
+
 /// How many values a column's new affinity changes, and how many of them the old one does not bring
 /// back. A temporary table converts them: no expression of SQL does what storing a value does.
 fn retype(
@@ -647,6 +663,11 @@ fn retype(
 ) -> Result<(u64, u64)> {
     let doing = || format!("counting what a new type changes in {table}.{column}");
     let (old, new) = affinities;
+    // Where live is only read, this is still to be written: SQLite counts temporary tables in.
+    let only_reads: bool = conn
+        .query_row("PRAGMA query_only", [], |row| row.get(0))
+        .context(doing)?;
+    let _writes = only_reads.then(|| Writes::on(conn));
     conn.execute_batch(&format!(
         "DROP TABLE IF EXISTS temp._remy_measure;
          CREATE TEMP TABLE _remy_measure (was BLOB, new {new}, back {old});

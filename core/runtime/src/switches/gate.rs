@@ -236,7 +236,8 @@ mod tests {
             cancel.cancel();
             assert_eq!(held.join().unwrap().err().unwrap().code, "cancelled");
         });
-        assert_eq!((gate.lock().held, gate.lock().held_bytes), (0, 0));
+        let state = gate.lock();
+        assert_eq!((state.held, state.held_bytes), (0, 0));
     }
 
     #[test]

@@ -212,7 +212,7 @@ export const events = {
         }
         const later = await once(take).catch(() => null);
         if (later === 0) wait = FIRST_WAIT / 2;
-        if (state === 'closed') return;
+        if (closing.signal.aborted) return;
         state = 'connecting';
         await new Promise((next) => setTimeout(next, Math.max(later ?? 0, wait)));
       }

@@ -63,8 +63,8 @@ fn called() -> Router<Arc<Context>> {
 
 /// How somebody signs in by a code.
 fn signs_in(name: &str, by: By) -> Router<Arc<Context>> {
-    let send = post(move |at, asked, headers, body| login::send(by, at, asked, headers, body));
-    let verify = post(move |at, asked, headers, body| login::verify(by, at, asked, headers, body));
+    let send = post(move |page| login::send(by, page));
+    let verify = post(move |page| login::verify(by, page));
     Router::new()
         .route(&format!("/auth/{name}/send"), send)
         .route(&format!("/auth/{name}/verify"), verify)
@@ -72,9 +72,8 @@ fn signs_in(name: &str, by: By) -> Router<Arc<Context>> {
 
 /// How a user takes another address.
 fn changes(name: &str, by: By) -> Router<Arc<Context>> {
-    let change = post(move |at, asked, headers, body| login::change(by, at, asked, headers, body));
-    let confirm =
-        post(move |at, asked, headers, body| login::confirm(by, at, asked, headers, body));
+    let change = post(move |page| login::change(by, page));
+    let confirm = post(move |page| login::confirm(by, page));
     Router::new()
         .route(&format!("/auth/{name}/change"), change)
         .route(&format!("/auth/{name}/change/confirm"), confirm)

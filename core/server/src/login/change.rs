@@ -2,20 +2,17 @@
 
 use super::{
     address,
-    page::Page,
+    page::OnPage,
     send::{send_to, text},
 };
 use crate::{
     answer::{Refusal, json},
-    asked::Asked,
-    body,
-    context::Context,
     state::codes::For,
 };
-use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
+use axum::response::Response;
 use remy_db_runtime::users::By;
 use serde_json::json as value;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 /// What a page calls the new address.
 fn named(by: By) -> &'static str {
@@ -25,35 +22,19 @@ fn named(by: By) -> &'static str {
     }
 }
 
-pub(crate) async fn change(
-    by: By,
-    State(at): State<Arc<Context>>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    let given = body::read(body, &at.settings.limits).await?;
-    let sent = at.call(move |at, _| {
-        let page = Page::of(at, asked, headers)?;
+pub(crate) async fn change(by: By, page: OnPage) -> Result<Response, Refusal> {
+    let sent = page.call(move |page, given| {
         let user = page.user()?;
-        send_to(&page, by, &text(&given, named(by))?, &user.id)
+        send_to(page, by, &text(given, named(by))?, &user.id)
     });
     sent.await?;
     Ok(json(&value!({})))
 }
 
-pub(crate) async fn confirm(
-    by: By,
-    State(at): State<Arc<Context>>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    let given = body::read(body, &at.settings.limits).await?;
-    at.call(move |at, _| {
-        let page = Page::of(at, asked, headers)?;
-        let user = page.user()?;
-        let address = address::normal(by, &text(&given, named(by))?)?;
+pub(crate) async fn confirm(by: By, page: OnPage) -> Result<Response, Refusal> {
+    page.call(move |page, given| {
+        let (at, user) = (page.at, page.user()?);
+        let address = address::normal(by, &text(given, named(by))?)?;
         let of = For {
             target: &page.target,
             by,
@@ -61,7 +42,7 @@ pub(crate) async fn confirm(
             user: &user.id,
             client: page.client(),
         };
-        at.codes.check_own(&of, &text(&given, "code")?)?;
+        at.codes.check_own(&of, &text(given, "code")?)?;
         let _one = at.signing.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = at
             .runtime

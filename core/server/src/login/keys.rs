@@ -1,33 +1,20 @@
 //! The key of a user: `POST /_/auth/api-key/create`, `/_/auth/api-key/revoke`.
 
-use super::page::Page;
+use super::page::{OnPage, Page};
 use crate::{
     answer::{Refusal, json},
-    asked::Asked,
-    body,
-    context::Context,
     state::keys::masked,
 };
-use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
-use remy_db_runtime::users::API_KEY;
+use axum::response::Response;
+use remy_db_runtime::users::{API_KEY, User};
 use serde_json::json as value;
-use std::sync::Arc;
 
 /// The column that shows a part of it.
 const COLUMN: &str = "apiKey";
 
-pub(crate) async fn create(
-    State(at): State<Arc<Context>>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    body::read(body, &at.settings.limits).await?;
-    let made = at.read(move |at| {
-        let page = Page::of(at, asked, headers)?;
-        at.runtime
-            .users(&page.target, |users| users.check(API_KEY, COLUMN))?;
-        let user = page.user()?;
+pub(crate) async fn create(page: OnPage) -> Result<Response, Refusal> {
+    let made = page.read(|page, _| {
+        let (at, user) = (page.at, user_of(page)?);
         let key = at.keys.make(&page.target, &user.id)?;
         let shown = masked(&key);
         at.runtime.users(&page.target, |users| {
@@ -38,18 +25,9 @@ pub(crate) async fn create(
     Ok(json(&made.await?))
 }
 
-pub(crate) async fn revoke(
-    State(at): State<Arc<Context>>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    body::read(body, &at.settings.limits).await?;
-    let revoked = at.read(move |at| {
-        let page = Page::of(at, asked, headers)?;
-        at.runtime
-            .users(&page.target, |users| users.check(API_KEY, COLUMN))?;
-        let user = page.user()?;
+pub(crate) async fn revoke(page: OnPage) -> Result<Response, Refusal> {
+    let revoked = page.read(|page, _| {
+        let (at, user) = (page.at, user_of(page)?);
         // The key first: what the column shows lets nobody in.
         at.keys.revoke(&page.target, &user.id)?;
         at.runtime
@@ -57,4 +35,12 @@ pub(crate) async fn revoke(
         Ok(value!({}))
     });
     Ok(json(&revoked.await?))
+}
+
+/// Who is signed in, of an app whose users have keys.
+fn user_of(page: &Page<'_>) -> Result<User, Refusal> {
+    page.at
+        .runtime
+        .users(&page.target, |users| users.check(API_KEY, COLUMN))?;
+    page.user()
 }

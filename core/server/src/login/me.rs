@@ -1,14 +1,13 @@
 //! Who is signed in in a browser (`GET /_/auth/me`), and that nobody is any more (`POST
 //! /_/auth/logout`).
 
-use super::page::{Browser, Page, signed_in};
+use super::page::{Browser, OnPage, signed_in};
 use crate::{
     answer::{Refusal, json},
     asked::Asked,
-    body,
     context::Context,
 };
-use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
+use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -33,19 +32,12 @@ pub(crate) async fn me(
     Ok(json(&told.await?))
 }
 
-pub(crate) async fn logout(
-    State(at): State<Arc<Context>>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    body::read(body, &at.settings.limits).await?;
-    at.read(move |at| {
-        let page = Page::of(at, asked, headers)?;
+pub(crate) async fn logout(page: OnPage) -> Result<Response, Refusal> {
+    page.read(|page, _| {
         let of_cookie = page.login()?.map(|login| login.hash);
         // A page that another one of this browser has signed out since, or in as somebody else.
         for hash in of_cookie.iter().chain(&page.session.login) {
-            at.logins.end(hash)?;
+            page.at.logins.end(hash)?;
         }
         page.signs_out()
     })

@@ -1,33 +1,25 @@
 //! A page asks for a code: `POST /_/auth/email/send`, `/_/auth/sms/send`.
 
-use super::{address, deliver::Delivery, page::Page};
+use super::{
+    address,
+    deliver::Delivery,
+    page::{OnPage, Page},
+};
 use crate::{
     answer::{Refusal, json},
-    asked::Asked,
-    body,
-    context::Context,
     state::codes::{Begun, For},
 };
-use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
+use axum::response::Response;
 use remy_db_runtime::{target::Target, users::By};
 use serde_json::{Value, json as value};
-use std::sync::Arc;
 
 /// The code of test users in dev, on this machine.
 const OF_TESTS: &str = "123456";
 
-pub(crate) async fn send(
-    by: By,
-    State(at): State<Arc<Context>>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    let given = body::read(body, &at.settings.limits).await?;
-    let sent = at.call(move |at, _| {
-        let page = Page::of(at, asked, headers)?;
-        let address = text(&given, by.column())?;
-        let begun = send_to(&page, by, &address, "")?;
+pub(crate) async fn send(by: By, page: OnPage) -> Result<Response, Refusal> {
+    let sent = page.call(move |page, given| {
+        let address = text(given, by.column())?;
+        let begun = send_to(page, by, &address, "")?;
         Ok(value!({ "verificationId": begun.id }))
     });
     Ok(json(&sent.await?))

@@ -1,31 +1,22 @@
 //! Somebody has the code that was sent: `POST /_/auth/email/verify`, `/_/auth/sms/verify`.
 
-use super::{page::Page, send::text};
-use crate::{answer::Refusal, asked::Asked, body, context::Context};
-use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
+use super::{
+    page::{OnPage, Page},
+    send::text,
+};
+use crate::answer::Refusal;
+use axum::response::Response;
 use remy_db_runtime::users::{By, User};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
-pub(crate) async fn verify(
-    by: By,
-    State(at): State<Arc<Context>>,
-    Extension(asked): Extension<Asked>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    let given = body::read(body, &at.settings.limits).await?;
-    at.call(move |at, _| {
-        let page = Page::of(at, asked, headers)?;
-        let (id, code) = (text(&given, "verificationId")?, text(&given, "code")?);
-        let sign_in = at
-            .runtime
-            .users(&page.target, |users| users.check(by.method(), by.column()));
-        sign_in?;
-        let address = at
-            .codes
-            .check(&page.target, by, (&id, &code), page.client())?;
-        let user = user_of(&page, by, &address)?;
-        page.signs_in(&user)
+pub(crate) async fn verify(by: By, page: OnPage) -> Result<Response, Refusal> {
+    page.call(move |page, given| {
+        let (id, code) = (text(given, "verificationId")?, text(given, "code")?);
+        let (at, target) = (page.at, &page.target);
+        at.runtime
+            .users(target, |users| users.check(by.method(), by.column()))?;
+        let address = at.codes.check(target, by, (&id, &code), page.client())?;
+        page.signs_in(&user_of(page, by, &address)?)
     })
     .await
 }

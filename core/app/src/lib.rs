@@ -19,6 +19,7 @@ mod manifest;
 pub mod nearest;
 pub mod package;
 pub mod place;
+pub mod private;
 pub mod project;
 mod read;
 mod references;

@@ -11,6 +11,7 @@
 //! The secrets of the app are the environment of its methods. Those of the server (an SMTP_URL, a bot's
 //! token) never reach a process that runs methods.
 
+use crate::private;
 use remy_db::{Context as _, Error, Result, State};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -278,7 +279,7 @@ impl Secrets {
     fn change(&self, change: impl FnOnce(&mut Content) -> Result<()>) -> Result<()> {
         let path = self.path();
         let doing = || format!("writing {}", path.display());
-        let lock = private(&self.store.join("secrets.lock"), false).context(doing)?;
+        let lock = private::file(&self.store.join("secrets.lock"), false).context(doing)?;
         lock.lock().context(doing)?;
         let mut content = self.read()?;
         change(&mut content)?;
@@ -286,7 +287,7 @@ impl Secrets {
             .map_err(|e| Error::internal(format!("writing the secrets: {e}")))?;
         let new = self.store.join("secrets.json.new");
         let written = (|| {
-            let mut file = private(&new, true)?;
+            let mut file = private::file(&new, true)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::rename(&new, &path)?;
@@ -303,17 +304,6 @@ impl Content {
             Whose::Server => &mut self.server,
         }
     }
-}
-
-/// A file of the owner's alone. What stands in its place under a link's name is none of it.
-fn private(path: &Path, empty: bool) -> std::io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(empty)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)
 }
 
 /// Variables that decide how the method's own process is run.

@@ -126,17 +126,21 @@ impl Owner {
 /// When a process began, in the kernel's ticks since the machine was started: what tells it from
 /// another one of its number. Nothing of one that has ended.
 pub fn started(pid: u32) -> io::Result<Option<String>> {
+    let stat = stat(pid)?;
+    let has_ended = matches!(stat.first().map(String::as_str), None | Some("Z" | "X"));
+    Ok(stat.into_iter().nth(19).filter(|_| !has_ended))
+}
+
+/// The fields of a process's `stat`, as the kernel has them, from the third on: the second is its
+/// name, which may hold anything. None where there is no such process.
+pub fn stat(pid: u32) -> io::Result<Vec<String>> {
     let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
         Err(e) if e.raw_os_error() == Some(libc::ESRCH) => String::new(),
         stat => stat?,
     };
-    // Behind the name, which may hold anything.
     let behind = stat.rsplit_once(") ").map_or("", |(_, behind)| behind);
-    let mut fields = behind.split(' ');
-    let has_ended = matches!(fields.next(), None | Some("" | "Z" | "X"));
-    let started = fields.nth(18).map(str::to_owned);
-    Ok(started.filter(|_| !has_ended))
+    Ok(behind.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
 #[cfg(test)]

@@ -7,13 +7,12 @@
 
 use crate::process;
 use remy_db::{Context as _, Error, ReleaseId, Result};
+use remy_db_app::private;
 
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -270,15 +269,8 @@ fn path(store: &Path) -> PathBuf {
 fn open(store: &Path) -> Result<Connection> {
     let path = path(store);
     let doing = || format!("opening {}", path.display());
-    // Before SQLite makes it: of its owner's alone from its first byte on.
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(&path)
-        .context(doing)?;
+    // Before SQLite makes it.
+    private::file(&path, false).context(doing)?;
     remy_db::engine::init();
     let conn = Connection::open(&path).context(doing)?;
     conn.busy_timeout(Duration::from_secs(5)).context(doing)?;

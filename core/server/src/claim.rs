@@ -1,10 +1,10 @@
 //! One server a database: a lock in the store, which the kernel lets go when the process dies.
 
+use remy_db_app::private;
 use remy_db_runtime::failure::Failure;
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{Read as _, Seek as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -30,15 +30,7 @@ impl Claimed {
             let message = format!("locking {}: {e}. Nothing is served", path.display());
             Failure::new("io", 500, message)
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)
-            .map_err(io)?;
+        let mut file = private::file(&path, false).map_err(io)?;
         let until = Instant::now() + GONE;
         loop {
             match file.try_lock() {

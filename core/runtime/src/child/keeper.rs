@@ -14,6 +14,7 @@ use crate::{
     protocol::{Call, FromChild, Request},
     sandbox::SCRATCH_BYTES,
 };
+use remy_db_app::work;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -355,10 +356,8 @@ impl Keeper {
 fn is_exiting(pid: Pid) -> Option<bool> {
     /// `PF_EXITING` of the kernel's, the ninth field of `stat`.
     const EXITING: u32 = 4;
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    // The second field, in brackets, may hold anything.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let flags: u32 = rest.split_ascii_whitespace().nth(6)?.parse().ok()?;
+    let stat = work::stat(pid.as_raw_nonzero().get().cast_unsigned()).ok()?;
+    let flags: u32 = stat.get(6)?.parse().ok()?;
     Some(flags & EXITING != 0)
 }
 

@@ -6,11 +6,10 @@ pub(crate) mod logins;
 pub(crate) mod sessions;
 mod tries;
 
+use remy_db_app::private;
 use remy_db_runtime::failure::Failure;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::{
-    fs::OpenOptions,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -51,15 +50,8 @@ impl State {
             let message = format!("making {}: {e}. Nothing is served", path.display());
             Failure::new("io", 500, message)
         };
-        // Before SQLite makes it: of its owner's alone from its first byte on.
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)
-            .map_err(io)?;
+        // Before SQLite makes it.
+        private::file(&path, false).map_err(io)?;
         let doing = |e: rusqlite::Error| failed(&path, "opening it", &e);
         let mut writes = connect(&path).map_err(doing)?;
         migrate(&mut writes, &path)?;

@@ -59,9 +59,7 @@ pub fn dev_stop(call: &Call) -> Result<String> {
 
 pub fn prune(call: &Call) -> Result<String> {
     let (days, options) = (call.number(0, "number of days")?, call.options(1)?);
-    let verb = Verb::Prune { days, options };
-    verb.check()?;
-    call.run(&verb)
+    call.run(&Verb::Prune { days, options })
 }
 
 pub fn verify(call: &Call) -> Result<String> {

@@ -7,7 +7,7 @@
 #![allow(non_camel_case_types)] // the names are C's
 #![warn(missing_docs)]
 
-use remy_db::{Error, Line, Options, Place, Progress, ReleaseId, Remy, Result, State};
+use remy_db::{Error, Line, Place, Progress, ReleaseId, Remy, Result, State};
 use remy_db_helper::{Caller, Lookup, Ran, Verb};
 use std::{
     cell::RefCell,
@@ -373,7 +373,7 @@ pub unsafe extern "C" fn remy_diff(
     // SAFETY: this function's contract.
     unsafe {
         run(handle, json, || {
-            let (schema, options) = (text(schema, "schema")?.to_owned(), parse(options)?);
+            let (schema, options) = (text(schema, "schema")?.to_owned(), options_of(options)?);
             Ok(Verb::Diff { schema, options })
         })
     }
@@ -413,7 +413,7 @@ pub unsafe extern "C" fn remy_stage(
     // SAFETY: this function's contract.
     unsafe {
         run(handle, json, || {
-            let (schema, options) = (text(schema, "schema")?.to_owned(), parse(options)?);
+            let (schema, options) = (text(schema, "schema")?.to_owned(), options_of(options)?);
             Ok(Verb::Stage { schema, options })
         })
     }
@@ -433,7 +433,7 @@ pub unsafe extern "C" fn remy_publish(
     // SAFETY: this function's contract.
     unsafe {
         run(handle, json, || {
-            let (schema, options) = (text(schema, "schema")?.to_owned(), parse(options)?);
+            let (schema, options) = (text(schema, "schema")?.to_owned(), options_of(options)?);
             Ok(Verb::Publish { schema, options })
         })
     }
@@ -454,7 +454,7 @@ pub unsafe extern "C" fn remy_promote(
     // SAFETY: this function's contract.
     unsafe {
         run(handle, json, || {
-            let (release, options) = (numbered(release), parse(options)?);
+            let (release, options) = (numbered(release), options_of(options)?);
             Ok(Verb::Promote { release, options })
         })
     }
@@ -475,7 +475,7 @@ pub unsafe extern "C" fn remy_rollback(
     // SAFETY: this function's contract.
     unsafe {
         run(handle, json, || {
-            let (release, options) = (numbered(release), parse(options)?);
+            let (release, options) = (numbered(release), options_of(options)?);
             Ok(Verb::Rollback { release, options })
         })
     }
@@ -563,7 +563,7 @@ pub unsafe extern "C" fn remy_dev_truncate(
     // SAFETY: this function's contract.
     unsafe {
         run(handle, json, || {
-            let (name, options) = (text(name, "name")?.to_owned(), parse(options)?);
+            let (name, options) = (text(name, "name")?.to_owned(), options_of(options)?);
             Ok(Verb::DevTruncate { name, options })
         })
     }
@@ -614,10 +614,8 @@ pub unsafe extern "C" fn remy_prune(
     unsafe {
         run(handle, json, || {
             let days = (days != -1).then_some(days);
-            let options = parse(options)?;
-            let verb = Verb::Prune { days, options };
-            verb.check()?;
-            Ok(verb)
+            let options = options_of(options)?;
+            Ok(Verb::Prune { days, options })
         })
     }
 }
@@ -636,7 +634,7 @@ pub unsafe extern "C" fn remy_verify(
     // SAFETY: this function's contract.
     unsafe {
         run(handle, json, || {
-            let options = parse(options)?;
+            let options = options_of(options)?;
             Ok(Verb::Verify { options })
         })
     }
@@ -686,7 +684,9 @@ unsafe fn run(
         if json.is_null() {
             return Err(wrong("json is NULL"));
         }
-        handle.run(&opened, &verb()?)
+        let verb = verb()?;
+        verb.check()?;
+        handle.run(&opened, &verb)
     });
     match result {
         Ok(text) => {
@@ -807,17 +807,16 @@ unsafe fn text<'a>(given: *const c_char, what: &str) -> Result<&'a str> {
         .map_err(|_| wrong(format!("{what} is not valid UTF-8")))
 }
 
-/// Options as text, which are ones.
+/// Options as text.
 ///
 /// # Safety
 /// `options` is NULL or a C string.
-unsafe fn parse(options: *const c_char) -> Result<String> {
+unsafe fn options_of(options: *const c_char) -> Result<String> {
     if options.is_null() {
         return Ok(String::new());
     }
     // SAFETY: this function's contract.
     let options = unsafe { text(options, "options") }?;
-    Options::from_json(options)?;
     Ok(options.to_owned())
 }
 

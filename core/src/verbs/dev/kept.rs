@@ -25,5 +25,6 @@ pub(crate) fn put_back(live: &Live, name: &str, path: &Path, progress: Progress<
     let begun = Session::begin(live, &Options::default(), progress)?;
     open(&begun.store, name)?;
     let kept = live.sibling(path)?;
-    overwrite(live, (&begun.store, name), (&kept, "the copy"), progress)
+    overwrite(live, (&begun.store, name), (&kept, "the copy"), progress)?
+        .map_err(|e| e.state("The session is as the copy is"))
 }

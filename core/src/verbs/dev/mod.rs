@@ -74,22 +74,24 @@ pub(crate) fn reset(live: &Live, name: &str, progress: Progress<'_>) -> Result<D
     let store = &begun.store;
     open(store, name)?;
     begun.make_first_page(live)?;
-    overwrite(live, (store, name), (live, "live"), progress)?;
+    let removed = overwrite(live, (store, name), (live, "live"), progress)?;
     store
         .catalog
         .dev_was_reset(name, begun.live_release())
+        .and(removed)
         .and_then(|()| show(store, &open(store, name)?))
         .map_err(|e| e.state("The session is reset"))
 }
 
 /// Makes a session's database equal to another one, which is `called` so, under its open
-/// connections.
+/// connections. `Ok` once it is: what is in it then says whether what was made for it could be
+/// removed.
 fn overwrite(
     live: &Live,
     (store, name): (&Store, &str),
     (from, called): (&Live, &str),
     progress: Progress<'_>,
-) -> Result<()> {
+) -> Result<Result<()>> {
     let dev = live.sibling(&store.path(&place::dev(name)))?;
     let work = store.path(&place::work(&store.catalog.unique()?));
     let engine = engine::of(live);
@@ -117,8 +119,7 @@ fn overwrite(
     let removed = store
         .remove_database(&work)
         .and_then(|()| store.remove_database(&work.with_extension("plain.db")));
-    result?;
-    removed.map_err(|e| e.state(format!("The session is as {called} is")))
+    result.map(|()| removed)
 }
 
 /// Empties every table of a session's database in one transaction.

@@ -1,13 +1,17 @@
 //! What the tests share: the libraries that were built with them, how to run programs, and how long
 //! a suite goes on.
 pub mod better_sqlite3;
+pub mod browser;
 pub mod busy;
 #[path = "../core/tests/cases/mod.rs"]
 mod cases;
 pub mod client;
 pub mod cut;
 pub mod disk;
+pub mod example;
 pub mod fakes;
+#[path = "server/http.rs"]
+pub mod http;
 pub mod live;
 pub mod moments;
 pub mod pages;

@@ -62,6 +62,18 @@ impl MailServer {
         server
     }
 
+    /// The code that stands in its last letter, once there are `n`.
+    pub fn code(&self, n: usize) -> String {
+        let letters = self.wait_for(n);
+        let lines = letters
+            .last()
+            .into_iter()
+            .flat_map(|letter| letter.text.lines());
+        let mut subjects = lines.filter_map(|line| line.strip_prefix("Subject: "));
+        let subject = subjects.next().expect("a letter has a subject");
+        subject.split(' ').next().unwrap_or_default().to_owned()
+    }
+
     /// What it has taken so far.
     pub fn letters(&self) -> Vec<Letter> {
         self.letters.lock().unwrap().clone()

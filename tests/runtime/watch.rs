@@ -275,6 +275,9 @@ fn the_command_follows_until_it_is_told_to_end_and_leaves_nothing_behind() {
     );
     shop.app.file("shop/src/names.ts", "export const names = (");
     let mut told = String::new();
+    stderr.read_line(&mut told).unwrap();
+    assert!(told.starts_with("Served at http://localhost:"), "{told}");
+    told.clear();
     while !told.contains("hint: ") {
         assert!(stderr.read_line(&mut told).unwrap() > 0, "{told}");
     }

@@ -625,3 +625,27 @@ fn without_a_way_to_send_it_is_said_what_to_set_unless_codes_are_shown() {
     let given = json!({ "verificationId": sent["verificationId"], "code": code });
     browser.ok("/_/auth/email/verify", &given);
 }
+
+#[test]
+fn the_test_user_and_their_code_are_of_dev_sessions_alone() {
+    let lab = lab();
+    preview(&lab.app, "members", "red");
+    for (letters, place) in ["localhost", "red.localhost"].into_iter().enumerate() {
+        let browser = lab.browser_at(place);
+        browser.load();
+        let address = json!({ "email": "remy@mindstudio.ai" });
+        let sent = browser.ok("/_/auth/email/send", &address);
+        // It is an address as any other: a code goes there, and it is another one.
+        let code = lab.code(letters + 1);
+        let given = json!({ "verificationId": sent["verificationId"], "code": "123456" });
+        let refused = browser.no("/_/auth/email/verify", &given);
+        assert!(
+            code == "123456" || refused == (400, "invalid_code".to_owned()),
+            "{place}"
+        );
+    }
+    // Nobody is it either who does not sign in.
+    let browser = lab.browser();
+    browser.load();
+    assert_eq!(browser.whoami()["user"], Value::Null);
+}

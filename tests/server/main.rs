@@ -3,9 +3,9 @@ mod admission;
 mod api;
 mod bad_input;
 mod cron;
+mod dev;
 mod ending;
 mod events;
-mod http;
 mod login;
 mod methods;
 mod pages;
@@ -13,8 +13,8 @@ mod programs;
 mod shop;
 mod webhook;
 
-use http::{Reply, Request};
 use remy_db_server::{Server, Settings, bind};
+use remy_tests::http::{self, Reply, Request};
 use serde_json::Value;
 use std::{
     net::SocketAddr,

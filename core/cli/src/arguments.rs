@@ -259,13 +259,16 @@ pub enum Command {
     Version,
 }
 
-/// What follows the working tree, and databases of dev sessions: copies of live that may be written to.
+/// What follows the working tree and is served, and databases of dev sessions: copies of live that may be written to.
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Dev {
     /// of the session that follows, which is started where it is not there (default)
     #[arg(long, value_name = "NAME", value_parser = some_text())]
     pub name: Option<String>,
+    /// the port that it is served on; 0 is one that is free (3000, or the next that is free)
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
     #[command(subcommand)]
     pub command: Option<DevCommand>,
 }

@@ -59,7 +59,7 @@ pub struct Invoke {
     /// Whether somebody reads what it streams.
     pub stream: bool,
     /// Whether nobody calls, where the user is not there: a rollback takes users, and leaves them
-    /// signed in.
+    /// signed in. Nor is it the test user of a dev session, then, where no user is named.
     pub may_be_gone: bool,
 }
 
@@ -343,6 +343,7 @@ impl Runtime {
             let served = self.current(target)?;
             let app = &served.app;
             let users = Users::new(app.auth.as_ref(), &served.database, &app.signs_in)?;
+            let users = users.in_dev(matches!(target, Target::Dev { .. }));
             match work(&users) {
                 Err(e) if e.code == "release_changed" && times < SWITCHES => {}
                 done => return done,
@@ -387,7 +388,9 @@ impl Runtime {
             }
         }
         self.knows_roles(served, &who)?;
-        if let (None, Some(table), Target::Dev { .. }) = (&who.user, table, target) {
+        if let (None, Some(table), Target::Dev { .. }) = (&who.user, table, target)
+            && !made.may_be_gone
+        {
             // Two calls do not make two of them.
             let _making = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
             who.user = test_user(table, database)?;

@@ -68,6 +68,7 @@ pub struct Users<'a> {
     table: &'a AuthTable,
     database: &'a Database,
     signs_in: &'a BTreeSet<String>,
+    is_dev: bool,
 }
 
 impl<'a> Users<'a> {
@@ -81,7 +82,13 @@ impl<'a> Users<'a> {
             table,
             database,
             signs_in,
+            is_dev: false,
         })
+    }
+
+    /// The same of a dev session: whoever is made a user again is it by the same id.
+    pub(crate) fn in_dev(self, is_dev: bool) -> Self {
+        Self { is_dev, ..self }
     }
 
     /// Fails with `not_supported` (400) where the app does not sign in by this, or has no column for
@@ -113,7 +120,10 @@ impl<'a> Users<'a> {
     pub fn make(&self, by: By, value: &str) -> Result<User, Failure> {
         self.check(by.method(), by.column())?;
         let column = &self.table.columns[by.column()];
-        let row = Map::from_iter([(column.clone(), Value::from(value))]);
+        let mut row = Map::from_iter([(column.clone(), Value::from(value))]);
+        if self.is_dev {
+            row.insert("id".to_owned(), id_in_dev(value).into());
+        }
         let make = Operation::Insert {
             table: self.table.table.clone(),
             row,
@@ -122,6 +132,40 @@ impl<'a> Users<'a> {
         let id = replies.first().and_then(id_of);
         let made = id.map(|id| self.get(&id)).transpose()?.flatten();
         made.ok_or_else(|| Failure::new("internal", 500, "the user that was made is not there"))
+    }
+
+    /// A user who was there, and is to be there still, as they are now: who has the address by now,
+    /// else the row that is made again as it was.
+    pub fn again(&self, user: &User) -> Result<User, Failure> {
+        if let Some(found) = self.get(&user.id)? {
+            return Ok(found);
+        }
+        for (by, value) in [(By::Email, &user.email), (By::Phone, &user.phone)] {
+            if let Some(value) = value
+                && let Some(found) = self.by(by, value)?
+            {
+                return Ok(found);
+            }
+        }
+        // As it is kept: text.
+        let roles = Value::from(user.roles.clone()).to_string();
+        let known = [
+            ("email", user.email.as_deref()),
+            ("phone", user.phone.as_deref()),
+            ("roles", Some(roles.as_str())),
+        ];
+        let mut row = Map::from_iter([("id".to_owned(), Value::from(user.id.as_str()))]);
+        for (what, value) in known {
+            if let (Some(column), Some(value)) = (self.table.columns.get(what), value) {
+                row.insert(column.clone(), value.into());
+            }
+        }
+        let make = Operation::Insert {
+            table: self.table.table.clone(),
+            row,
+        };
+        self.database.run(&runtime(), &[make])?;
+        Ok(user.clone())
     }
 
     /// Sets what a user is known by, or the part of the key that is shown: `email`, `phone`, `apiKey`.
@@ -165,6 +209,13 @@ impl<'a> Users<'a> {
         let rows = replies.into_iter().next().unwrap_or_default().rows;
         Ok(rows.into_iter().next().and_then(user))
     }
+}
+
+/// The id of who is made a user of a dev session by an address: a uuid of that.
+pub(crate) fn id_in_dev(address: &str) -> String {
+    let hash = blake3::hash(address.as_bytes()).to_hex();
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &hash[part]);
+    parts.join("-")
 }
 
 fn user(row: Vec<Value>) -> Option<User> {

@@ -1,4 +1,4 @@
-//! One server a database: a lock in the store, which the kernel lets go when the process dies.
+//! One server a database, live or of a dev session: a lock in the store, which the kernel lets go when the process dies.
 
 use remy_db_app::private;
 use remy_db_runtime::failure::Failure;
@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-const FILE: &str = "server.lock";
+/// The lock of live, and of a dev session: its name stands between.
+const LIVE: &str = "server.lock";
+const DEV: (&str, &str) = ("dev-", ".lock");
 
 /// How long a server may take to be gone. One that was killed while it started a process for methods
 /// has left the lock to that until it runs Node.js.
@@ -23,14 +25,24 @@ pub struct Claimed {
 }
 
 impl Claimed {
-    /// Fails with `busy` where another process has it.
+    /// Live. Fails with `busy` where another process has it.
     pub(crate) fn take(store: &Path) -> Result<Self, Failure> {
-        let path = store.join(FILE);
+        Self::of(&store.join(LIVE), "this database")
+    }
+
+    /// The same of a dev session.
+    pub(crate) fn take_dev(store: &Path, name: &str) -> Result<Self, Failure> {
+        let file = format!("{}{name}{}", DEV.0, DEV.1);
+        let what = format!("the dev session {name}");
+        Self::of(&store.join("run").join(file), &what)
+    }
+
+    fn of(path: &Path, what: &str) -> Result<Self, Failure> {
         let io = |e: std::io::Error| {
             let message = format!("locking {}: {e}. Nothing is served", path.display());
             Failure::new("io", 500, message)
         };
-        let mut file = private::file(&path, false).map_err(io)?;
+        let mut file = private::file(path, false).map_err(io)?;
         let until = Instant::now() + GONE;
         loop {
             match file.try_lock() {
@@ -39,7 +51,7 @@ impl Claimed {
                 Err(TryLockError::WouldBlock) if Instant::now() < until => {
                     thread::sleep(Duration::from_millis(20));
                 }
-                Err(TryLockError::WouldBlock) => return Err(taken(&mut file, &path)),
+                Err(TryLockError::WouldBlock) => return Err(taken(&mut file, path, what)),
             }
         }
         // For people alone: nothing is done by what it says.
@@ -49,7 +61,7 @@ impl Claimed {
     }
 }
 
-fn taken(file: &mut File, path: &Path) -> Failure {
+fn taken(file: &mut File, path: &Path, what: &str) -> Failure {
     let mut text = String::new();
     let _ = file.rewind();
     let _ = file.take(20).read_to_string(&mut text);
@@ -58,7 +70,7 @@ fn taken(file: &mut File, path: &Path) -> Failure {
         Err(_) => "another process".to_owned(),
     };
     let message = format!(
-        "{who} serves this database already (it holds {}). Nothing was started. Stop that one first",
+        "{who} serves {what} already (it holds {}). Nothing was started. Stop that one first",
         path.display()
     );
     Failure::new("busy", 503, message)

@@ -2,12 +2,13 @@
 
 use crate::{
     answer::Refusal,
+    dev::session::Session,
     origin::Place,
     page::sites::Sites,
     settings::Settings,
     state::{State, codes::Codes, keys::Keys, logins::Logins, sessions::Sessions},
 };
-use remy_db::{Remy, Status, internals::store::place_of_preview};
+use remy_db::{ReleaseId, Remy, Status, internals::store::place_of_preview};
 use remy_db_app::place::store_beside;
 use remy_db_runtime::{
     failure::Failure,
@@ -40,6 +41,8 @@ pub(crate) struct Context {
     pub sites: Sites,
     pub settings: Settings,
     pub counted: Counted,
+    /// The dev session that is served in the place of live.
+    pub dev: Option<Session>,
     /// Whether the server is to end: who listens without end is let go.
     pub ending: watch::Sender<bool>,
     live: PathBuf,
@@ -73,7 +76,12 @@ pub(crate) fn store_of(live: &Path) -> Result<PathBuf, Failure> {
 }
 
 impl Context {
-    pub fn open(live: &Path, store: &Path, settings: Settings) -> Result<Self, Failure> {
+    pub fn open(
+        live: &Path,
+        store: &Path,
+        settings: Settings,
+        dev: Option<Session>,
+    ) -> Result<Self, Failure> {
         let state = Arc::new(State::open(store)?);
         Ok(Self {
             runtime: Runtime::open(live, settings.methods)?,
@@ -84,6 +92,7 @@ impl Context {
             signing: Mutex::default(),
             sites: Sites::new(live, store),
             counted: Counted::default(),
+            dev,
             ending: watch::Sender::new(false),
             live: live.to_owned(),
             calls: Arc::new(Semaphore::new(settings.limits.calls)),
@@ -95,6 +104,9 @@ impl Context {
 
     /// What is served at a place. A preview is found by its name in any letter case: hosts have none.
     pub fn target(&self, place: &Place) -> Result<Target, Refusal> {
+        if let Some(dev) = &self.dev {
+            return dev.target(place, &self.runtime, &self.logins);
+        }
         let Place::Preview(wanted) = place else {
             return Ok(Target::Live);
         };
@@ -113,10 +125,20 @@ impl Context {
             .ok_or_else(|| Refusal::new(404, "not_found", message()))
     }
 
+    /// What pages know as the id of the release that is served.
+    pub fn release(&self, release: Option<ReleaseId>) -> String {
+        match (release, &self.dev) {
+            (Some(release), _) => release.to_string(),
+            (None, Some(dev)) => dev.release(),
+            (None, None) => String::new(),
+        }
+    }
+
     /// The database of what is served.
     pub fn remy(&self, target: &Target) -> Result<Remy, Refusal> {
-        let path = match target {
-            Target::Preview(name) => store_of(&self.live)?.join(place_of_preview(name)?),
+        let path = match (target, &self.dev) {
+            (_, Some(dev)) => dev.database().to_owned(),
+            (Target::Preview(name), _) => store_of(&self.live)?.join(place_of_preview(name)?),
             _ => self.live.clone(),
         };
         Ok(Remy::open(path)?)

@@ -1,5 +1,5 @@
 //! Serves what was published, for people and programs, on one machine: the web interface of the live
-//! release and of previews, and the methods behind it.
+//! release and of previews, and the methods behind it. And what is worked on, as a dev session.
 //!
 //! A server is one process, and the only one of its database.
 #![warn(missing_docs)]
@@ -11,6 +11,7 @@ mod body;
 mod claim;
 mod context;
 pub mod cron;
+mod dev;
 mod events;
 mod inbound;
 mod listen;
@@ -26,7 +27,8 @@ mod token;
 mod webhook;
 
 pub use claim::Claimed;
-pub use listen::{bind, inherited};
+pub use dev::{Development, Told};
+pub use listen::{bind, bind_near, inherited};
 pub use operation::log::Log;
 pub use settings::{Limits, PreviewHost, Settings, Show, ShowCode};
 
@@ -58,7 +60,7 @@ impl Server {
         let jobs = Jobs::of(live, settings.timezone.as_deref())?;
         let store = context::store_of(live)?;
         let claimed = Claimed::take(&store)?;
-        let context = Context::open(live, &store, settings)?;
+        let context = Context::open(live, &store, settings, None)?;
         context.runtime.warm(&Target::Live)?;
         Ok(Self {
             context: Arc::new(context),

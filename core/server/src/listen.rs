@@ -89,6 +89,18 @@ pub fn bind(host: &str, port: u16) -> Result<TcpListener, Failure> {
     Ok(listener)
 }
 
+/// Listens on the first port that is free, of some from `port` on. Fails as [`bind`] does.
+pub fn bind_near(host: &str, port: u16) -> Result<TcpListener, Failure> {
+    const TRIES: u16 = 100;
+    for port in port..port.saturating_add(TRIES) {
+        match bind(host, port) {
+            Err(e) if e.code == "port_taken" => {}
+            bound => return bound,
+        }
+    }
+    bind(host, port)
+}
+
 /// The socket that whoever started this process has opened for it, as systemd does, if there is one.
 pub fn inherited() -> Option<TcpListener> {
     const FIRST: RawFd = 3;
@@ -262,7 +274,9 @@ impl Connections {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
             .max_buf_size(self.limits.head_bytes)
-            .serve_connection(TokioIo::new(Box::pin(stream)), service);
+            .serve_connection(TokioIo::new(Box::pin(stream)), service)
+            // A dev session's pages hear of changes by a WebSocket.
+            .with_upgrades();
         let mut connection = pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,

@@ -27,6 +27,8 @@ pub(crate) struct Judged {
     pub is_secure: bool,
     /// Who asks.
     pub client: IpAddr,
+    /// Whether no page of another origin asks.
+    pub is_own: bool,
 }
 
 /// Refuses hosts and origins of others.
@@ -46,14 +48,17 @@ pub(crate) fn judge(
     };
     let (name, port) = split(host)?;
     let place = place(settings, is_proxied, &name)?;
-    if !is_for_programs(path) {
-        same_origin(method, path, headers, (&name, port))?;
+    let is_own = is_same_origin(method, headers, (&name, port));
+    // What is read without effect is no harm; whoever is of another origin cannot read it.
+    if !is_own && !is_for_programs(path) && (is_called(path) || !is_read(method)) {
+        return Err(foreign_origin());
     }
     let client = forwarded("x-forwarded-for").and_then(|address| address.parse().ok());
     Ok(Judged {
         place,
         is_secure: forwarded("x-forwarded-proto") == Some("https"),
         client: client.unwrap_or(peer).to_canonical(),
+        is_own,
     })
 }
 
@@ -108,38 +113,31 @@ fn place(settings: &Settings, is_proxied: bool, name: &str) -> Result<Place, Ref
     }
 }
 
-fn same_origin(
-    method: &Method,
-    path: &str,
-    headers: &HeaderMap,
-    host: (&str, Option<u16>),
-) -> Result<(), Refusal> {
-    // What is read without effect is no harm; whoever is of another origin cannot read it.
-    let is_read = matches!(*method, Method::GET | Method::HEAD);
-    if is_read && !is_called(path) {
-        return Ok(());
-    }
-    let is_same = match headers.get(header::ORIGIN) {
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn is_same_origin(method: &Method, headers: &HeaderMap, host: (&str, Option<u16>)) -> bool {
+    match headers.get(header::ORIGIN) {
         Some(origin) => origin.to_str().is_ok_and(|origin| is_of(origin, host)),
         // A browser that is asked by a page says so.
         None => match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
             None | Some(b"same-origin" | b"none") => true,
             Some(_) => {
-                is_read
-                    && headers
-                        .get("sec-fetch-mode")
-                        .is_some_and(|it| it == "navigate")
+                let mode = headers.get("sec-fetch-mode");
+                is_read(method) && mode.is_some_and(|it| it == "navigate")
             }
         },
-    };
-    match is_same {
-        true => Ok(()),
-        false => Err(Refusal::new(
-            403,
-            "foreign_origin",
-            "A page of another site may not ask for this",
-        )),
     }
+}
+
+/// A page of another origin asks for what is not its to ask for.
+pub(crate) fn foreign_origin() -> Refusal {
+    Refusal::new(
+        403,
+        "foreign_origin",
+        "A page of another site may not ask for this",
+    )
 }
 
 /// Whether an origin is that of a host.

@@ -6,6 +6,7 @@ use crate::{
     api,
     asked::{Asked, admit},
     context::Context,
+    dev::{changes, page},
     events, login,
     methods::invoke,
     page::{serve, telemetry},
@@ -24,13 +25,17 @@ use std::sync::Arc;
 
 pub(crate) fn all(at: &Arc<Context>) -> Router {
     let of_app = from_fn_with_state(Arc::clone(at), is_app);
+    let pages = match at.dev {
+        Some(_) => any(page::serve),
+        None => any(serve::serve),
+    };
     let of_webhooks = any(webhook::called).layer(of_app.clone());
     Router::new()
         .nest("/_", called())
         .nest("/_internal/v2/apps/{app}", called().route_layer(of_app))
         .route("/_internal/v2/webhook/{app}/{*secret}", of_webhooks)
         .route("/_internal/{*rest}", any(nothing))
-        .fallback(serve::serve)
+        .fallback_service(pages.with_state(Arc::clone(at)))
         .layer(from_fn_with_state(Arc::clone(at), admit))
         .with_state(Arc::clone(at))
 }
@@ -55,6 +60,7 @@ fn called() -> Router<Arc<Context>> {
         .route("/api/{*path}", any(api::called))
         .route("/webhook/{*secret}", any(webhook::called))
         .route("/events", get(events::listen).post(events::publish))
+        .route("/dev/changes", get(changes::changes))
         .route("/telemetry/{kind}", post(telemetry::count))
         .route("/telemetry/presence", get(telemetry::presence))
         .fallback(nothing)

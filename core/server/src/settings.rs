@@ -88,6 +88,8 @@ pub struct Limits {
     pub beat: Duration,
     /// How long what is under way may go on when the server ends.
     pub end: Duration,
+    /// How long a page of a dev session waits for its dev server to listen.
+    pub starts: Duration,
 }
 
 impl Default for Limits {
@@ -106,6 +108,7 @@ impl Default for Limits {
             beat: Duration::from_secs(15),
             // systemd kills after 90 seconds.
             end: Duration::from_secs(60),
+            starts: Duration::from_secs(10),
         }
     }
 }

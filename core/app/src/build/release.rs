@@ -70,6 +70,10 @@ pub struct Build {
     /// interfaces.
     #[serde(default)]
     pub for_dev: bool,
+    /// The dev session is served: with interfaces, and with the web interface, where no dev server of
+    /// its own shows it.
+    #[serde(default)]
+    pub is_served: bool,
 }
 
 /// What a scenario is called among the methods of a build for a dev session. No method has such an
@@ -216,7 +220,7 @@ impl Work<'_> {
         let web = app
             .interfaces
             .iter()
-            .find(|it| it.kind == Type::Web && it.enabled && !self.build.for_dev);
+            .find(|it| it.kind == Type::Web && it.enabled && self.builds(it));
         let mut installs = self.install(files, &methods, web)?;
         let compiled = self.compile(&methods, files, &mut installs, kept)?;
         let mut uses: Vec<Use> = Vec::new();
@@ -228,7 +232,7 @@ impl Work<'_> {
         }
         // Once for the release, not with each method.
         self.log.warn(stubs::warning(&uses), None);
-        let interfaces = match self.build.for_dev {
+        let interfaces = match self.build.for_dev && !self.build.is_served {
             true => Vec::new(),
             false => self.interfaces(&app, &methods, &source)?,
         };
@@ -239,6 +243,14 @@ impl Work<'_> {
             staged,
             compiled,
         })
+    }
+
+    /// Whether a web interface is built.
+    fn builds(&self, web: &Interface) -> bool {
+        match (self.build.for_dev, self.build.is_served) {
+            (false, _) => true,
+            (true, is_served) => is_served && web::dev_command(self.tree, web).is_none(),
+        }
     }
 
     fn stage(&self, source: &Path) -> Result<Staged> {

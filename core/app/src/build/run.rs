@@ -53,8 +53,8 @@ impl Ran {
         self.status.success()
     }
 
-    /// How it ended.
-    fn how(&self) -> String {
+    /// How it ended: "ended with status 1".
+    pub fn how(&self) -> String {
         match (self.status.code(), self.status.signal()) {
             (None, Some(signal)) => format!("was ended by {}", name_of(signal)),
             (code, _) => format!("ended with status {}", code.unwrap_or_default()),
@@ -102,13 +102,24 @@ pub fn run(
         at,
         variables,
     };
+    follow(&program, cancel, &|_| ())
+}
+
+/// As [`run`]. `on_start` is given the process that holds the program and all that it starts.
+pub fn follow(
+    program: &Program<'_>,
+    cancel: Cancel<'_>,
+    on_start: &dyn Fn(Pid),
+) -> Result<Option<Ran>> {
+    let at = program.at;
     let (output, written) = io::pipe().at(&program.starting(), at)?;
     let errors = written.try_clone().at(&program.starting(), at)?;
     let Some(running) = program.start(written, errors, cancel)? else {
         return Ok(None);
     };
+    on_start(Pid::from_child(&running.child));
     let mut output = Heard::of(output, KEPT);
-    output.said = Some(Said::new(program.name, variables, cancel.on_said));
+    output.said = Some(Said::new(program.name, program.variables, cancel.on_said));
     let status = running
         .watch(&mut [&mut output], cancel)
         .at("running a program in", at)?;

@@ -46,6 +46,9 @@ pub const PACKAGES: [&str; 2] = [AGENT, INTERFACE];
 /// remy's own package: it is never installed for a build, and has the types of the SDK for editors.
 pub const OWN: &str = "remy-db";
 
+/// The file that says which SDK stands somewhere.
+const MARK: &str = ".remy";
+
 /// A module of the SDK.
 #[derive(Debug)]
 pub struct Module {
@@ -120,6 +123,22 @@ pub fn put(at: &Path) -> Result<()> {
     write(&mark, hash())
 }
 
+/// Puts the package that pages import beside the packages of a folder of the working tree, where there
+/// is no other of that name: what somebody has installed is theirs. Returns whether it is another one
+/// than before.
+pub fn lend(at: &Path) -> Result<bool> {
+    let folder = packages(at).join(INTERFACE);
+    let mark = folder.join(MARK);
+    let is_ours = disk::exists(&mark);
+    let is_same = fs::read_to_string(&mark).is_ok_and(|of| of == hash());
+    if is_same || disk::exists(&folder) && !is_ours {
+        return Ok(false);
+    }
+    put_package(&folder, INTERFACE)?;
+    write(&mark, hash())?;
+    Ok(true)
+}
+
 /// Adds to a module beside the packages of `at`, and to its types, until [`put`] puts it there again
 /// as it is.
 pub fn add(at: &Path, module: &Module, code: &str, types: &str) -> Result<()> {
@@ -142,7 +161,7 @@ fn packages(at: &Path) -> PathBuf {
 
 /// The file that says which SDK stands there.
 fn mark(at: &Path) -> PathBuf {
-    packages(at).join("@mindstudio-ai").join(".remy")
+    packages(at).join("@mindstudio-ai").join(MARK)
 }
 
 fn put_package(folder: &Path, package: &str) -> Result<()> {
@@ -248,6 +267,21 @@ mod tests {
             there,
             FILES.iter().map(|file| file.name).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn what_somebody_has_installed_is_not_replaced() {
+        let at = tempfile::tempdir().unwrap();
+        assert!(lend(at.path()).unwrap());
+        assert!(!lend(at.path()).unwrap());
+        let folder = at.path().join("node_modules").join(INTERFACE);
+        fs::write(folder.join(MARK), "an older one").unwrap();
+        assert!(lend(at.path()).unwrap());
+        fs::remove_file(folder.join(MARK)).unwrap();
+        fs::write(folder.join("interface.js"), "theirs").unwrap();
+        assert!(!lend(at.path()).unwrap());
+        let text = fs::read_to_string(folder.join("interface.js")).unwrap();
+        assert_eq!(text, "theirs");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::{fs, path::Path};
 
 /// `name` in a folder; '' is the app's own.
-pub(super) fn within(folder: &str, name: &str) -> String {
+pub(crate) fn within(folder: &str, name: &str) -> String {
     path::normalize(&format!("./{folder}/{name}"))
 }
 

@@ -260,6 +260,7 @@ impl Project {
             esbuild: tools.esbuild.clone(),
             node: tools.node,
             for_dev: false,
+            is_served: false,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
         kept::Kept,
         release::{Build, Built},
     },
-    place,
+    files, place,
     secrets::Target,
     variables,
 };
@@ -33,6 +33,8 @@ pub struct DevBuilt {
     pub dir: PathBuf,
     /// The methods and scenarios that no earlier build had compiled, by their ids.
     pub compiled: Vec<String>,
+    /// The hash of the web interface, where it was built.
+    pub web: Option<String>,
     /// What is odd.
     pub warnings: Vec<String>,
 }
@@ -42,14 +44,14 @@ impl Project {
     ///
     /// Fails as the build of a publish does, and with `invalid_argument` where the folder is no app.
     pub fn dev_build(&self, tools: &Tools, follow: Follow<'_>) -> Result<DevBuilt> {
-        self.dev_build_with(&mut Kept::default(), tools, follow)
+        self.dev_build_with(&mut Kept::default(), (tools, false), follow)
     }
 
-    /// The same, with what an earlier build has left at hand.
+    /// The same, with what an earlier build has left at hand; with interfaces, where `is_served`.
     pub(super) fn dev_build_with(
         &self,
         kept: &mut Kept,
-        tools: &Tools,
+        (tools, is_served): (&Tools, bool),
         follow: Follow<'_>,
     ) -> Result<DevBuilt> {
         let Source::App(root) = self.source(None)? else {
@@ -60,6 +62,7 @@ impl Project {
         };
         let build = Build {
             for_dev: true,
+            is_served,
             ..self.build_of(&root, tools)
         };
         let progress = Progressed::new(follow);
@@ -73,7 +76,8 @@ impl Project {
         disk::remove(&built.dir.join("source"))?;
         let folder = place::own_folder(&root)?.join("dev");
         fs::create_dir_all(&folder).at("making the folder", &folder)?;
-        let dir = folder.join(hash_of(&built)?);
+        let (hash, web) = hash_of(&built)?;
+        let dir = folder.join(hash);
         if disk::exists(&dir) {
             let now = SystemTime::now();
             let touched = File::open(&dir).and_then(|dir| dir.set_modified(now));
@@ -86,6 +90,7 @@ impl Project {
         Ok(DevBuilt {
             dir,
             compiled: compiled.map(|done| done.id.clone()).collect(),
+            web,
             warnings: built
                 .warnings
                 .into_iter()
@@ -95,13 +100,27 @@ impl Project {
     }
 }
 
-/// Of all that a build was made of: what is built of the same is the same.
-fn hash_of(built: &Built) -> Result<String> {
+/// Of all that a build was made of: what is built of the same is the same. And of its web interface,
+/// where it has one.
+fn hash_of(built: &Built) -> Result<(String, Option<String>)> {
     let at = built.dir.join("app.json");
     let mut all = vec![disk::hash_of(&at)?];
     let compiled = built.compiled.iter();
     all.extend(compiled.map(|done| format!("{} {}", done.id, done.made_of)));
-    Ok(disk::hash(all.join("\n")))
+    let interfaces = built.dir.join("interfaces");
+    let mut web = Vec::new();
+    if interfaces.is_dir() {
+        for file in files::list(&interfaces, None)? {
+            let hash = disk::hash_of(&interfaces.join(&file.path))?;
+            let line = format!("{} {hash}", file.path);
+            if file.path.starts_with("web/") {
+                web.push(line.clone());
+            }
+            all.push(line);
+        }
+    }
+    let web = (!web.is_empty()).then(|| disk::hash(web.join("\n")));
+    Ok((disk::hash(all.join("\n")), web))
 }
 
 /// Removes all builds but the newest. One that cannot be removed is in nobody's way.

@@ -28,6 +28,7 @@ pub struct Prepared {
 pub struct Workbench {
     project: Arc<Project>,
     tools: Tools,
+    is_served: bool,
     at_hand: Mutex<AtHand>,
 }
 
@@ -45,7 +46,16 @@ impl Workbench {
         Self {
             project,
             tools,
+            is_served: false,
             at_hand: Mutex::default(),
+        }
+    }
+
+    /// Of a folder whose sessions are served: interfaces are built as well.
+    pub fn serving(project: Arc<Project>, tools: Tools) -> Self {
+        Self {
+            is_served: true,
+            ..Self::new(project, tools)
         }
     }
 
@@ -81,7 +91,8 @@ impl Workbench {
         // An install takes long, and is not for a session that is not there.
         self.project.dev_session(name)?;
         // What does not build is told before a table is touched.
-        let built = self.project.dev_build_with(kept, &self.tools, follow)?;
+        let with = (&self.tools, self.is_served);
+        let built = self.project.dev_build_with(kept, with, follow)?;
         let options = Options::default();
         let synced = self.project.dev_sync(name, &options, follow);
         let synced = synced.map_err(for_a_sync)?;

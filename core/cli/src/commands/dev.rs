@@ -18,19 +18,33 @@ use crate::{
     signals,
 };
 use remy_db::{Options, Synced, internals::text::human};
-use remy_db_app::project::{DEFAULT, Followed, Prepared, Project, Watch, Workbench};
+use remy_db_app::project::{DEFAULT, Followed, Prepared, Project, Shown, Watch, Workbench};
 use remy_db_runtime::{dev::seed::Seed, runtime::Runtime, served::Settings};
+use remy_db_server::{self as server, Development, ShowCode, Told, bind, bind_near};
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::{IsTerminal as _, stderr},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Where a session is served: for this machine alone, and from this port on.
+const HOST: &str = "127.0.0.1";
+const PORT: u16 = 3000;
 
 pub(super) fn run(at: &Context<'_>, given: &Dev) -> Result<Answer> {
-    match (&given.command, &given.name) {
-        (None, name) => follow(at, name.as_deref().unwrap_or(DEFAULT)),
-        (Some(_), Some(_)) => Err(usage(format!(
+    match (&given.command, &given.name, given.port) {
+        (None, name, port) => serve(at, name.as_deref().unwrap_or(DEFAULT), port),
+        (Some(_), Some(_), _) => Err(usage(format!(
             "--name is of {0} dev alone: after a command the name stands by itself, as in {0} dev reset NAME",
             called()
         ))),
-        (Some(command), None) => on_session(at, command),
+        (Some(_), None, Some(_)) => Err(usage(format!(
+            "--port is of {0} dev alone: a command serves nothing",
+            called()
+        ))),
+        (Some(command), None, None) => on_session(at, command),
     }
 }
 
@@ -87,41 +101,122 @@ fn on_session(at: &Context<'_>, command: &Command) -> Result<Answer> {
     Answer::of(&dev, vec![told])
 }
 
-/// Has a dev session follow the working tree, until a signal calls that off.
-fn follow(at: &Context<'_>, name: &str) -> Result<Answer> {
-    let workbench = Workbench::new(Arc::new(at.project()?), tools());
-    let mut watch = Watch::begin(workbench, name, at.quietly())?;
-    let mut warned = Vec::new();
-    while let Some(Followed { came, took }) = watch.next(at.quietly())? {
-        match came {
-            Ok(prepared) => {
-                let Prepared { synced, built } = &prepared;
-                let all = built.warnings.iter().chain(&synced.warnings);
-                let all: Vec<String> = all.cloned().collect();
-                // The same at every change would hide what is new.
-                if all != warned {
-                    warn(&all);
-                    warned = all;
-                }
-                let text = match at.json {
-                    true => event(&prepared, took).to_string(),
-                    false => one_line(&line(&prepared, took)),
-                };
-                output::write(format!("{text}\n").as_bytes());
-            }
-            Err(e) => {
-                let failure = Failure::from(e);
-                if at.json {
-                    let event = json!({ "event": "error", "error": failure.json() });
-                    output::write(format!("{event}\n").as_bytes());
-                }
-                screen::say(&format!("{}\n", failure.lines().join("\n")));
-            }
-        }
-    }
+/// Serves a dev session that follows the working tree, until a signal calls that off.
+fn serve(at: &Context<'_>, name: &str, port: Option<u16>) -> Result<Answer> {
+    let project = Arc::new(at.project()?);
+    let follow = at.quietly().hearing(at.on_said);
+    let workbench = Workbench::serving(Arc::clone(&project), tools());
+    let watch = Watch::begin(workbench, name, follow)?;
+    // It made live's store, where there was none.
+    owner::become_who_runs(&project)?;
+    let listener = match port {
+        Some(port) => bind(HOST, port)?,
+        None => bind_near(HOST, PORT)?,
+    };
+    let port = listener.local_addr().map(|address| address.port());
+    let port = port.map_err(|e| usage(format!("the socket has no address: {e}")))?;
+    let dev = Development::open(project, watch, settings())?;
+    let screen = Screen {
+        json: at.json,
+        url: format!("http://localhost:{port}"),
+        shown: Mutex::default(),
+    };
+    dev.run(listener, &|told| screen.tell(&told), follow)?;
     match signals::called_off() {
         Some(signal) => Err(Failure::CalledOff(signal)),
         None => Ok(Answer::shown()),
+    }
+}
+
+/// Who sees what is shown here may sign in as anybody, and may as well read the database.
+fn settings() -> server::Settings {
+    let mut settings = server::Settings::default();
+    if stderr().is_terminal() {
+        let show = |address: &str, code: &str| {
+            screen::say(&format!("The code of {} is {code}\n", one_line(address)));
+        };
+        settings.show_code = Some(ShowCode(Arc::new(show)));
+    }
+    settings
+}
+
+/// What is shown of a session that is served.
+struct Screen {
+    json: bool,
+    url: String,
+    shown: Mutex<Known>,
+}
+
+/// What was shown before.
+#[derive(Default)]
+struct Known {
+    warnings: Vec<String>,
+    is_served: bool,
+}
+
+impl Screen {
+    fn tell(&self, told: &Told) {
+        match told {
+            Told::Followed(followed) => self.followed(followed),
+            Told::Shown(shown) => self.shown(shown),
+        }
+    }
+
+    fn event(&self, event: &Value) {
+        if self.json {
+            output::write(format!("{event}\n").as_bytes());
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn followed(&self, Followed { came, took }: &Followed) {
+        match came {
+            Ok(prepared) => {
+                let Prepared { synced, built } = prepared;
+                let all = built.warnings.iter().chain(&synced.warnings);
+                let all: Vec<String> = all.cloned().collect();
+                // The same at every change would hide what is new.
+                if all != self.known().warnings {
+                    warn(&all);
+                    self.known().warnings = all;
+                }
+                self.event(&event(prepared, *took));
+                if !self.json {
+                    let line = one_line(&line(prepared, *took));
+                    output::write(format!("{line}\n").as_bytes());
+                }
+            }
+            Err(e) => {
+                let failure = Failure::from(e.clone());
+                self.event(&json!({ "event": "error", "error": failure.json() }));
+                screen::say(&format!("{}\n", failure.lines().join("\n")));
+            }
+        }
+        // Once: pages wait for the first build, whatever comes of it.
+        if !std::mem::replace(&mut self.known().is_served, true) {
+            self.event(&json!({ "event": "listening", "url": self.url }));
+            if !self.json {
+                screen::say(&format!("Served at {}\n", self.url));
+            }
+        }
+    }
+
+    fn shown(&self, shown: &Shown) {
+        let (event, told) = match shown {
+            Shown::Built => return,
+            Shown::Installs(folder) => ("installs", format!("installing packages of {folder}")),
+            Shown::Starts(command) => ("starts", format!("starting {command}")),
+            Shown::By(address) => ("shows", format!("pages are shown by {address}")),
+            Shown::Ended(why) => ("ended", format!("error: pages are not shown: {why}")),
+        };
+        self.event(&json!({ "event": event, "message": told }));
+        // Where pages come from is of no use where they are served.
+        if !self.json && !matches!(shown, Shown::By(_)) {
+            screen::say(&format!("{told}\n"));
+        }
     }
 }
 

@@ -145,6 +145,12 @@ impl Request<'_, '_> {
         {
             set.push((ident(&by.name), Stored::Text(user.clone())));
         }
+        // A user whom a dev session has lost comes back as who they were.
+        if self.caller.is_runtime
+            && let Some(id) = row.get("id").and_then(Value::as_str)
+        {
+            set.push((ident("id"), Stored::Text(id.to_owned())));
+        }
         let (columns, values): (Vec<_>, Vec<_>) = set.into_iter().unzip();
         let into = format!("INSERT INTO {}", ident(&table.name));
         let sql = if columns.is_empty() {

@@ -7,6 +7,7 @@ use crate::{
     },
     failure::Failure,
     protocol::AuthTable,
+    users::id_in_dev,
     who::runtime,
 };
 use serde_json::{Map, Value};
@@ -30,9 +31,12 @@ pub(crate) fn test_user(table: &AuthTable, database: &Database) -> Result<Option
     if let Some(id) = id_of(&database.run(&runtime(), &[find])?) {
         return Ok(Some(id));
     }
+    let (_, address) = &known[0];
+    let id = id_in_dev(address.as_str().unwrap_or_default());
+    let id = ("id".to_owned(), Value::from(id));
     let make = Operation::Insert {
         table: table.table.clone(),
-        row: known.into_iter().collect(),
+        row: known.iter().cloned().chain([id]).collect(),
     };
     Ok(id_of(&database.run(&runtime(), &[make])?))
 }

@@ -164,6 +164,9 @@ impl<'a> Browser<'a> {
 
     /// The bundle of who has just signed in, with the cookie.
     pub fn signs_in(&self, user: &User) -> Result<Response, Refusal> {
+        if let Some(dev) = &self.at.dev {
+            dev.knows(user);
+        }
         let (token, login) = self.at.logins.begin(&self.target, &user.id)?;
         let response = json(&self.bundle(Some((&login, user)))?);
         Ok(self.with_cookie(response, &token, logins::LASTS / 1000))
@@ -205,7 +208,12 @@ pub(crate) fn signed_in(
         return Ok(None);
     };
     match at.runtime.users(target, |users| users.get(&login.user)) {
-        Ok(user) => Ok(user.map(|user| (login, user))),
+        Ok(user) => {
+            if let (Some(dev), Some(user)) = (&at.dev, &user) {
+                dev.knows(user);
+            }
+            Ok(user.map(|user| (login, user)))
+        }
         // A release that signs nobody in.
         Err(e) if e.code == "not_supported" => Ok(None),
         Err(e) => Err(e.into()),

@@ -61,12 +61,13 @@ pub(crate) async fn invoke(
     }
     let called = at.call(move |at, cancel| {
         let listener: Arc<dyn Listener> = Arc::new(Silent);
-        call(at, wanted, &listener, cancel)
+        let (method, returned) = call(at, wanted, &listener, cancel)?;
+        Ok((method, at.release(returned.release), returned))
     });
-    let (method, returned) = called.await?;
+    let (method, release, returned) = called.await?;
     Ok(json(&json!({
         "output": returned.output,
-        "$releaseId": returned.release.map(|id| id.to_string()),
+        "$releaseId": release,
         "$methodId": method,
         "$durationMs": returned.duration_ms,
     })))

@@ -48,6 +48,12 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// A page with something more, where it is told what it is told.
+pub(crate) fn with(page: &[u8], more: &[u8]) -> Vec<u8> {
+    let Parts(before, after) = Parts::of(page);
+    [before, more, after].concat()
+}
+
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len())
         .position(|part| part.eq_ignore_ascii_case(wanted))

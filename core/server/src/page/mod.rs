@@ -1,7 +1,7 @@
 //! The web interface of a release: its files, and the pages among them, which are told who looks at
 //! them and what they may call.
 
-mod bootstrap;
+pub(crate) mod bootstrap;
 mod conditional;
 mod earlier;
 mod file;

@@ -20,10 +20,10 @@ use remy_db_runtime::{app::App, target::Target};
 use std::sync::Arc;
 
 /// A request of a file or a page.
-struct Wanted {
-    asked: Asked,
+pub(crate) struct Wanted {
+    pub asked: Asked,
     path: String,
-    is_head: bool,
+    pub is_head: bool,
     headers: HeaderMap,
 }
 
@@ -39,6 +39,12 @@ pub(crate) async fn serve(
     Extension(asked): Extension<Asked>,
     request: Request,
 ) -> Result<Response, Refusal> {
+    let wanted = wanted(asked, &request)?;
+    at.read(move |at| answer(at, &wanted)).await
+}
+
+/// What a request wants, by which nothing is called.
+pub(crate) fn wanted(asked: Asked, request: &Request) -> Result<Wanted, Refusal> {
     let method = request.method();
     if !matches!(*method, Method::GET | Method::HEAD) {
         let message = "Files and pages are read, with GET or HEAD";
@@ -49,23 +55,17 @@ pub(crate) async fn serve(
     if matches!(path.split('/').next(), Some("_" | "_internal")) {
         return Err(Refusal::not_found());
     }
-    let wanted = Wanted {
+    Ok(Wanted {
         asked,
         path,
         is_head: *method == Method::HEAD,
         headers: request.headers().clone(),
-    };
-    at.read(move |at| answer(at, &wanted)).await
+    })
 }
 
-fn answer(at: &Context, wanted: &Wanted) -> Result<Response, Refusal> {
-    let target = at.target(&wanted.asked.judged.place)?;
-    let (release, app) = at.runtime.serving(&target)?;
-    let served = Served {
-        target,
-        release,
-        app,
-    };
+/// The file that is wanted, or the page that is shown there.
+pub(crate) fn answer(at: &Context, wanted: &Wanted) -> Result<Response, Refusal> {
+    let served = Served::of(at, wanted)?;
     let site = at.sites.of(&served.app.kept)?;
     if let Some(file) = site.find(&wanted.path, wanted.is_for_people()) {
         return match file.page() {
@@ -82,10 +82,27 @@ fn answer(at: &Context, wanted: &Wanted) -> Result<Response, Refusal> {
     }
 }
 
+/// A page of a dev server, as whoever looks at it is shown it.
+pub(crate) fn shown(at: &Context, wanted: &Wanted, page: &Bytes) -> Result<Response, Refusal> {
+    show(at, wanted, &Served::of(at, wanted)?, page)
+}
+
+impl Served {
+    fn of(at: &Context, wanted: &Wanted) -> Result<Self, Refusal> {
+        let target = at.target(&wanted.asked.judged.place)?;
+        let (release, app) = at.runtime.serving(&target)?;
+        Ok(Self {
+            target,
+            release,
+            app,
+        })
+    }
+}
+
 impl Wanted {
     /// Whether a page is an answer for whoever asks: to somebody who opens a link, and to nothing
     /// that asks for a file which is not there.
-    fn is_for_people(&self) -> bool {
+    pub fn is_for_people(&self) -> bool {
         let accept = self.headers.get(header::ACCEPT);
         let accepts = accept
             .and_then(|accept| accept.to_str().ok())
@@ -126,11 +143,15 @@ fn show(at: &Context, wanted: &Wanted, served: &Served, page: &Bytes) -> Result<
     let token = at.sessions.begin(&session)?;
     let told = Bootstrap {
         token: &token,
-        release_id: served.release.map(|id| id.to_string()).unwrap_or_default(),
+        release_id: at.release(served.release),
         methods: served.app.exports(),
         user: user.as_ref(),
         visitor_id: &session.visitor,
         app_id: served.app.id(),
+    };
+    let page = match &at.dev {
+        Some(dev) => &dev.telling(page),
+        None => page,
     };
     let mut response = (headers, told.tell(&Parts::of(page))).into_response();
     let cookie = visitor::cookie_of(&visitor, wanted.asked.judged.is_secure);

@@ -61,6 +61,10 @@ impl Sites {
         release: Option<ReleaseId>,
         path: &str,
     ) -> Result<Option<File>, Refusal> {
+        // A page of a dev session is loaded again.
+        if matches!(target, Target::Dev { .. }) {
+            return Ok(None);
+        }
         let known = self.known().earlier.get(target).cloned();
         let earlier = match known {
             Some((of, earlier)) if of == release => earlier,

@@ -60,6 +60,18 @@ impl Logins {
         Ok((token, login))
     }
 
+    /// Makes logins and pages of a user those of another, who has the address now.
+    pub fn are_of(&self, target: &Target, user: &str, now: &str) -> Result<(), Failure> {
+        let of = params![target.to_string(), user, now];
+        self.state.write(Kept::Now, "signing in again", |tx| {
+            for table in ["logins", "sessions"] {
+                let set = format!("UPDATE {table} SET user = ?3 WHERE target = ?1 AND user = ?2");
+                tx.execute(&set, of)?;
+            }
+            Ok(())
+        })
+    }
+
     /// The login of a cookie that was sent to `target`.
     pub fn find(&self, token: Option<&str>, target: &Target) -> Result<Option<Login>, Failure> {
         let Some(token) = token else {

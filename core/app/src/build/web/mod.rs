@@ -1,6 +1,7 @@
 //! Builds the web interface: the project's own `npm run build`, in the staged copy, so that what it
 //! imports from elsewhere in the app is where it looks for it. Unchanged inputs reuse the output.
 
+mod dev;
 mod inputs;
 mod interface;
 mod kept;
@@ -16,6 +17,7 @@ use super::{
     Cancel, Mode, Result, cache, sdk,
     stubs::{self, Unsupported},
 };
+pub use dev::{DevCommand, dev_command};
 use inputs::Inputs;
 use interface::PAGE;
 pub use interface::{Built, Web};

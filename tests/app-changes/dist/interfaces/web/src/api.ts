@@ -32,6 +32,7 @@ export const api = createClient<{
   requestVendor(input: { name: string; contactEmail: string; notes?: string }): Promise<{ vendor: Vendor }>;
   reviewVendor(input: { vendorId: string; decision: 'approved' | 'rejected' }): Promise<{ vendor: Vendor }>;
   listOrders(): Promise<{ orders: Order[] }>;
+  createOrder(input: { vendorId: string; lines: Order['lines'] }): Promise<{ order: Order }>;
   approveOrder(input: { number: string }): Promise<{ order: Order }>;
   listInvoices(): Promise<{ invoices: Invoice[] }>;
   payInvoice(input: { invoiceId: string }): Promise<{ invoice: Invoice }>;

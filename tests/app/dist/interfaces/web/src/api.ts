@@ -23,5 +23,6 @@ export const api = createClient<{
   requestVendor(input: { name: string; contactEmail: string; paymentTerms?: string }): Promise<{ vendor: Vendor }>;
   reviewVendor(input: { vendorId: string; decision: 'approved' | 'rejected' }): Promise<{ vendor: Vendor }>;
   listOrders(): Promise<{ orders: Order[] }>;
+  createOrder(input: { vendorId: string; lines: Order['lines'] }): Promise<{ order: Order }>;
   approveOrder(input: { number: string }): Promise<{ order: Order }>;
 }>();

@@ -96,8 +96,19 @@ fn pages_are_of_this_machine(page: &str) -> bool {
 
 fn run(path: &str) {
     if pages_are_of_this_machine(path) {
-        Page { path, but: &[] }.run(place().path(), &[]);
+        Page {
+            path,
+            but: &[],
+            instead: &[],
+        }
+        .run(place().path(), &[]);
     }
+}
+
+/// A port that is free, and is not given to anybody who asks for any.
+fn free_port() -> u16 {
+    let tried = (2000..3000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    tried.expect("a port that is free")
 }
 
 #[test]
@@ -201,7 +212,21 @@ fn the_c_library_that_is_needed_is_named() {
 
 #[test]
 fn readme() {
-    run("README.md");
+    if !pages_are_of_this_machine("README.md") {
+        return;
+    }
+    // Another server may have the one that it names.
+    let port = free_port();
+    Page {
+        path: "README.md",
+        but: &[],
+        instead: &[
+            ("localhost:3000", format!("localhost:{port}")),
+            ("remy dev > ", format!("remy dev --port {port} > ")),
+            ("remy serve > ", format!("remy serve --port {port} > ")),
+        ],
+    }
+    .run(place().path(), &[]);
 }
 
 #[test]
@@ -272,6 +297,7 @@ fn the_wheel() {
     Page {
         path: "docs/python.md",
         but,
+        instead: &[],
     }
     .run(place.path(), &[("PATH", path)]);
 }
@@ -338,6 +364,7 @@ fn the_npm_packages() {
     Page {
         path: "docs/node.md",
         but,
+        instead: &[],
     }
     .run(&application, &npm_settings());
 }
@@ -348,6 +375,7 @@ fn the_npm_package_publishes_an_app() {
         Page {
             path: "docs/app.md",
             but: &[],
+            instead: &[],
         }
         .run(place().path(), &npm_settings());
     }

@@ -16,6 +16,8 @@ pub struct Page<'a> {
     pub path: &'a str,
     /// Headings whose parts are passed over.
     pub but: &'a [&'a str],
+    /// What is entered, and shown, in the place of what stands there: a port that is free.
+    pub instead: &'a [(&'a str, String)],
 }
 
 enum Part {
@@ -44,7 +46,11 @@ impl Page<'_> {
     /// Runs it in a folder, with more in the environment.
     pub fn run(&self, folder: &Path, environment: &[(&str, String)]) {
         let file = repository(self.path);
-        let text = fs::read_to_string(&file).expect(self.path);
+        let mut text = fs::read_to_string(&file).expect(self.path);
+        for (there, instead) in self.instead {
+            assert!(text.contains(there), "{there} is not in {}", self.path);
+            text = text.replace(there, instead);
+        }
         let parts = self.parts(&text);
         let said = run(&parts, folder, environment);
         let steps = parts.iter().filter_map(|part| match part {
@@ -78,7 +84,11 @@ impl Page<'_> {
         }
         wrong.reverse();
         if std::env::var_os("REMY_WRITE").is_some() {
-            fs::write(&file, lines.join("\n") + "\n").expect("the page");
+            let mut page = lines.join("\n") + "\n";
+            for (there, instead) in self.instead {
+                page = page.replace(instead, there);
+            }
+            fs::write(&file, page).expect("the page");
         }
         assert!(wrong.is_empty(), "{}:\n{}", self.path, wrong.join("\n\n"));
     }

@@ -163,8 +163,15 @@ fn of_app(root: &Path) -> Files {
     let manifest = json!({
         "name": name.unwrap_or("app".into()),
         "tables": [{ "name": "notes", "path": "dist/methods/src/tables/notes.ts", "export": "Notes" }],
-        "methods": [{ "id": "add-note", "path": "dist/methods/src/addNote.ts", "export": "addNote" }],
+        "methods": [
+            { "id": "add-note", "path": "dist/methods/src/addNote.ts", "export": "addNote" },
+            { "id": "list-notes", "path": "dist/methods/src/listNotes.ts", "export": "listNotes" },
+        ],
+        "interfaces": [{ "type": "web", "path": "dist/interfaces/web/web.json" }],
     });
+    // Without a tool of its own: vite takes its place by a package.json that says so.
+    let web =
+        json!({ "private": true, "scripts": { "build": "mkdir -p dist && cp -R public/. dist" } });
     vec![
         (FILE, pretty(&manifest)),
         // For editors: remy itself checks no types. The SDK's are those of remy-db, where that is
@@ -185,6 +192,23 @@ fn of_app(root: &Path) -> Files {
         (
             "dist/methods/src/addNote.ts",
             include_str!("init/addNote.ts").to_owned(),
+        ),
+        (
+            "dist/methods/src/listNotes.ts",
+            include_str!("init/listNotes.ts").to_owned(),
+        ),
+        (
+            "dist/interfaces/web/web.json",
+            pretty(&json!({ "web": {} })),
+        ),
+        ("dist/interfaces/web/package.json", pretty(&web)),
+        (
+            "dist/interfaces/web/public/index.html",
+            include_str!("init/index.html").to_owned(),
+        ),
+        (
+            "dist/interfaces/web/public/main.js",
+            include_str!("init/main.js").to_owned(),
         ),
     ]
 }

@@ -1,17 +1,34 @@
 //! `cargo demo`: publishes the example app, changes it, publishes it again, rolls it back and publishes
-//! its reverted source, with the command `remy`, and calls its methods in between. Then the same for a database under busy writers. `cargo demo DATABASE` does
-//! the second with a copy of yours.
+//! its reverted source, with the command `remy`, and calls its methods in between, and over HTTP of `remy serve` all
+//! the while. Then the same for a database under busy writers. `cargo demo DATABASE` does
+//! the second with a copy of yours, and `cargo demo --browser` the first in a browser.
 //!
 //! The writers are `sqlite3` shells: another SQLite, in other processes, that knows nothing of
 //! remy.
 use remy_db::{Line, Options, Outcome, Progress, Remy};
-use remy_tests::{repository, writer::Writer};
+use remy_tests::{
+    browser::Browser,
+    example::{Example, approves, has_vendor, orders, signs_in},
+    fakes::{Mail, MailServer},
+    http::Request,
+    repository, shell,
+    writer::Writer,
+};
 use rusqlite::Connection;
+use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     error::Error,
+    io::{BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::{Child, Command, ExitCode, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -40,8 +57,10 @@ fn demo() -> Done {
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir)?;
     let dir = dir.canonicalize()?;
-    if std::env::args().nth(1).is_none() {
-        app(&dir.join("app"))?;
+    match std::env::args().nth(1).as_deref() {
+        None => app(&dir.join("app"))?,
+        Some("--browser") => return in_browser(),
+        Some(_) => {}
     }
 
     title("A database, and an application that writes to it");
@@ -129,6 +148,7 @@ fn app(dir: &Path) -> Done {
     };
 
     remy(&["publish", "-m", "first"])?;
+    let page = Page::open(&own, dir)?;
     call(
         "request-vendor",
         r#"{"name": "Acme Paper", "contactEmail": "sales@acme.example", "paymentTerms": "30 days"}"#,
@@ -149,12 +169,170 @@ fn app(dir: &Path) -> Done {
     remy(&["rollback"])?;
     call("list-vendors", "{}")?;
 
+    page.close();
+
     title("The reverted source again; what the release before had written is still to be read");
     copy_tree(&repository("tests/app"), dir)?;
     remy(&["publish", "-m", "as before"])?;
     call("list-vendors", "{}")?;
     remy(&["sql", "--release", "2", "SELECT name, notes FROM vendors"])?;
     remy(&["releases"])
+}
+
+/// Somebody who has signed in to a server, and calls a method over HTTP all the while.
+struct Page {
+    server: Child,
+    is_over: Arc<AtomicBool>,
+    calls: JoinHandle<Calls>,
+}
+
+/// What came of the calls.
+#[derive(Default)]
+struct Calls {
+    releases: BTreeSet<String>,
+    made: u64,
+    failed: u64,
+    slowest: Duration,
+}
+
+impl Page {
+    fn open(remy: &Path, dir: &Path) -> Done<Self> {
+        println!("\n$ remy serve &");
+        let command = |arguments: &[&str]| {
+            let mut command = Command::new(remy);
+            command.arg0("remy").args(arguments).current_dir(dir);
+            command.env_remove("REMY_DB");
+            command
+        };
+        // Codes are sent, to a mail server of this program's own.
+        let mail = MailServer::start(Mail::default());
+        let smtp = format!("smtp://127.0.0.1:{}?from=hello@example.com", mail.port);
+        let mut set = command(&["secrets", "set", "SMTP_URL", "--server", "--quiet"]);
+        let mut set = set.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        set.stdin
+            .take()
+            .ok_or("no stdin")?
+            .write_all(smtp.as_bytes())?;
+        set.wait()?;
+        let mut server = command(&["serve", "--port", "0", "--json"]);
+        let mut server = server.stdout(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(server.stdout.take().ok_or("no stdout")?).lines();
+        let first: Value = serde_json::from_str(&lines.next().ok_or("it does not serve")??)?;
+        std::thread::spawn(move || lines.for_each(drop));
+        let address: SocketAddr = first["address"].as_str().ok_or("no address")?.parse()?;
+        let token = sign_in(address, &mail)?;
+        let url = first["url"].as_str().unwrap_or_default();
+        say(
+            "served",
+            &format!("{url}; somebody has signed in there, and lists vendors"),
+        );
+        let is_over = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&is_over);
+        let calls = std::thread::spawn(move || call_all_the_while(address, &token, &flag));
+        Ok(Self {
+            server,
+            is_over,
+            calls,
+        })
+    }
+
+    fn close(mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        let calls = self.calls.join().unwrap_or_default();
+        let server = self.server.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &server]).status();
+        let _ = self.server.wait();
+        let releases: Vec<_> = calls.releases.into_iter().collect();
+        println!();
+        say(
+            "over HTTP",
+            &format!(
+                "{} calls while releases {} were live: {} failed, the slowest took {:.1} ms",
+                calls.made,
+                releases.join(", "),
+                calls.failed,
+                millis(calls.slowest)
+            ),
+        );
+    }
+}
+
+/// Signs in by a code that is sent. Returns the token of the page.
+fn sign_in(address: SocketAddr, mail: &MailServer) -> Done<String> {
+    let page = Request::to(address, "GET", "/").send().text();
+    let told = page.split("window.__MINDSTUDIO__=").nth(1);
+    let told = told.and_then(|told| told.split("</script>").next());
+    let told: Value = serde_json::from_str(told.ok_or("no page")?)?;
+    let post = |path: &str, body: &Value| {
+        let token = told["token"].as_str().unwrap_or_default();
+        let request = Request::to(address, "POST", path).bearer(token);
+        request.json(body).send().json()
+    };
+    let sent = post("/_/auth/email/send", &json!({ "email": "ann@example.org" }));
+    let given = json!({ "verificationId": sent["verificationId"], "code": mail.code(1) });
+    let bundle = post("/_/auth/email/verify", &given);
+    Ok(bundle["token"].as_str().ok_or("not signed in")?.to_owned())
+}
+
+fn call_all_the_while(address: SocketAddr, token: &str, is_over: &AtomicBool) -> Calls {
+    let mut calls = Calls::default();
+    while !is_over.load(Ordering::SeqCst) {
+        let began = Instant::now();
+        let call = Request::to(address, "POST", "/_/methods/list-vendors/invoke");
+        let reply = call.bearer(token).json(&json!({})).try_send();
+        calls.slowest = calls.slowest.max(began.elapsed());
+        calls.made += 1;
+        match reply {
+            Ok(reply) if reply.status == 200 => {
+                let release = reply.json()["$releaseId"].as_str().map(str::to_owned);
+                calls.releases.extend(release);
+            }
+            _ => calls.failed += 1,
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    calls
+}
+
+/// The example app in Chromium: an order is clicked through, and a change goes live under the page.
+fn in_browser() -> Done {
+    title("An app in a browser: procure to pay");
+    let mut browser = Browser::start()?;
+    let app = Example::by(std::env::current_exe()?, None);
+    let mail = MailServer::start(Mail::default());
+    app.remy(&["publish", "--quiet"]);
+    let smtp = format!("smtp://127.0.0.1:{}?from=hello@example.com", mail.port);
+    app.feeds(
+        &["secrets", "set", "SMTP_URL", "--server", "--quiet"],
+        &smtp,
+    );
+    let served = app.serves(&["serve"]);
+    say("published", &format!("and served at {}", served.url));
+    browser.open(&served.url);
+    signs_in(&mut browser, "ann@example.org", || mail.code(1));
+    let roles = r#"UPDATE users SET roles = '["requester","buyer"]'"#;
+    shell(&app.root().join(".remy/live.db"), roles);
+    say("signed in", "as ann@example.org, by the code that was sent");
+    has_vendor(&mut browser, "Acme");
+    say("a vendor", "Acme was requested and approved");
+    orders(&mut browser, "Acme", "Pens");
+    say("an order", "3 × Pens, €7.50, waits for approval");
+    app.becomes("tests/app-changes");
+    app.remy(&["publish", "--quiet"]);
+    say(
+        "published",
+        "again under the open page: vendors have notes, invoices come",
+    );
+    approves(&mut browser, "Pens");
+    say(
+        "approved",
+        "on the page as it was, by the release that is live now",
+    );
+    browser.does("reload", &[]);
+    browser.sees("Invoices", "");
+    browser.sees("ann@example.org", "");
+    say("reloaded", "the new page, and still signed in");
+    Ok(())
 }
 
 /// As they are typed in a shell.

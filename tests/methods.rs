@@ -61,6 +61,7 @@ fn run() -> Result<(), Failure> {
         session: Value::Null,
         request: None,
         stream: false,
+        callback: None,
     };
     pool.call(call, Arc::new(Silent), &Cancel::default())?;
     Ok(())

@@ -218,6 +218,7 @@ impl Cell {
             session: Value::Null,
             request: None,
             stream: true,
+            callback: None,
         };
         self.pool().call(call, heard.clone(), cancel)
     }

@@ -235,6 +235,25 @@ os.execv(sys.argv[2], sys.argv[2:])";
 }
 
 #[test]
+fn whoever_watches_is_told_what_is_served_and_how_it_is_shut_in() {
+    let app = shop();
+    let mut served = Program::start(&mut command(&app, &[]));
+    let health = served
+        .ask("GET", "/_/health")
+        .header("host", "127.0.0.1")
+        .send();
+    let told = health.json();
+    assert_eq!((health.status, &told["status"]), (200, &json!("ok")));
+    assert_eq!(
+        (&told["app"], &told["release"], &told["database"]),
+        (&json!("shop"), &json!(1), &json!("ok"))
+    );
+    assert!(told["isolation"]["processes"].is_boolean());
+    served.signal("TERM");
+    assert_eq!(served.ended(), Some(0));
+}
+
+#[test]
 fn the_log_tells_of_each_request_without_what_is_secret() {
     let app = shop();
     let mut served = Program::start(&mut command(&app, &[]));

@@ -1,6 +1,7 @@
 //! What was published, served: pages, methods, and what somebody sends who means no good.
 mod admission;
 mod api;
+mod backend;
 mod bad_input;
 mod cron;
 mod dev;

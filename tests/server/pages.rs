@@ -237,6 +237,39 @@ fn what_an_open_page_asks_for_stays_while_another_release_goes_live() {
 }
 
 #[test]
+fn pages_may_be_below_a_path() {
+    let app = shop();
+    app.file(
+        "shop/web/web.json",
+        r#"{ "web": { "basePath": "/my/shop" } }"#,
+    );
+    publish(&app, None);
+    let serving = Serving::of(&app.live, Settings::default());
+    let root = serving.get("/");
+    assert_eq!(
+        (root.status, root.header("location")),
+        (302, Some("/my/shop/"))
+    );
+    let page = told(&serving.get("/my/shop/"));
+    assert_eq!(page["basePath"], "/my/shop");
+    assert!(
+        serving
+            .get("/my/shop/orders/7")
+            .text()
+            .contains("<title>shop</title>")
+    );
+    assert_eq!(serving.get("/my/shop/robots.txt").text(), "User-agent: *\n");
+    assert_eq!(serving.get("/robots.txt").status, 404);
+    // Calls are where they always are.
+    assert_eq!(
+        serving
+            .call(token(&page), "count-orders", &json!({}))
+            .json()["output"],
+        0
+    );
+}
+
+#[test]
 fn what_was_never_live_is_not_shown_on_live() {
     let app = shop();
     script(&app, "secret plans");

@@ -18,6 +18,7 @@ const MANIFEST: &str = r#"{
     { "id": "fail", "path": "src/shop.ts", "export": "fail" },
     { "id": "stream-parts", "path": "src/shop.ts", "export": "streamParts" },
     { "id": "stream-for-ever", "path": "src/shop.ts", "export": "streamForEver" },
+    { "id": "platform", "path": "src/platform.ts", "export": "platform" },
     { "id": "wait", "path": "src/shop.ts", "export": "wait" }
   ],
   "interfaces": [{ "type": "web", "path": "web/web.json" }]
@@ -49,7 +50,7 @@ pub fn shop() -> App {
 /// Its files.
 pub fn write(app: &App) {
     app.file("shop/mindstudio.json", MANIFEST);
-    for file in ["shop.ts", "tables.ts"] {
+    for file in ["shop.ts", "tables.ts", "platform.ts"] {
         let text = fs::read_to_string(repository("tests/server").join(file)).unwrap();
         app.file(&format!("shop/src/{file}"), &text);
     }

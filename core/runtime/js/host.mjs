@@ -8,10 +8,14 @@ import { pathToFileURL } from 'node:url';
 import { failure, json } from './failures.mjs';
 import { LIMIT, frames } from './frames.mjs';
 import { MindStudioError } from './sdk/error.mjs';
+import { platform } from './platform.mjs';
 import { makeHost } from './sdk/host.mjs';
 import * as variables from './variables.mjs';
 
-/** @typedef {import('./sdk/host.mjs').Call & { id: number, method: string, input: unknown }} Call */
+/** @typedef {import('./sdk/host.mjs').Call & { id: number, method: string, input: unknown, callback?: { token: string, url: string } }} Call */
+
+/** What this process was loaded with. */
+let loaded = /** @type {any} */ (null);
 
 /** @type {'loading' | 'idle' | 'calling' | 'settling'} what this is at, as the parent sees it */
 let stage = 'loading';
@@ -51,6 +55,7 @@ function take(message) {
 async function load(what) {
   try {
     checkVersion(process.argv[3]);
+    loaded = what;
     const made = makeHost({ request, load: what });
     begin = made.begin;
     Object.defineProperty(globalThis, Symbol.for('remy.host'), {
@@ -122,11 +127,25 @@ async function run(call) {
       throw new MindStudioError('method_not_found', 404, `There is no method ${call.method}`);
     begin(call);
     variables.begin();
+    tellPlatformSdk(call);
     text = `{"t":"returned","call":${call.id},"output":${json(await method(call.input))}}`;
   } catch (error) {
     text = threw(call, error);
   }
   end(call.id, text);
+}
+
+/**
+ * Tells the hosted platform's own SDK of a call, where a bundle carries that: it looks at these, and calls back by HTTP.
+ * @param {Call} call
+ */
+function tellPlatformSdk({ id, auth, stream, callback }) {
+  if (!callback) return;
+  process.env.CALLBACK_TOKEN = callback.token;
+  process.env.REMOTE_HOSTNAME = callback.url;
+  if (stream) process.env.STREAM_ID = String(id);
+  else delete process.env.STREAM_ID;
+  /** @type {any} */ (globalThis).ai = platform(auth, loaded);
 }
 
 /**

@@ -29,6 +29,8 @@ pub struct App {
     /// Its name.
     pub name: String,
     id: Option<String>,
+    /// Whether its methods carry the hosted platform's own SDK, which calls back by HTTP.
+    pub calls_back: bool,
     /// The folder of its compiled methods.
     pub folder: PathBuf,
     /// By their ids.
@@ -162,6 +164,7 @@ impl App {
             kept: kept.to_owned(),
             name: described.name,
             id: described.app_id,
+            calls_back: methods.values().any(calls_back),
             methods,
             folder,
             signs_in: signs_in.unwrap_or_default(),
@@ -175,6 +178,15 @@ impl App {
                 .collect(),
         })
     }
+}
+
+/// What the SDK reads that calls back, and nothing of remy's own does.
+const CALLS_BACK: &str = "REMOTE_HOSTNAME";
+
+/// Whether a method does. What cannot be read does not load, either.
+fn calls_back(method: &Module) -> bool {
+    let text = fs::read(&method.file).unwrap_or_default();
+    String::from_utf8_lossy(&text).contains(CALLS_BACK)
 }
 
 impl App {

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod app;
+pub mod callbacks;
 pub mod child;
 pub mod database;
 pub mod dev;

@@ -89,6 +89,18 @@ pub struct Call {
     pub request: Option<Value>,
     /// Whether somebody reads what it streams.
     pub stream: bool,
+    /// Where it calls back by HTTP, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
+}
+
+/// Where a call calls back by HTTP.
+#[derive(Debug, Clone, Serialize)]
+pub struct Callback {
+    /// By which it is known.
+    pub token: String,
+    /// What the paths stand below.
+    pub url: String,
 }
 
 /// Who calls, and who has which role.

@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    callbacks::{Callbacks, CalledBack},
     child::{Listener, Stream, Workplace},
     database::Database,
     dev::user::test_user,
@@ -107,6 +108,7 @@ pub struct Runtime {
     /// Held while a target is started: others wait for it, and do not start it as well.
     starting: Mutex<()>,
     calls: AtomicU64,
+    callbacks: Callbacks,
 }
 
 impl Runtime {
@@ -153,6 +155,7 @@ impl Runtime {
             outgoing: Outgoing::default(),
             starting: Mutex::default(),
             calls: AtomicU64::new(1),
+            callbacks: Callbacks::default(),
         })
     }
 
@@ -190,6 +193,16 @@ impl Runtime {
     pub fn serving(&self, target: &Target) -> Result<(Option<ReleaseId>, Arc<App>), Failure> {
         let served = self.current(target)?;
         Ok((served.release, Arc::clone(&served.app)))
+    }
+
+    /// Says by which URL methods reach this process, for those that call back by HTTP.
+    pub fn reached_at(&self, url: String) {
+        self.callbacks.reached_at(url);
+    }
+
+    /// The call that a token is of which calls back.
+    pub fn called_back(&self, token: &str) -> Option<Arc<CalledBack>> {
+        self.callbacks.find(token)
     }
 
     /// Calls a method, and waits for its answer. `listener` is told of its output, without secrets.
@@ -244,6 +257,7 @@ impl Runtime {
                 session: invoke.session,
                 request: invoke.request,
                 stream: invoke.stream,
+                callback: None,
             }),
             may_be_gone: invoke.may_be_gone,
             is_scenario: false,
@@ -284,17 +298,21 @@ impl Runtime {
             release: served.release,
             user: auth.user_id.clone(),
         });
+        if !made.is_scenario {
+            served.pool.has(&made.call.method)?;
+        }
         // Nobody else has it: what was given back before had not begun.
-        Arc::make_mut(&mut made.call).auth = auth;
+        let call = Arc::make_mut(&mut made.call);
+        call.auth = auth;
+        call.callback =
+            self.callbacks
+                .begin(&served.app, call, served.service(), made.listener)?;
         let told: Arc<dyn Listener> = Arc::new(Told {
             call: made.record.clone(),
             mask: served.mask.clone(),
             records: self.records.clone(),
             listener: Arc::clone(made.listener),
         });
-        if !made.is_scenario {
-            served.pool.has(&made.call.method)?;
-        }
         made.began = Instant::now();
         let standing = Stands { switches, served };
         match served.pool.run(&made.call, &told, made.cancel, &standing) {

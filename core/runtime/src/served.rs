@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    child::{Limits, Program, Workplace},
+    child::{Limits, Program, Service, Workplace},
     database::{self, Database, Durability},
     events::World,
     failure::Failure,
@@ -16,7 +16,10 @@ use crate::{
 };
 use remy_db::ReleaseId;
 use remy_db_app::variables::{Reads, without_value};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 /// How methods are run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +40,7 @@ pub(crate) struct Served {
     pub app: Arc<App>,
     pub database: Arc<Database>,
     pub pool: Pool,
+    services: Arc<Services>,
     pub mask: Mask,
     /// What its methods read and has no value there.
     pub without_value: Reads,
@@ -102,12 +106,14 @@ impl Served {
             of,
             world: World::of(target),
         };
-        let pool = Pool::start(program, settings.pool, Arc::new(services))?;
+        let services = Arc::new(services);
+        let pool = Pool::start(program, settings.pool, services.clone())?;
         Ok(Self {
             release: found.release,
             app: Arc::new(app),
             database,
             pool,
+            services,
             mask,
             without_value,
             stamp,
@@ -120,5 +126,11 @@ impl Served {
     pub fn is_as_announced(&self) -> bool {
         let tables = self.database.tables().ok();
         tables.is_some() && (self.announced.is_none() || tables == self.announced)
+    }
+
+    /// What calls of it ask for, as long as it is served.
+    pub fn service(&self) -> Weak<dyn Service> {
+        let services: Weak<Services> = Arc::downgrade(&self.services);
+        services
     }
 }

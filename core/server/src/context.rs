@@ -14,6 +14,7 @@ use remy_db_runtime::{
     failure::Failure,
     pool::Cancel,
     runtime::Runtime,
+    sandbox::{InForce, probe},
     target::{Target, of_core},
 };
 use std::{
@@ -27,7 +28,14 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 /// The threads of what waits for the disk and for no method.
-pub(crate) const FILES: usize = 32;
+const FILES: usize = 32;
+
+/// The threads of what calls ask for that are under way: they get what they need also where no more
+/// calls begin.
+const CALLED_BACK: usize = 64;
+
+/// How many threads may wait at once, besides those of calls.
+pub(crate) const OTHERS: usize = FILES + CALLED_BACK + 32;
 
 /// What every request has at hand.
 pub(crate) struct Context {
@@ -45,9 +53,12 @@ pub(crate) struct Context {
     pub dev: Option<Session>,
     /// Whether the server is to end: who listens without end is let go.
     pub ending: watch::Sender<bool>,
+    /// What methods cannot do, as one tried.
+    pub isolation: InForce,
     live: PathBuf,
     calls: Arc<Semaphore>,
     files: Arc<Semaphore>,
+    called_back: Arc<Semaphore>,
     under_way: UnderWay,
 }
 
@@ -94,9 +105,11 @@ impl Context {
             counted: Counted::default(),
             dev,
             ending: watch::Sender::new(false),
+            isolation: probe(settings.methods.isolation)?,
             live: live.to_owned(),
             calls: Arc::new(Semaphore::new(settings.limits.calls)),
             files: Arc::new(Semaphore::new(FILES)),
+            called_back: Arc::new(Semaphore::new(CALLED_BACK)),
             under_way: UnderWay::default(),
             settings,
         })
@@ -149,7 +162,23 @@ impl Context {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let turn = Arc::clone(&self.files).acquire_owned().await;
+        self.in_turn(&self.files, work).await
+    }
+
+    /// Does what a call asks for that is under way.
+    pub async fn call_back<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.in_turn(&self.called_back, work).await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        turns: &Arc<Semaphore>,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let turn = Arc::clone(turns).acquire_owned().await;
         let context = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -182,6 +211,11 @@ impl Context {
         });
         done.await
             .unwrap_or_else(|e| Err(Refusal::internal(e.to_string())))
+    }
+
+    /// How many calls are under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way.table().len()
     }
 
     /// Calls off all that is under way.

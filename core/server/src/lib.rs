@@ -7,6 +7,7 @@
 mod answer;
 mod api;
 mod asked;
+mod backend;
 mod body;
 mod claim;
 mod context;

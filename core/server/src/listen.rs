@@ -2,7 +2,7 @@
 
 use crate::{
     asked::Peer,
-    context::{Context, FILES},
+    context::{Context, OTHERS},
     route,
     settings::Limits,
 };
@@ -26,7 +26,7 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     env, io,
-    net::{SocketAddr, TcpListener, ToSocketAddrs as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _},
     os::fd::{BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
     pin::{Pin, pin},
     sync::{
@@ -135,10 +135,13 @@ pub(crate) fn run(
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("remy-serve")
-        .max_blocking_threads(limits.calls + 2 * FILES)
+        .max_blocking_threads(limits.calls + OTHERS)
         .build()
         .map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
+    context
+        .runtime
+        .reached_at(own_url(listener.local_addr().map_err(failed)?));
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         serve(context, &listener, stop).await;
@@ -147,6 +150,16 @@ pub(crate) fn run(
     // What was called off ends.
     runtime.shutdown_timeout(Duration::from_secs(5));
     Ok(())
+}
+
+/// Where processes of this machine reach what listens on an address.
+fn own_url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
 /// All connections.

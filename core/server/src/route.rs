@@ -5,10 +5,12 @@ use crate::{
     answer::Refusal,
     api,
     asked::{Asked, admit},
+    backend,
     context::Context,
     dev::{changes, page},
     events, login,
     methods::invoke,
+    operation::health,
     page::{serve, telemetry},
     webhook,
 };
@@ -34,6 +36,8 @@ pub(crate) fn all(at: &Arc<Context>) -> Router {
         .nest("/_", called())
         .nest("/_internal/v2/apps/{app}", called().route_layer(of_app))
         .route("/_internal/v2/webhook/{app}/{*secret}", of_webhooks)
+        .nest("/_internal/v2", backend::internal())
+        .nest("/developer/v2", backend::developer())
         .route("/_internal/{*rest}", any(nothing))
         .fallback_service(pages.with_state(Arc::clone(at)))
         .layer(from_fn_with_state(Arc::clone(at), admit))
@@ -61,6 +65,7 @@ fn called() -> Router<Arc<Context>> {
         .route("/webhook/{*secret}", any(webhook::called))
         .route("/events", get(events::listen).post(events::publish))
         .route("/dev/changes", get(changes::changes))
+        .route("/health", get(health::health))
         .route("/telemetry/{kind}", post(telemetry::count))
         .route("/telemetry/presence", get(telemetry::presence))
         .fallback(nothing)

@@ -12,6 +12,9 @@ pub(super) const KIND: Kind = Kind {
         ("defaultPreviewMode?", &|at| {
             one_of(at, &["desktop", "mobile"])
         }),
+        ("basePath?", &|at| {
+            matching(at, "is no path such as \"/shop\"", is_base)
+        }),
         ("prerender?", &|at| {
             shape(at, &[("paths", &|at| list(at, &path))])
         }),
@@ -20,6 +23,12 @@ pub(super) const KIND: Kind = Kind {
     compile: |it, _| vec![("interfaces/web.json", it.config.clone())],
     effects: None,
 };
+
+/// Whether pages can be below it: whole names between slashes, and none at the end.
+fn is_base(path: &str) -> bool {
+    let mut names = path.split('/');
+    names.next() == Some("") && names.all(|name| !name.is_empty() && name != "." && name != "..")
+}
 
 fn path(at: &At<'_>) -> bool {
     matching(at, "does not begin with \"/\"", |path| {

@@ -15,6 +15,7 @@ const PROGRAM: &[(&str, &str)] = &[
     ("host.mjs", include_str!("../../js/host.mjs")),
     ("frames.mjs", include_str!("../../js/frames.mjs")),
     ("failures.mjs", include_str!("../../js/failures.mjs")),
+    ("platform.mjs", include_str!("../../js/platform.mjs")),
     ("variables.mjs", include_str!("../../js/variables.mjs")),
     ("sdk/actions.mjs", include_str!("../../js/sdk/actions.mjs")),
     (

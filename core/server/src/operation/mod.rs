@@ -1,3 +1,4 @@
 //! What whoever runs a server sees of it.
 
+pub(crate) mod health;
 pub(crate) mod log;

@@ -16,6 +16,9 @@ pub(super) struct Bootstrap<'a> {
     pub user: Option<&'a User>,
     pub visitor_id: &'a str,
     pub app_id: &'a str,
+    /// What its pages are below.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub base_path: &'a str,
 }
 
 /// A page, in two parts: what it is told stands between them.
@@ -103,6 +106,7 @@ mod tests {
             }),
             visitor_id: "v",
             app_id: "a",
+            base_path: "",
         };
         let page = told.tell(&Parts::of(b"<head></head>"));
         let page = String::from_utf8(page).unwrap();

@@ -12,7 +12,7 @@ use axum::{
     Extension,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use remy_db::ReleaseId;
@@ -67,15 +67,16 @@ pub(crate) fn wanted(asked: Asked, request: &Request) -> Result<Wanted, Refusal>
 pub(crate) fn answer(at: &Context, wanted: &Wanted) -> Result<Response, Refusal> {
     let served = Served::of(at, wanted)?;
     let site = at.sites.of(&served.app.kept)?;
-    if let Some(file) = site.find(&wanted.path, wanted.is_for_people()) {
+    let Some(path) = site.within(&wanted.path) else {
+        return elsewhere(wanted, site.base());
+    };
+    if let Some(file) = site.find(path, wanted.is_for_people()) {
         return match file.page() {
-            Some(page) => show(at, wanted, &served, page),
+            Some(page) => show(at, wanted, &served, (page, site.base())),
             None => send(file, wanted),
         };
     }
-    let earlier = at
-        .sites
-        .earlier(&served.target, served.release, &wanted.path)?;
+    let earlier = at.sites.earlier(&served.target, served.release, path)?;
     match earlier {
         Some(file) => send(&file, wanted),
         None => Err(Refusal::not_found()),
@@ -84,7 +85,8 @@ pub(crate) fn answer(at: &Context, wanted: &Wanted) -> Result<Response, Refusal>
 
 /// A page of a dev server, as whoever looks at it is shown it.
 pub(crate) fn shown(at: &Context, wanted: &Wanted, page: &Bytes) -> Result<Response, Refusal> {
-    show(at, wanted, &Served::of(at, wanted)?, page)
+    // A dev server knows of no other place of its pages.
+    show(at, wanted, &Served::of(at, wanted)?, (page, ""))
 }
 
 impl Served {
@@ -112,6 +114,14 @@ impl Wanted {
     }
 }
 
+/// Where somebody is led who opens the root: to where the pages are.
+fn elsewhere(wanted: &Wanted, base: &str) -> Result<Response, Refusal> {
+    match wanted.path.is_empty() {
+        true => Ok((StatusCode::FOUND, [(header::LOCATION, format!("{base}/"))]).into_response()),
+        false => Err(Refusal::not_found()),
+    }
+}
+
 fn send(file: &File, wanted: &Wanted) -> Result<Response, Refusal> {
     let sent = file.send(&wanted.headers);
     let response = sent.map_err(|e| Refusal::internal(e.to_string()))?;
@@ -122,7 +132,12 @@ fn send(file: &File, wanted: &Wanted) -> Result<Response, Refusal> {
 }
 
 /// Shows a page to whoever looks at it.
-fn show(at: &Context, wanted: &Wanted, served: &Served, page: &Bytes) -> Result<Response, Refusal> {
+fn show(
+    at: &Context,
+    wanted: &Wanted,
+    served: &Served,
+    (page, base): (&Bytes, &str),
+) -> Result<Response, Refusal> {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         // It has a token.
@@ -148,6 +163,7 @@ fn show(at: &Context, wanted: &Wanted, served: &Served, page: &Bytes) -> Result<
         user: user.as_ref(),
         visitor_id: &session.visitor,
         app_id: served.app.id(),
+        base_path: base,
     };
     let page = match &at.dev {
         Some(dev) => &dev.telling(page),

@@ -2,7 +2,7 @@
 use super::{
     Serving,
     http::{Request, chunk, head},
-    login::members,
+    login::{self, members},
     token,
 };
 use remy_db_server::Settings;
@@ -109,4 +109,23 @@ fn who_has_a_grant_hears_what_is_published_and_nobody_else() {
     drop(serving);
     assert!(began.elapsed() < Duration::from_secs(20));
     assert_eq!(next(&mut stream), None);
+}
+
+#[test]
+fn who_listens_goes_on_listening_while_another_release_goes_live_and_goes_again() {
+    let app = members();
+    let serving = Serving::of(&app.live, Settings::default());
+    let page = serving.page();
+    let granted = grant(&serving, &page, json!({ "channels": ["chat"] }));
+    let mut stream = listen(&serving, granted["token"].as_str().unwrap());
+    let mut hears = |n: u64| {
+        let input = json!({ "channels": ["chat"], "data": n });
+        assert_eq!(serving.call(token(&page), "publish", &input).status, 200);
+        assert_eq!(next(&mut stream).unwrap()["data"], n);
+    };
+    hears(1);
+    login::publish(&app);
+    hears(2);
+    app.rollback(None).unwrap();
+    hears(3);
 }

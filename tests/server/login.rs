@@ -55,7 +55,7 @@ pub fn members() -> App {
     app
 }
 
-fn publish(app: &App) {
+pub fn publish(app: &App) {
     let outcome = publish_in(&app.dir.path().join("members"), Some(&app.live), None);
     assert_eq!(outcome.unwrap().status.as_str(), "live");
 }

@@ -12,6 +12,7 @@ mod methods;
 mod pages;
 mod programs;
 mod shop;
+mod switches;
 mod webhook;
 
 use remy_db_server::{Server, Settings, bind};

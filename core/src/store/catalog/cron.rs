@@ -7,9 +7,13 @@ use crate::{
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
-/// How long a run is kept that has ended, in milliseconds, and how many of a method's.
+/// How long a run is kept that has ended, in milliseconds, and how many of a method's at most.
 const KEPT: i64 = 30 * 24 * 3600 * 1000;
 const MOST: i64 = 10_000;
+
+/// How many of a method's are kept however old they are: a clock that is wrong for a moment may not
+/// make that forgotten which has run.
+const LEAST: i64 = 100;
 
 words! {
     /// How a run of a cron job stands.
@@ -109,9 +113,11 @@ fn run(row: &Row<'_>) -> rusqlite::Result<CronRun> {
 
 impl Catalog {
     /// Records which jobs there are from `now` on. One that went and came again is new: its times in
-    /// between were none of its.
+    /// between were none of its. One that was seen in what is now the future is seen now: the clock
+    /// was wrong then, and until it has come as far no time would be the job's.
     pub(crate) fn cron_see(&self, jobs: &[(&str, &str)], now: i64) -> Result<()> {
-        let known = self.rows("SELECT method, schedule FROM cron_jobs", [], |row| {
+        let known = "SELECT method, schedule FROM cron_jobs WHERE since <= ?1";
+        let known = self.rows(known, [now], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
         })?;
         let is_there = |(method, schedule): &(String, String)| {
@@ -121,6 +127,7 @@ impl Catalog {
             return Ok(());
         }
         self.durably("recording cron jobs", |conn| {
+            conn.execute("DELETE FROM cron_jobs WHERE since > ?1", [now])?;
             for (method, schedule) in known.iter().filter(|job| !is_there(job)) {
                 let gone = "DELETE FROM cron_jobs WHERE method = ?1 AND schedule = ?2";
                 conn.execute(gone, [method, schedule])?;
@@ -199,9 +206,11 @@ impl Catalog {
             )?;
             let number = conn.last_insert_rowid();
             conn.execute(
-                "DELETE FROM cron_runs WHERE method = ?1 AND status <> 'running' AND run < ?2 AND (at < ?3 OR run <
-                   (SELECT run FROM cron_runs WHERE method = ?1 ORDER BY run DESC LIMIT 1 OFFSET ?4))",
-                params![claim.method, number, claim.at - KEPT, MOST],
+                "WITH nth(run) AS (SELECT run FROM cron_runs WHERE method = ?1 ORDER BY run DESC)
+                 DELETE FROM cron_runs WHERE method = ?1 AND status <> 'running' AND run < ?2
+                   AND (run < (SELECT run FROM nth LIMIT 1 OFFSET ?4)
+                     OR at < ?3 AND run < (SELECT run FROM nth LIMIT 1 OFFSET ?5))",
+                params![claim.method, number, claim.at - KEPT, MOST, LEAST],
             )?;
             Ok(running.map_or(CronClaimed::Yes(number), CronClaimed::Skipped))
         })
@@ -393,16 +402,39 @@ mod tests {
     #[test]
     fn old_runs_go() {
         let catalog = catalog();
+        let make = |due| {
+            catalog.cron_claim(&at(Some(due), due + 1)).unwrap();
+            catalog.cron_lose(&|_, _| false, due + 2).unwrap();
+        };
+        let count = || catalog.cron_runs(None, u32::MAX).unwrap().len();
+        let least = usize::try_from(LEAST).unwrap();
+        make(60);
+        (1..=LEAST).for_each(|n| make(KEPT + n * 60));
+        assert_eq!(count(), least + 1, "{KEPT} ms are not over");
+        make(KEPT * 2);
+        assert_eq!(count(), least + 1, "there are more");
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_makes_nothing_forgotten_and_holds_nothing_up() {
+        let catalog = catalog();
+        let job = ("tidy", "* * * * *");
+        catalog.cron_see(&[job], 10).unwrap();
         catalog.cron_claim(&at(Some(60), 61)).unwrap();
         catalog
-            .cron_ended(1, CronStatus::Failed, 62, (None, Some("no")))
+            .cron_ended(1, CronStatus::Returned, 62, (None, None))
             .unwrap();
-        catalog.cron_claim(&at(Some(KEPT), KEPT + 50)).unwrap();
-        assert_eq!(catalog.cron_runs(None, 9).unwrap().len(), 2);
-        catalog.cron_lose(&|_, _| false, KEPT + 60).unwrap();
+        // A year ahead, and back.
         catalog
-            .cron_claim(&at(Some(KEPT + 100), KEPT + 100))
+            .cron_claim(&at(Some(12 * KEPT), 12 * KEPT + 1))
             .unwrap();
-        assert_eq!(catalog.cron_runs(None, 9).unwrap().len(), 2);
+        let seen = |now| catalog.cron_seen(job.0, job.1, now).unwrap();
+        assert_eq!((seen(70).since, seen(70).last), (Some(10), Some(60)));
+        // Seen for the first time while it was ahead.
+        let other = ("other", "* * * * *");
+        catalog.cron_see(&[job, other], 12 * KEPT).unwrap();
+        catalog.cron_see(&[job, other], 80).unwrap();
+        let since = catalog.cron_seen(other.0, other.1, 90).unwrap().since;
+        assert_eq!((since, seen(90).since), (Some(80), Some(10)));
     }
 }

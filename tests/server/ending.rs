@@ -21,7 +21,9 @@ pub fn command(app: &App, arguments: &[&str]) -> Command {
         .current_dir(app.dir.path())
         .env_remove("REMY_DB")
         .stdin(Stdio::null())
-        .args(["--db", "app.db", "serve", "--json"])
+        .arg("--db")
+        .arg(&app.live)
+        .args(["serve", "--json"])
         .args(if arguments.is_empty() {
             &["--port", "0"]
         } else {
@@ -34,6 +36,8 @@ pub fn command(app: &App, arguments: &[&str]) -> Command {
 pub struct Program {
     pub child: Child,
     pub address: SocketAddr,
+    /// What it said first.
+    pub listening: Value,
     stdout: BufReader<ChildStdout>,
 }
 
@@ -47,6 +51,7 @@ impl Program {
         assert_eq!(line["event"], "listening");
         Self {
             address: line["address"].as_str().unwrap().parse().unwrap(),
+            listening: line,
             child,
             stdout,
         }
@@ -82,7 +87,7 @@ impl Program {
         panic!("it does not end");
     }
 
-    fn ask(&self, method: &str, path: &str) -> Request {
+    pub fn ask(&self, method: &str, path: &str) -> Request {
         Request::to(self.address, method, path)
     }
 }
@@ -249,6 +254,7 @@ fn whoever_watches_is_told_what_is_served_and_how_it_is_shut_in() {
         (&json!("shop"), &json!(1), &json!("ok"))
     );
     assert!(told["isolation"]["processes"].is_boolean());
+    assert!(told["lag"]["threadMs"].is_f64() && told["lag"]["cronMs"].is_i64());
     served.signal("TERM");
     assert_eq!(served.ended(), Some(0));
 }

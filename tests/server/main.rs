@@ -9,6 +9,7 @@ mod ending;
 mod events;
 mod login;
 mod methods;
+mod operation;
 mod pages;
 mod programs;
 mod shop;

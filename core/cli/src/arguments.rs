@@ -166,6 +166,15 @@ pub enum Command {
     /// list the calls of methods, newest first: when, how long, as whom, how they ended
     #[command(after_help = "  remy calls --failed --limit 5")]
     Calls(Calls),
+    /// list the requests that were answered, newest first: how, and which call each made
+    #[command(after_help = "  remy requests --failed --follow")]
+    Requests(Requests),
+    /// list the users of the app that is live, the first ones first
+    #[command(after_help = "  remy users --json")]
+    Users(Users),
+    /// what the app publishes to its pages
+    #[command(subcommand, after_help = "  remy events tail --channel chat")]
+    Events(Events),
     /// list the cron jobs of what is live: when each runs, and how its last run ended
     #[command(after_help = "  remy cron run tidy-up")]
     Cron {
@@ -322,6 +331,21 @@ pub enum DevCommand {
     List,
 }
 
+/// What is done with events.
+#[derive(Debug, Subcommand)]
+pub enum Events {
+    /// show the last ones, and go on with each as it is published, until Ctrl-C
+    #[command(after_help = "  remy events tail --channel chat")]
+    Tail {
+        /// to this channel
+        #[arg(long, value_name = "NAME", value_parser = some_text())]
+        channel: Option<String>,
+        /// the last so many first (10)
+        #[arg(long, value_name = "N", value_parser = values::count)]
+        limit: Option<u32>,
+    },
+}
+
 /// What is done with cron jobs.
 #[derive(Debug, Subcommand)]
 pub enum Cron {
@@ -353,6 +377,9 @@ pub struct Serve {
     /// show codes of logins here, where this is a terminal, in the place of sending them
     #[arg(long)]
     pub codes_to_terminal: bool,
+    /// show metrics for Prometheus there, at /metrics, to who has the server secret METRICS_TOKEN; a port alone is one of 127.0.0.1
+    #[arg(long, value_name = "[HOST:]PORT", value_parser = values::address)]
+    pub metrics: Option<(String, u16)>,
     /// believe X-Forwarded-* of a proxy on this machine, or of the one at this address
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true)]
     pub trust_proxy: Option<Option<IpAddr>>,
@@ -438,6 +465,30 @@ pub struct Calls {
     /// go on with each call as it ends, until Ctrl-C
     #[arg(long)]
     pub follow: bool,
+}
+
+/// Which requests are listed.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Requests {
+    /// those that were refused or failed: a status of 400 and above
+    #[arg(long)]
+    pub failed: bool,
+    /// the newest so many (20)
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub limit: Option<u32>,
+    /// go on with each request as it is answered, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+}
+
+/// Which users are listed.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Users {
+    /// the first so many (1000)
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub limit: Option<u32>,
 }
 
 /// A dev session.

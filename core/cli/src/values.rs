@@ -27,6 +27,15 @@ pub fn count(text: &str) -> Result<u32> {
     u32::try_from(number).map_err(|_| format!("a whole number up to {}", u32::MAX))
 }
 
+/// A port of 127.0.0.1, or of a host: `9090`, `0.0.0.0:9090`, `[::1]:9090`.
+pub fn address(text: &str) -> Result<(String, u16)> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
+    match port.parse() {
+        Ok(port) if !host.is_empty() => Ok((host.to_owned(), port)),
+        _ => Err("a port, or a host and a port, such as 0.0.0.0:9090".to_owned()),
+    }
+}
+
 /// `30` or `30d`.
 pub fn days(text: &str) -> Result<u32> {
     let number = digits(text.strip_suffix('d').unwrap_or(text), 6);

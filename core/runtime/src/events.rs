@@ -1,10 +1,14 @@
 //! Messages to pages that are open now: who publishes, who may listen, and who does. All of it is in
-//! memory, and at most once: what nobody hears is gone.
+//! memory, and at most once: what nobody hears is gone. A record of it is for people alone.
 //!
 //! A grant is the whole right to listen, for a while: a method makes one for whom it has checked. Live,
 //! each preview and each dev session are worlds of their own, which nothing leaves.
 
-use crate::{failure::Failure, records, target::Target};
+use crate::{
+    failure::Failure,
+    records::{self, Records, published},
+    target::Target,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -109,7 +113,14 @@ struct All {
 
 /// All events of an app.
 #[derive(Clone, Default)]
-pub struct Events(Arc<Mutex<All>>);
+pub struct Events(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    all: Mutex<All>,
+    /// Where what is published is told.
+    records: Option<Records>,
+}
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,6 +163,14 @@ impl Drop for Listening {
 }
 
 impl Events {
+    /// Events of which a record is kept.
+    pub fn recorded(records: Records) -> Self {
+        Self(Arc::new(Shared {
+            all: Mutex::default(),
+            records: Some(records),
+        }))
+    }
+
     /// Tells all who listen. Fails with `invalid_channel` and `payload_too_large`.
     pub fn publish(
         &self,
@@ -287,21 +306,44 @@ impl Events {
         let channels = checked(channels, PUBLISHED)?;
         let id = records::new_id().map_err(crate::target::of_core)?;
         let ts = now();
-        let all = self.lock();
         let mut delivered = 0;
         for channel in &channels {
-            let Some(ears) = all.ears.get(world).and_then(|all| all.get(channel)) else {
-                continue;
-            };
-            let event = json!({ "channel": channel, "data": data, "ts": ts, "id": id });
-            let event: Arc<str> = event.to_string().into();
-            delivered += ears.values().filter(|ear| ear.hear(&event)).count();
+            let heard = self.tell_channel(world, channel, || {
+                let event = json!({ "channel": channel, "data": data, "ts": ts, "id": id });
+                event.to_string().into()
+            });
+            delivered += heard;
+            if let Some(records) = &self.0.records {
+                records.published(published::Event {
+                    id: id.clone(),
+                    at: i64::try_from(ts).unwrap_or(i64::MAX),
+                    world: world.0.clone(),
+                    channel: channel.clone(),
+                    data: data.clone(),
+                    delivered: u32::try_from(heard).unwrap_or(u32::MAX),
+                });
+            }
         }
         Ok(Published { delivered, id })
     }
 
+    /// How many heard it.
+    fn tell_channel(
+        &self,
+        world: &World,
+        channel: &str,
+        event: impl FnOnce() -> Arc<str>,
+    ) -> usize {
+        let all = self.lock();
+        let Some(ears) = all.ears.get(world).and_then(|all| all.get(channel)) else {
+            return 0;
+        };
+        let event = event();
+        ears.values().filter(|ear| ear.hear(&event)).count()
+    }
+
     fn lock(&self) -> MutexGuard<'_, All> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

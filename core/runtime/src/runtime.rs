@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     mask::Mask,
     outgoing::Outgoing,
-    pool::{Cancel, Ran, Standing},
+    pool::{self, Cancel, Ran, Standing},
     protocol::{Auth, Call},
     records::{self, Begun, Records},
     remote::Client,
@@ -109,6 +109,18 @@ pub struct Runtime {
     starting: Mutex<()>,
     calls: AtomicU64,
     callbacks: Callbacks,
+    ended: EndedCalls,
+}
+
+/// Calls that have ended.
+#[derive(Debug, Default)]
+pub struct EndedCalls {
+    /// Those that returned.
+    pub returned: AtomicU64,
+    /// Those that failed.
+    pub failed: AtomicU64,
+    /// How long all of them took, in microseconds.
+    pub took: AtomicU64,
 }
 
 impl Runtime {
@@ -141,7 +153,7 @@ impl Runtime {
             settings,
             outside: Outside {
                 secrets: Secrets::of(&store),
-                events: Events::default(),
+                events: Events::recorded(records.clone()),
                 client: Arc::default(),
             },
             workplace,
@@ -156,6 +168,7 @@ impl Runtime {
             starting: Mutex::default(),
             calls: AtomicU64::new(1),
             callbacks: Callbacks::default(),
+            ended: EndedCalls::default(),
         })
     }
 
@@ -167,6 +180,29 @@ impl Runtime {
     /// Messages of its methods to pages that listen.
     pub fn events(&self) -> &Events {
         &self.starter.outside.events
+    }
+
+    /// The record of what happens.
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// What its processes are at, by where they run.
+    pub fn pools(&self) -> Vec<(Target, pool::Status)> {
+        let table = self.table();
+        let all = table.iter();
+        all.map(|(target, served)| (target.clone(), served.pool.status()))
+            .collect()
+    }
+
+    /// How many calls have ended since it was opened, and how.
+    pub fn ended_calls(&self) -> &EndedCalls {
+        &self.ended
+    }
+
+    /// How many calls are held, as live is being switched.
+    pub fn held(&self) -> usize {
+        self.switches.held()
     }
 
     /// Asks others, for the server.
@@ -304,9 +340,9 @@ impl Runtime {
         // Nobody else has it: what was given back before had not begun.
         let call = Arc::make_mut(&mut made.call);
         call.auth = auth;
-        call.callback =
-            self.callbacks
-                .begin(&served.app, call, served.service(), made.listener)?;
+        call.callback = self
+            .callbacks
+            .begin(&served.app, call, served.service(), made.listener)?;
         let told: Arc<dyn Listener> = Arc::new(Told {
             call: made.record.clone(),
             mask: served.mask.clone(),
@@ -340,9 +376,17 @@ impl Runtime {
 
     /// Records how a call ended.
     fn ended(&self, made: &Made<'_>, ran: Result<Returned, Failure>) -> Result<Returned, Failure> {
+        let (took, ended) = (made.began.elapsed(), &self.ended);
         let failed = ran.as_ref().err().map(|e| (&*e.code, &*e.message));
-        self.records
-            .ended(&made.record, made.began.elapsed(), failed);
+        let of = if failed.is_some() {
+            &ended.failed
+        } else {
+            &ended.returned
+        };
+        of.fetch_add(1, Ordering::Relaxed);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        ended.took.fetch_add(micros, Ordering::Relaxed);
+        self.records.ended(&made.record, took, failed);
         ran
     }
 

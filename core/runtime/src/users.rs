@@ -2,18 +2,21 @@
 //! roll back with it; what they sign in with is written here alone.
 
 use crate::{
+    app::App,
     database::{
-        Database,
+        self, Database,
         request::{Operation, Reply},
     },
     failure::Failure,
     protocol::AuthTable,
+    target::{self, Target, no_release, of_core},
     who::{roles_in, runtime},
 };
-use remy_db::internals::sqlite::ident;
+use remy_db::{Remy, internals::sqlite::ident};
+use remy_db_app::place::store_beside;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 /// What a user is known by to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +64,23 @@ pub struct User {
     pub api_key: Option<String>,
     /// When the row was made, as ISO 8601 has it.
     pub created_at: Option<String>,
+}
+
+/// The users of the app that is live, those who were there first at the beginning, `most` at most.
+///
+/// Fails with `no_release` where nothing is live, with `not_supported` (400) where nobody signs in to
+/// the app, and as the database does.
+pub fn list(live: &Path, most: u32) -> Result<Vec<User>, Failure> {
+    let remy = Remy::open(live).map_err(of_core)?;
+    let store = store_beside(Path::new(&remy.place().path)).ok_or_else(no_release)?;
+    let found = target::find(&Target::Live, &remy, &store, &store)?;
+    let app = App::read(&found.kept, "what is live")?;
+    let settings = database::Settings {
+        auth: app.auth.clone(),
+        ..database::Settings::new(found.bound)
+    };
+    let database = Database::open(&found.place, settings).map_err(of_core)?;
+    Users::new(app.auth.as_ref(), &database, &app.signs_in)?.all(most)
 }
 
 /// The users of an app.
@@ -187,6 +207,19 @@ impl<'a> Users<'a> {
 
     /// The first user, of those who were there first, whose column is as `is` says.
     fn find(&self, column: &str, is: &str, value: &str) -> Result<Option<User>, Failure> {
+        let rest = format!(
+            "WHERE {} {is} ORDER BY created_at, id LIMIT 1",
+            ident(column)
+        );
+        Ok(self.read(&rest, value.into())?.pop())
+    }
+
+    /// Those who were there first.
+    fn all(&self, most: u32) -> Result<Vec<User>, Failure> {
+        self.read("ORDER BY created_at, id LIMIT ?", most.into())
+    }
+
+    fn read(&self, rest: &str, value: Value) -> Result<Vec<User>, Failure> {
         let of = |what: &str| match self.table.columns.get(what) {
             Some(column) => ident(column),
             None => "NULL".to_owned(),
@@ -194,20 +227,19 @@ impl<'a> Users<'a> {
         let read = Operation::Sql {
             text: format!(
                 "SELECT id, {}, {}, {}, {}, strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch')
-                 FROM {} WHERE {} {is} ORDER BY created_at, id LIMIT 1",
+                 FROM {} {rest}",
                 of("email"),
                 of("phone"),
                 of("roles"),
                 of("apiKey"),
                 ident(&self.table.table),
-                ident(column),
             ),
-            params: vec![value.into()],
+            params: vec![value],
             reads: true,
         };
         let replies = self.database.run(&runtime(), &[read])?;
         let rows = replies.into_iter().next().unwrap_or_default().rows;
-        Ok(rows.into_iter().next().and_then(user))
+        Ok(rows.into_iter().filter_map(user).collect())
     }
 }
 

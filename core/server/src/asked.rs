@@ -3,7 +3,10 @@
 use crate::{
     answer::Refusal,
     context::Context,
-    operation::log::{Access, of_path},
+    operation::{
+        log::{Access, of_path},
+        record,
+    },
     origin::{Judged, judge},
 };
 use axum::{
@@ -59,14 +62,15 @@ pub(crate) async fn admit(
     }
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    at.settings.log.access(&Access {
+    let access = Access {
         id: &id,
         client,
         method: method.as_str(),
         path: &path,
         response: &response,
         took: began.elapsed(),
-    });
+    };
+    record::tell(&at, &access);
     response
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     answer::Refusal,
     dev::session::Session,
+    operation::counts::Counts,
     origin::Place,
     page::sites::Sites,
     settings::Settings,
@@ -22,7 +23,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 use tokio::sync::{Semaphore, watch};
@@ -51,6 +52,11 @@ pub(crate) struct Context {
     pub counted: Counted,
     /// The dev session that is served in the place of live.
     pub dev: Option<Session>,
+    pub answered: Counts,
+    /// What outlives a rollback.
+    pub state: Arc<State>,
+    /// When a cron job is due next, Unix milliseconds; 0 where none is.
+    pub cron_due: AtomicI64,
     /// Whether the server is to end: who listens without end is let go.
     pub ending: watch::Sender<bool>,
     /// What methods cannot do, as one tried.
@@ -99,11 +105,14 @@ impl Context {
             sessions: Sessions::new(Arc::clone(&state)),
             logins: Logins::new(Arc::clone(&state)),
             codes: Codes::new(Arc::clone(&state)),
-            keys: Keys::new(state),
+            keys: Keys::new(Arc::clone(&state)),
             signing: Mutex::default(),
             sites: Sites::new(live, store),
             counted: Counted::default(),
             dev,
+            answered: Counts::default(),
+            state,
+            cron_due: AtomicI64::new(0),
             ending: watch::Sender::new(false),
             isolation: probe(settings.methods.isolation)?,
             live: live.to_owned(),
@@ -216,6 +225,14 @@ impl Context {
     /// How many calls are under way.
     pub fn under_way(&self) -> usize {
         self.under_way.table().len()
+    }
+
+    /// How late the cron job is that is due next, in milliseconds.
+    pub fn cron_lag(&self, now: i64) -> i64 {
+        match self.cron_due.load(Ordering::Relaxed) {
+            0 => 0,
+            due => (now - due).max(0),
+        }
     }
 
     /// Calls off all that is under way.

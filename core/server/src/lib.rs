@@ -35,6 +35,7 @@ pub use settings::{Limits, PreviewHost, Settings, Show, ShowCode};
 
 use context::Context;
 use cron::{Jobs, Scheduler};
+use operation::{metrics, retention};
 use remy_db_runtime::{failure::Failure, target::Target};
 use std::{
     net::TcpListener,
@@ -50,6 +51,7 @@ use std::{
 pub struct Server {
     context: Arc<Context>,
     jobs: Jobs,
+    metrics: Option<TcpListener>,
     _claimed: Claimed,
 }
 
@@ -66,7 +68,19 @@ impl Server {
         Ok(Self {
             context: Arc::new(context),
             jobs,
+            metrics: None,
             _claimed: claimed,
+        })
+    }
+
+    /// Shows metrics on `listener`, at `/metrics`, to who has the server secret `METRICS_TOKEN`.
+    ///
+    /// Fails with `no_token` where that is not set.
+    pub fn with_metrics(self, listener: TcpListener) -> Result<Self, Failure> {
+        metrics::check(&self.context)?;
+        Ok(Self {
+            metrics: Some(listener),
+            ..self
         })
     }
 
@@ -87,7 +101,8 @@ impl Server {
         let ends = || stop.load(Ordering::SeqCst) || is_over.load(Ordering::SeqCst);
         thread::scope(|scope| {
             scope.spawn(|| cron.run(ends));
-            let served = listen::run(&self.context, listener, stop);
+            scope.spawn(|| retention::run(&self.context, ends));
+            let served = listen::run(&self.context, (listener, self.metrics), stop);
             is_over.store(true, Ordering::SeqCst);
             served
         })

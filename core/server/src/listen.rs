@@ -3,6 +3,7 @@
 use crate::{
     asked::Peer,
     context::{Context, OTHERS},
+    operation::metrics::{self, Watched},
     route,
     settings::Limits,
 };
@@ -49,6 +50,9 @@ const NAP: Duration = Duration::from_millis(50);
 
 /// What the system keeps of connections that were not taken yet.
 const BACKLOG: i32 = 4096;
+
+/// The most connections at once to the port of metrics.
+const WATCHERS: usize = 16;
 
 /// Descriptors that connections leave to all else.
 const DESCRIPTORS: u64 = 512;
@@ -124,7 +128,7 @@ pub fn inherited() -> Option<TcpListener> {
 /// Serves on a listener until `stop` is set, and what is under way has ended.
 pub(crate) fn run(
     context: &Arc<Context>,
-    listener: TcpListener,
+    (listener, metrics): (TcpListener, Option<TcpListener>),
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
     let limits = context.settings.limits;
@@ -138,13 +142,17 @@ pub(crate) fn run(
         .max_blocking_threads(limits.calls + OTHERS)
         .build()
         .map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
     context
         .runtime
         .reached_at(own_url(listener.local_addr().map_err(failed)?));
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-        serve(context, &listener, stop).await;
+        let of_tokio = |listener: TcpListener| {
+            listener.set_nonblocking(true)?;
+            tokio::net::TcpListener::from_std(listener)
+        };
+        let metrics = metrics.map(of_tokio).transpose().map_err(failed)?;
+        let listener = of_tokio(listener).map_err(failed)?;
+        serve(context, (&listener, metrics), stop).await;
         Ok(())
     })?;
     // What was called off ends.
@@ -171,28 +179,30 @@ struct Connections {
     is_over: watch::Sender<bool>,
 }
 
-async fn serve(context: &Arc<Context>, listener: &tokio::net::TcpListener, stop: &AtomicBool) {
+async fn serve(
+    context: &Arc<Context>,
+    (listener, metrics): (&tokio::net::TcpListener, Option<tokio::net::TcpListener>),
+    stop: &AtomicBool,
+) {
     let limits = context.settings.limits;
     let most = descriptors().saturating_sub(DESCRIPTORS).max(64);
     let most = usize::try_from(most)
         .unwrap_or(usize::MAX)
         .min(limits.connections);
-    let connections = Arc::new(Connections {
-        router: route::all(context),
-        limits,
-        room: Arc::new(Semaphore::new(most)),
-        silent: Arc::default(),
-        is_over: watch::Sender::new(false),
-    });
-    loop {
-        tokio::select! {
-            () = set(stop) => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => connections.take(stream, peer).await,
-                // Too many descriptors are open, say: some are closed before long.
-                Err(_) => sleep(NAP).await,
-            },
-        }
+    let connections = Connections::new(route::all(context), limits, most);
+    if let Some(listener) = metrics {
+        let room = Arc::clone(&connections.room);
+        let watched = Watched {
+            at: Arc::clone(context),
+            connections: Arc::new(move || most - room.available_permits()),
+        };
+        let watchers = Connections::new(metrics::router(watched), limits, WATCHERS);
+        // It goes on while the server ends, and goes with it.
+        tokio::spawn(async move { watchers.accept(&listener).await });
+    }
+    tokio::select! {
+        () = set(stop) => {}
+        () = connections.accept(listener) => {}
     }
     let until = Instant::now() + limits.end;
     connections.is_over.send_replace(true);
@@ -231,6 +241,27 @@ fn descriptors() -> u64 {
 }
 
 impl Connections {
+    fn new(router: Router, limits: Limits, most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            router,
+            limits,
+            room: Arc::new(Semaphore::new(most)),
+            silent: Arc::default(),
+            is_over: watch::Sender::new(false),
+        })
+    }
+
+    /// Takes all that come, without end.
+    async fn accept(self: &Arc<Self>, listener: &tokio::net::TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.take(stream, peer).await,
+                // Too many descriptors are open, say: some are closed before long.
+                Err(_) => sleep(NAP).await,
+            }
+        }
+    }
+
     /// Takes a connection; where there are too many, the one goes that has been silent for longest.
     async fn take(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let room = Arc::clone(&self.room);

@@ -1,26 +1,22 @@
 //! The record of calls.
 
-use super::{Answer, Context, json, owner};
+use super::{Answer, Context, follow, json, owner};
 use crate::{
     arguments::Calls as Given,
-    failure::{Failure, Result},
+    failure::Result,
     name::called,
     output,
     show::{
         table::{Table, number, text},
         text::{one_line, plain, time, took},
     },
-    signals,
 };
 use remy_db_app::place::store_beside;
 use remy_db_runtime::records::{self, Asked, Ended, Record};
-use std::{collections::BTreeSet, path::Path, thread, time::Duration};
+use std::{collections::BTreeSet, path::Path};
 
 /// How many are listed where nobody says how many.
 const LISTED: u32 = 20;
-
-/// How often it is looked for calls that have ended.
-const NAP: Duration = Duration::from_millis(200);
 
 pub(super) fn calls(at: &Context<'_>, given: &Given) -> Result<Answer> {
     let project = at.project()?;
@@ -105,11 +101,7 @@ fn follow(at: &Context<'_>, store: &Path, asked: &Asked, listed: &[Record]) -> R
     };
     listed.iter().try_for_each(&mut tell)?;
     let mut after = before_what_runs(&records::list(store, &all)?, newest(listed));
-    loop {
-        if let Some(signal) = signals::called_off() {
-            return Err(Failure::CalledOff(signal));
-        }
-        thread::sleep(NAP);
+    follow::follow(|| {
         let after_those = Some(after);
         let more = records::list(
             store,
@@ -120,7 +112,8 @@ fn follow(at: &Context<'_>, store: &Path, asked: &Asked, listed: &[Record]) -> R
         )?;
         more.iter().try_for_each(&mut tell)?;
         after = before_what_runs(&more, newest(&more).max(after));
-    }
+        Ok(())
+    })
 }
 
 /// The last of the calls before the first that runs; `or`, where none runs.

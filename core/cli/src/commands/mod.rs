@@ -5,17 +5,21 @@ mod calls;
 mod cron;
 mod database;
 mod dev;
+mod events;
 mod files;
+mod follow;
 mod history;
 mod init;
 mod invoke;
 mod itself;
 mod owner;
 mod release;
+mod requests;
 mod runtime;
 mod secrets;
 mod serve;
 mod sql;
+mod users;
 
 use crate::{
     arguments::{Command, Place},
@@ -237,6 +241,9 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
         Command::Invoke(given) => invoke::invoke(at, given),
         Command::Secrets(secrets) => secrets::run(at, secrets),
         Command::Calls(given) => calls::calls(at, given),
+        Command::Requests(given) => requests::requests(at, given),
+        Command::Users(given) => users::users(at, given),
+        Command::Events(given) => events::run(at, given),
         Command::Cron { run } => cron::cron(at, run.as_ref()),
         Command::Serve(given) => serve::serve(at, given),
         Command::Runtime { max_processes } => runtime::serve(at, *max_processes),

@@ -12,7 +12,7 @@ use remy_db_server::{Log, Server, Settings, ShowCode, bind, inherited};
 use serde_json::{Value, json};
 use std::{
     io::{IsTerminal as _, stderr},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     sync::Arc,
 };
 
@@ -35,8 +35,16 @@ pub(super) fn serve(at: &Context<'_>, given: &Given) -> Result<Answer> {
         timezone: place.timezone.clone(),
         ..settings(at, given)
     };
-    let server = Server::open(&place.path, settings)?;
-    tell(at, &listener, &server)?;
+    let metrics = match &given.metrics {
+        Some((host, port)) => Some(bind(host, *port)?),
+        None => None,
+    };
+    let watched = metrics.as_ref().map(address).transpose()?;
+    let mut server = Server::open(&place.path, settings)?;
+    if let Some(metrics) = metrics {
+        server = server.with_metrics(metrics)?;
+    }
+    tell(at, (address(&listener)?, watched), &server)?;
     server.run(listener, signals::cancel())?;
     Ok(Answer::shown())
 }
@@ -96,11 +104,17 @@ fn shown(line: &Value, json: bool) -> String {
     shown + "\n"
 }
 
+fn address(listener: &TcpListener) -> Result<SocketAddr> {
+    let address = listener.local_addr();
+    address.map_err(|e| usage(format!("the socket has no address: {e}")))
+}
+
 /// Says what is served, and where.
-fn tell(at: &Context<'_>, listener: &TcpListener, server: &Server) -> Result<()> {
-    let address = listener
-        .local_addr()
-        .map_err(|e| usage(format!("the socket has no address: {e}")))?;
+fn tell(
+    at: &Context<'_>,
+    (address, metrics): (SocketAddr, Option<SocketAddr>),
+    server: &Server,
+) -> Result<()> {
     let port = address.port();
     // One does not open 0.0.0.0.
     let host = match address.ip() {
@@ -111,14 +125,20 @@ fn tell(at: &Context<'_>, listener: &TcpListener, server: &Server) -> Result<()>
     let (url, what) = (format!("http://{host}:{port}"), server.serves()?);
     match at.json {
         true => {
-            let line =
-                json!({ "event": "listening", "url": url, "address": address, "serves": what });
+            let line = json!({
+                "event": "listening", "url": url, "address": address, "metrics": metrics, "serves": what,
+            });
             output::write(format!("{line}\n").as_bytes());
         }
-        false => screen::say(&format!(
-            "Serving {} at {url}, previews at http://NAME.localhost:{port}\n",
-            one_line(&what)
-        )),
+        false => {
+            let what = one_line(&what);
+            screen::say(&format!(
+                "Serving {what} at {url}, previews at http://NAME.localhost:{port}\n"
+            ));
+            if let Some(metrics) = metrics {
+                screen::say(&format!("Metrics at http://{metrics}/metrics\n"));
+            }
+        }
     }
     Ok(())
 }

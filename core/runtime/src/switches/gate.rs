@@ -110,6 +110,11 @@ impl Gate {
         !self.lock().holds()
     }
 
+    /// How many calls are held.
+    pub fn held(&self) -> usize {
+        self.lock().held
+    }
+
     /// Lets all go on that are held.
     pub fn open(&self) {
         self.lock().hold = None;

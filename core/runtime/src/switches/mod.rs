@@ -130,6 +130,11 @@ impl Switches {
         self.shared.gate.enter(input, cancel)
     }
 
+    /// How many calls wait for the end of a switch.
+    pub fn held(&self) -> usize {
+        self.shared.gate.held()
+    }
+
     /// Whether calls of live may wait for a process: not while live is switched.
     pub fn may_wait(&self) -> bool {
         self.shared.gate.is_open()

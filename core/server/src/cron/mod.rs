@@ -18,7 +18,7 @@ use remy_db_runtime::{
 };
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -112,6 +112,8 @@ impl<'a> Scheduler<'a> {
             self.make(claimed);
         }
         (self.known, self.looked, self.next) = (jobs, now, looked.next);
+        let due = looked.next.unwrap_or(0);
+        self.at.cron_due.store(due, Ordering::Relaxed);
         Ok(())
     }
 

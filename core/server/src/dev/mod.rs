@@ -89,7 +89,7 @@ impl Development {
                 };
                 ends(project.dev_server(&shown, follow))
             });
-            let served = listen::run(context, listener, stop);
+            let served = listen::run(context, (listener, None), stop);
             stop.store(true, Ordering::SeqCst);
             let ended = [follows.join(), shows.join()]
                 .map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

@@ -3,23 +3,40 @@
 use crate::{
     answer::{Refusal, json},
     context::Context,
+    origin::Place,
+    state::now,
 };
 use axum::{
     extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use remy_db_runtime::target::Target;
 use serde_json::json;
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 /// 200 while the live release can be called and its database be read, else 503.
 pub(crate) async fn health(State(at): State<Arc<Context>>) -> Response {
-    let found = at.read(|at| Ok(at.runtime.serving(&Target::Live)?)).await;
+    let asked = Instant::now();
+    let found = at.read(move |at| {
+        let waited = asked.elapsed();
+        let target = at.target(&Place::Live)?;
+        Ok((waited, at.runtime.serving(&target)))
+    });
+    let (waited, found) = match found.await {
+        Ok((waited, found)) => (waited, found.map_err(Refusal::from)),
+        Err(refusal) => (asked.elapsed(), Err(refusal)),
+    };
     let under_way = at.under_way();
     let mut told = json!({
         "status": "ok", "app": null, "release": null, "database": "ok",
         "isolation": at.isolation, "callsUnderWay": under_way,
+        "lag": {
+            "cronMs": at.cron_lag(now()),
+            "threadMs": (waited.as_secs_f64() * 1e5).round() / 1e2,
+        },
         "telemetry": {
             "events": at.counted.events.load(Ordering::Relaxed),
             "errors": at.counted.errors.load(Ordering::Relaxed),

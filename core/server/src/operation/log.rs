@@ -73,7 +73,7 @@ pub(crate) fn of_path(path: &str) -> String {
 }
 
 /// Unix milliseconds.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -32,6 +32,12 @@ const LASTS: i64 = 10 * 60_000;
 /// How often a code may be tried.
 const TRIES: u32 = 3;
 
+/// Removes those that are over.
+pub(super) fn sweep(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM codes WHERE ends < ?1", [now()])?;
+    Ok(())
+}
+
 /// What a code is for.
 #[derive(Debug, Clone)]
 pub(crate) struct For<'a> {
@@ -90,7 +96,7 @@ impl Codes {
                 return Ok(false);
             }
             count(tx, &SENDS, &who)?;
-            tx.execute("DELETE FROM codes WHERE ends < ?1", [now()])?;
+            sweep(tx)?;
             let earlier =
                 "DELETE FROM codes WHERE target = ?1 AND by = ?2 AND address = ?3 AND user = ?4";
             let by = of.by.column();

@@ -4,7 +4,7 @@
 use super::{Kept, State, now};
 use crate::token::{self, Hash};
 use remy_db_runtime::{failure::Failure, target::Target};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 use std::sync::Arc;
 
 pub(super) const SCHEMA: &str = "
@@ -22,6 +22,12 @@ const KIND: &str = "ms_auth_";
 
 /// How long somebody stays signed in who does not come back, in milliseconds: 30 days.
 pub(crate) const LASTS: i64 = 30 * 86_400_000;
+
+/// Removes those that are over.
+pub(super) fn sweep(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM logins WHERE ends < ?1", [now()])?;
+    Ok(())
+}
 
 /// Somebody who has signed in.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +56,7 @@ impl Logins {
             user: user.to_owned(),
         };
         self.state.write(Kept::Now, "signing in", |tx| {
-            tx.execute("DELETE FROM logins WHERE ends < ?1", [now()])?;
+            sweep(tx)?;
             let add = "INSERT INTO logins (hash, target, user, ends) VALUES (?1, ?2, ?3, ?4)";
             tx.execute(
                 add,
@@ -127,8 +133,7 @@ mod tests {
         assert_eq!(logins.find(None, &Target::Live).unwrap(), None);
         // It goes on where it is used, and not for ever where it is not.
         let ends = |at: i64| {
-            let set =
-                |tx: &rusqlite::Transaction<'_>| tx.execute("UPDATE logins SET ends = ?1", [at]);
+            let set = |tx: &Transaction<'_>| tx.execute("UPDATE logins SET ends = ?1", [at]);
             state.write(Kept::Soon, "testing", set).unwrap();
         };
         ends(now() + 1000);

@@ -73,6 +73,16 @@ impl State {
         work(&conn).map_err(|e| failed(&self.path, doing, &e))
     }
 
+    /// Removes what is over, or kept too long.
+    pub fn sweep(&self) -> Result<(), Failure> {
+        self.write(Kept::Soon, "removing what is over", |tx| {
+            sessions::sweep(tx)?;
+            logins::sweep(tx)?;
+            codes::sweep(tx)?;
+            tries::sweep(tx)
+        })
+    }
+
     /// Writes, all of it or nothing.
     pub fn write<T>(
         &self,

@@ -8,7 +8,7 @@ use crate::{
 };
 use remy_db::ReleaseId;
 use remy_db_runtime::{failure::Failure, target::Target};
-use rusqlite::{OptionalExtension as _, Row, named_params, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, named_params, params};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -37,6 +37,15 @@ const MOST: u32 = 200_000;
 
 /// After how many new ones it is looked for what is over.
 const SWEEP: u64 = 64;
+
+/// Removes those that are over, and of too many those that were used the longest ago.
+pub(super) fn sweep(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM sessions WHERE ends < ?1", [now()])?;
+    let above = "DELETE FROM sessions WHERE hash IN (
+        SELECT hash FROM sessions ORDER BY ends DESC LIMIT -1 OFFSET ?1)";
+    tx.execute(above, [MOST])?;
+    Ok(())
+}
 
 /// A page that is open.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,10 +85,7 @@ impl Sessions {
             .is_multiple_of(SWEEP);
         self.state.write(Kept::Soon, "beginning a session", |tx| {
             if is_time {
-                tx.execute("DELETE FROM sessions WHERE ends < ?1", [now()])?;
-                let above = "DELETE FROM sessions WHERE hash IN (
-                    SELECT hash FROM sessions ORDER BY ends DESC LIMIT -1 OFFSET ?1)";
-                tx.execute(above, [MOST])?;
+                sweep(tx)?;
             }
             let add = "INSERT INTO sessions (hash, target, release, user, visitor, ends, login)
                        VALUES (:hash, :target, :release, :user, :visitor, :ends, :login)";
@@ -179,8 +185,7 @@ mod tests {
         assert_eq!(code(sessions.find(None, &Target::Live)), "auth_required");
 
         let ends = |at: i64| {
-            let write =
-                |tx: &rusqlite::Transaction<'_>| tx.execute("UPDATE sessions SET ends = ?1", [at]);
+            let write = |tx: &Transaction<'_>| tx.execute("UPDATE sessions SET ends = ?1", [at]);
             state.write(Kept::Soon, "", write).unwrap();
         };
         // Used in its last half hour, it lasts for another hour.
@@ -217,7 +222,7 @@ mod tests {
         for _ in 0..SWEEP {
             sessions.begin(&session(Target::Live)).unwrap();
         }
-        let write = |tx: &rusqlite::Transaction<'_>| tx.execute("UPDATE sessions SET ends = 0", []);
+        let write = |tx: &Transaction<'_>| tx.execute("UPDATE sessions SET ends = 0", []);
         state.write(Kept::Soon, "", write).unwrap();
         sessions.begin(&session(Target::Live)).unwrap();
         let count = |conn: &rusqlite::Connection| {

@@ -72,6 +72,12 @@ fn network(client: IpAddr) -> String {
     }
 }
 
+/// Forgets what is too long ago to count.
+pub(super) fn sweep(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM tries WHERE at < ?1", [now() - DAY])?;
+    Ok(())
+}
+
 /// Whether it was too often.
 pub(super) fn are_too_many(
     tx: &Transaction<'_>,
@@ -97,7 +103,7 @@ pub(super) fn count(
     limits: &[Limit; 2],
     Who(who): &Who,
 ) -> rusqlite::Result<()> {
-    tx.execute("DELETE FROM tries WHERE at < ?1", [now() - DAY])?;
+    sweep(tx)?;
     for (limit, who) in limits.iter().zip(who) {
         let add = "INSERT INTO tries (what, who, at) VALUES (?1, ?2, ?3)";
         tx.execute(add, params![limit.what, who, now()])?;

@@ -4,18 +4,23 @@
 //! Calls are written in batches, every [`BATCH`], and not synced one by one: a power cut may take the
 //! last ones. A call that lasts has a row while it runs. One whose process is gone ended unseen: it is
 //! `lost`.
+//!
+//! The requests that a server answers, and the events that are published, are beside them.
+
+pub mod published;
+pub mod requests;
 
 use crate::process;
 use remy_db::{Context as _, Error, ReleaseId, Result};
 use remy_db_app::private;
-
-use rusqlite::{Connection, OptionalExtension as _, named_params, params};
+use rusqlite::{Connection, named_params, params};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::JoinHandle,
@@ -25,11 +30,15 @@ use std::{
 /// How long what happens waits to be written, at most.
 const BATCH: Duration = Duration::from_millis(100);
 
-/// How long a record is kept.
+/// How long a record of a call or a request is kept.
 const KEPT_DAYS: i64 = 30;
 
-/// How many are kept.
+/// How many of each are kept.
 const KEPT: i64 = 500_000;
+
+/// How many requests and events wait to be written, at most. Where there are more, the next ones are
+/// on no record: nobody waits for the disk because of them.
+const WAITING: usize = 20_000;
 
 /// How large the file may become.
 const LARGEST: i64 = 256 << 20;
@@ -136,6 +145,26 @@ pub struct Record {
     pub output: String,
 }
 
+/// Where a list begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Begins {
+    /// With the newest.
+    #[default]
+    Newest,
+    /// After the one of this number, the oldest first.
+    After(i64),
+}
+
+impl Begins {
+    /// The number after which it begins, and in which order it goes on.
+    fn sql(self) -> (i64, &'static str) {
+        match self {
+            Self::Newest => (0, "DESC"),
+            Self::After(after) => (after, "ASC"),
+        }
+    }
+}
+
 /// Which records are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
@@ -154,6 +183,9 @@ enum Event {
     Begun(Begun, i64),
     Printed(String, String),
     Ended(String, Ended, f64, Option<(String, String)>),
+    Answered(requests::Request),
+    Published(published::Event),
+    Sweep,
 }
 
 /// Writes what happens to calls. Once the last clone of it is dropped, all is written.
@@ -162,6 +194,7 @@ pub struct Records(Arc<Writer>);
 
 struct Writer {
     events: Option<Sender<Event>>,
+    waiting: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -171,14 +204,32 @@ impl Records {
         let conn = open(store)?;
         lose(&conn)?;
         let (events, heard) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let written = Arc::clone(&waiting);
         let thread = std::thread::Builder::new()
             .name("records".to_owned())
-            .spawn(move || write(&conn, &heard))
+            .spawn(move || write(&conn, &heard, &written))
             .context(|| "starting the thread that writes records".to_owned())?;
         Ok(Self(Arc::new(Writer {
             events: Some(events),
+            waiting,
             thread: Some(thread),
         })))
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, request: requests::Request) {
+        self.tell_if_there_is_room(Event::Answered(request));
+    }
+
+    /// An event was published.
+    pub fn published(&self, event: published::Event) {
+        self.tell_if_there_is_room(Event::Published(event));
+    }
+
+    /// Removes what is kept too long, before long.
+    pub fn sweep(&self) {
+        self.tell(Event::Sweep);
     }
 
     /// A call begins; once more, where another release went live before anything of it had begun.
@@ -206,7 +257,14 @@ impl Records {
     /// A record that cannot be written is no reason to stop a call.
     fn tell(&self, event: Event) {
         if let Some(events) = &self.0.events {
+            self.0.waiting.fetch_add(1, Ordering::Relaxed);
             let _ = events.send(event);
+        }
+    }
+
+    fn tell_if_there_is_room(&self, event: Event) {
+        if self.0.waiting.load(Ordering::Relaxed) < WAITING {
+            self.tell(event);
         }
     }
 }
@@ -278,12 +336,14 @@ fn open(store: &Path) -> Result<Connection> {
         "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
     )
     .context(doing)?;
-    conn.execute_batch(SCHEMA).context(doing)?;
+    for schema in [SCHEMA, requests::SCHEMA, published::SCHEMA] {
+        conn.execute_batch(schema).context(doing)?;
+    }
     Ok(conn)
 }
 
 /// Writes batches until nobody is left who tells of calls.
-fn write(conn: &Connection, heard: &Receiver<Event>) {
+fn write(conn: &Connection, heard: &Receiver<Event>, waiting: &AtomicUsize) {
     let process = process::this();
     let mut swept = None::<Instant>;
     while let Ok(first) = heard.recv() {
@@ -296,6 +356,10 @@ fn write(conn: &Connection, heard: &Receiver<Event>) {
                 Err(RecvTimeoutError::Disconnected) => break true,
             }
         };
+        waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+        if batch.iter().any(|event| matches!(event, Event::Sweep)) {
+            swept = None;
+        }
         // A full disk costs records, and no call.
         let _ = write_batch(conn, &process, batch);
         if swept.is_none_or(|at| at.elapsed() > SWEEP) {
@@ -341,6 +405,9 @@ fn write_batch(conn: &Connection, process: &str, batch: Vec<Event>) -> rusqlite:
                 )?
                 .execute(params![id, status.word(), ms, code, message])?;
             }
+            Event::Answered(request) => requests::add(&tx, &request)?,
+            Event::Published(event) => published::add(&tx, &event)?,
+            Event::Sweep => {}
         }
     }
     for (id, lines) in printed {
@@ -377,24 +444,29 @@ fn lose(conn: &Connection) -> Result<()> {
 
 /// Removes the oldest records, by age, number and size.
 fn sweep(conn: &Connection, kept: i64, largest: i64) -> rusqlite::Result<()> {
-    let oldest = now() - KEPT_DAYS * 86_400_000;
-    conn.execute("DELETE FROM calls WHERE at < ?1", [oldest])?;
-    let above = "SELECT seq FROM calls ORDER BY seq DESC LIMIT 1 OFFSET ?1";
-    let last: Option<i64> = conn.query_row(above, [kept], |row| row.get(0)).optional()?;
-    if let Some(last) = last {
-        conn.execute("DELETE FROM calls WHERE seq <= ?1", [last])?;
+    let now = now();
+    for table in ["calls", "requests"] {
+        let old = format!("DELETE FROM {table} WHERE at < ?1");
+        conn.execute(&old, [now - KEPT_DAYS * 86_400_000])?;
+        let above = format!(
+            "DELETE FROM {table} WHERE seq <= (SELECT seq FROM {table} ORDER BY seq DESC LIMIT 1 OFFSET ?1)"
+        );
+        conn.execute(&above, [kept])?;
     }
+    published::sweep(conn, now)?;
     let size = "SELECT (page_count - freelist_count) * page_size
                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
     for _ in 0..20 {
         if conn.query_row(size, [], |row| row.get::<_, i64>(0))? <= largest {
             break;
         }
-        // A tenth at a time.
-        conn.execute(
-            "DELETE FROM calls WHERE seq <= (SELECT min(seq) + max((max(seq) - min(seq)) / 10, 1) FROM calls)",
-            [],
-        )?;
+        for table in ["calls", "requests", "events"] {
+            // A tenth at a time.
+            let tenth = format!(
+                "DELETE FROM {table} WHERE seq <= (SELECT min(seq) + max((max(seq) - min(seq)) / 10, 1) FROM {table})"
+            );
+            conn.execute(&tenth, [])?;
+        }
     }
     conn.execute_batch("PRAGMA incremental_vacuum")
 }

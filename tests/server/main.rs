@@ -7,6 +7,7 @@ mod cron;
 mod dev;
 mod ending;
 mod events;
+mod faults;
 mod login;
 mod methods;
 mod operation;

@@ -19,6 +19,7 @@ const MANIFEST: &str = r#"{
     { "id": "stream-parts", "path": "src/shop.ts", "export": "streamParts" },
     { "id": "stream-for-ever", "path": "src/shop.ts", "export": "streamForEver" },
     { "id": "platform", "path": "src/platform.ts", "export": "platform" },
+    { "id": "fetches", "path": "src/shop.ts", "export": "fetches" },
     { "id": "wait", "path": "src/shop.ts", "export": "wait" }
   ],
   "interfaces": [{ "type": "web", "path": "web/web.json" }]

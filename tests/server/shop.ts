@@ -41,3 +41,9 @@ export async function wait(input: { ms: number; item?: string }) {
   if (input.item) await Orders.push({ item: input.item, amount: 1 });
   return VERSION;
 }
+
+export async function fetches(input: { url: string; method?: string; headers?: Record<string, string>; body?: string }) {
+  const { url, ...how } = input;
+  const reply = await fetch(url, how);
+  return { status: reply.status, text: await reply.text() };
+}

@@ -4,6 +4,7 @@ mod api;
 mod backend;
 mod bad_input;
 mod cron;
+mod deploy;
 mod dev;
 mod ending;
 mod events;

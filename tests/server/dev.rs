@@ -442,6 +442,7 @@ const server = createServer((request, answer) => {
   const { url, headers } = request;
   appendFileSync('asked.txt', url + '\n');
   if (url === '/text.js') return answer.setHeader('content-type', 'text/javascript').end('let text = 1;');
+  if (url === '/die.js') process.exit(7);
   if (url === '/none.js') return answer.writeHead(404).end();
   answer.setHeader('content-type', 'text/html').setHeader('set-cookie', 'own=1');
   answer.end(`<html><head></head><body>${headers.host} ${headers.origin} ${url} WORD</body></html>`);
@@ -563,6 +564,15 @@ fn a_dev_server_that_ends_is_told_and_started_again_at_a_change() {
     let page = told(&page);
     let token = token(&page);
     assert_eq!(dev.call(token, "about", &json!({}))["version"], "one");
+    // So it is with one that ends later; what was opened before works on.
+    let died = dev.get("/die.js");
+    assert_eq!(died.refusal(), (503, "not_shown".to_owned()));
+    assert!(dev.told("ended").contains("ended with status 7"));
+    assert_eq!(dev.open("/").status, 503);
+    assert_eq!(dev.call(token, "about", &json!({}))["version"], "one");
+    dev.file("web/main.js", "console.log('again')");
+    dev.told("shown");
+    assert_eq!(dev.open("/").status, 200);
 }
 
 #[test]

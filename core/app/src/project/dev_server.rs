@@ -25,12 +25,15 @@ use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How often it is looked where the program listens, until it does; and whether it is elsewhere, then.
 const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_secs(2);
+
+/// How long the port that is named is waited for, where the program listens on another.
+const BESIDE: Duration = Duration::from_secs(1);
 
 /// How many lines of what the program has said are told when it ends.
 const LAST: usize = 12;
@@ -216,12 +219,18 @@ impl Work<'_> {
     /// Tells where a process listens, and where else it does later.
     fn follow(&self, process: Pid, is_over: &AtomicBool) {
         let mut told = None;
+        let mut first: Option<Instant> = None;
         let mut nap = Duration::ZERO;
         while !is_over.load(Ordering::SeqCst) {
             // The end is not waited for longer than is noticed.
             if nap.is_zero() {
                 let found = place_of(&listening::addresses(process), self.command.port);
-                if found.is_some() && found != told {
+                // Another port than the one that is named may be that of something beside it.
+                let is_named = |at: SocketAddr| self.command.port.is_none_or(|it| it == at.port());
+                let is_it = found.is_some_and(|at| {
+                    is_named(at) || first.get_or_insert_with(Instant::now).elapsed() >= BESIDE
+                });
+                if is_it && found != told {
                     told = found;
                     found.into_iter().for_each(|at| (self.tell)(Shown::By(at)));
                 }

@@ -234,10 +234,10 @@ fn a_signal_calls_a_call_off() {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
     assert_eq!(line, "runs\n");
-    stdout(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    stdout(Command::new("kill").args(["-TERM", &child.id().to_string()]));
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut stderr, &mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(rest.contains("error: cancelled: "), "{rest}");
     let calls = stdout(&mut remy(&app, &["calls", "--json"]));
     let calls: Value = serde_json::from_str(&calls).unwrap();
@@ -451,8 +451,8 @@ fn calls_lists_what_was_called_and_follows_it() {
         "{next}"
     );
     assert_eq!(lines.next().unwrap().unwrap(), "    token undefined");
-    stdout(Command::new("kill").args(["-INT", &child.id().to_string()]));
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    stdout(Command::new("kill").args(["-TERM", &child.id().to_string()]));
+    assert_eq!(child.wait().unwrap().code(), Some(143));
 }
 
 /// Where no live database is, or none yet, nothing is made by asking.

@@ -289,10 +289,10 @@ fn the_command_follows_until_it_is_told_to_end_and_leaves_nothing_behind() {
     shop.app.file("shop/src/names.ts", FILES[2].1);
     let line = lines.next().unwrap().unwrap();
     assert!(line.starts_with("default: compiled names; "), "{line}");
-    stdout(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    stdout(Command::new("kill").args(["-TERM", &child.id().to_string()]));
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{rest}");
     assert!(lines.next().is_none());
     let folder = shop.app.dir.path().display().to_string();
     let until = Instant::now() + Duration::from_secs(5);

@@ -42,6 +42,21 @@ pub struct Place {
     /// Of the schedules of cron jobs, by its name among the IANA's; UTC, where none is.
     #[serde(default)]
     pub timezone: Option<String>,
+    /// When a method's write is answered.
+    #[serde(default)]
+    pub durability: Durability,
+}
+
+/// What is left of a write that was answered when the power goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// All of it: the answer comes after the disk has it.
+    #[default]
+    Full,
+    /// The last writes may be gone, and the database is whole: the answer waits for no disk. A
+    /// process that dies loses nothing.
+    Normal,
 }
 
 /// What named a live database. The first that does is what counts.
@@ -113,6 +128,7 @@ pub fn find(dir: &Path, named: &Named) -> Result<Place> {
         schema: settings.schema.as_ref().map(of_settings),
         extensions: settings.extensions.iter().map(of_settings).collect(),
         timezone: settings.timezone,
+        durability: settings.durability,
         root,
     })
 }
@@ -170,6 +186,7 @@ struct Settings {
     schema: Option<PathBuf>,
     extensions: Vec<PathBuf>,
     timezone: Option<String>,
+    durability: Durability,
 }
 
 fn read_settings(file: &Path) -> Result<Settings> {
@@ -190,7 +207,7 @@ fn read_settings(file: &Path) -> Result<Settings> {
     settings_of(&text).map_err(|what| {
         Error::invalid_argument(format!("{told} {what}"))
             .state(State::NothingDone)
-            .hint("It is one JSON object with \"db\" and \"schema\", each a path, and \"extensions\", a list of paths, all relative to it, and \"timezone\", such as \"Europe/Berlin\"")
+            .hint("It is one JSON object with \"db\" and \"schema\", each a path, and \"extensions\", a list of paths, all relative to it, \"timezone\", such as \"Europe/Berlin\", and \"durability\", \"full\" or \"normal\"")
             .object(told.to_string())
             .into()
     })
@@ -223,6 +240,11 @@ fn settings_of(text: &str) -> Result<Settings, String> {
                 None | Some("") => return Err("has no name at \"timezone\"".to_owned()),
                 Some(name) => settings.timezone = Some(name.to_owned()),
             },
+            "durability" => {
+                settings.durability = Durability::deserialize(value).map_err(|_| {
+                    "has neither \"full\" nor \"normal\" at \"durability\"".to_owned()
+                })?;
+            }
             key => return Err(format!("has an unknown key {}", Value::from(key))),
         }
     }
@@ -428,6 +450,10 @@ mod tests {
             (r#"{"db": ""}"#, "has no path at \"db\""),
             (r#"{"extensions": "x"}"#, "has no list at \"extensions\""),
             (r#"{"timezone": 1}"#, "has no name at \"timezone\""),
+            (
+                r#"{"durability": "off"}"#,
+                "has neither \"full\" nor \"normal\" at \"durability\"",
+            ),
             (r#"{"extensions": [""]}"#, "has no path at \"extensions\""),
         ];
         for (text, expected) in wrong {

@@ -186,11 +186,7 @@ pub enum Command {
     Serve(Serve),
     /// run methods for a program that asks on stdin
     #[command(hide = true)]
-    Runtime {
-        /// the most processes that run methods at once
-        #[arg(long, value_name = "N", value_parser = values::count)]
-        max_processes: Option<u32>,
-    },
+    Runtime(Methods),
     /// show what is live, where, and what waits
     #[command(after_help = "  remy status --db app.db")]
     Status,
@@ -278,6 +274,8 @@ pub struct Dev {
     /// the port that it is served on; 0 is one that is free (3000, or the next that is free)
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
+    #[command(flatten)]
+    pub methods: Methods,
     #[command(subcommand)]
     pub command: Option<DevCommand>,
 }
@@ -322,6 +320,8 @@ pub enum DevCommand {
         scenario: String,
         #[command(flatten)]
         session: Session,
+        #[command(flatten)]
+        isolation: Isolation,
     },
     /// remove a copy
     #[command(after_help = "  remy dev stop alice --db app.db")]
@@ -355,7 +355,29 @@ pub enum Cron {
         /// the method that it runs
         #[arg(value_name = "JOB", value_parser = some_text())]
         job: String,
+        #[command(flatten)]
+        isolation: Isolation,
     },
+}
+
+/// How methods are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
+#[group(skip)]
+pub struct Methods {
+    /// the most processes that run methods at once, each one call (two a processor, at least 4)
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub max_processes: Option<u32>,
+    #[command(flatten)]
+    pub isolation: Isolation,
+}
+
+/// Whether methods are shut in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
+#[group(skip)]
+pub struct Isolation {
+    /// do not shut methods in: they may do what this command may
+    #[arg(long)]
+    pub no_isolation: bool,
 }
 
 /// What is served, and where.
@@ -383,6 +405,8 @@ pub struct Serve {
     /// believe X-Forwarded-* of a proxy on this machine, or of the one at this address
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true)]
     pub trust_proxy: Option<Option<IpAddr>>,
+    #[command(flatten)]
+    pub methods: Methods,
 }
 
 /// A call of a method.
@@ -411,6 +435,8 @@ pub struct Invoke {
     /// as whom: the id of a row in the app's table of users
     #[arg(long, value_name = "ID", value_parser = some_text())]
     pub user: Option<String>,
+    #[command(flatten)]
+    pub isolation: Isolation,
 }
 
 #[derive(Debug, Subcommand)]

@@ -37,6 +37,7 @@ impl Verb {
             schema: None,
             extensions: Vec::new(),
             timezone: None,
+            durability: place::Durability::default(),
         };
         let place = place.clone();
         let project = Project::at(at, move |_| Remy::at(&place));

@@ -1,10 +1,18 @@
 //! While a method is called: what it prints is shown, and a signal calls it off.
 
-use crate::{output, screen, show::text::one_line, signals};
+use crate::{
+    arguments::{Isolation as Given, Methods},
+    output, screen,
+    show::text::one_line,
+    signals,
+};
+use remy_db_app::place::Place;
 use remy_db_runtime::{
     child::{Listener, Stream},
     pool::Cancel,
     runtime::Runtime,
+    sandbox::Isolation,
+    served::Settings,
 };
 use serde_json::Value;
 use std::{
@@ -15,6 +23,27 @@ use std::{
 
 /// How often it is looked whether a signal has called the call off.
 const NAP: Duration = Duration::from_millis(20);
+
+/// How the methods of an app are run.
+pub(super) fn methods(place: &Place, given: &Methods) -> Settings {
+    let mut settings = one_call(place, given.isolation);
+    if let Some(most) = given.max_processes {
+        settings.pool.max_processes = most.max(1) as usize;
+    }
+    settings
+}
+
+/// The same, of one call.
+pub(super) fn one_call(place: &Place, given: Given) -> Settings {
+    Settings {
+        isolation: match given.no_isolation {
+            true => Isolation::Off,
+            false => Isolation::On,
+        },
+        durability: place.durability,
+        ..Settings::default()
+    }
+}
 
 /// Does `work`, until a signal calls it off.
 pub(super) fn until_called_off<T>(work: impl FnOnce(&Cancel) -> T) -> T {

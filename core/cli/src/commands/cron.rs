@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Context,
-    calling::{printed, settle, until_called_off},
+    calling::{one_call, printed, settle, until_called_off},
     invoke::show,
     owner,
 };
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 use remy_db::internals::cron::{CronRun, CronStatus};
-use remy_db_runtime::{runtime::Runtime, served::Settings};
+use remy_db_runtime::runtime::Runtime;
 use remy_db_server::cron::{Jobs, Listed};
 
 pub(super) fn cron(at: &Context<'_>, given: Option<&Cron>) -> Result<Answer> {
@@ -28,9 +28,9 @@ pub(super) fn cron(at: &Context<'_>, given: Option<&Cron>) -> Result<Answer> {
             owner::become_owner(&project)?;
             list(at, &jobs)
         }
-        Some(Cron::Run { job }) => {
+        Some(Cron::Run { job, isolation }) => {
             owner::become_who_runs(&project)?;
-            let runtime = Runtime::open(&place.path, Settings::default())?;
+            let runtime = Runtime::open(&place.path, one_call(place, *isolation))?;
             let run = |cancel: &_| jobs.run(&runtime, job, &printed(), cancel);
             let returned = until_called_off(run)?;
             show(at, &returned)?;

@@ -2,11 +2,11 @@
 
 use super::{
     Answer, Context,
-    calling::{printed, settle, until_called_off},
+    calling::{methods, one_call, printed, settle, until_called_off},
     owner, tools,
 };
 use crate::{
-    arguments::{Dev, DevCommand as Command},
+    arguments::{Dev, DevCommand as Command, Isolation, Methods},
     failure::{Failure, Result, usage},
     name::called,
     output, screen,
@@ -35,13 +35,17 @@ const PORT: u16 = 3000;
 
 pub(super) fn run(at: &Context<'_>, given: &Dev) -> Result<Answer> {
     match (&given.command, &given.name, given.port) {
-        (None, name, port) => serve(at, name.as_deref().unwrap_or(DEFAULT), port),
+        (None, name, _) => serve(at, name.as_deref().unwrap_or(DEFAULT), given),
         (Some(_), Some(_), _) => Err(usage(format!(
             "--name is of {0} dev alone: after a command the name stands by itself, as in {0} dev reset NAME",
             called()
         ))),
         (Some(_), None, Some(_)) => Err(usage(format!(
             "--port is of {0} dev alone: a command serves nothing",
+            called()
+        ))),
+        (Some(_), None, None) if given.methods != Methods::default() => Err(usage(format!(
+            "what stands before the command is of {0} dev alone, which runs methods: --no-isolation of a seed stands after it",
             called()
         ))),
         (Some(command), None, None) => on_session(at, command),
@@ -89,8 +93,12 @@ fn on_session(at: &Context<'_>, command: &Command) -> Result<Answer> {
             let told = format!("{} is empty: {}", dev.name, dev.path);
             (dev, told)
         }
-        Command::Seed { scenario, session } => {
-            return seeded(at, project, scenario, &session.name);
+        Command::Seed {
+            scenario,
+            session,
+            isolation,
+        } => {
+            return seeded(at, project, (scenario, &session.name), *isolation);
         }
         Command::Stop(session) => {
             let dev = project.dev_stop(&session.name)?;
@@ -102,20 +110,21 @@ fn on_session(at: &Context<'_>, command: &Command) -> Result<Answer> {
 }
 
 /// Serves a dev session that follows the working tree, until a signal calls that off.
-fn serve(at: &Context<'_>, name: &str, port: Option<u16>) -> Result<Answer> {
+fn serve(at: &Context<'_>, name: &str, given: &Dev) -> Result<Answer> {
     let project = Arc::new(at.project()?);
+    let settings = settings(methods(project.place(), &given.methods));
     let follow = at.quietly().hearing(at.on_said);
     let workbench = Workbench::serving(Arc::clone(&project), tools());
     let watch = Watch::begin(workbench, name, follow)?;
     // It made live's store, where there was none.
     owner::become_who_runs(&project)?;
-    let listener = match port {
+    let listener = match given.port {
         Some(port) => bind(HOST, port)?,
         None => bind_near(HOST, PORT)?,
     };
     let port = listener.local_addr().map(|address| address.port());
     let port = port.map_err(|e| usage(format!("the socket has no address: {e}")))?;
-    let dev = Development::open(project, watch, settings())?;
+    let dev = Development::open(project, watch, settings)?;
     let screen = Screen {
         json: at.json,
         url: format!("http://localhost:{port}"),
@@ -129,8 +138,11 @@ fn serve(at: &Context<'_>, name: &str, port: Option<u16>) -> Result<Answer> {
 }
 
 /// Who sees what is shown here may sign in as anybody, and may as well read the database.
-fn settings() -> server::Settings {
-    let mut settings = server::Settings::default();
+fn settings(methods: Settings) -> server::Settings {
+    let mut settings = server::Settings {
+        methods,
+        ..server::Settings::default()
+    };
     if stderr().is_terminal() {
         let show = |address: &str, code: &str| {
             screen::say(&format!("The code of {} is {code}\n", one_line(address)));
@@ -267,15 +279,23 @@ pub(super) fn prepared(at: &Context<'_>, project: Project, name: &str) -> Result
     Ok(built.dir)
 }
 
-fn seeded(at: &Context<'_>, project: Project, scenario: &str, name: &str) -> Result<Answer> {
+fn seeded(
+    at: &Context<'_>,
+    project: Project,
+    (scenario, name): (&str, &str),
+    isolation: Isolation,
+) -> Result<Answer> {
     owner::become_who_runs(&project)?;
-    let live = project.place().path.clone();
+    let (live, settings) = (
+        project.place().path.clone(),
+        one_call(project.place(), isolation),
+    );
     let seed = Seed {
         name: name.to_owned(),
         built: prepared(at, project, name)?,
         scenario: scenario.to_owned(),
     };
-    let runtime = Runtime::open(&live, Settings::default())?;
+    let runtime = Runtime::open(&live, settings)?;
     let seeded = until_called_off(|cancel| runtime.seed(&seed, &printed(), cancel))?;
     settle(&runtime);
     let roles = match (&seeded.user, seeded.roles.as_slice()) {

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Context,
-    calling::{printed, settle, until_called_off},
+    calling::{one_call, printed, settle, until_called_off},
     dev, json, owner,
 };
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
 };
 use remy_db_runtime::{
     runtime::{Invoke, Returned, Runtime},
-    served::Settings,
     target::Target,
     who::Who,
 };
@@ -24,7 +23,10 @@ pub(super) fn invoke(at: &Context<'_>, given: &Given) -> Result<Answer> {
     let input = input(given.input.as_deref())?;
     let project = at.project()?;
     owner::become_who_runs(&project)?;
-    let live = project.place().path.clone();
+    let (live, settings) = (
+        project.place().path.clone(),
+        one_call(project.place(), given.isolation),
+    );
     let target = match &given.dev {
         Some(name) => Target::Dev {
             name: name.clone(),
@@ -32,7 +34,7 @@ pub(super) fn invoke(at: &Context<'_>, given: &Given) -> Result<Answer> {
         },
         None => Target::named(given.preview.clone(), given.release),
     };
-    let runtime = Runtime::open(&live, Settings::default())?;
+    let runtime = Runtime::open(&live, settings)?;
     let invoke = Invoke {
         target,
         input,

@@ -246,7 +246,7 @@ pub fn run(command: &Command, at: &Context<'_>) -> Result<Answer> {
         Command::Events(given) => events::run(at, given),
         Command::Cron { run } => cron::cron(at, run.as_ref()),
         Command::Serve(given) => serve::serve(at, given),
-        Command::Runtime { max_processes } => runtime::serve(at, *max_processes),
+        Command::Runtime(given) => runtime::serve(at, given),
         Command::Status => history::status(at),
         Command::Verify { extensions } => database::verify(at, extensions),
         Command::Prune(prune) => database::prune(at, prune),

@@ -12,8 +12,9 @@
 //! Any number of calls run at once. The end of stdin is the end of all of them. What is called in a dev
 //! session runs as the working tree has it by then.
 
-use super::{Answer, Context, owner, tools};
+use super::{Answer, Context, calling::methods, owner, tools};
 use crate::{
+    arguments::Methods,
     failure::{Failure, Result, usage},
     output, signals, stdin,
 };
@@ -25,7 +26,6 @@ use remy_db_runtime::{
     failure::Failure as Failed,
     pool::Cancel,
     runtime::{Invoke, Runtime},
-    served::Settings,
     target::Target,
     who::Who,
 };
@@ -104,13 +104,10 @@ struct Runs {
     open: Open,
 }
 
-pub(super) fn serve(at: &Context<'_>, max_processes: Option<u32>) -> Result<Answer> {
+pub(super) fn serve(at: &Context<'_>, given: &Methods) -> Result<Answer> {
     let project = at.project()?;
     owner::become_who_runs(&project)?;
-    let mut settings = Settings::default();
-    if let Some(most) = max_processes {
-        settings.pool.max_processes = most.max(1) as usize;
-    }
+    let settings = methods(project.place(), given);
     let runs = Runs {
         runtime: Runtime::open(&project.place().path, settings)?,
         workbench: Workbench::new(Arc::new(project), tools()),

@@ -1,6 +1,6 @@
 //! What was published, served.
 
-use super::{Answer, Context, owner};
+use super::{Answer, Context, calling::methods, owner};
 use crate::{
     arguments::Serve as Given,
     failure::{Result, usage},
@@ -32,6 +32,7 @@ pub(super) fn serve(at: &Context<'_>, given: &Given) -> Result<Answer> {
     };
     let place = project.place();
     let settings = Settings {
+        methods: methods(place, &given.methods),
         timezone: place.timezone.clone(),
         ..settings(at, given)
     };

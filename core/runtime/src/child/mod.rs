@@ -8,8 +8,10 @@ mod node;
 mod output;
 mod process;
 mod program;
+mod reader;
 mod requests;
 mod state;
+mod watched;
 mod workplace;
 
 pub(crate) use listener::AT_ONCE;

@@ -1,12 +1,14 @@
 //! A process: how it is started, and what may be done with it.
 
 use super::{
-    keeper::{Keeper, Slow},
+    keeper::Keeper,
     listener::{Listener, Service},
     output::Output,
     program::Program,
+    reader::{Reader, Slow},
     requests::Requests,
     state::{Owner, Running, Slot, State},
+    watched::Watched,
 };
 use crate::{
     failure::Failure,
@@ -15,9 +17,12 @@ use crate::{
     sandbox::{Launch, launch},
 };
 use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
     pipe::{PipeFlags, pipe_with},
     process::Pid,
 };
+use serde_json::Value;
 use std::{
     fs, io,
     os::{
@@ -33,6 +38,7 @@ use std::{
 /// A process that runs methods. It ends with this.
 pub(crate) struct Process {
     state: Arc<State>,
+    reader: Arc<Mutex<Reader>>,
     kept: Mutex<Kept>,
 }
 
@@ -61,23 +67,31 @@ impl Process {
                 let _ = fs::remove_dir_all(&scratch);
             })?;
         let state = Arc::new(state);
-        let keeper = Keeper {
+        let reader = Arc::new(Mutex::new(Reader {
             number,
             pid,
             state: state.clone(),
             requests: Requests::new(state.clone(), service),
-            owner,
-            scratch,
+            owner: owner.clone(),
             output,
             errors,
             incoming: Incoming::default(),
             last_request: 0,
             written: 0,
-            looked: Instant::now(),
             slow: Slow::default(),
+        }));
+        let keeper = Keeper {
+            number,
+            pid,
+            state: state.clone(),
+            owner,
+            scratch,
+            reader: reader.clone(),
+            looked: Instant::now(),
         };
         let process = Self {
             state: state.clone(),
+            reader,
             kept: Mutex::new(Kept::No(Box::new(keeper))),
         };
         // What a large app declares does not fit into a socket, and the process may never read.
@@ -110,12 +124,11 @@ impl Process {
             errors: complained.as_fd(),
             socket: theirs.as_fd(),
         })?;
-        let state = State::new(launched.process, ours, program.limits);
-        Ok((
-            state,
-            launched.pid,
-            [Output::new(output), Output::new(errors)],
-        ))
+        let outputs = [Output::new(output), Output::new(errors)];
+        let watched = Watched::new(&launched.process, &ours, [&outputs[0], &outputs[1]]);
+        let watched = watched.map_err(not_started)?;
+        let state = State::new(launched.process, ours, watched, program.limits);
+        Ok((state, launched.pid, outputs))
     }
 
     /// Begins a call, of which `frame` is made; gives nothing where the process cannot be called.
@@ -133,6 +146,32 @@ impl Process {
         };
         self.state.begin(running, frame).ok()?;
         Some(slot)
+    }
+
+    /// Waits for the answer of a call, and reads what the process sends until then: nobody else has to
+    /// be woken for it.
+    pub fn wait(&self, slot: &Slot) -> Result<Value, Failure> {
+        let State {
+            watched, socket, ..
+        } = &*self.state;
+        if let Ok(_reads) = watched.read_by_another(socket) {
+            while let Some(()) = self.read(slot) {}
+        }
+        // It is there, or the keeper brings it.
+        slot.wait()
+    }
+
+    /// Waits until the process sends something, and takes it. Nothing, where the answer is there or
+    /// nothing more is to be read here.
+    fn read(&self, slot: &Slot) -> Option<()> {
+        let mut sent = [PollFd::new(&self.state.socket, PollFlags::IN)];
+        match poll(&mut sent, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+        let mut reader = self.reader.lock().expect("no panic while it is held");
+        let is_open = reader.receive();
+        (is_open && !reader.is_stuffed() && !slot.is_there()).then_some(())
     }
 
     /// Ends it, and does not wait for that.

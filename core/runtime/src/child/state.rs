@@ -1,6 +1,6 @@
 //! What a process is at, as all threads that have to do with it see it.
 
-use super::{listener::Listener, program::Limits};
+use super::{listener::Listener, program::Limits, watched::Watched};
 use crate::{failure::Failure, frame, protocol::Call};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -57,6 +57,10 @@ impl Slot {
         self.there.notify_all();
     }
 
+    pub fn is_there(&self) -> bool {
+        self.answer.lock().expect("no panic here").is_some()
+    }
+
     pub fn wait(&self) -> Result<Value, Failure> {
         let mut answer = self.answer.lock().expect("no panic here");
         loop {
@@ -90,6 +94,8 @@ pub(super) struct Held {
 pub(super) struct State {
     pub process: OwnedFd,
     pub socket: UnixStream,
+    /// Both of these, and what it writes.
+    pub watched: Watched,
     pub limits: Limits,
     held: Mutex<Held>,
     /// One frame at a time: what is left of the last one, where there was no room for it.
@@ -97,7 +103,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub fn new(process: OwnedFd, socket: UnixStream, limits: Limits) -> Self {
+    pub fn new(process: OwnedFd, socket: UnixStream, watched: Watched, limits: Limits) -> Self {
         let held = Held {
             stage: Stage::Starting,
             since: Instant::now(),
@@ -107,6 +113,7 @@ impl State {
         Self {
             process,
             socket,
+            watched,
             limits,
             held: Mutex::new(held),
             left: Mutex::default(),

@@ -38,16 +38,7 @@ impl Default for Limits {
     }
 }
 
-/// What is left of a write that was answered when the power goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// All of it: the answer comes after the disk has it.
-    #[default]
-    Full,
-    /// The last writes may be gone, and the database is whole: the answer waits for no disk. A
-    /// process that dies loses nothing.
-    Normal,
-}
+pub use remy_db_app::place::Durability;
 
 /// What a service is told.
 #[derive(Debug, Clone)]

@@ -202,8 +202,9 @@ impl Pool {
             let Some(slot) = process.begin(call, &frame, listener) else {
                 continue;
             };
-            cancel.then(move || process.end(cancelled()));
-            let answer = slot.wait();
+            let called = process.clone();
+            cancel.then(move || called.end(cancelled()));
+            let answer = process.wait(&slot);
             cancel.forget();
             return answer.map(Ran::Returned);
         }

@@ -17,13 +17,14 @@ use rusqlite::{Connection, named_params, params};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
+    iter,
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, Sender, channel},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -206,7 +207,7 @@ impl Records {
         let (events, heard) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let written = Arc::clone(&waiting);
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("records".to_owned())
             .spawn(move || write(&conn, &heard, &written))
             .context(|| "starting the thread that writes records".to_owned())?;
@@ -273,6 +274,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.events.take());
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
@@ -347,15 +349,10 @@ fn write(conn: &Connection, heard: &Receiver<Event>, waiting: &AtomicUsize) {
     let process = process::this();
     let mut swept = None::<Instant>;
     while let Ok(first) = heard.recv() {
-        let until = Instant::now() + BATCH;
-        let mut batch = vec![first];
-        let over = loop {
-            match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(event) => batch.push(event),
-                Err(RecvTimeoutError::Timeout) => break false,
-                Err(RecvTimeoutError::Disconnected) => break true,
-            }
-        };
+        // Whoever tells of a call wakes nobody meanwhile: that took as long as the rest of a short call.
+        // At the end it is woken.
+        thread::park_timeout(BATCH);
+        let batch: Vec<_> = iter::once(first).chain(heard.try_iter()).collect();
         waiting.fetch_sub(batch.len(), Ordering::Relaxed);
         if batch.iter().any(|event| matches!(event, Event::Sweep)) {
             swept = None;
@@ -366,24 +363,23 @@ fn write(conn: &Connection, heard: &Receiver<Event>, waiting: &AtomicUsize) {
             swept = Some(Instant::now());
             let _ = sweep(conn, KEPT, LARGEST);
         }
-        if over {
-            return;
-        }
     }
 }
 
 fn write_batch(conn: &Connection, process: &str, batch: Vec<Event>) -> rusqlite::Result<()> {
     let tx = conn.unchecked_transaction()?;
+    let mut begins = tx.prepare(
+        "INSERT INTO calls (id, at, method, target, release, user_id, status, process)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7)
+         ON CONFLICT (id) DO UPDATE SET release = excluded.release",
+    )?;
+    let mut ends =
+        tx.prepare("UPDATE calls SET status = ?2, ms = ?3, code = ?4, message = ?5 WHERE id = ?1")?;
     let mut printed: BTreeMap<String, String> = BTreeMap::new();
     for event in batch {
         match event {
             Event::Begun(call, at) => {
-                tx.prepare(
-                    "INSERT INTO calls (id, at, method, target, release, user_id, status, process)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7)
-                     ON CONFLICT (id) DO UPDATE SET release = excluded.release",
-                )?
-                .execute(params![
+                begins.execute(params![
                     call.id,
                     at,
                     call.method,
@@ -400,16 +396,14 @@ fn write_batch(conn: &Connection, process: &str, batch: Vec<Event>) -> rusqlite:
             }
             Event::Ended(id, status, ms, failed) => {
                 let (code, message) = failed.unzip();
-                tx.prepare(
-                    "UPDATE calls SET status = ?2, ms = ?3, code = ?4, message = ?5 WHERE id = ?1",
-                )?
-                .execute(params![id, status.word(), ms, code, message])?;
+                ends.execute(params![id, status.word(), ms, code, message])?;
             }
             Event::Answered(request) => requests::add(&tx, &request)?,
             Event::Published(event) => published::add(&tx, &event)?,
             Event::Sweep => {}
         }
     }
+    drop((begins, ends));
     for (id, lines) in printed {
         // Characters and not bytes, as SQLite counts: a record holds a little more of some texts.
         tx.prepare("UPDATE calls SET output = substr(output || ?2, -?3) WHERE id = ?1")?
@@ -551,7 +545,7 @@ mod tests {
         let store = tempfile::tempdir().unwrap();
         let records = Records::open(store.path()).unwrap();
         records.begun(call("mine", "one"));
-        std::thread::sleep(BATCH * 3);
+        thread::sleep(BATCH * 3);
         let conn = open(store.path()).unwrap();
         // Of a number that this process has, which began at another time.
         let other = format!("{} 1", std::process::id());

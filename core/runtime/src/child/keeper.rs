@@ -57,7 +57,9 @@ impl Keeper {
         if ready.written {
             reader.read_output();
         }
-        if ready.sent || ready.gone {
+        // Under the lock: whoever has begun to read since this was woken may wait for what comes next.
+        let reads = ready.sent && !self.state.watched.is_read_by_another();
+        if reads || ready.gone {
             reader.receive();
         }
         let is_stuffed = reader.is_stuffed();

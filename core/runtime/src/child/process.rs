@@ -155,23 +155,23 @@ impl Process {
             watched, socket, ..
         } = &*self.state;
         if let Ok(_reads) = watched.read_by_another(socket) {
-            while let Some(()) = self.read(slot) {}
+            // First what is there: the keeper may have read the answer before this reads.
+            while self.read(slot) && self.sleep() {}
         }
         // It is there, or the keeper brings it.
         slot.wait()
     }
 
-    /// Waits until the process sends something, and takes it. Nothing, where the answer is there or
-    /// nothing more is to be read here.
-    fn read(&self, slot: &Slot) -> Option<()> {
-        let mut sent = [PollFd::new(&self.state.socket, PollFlags::IN)];
-        match poll(&mut sent, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(_) => return None,
-        }
+    /// Takes what the process has sent. Whether there is no answer yet, and more is to be read here.
+    fn read(&self, slot: &Slot) -> bool {
         let mut reader = self.reader.lock().expect("no panic while it is held");
-        let is_open = reader.receive();
-        (is_open && !reader.is_stuffed() && !slot.is_there()).then_some(())
+        reader.receive() && !reader.is_stuffed() && !slot.is_there()
+    }
+
+    /// Waits until the process sends something. Whether it may have.
+    fn sleep(&self) -> bool {
+        let mut sent = [PollFd::new(&self.state.socket, PollFlags::IN)];
+        matches!(poll(&mut sent, None), Ok(_) | Err(Errno::INTR))
     }
 
     /// Ends it, and does not wait for that.

@@ -108,6 +108,10 @@ impl Watched {
         })
     }
 
+    pub fn is_read_by_another(&self) -> bool {
+        self.lock().is_read_by_another
+    }
+
     fn change(&self, socket: &impl AsFd, change: impl FnOnce(&mut Socket)) -> io::Result<()> {
         let mut why = self.lock();
         let before = why.wakes();

@@ -23,7 +23,8 @@ pub(super) struct Watched {
 /// Why nobody is to be woken by the socket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Socket {
-    is_read_by_another: bool,
+    /// How many others read it: who has an answer may still be on its way out when the next one comes.
+    others: usize,
     is_stuffed: bool,
 }
 
@@ -101,7 +102,7 @@ impl Watched {
 
     /// Has another thread read the socket, as long as it has what is returned.
     pub fn read_by_another<'a, S: AsFd>(&'a self, socket: &'a S) -> io::Result<Another<'a, S>> {
-        self.change(socket, |why| why.is_read_by_another = true)?;
+        self.change(socket, |why| why.others += 1)?;
         Ok(Another {
             watched: self,
             socket,
@@ -109,7 +110,7 @@ impl Watched {
     }
 
     pub fn is_read_by_another(&self) -> bool {
-        self.lock().is_read_by_another
+        self.lock().others > 0
     }
 
     fn change(&self, socket: &impl AsFd, change: impl FnOnce(&mut Socket)) -> io::Result<()> {
@@ -141,9 +142,7 @@ pub(super) struct Another<'a, S: AsFd> {
 impl<S: AsFd> Drop for Another<'_, S> {
     fn drop(&mut self) {
         // It fails for what is not in the set.
-        let _ = self
-            .watched
-            .change(self.socket, |why| why.is_read_by_another = false);
+        let _ = self.watched.change(self.socket, |why| why.others -= 1);
     }
 }
 
@@ -162,6 +161,8 @@ mod tests {
         theirs.write_all(b"x").unwrap();
         assert!(watched.wait(a_while).unwrap().sent);
         let another = watched.read_by_another(&socket).unwrap();
+        drop(watched.read_by_another(&socket).unwrap());
+        assert!(watched.is_read_by_another());
         watched.stuffed(&socket, true).unwrap();
         watched.stuffed(&socket, false).unwrap();
         assert!(!watched.wait(a_while).unwrap().sent);

@@ -12,7 +12,7 @@ pub fn older_catalog(catalog: &Path, format: u32) {
     shell(
         catalog,
         &format!(
-            "DROP TABLE cron_jobs; DROP TABLE cron_runs; ALTER TABLE build_log DROP COLUMN remedy; PRAGMA user_version = {format}"
+            "DROP TABLE outbox; DROP TABLE cron_jobs; DROP TABLE cron_runs; ALTER TABLE build_log DROP COLUMN remedy; PRAGMA user_version = {format}"
         ),
     );
     if format == 3 {

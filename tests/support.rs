@@ -14,6 +14,7 @@ pub mod fakes;
 pub mod http;
 pub mod live;
 pub mod moments;
+pub mod node_packages;
 pub mod pages;
 pub mod report;
 pub mod rounds;

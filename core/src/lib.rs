@@ -119,9 +119,13 @@ pub mod internals {
     pub mod declare {
         pub use crate::declare::*;
     }
+    pub mod outbox {
+        pub use crate::{store::catalog::outbox::Delivered, verbs::outbox::OutboxBook};
+    }
     pub mod effects {
         pub use crate::effects::{
-            CronJob, Effects, Webhook, check_schedule, is_kebab_case, is_sender, spelled_out,
+            BotCommand, CronJob, Effects, EmailRoute, Webhook, check_schedule, is_kebab_case,
+            is_sender, spelled_out,
         };
     }
     pub mod json {
@@ -614,6 +618,12 @@ impl Remy {
     #[doc(hidden)]
     pub fn cron(&self) -> internals::cron::CronBook<'_> {
         internals::cron::CronBook::of(&self.live)
+    }
+
+    /// The book of what services outside were told of what is live, for who tells them.
+    #[doc(hidden)]
+    pub fn outbox(&self) -> internals::outbox::OutboxBook<'_> {
+        internals::outbox::OutboxBook::of(&self.live)
     }
 
     /// Takes a copy of live for a dev session: an empty one before the first publish.

@@ -484,6 +484,17 @@ export interface Status {
   /** Those that can be tried on a database of their own, newest first. */
   previews: Release[];
   dev: Dev[];
+  /** What services outside (Discord, Telegram) have not been told yet of what is live, and why. */
+  outbox: {
+    service: 'discord' | 'telegram';
+    release: number;
+    told: number | null;
+    attempts: number;
+    next_at: number | null;
+    error: string | null;
+    /** The server secrets that have no value. */
+    waits_for: string[];
+  }[];
   warnings: string[];
 }
 

@@ -1,21 +1,27 @@
 //! What was published, served: pages, methods, and what somebody sends who means no good.
 mod admission;
+mod agent;
 mod api;
 mod backend;
 mod bad_input;
+mod bots;
 mod cron;
 mod deploy;
 mod dev;
 mod ending;
 mod events;
 mod faults;
+mod files;
+mod inbox;
 mod login;
+mod mcp;
 mod methods;
 mod operation;
 mod pages;
 mod programs;
 mod shop;
 mod switches;
+mod talk;
 mod webhook;
 
 use remy_db_server::{Server, Settings, bind};

@@ -17,6 +17,7 @@ mod interfaces;
 mod locate;
 mod manifest;
 pub mod nearest;
+pub mod outbox;
 pub mod package;
 pub mod place;
 pub mod private;

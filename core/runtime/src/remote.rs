@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use rustls::crypto::ring;
 use serde_json::Value;
 use std::{
+    io::Read as _,
     sync::{Arc, OnceLock},
     thread,
     time::{Duration, Instant},
@@ -43,6 +44,21 @@ pub struct Ask<'a> {
     pub within: Duration,
 }
 
+/// A request of another kind than [`Ask`] has.
+#[derive(Clone, Copy)]
+pub struct Tell<'a> {
+    /// `PUT`, say.
+    pub verb: &'a str,
+    /// Where. No message has more of it than its host: there may be a secret in it.
+    pub url: &'a str,
+    /// What the server is known by there, if it is.
+    pub authorization: Option<&'a str>,
+    /// What is told.
+    pub body: &'a Value,
+    /// How long the whole of it may take.
+    pub within: Duration,
+}
+
 /// An answer, whatever its status is.
 #[derive(Debug)]
 pub struct Answered {
@@ -69,18 +85,54 @@ impl Client {
     /// Asks once. Fails with `service_unreachable`, `timed_out` or `reply_too_large`; any status is
     /// an answer.
     pub fn ask(&self, ask: Ask<'_>) -> Result<Answered, Failure> {
-        let failed = |e: ureq::Error| failure(ask, &e);
-        let answer = self.send(ask).map_err(failed)?;
-        let (parts, mut body) = answer.into_parts();
-        let bytes = body.with_config().limit(LARGEST).read_to_vec();
-        let body = match String::from_utf8(bytes.map_err(failed)?) {
-            Ok(text) => text,
-            Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+        answered(ask, self.send(ask))
+    }
+
+    /// Tells once. Fails as [`Client::ask`] does.
+    pub fn tell(&self, tell: Tell<'_>) -> Result<Answered, Failure> {
+        let ask = Ask {
+            url: tell.url,
+            bearer: None,
+            body: Some(tell.body),
+            within: tell.within,
         };
+        let mut request = Request::builder().uri(tell.url).method(tell.verb);
+        request = request.header("content-type", "application/json");
+        if let Some(authorization) = tell.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let sent = request
+            .body(tell.body.to_string())
+            .map_err(ureq::Error::from)
+            .and_then(|request| self.run(request, tell.within));
+        answered(ask, sent)
+    }
+
+    /// Asks once, and gives what is answered to `take`, part by part, until that has enough; then, and
+    /// where the status is no success, the answer has no body but what came of that.
+    pub fn ask_in_parts(
+        &self,
+        ask: Ask<'_>,
+        take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<Answered, Failure> {
+        let sent = self.send(ask).map_err(|e| failure(ask, &e))?;
+        if !sent.status().is_success() {
+            return answered(ask, Ok(sent));
+        }
+        let (parts, body) = sent.into_parts();
+        let mut reader = body.into_reader();
+        let mut part = vec![0; 16 << 10];
+        loop {
+            let read = reader.read(&mut part);
+            let read = read.map_err(|e| failure(ask, &ureq::Error::Io(e)))?;
+            if read == 0 || !take(&part[..read]) {
+                break;
+            }
+        }
         Ok(Answered {
             status: parts.status.as_u16(),
             headers: parts.headers,
-            body,
+            body: String::new(),
         })
     }
 
@@ -130,6 +182,25 @@ impl Client {
         let config = if is_local { config.proxy(None) } else { config };
         agent.run(config.build())
     }
+}
+
+/// An answer, read to its end.
+fn answered(
+    ask: Ask<'_>,
+    sent: Result<Response<ureq::Body>, ureq::Error>,
+) -> Result<Answered, Failure> {
+    let failed = |e: ureq::Error| failure(ask, &e);
+    let (parts, mut body) = sent.map_err(failed)?.into_parts();
+    let bytes = body.with_config().limit(LARGEST).read_to_vec();
+    let body = match String::from_utf8(bytes.map_err(failed)?) {
+        Ok(text) => text,
+        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+    };
+    Ok(Answered {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body,
+    })
 }
 
 fn agent() -> Agent {

@@ -1,13 +1,18 @@
 //! What every request has at hand, and the threads on which it may wait.
 
 use crate::{
+    agent::{turns::Turns, waiting::Waits},
     answer::Refusal,
+    bots::seen::Seen,
     dev::session::Session,
     operation::counts::Counts,
     origin::Place,
     page::sites::Sites,
     settings::Settings,
-    state::{State, codes::Codes, keys::Keys, logins::Logins, sessions::Sessions},
+    state::{
+        State, codes::Codes, files::Files, keys::Keys, logins::Logins, sessions::Sessions,
+        threads::Threads,
+    },
 };
 use remy_db::{ReleaseId, Remy, Status, internals::store::place_of_preview};
 use remy_db_app::place::store_beside;
@@ -16,6 +21,7 @@ use remy_db_runtime::{
     pool::Cancel,
     runtime::Runtime,
     sandbox::{InForce, probe},
+    secrets,
     target::{Target, of_core},
 };
 use std::{
@@ -25,6 +31,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -45,6 +52,15 @@ pub(crate) struct Context {
     pub logins: Logins,
     pub codes: Codes,
     pub keys: Keys,
+    pub stored: Files,
+    /// What people say to the agent, the turns under way, and what those wait for.
+    pub threads: Threads,
+    pub turns: Turns,
+    pub awaited: Waits,
+    /// The turns of those who upload.
+    pub uploads: Semaphore,
+    /// What services have sent of late.
+    pub seen: Seen,
     /// Held by who finds or makes the user of an address.
     pub signing: Mutex<()>,
     pub sites: Sites,
@@ -106,6 +122,12 @@ impl Context {
             logins: Logins::new(Arc::clone(&state)),
             codes: Codes::new(Arc::clone(&state)),
             keys: Keys::new(Arc::clone(&state)),
+            stored: Files::of(store, Arc::clone(&state))?,
+            threads: Threads::new(Arc::clone(&state)),
+            turns: Turns::default(),
+            awaited: Waits::default(),
+            seen: Seen::for_as_long_as(Duration::from_secs(3600)),
+            uploads: Semaphore::new(settings.limits.uploads),
             signing: Mutex::default(),
             sites: Sites::new(live, store),
             counted: Counted::default(),
@@ -164,6 +186,20 @@ impl Context {
             _ => self.live.clone(),
         };
         Ok(Remy::open(path)?)
+    }
+
+    /// The live database.
+    pub fn live(&self) -> &Path {
+        &self.live
+    }
+
+    /// A server secret as it is now: it may be set while the server runs.
+    pub fn secret(&self, key: &str, target: &Target) -> Result<Option<String>, Refusal> {
+        let of = match target {
+            Target::Dev { .. } => secrets::Target::Dev,
+            _ => secrets::Target::Prod,
+        };
+        Ok(self.runtime.secrets().server(key, of)?)
     }
 
     /// Does what waits for the disk, on a thread for that.

@@ -4,19 +4,25 @@
 //! A server is one process, and the only one of its database.
 #![warn(missing_docs)]
 
+mod agent;
 mod answer;
 mod api;
 mod asked;
 mod backend;
 mod body;
+pub mod bots;
 mod claim;
 mod context;
 pub mod cron;
 mod dev;
 mod events;
+mod files;
 mod inbound;
+mod inbox;
+mod interface;
 mod listen;
 mod login;
+mod mcp;
 mod methods;
 mod operation;
 mod origin;
@@ -102,6 +108,7 @@ impl Server {
         thread::scope(|scope| {
             scope.spawn(|| cron.run(ends));
             scope.spawn(|| retention::run(&self.context, ends));
+            scope.spawn(|| bots::keep_told(&self.context, ends));
             let served = listen::run(&self.context, (listener, self.metrics), stop);
             is_over.store(true, Ordering::SeqCst);
             served

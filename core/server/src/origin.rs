@@ -23,6 +23,8 @@ pub(crate) enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Judged {
     pub place: Place,
+    /// The origin that whoever asks knows it by: `https://shop.example.com`.
+    pub origin: String,
     /// Whether the browser speaks TLS, to the proxy.
     pub is_secure: bool,
     /// Who asks.
@@ -54,9 +56,13 @@ pub(crate) fn judge(
         return Err(foreign_origin());
     }
     let client = forwarded("x-forwarded-for").and_then(|address| address.parse().ok());
+    let is_secure = forwarded("x-forwarded-proto") == Some("https");
+    let scheme = if is_secure { "https" } else { "http" };
+    let port = port.map_or(String::new(), |port| format!(":{port}"));
     Ok(Judged {
         place,
-        is_secure: forwarded("x-forwarded-proto") == Some("https"),
+        origin: format!("{scheme}://{name}{port}"),
+        is_secure,
         client: client.unwrap_or(peer).to_canonical(),
         is_own,
     })
@@ -175,6 +181,8 @@ fn is_for_programs(path: &str) -> bool {
         "/_/email",
         "/_/discord",
         "/_/telegram",
+        // What everybody may read, wherever it is shown.
+        "/_/files/public",
     ]
     .into_iter()
     .any(below)

@@ -2,13 +2,14 @@
 //! platform's own tools call as `/_internal/v2/apps/{app}/REST`.
 
 use crate::{
+    agent,
     answer::Refusal,
     api,
     asked::{Asked, admit},
-    backend,
+    backend, bots,
     context::Context,
     dev::{changes, page},
-    events, login,
+    events, files, inbox, login, mcp,
     methods::invoke,
     operation::health,
     page::{serve, telemetry},
@@ -63,6 +64,14 @@ fn called() -> Router<Arc<Context>> {
         )
         .route("/api/{*path}", any(api::called))
         .route("/webhook/{*secret}", any(webhook::called))
+        .route("/mcp", post(mcp::called))
+        .route("/generate-upload-request", post(files::ask))
+        .route("/upload", post(files::take))
+        .route("/files/{access}/{store}/{*key}", get(files::get))
+        .merge(talks())
+        .route("/discord", post(bots::discord::called))
+        .route("/telegram", post(bots::telegram::called))
+        .route("/email", post(inbox::called))
         .route("/events", get(events::listen).post(events::publish))
         .route("/dev/changes", get(changes::changes))
         .route("/health", get(health::health))
@@ -70,6 +79,18 @@ fn called() -> Router<Arc<Context>> {
         .route("/telemetry/presence", get(telemetry::presence))
         .fallback(nothing)
         .method_not_allowed_fallback(not_so)
+}
+
+/// How people talk to the app's agent.
+fn talks() -> Router<Arc<Context>> {
+    let one = get(agent::get).patch(agent::rename).delete(agent::delete);
+    Router::new()
+        .route("/agent/threads", get(agent::list).post(agent::begin))
+        .route("/agent/threads/claim", post(agent::claim_all))
+        .route("/agent/threads/{id}", one)
+        .route("/agent/threads/{id}/claim", post(agent::claim))
+        .route("/agent/threads/{id}/messages", post(agent::say))
+        .route("/agent/threads/{id}/tool-results", post(agent::result))
 }
 
 /// How somebody signs in by a code.

@@ -76,8 +76,16 @@ pub struct Limits {
     pub head_bytes: usize,
     /// The most bytes of a body of JSON.
     pub body_bytes: usize,
+    /// The most bytes of a message that comes by e-mail.
+    pub mail_bytes: usize,
     /// How long such a body may take.
     pub body: Duration,
+    /// The most bytes of a file that is uploaded.
+    pub file_bytes: u64,
+    /// How long such a file may take.
+    pub upload: Duration,
+    /// The most files that are uploaded at once.
+    pub uploads: usize,
     /// How long what is sent may wait to be taken.
     pub unread: Duration,
     /// The most calls of methods at once, those that wait among them: each has a thread.
@@ -100,7 +108,11 @@ impl Default for Limits {
             head: Duration::from_secs(75),
             head_bytes: 64 << 10,
             body_bytes: 10 << 20,
+            mail_bytes: 25 << 20,
             body: Duration::from_secs(60),
+            file_bytes: 100 << 20,
+            upload: Duration::from_secs(600),
+            uploads: 32,
             unread: Duration::from_secs(60),
             // As many as a switch of live holds back, and some that run.
             calls: 1200,

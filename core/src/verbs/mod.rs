@@ -7,6 +7,7 @@ pub(crate) mod debug;
 pub(crate) mod detach;
 pub(crate) mod dev;
 pub(crate) mod diff;
+pub(crate) mod outbox;
 pub(crate) mod promote;
 pub(crate) mod prune;
 pub(crate) mod publish;

@@ -4,7 +4,12 @@ use super::{
     folder::{Project, Result},
     live::May,
 };
-use crate::{build::release::SOURCE, files, place::From};
+use crate::{
+    build::release::SOURCE,
+    files,
+    outbox::{self, Lag},
+    place::From,
+};
 use remy_db::{Debug, Dev, DevStatus, Line, Release, Remy, Status as Reached, Step};
 use serde::Serialize;
 use std::{
@@ -35,6 +40,8 @@ pub struct Status {
     pub previews: Vec<Release>,
     /// The dev sessions.
     pub dev: Vec<Dev>,
+    /// What services outside have not been told yet of what is live.
+    pub outbox: Vec<Lag>,
     /// What somebody should look at.
     pub warnings: Vec<String>,
 }
@@ -83,6 +90,7 @@ impl Project {
             compiled: Vec::new(),
             previews: Vec::new(),
             dev: Vec::new(),
+            outbox: Vec::new(),
             warnings: Vec::new(),
         })
     }
@@ -92,6 +100,8 @@ impl Project {
         let releases = remy.releases()?;
         let sessions = remy.dev_list()?;
         let bytes = fs::metadata(&self.place.path).map_or(0, |found| found.len());
+        // Whoever may not read the server's secrets is told nothing of it.
+        let lags = outbox::wanted(remy, Path::new(&debug.store)).unwrap_or_default();
         let store = store_size(&debug.store, &releases);
         let release = releases
             .iter()
@@ -115,6 +125,7 @@ impl Project {
             compiled: of_status(Reached::Compiled),
             previews: of_status(Reached::Preview),
             dev: running.collect(),
+            outbox: lags.iter().map(outbox::Wanted::lag).collect(),
             warnings: warnings(&debug, &releases, bytes, store.free_bytes),
             store: Some(store),
         })

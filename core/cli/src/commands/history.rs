@@ -15,7 +15,7 @@ use remy_db::{
     Release, ReleaseId,
     internals::text::{human, things},
 };
-use remy_db_app::{place::From, project::Status};
+use remy_db_app::{outbox::Lag, place::From, project::Status};
 
 /// The newest `limit`, or all.
 pub(super) fn releases(at: &Context<'_>, limit: Option<u32>) -> Result<Answer> {
@@ -170,6 +170,7 @@ fn facts(status: &Status) -> Vec<(&'static str, String)> {
     for dev in &status.dev {
         facts.push(("dev", format!("{}: {}", dev.name, dev.path)));
     }
+    facts.extend(status.outbox.iter().map(|lag| ("outbox", untold(lag))));
     if let Some(store) = store {
         if store.bytes > 0 {
             let snapshots = things(store.snapshots as u64, "snapshot");
@@ -179,6 +180,33 @@ fn facts(status: &Status) -> Vec<(&'static str, String)> {
         facts.push(("free", human(store.free_bytes)));
     }
     facts
+}
+
+/// What a service has not been told yet, and why.
+fn untold(lag: &Lag) -> String {
+    let told = lag.told.map_or_else(
+        || "has been told of no release".to_owned(),
+        |release| format!("was told of release {release} last"),
+    );
+    let what = format!("{} {told}, and {} is live", lag.service, lag.release);
+    let called = called();
+    match (&lag.waits_for[..], &lag.error) {
+        ([], None) => format!("{what}: {called} serve tells it, and so does a publish"),
+        ([], Some(why)) => {
+            let next = lag.next_at.map(time).unwrap_or_default();
+            format!(
+                "{what}: {why} (attempt {}, the next at {next})",
+                lag.attempts
+            )
+        }
+        (keys, _) => {
+            let set: Vec<String> = keys
+                .iter()
+                .map(|key| format!("{called} secrets set {key} --server"))
+                .collect();
+            format!("{what}: {}", set.join(" and "))
+        }
+    }
 }
 
 fn from(status: &Status) -> &'static str {

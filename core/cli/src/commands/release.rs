@@ -14,7 +14,9 @@ use crate::{
     },
 };
 use remy_db::{Options, Outcome, ReleaseId, Statement, StatementKind, Strategy};
-use remy_db_app::project;
+use remy_db_app::project::{self, Project};
+use remy_db_runtime::remote::Client;
+use remy_db_server::bots;
 use std::collections::BTreeSet;
 
 /// How a diff is told.
@@ -139,6 +141,7 @@ pub(super) fn publish(
         true => project.stage(&publish, at.follow())?,
         false => project.publish(&publish, at.follow())?,
     };
+    tell(at, &project, &outcome);
     shown(at, &outcome)
 }
 
@@ -151,7 +154,10 @@ pub(super) fn promote(
     let mut options = Options::default();
     allow.set(&mut options);
     switch.set(&mut options);
-    shown(at, &at.project()?.promote(release, &options, at.follow())?)
+    let project = at.project()?;
+    let outcome = project.promote(release, &options, at.follow())?;
+    tell(at, &project, &outcome);
+    shown(at, &outcome)
 }
 
 pub(super) fn rollback(
@@ -181,7 +187,35 @@ pub(super) fn rollback(
             ))?;
         }
     }
-    shown(at, &project.rollback(release, &options, at.follow())?)
+    let outcome = project.rollback(release, &options, at.follow())?;
+    tell(at, &project, &outcome);
+    shown(at, &outcome)
+}
+
+/// Tells services outside of what is live now. What fails stays in the outbox: the switch is done.
+fn tell(at: &Context<'_>, project: &Project, outcome: &Outcome) {
+    if outcome.switch.is_none() || outcome.dry_run {
+        return;
+    }
+    let said = bots::tell(&project.place().path, &Client::default());
+    let warn = |message: &str| {
+        screen::say(&format!("warning: {}\n", one_line(message)));
+        if !at.json {
+            annotations::warn(message);
+        }
+    };
+    match said {
+        Err(e) => warn(&e.message),
+        Ok(said) => {
+            for bots::Said { message, is_told } in said {
+                match is_told {
+                    true if at.quiet => {}
+                    true => screen::say(&format!("{}\n", one_line(&message))),
+                    false => warn(&message),
+                }
+            }
+        }
+    }
 }
 
 fn shown(at: &Context<'_>, result: &Outcome) -> Result<Answer> {

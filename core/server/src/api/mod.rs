@@ -139,7 +139,7 @@ fn kept(at: &Context, asked: &Asked) -> Result<(PathBuf, Target), Refusal> {
 }
 
 /// Who calls: whoever the key is of, or nobody, where none is given.
-fn who(at: &Context, token: Option<&str>, target: &Target) -> Result<Who, Refusal> {
+pub(crate) fn who(at: &Context, token: Option<&str>, target: &Target) -> Result<Who, Refusal> {
     let user = match token {
         None => None,
         Some(key) => {

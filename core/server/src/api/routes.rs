@@ -1,9 +1,9 @@
 //! The routes of an app's API, as its release has them.
 
-use crate::{answer::Refusal, inbound::decoded};
+use crate::{answer::Refusal, inbound::decoded, interface};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 /// What is kept with a release of its API.
 #[derive(Debug, Deserialize)]
@@ -45,14 +45,7 @@ pub(super) struct Matched<'a> {
 impl Api {
     /// Of the folder that is kept with a release; none, where the app has none.
     pub fn read(kept: &Path) -> Result<Option<Self>, Refusal> {
-        let path = kept.join("interfaces/api.json");
-        let text = match fs::read(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(unreadable(&path, &e.to_string())),
-            Ok(text) => text,
-        };
-        let api = serde_json::from_slice(&text).map_err(|e| unreadable(&path, &e.to_string()))?;
-        Ok(Some(api))
+        interface::read(kept, "api")
     }
 
     /// The route of a request. Of two that a path fits, it is the one that names more of it, from the
@@ -130,10 +123,6 @@ impl Route {
         };
         read().filter(is_so).unwrap_or_else(|| text.into())
     }
-}
-
-fn unreadable(path: &Path, why: &str) -> Refusal {
-    Refusal::internal(format!("{} cannot be read: {why}", path.display()))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! A method never waits for who reads. Of text only the newest state is kept; of what else nobody
 //! reads, and of the text itself, as much as a limit says: beyond it the call is called off.
 
-use crate::{answer::Refusal, context::Context};
+use crate::{answer::Refusal, context::Context, state::now};
 use axum::{
     body::{Body, Bytes},
     http::header,
@@ -63,8 +63,35 @@ pub(crate) async fn streamed(
     Ok(parts.answer(limits.beat))
 }
 
+/// Answers with what `work` tells, as it tells it.
+pub(crate) async fn told(
+    at: Arc<Context>,
+    work: impl FnOnce(&Context, &Parts, &Cancel) -> Result<(), Refusal> + Send + 'static,
+) -> Result<Response, Refusal> {
+    let limits = at.settings.limits;
+    let parts = Parts::new(limits.stream_bytes);
+    let heard = Arc::clone(&parts);
+    let task = tokio::spawn(async move {
+        let tells = Arc::clone(&heard);
+        let done = at.call(move |at, cancel| {
+            tells.begun(cancel);
+            work(at, &tells, cancel)
+        });
+        let done = done.await;
+        heard.over(done.as_ref().err());
+        done
+    });
+    parts.first(BEGINS).await;
+    if parts.is_plain()
+        && let Ok(Err(refusal)) = task.await
+    {
+        return Ok(refusal.into_response());
+    }
+    Ok(parts.answer(limits.beat))
+}
+
 /// What a method has streamed, and nobody has read yet.
-struct Parts {
+pub(crate) struct Parts {
     state: Mutex<State>,
     more: Notify,
     limit: usize,
@@ -79,6 +106,17 @@ struct State {
     /// Calls the method off, once it runs.
     cancel: Option<Cancel>,
     is_over: bool,
+    /// Whoever read it is gone.
+    is_left: bool,
+}
+
+/// Who reads. Dropped, nobody does.
+struct Reader(Arc<Parts>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.state().is_left = true;
+    }
 }
 
 enum Part {
@@ -114,6 +152,41 @@ impl Parts {
         self.more.notify_one();
     }
 
+    /// An event that is told as it is.
+    pub fn event(&self, event: &Value) {
+        let mut state = self.state();
+        state.event(event.to_string());
+        self.heard(state);
+    }
+
+    /// Nothing more is told.
+    fn over(&self, failed: Option<&Refusal>) {
+        let mut state = self.state();
+        if let Some(e) = failed {
+            let event = json!({ "type": "error", "error": e.message, "code": e.code, "ts": now() });
+            state.waiting.push_back(Part::Event(event.to_string()));
+        }
+        state.is_over = true;
+        drop(state);
+        self.more.notify_one();
+    }
+
+    /// Whether whoever read it is gone.
+    pub fn is_left(&self) -> bool {
+        self.state().is_left
+    }
+
+    /// Calls the method off, where too much waits to be read.
+    fn heard(&self, mut state: MutexGuard<'_, State>) {
+        let is_too_much = state.bytes.max(state.text.len()) > self.limit;
+        let cancel = state.cancel.take_if(|_| is_too_much);
+        drop(state);
+        if let Some(cancel) = cancel {
+            cancel.cancel();
+        }
+        self.more.notify_one();
+    }
+
     /// Waits for the first part, or the end, for as long.
     pub async fn first(&self, patience: Duration) {
         let is_there = async {
@@ -142,8 +215,8 @@ impl Parts {
             // Proxies that wait for all of it have no use for parts.
             ("x-accel-buffering", "no"),
         ];
-        let events = stream::unfold(self, move |parts| async move {
-            let next = parts.next(beat).await?;
+        let events = stream::unfold(Reader(self), move |parts| async move {
+            let next = parts.0.next(beat).await?;
             Some((Ok::<_, std::convert::Infallible>(next), parts))
         });
         (headers, Body::from_stream(events)).into_response()
@@ -174,6 +247,11 @@ impl Parts {
 }
 
 impl State {
+    fn event(&mut self, event: String) {
+        self.bytes += event.len();
+        self.waiting.push_back(Part::Event(event));
+    }
+
     fn take(&mut self) -> Bytes {
         let mut events = String::new();
         self.bytes = 0;
@@ -203,20 +281,10 @@ impl Listener for Parts {
                 }
             }
             data => {
-                let event = json!({ "type": "data", "data": data }).to_string();
-                state.bytes += event.len();
-                state.waiting.push_back(Part::Event(event));
+                state.event(json!({ "type": "data", "data": data }).to_string());
             }
         }
-        if state.bytes.max(state.text.len()) > self.limit
-            && let Some(cancel) = state.cancel.take()
-        {
-            drop(state);
-            cancel.cancel();
-        } else {
-            drop(state);
-        }
-        self.more.notify_one();
+        self.heard(state);
     }
 }
 

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, header};
 
 /// Which bytes are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Range {
+pub(crate) enum Range {
     Whole,
     /// From the first to the last, both of them included.
     Part(u64, u64),
@@ -13,7 +13,7 @@ pub(super) enum Range {
 }
 
 /// Whether who asks has what has this tag.
-pub(super) fn has(headers: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn has(headers: &HeaderMap, tag: &str) -> bool {
     let tags = headers.get_all(header::IF_NONE_MATCH).iter();
     tags.filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -23,7 +23,7 @@ pub(super) fn has(headers: &HeaderMap, tag: &str) -> bool {
 
 /// The bytes of a file of this size and tag that are asked for. Of several ranges all is sent: that
 /// is allowed, and what asks for many small ones is no use.
-pub(super) fn range(headers: &HeaderMap, size: u64, tag: &str) -> Range {
+pub(crate) fn range(headers: &HeaderMap, size: u64, tag: &str) -> Range {
     let asked = headers
         .get(header::RANGE)
         .and_then(|value| value.to_str().ok());

@@ -2,7 +2,7 @@
 //! them and what they may call.
 
 pub(crate) mod bootstrap;
-mod conditional;
+pub(crate) mod conditional;
 mod earlier;
 mod file;
 mod lasting;

@@ -1,9 +1,11 @@
 //! What a server keeps that no rollback changes: `server.db` in the store, live's owner's alone.
 
 pub(crate) mod codes;
+pub(crate) mod files;
 pub(crate) mod keys;
 pub(crate) mod logins;
 pub(crate) mod sessions;
+pub(crate) mod threads;
 mod tries;
 
 use remy_db_app::private;
@@ -24,6 +26,8 @@ const STEPS: &[&str] = &[
     codes::SCHEMA,
     tries::SCHEMA,
     keys::SCHEMA,
+    files::SCHEMA,
+    threads::SCHEMA,
 ];
 
 /// When a write is done.

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// The format that this version writes, in `user_version`. A newer one is refused.
-pub(super) const FORMAT: i64 = 5;
+pub(super) const FORMAT: i64 = 6;
 
 /// What brings a catalog of format n to n + 1, from format 1 on.
 const UPGRADES: &[&str] = &[
@@ -18,6 +18,7 @@ const UPGRADES: &[&str] = &[
     include_str!("catalog-2-to-3.sql"),
     "ALTER TABLE build_log ADD COLUMN remedy TEXT",
     include_str!("catalog-4-to-5.sql"),
+    include_str!("catalog-5-to-6.sql"),
 ];
 
 /// Keeps a catalog of an older format beside it. Only for who holds its write lock, so that no two
@@ -65,6 +66,7 @@ pub(super) fn upgrade(conn: &Connection, path: &Path, version: i64) -> Result<()
         Ok(0) => &[
             include_str!("catalog.sql"),
             include_str!("catalog-4-to-5.sql"),
+            include_str!("catalog-5-to-6.sql"),
         ],
         Ok(at) if version < FORMAT => &UPGRADES[at - 1..],
         _ => &[],

@@ -4,6 +4,7 @@ pub(crate) mod build_log;
 pub(crate) mod cron;
 pub(crate) mod dev;
 pub(crate) mod format;
+pub(crate) mod outbox;
 pub(crate) mod releases;
 pub(crate) mod removals;
 pub(crate) mod snapshots;

@@ -1,0 +1,215 @@
+//! Brings services outside what they are to be told of what is live: the last state, one service after
+//! the other, and again with pauses that grow where it fails. One process at a time does so.
+
+use super::call::HEARS;
+use crate::{context::Context, state::now};
+use remy_db::Remy;
+use remy_db_app::{
+    outbox::{Lag, Request, Wanted, wanted},
+    place::store_beside,
+    private,
+};
+use remy_db_runtime::{
+    failure::Failure,
+    remote::{Client, Tell, is_safe},
+    target::of_core,
+};
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+const LOCK: &str = "outbox.lock";
+
+/// How long another process is waited for that tells them.
+const WAITS: Duration = Duration::from_secs(30);
+
+/// How often a server looks whether there is something to tell.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The longest pause before it is tried again, in milliseconds.
+const LONGEST: i64 = 300_000;
+
+/// What a service was told, or was not.
+pub struct Said {
+    /// For people.
+    pub message: String,
+    /// Whether it was told.
+    pub is_told: bool,
+}
+
+/// Tells services what they were not told yet, once each; what fails stays in the outbox.
+pub fn tell(live: &Path, client: &Client) -> Result<Vec<Said>, Failure> {
+    tell_those(live, client, &|_| true)
+}
+
+/// Tells services, as long as the server goes on, whoever has switched live.
+pub(crate) fn keep_told(at: &Arc<Context>, is_over: impl Fn() -> bool) {
+    let mut failed = None;
+    while !is_over() {
+        let is_due = |lag: &Lag| lag.next_at.is_none_or(|next| next <= now());
+        let said = tell_those(at.live(), at.runtime.client(), &is_due);
+        let why = said.as_ref().err().map(|e| e.message.clone());
+        if let Some(why) = why.as_ref().filter(|why| failed.as_ref() != Some(*why)) {
+            at.settings
+                .log
+                .note("outbox", &format!("nothing can be told: {why}"));
+        }
+        failed = why;
+        for said in said.into_iter().flatten() {
+            at.settings.log.note("outbox", &said.message);
+        }
+        let again = Instant::now() + LOOK;
+        while Instant::now() < again && !is_over() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn tell_those(
+    live: &Path,
+    client: &Client,
+    is_due: &dyn Fn(&Lag) -> bool,
+) -> Result<Vec<Said>, Failure> {
+    let remy = Remy::open(live).map_err(of_core)?;
+    let Some(store) = store_beside(Path::new(&remy.place().path)) else {
+        return Ok(Vec::new());
+    };
+    let mut said = Vec::new();
+    let can_be = |it: &Wanted| it.waits_for.is_empty() && is_due(&it.lag());
+    let mut lock = None;
+    let mut told = Vec::new();
+    loop {
+        let all = wanted(&remy, &store).map_err(of_core)?;
+        // Each state once: what has failed is tried again later.
+        let next = all
+            .into_iter()
+            .find(|it| can_be(it) && !told.contains(&it.hash));
+        let Some(next) = next else { return Ok(said) };
+        if lock.is_none() {
+            // What is wanted may be another by the time that it is this one's turn.
+            lock = Some(locked(&store)?);
+            continue;
+        }
+        said.push(tell_one(&remy, client, &next)?);
+        told.push(next.hash);
+    }
+}
+
+/// Waits for whoever tells them now.
+fn locked(store: &Path) -> Result<File, Failure> {
+    let path = store.join(LOCK);
+    let io = |e: std::io::Error| {
+        Failure::new(
+            "io",
+            500,
+            format!("locking {}: {e}. Nothing was told", path.display()),
+        )
+    };
+    let file = private::file(&path, false).map_err(io)?;
+    let until = Instant::now() + WAITS;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(e)) => return Err(io(e)),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("another process holds {}. Nothing was told", path.display());
+                return Err(Failure::new("busy", 503, message));
+            }
+        }
+    }
+}
+
+/// Tells a service, and records how that went.
+fn tell_one(remy: &Remy, client: &Client, it: &Wanted) -> Result<Said, Failure> {
+    let began = Instant::now();
+    let done = it
+        .requests
+        .iter()
+        .try_for_each(|request| post(client, request));
+    let mut delivered = it.delivered.clone();
+    let commands = match it.commands {
+        1 => "1 command".to_owned(),
+        count => format!("{count} commands"),
+    };
+    let (service, release) = (it.service, it.release);
+    let message = match &done {
+        Ok(()) => {
+            delivered.sent = Some(it.hash.clone());
+            (delivered.release, delivered.sent_at) = (Some(release), Some(now()));
+            (delivered.tried, delivered.error) = (None, None);
+            (delivered.attempts, delivered.next_at) = (0, None);
+            format!("{service} has the {commands} of release {release}")
+        }
+        Err((why, after)) => {
+            let is_again = delivered.tried.as_ref() == Some(&it.hash);
+            let attempts = if is_again {
+                delivered.attempts.saturating_add(1)
+            } else {
+                1
+            };
+            let pause = after.unwrap_or_else(|| pause(attempts));
+            delivered.tried = Some(it.hash.clone());
+            (delivered.attempts, delivered.next_at) = (attempts, Some(now() + pause));
+            delivered.error = Some(why.clone());
+            format!(
+                "{service} could not be told of the {commands} of release {release} (attempt {attempts}): {why}. A server tries again, and so does the next publish"
+            )
+        }
+    };
+    let about = (release, message.as_str(), began.elapsed());
+    let recorded = remy.outbox().deliver(service, &delivered, about);
+    recorded.map_err(of_core)?;
+    Ok(Said {
+        message,
+        is_told: done.is_ok(),
+    })
+}
+
+/// How long is waited after so many attempts, in milliseconds.
+fn pause(attempts: u32) -> i64 {
+    LONGEST.min(1000 << attempts.min(20))
+}
+
+/// Why a request has failed, and how many milliseconds later it is to be tried again, where that was
+/// said. No word of it is a secret.
+type Why = (String, Option<i64>);
+
+fn post(client: &Client, request: &Request) -> Result<(), Why> {
+    if !is_safe(&request.url) {
+        return Err(("its URL is none with https".to_owned(), None));
+    }
+    let answered = client.tell(Tell {
+        verb: request.verb,
+        url: &request.url,
+        authorization: request.authorization.as_deref(),
+        body: &request.body,
+        within: HEARS,
+    });
+    let answered = answered.map_err(|e| (e.message, None))?;
+    if (200..300).contains(&answered.status) {
+        return Ok(());
+    }
+    let after = answered.header("retry-after");
+    let after = after.and_then(|after| after.trim().parse::<f64>().ok());
+    let after = after.filter(|after| *after >= 0.0);
+    let after = after.map(|after| LONGEST.min((after * 1000.0) as i64));
+    Err((format!("it has answered {}", answered.status), after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_end_to_grow() {
+        assert_eq!([1, 2, 3].map(pause), [2000, 4000, 8000]);
+        assert_eq!((pause(9), pause(u32::MAX)), (LONGEST, LONGEST));
+    }
+}

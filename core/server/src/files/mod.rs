@@ -1,0 +1,204 @@
+//! Files of people and of methods: `POST /_/generate-upload-request`, `POST /_/upload`,
+//! `GET /_/files/{public|private}/{store}/{key}`.
+//!
+//! What somebody has uploaded is nobody's page: browsers take it for what it is said to be, run
+//! nothing of it, and show only what cannot hold a script; all else is an attachment.
+
+mod upload;
+
+pub(crate) use upload::{ask, take};
+
+use crate::{
+    answer::Refusal,
+    asked::{Asked, bearer},
+    context::Context,
+    login::signed_in,
+    page::conditional::{self, Range},
+    state::files::{Access, Found, Place},
+};
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use remy_db_runtime::target::Target;
+use serde::Deserialize;
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Seek as _, SeekFrom},
+    os::unix::fs::OpenOptionsExt as _,
+    sync::Arc,
+};
+use tokio::io::AsyncReadExt as _;
+use tokio_util::io::ReaderStream;
+
+/// What stands in a part of a URL as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// A file that is asked for.
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    access: String,
+    store: String,
+    key: String,
+}
+
+pub(crate) async fn get(
+    State(at): State<Arc<Context>>,
+    Extension(asked): Extension<Asked>,
+    Path(wanted): Path<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    at.read(move |at| {
+        let target = at.target(&asked.judged.place)?;
+        let access = Access::named(&wanted.access).ok_or_else(Refusal::not_found)?;
+        let place = Place {
+            target: target.to_string(),
+            access,
+            store: wanted.store,
+            key: wanted.key,
+        };
+        if access == Access::Private {
+            may_read(at, &target, &headers)?;
+        }
+        let found = at.stored.find(&place)?.ok_or_else(Refusal::not_found)?;
+        send(&place, &found, &headers).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Refusal::not_found(),
+            _ => Refusal::internal(format!("reading {}: {e}", found.at.display())),
+        })
+    })
+    .await
+}
+
+/// A private file is for whoever has signed in.
+fn may_read(at: &Context, target: &Target, headers: &HeaderMap) -> Result<(), Refusal> {
+    let is_known = match bearer(headers) {
+        Some(token) => at.sessions.find(Some(token), target)?.user.is_some(),
+        None => signed_in(at, target, headers)?.is_some(),
+    };
+    match is_known {
+        true => Ok(()),
+        false => {
+            let message = "This file is for who has signed in";
+            Err(Refusal::new(401, "not_authenticated", message))
+        }
+    }
+}
+
+fn send(place: &Place, found: &Found, asked: &HeaderMap) -> io::Result<Response> {
+    let tag = format!("\"{}\"", found.hash);
+    let mut headers = headers_of(place, found, &tag);
+    if conditional::has(asked, &tag) {
+        headers.remove(header::CONTENT_TYPE);
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    let (from, length, status) = match conditional::range(asked, found.bytes, &tag) {
+        Range::Whole => (0, found.bytes, StatusCode::OK),
+        Range::Part(from, to) => {
+            let range = format!("bytes {from}-{to}/{}", found.bytes);
+            set(&mut headers, header::CONTENT_RANGE, &range);
+            (from, to - from + 1, StatusCode::PARTIAL_CONTENT)
+        }
+        Range::Outside => {
+            let range = format!("bytes */{}", found.bytes);
+            set(&mut headers, header::CONTENT_RANGE, &range);
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
+        }
+    };
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    let mut file = open(found)?;
+    file.seek(SeekFrom::Start(from))?;
+    let part = tokio::fs::File::from_std(file).take(length);
+    let body = Body::from_stream(ReaderStream::with_capacity(part, 64 << 10));
+    Ok((status, headers, body).into_response())
+}
+
+fn open(found: &Found) -> io::Result<File> {
+    let options = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(&found.at);
+    let file = options?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+fn headers_of(place: &Place, found: &Found, tag: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    set(&mut headers, header::CONTENT_TYPE, &found.kind);
+    set(&mut headers, header::ETAG, tag);
+    set(&mut headers, header::ACCEPT_RANGES, "bytes");
+    set(&mut headers, header::CONTENT_SECURITY_POLICY, "sandbox");
+    set(
+        &mut headers,
+        header::CACHE_CONTROL,
+        match place.access {
+            Access::Public => "no-cache",
+            Access::Private => "private, no-cache",
+        },
+    );
+    let name = place.key.rsplit('/').next().unwrap_or_default();
+    let name = utf8_percent_encode(name, PLAIN);
+    let way = if is_shown(&found.kind) {
+        "inline"
+    } else {
+        "attachment"
+    };
+    let way = format!("{way}; filename*=UTF-8''{name}");
+    set(&mut headers, header::CONTENT_DISPOSITION, &way);
+    headers
+}
+
+/// Whether a browser shows it, where a link leads to it: what can hold no script of its own.
+fn is_shown(kind: &str) -> bool {
+    let of = kind.split('/').next().unwrap_or_default();
+    match of {
+        "image" => !kind.starts_with("image/svg"),
+        "audio" | "video" => true,
+        _ => kind == "application/pdf",
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Where a file is asked for.
+fn url_of(place: &Place) -> String {
+    let part = |part: &str| utf8_percent_encode(part, PLAIN).to_string();
+    let key: Vec<String> = place.key.split('/').map(part).collect();
+    let (access, store) = (place.access.name(), part(&place.store));
+    format!("/_/files/{access}/{store}/{}", key.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_shown;
+
+    #[test]
+    fn what_may_hold_a_script_is_not_shown() {
+        for kind in ["image/png", "audio/mpeg", "video/mp4", "application/pdf"] {
+            assert!(is_shown(kind), "{kind}");
+        }
+        for kind in [
+            "image/svg+xml",
+            "text/html",
+            "application/xhtml+xml",
+            "text/plain",
+            "x",
+        ] {
+            assert!(!is_shown(kind), "{kind}");
+        }
+    }
+}

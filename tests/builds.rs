@@ -742,7 +742,7 @@ fn an_older_catalog_is_brought_up_to_date_by_several_at_once() {
                 &catalog,
                 "PRAGMA user_version; SELECT count(preview), count(*) FROM releases"
             ),
-            "5\n0|1\n"
+            "6\n0|1\n"
         );
         let whole =
             "PRAGMA integrity_check; PRAGMA user_version; SELECT count(*) > 2000 FROM build_log";
@@ -768,7 +768,7 @@ fn an_older_catalog() {
             &catalog,
             "PRAGMA user_version; SELECT count(preview), count(*) FROM releases"
         ),
-        "5\n0|2\n"
+        "6\n0|2\n"
     );
     let kept = app.store("catalog.1.db");
     assert_eq!(

@@ -257,7 +257,7 @@ fn a_catalog_of_format_2_is_brought_up_to_date() {
             &app.store("catalog.db"),
             "PRAGMA user_version; SELECT count(switch_id) FROM releases"
         ),
-        "5\n2\n"
+        "6\n2\n"
     );
     assert_eq!(
         app.rollback(None).unwrap().restored_from,

@@ -671,7 +671,13 @@ test('files: what was compiled of an app, too', async (t) => {
   const source = files.filter((file) => !file.endsWith('.gitignore')).sort();
   assert.deepEqual(
     rows.map(({ path }) => path).filter((path) => !path.endsWith('.gitignore')),
-    [...source, 'methods/add-note.mjs', 'methods/add-note.mjs.map'],
+    [
+      ...source,
+      'interfaces/web.json',
+      'interfaces/web/index.html',
+      'interfaces/web/main.js',
+      ...['add-note', 'list-notes'].flatMap((id) => [`methods/${id}.mjs`, `methods/${id}.mjs.map`]),
+    ],
   );
   assert.match(
     (await remy(['files', `${release}`, 'methods/add-note.mjs', ...app])).stdout,
@@ -679,7 +685,7 @@ test('files: what was compiled of an app, too', async (t) => {
   );
   assert.match(
     (await remy(['files', `${release}`, 'methods', ...app])).stdout,
-    /^PATH +SIZE\nmethods\/add-note\.mjs +[\d.]+ KB\nmethods\/add-note\.mjs\.map +[\d.]+ KB\n$/,
+    /^PATH +SIZE\n(methods\/(add-note|list-notes)\.mjs(\.map)? +[\d.]+ K?B\n){4}$/,
   );
   // A checkout is what one works on.
   assert.equal((await remy(['checkout', `${release}`, path('out'), ...app])).status, 0);

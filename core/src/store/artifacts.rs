@@ -292,7 +292,16 @@ fn whole_hash(mut entries: Vec<(PathBuf, String)>) -> String {
 /// Removes what is kept for a release, and the objects that nothing names any more. Only for who
 /// holds the store's lock.
 pub(crate) fn remove(store: &Store, release: ReleaseId) -> Result<()> {
-    store.remove(&place::files(release))?;
+    let files = place::files(release);
+    // Its folder goes last, once the objects are gone for good: after a power cut it is what says that
+    // there are some to remove, where the catalog was never told.
+    store.clear(&files)?;
+    remove_unnamed(store)?;
+    store.remove(&files)
+}
+
+/// Removes the objects that nothing names any more.
+fn remove_unnamed(store: &Store) -> Result<()> {
     let objects = store.folder(OBJECTS)?;
     for name in objects.names()? {
         if objects
@@ -304,13 +313,18 @@ pub(crate) fn remove(store: &Store, release: ReleaseId) -> Result<()> {
         let Some(folder) = objects.folder(name)? else {
             continue;
         };
+        let mut removed = false;
         for object in folder.names()? {
             if folder
                 .look(&object)?
                 .is_some_and(|found| folder::is_file(&found) && found.st_nlink == 1)
             {
                 folder.remove(&object)?;
+                removed = true;
             }
+        }
+        if removed {
+            files::sync_folder(folder.path())?;
         }
     }
     Ok(())

@@ -255,6 +255,18 @@ impl Store {
         folder.remove(name)
     }
 
+    /// Removes all that is in a folder of the store's, and leaves the folder.
+    pub(crate) fn clear(&self, relative: &str) -> Result<()> {
+        let (folder, name) = self.split(relative)?;
+        let Some(folder) = folder.folder(name)? else {
+            return Ok(());
+        };
+        folder
+            .names()?
+            .iter()
+            .try_for_each(|name| folder.remove(name))
+    }
+
     /// Removes all that is in one of the store's folders.
     pub(crate) fn empty(&self, folder: &str) -> Result<()> {
         let folder = self.folder(folder)?;

@@ -1,9 +1,9 @@
 //! This machine's Chromium, through playwright-core: what a person does with a page.
-use crate::{output, repository};
+use crate::{node_packages, repository};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -23,9 +23,9 @@ impl Browser {
         if !Path::new(CHROMIUM).is_file() {
             return Err(format!("there is no {CHROMIUM}"));
         }
-        let tests = playwright()?;
+        node_packages::installed("playwright-core")?;
         let mut node = Command::new("node")
-            .current_dir(tests)
+            .current_dir(repository("tests"))
             .args(["browser/browser.mjs", CHROMIUM])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -103,30 +103,5 @@ impl Drop for Browser {
         // The end of its input is that of the browser.
         drop(self.input.take());
         let _ = self.node.wait();
-    }
-}
-
-/// The folder in which playwright-core is found: it is installed where it is not there.
-fn playwright() -> Result<PathBuf, String> {
-    let tests = repository("tests");
-    let works = || {
-        let mut node = Command::new("node");
-        let look = "import('playwright-core')";
-        output(node.current_dir(&tests).args(["-e", look]))
-            .status
-            .success()
-    };
-    if works() {
-        return Ok(tests);
-    }
-    // What is built of the others is built where it is needed.
-    let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
-    let out = output(Command::new("npm").current_dir(&tests).args(arguments));
-    match works() {
-        true => Ok(tests),
-        false => Err(format!(
-            "playwright-core could not be installed: {}",
-            String::from_utf8_lossy(&out.stderr).trim()
-        )),
     }
 }

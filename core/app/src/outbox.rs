@@ -19,14 +19,51 @@ pub const DISCORD_APPLICATION: &str = "DISCORD_APPLICATION_ID";
 pub const DISCORD_TOKEN: &str = "DISCORD_BOT_TOKEN";
 /// What interactions are signed by.
 pub const DISCORD_KEY: &str = "DISCORD_PUBLIC_KEY";
-/// Where Discord is, without a `/` at the end.
-pub const DISCORD_URL: &str = "DISCORD_API_URL";
 /// See [`DISCORD_APPLICATION`].
 pub const TELEGRAM_TOKEN: &str = "TELEGRAM_BOT_TOKEN";
-/// Where Telegram is.
-pub const TELEGRAM_URL: &str = "TELEGRAM_API_URL";
 /// Where this server is, as others reach it: `https://shop.example.com`.
 pub const PUBLIC_URL: &str = "PUBLIC_URL";
+
+/// A service that bots are of.
+pub struct Service {
+    /// `discord`, `telegram`.
+    pub name: &'static str,
+    /// For people.
+    pub title: &'static str,
+    /// The server secret that says where it is.
+    pub url: &'static str,
+    /// Where it is, where that is not set.
+    default: &'static str,
+}
+
+/// Discord.
+pub const DISCORD: Service = Service {
+    name: "discord",
+    title: "Discord",
+    url: "DISCORD_API_URL",
+    default: "https://discord.com/api/v10",
+};
+
+/// Telegram.
+pub const TELEGRAM: Service = Service {
+    name: "telegram",
+    title: "Telegram",
+    url: "TELEGRAM_API_URL",
+    default: "https://api.telegram.org",
+};
+
+impl Service {
+    /// Where it is, without a `/` at the end, by what its server secret says.
+    pub fn base(&self, said: Option<String>) -> String {
+        let base = said.unwrap_or_else(|| self.default.to_owned());
+        base.trim_end_matches('/').to_owned()
+    }
+}
+
+/// The URL of a method of Telegram's, for the bot with a token.
+pub fn telegram_method(base: &str, token: &str, method: &str) -> String {
+    format!("{base}/bot{}/{method}", token.trim())
+}
 
 /// A request to a service.
 #[derive(Clone, PartialEq, Eq)]
@@ -122,10 +159,10 @@ pub fn wanted(remy: &Remy, store: &Path) -> Result<Vec<Wanted>> {
             .collect::<Vec<_>>()
     };
     let mut all = Vec::new();
-    let (discord, delivered) = (of("discord"), remy.outbox().delivered("discord")?);
+    let (discord, delivered) = (of(DISCORD.name), remy.outbox().delivered(DISCORD.name)?);
     if !discord.is_empty() || delivered.sent.is_some() {
         let [application, token, base] =
-            [DISCORD_APPLICATION, DISCORD_TOKEN, DISCORD_URL].map(secret);
+            [DISCORD_APPLICATION, DISCORD_TOKEN, DISCORD.url].map(secret);
         all.push(discord_is_told(
             release,
             &discord,
@@ -133,10 +170,10 @@ pub fn wanted(remy: &Remy, store: &Path) -> Result<Vec<Wanted>> {
             delivered,
         ));
     }
-    let (telegram, delivered) = (of("telegram"), remy.outbox().delivered("telegram")?);
-    let is_served = has_interface(remy, store, release, "telegram")?;
+    let (telegram, delivered) = (of(TELEGRAM.name), remy.outbox().delivered(TELEGRAM.name)?);
+    let is_served = has_interface(remy, store, release, TELEGRAM.name)?;
     if is_served || !telegram.is_empty() || delivered.sent.is_some() {
-        let [token, base, public] = [TELEGRAM_TOKEN, TELEGRAM_URL, PUBLIC_URL].map(secret);
+        let [token, base, public] = [TELEGRAM_TOKEN, TELEGRAM.url, PUBLIC_URL].map(secret);
         let hook = match is_served {
             true => Hook::At(public?),
             false => Hook::None,
@@ -168,21 +205,17 @@ fn discord_is_told(
         .iter()
         .map(|command| for_discord(command))
         .collect();
-    let base = base.unwrap_or_else(|| "https://discord.com/api/v10".to_owned());
+    let base = DISCORD.base(base);
     let waits_for = missing(&[(DISCORD_APPLICATION, &application), (DISCORD_TOKEN, &token)]);
     let application = application.unwrap_or_default();
     let request = Request {
         verb: "PUT",
-        url: format!(
-            "{}/applications/{}/commands",
-            base.trim_end_matches('/'),
-            application.trim()
-        ),
+        url: format!("{base}/applications/{}/commands", application.trim()),
         authorization: Some(format!("Bot {}", token.unwrap_or_default().trim())),
         body: body.into(),
     };
     of(
-        "discord",
+        DISCORD.name,
         release,
         vec![request],
         waits_for,
@@ -218,16 +251,12 @@ fn telegram_is_told(
 ) -> Wanted {
     let body = |it: &&BotCommand| json!({ "command": it.name, "description": it.description });
     let commands_told: Vec<Value> = commands.iter().map(body).collect();
-    let base = base.unwrap_or_else(|| "https://api.telegram.org".to_owned());
+    let base = TELEGRAM.base(base);
     let waits_for = missing(&[(TELEGRAM_TOKEN, &token)]);
     let token = token.unwrap_or_default();
     let post = |method: &str, body: Value| Request {
         verb: "POST",
-        url: format!(
-            "{}/bot{}/{method}",
-            base.trim_end_matches('/'),
-            token.trim()
-        ),
+        url: telegram_method(&base, &token, method),
         authorization: None,
         body,
     };
@@ -245,7 +274,7 @@ fn telegram_is_told(
         Hook::None => requests.push(post("deleteWebhook", json!({}))),
     }
     of(
-        "telegram",
+        TELEGRAM.name,
         release,
         requests,
         waits_for,

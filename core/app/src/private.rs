@@ -1,11 +1,31 @@
 //! Files of the store that are their owner's alone.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io,
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
+
+/// How often a lock is tried that another process has.
+const NAP: Duration = Duration::from_millis(20);
+
+/// Locks such a file ([`file`]), for as long as it is open. Where another process has it for longer
+/// than `waits`, it comes back as the error, to be read.
+pub fn locked(path: &Path, waits: Duration) -> io::Result<Result<File, File>> {
+    let file = file(path, false)?;
+    let until = Instant::now() + waits;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Ok(file)),
+            Err(TryLockError::Error(e)) => return Err(e),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(NAP),
+            Err(TryLockError::WouldBlock) => return Ok(Err(file)),
+        }
+    }
+}
 
 /// Opens a file to read and write, or makes it: of its owner's alone from its first byte on. `empty`
 /// takes away what it holds. What stands in its place as a link is none of it.

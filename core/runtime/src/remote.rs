@@ -96,16 +96,7 @@ impl Client {
             body: Some(tell.body),
             within: tell.within,
         };
-        let mut request = Request::builder().uri(tell.url).method(tell.verb);
-        request = request.header("content-type", "application/json");
-        if let Some(authorization) = tell.authorization {
-            request = request.header("authorization", authorization);
-        }
-        let sent = request
-            .body(tell.body.to_string())
-            .map_err(ureq::Error::from)
-            .and_then(|request| self.run(request, tell.within));
-        answered(ask, sent)
+        answered(ask, self.send_by(tell.verb, ask, tell.authorization))
     }
 
     /// Asks once, and gives what is answered to `take`, part by part, until that has enough; then, and
@@ -154,14 +145,24 @@ impl Client {
     }
 
     fn send(&self, ask: Ask<'_>) -> Result<Response<ureq::Body>, ureq::Error> {
-        let mut request = Request::builder().uri(ask.url);
-        if let Some(bearer) = ask.bearer {
-            request = request.header("authorization", format!("Bearer {bearer}"));
+        let verb = if ask.body.is_some() { "POST" } else { "GET" };
+        let bearer = ask.bearer.map(|bearer| format!("Bearer {bearer}"));
+        self.send_by(verb, ask, bearer.as_deref())
+    }
+
+    fn send_by(
+        &self,
+        verb: &str,
+        ask: Ask<'_>,
+        authorization: Option<&str>,
+    ) -> Result<Response<ureq::Body>, ureq::Error> {
+        let mut request = Request::builder().uri(ask.url).method(verb);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
         }
         match ask.body {
             None => self.run(request.body(())?, ask.within),
             Some(body) => {
-                let request = request.method("POST");
                 let request = request.header("content-type", "application/json");
                 self.run(request.body(body.to_string())?, ask.within)
             }

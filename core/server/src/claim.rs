@@ -3,11 +3,10 @@
 use remy_db_app::private;
 use remy_db_runtime::failure::Failure;
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     io::{Read as _, Seek as _, Write as _},
     path::Path,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The lock of live, and of a dev session: its name stands between.
@@ -42,18 +41,8 @@ impl Claimed {
             let message = format!("locking {}: {e}. Nothing is served", path.display());
             Failure::new("io", 500, message)
         };
-        let mut file = private::file(path, false).map_err(io)?;
-        let until = Instant::now() + GONE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(e)) => return Err(io(e)),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                    thread::sleep(Duration::from_millis(20));
-                }
-                Err(TryLockError::WouldBlock) => return Err(taken(&mut file, path, what)),
-            }
-        }
+        let locked = private::locked(path, GONE).map_err(io)?;
+        let mut file = locked.map_err(|mut file| taken(&mut file, path, what))?;
         // For people alone: nothing is done by what it says.
         let _ = file.set_len(0);
         let _ = write!(file, "{}", std::process::id());

@@ -24,6 +24,7 @@ mod listen;
 mod login;
 mod mcp;
 mod methods;
+mod on_page;
 mod operation;
 mod origin;
 mod page;

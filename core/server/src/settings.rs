@@ -100,6 +100,16 @@ pub struct Limits {
     pub starts: Duration,
 }
 
+impl Limits {
+    /// The same, but for the size of a body.
+    pub(crate) fn with_body(self, bytes: usize) -> Self {
+        Self {
+            body_bytes: bytes,
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -133,6 +133,11 @@ impl Folder {
         ))
     }
 
+    /// Removes all that is in it.
+    pub(crate) fn empty(&self) -> Result<()> {
+        self.names()?.iter().try_for_each(|name| self.remove(name))
+    }
+
     /// Removes what has a name: a file or link, or a folder with all that is in it. What is not
     /// there is removed already.
     pub(crate) fn remove(&self, name: impl AsRef<OsStr>) -> Result<()> {
@@ -146,9 +151,7 @@ impl Folder {
         let Some(folder) = self.folder(name)? else {
             return Ok(());
         };
-        for inner in folder.names()? {
-            folder.remove(inner)?;
-        }
+        folder.empty()?;
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(std::io::Error::from(e)).context(doing),

@@ -178,6 +178,18 @@ impl Store {
         Ok((folder, catalog))
     }
 
+    /// What the catalog of `live` says, or `or` where there is no store.
+    pub(crate) fn in_catalog<T>(
+        live: &Live,
+        or: T,
+        ask: impl FnOnce(&Catalog) -> Result<T>,
+    ) -> Result<T> {
+        match Self::open(live)? {
+            Some(store) => ask(&store.catalog),
+            None => Ok(or),
+        }
+    }
+
     /// Opens the store of `live`, where there is one.
     pub(crate) fn open(live: &Live) -> Result<Option<Self>> {
         let acting = live.owner.act()?;
@@ -258,22 +270,12 @@ impl Store {
     /// Removes all that is in a folder of the store's, and leaves the folder.
     pub(crate) fn clear(&self, relative: &str) -> Result<()> {
         let (folder, name) = self.split(relative)?;
-        let Some(folder) = folder.folder(name)? else {
-            return Ok(());
-        };
-        folder
-            .names()?
-            .iter()
-            .try_for_each(|name| folder.remove(name))
+        folder.folder(name)?.map_or(Ok(()), |folder| folder.empty())
     }
 
     /// Removes all that is in one of the store's folders.
     pub(crate) fn empty(&self, folder: &str) -> Result<()> {
-        let folder = self.folder(folder)?;
-        folder
-            .names()?
-            .iter()
-            .try_for_each(|name| folder.remove(name))
+        self.folder(folder)?.empty()
     }
 
     /// A path of the store's, in full.

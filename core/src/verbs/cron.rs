@@ -11,10 +11,7 @@ use crate::{
     sqlite::tx,
     store::{
         Store,
-        catalog::{
-            Catalog,
-            cron::{CronClaim, CronClaimed, CronRun, CronSeen, CronStatus},
-        },
+        catalog::cron::{CronClaim, CronClaimed, CronRun, CronSeen, CronStatus},
     },
 };
 
@@ -37,21 +34,16 @@ impl<'a> CronBook<'a> {
         Self { live }
     }
 
-    fn catalog<T>(&self, or: T, f: impl FnOnce(&Catalog) -> Result<T>) -> Result<T> {
-        match Store::open(self.live)? {
-            Some(store) => f(&store.catalog),
-            None => Ok(or),
-        }
-    }
-
     /// Records which jobs there are from now on, each a method and a schedule.
     pub fn see(&self, jobs: &[(&str, &str)]) -> Result<()> {
-        self.catalog((), |catalog| catalog.cron_see(jobs, clock::now()))
+        Store::in_catalog(self.live, (), |catalog| {
+            catalog.cron_see(jobs, clock::now())
+        })
     }
 
     /// What is known of jobs at a time, each of them in its turn.
     pub fn seen(&self, jobs: &[(&str, &str)], now: i64) -> Result<Vec<CronSeen>> {
-        self.catalog(Vec::new(), |catalog| {
+        Store::in_catalog(self.live, Vec::new(), |catalog| {
             let seen = |(method, schedule): &(&str, &str)| catalog.cron_seen(method, schedule, now);
             jobs.iter().map(seen).collect()
         })
@@ -59,7 +51,9 @@ impl<'a> CronBook<'a> {
 
     /// Claims a run: it is on the disk when this returns.
     pub fn claim(&self, claim: &CronClaim) -> Result<CronClaimed> {
-        self.catalog(CronClaimed::No, |catalog| catalog.cron_claim(claim))
+        Store::in_catalog(self.live, CronClaimed::No, |catalog| {
+            catalog.cron_claim(claim)
+        })
     }
 
     /// Records how a run ended: the call, and why it failed.
@@ -69,7 +63,7 @@ impl<'a> CronBook<'a> {
         status: CronStatus,
         said: (Option<&str>, Option<&str>),
     ) -> Result<()> {
-        self.catalog((), |catalog| {
+        Store::in_catalog(self.live, (), |catalog| {
             catalog.cron_ended(run, status, clock::now(), said)
         })
     }
@@ -77,13 +71,15 @@ impl<'a> CronBook<'a> {
     /// Records that runs are lost which their processes do not have any more, and returns them:
     /// `is_there` is given a run, and the process that claimed it.
     pub fn lose(&self, is_there: &dyn Fn(i64, &str) -> bool) -> Result<Vec<CronRun>> {
-        self.catalog(Vec::new(), |catalog| {
+        Store::in_catalog(self.live, Vec::new(), |catalog| {
             catalog.cron_lose(is_there, clock::now())
         })
     }
 
     /// The runs of a method, or of all, the newest first.
     pub fn runs(&self, method: Option<&str>, limit: u32) -> Result<Vec<CronRun>> {
-        self.catalog(Vec::new(), |catalog| catalog.cron_runs(method, limit))
+        Store::in_catalog(self.live, Vec::new(), |catalog| {
+            catalog.cron_runs(method, limit)
+        })
     }
 }

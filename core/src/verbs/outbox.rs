@@ -9,10 +9,7 @@ use crate::{
         options::StepOutcome,
     },
     live::database::Live,
-    store::{
-        Store,
-        catalog::{Catalog, outbox::Delivered},
-    },
+    store::{Store, catalog::outbox::Delivered},
 };
 use std::time::Duration;
 
@@ -26,16 +23,11 @@ impl<'a> OutboxBook<'a> {
         Self { live }
     }
 
-    fn catalog<T>(&self, or: T, f: impl FnOnce(&Catalog) -> Result<T>) -> Result<T> {
-        match Store::open(self.live)? {
-            Some(store) => f(&store.catalog),
-            None => Ok(or),
-        }
-    }
-
     /// What a service was told.
     pub fn delivered(&self, service: &str) -> Result<Delivered> {
-        self.catalog(Delivered::default(), |catalog| catalog.delivered(service))
+        Store::in_catalog(self.live, Delivered::default(), |catalog| {
+            catalog.delivered(service)
+        })
     }
 
     /// Records what a service was told, or could not be: in the log of the release, too.
@@ -45,7 +37,7 @@ impl<'a> OutboxBook<'a> {
         it: &Delivered,
         (release, message, took): (ReleaseId, &str, Duration),
     ) -> Result<()> {
-        self.catalog((), |catalog| {
+        Store::in_catalog(self.live, (), |catalog| {
             catalog.deliver(service, it)?;
             let is_told = it.error.is_none();
             let outcome = if is_told {

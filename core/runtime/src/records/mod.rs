@@ -375,6 +375,7 @@ fn write_batch(conn: &Connection, process: &str, batch: Vec<Event>) -> rusqlite:
     )?;
     let mut ends =
         tx.prepare("UPDATE calls SET status = ?2, ms = ?3, code = ?4, message = ?5 WHERE id = ?1")?;
+    let mut answers = tx.prepare(requests::ADD)?;
     let mut printed: BTreeMap<String, String> = BTreeMap::new();
     for event in batch {
         match event {
@@ -398,12 +399,12 @@ fn write_batch(conn: &Connection, process: &str, batch: Vec<Event>) -> rusqlite:
                 let (code, message) = failed.unzip();
                 ends.execute(params![id, status.word(), ms, code, message])?;
             }
-            Event::Answered(request) => requests::add(&tx, &request)?,
+            Event::Answered(request) => requests::add(&mut answers, &request)?,
             Event::Published(event) => published::add(&tx, &event)?,
             Event::Sweep => {}
         }
     }
-    drop((begins, ends));
+    drop((begins, ends, answers));
     for (id, lines) in printed {
         // Characters and not bytes, as SQLite counts: a record holds a little more of some texts.
         tx.prepare("UPDATE calls SET output = substr(output || ?2, -?3) WHERE id = ?1")?

@@ -2,7 +2,7 @@
 
 use super::{Begins, Ended, open, path};
 use remy_db::{Context as _, Result};
-use rusqlite::{Row, Transaction, named_params};
+use rusqlite::{Row, Statement, named_params};
 use serde::Serialize;
 use std::path::Path;
 
@@ -125,10 +125,13 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<Answered> {
     })
 }
 
-pub(super) fn add(tx: &Transaction<'_>, request: &Request) -> rusqlite::Result<()> {
-    let add = "INSERT INTO requests (id, at, client, method, path, status, ms, cause)
-               VALUES (:id, :at, :client, :method, :path, :status, :ms, :cause)";
-    tx.prepare(add)?.execute(named_params! {
+pub(super) const ADD: &str = "
+INSERT INTO requests (id, at, client, method, path, status, ms, cause)
+VALUES (:id, :at, :client, :method, :path, :status, :ms, :cause)";
+
+/// Adds one, by [`ADD`].
+pub(super) fn add(adds: &mut Statement<'_>, request: &Request) -> rusqlite::Result<()> {
+    adds.execute(named_params! {
         ":id": request.id, ":at": request.at, ":client": request.client,
         ":method": request.method, ":path": request.path, ":status": request.status,
         ":ms": request.ms, ":cause": request.cause,

@@ -10,25 +10,18 @@ pub(crate) mod waiting;
 use crate::{
     answer::{Refusal, json},
     asked::{Asked, bearer},
-    body,
     context::Context,
     interface::{Declared, declared},
     methods::stream::told,
+    on_page::OnPage,
     state::{sessions::Session, threads::Owner},
 };
-use axum::{
-    Extension, RequestExt as _,
-    body::Body,
-    extract::{FromRequest, Path, Request},
-    http::{HeaderMap, Uri},
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::Path, response::Response};
 use declared::{Agent, Talking};
 use model::Model;
 use remy_db_runtime::target::Target;
 use serde::Deserialize;
 use serde_json::{Value, json as value};
-use std::sync::Arc;
 use turn::Turn;
 
 /// Server secrets: where the model is, by what the server is known there, and which one it is, where
@@ -46,32 +39,6 @@ const RESULT: usize = 32_000;
 
 /// The most attachments of a message.
 const ATTACHMENTS: usize = 20;
-
-/// A request of a page that talks.
-pub(crate) struct OnPage {
-    at: Arc<Context>,
-    asked: Asked,
-    headers: HeaderMap,
-    uri: Uri,
-    body: Body,
-}
-
-impl FromRequest<Arc<Context>> for OnPage {
-    type Rejection = Response;
-
-    async fn from_request(mut request: Request, at: &Arc<Context>) -> Result<Self, Response> {
-        let asked = request.extract_parts::<Extension<Asked>>().await;
-        let Extension(asked) = asked.map_err(|e| e.into_response())?;
-        let (parts, body) = request.into_parts();
-        Ok(Self {
-            at: Arc::clone(at),
-            asked,
-            headers: parts.headers,
-            uri: parts.uri,
-            body,
-        })
-    }
-}
 
 /// A page whose request was read.
 struct Page<'a> {
@@ -92,13 +59,11 @@ impl<'a> Page<'a> {
         let session = at.sessions.find(token, &found.target)?;
         let auth = &found.interface.auth;
         if auth.require_user || !auth.require_role.is_empty() {
-            let user = session.user.as_deref().ok_or_else(|| {
-                Refusal::new(401, "auth_required", "The agent talks to who has signed in")
-            })?;
+            let nobody =
+                || Refusal::new(401, "auth_required", "The agent talks to who has signed in");
+            let user = session.user.as_deref().ok_or_else(nobody)?;
             let user = at.runtime.users(&found.target, |users| users.get(user))?;
-            let roles = user.map(|user| user.roles).ok_or_else(|| {
-                Refusal::new(401, "auth_required", "The agent talks to who has signed in")
-            })?;
+            let roles = user.ok_or_else(nobody)?.roles;
             let has = |role: &String| roles.contains(role);
             if !auth.require_role.is_empty() && !auth.require_role.iter().any(has) {
                 let message = "The agent talks to others: a role is missing";
@@ -128,14 +93,13 @@ fn owner(target: &Target, session: &Session) -> Owner {
 
 impl OnPage {
     /// Reads the body, and does `work` by that.
-    async fn read(
+    async fn talk(
         self,
         work: impl FnOnce(&Page<'_>, &Value) -> Result<Value, Refusal> + Send + 'static,
     ) -> Result<Response, Refusal> {
-        let given = body::read(self.body, &self.at.settings.limits).await?;
-        let token = bearer(&self.headers).map(str::to_owned);
-        let asked = self.asked;
-        let done = self.at.read(move |at| {
+        let (at, asked, headers, given) = self.given().await?;
+        let token = bearer(&headers).map(str::to_owned);
+        let done = at.read(move |at| {
             let page = Page::of(at, &asked, token.as_deref())?;
             work(&page, &given)
         });
@@ -155,13 +119,13 @@ pub(crate) struct Thread {
 }
 
 pub(crate) async fn begin(page: OnPage) -> Result<Response, Refusal> {
-    page.read(|page, _| Ok(page.at.threads.begin(&page.owner)?))
+    page.talk(|page, _| Ok(page.at.threads.begin(&page.owner)?))
         .await
 }
 
 pub(crate) async fn list(page: OnPage) -> Result<Response, Refusal> {
     let cursor = page.query("cursor");
-    page.read(move |page, _| page.at.threads.list(&page.owner, cursor.as_deref()))
+    page.talk(move |page, _| page.at.threads.list(&page.owner, cursor.as_deref()))
         .await
 }
 
@@ -169,7 +133,7 @@ pub(crate) async fn get(
     Path(Thread { id }): Path<Thread>,
     page: OnPage,
 ) -> Result<Response, Refusal> {
-    page.read(move |page, _| page.at.threads.get(&page.owner, &id))
+    page.talk(move |page, _| page.at.threads.get(&page.owner, &id))
         .await
 }
 
@@ -177,7 +141,7 @@ pub(crate) async fn rename(
     Path(Thread { id }): Path<Thread>,
     page: OnPage,
 ) -> Result<Response, Refusal> {
-    page.read(move |page, given| {
+    page.talk(move |page, given| {
         let title = given["title"]
             .as_str()
             .filter(|title| title.chars().count() <= TITLE);
@@ -195,7 +159,7 @@ pub(crate) async fn delete(
     Path(Thread { id }): Path<Thread>,
     page: OnPage,
 ) -> Result<Response, Refusal> {
-    page.read(move |page, _| {
+    page.talk(move |page, _| {
         page.at.threads.delete(&page.owner, &id)?;
         Ok(value!({}))
     })
@@ -216,7 +180,7 @@ pub(crate) async fn claim_all(page: OnPage) -> Result<Response, Refusal> {
 }
 
 async fn claimed(page: OnPage, id: Option<String>) -> Result<Response, Refusal> {
-    page.read(move |page, given| {
+    page.talk(move |page, given| {
         let before = page
             .at
             .sessions
@@ -239,7 +203,7 @@ pub(crate) async fn result(
     Path(Thread { id }): Path<Thread>,
     page: OnPage,
 ) -> Result<Response, Refusal> {
-    page.read(move |page, given| {
+    page.talk(move |page, given| {
         page.at.threads.find(&page.owner, &id)?;
         let call = given["toolCallId"].as_str().unwrap_or_default();
         let is_error = !given["error"].is_null();
@@ -272,14 +236,8 @@ pub(crate) async fn say(
     Path(Thread { id }): Path<Thread>,
     page: OnPage,
 ) -> Result<Response, Refusal> {
-    let OnPage {
-        at,
-        asked,
-        headers,
-        body,
-        ..
-    } = page;
-    let said = said(&body::read(body, &at.settings.limits).await?)?;
+    let (at, asked, headers, given) = page.given().await?;
+    let said = said(&given)?;
     let token = bearer(&headers).map(str::to_owned);
     told(at, move |at, parts, cancel| {
         let page = Page::of(at, &asked, token.as_deref())?;
@@ -333,12 +291,9 @@ fn invalid(why: &str) -> Refusal {
 /// The model of what is served. Fails with `not_supported` (400) where none is set.
 fn talking(page: &Page<'_>) -> Result<Talking, Refusal> {
     let secret = |key: &str| page.at.secret(key, &page.target);
-    let base = secret(URL)?.ok_or_else(|| {
-        let message = format!(
-            "The agent has no model. Nothing was done. Set the server secret: remy secrets set {URL} --server"
-        );
-        Refusal::new(400, "not_supported", message)
-    })?;
+    let base = page
+        .at
+        .needed(URL, &page.target, "The agent has no model")?;
     Ok(Talking {
         target: page.target.clone(),
         session: page.session.clone(),

@@ -1,8 +1,11 @@
-//! A method that is called by a bot, and how long its answer is waited for.
+//! A method that is called by a bot, how long its answer is waited for, and how a service is told of
+//! one that comes later.
 
 use crate::{answer::Refusal, asked::Asked, context::Context};
+use remy_db_app::outbox::Service;
 use remy_db_runtime::{
     child::{Listener, Silent},
+    remote::{Tell, is_safe},
     runtime::Invoke,
     target::Target,
 };
@@ -55,6 +58,46 @@ pub(super) async fn call(at: &Arc<Context>, call: Call) -> Ended {
         Ok(ended) => Ended::Soon(of_task(ended)),
         Err(_) => Ended::Later(under_way),
     }
+}
+
+/// A request to a service, by which it has an answer that took long.
+pub(super) struct Late {
+    pub verb: &'static str,
+    pub url: String,
+    pub body: Value,
+}
+
+/// Answers later: by what is made of where the service is.
+pub(super) async fn answer_late(
+    at: &Arc<Context>,
+    service: &'static Service,
+    target: Target,
+    late: impl FnOnce(&Context, &Target, &str) -> Result<Late, Refusal> + Send + 'static,
+) {
+    let told = at.read(move |at| {
+        let base = service.base(at.secret(service.url, &target)?);
+        if !is_safe(&base) {
+            let message = format!("{} is no URL with https", service.url);
+            return Err(Refusal::internal(message));
+        }
+        let Late { verb, url, body } = late(at, &target, &base)?;
+        let answered = at.runtime.client().tell(Tell {
+            verb,
+            url: &url,
+            authorization: None,
+            body: &body,
+            within: HEARS,
+        })?;
+        Ok(answered.status)
+    });
+    let failed = match told.await {
+        Ok(200..=299) => return,
+        Ok(status) => format!("{} has answered {status}", service.title),
+        Err(refusal) => refusal.cause.map_or(refusal.message, |cause| cause.0),
+    };
+    at.settings
+        .log
+        .note(service.name, &format!("an answer did not arrive: {failed}"));
 }
 
 pub(super) fn of_task(

@@ -4,7 +4,7 @@
 //! said it, and where. A method that takes longer than Discord waits is answered later.
 
 use super::{
-    call::{BYTES, Call, Ended, HEARS, call, of_task, text},
+    call::{BYTES, Call, Ended, Late, answer_late, call, of_task, text},
     ed25519::is_signed,
 };
 use crate::{
@@ -13,15 +13,11 @@ use crate::{
     body,
     context::Context,
     interface::declared,
-    settings::Limits,
     state::now,
 };
 use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
-use remy_db_app::outbox::{DISCORD_KEY, DISCORD_URL};
-use remy_db_runtime::{
-    remote::{Tell, is_safe},
-    target::Target,
-};
+use remy_db_app::outbox::{DISCORD, DISCORD_KEY};
+use remy_db_runtime::target::Target;
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
 use std::sync::Arc;
@@ -73,22 +69,12 @@ pub(crate) async fn called(
     let known = asked.clone();
     let (bot, target, key) = at
         .read(move |at| {
-            let found = declared::<Bot>(at, &known, "discord")?;
-            let key = at.secret(DISCORD_KEY, &found.target)?;
+            let found = declared::<Bot>(at, &known, DISCORD.name)?;
+            let key = at.needed(DISCORD_KEY, &found.target, "No interaction is taken")?;
             Ok((found.interface, found.target, key))
         })
         .await?;
-    let key = key.ok_or_else(|| {
-        let message = format!(
-            "No interaction is taken. Nothing was done. Set the server secret: remy secrets set {DISCORD_KEY} --server"
-        );
-        Refusal::new(400, "not_supported", message)
-    })?;
-    let limits = Limits {
-        body_bytes: BYTES,
-        ..at.settings.limits
-    };
-    let raw = body::bytes(body, &limits).await?;
+    let raw = body::bytes(body, &at.settings.limits.with_body(BYTES)).await?;
     let interaction = signed(&at, &key, &headers, &raw)?;
     Ok(match interaction["type"].as_u64() {
         Some(PING) => json(&value!({ "type": PONG })),
@@ -138,7 +124,7 @@ async fn command(
             target: target.clone(),
             method: command.method,
             input: input(&interaction),
-            channel: "discord",
+            channel: DISCORD.name,
         },
     );
     match ended.await {
@@ -229,37 +215,20 @@ async fn follow_up(
         !text.is_empty() && text.bytes().all(fits)
     };
     if !is_plain(&application) || !is_plain(&token) {
-        at.settings
-            .log
-            .note("discord", "an interaction without a token is not answered");
+        at.settings.log.note(
+            DISCORD.name,
+            "an interaction without a token is not answered",
+        );
         return;
     }
-    let told = at.read(move |at| {
-        let base = at.secret(DISCORD_URL, &target)?;
-        let base = base.unwrap_or_else(|| "https://discord.com/api/v10".to_owned());
-        let base = base.trim_end_matches('/');
-        if !is_safe(base) {
-            return Err(Refusal::internal(format!(
-                "{DISCORD_URL} is no URL with https"
-            )));
-        }
-        let answered = at.runtime.client().tell(Tell {
+    answer_late(at, &DISCORD, target, move |_, _, base| {
+        Ok(Late {
             verb: "PATCH",
-            url: &format!("{base}/webhooks/{application}/{token}/messages/@original"),
-            authorization: None,
-            body: &message,
-            within: HEARS,
-        })?;
-        Ok(answered.status)
-    });
-    let failed = match told.await {
-        Ok(200..=299) => return,
-        Ok(status) => format!("Discord has answered {status}"),
-        Err(refusal) => refusal.cause.map_or(refusal.message, |cause| cause.0),
-    };
-    at.settings
-        .log
-        .note("discord", &format!("an answer did not arrive: {failed}"));
+            url: format!("{base}/webhooks/{application}/{token}/messages/@original"),
+            body: message,
+        })
+    })
+    .await;
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use remy_db_runtime::{
     target::of_core,
 };
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     path::Path,
     sync::Arc,
     thread,
@@ -109,21 +109,10 @@ fn locked(store: &Path) -> Result<File, Failure> {
             format!("locking {}: {e}. Nothing was told", path.display()),
         )
     };
-    let file = private::file(&path, false).map_err(io)?;
-    let until = Instant::now() + WAITS;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(e)) => return Err(io(e)),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                thread::sleep(Duration::from_millis(20));
-            }
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("another process holds {}. Nothing was told", path.display());
-                return Err(Failure::new("busy", 503, message));
-            }
-        }
-    }
+    private::locked(&path, WAITS).map_err(io)?.map_err(|_| {
+        let message = format!("another process holds {}. Nothing was told", path.display());
+        Failure::new("busy", 503, message)
+    })
 }
 
 /// Tells a service, and records how that went.

@@ -3,21 +3,18 @@
 //! A command calls its method, and what is none the default method, with `{ text, _telegram }`: what
 //! was said behind the command, who has said it, and where.
 
-use super::call::{BYTES, Call, Ended, HEARS, call, of_task, text};
+use super::call::{BYTES, Call, Ended, Late, answer_late, call, of_task, text};
 use crate::{
     answer::{Refusal, json},
     asked::Asked,
     body,
     context::Context,
     interface::declared,
-    settings::Limits,
+    token::is_same,
 };
 use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
-use remy_db_app::outbox::{TELEGRAM_TOKEN, TELEGRAM_URL, telegram_secret};
-use remy_db_runtime::{
-    remote::{Tell, is_safe},
-    target::Target,
-};
+use remy_db_app::outbox::{TELEGRAM, TELEGRAM_TOKEN, telegram_method, telegram_secret};
+use remy_db_runtime::target::Target;
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
 use std::sync::Arc;
@@ -54,15 +51,12 @@ pub(crate) async fn called(
     // Before any of the body is read.
     let (bot, target) = at
         .read(move |at| {
-            let found = declared::<Bot>(at, &known, "telegram")?;
+            let found = declared::<Bot>(at, &known, TELEGRAM.name)?;
             knows(at, &found.target, &given)?;
             Ok((found.interface, found.target))
         })
         .await?;
-    let limits = Limits {
-        body_bytes: BYTES,
-        ..at.settings.limits
-    };
+    let limits = at.settings.limits.with_body(BYTES);
     let update = body::parse(&body::bytes(body, &limits).await?)?;
     let nothing = || Ok(json(&value!({})));
     let message = &update["message"];
@@ -82,7 +76,7 @@ pub(crate) async fn called(
             target: target.clone(),
             method,
             input,
-            channel: "telegram",
+            channel: TELEGRAM.name,
         },
     );
     match ended.await {
@@ -107,14 +101,8 @@ pub(crate) async fn called(
 
 /// Refuses whoever does not know the secret, in constant time.
 fn knows(at: &Context, target: &Target, given: &[u8]) -> Result<(), Refusal> {
-    let token = at.secret(TELEGRAM_TOKEN, target)?.ok_or_else(|| {
-        let message = format!(
-            "No update is taken. Nothing was done. Set the server secret: remy secrets set {TELEGRAM_TOKEN} --server"
-        );
-        Refusal::new(400, "not_supported", message)
-    })?;
-    // The comparison of two hashes is one in constant time.
-    match blake3::hash(given) == blake3::hash(telegram_secret(&token).as_bytes()) {
+    let token = at.needed(TELEGRAM_TOKEN, target, "No update is taken")?;
+    match is_same(given, &telegram_secret(&token)) {
         true => Ok(()),
         false => Err(Refusal::new(
             401,
@@ -176,32 +164,15 @@ fn reply(ended: Result<Value, Refusal>, chat: &Value) -> Option<Value> {
 
 /// Says what became of a call that took long.
 async fn send(at: &Arc<Context>, target: Target, reply: Value) {
-    let told = at.read(move |at| {
-        let [token, base] = [TELEGRAM_TOKEN, TELEGRAM_URL].map(|key| at.secret(key, &target));
-        let base = base?.unwrap_or_else(|| "https://api.telegram.org".to_owned());
-        let (base, token) = (base.trim_end_matches('/'), token?.unwrap_or_default());
-        if !is_safe(base) {
-            return Err(Refusal::internal(format!(
-                "{TELEGRAM_URL} is no URL with https"
-            )));
-        }
-        let answered = at.runtime.client().tell(Tell {
+    answer_late(at, &TELEGRAM, target, move |at, target, base| {
+        let token = at.secret(TELEGRAM_TOKEN, target)?.unwrap_or_default();
+        Ok(Late {
             verb: "POST",
-            url: &format!("{base}/bot{}/sendMessage", token.trim()),
-            authorization: None,
-            body: &reply,
-            within: HEARS,
-        })?;
-        Ok(answered.status)
-    });
-    let failed = match told.await {
-        Ok(200..=299) => return,
-        Ok(status) => format!("Telegram has answered {status}"),
-        Err(refusal) => refusal.cause.map_or(refusal.message, |cause| cause.0),
-    };
-    at.settings
-        .log
-        .note("telegram", &format!("an answer did not arrive: {failed}"));
+            url: telegram_method(base, &token, "sendMessage"),
+            body: reply,
+        })
+    })
+    .await;
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     asked::{Asked, bearer},
     body,
     context::Context,
-    settings::Limits,
+    token::is_same,
 };
 use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
 use letter::Letter;
@@ -42,11 +42,7 @@ pub(crate) async fn called(
     })
     .await?;
     let limits = at.settings.limits;
-    let limits = Limits {
-        body_bytes: limits.mail_bytes,
-        ..limits
-    };
-    let raw = body::bytes(body, &limits).await?;
+    let raw = body::bytes(body, &limits.with_body(limits.mail_bytes)).await?;
     let called = at.call(move |at, cancel| {
         let target = at.target(&asked.judged.place)?;
         let letter = Letter::read(&raw)?;
@@ -78,14 +74,8 @@ pub(crate) async fn called(
 
 /// Refuses whoever does not know the secret, in constant time.
 fn knows(at: &Context, target: &Target, given: &str) -> Result<(), Refusal> {
-    let secret = at.secret(SECRET, target)?.ok_or_else(|| {
-        let message = format!(
-            "No mail is taken. Nothing was done. Set the server secret: remy secrets set {SECRET} --server"
-        );
-        Refusal::new(400, "not_supported", message)
-    })?;
-    // The comparison of two hashes is one in constant time.
-    match blake3::hash(given.as_bytes()) == blake3::hash(secret.as_bytes()) {
+    let secret = at.needed(SECRET, target, "No mail is taken")?;
+    match is_same(given.as_bytes(), &secret) {
         true => Ok(()),
         false => {
             let message = "This needs the server secret of mail, as Authorization: Bearer";

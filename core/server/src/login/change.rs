@@ -2,9 +2,9 @@
 
 use super::{
     address,
-    page::OnPage,
     send::{send_to, text},
 };
+use crate::on_page::OnPage;
 use crate::{
     answer::{Refusal, json},
     state::codes::For,

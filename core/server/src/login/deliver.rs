@@ -5,7 +5,6 @@ use crate::{answer::Refusal, context::Context, settings::ShowCode};
 use remy_db_runtime::{
     mail::{Mail, Mailer, SMTP_URL},
     remote::{Ask, is_safe},
-    secrets,
     target::Target,
     users::By,
 };
@@ -34,18 +33,10 @@ impl<'a> Delivery<'a> {
             By::Email => SMTP_URL,
             By::Phone => SMS_URL,
         };
-        let of = match target {
-            Target::Dev { .. } => secrets::Target::Dev,
-            _ => secrets::Target::Prod,
+        let secret = match is_shown {
+            true => None,
+            false => Some(at.needed(key, target, "No code can be sent")?),
         };
-        let found = at.runtime.secrets().server(key, of)?;
-        let secret = found.filter(|_| !is_shown);
-        if secret.is_none() && !is_shown {
-            let message = format!(
-                "No code can be sent. Nothing was done. Set the server secret: remy secrets set {key} --server"
-            );
-            return Err(Refusal::new(400, "not_supported", message));
-        }
         Ok(Self { at, by, secret })
     }
 

@@ -1,6 +1,7 @@
 //! The key of a user: `POST /_/auth/api-key/create`, `/_/auth/api-key/revoke`.
 
-use super::page::{OnPage, Page};
+use super::page::Page;
+use crate::on_page::OnPage;
 use crate::{
     answer::{Refusal, json},
     state::keys::masked,

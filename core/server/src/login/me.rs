@@ -1,11 +1,12 @@
 //! Who is signed in in a browser (`GET /_/auth/me`), and that nobody is any more (`POST
 //! /_/auth/logout`).
 
-use super::page::{Browser, OnPage, signed_in};
+use super::page::{Browser, signed_in};
 use crate::{
     answer::{Refusal, json},
     asked::Asked,
     context::Context,
+    on_page::OnPage,
 };
 use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use serde_json::Value;

@@ -3,8 +3,8 @@
 use crate::{
     answer::{Refusal, json},
     asked::{Asked, bearer, cookie},
-    body,
     context::Context,
+    on_page::OnPage,
     page::visitor,
     state::{
         logins::{self, Login},
@@ -12,42 +12,15 @@ use crate::{
     },
 };
 use axum::{
-    Extension, RequestExt as _,
-    body::Body,
-    extract::{FromRequest, Request},
     http::{HeaderMap, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use remy_db_runtime::{target::Target, users::User};
 use serde_json::{Value, json as value};
-use std::{net::IpAddr, ops::Deref, sync::Arc};
+use std::{net::IpAddr, ops::Deref};
 
 /// The cookie of who has signed in.
 const COOKIE: &str = "__ms_auth";
-
-/// What a page asks for, before anything of it is looked at.
-pub(crate) struct OnPage {
-    at: Arc<Context>,
-    asked: Asked,
-    headers: HeaderMap,
-    body: Body,
-}
-
-impl FromRequest<Arc<Context>> for OnPage {
-    type Rejection = Response;
-
-    async fn from_request(mut request: Request, at: &Arc<Context>) -> Result<Self, Response> {
-        let asked = request.extract_parts::<Extension<Asked>>().await;
-        let Extension(asked) = asked.map_err(|e| e.into_response())?;
-        let (parts, body) = request.into_parts();
-        Ok(Self {
-            at: Arc::clone(at),
-            asked,
-            headers: parts.headers,
-            body,
-        })
-    }
-}
 
 impl OnPage {
     /// Reads its body, and does `work` by that, on a thread for what waits for the disk.
@@ -68,11 +41,6 @@ impl OnPage {
         let (at, asked, headers, given) = self.given().await?;
         at.call(move |at, _| work(&Page::of(at, asked, headers)?, &given))
             .await
-    }
-
-    async fn given(self) -> Result<(Arc<Context>, Asked, HeaderMap, Value), Refusal> {
-        let given = body::read(self.body, &self.at.settings.limits).await?;
-        Ok((self.at, self.asked, self.headers, given))
     }
 }
 

@@ -1,10 +1,7 @@
 //! A page asks for a code: `POST /_/auth/email/send`, `/_/auth/sms/send`.
 
-use super::{
-    address,
-    deliver::Delivery,
-    page::{OnPage, Page},
-};
+use super::{address, deliver::Delivery, page::Page};
+use crate::on_page::OnPage;
 use crate::{
     answer::{Refusal, json},
     state::codes::{Begun, For},

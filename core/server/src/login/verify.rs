@@ -1,10 +1,8 @@
 //! Somebody has the code that was sent: `POST /_/auth/email/verify`, `/_/auth/sms/verify`.
 
-use super::{
-    page::{OnPage, Page},
-    send::text,
-};
+use super::{page::Page, send::text};
 use crate::answer::Refusal;
+use crate::on_page::OnPage;
 use axum::response::Response;
 use remy_db_runtime::users::{By, User};
 use std::sync::PoisonError;

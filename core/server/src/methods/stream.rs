@@ -39,28 +39,11 @@ pub(crate) async fn streamed(
     at: Arc<Context>,
     call: impl FnOnce(&Context, &Arc<dyn Listener>, &Cancel) -> Result<Value, Refusal> + Send + 'static,
 ) -> Result<Response, Refusal> {
-    let limits = at.settings.limits;
-    let parts = Parts::new(limits.stream_bytes);
-    let heard = Arc::clone(&parts);
-    // It goes on where nobody reads any more, and may have much to do yet.
-    let task = tokio::spawn(async move {
-        let listener: Arc<dyn Listener> = heard.clone();
-        let begun = Arc::clone(&heard);
-        let called = at.call(move |at, cancel| {
-            begun.begun(cancel);
-            call(at, &listener, cancel)
-        });
-        let ended = called.await;
-        heard.end(&ended);
-        ended
-    });
-    parts.first(BEGINS).await;
-    if parts.is_plain()
-        && let Ok(Err(refusal)) = task.await
-    {
-        return Ok(refusal.into_response());
-    }
-    Ok(parts.answer(limits.beat))
+    let called = move |at: &Context, parts: &Arc<Parts>, cancel: &Cancel| {
+        let listener: Arc<dyn Listener> = parts.clone();
+        call(at, &listener, cancel)
+    };
+    in_parts(at, called, Parts::end).await
 }
 
 /// Answers with what `work` tells, as it tells it.
@@ -68,18 +51,29 @@ pub(crate) async fn told(
     at: Arc<Context>,
     work: impl FnOnce(&Context, &Parts, &Cancel) -> Result<(), Refusal> + Send + 'static,
 ) -> Result<Response, Refusal> {
+    let done = move |at: &Context, parts: &Arc<Parts>, cancel: &Cancel| work(at, parts, cancel);
+    in_parts(at, done, |parts, ended| parts.over(ended.as_ref().err())).await
+}
+
+/// Answers with parts as `work` makes them; `end` adds what comes last.
+async fn in_parts<T: Send + 'static>(
+    at: Arc<Context>,
+    work: impl FnOnce(&Context, &Arc<Parts>, &Cancel) -> Result<T, Refusal> + Send + 'static,
+    end: fn(&Parts, &Result<T, Refusal>),
+) -> Result<Response, Refusal> {
     let limits = at.settings.limits;
     let parts = Parts::new(limits.stream_bytes);
     let heard = Arc::clone(&parts);
+    // It goes on where nobody reads any more, and may have much to do yet.
     let task = tokio::spawn(async move {
         let tells = Arc::clone(&heard);
-        let done = at.call(move |at, cancel| {
+        let worked = at.call(move |at, cancel| {
             tells.begun(cancel);
             work(at, &tells, cancel)
         });
-        let done = done.await;
-        heard.over(done.as_ref().err());
-        done
+        let ended = worked.await;
+        end(&heard, &ended);
+        ended
     });
     parts.first(BEGINS).await;
     if parts.is_plain()

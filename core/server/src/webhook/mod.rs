@@ -5,6 +5,7 @@ use crate::{
     asked::Asked,
     context::Context,
     inbound::{Inbound, body_of, decoded, is_json},
+    token::is_same,
 };
 use axum::{
     Extension,
@@ -77,17 +78,12 @@ fn find(at: &Context, target: &Target, secret: &str) -> Result<String, Refusal> 
     })
 }
 
-/// Takes as long whatever the secret is, and whichever it is: hashes are compared whole, and all of
-/// them.
+/// Takes as long whatever the secret is, and whichever it is: it is compared with all of them.
 fn of_secret(webhooks: &[Webhook], secret: &str) -> Option<String> {
-    let given = blake3::hash(secret.as_bytes());
     webhooks.iter().fold(None, |found, webhook| {
-        // This comparison of theirs is one in constant time.
-        let is_it = blake3::hash(webhook.secret.as_bytes()) == given;
-        if is_it {
-            Some(webhook.method.clone())
-        } else {
-            found
+        match is_same(secret.as_bytes(), &webhook.secret) {
+            true => Some(webhook.method.clone()),
+            false => found,
         }
     })
 }

@@ -1,0 +1,25 @@
+import { db, events } from '@mindstudio-ai/agent';
+import { Rows } from './tables';
+
+export const nothing = async (input: unknown) => input;
+
+export const one = async ({ id }: { id: string }) => Rows.get(id);
+
+export const add = async ({ n }: { n: number }) => Rows.push({ group: 'pushed', n });
+
+/** Keeps SQLite busy for about as many seconds as `millions` says in tenths. */
+export const slow = async ({ millions }: { millions: number }) =>
+  await db.sql(
+    'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT max(i) AS last FROM n',
+    [millions * 1_000_000],
+  );
+
+export const listen = async () => events.grant('all');
+
+export const tell = async () => events.publish('all', 'news');
+
+export const seed = async ({ count }: { count: number }) => {
+  for (let i = 0; i < count; i += 10_000)
+    await db.batch(...Array.from({ length: 10_000 }, (_, j) => Rows.push({ group: `g${(i + j) % 1000}`, n: i + j })));
+  return (await Rows.take(1000)).map((row) => row.id);
+};

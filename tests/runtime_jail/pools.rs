@@ -50,6 +50,33 @@ fn grows_with_load_and_shrinks_without() {
     cell.ends_healthy();
 }
 
+#[test]
+fn a_call_waits_for_the_process_that_is_there_before_another_one_is_started() {
+    let at_once = |patience| {
+        let settings = Settings {
+            max_processes: 3,
+            patience,
+            ..Settings::default()
+        };
+        let cell = Cell::new(
+            &[("slow", "await sleep(300); return process.pid")],
+            with(settings),
+        );
+        let mut pids = thread::scope(|scope| {
+            let calls: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| cell.call("slow").unwrap().as_u64()))
+                .collect();
+            Vec::from_iter(calls.into_iter().map(|call| call.join().unwrap()))
+        });
+        cell.ends_healthy();
+        pids.sort_unstable();
+        pids.dedup();
+        pids.len()
+    };
+    assert_eq!(at_once(Duration::from_secs(3600)), 1);
+    assert!(at_once(Duration::ZERO) > 1);
+}
+
 /// Also where the answer is there before its caller begins to wait: one call in some hundreds hung, as its
 /// answer had been read by the thread that keeps the process.
 #[test]

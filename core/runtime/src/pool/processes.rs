@@ -30,6 +30,8 @@ pub struct Settings {
     pub idle: Duration,
     /// How many calls may wait for a process.
     pub queue: usize,
+    /// How long a call waits for one of the processes that are there before another one is started.
+    pub patience: Duration,
 }
 
 impl Default for Settings {
@@ -41,6 +43,9 @@ impl Default for Settings {
             keep: 1,
             idle: Duration::from_secs(60),
             queue: 1000,
+            // Most calls take less. To start a process takes the time of hundreds of them, and more
+            // processes than processors are slower together where none of them waits.
+            patience: Duration::from_millis(2),
         }
     }
 }
@@ -334,11 +339,8 @@ impl Shared {
         }
         let ticket = Arc::new(Ticket::default());
         inner.queue.push(method, ticket.clone());
-        let more = self.more(&mut inner);
+        let none = inner.count() == 0;
         drop(inner);
-        if let Some(number) = more {
-            self.start(number);
-        }
         let (this, of, waits) = (self.this.clone(), method.to_owned(), ticket.clone());
         cancel.then(move || {
             if let Some(shared) = this.upgrade()
@@ -347,7 +349,18 @@ impl Shared {
                 waits.give(Err(cancelled()));
             }
         });
-        let turn = ticket.wait();
+        let patience = if none {
+            Duration::ZERO
+        } else {
+            self.settings.patience
+        };
+        let turn = ticket.wait_for(patience).unwrap_or_else(|| {
+            let more = self.more(&mut self.lock());
+            if let Some(number) = more {
+                self.start(number);
+            }
+            ticket.wait()
+        });
         cancel.forget();
         match turn {
             Ok(Some((number, _))) if !standing.may_begin() => {

@@ -112,7 +112,7 @@ impl Sessions {
             let find = "SELECT release, user, visitor, ends, login,
                           login IS NULL OR EXISTS (SELECT 1 FROM logins WHERE logins.hash = login AND logins.ends > ?3)
                         FROM sessions WHERE hash = ?1 AND target = ?2 AND ends > ?3";
-            let mut find = conn.prepare(find)?;
+            let mut find = conn.prepare_cached(find)?;
             let of_row = |row: &Row<'_>| {
                 let is_signed_in: bool = row.get(5)?;
                 let user: Option<String> = row.get(1)?;

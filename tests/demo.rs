@@ -125,9 +125,9 @@ fn demo() -> Done {
 
     title("Look for yourself");
     println!("  sqlite3 {}", near(&live));
-    println!("  sqlite> .load ./target/release/libremy0");
+    println!("  sqlite> .load ./target/debug/libremy0");
     println!("  sqlite> SELECT release, status, restored_from, database FROM remy_releases;");
-    println!("  (cargo build --release makes the extension)\n");
+    println!("  (cargo build makes the extension)\n");
     Ok(())
 }
 

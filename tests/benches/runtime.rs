@@ -1,5 +1,6 @@
 //! `cargo bench -p remy-tests --bench runtime [-- --turns N --only PART…]`: what it takes to run methods,
-//! beside better-sqlite3 in one process. The parts are warm, get, filter, push, first and memory.
+//! beside better-sqlite3 in one process. The parts are warm, get, filter, push, first,
+//! isolation and memory.
 //!
 //! Everything is measured in one run, in turns. Prints a table of Markdown. No test: nothing fails
 //! for being slow.
@@ -53,6 +54,7 @@ const NOTES: &str = "\
 - A filter finds 100 of 100,000 rows, without an index. Pushes are durable (`synchronous=FULL`), 8 calls at once; better-sqlite3 has one
   process, which waits for the disk each time.
 - First call after a publish: of the runtime that was there before, from the call to its answer.
+- Isolation is set up once for each process; what it takes is the difference of that row.
 - Memory: PSS of eight processes that wait to be called, by the kernel's count, and its mean.";
 
 fn main() -> Done {
@@ -95,6 +97,8 @@ struct Times {
     push_alone: Sample,
     first: Sample,
     cold: Sample,
+    shut_in: Sample,
+    not_shut_in: Sample,
 }
 
 impl Times {
@@ -133,6 +137,10 @@ impl Times {
         });
         add(&self.cold, &|| {
             Row::new("`remy invoke`, cold", self.cold.median()).at_most(150.0)
+        });
+        add(&self.shut_in, &|| {
+            Row::new("a runtime, until its first answer", self.shut_in.median())
+                .against("--no-isolation", self.not_shut_in.median())
         });
         if let Some((idle, grown)) = memory {
             table.add(Row::new("a process that waits", idle).at_most(12.0));
@@ -226,6 +234,10 @@ impl Bench {
         if self.has("first") {
             self.first(times)?;
         }
+        if self.has("isolation") {
+            times.shut_in.push(self.from_nothing(Isolation::On)?);
+            times.not_shut_in.push(self.from_nothing(Isolation::Off)?);
+        }
         Ok(())
     }
 
@@ -269,6 +281,18 @@ impl Bench {
         stdout(&mut command);
         times.cold.push(ms(began.elapsed()));
         Ok(())
+    }
+
+    /// What it takes to open a runtime, and to call it once.
+    fn from_nothing(&self, isolation: Isolation) -> Done<f64> {
+        let began = Instant::now();
+        let settings = Settings {
+            isolation,
+            ..Settings::default()
+        };
+        let runtime = Runtime::open(&self.live, settings)?;
+        call(&runtime, "nothing", json!({}))?;
+        Ok(ms(began.elapsed()))
     }
 
     fn alone(&self, work: &str, times: u32) -> Done<f64> {

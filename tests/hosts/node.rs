@@ -47,7 +47,8 @@ fn the_parts_of_the_package() {
     let tests = files.filter(|path| path.to_string_lossy().ends_with(".test.mjs"));
     let mut node = Command::new("node");
     node.current_dir(&package)
-        .arg("--test")
+        // Else one file after the other on two processors.
+        .args(["--test", "--test-concurrency=2"])
         .args(tests)
         .env("REMY_ADDON", built("libremy_node.so"))
         .env("REMY_PROGRAM", built_program("remy-command"))

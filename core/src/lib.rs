@@ -166,7 +166,7 @@ pub mod internals {
         };
     }
     pub mod store {
-        pub use crate::store::names::place_of_preview;
+        pub use crate::{live::beside::CATALOG, store::names::place_of_preview};
     }
     pub mod text {
         pub use crate::base::text::{human, things};

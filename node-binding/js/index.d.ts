@@ -488,6 +488,8 @@ export interface Status {
   outbox: {
     service: 'discord' | 'telegram';
     release: number;
+    /** When that went live, Unix milliseconds. */
+    since: number | null;
     told: number | null;
     attempts: number;
     next_at: number | null;

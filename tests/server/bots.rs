@@ -24,13 +24,13 @@ use std::{
 const TOKEN: &str = "123:hush-hush";
 
 /// Discord and Telegram, which answer with a status.
-struct Services {
+pub struct Services {
     server: WebServer,
     status: Arc<AtomicU16>,
 }
 
 impl Services {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let status = Arc::new(AtomicU16::new(200));
         let answers = Arc::clone(&status);
         let server = WebServer::start(None, move |_| {
@@ -45,12 +45,12 @@ impl Services {
         Self { server, status }
     }
 
-    fn answer(&self, status: u16) {
+    pub fn answer(&self, status: u16) {
         self.status.store(status, Ordering::SeqCst);
     }
 
     /// What was asked: verb, path and body.
-    fn heard(&self) -> Vec<(String, String, Value)> {
+    pub fn heard(&self) -> Vec<(String, String, Value)> {
         let asked = self.server.asked();
         asked
             .iter()
@@ -67,7 +67,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn secrets(app: &App, services: &Services) {
+pub fn secrets(app: &App, services: &Services) {
     let url = services.server.url();
     for (key, value) in [
         ("DISCORD_APPLICATION_ID", "42"),
@@ -85,8 +85,8 @@ fn secrets(app: &App, services: &Services) {
     }
 }
 
-/// The app with a bot of each, whose Discord command greets under this name.
-fn bots(app: &App, greets: &str) {
+/// The files of the app with a bot of each, whose Discord command greets under this name.
+pub fn declare(app: &App, greets: &str) {
     let discord = json!({ "type": "discord", "config": { "commands": [
         { "name": greets, "description": "Greets.", "method": "greet",
           "options": [{ "type": 3, "name": "name", "description": "Whom." }] },
@@ -102,6 +102,10 @@ fn bots(app: &App, greets: &str) {
         { "command": "nothing", "description": "Is silent.", "method": "nothing" },
     ] } });
     write(app, &json!([discord, telegram]));
+}
+
+fn bots(app: &App, greets: &str) {
+    declare(app, greets);
     publish(app);
 }
 
@@ -120,7 +124,7 @@ fn told(app: &App) -> (usize, usize) {
     (good, said.len() - good)
 }
 
-fn until(what: &str, is_so: impl Fn() -> bool) {
+pub fn until(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < Duration::from_secs(20), "{what}");

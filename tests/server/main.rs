@@ -17,6 +17,7 @@ mod login;
 mod mcp;
 mod methods;
 mod operation;
+mod outbox;
 mod pages;
 mod programs;
 mod shop;

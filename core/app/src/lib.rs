@@ -25,6 +25,7 @@ pub mod project;
 mod read;
 mod references;
 pub mod secrets;
+pub mod stamp;
 mod tables;
 pub mod variables;
 pub mod work;

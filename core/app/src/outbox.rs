@@ -5,9 +5,11 @@
 use crate::{
     files,
     secrets::{Secrets, Target},
+    stamp::Stamp,
 };
 use remy_db::{
-    ReleaseId, Remy, Result, internals::effects::BotCommand, internals::outbox::Delivered,
+    Release, ReleaseId, Remy, Result,
+    internals::{effects::BotCommand, outbox::Delivered, store::CATALOG},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -78,12 +80,21 @@ pub struct Request {
     pub body: Value,
 }
 
+/// What services are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// The live release.
+    pub release: ReleaseId,
+    /// When it went live, Unix milliseconds, where the catalog says so.
+    pub since: Option<i64>,
+}
+
 /// What a service is to be told.
 pub struct Wanted {
     /// `discord`, `telegram`.
     pub service: &'static str,
-    /// The live release.
-    pub release: ReleaseId,
+    /// What is live.
+    pub live: Live,
     /// What is to be told, in this order.
     pub requests: Vec<Request>,
     /// What stands for all of it.
@@ -103,6 +114,8 @@ pub struct Lag {
     pub service: &'static str,
     /// The live release, of which it is to be told.
     pub release: ReleaseId,
+    /// When that went live, Unix milliseconds.
+    pub since: Option<i64>,
     /// The release that it was told of last.
     pub told: Option<ReleaseId>,
     /// How often it could not be told of this one.
@@ -113,6 +126,13 @@ pub struct Lag {
     pub error: Option<String>,
     /// The server secrets that have no value.
     pub waits_for: Vec<&'static str>,
+}
+
+impl Lag {
+    /// Whether it can be told at a time, Unix milliseconds.
+    pub fn is_due(&self, at: i64) -> bool {
+        self.waits_for.is_empty() && self.next_at.is_none_or(|next| next <= at)
+    }
 }
 
 impl Wanted {
@@ -132,7 +152,8 @@ impl Wanted {
         };
         Lag {
             service: self.service,
-            release: self.release,
+            release: self.live.release,
+            since: self.live.since,
             told: self.delivered.release,
             attempts,
             next_at,
@@ -142,11 +163,29 @@ impl Wanted {
     }
 }
 
+/// By which is seen that services may be to be told something else: of the catalog, to which whoever
+/// switches live writes, and whoever tells them, and of the secrets.
+pub fn stamps(store: &Path) -> [Stamp; 3] {
+    let catalog = store.join(CATALOG);
+    let wal = store.join(format!("{CATALOG}-wal"));
+    [
+        Stamp::of(&catalog),
+        Stamp::of(&wal),
+        Secrets::of(store).stamp(),
+    ]
+}
+
 /// What services are to be told that is other than what they were.
 pub fn wanted(remy: &Remy, store: &Path) -> Result<Vec<Wanted>> {
     let (release, effects) = remy.declared()?;
     let Some(release) = release else {
         return Ok(Vec::new());
+    };
+    let releases = remy.releases()?;
+    let found = releases.iter().find(|it| it.release == release);
+    let live = Live {
+        release,
+        since: found.and_then(|it| it.live_at),
     };
     let secrets = Secrets::of(store);
     let secret = |key: &str| secrets.server(key, Target::Prod);
@@ -164,14 +203,14 @@ pub fn wanted(remy: &Remy, store: &Path) -> Result<Vec<Wanted>> {
         let [application, token, base] =
             [DISCORD_APPLICATION, DISCORD_TOKEN, DISCORD.url].map(secret);
         all.push(discord_is_told(
-            release,
+            live,
             &discord,
             (application?, token?, base?),
             delivered,
         ));
     }
     let (telegram, delivered) = (of(TELEGRAM.name), remy.outbox().delivered(TELEGRAM.name)?);
-    let is_served = has_interface(remy, store, release, TELEGRAM.name)?;
+    let is_served = has_interface(store, &releases, release, TELEGRAM.name);
     if is_served || !telegram.is_empty() || delivered.sent.is_some() {
         let [token, base, public] = [TELEGRAM_TOKEN, TELEGRAM.url, PUBLIC_URL].map(secret);
         let hook = match is_served {
@@ -179,7 +218,7 @@ pub fn wanted(remy: &Remy, store: &Path) -> Result<Vec<Wanted>> {
             false => Hook::None,
         };
         all.push(telegram_is_told(
-            release,
+            live,
             &telegram,
             (token?, base?, hook),
             delivered,
@@ -190,13 +229,13 @@ pub fn wanted(remy: &Remy, store: &Path) -> Result<Vec<Wanted>> {
 }
 
 /// Whether the app of a release has an interface. One that was published without an app has none.
-fn has_interface(remy: &Remy, store: &Path, release: ReleaseId, name: &str) -> Result<bool> {
-    let kept = files::kept(store, &remy.releases()?, release).ok();
-    Ok(kept.is_some_and(|kept| kept.join(format!("interfaces/{name}.json")).is_file()))
+fn has_interface(store: &Path, releases: &[Release], release: ReleaseId, name: &str) -> bool {
+    let kept = files::kept(store, releases, release).ok();
+    kept.is_some_and(|kept| kept.join(format!("interfaces/{name}.json")).is_file())
 }
 
 fn discord_is_told(
-    release: ReleaseId,
+    live: Live,
     commands: &[&BotCommand],
     (application, token, base): (Option<String>, Option<String>, Option<String>),
     delivered: Delivered,
@@ -216,7 +255,7 @@ fn discord_is_told(
     };
     of(
         DISCORD.name,
-        release,
+        live,
         vec![request],
         waits_for,
         commands.len(),
@@ -244,7 +283,7 @@ enum Hook {
 }
 
 fn telegram_is_told(
-    release: ReleaseId,
+    live: Live,
     commands: &[&BotCommand],
     (token, base, hook): (Option<String>, Option<String>, Hook),
     delivered: Delivered,
@@ -275,7 +314,7 @@ fn telegram_is_told(
     }
     of(
         TELEGRAM.name,
-        release,
+        live,
         requests,
         waits_for,
         commands.len(),
@@ -300,7 +339,7 @@ fn missing(all: &[(&'static str, &Option<String>)]) -> Vec<&'static str> {
 
 fn of(
     service: &'static str,
-    release: ReleaseId,
+    live: Live,
     requests: Vec<Request>,
     waits_for: Vec<&'static str>,
     commands: usize,
@@ -323,7 +362,7 @@ fn of(
     }
     Wanted {
         service,
-        release,
+        live,
         hash: hasher.finalize().to_hex().to_string(),
         requests,
         waits_for,

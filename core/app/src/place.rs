@@ -9,7 +9,10 @@ use crate::{
     },
     work,
 };
-use remy_db::{Error, State, internals::owner};
+use remy_db::{
+    Error, State,
+    internals::{owner, store::CATALOG},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -316,7 +319,7 @@ pub fn store_beside(live: &Path) -> Option<PathBuf> {
     let store = PathBuf::from(store);
     let has_snapshots =
         || fs::read_dir(store.join("snapshots")).is_ok_and(|mut all| all.next().is_some());
-    (is_there(&store.join("catalog.db")) || has_snapshots()).then_some(store)
+    (is_there(&store.join(CATALOG)) || has_snapshots()).then_some(store)
 }
 
 /// Whether something is at a path. What may not be looked at is there: who opens it is told why they

@@ -11,7 +11,7 @@
 //! The secrets of the app are the environment of its methods. Those of the server (an SMTP_URL, a bot's
 //! token) never reach a process that runs methods.
 
-use crate::private;
+use crate::{private, stamp::Stamp};
 use remy_db::{Context as _, Error, Result, State};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -119,10 +119,6 @@ pub struct Listed {
     pub dev: bool,
 }
 
-/// Which state of the secrets it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp(Option<(u64, i64, i64)>);
-
 /// The secrets of a database.
 #[derive(Debug, Clone)]
 pub struct Secrets {
@@ -221,8 +217,7 @@ impl Secrets {
 
     /// Another one, once anything has been changed.
     pub fn stamp(&self) -> Stamp {
-        let found = fs::metadata(self.path()).ok();
-        Stamp(found.map(|found| (found.ino(), found.mtime(), found.mtime_nsec())))
+        Stamp::of(&self.path())
     }
 
     fn path(&self) -> PathBuf {

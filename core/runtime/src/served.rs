@@ -15,7 +15,10 @@ use crate::{
     target::{Found, Target, of_core},
 };
 use remy_db::ReleaseId;
-use remy_db_app::variables::{Reads, without_value};
+use remy_db_app::{
+    stamp::Stamp,
+    variables::{Reads, without_value},
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
@@ -45,7 +48,7 @@ pub(crate) struct Served {
     /// What its methods read and has no value there.
     pub without_value: Reads,
     /// Of the secrets that its processes have.
-    pub stamp: secrets::Stamp,
+    pub stamp: Stamp,
     /// Its tables, where they were announced before they could be read.
     announced: Option<BTreeMap<String, Table>>,
     /// Last: the database is in it.

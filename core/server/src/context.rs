@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use remy_db::{ReleaseId, Remy, Status, internals::store::place_of_preview};
-use remy_db_app::place::store_beside;
+use remy_db_app::{outbox::Lag, place::store_beside};
 use remy_db_runtime::{
     failure::Failure,
     pool::Cancel,
@@ -77,7 +77,11 @@ pub(crate) struct Context {
     pub ending: watch::Sender<bool>,
     /// What methods cannot do, as one tried.
     pub isolation: InForce,
+    /// What services outside have not been told yet of what is live, as it was when that was looked at
+    /// last.
+    pub untold: watch::Sender<Vec<Lag>>,
     live: PathBuf,
+    store: PathBuf,
     calls: Arc<Semaphore>,
     files: Arc<Semaphore>,
     called_back: Arc<Semaphore>,
@@ -137,7 +141,9 @@ impl Context {
             cron_due: AtomicI64::new(0),
             ending: watch::Sender::new(false),
             isolation: probe(settings.methods.isolation)?,
+            untold: watch::Sender::default(),
             live: live.to_owned(),
+            store: store.to_owned(),
             calls: Arc::new(Semaphore::new(settings.limits.calls)),
             files: Arc::new(Semaphore::new(FILES)),
             called_back: Arc::new(Semaphore::new(CALLED_BACK)),
@@ -182,7 +188,7 @@ impl Context {
     pub fn remy(&self, target: &Target) -> Result<Remy, Refusal> {
         let path = match (target, &self.dev) {
             (_, Some(dev)) => dev.database().to_owned(),
-            (Target::Preview(name), _) => store_of(&self.live)?.join(place_of_preview(name)?),
+            (Target::Preview(name), _) => self.store.join(place_of_preview(name)?),
             _ => self.live.clone(),
         };
         Ok(Remy::open(path)?)
@@ -191,6 +197,11 @@ impl Context {
     /// The live database.
     pub fn live(&self) -> &Path {
         &self.live
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Path {
+        &self.store
     }
 
     /// A server secret as it is now: it may be set while the server runs.

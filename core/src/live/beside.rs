@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) const CATALOG: &str = "catalog.db";
+/// The history of a store.
+pub const CATALOG: &str = "catalog.db";
 
 /// Where the store of a database is.
 pub(crate) fn beside(database: &Path) -> PathBuf {

@@ -11,7 +11,7 @@ use crate::{
         owner::Owner,
     },
     live::{
-        beside,
+        beside::{self, CATALOG},
         library::{Host, Library},
         tables,
     },
@@ -515,7 +515,7 @@ fn not_a_snapshot(path: &Path) -> Result<()> {
         .filter(|folder| folder.ends_with("snapshots") || folder.ends_with("work"));
     if kept
         .and_then(Path::parent)
-        .is_some_and(|store| store.join("catalog.db").exists())
+        .is_some_and(|store| store.join(CATALOG).exists())
     {
         return Err(
             Error::invalid_argument(format!("{} belongs to a store", path.display()))

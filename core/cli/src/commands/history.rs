@@ -188,7 +188,9 @@ fn untold(lag: &Lag) -> String {
         || "has been told of no release".to_owned(),
         |release| format!("was told of release {release} last"),
     );
-    let what = format!("{} {told}, and {} is live", lag.service, lag.release);
+    let since = lag.since.map(|since| format!(" since {}", time(since)));
+    let since = since.unwrap_or_default();
+    let what = format!("{} {told}, and {} is live{since}", lag.service, lag.release);
     let called = called();
     match (&lag.waits_for[..], &lag.error) {
         ([], None) => format!("{what}: {called} serve tells it, and so does a publish"),

@@ -4,9 +4,10 @@
 mod call;
 pub(crate) mod discord;
 mod ed25519;
+mod keeper;
 mod outbox;
 pub(crate) mod seen;
 pub(crate) mod telegram;
 
-pub(crate) use outbox::keep_told;
+pub(crate) use keeper::keep_told;
 pub use outbox::{Said, tell};

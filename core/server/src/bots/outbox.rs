@@ -2,7 +2,7 @@
 //! the other, and again with pauses that grow where it fails. One process at a time does so.
 
 use super::call::HEARS;
-use crate::{context::Context, state::now};
+use crate::state::now;
 use remy_db::Remy;
 use remy_db_app::{
     outbox::{Lag, Request, Wanted, wanted},
@@ -17,8 +17,6 @@ use remy_db_runtime::{
 use std::{
     fs::File,
     path::Path,
-    sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -26,9 +24,6 @@ const LOCK: &str = "outbox.lock";
 
 /// How long another process is waited for that tells them.
 const WAITS: Duration = Duration::from_secs(30);
-
-/// How often a server looks whether there is something to tell.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// The longest pause before it is tried again, in milliseconds.
 const LONGEST: i64 = 300_000;
@@ -41,61 +36,49 @@ pub struct Said {
     pub is_told: bool,
 }
 
+/// What came of telling services.
+#[derive(Default)]
+pub(super) struct Told {
+    pub said: Vec<Said>,
+    /// What stays in the outbox.
+    pub left: Vec<Lag>,
+}
+
 /// Tells services what they were not told yet, once each; what fails stays in the outbox.
 pub fn tell(live: &Path, client: &Client) -> Result<Vec<Said>, Failure> {
-    tell_those(live, client, &|_| true)
+    Ok(tell_those(live, client, &|lag| lag.is_due(i64::MAX))?.said)
 }
 
-/// Tells services, as long as the server goes on, whoever has switched live.
-pub(crate) fn keep_told(at: &Arc<Context>, is_over: impl Fn() -> bool) {
-    let mut failed = None;
-    while !is_over() {
-        let is_due = |lag: &Lag| lag.next_at.is_none_or(|next| next <= now());
-        let said = tell_those(at.live(), at.runtime.client(), &is_due);
-        let why = said.as_ref().err().map(|e| e.message.clone());
-        if let Some(why) = why.as_ref().filter(|why| failed.as_ref() != Some(*why)) {
-            at.settings
-                .log
-                .note("outbox", &format!("nothing can be told: {why}"));
-        }
-        failed = why;
-        for said in said.into_iter().flatten() {
-            at.settings.log.note("outbox", &said.message);
-        }
-        let again = Instant::now() + LOOK;
-        while Instant::now() < again && !is_over() {
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-fn tell_those(
+/// The same of those services alone whose turn it is.
+pub(super) fn tell_those(
     live: &Path,
     client: &Client,
     is_due: &dyn Fn(&Lag) -> bool,
-) -> Result<Vec<Said>, Failure> {
+) -> Result<Told, Failure> {
     let remy = Remy::open(live).map_err(of_core)?;
     let Some(store) = store_beside(Path::new(&remy.place().path)) else {
-        return Ok(Vec::new());
+        return Ok(Told::default());
     };
     let mut said = Vec::new();
-    let can_be = |it: &Wanted| it.waits_for.is_empty() && is_due(&it.lag());
     let mut lock = None;
     let mut told = Vec::new();
     loop {
         let all = wanted(&remy, &store).map_err(of_core)?;
         // Each state once: what has failed is tried again later.
         let next = all
-            .into_iter()
-            .find(|it| can_be(it) && !told.contains(&it.hash));
-        let Some(next) = next else { return Ok(said) };
+            .iter()
+            .find(|it| is_due(&it.lag()) && !told.contains(&it.hash));
+        let Some(next) = next else {
+            let left = all.iter().map(Wanted::lag).collect();
+            return Ok(Told { said, left });
+        };
         if lock.is_none() {
             // What is wanted may be another by the time that it is this one's turn.
             lock = Some(locked(&store)?);
             continue;
         }
-        said.push(tell_one(&remy, client, &next)?);
-        told.push(next.hash);
+        said.push(tell_one(&remy, client, next)?);
+        told.push(next.hash.clone());
     }
 }
 
@@ -127,7 +110,7 @@ fn tell_one(remy: &Remy, client: &Client, it: &Wanted) -> Result<Said, Failure> 
         1 => "1 command".to_owned(),
         count => format!("{count} commands"),
     };
-    let (service, release) = (it.service, it.release);
+    let (service, release) = (it.service, it.live.release);
     let message = match &done {
         Ok(()) => {
             delivered.sent = Some(it.hash.clone());

@@ -11,7 +11,8 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use serde_json::json;
+use remy_db_app::outbox::Lag;
+use serde_json::{Value, json};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Instant,
@@ -30,12 +31,14 @@ pub(crate) async fn health(State(at): State<Arc<Context>>) -> Response {
         Err(refusal) => (asked.elapsed(), Err(refusal)),
     };
     let under_way = at.under_way();
+    let outbox: Vec<Value> = at.untold.borrow().iter().map(untold).collect();
     let mut told = json!({
         "status": "ok", "app": null, "release": null, "database": "ok",
         "isolation": at.isolation, "callsUnderWay": under_way,
         "lag": {
             "cronMs": at.cron_lag(now()),
             "threadMs": (waited.as_secs_f64() * 1e5).round() / 1e2,
+            "outbox": outbox,
         },
         "telemetry": {
             "events": at.counted.events.load(Ordering::Relaxed),
@@ -64,4 +67,12 @@ pub(crate) async fn health(State(at): State<Arc<Context>>) -> Response {
             response
         }
     }
+}
+
+/// What a service has not been told yet. Why is for whoever has the store: `remy status` says it.
+fn untold(lag: &Lag) -> Value {
+    json!({
+        "service": lag.service, "release": lag.told, "live": lag.release, "since": lag.since,
+        "attempts": lag.attempts,
+    })
 }

@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use remy_db_app::outbox::{DISCORD, Lag, Service, TELEGRAM};
 use remy_db_runtime::{failure::Failure, secrets, target::Target};
 use std::{
     fmt::{Display, Write as _},
@@ -118,6 +119,7 @@ fn shown(at: &Context, connections: usize) -> String {
         "How late the next run of a cron job is.",
         lag,
     );
+    of_outbox(&mut text, at);
     text.family(
         "remy_telemetry_total",
         "counter",
@@ -236,6 +238,29 @@ fn of_calls(text: &mut Text, at: &Context) {
         "Calls that wait for a process.",
         queued,
     );
+}
+
+fn of_outbox(text: &mut Text, at: &Context) {
+    let untold = at.untold.borrow().clone();
+    let of = |service: &Service| untold.iter().find(|lag| lag.service == service.name);
+    let lags = |lag: &Lag| lag.since.map_or(0, |since| (now() - since).max(0)) as f64 / 1e3;
+    let name = "remy_outbox_lag_seconds";
+    let what = "How long something is live that a service outside has not been told of.";
+    text.family(name, "gauge", what);
+    for service in [DISCORD, TELEGRAM] {
+        text.value(name, &labelled(&service), of(&service).map_or(0.0, lags));
+    }
+    let name = "remy_outbox_attempts";
+    let what = "How often a service outside could not be told of it.";
+    text.family(name, "gauge", what);
+    for service in [DISCORD, TELEGRAM] {
+        let attempts = of(&service).map_or(0, |lag| lag.attempts);
+        text.value(name, &labelled(&service), attempts);
+    }
+}
+
+fn labelled(service: &Service) -> String {
+    format!("{{service=\"{}\"}}", service.name)
 }
 
 /// What of this process is in memory, in bytes.

@@ -75,6 +75,14 @@ impl Answered {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
+
+    /// How long `Retry-After` says, and `longest` at most. Dates are not read: who is asked here says
+    /// seconds.
+    pub fn retry_after(&self, longest: Duration) -> Option<Duration> {
+        let seconds: f64 = self.header("retry-after")?.trim().parse().ok()?;
+        let said = Duration::try_from_secs_f64(seconds).ok()?;
+        Some(said.min(longest))
+    }
 }
 
 /// Asks; keeps connections for the next time.
@@ -138,7 +146,7 @@ impl Client {
             if again == AGAIN || !matches!(answered.status, 429 | 502 | 503 | 504) {
                 return Ok(answered);
             }
-            let said = answered.header("retry-after").and_then(seconds);
+            let said = answered.retry_after(LONGEST_WAIT);
             pause(said.unwrap_or(Duration::from_secs(1 << again)), is_wanted)?;
         }
         unreachable!("the loop ends by its last answer")
@@ -266,14 +274,6 @@ pub(crate) fn pause(time: Duration, is_wanted: Wanted<'_>) -> Result<(), Failure
     }
 }
 
-/// How long `Retry-After` says. Dates are not read: who is asked here says seconds.
-fn seconds(text: &str) -> Option<Duration> {
-    let seconds = text.trim().parse::<f64>().ok().filter(|it| *it >= 0.0)?;
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .map(|it| it.min(LONGEST_WAIT))
-}
-
 fn failure(ask: Ask<'_>, e: &ureq::Error) -> Failure {
     let uri = ask.url.parse::<Uri>().ok();
     let host = uri.as_ref().and_then(Uri::host).unwrap_or("the host");
@@ -319,10 +319,21 @@ mod tests {
 
     #[test]
     fn what_retry_after_says_is_bounded() {
-        assert_eq!(seconds("0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(seconds("99999999999"), Some(LONGEST_WAIT));
+        let said = |text: &str| {
+            let mut answered = Answered {
+                status: 429,
+                headers: HeaderMap::new(),
+                body: String::new(),
+            };
+            let value = text.parse().unwrap();
+            answered.headers.insert("retry-after", value);
+            answered.retry_after(LONGEST_WAIT)
+        };
+        assert_eq!(said("0.5"), Some(Duration::from_millis(500)));
+        assert_eq!(said("0"), Some(Duration::ZERO));
+        assert_eq!(said("99999999999"), Some(LONGEST_WAIT));
         for no in ["-1", "NaN", "inf", "Fri, 27 Nov 2026 08:36:19 GMT", ""] {
-            assert_eq!(seconds(no), None, "{no}");
+            assert_eq!(said(no), None, "{no}");
         }
     }
 }

@@ -13,7 +13,7 @@ pub mod requests;
 use crate::process;
 use remy_db::{Context as _, Error, ReleaseId, Result};
 use remy_db_app::private;
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{Connection, Row, ToSql, named_params, params};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -280,45 +280,51 @@ impl Drop for Writer {
     }
 }
 
-/// Reads records. None, where there is no file.
+/// Reads the record of calls. None, where there is no file.
 pub fn list(store: &Path, asked: &Asked) -> Result<Vec<Record>> {
-    if !path(store).exists() {
-        return Ok(Vec::new());
-    }
-    let conn = open(store)?;
-    lose(&conn)?;
     let order = if asked.after.is_some() { "ASC" } else { "DESC" };
     let sql = format!(
         "SELECT seq, id, at, method, target, release, user_id, status, code, message, ms, output FROM calls
          WHERE (:method IS NULL OR method = :method) AND (NOT :failed OR status IN ('failed', 'lost'))
            AND seq > :after ORDER BY seq {order} LIMIT :limit"
     );
-    let doing = || "reading the record of calls".to_owned();
-    let mut statement = conn.prepare(&sql).context(doing)?;
-    let rows = statement
-        .query_map(
-            named_params! {
-                ":method": asked.method, ":failed": asked.failed,
-                ":after": asked.after.unwrap_or(0), ":limit": asked.limit,
-            },
-            |row| {
-                Ok(Record {
-                    seq: row.get(0)?,
-                    id: row.get(1)?,
-                    at: row.get(2)?,
-                    method: row.get(3)?,
-                    target: row.get(4)?,
-                    release: row.get(5)?,
-                    user: row.get(6)?,
-                    status: Ended::of(&row.get::<_, String>(7)?),
-                    code: row.get(8)?,
-                    message: row.get(9)?,
-                    ms: row.get(10)?,
-                    output: row.get(11)?,
-                })
-            },
-        )
-        .context(doing)?;
+    let asked = named_params! {
+        ":method": asked.method, ":failed": asked.failed,
+        ":after": asked.after.unwrap_or(0), ":limit": asked.limit,
+    };
+    read(store, ("calls", &sql), asked, |row| {
+        Ok(Record {
+            seq: row.get(0)?,
+            id: row.get(1)?,
+            at: row.get(2)?,
+            method: row.get(3)?,
+            target: row.get(4)?,
+            release: row.get(5)?,
+            user: row.get(6)?,
+            status: Ended::of(&row.get::<_, String>(7)?),
+            code: row.get(8)?,
+            message: row.get(9)?,
+            ms: row.get(10)?,
+            output: row.get(11)?,
+        })
+    })
+}
+
+/// Reads what is on record of something, by a statement. Nothing, where there is no file.
+fn read<T>(
+    store: &Path,
+    (what, sql): (&str, &str),
+    params: &[(&str, &dyn ToSql)],
+    row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
+    if !path(store).exists() {
+        return Ok(Vec::new());
+    }
+    let doing = || format!("reading the record of {what}");
+    let conn = open(store)?;
+    lose(&conn)?;
+    let mut statement = conn.prepare(sql).context(doing)?;
+    let rows = statement.query_map(params, row).context(doing)?;
     rows.collect::<rusqlite::Result<_>>().context(doing)
 }
 

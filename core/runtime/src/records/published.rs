@@ -1,7 +1,7 @@
 //! Events that were published to pages, for who looks what an app says to them: the newest of a day.
 
-use super::{Begins, open, path};
-use remy_db::{Context as _, Result};
+use super::{Begins, read};
+use remy_db::Result;
 use rusqlite::{Transaction, named_params};
 use serde::Serialize;
 use serde_json::Value;
@@ -56,21 +56,15 @@ pub struct Wanted {
 
 /// Reads the record of events, each with its number, which counts up. None, where there is no file.
 pub fn list(store: &Path, wanted: &Wanted) -> Result<Vec<(i64, Event)>> {
-    if !path(store).exists() {
-        return Ok(Vec::new());
-    }
-    let doing = || "reading the record of events".to_owned();
-    let conn = open(store)?;
     let (after, order) = wanted.begins.sql();
     let sql = format!(
         "SELECT seq, id, at, world, channel, data, delivered FROM events
          WHERE seq > :after AND (:channel IS NULL OR channel = :channel)
          ORDER BY seq {order} LIMIT :limit"
     );
-    let mut statement = conn.prepare(&sql).context(doing)?;
     let wanted =
         named_params! { ":after": after, ":channel": wanted.channel, ":limit": wanted.limit };
-    let rows = statement.query_map(wanted, |row| {
+    read(store, ("events", &sql), wanted, |row| {
         let event = Event {
             id: row.get(1)?,
             at: row.get(2)?,
@@ -80,9 +74,7 @@ pub fn list(store: &Path, wanted: &Wanted) -> Result<Vec<(i64, Event)>> {
             delivered: row.get(6)?,
         };
         Ok((row.get(0)?, event))
-    });
-    let rows = rows.context(doing)?;
-    rows.collect::<rusqlite::Result<_>>().context(doing)
+    })
 }
 
 pub(super) fn add(tx: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {

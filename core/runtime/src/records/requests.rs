@@ -1,7 +1,7 @@
 //! Requests that a server has answered. The id of one is that of the record of the call that it made.
 
-use super::{Begins, Ended, open, path};
-use remy_db::{Context as _, Result};
+use super::{Begins, Ended, read};
+use remy_db::Result;
 use rusqlite::{Row, Statement, named_params};
 use serde::Serialize;
 use std::path::Path;
@@ -79,11 +79,6 @@ pub struct Wanted {
 
 /// Reads the record of requests. None, where there is no file.
 pub fn list(store: &Path, wanted: &Wanted) -> Result<Vec<Answered>> {
-    if !path(store).exists() {
-        return Ok(Vec::new());
-    }
-    let doing = || "reading the record of requests".to_owned();
-    let conn = open(store)?;
     let (after, order) = wanted.begins.sql();
     let sql = format!(
         "SELECT requests.seq, requests.id, requests.at, client, requests.method, path, requests.status,
@@ -92,11 +87,9 @@ pub fn list(store: &Path, wanted: &Wanted) -> Result<Vec<Answered>> {
          WHERE requests.seq > :after AND (NOT :failed OR requests.status >= 400)
          ORDER BY requests.seq {order} LIMIT :limit"
     );
-    let mut statement = conn.prepare(&sql).context(doing)?;
     let wanted =
         named_params! { ":after": after, ":failed": wanted.failed, ":limit": wanted.limit };
-    let rows = statement.query_map(wanted, of_row).context(doing)?;
-    rows.collect::<rusqlite::Result<_>>().context(doing)
+    read(store, ("requests", &sql), wanted, of_row)
 }
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<Answered> {

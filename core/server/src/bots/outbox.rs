@@ -25,8 +25,8 @@ const LOCK: &str = "outbox.lock";
 /// How long another process is waited for that tells them.
 const WAITS: Duration = Duration::from_secs(30);
 
-/// The longest pause before it is tried again, in milliseconds.
-const LONGEST: i64 = 300_000;
+/// The longest pause before it is tried again.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// What a service was told, or was not.
 pub struct Said {
@@ -128,7 +128,8 @@ fn tell_one(remy: &Remy, client: &Client, it: &Wanted) -> Result<Said, Failure> 
             };
             let pause = after.unwrap_or_else(|| pause(attempts));
             delivered.tried = Some(it.hash.clone());
-            (delivered.attempts, delivered.next_at) = (attempts, Some(now() + pause));
+            (delivered.attempts, delivered.next_at) =
+                (attempts, Some(now() + pause.as_millis() as i64));
             delivered.error = Some(why.clone());
             format!(
                 "{service} could not be told of the {commands} of release {release} (attempt {attempts}): {why}. A server tries again, and so does the next publish"
@@ -144,14 +145,14 @@ fn tell_one(remy: &Remy, client: &Client, it: &Wanted) -> Result<Said, Failure> 
     })
 }
 
-/// How long is waited after so many attempts, in milliseconds.
-fn pause(attempts: u32) -> i64 {
-    LONGEST.min(1000 << attempts.min(20))
+/// How long is waited after so many attempts.
+fn pause(attempts: u32) -> Duration {
+    LONGEST.min(Duration::from_secs(1 << attempts.min(20)))
 }
 
-/// Why a request has failed, and how many milliseconds later it is to be tried again, where that was
-/// said. No word of it is a secret.
-type Why = (String, Option<i64>);
+/// Why a request has failed, and how much later it is to be tried again, where that was said. No word
+/// of it is a secret.
+type Why = (String, Option<Duration>);
 
 fn post(client: &Client, request: &Request) -> Result<(), Why> {
     if !is_safe(&request.url) {
@@ -168,11 +169,8 @@ fn post(client: &Client, request: &Request) -> Result<(), Why> {
     if (200..300).contains(&answered.status) {
         return Ok(());
     }
-    let after = answered.header("retry-after");
-    let after = after.and_then(|after| after.trim().parse::<f64>().ok());
-    let after = after.filter(|after| *after >= 0.0);
-    let after = after.map(|after| LONGEST.min((after * 1000.0) as i64));
-    Err((format!("it has answered {}", answered.status), after))
+    let why = format!("it has answered {}", answered.status);
+    Err((why, answered.retry_after(LONGEST)))
 }
 
 #[cfg(test)]
@@ -181,7 +179,8 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end_to_grow() {
-        assert_eq!([1, 2, 3].map(pause), [2000, 4000, 8000]);
+        let seconds = [2, 4, 8].map(Duration::from_secs);
+        assert_eq!([1, 2, 3].map(pause), seconds);
         assert_eq!((pause(9), pause(u32::MAX)), (LONGEST, LONGEST));
     }
 }

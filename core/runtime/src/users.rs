@@ -125,6 +125,13 @@ impl<'a> Users<'a> {
         self.find("id", "= ?", id)
     }
 
+    /// Those of some ids who are there.
+    pub fn those(&self, ids: &[&str]) -> Result<Vec<User>, Failure> {
+        let places = vec!["?"; ids.len()].join(", ");
+        let ids = ids.iter().map(|id| Value::from(*id)).collect();
+        self.read(&format!("WHERE id IN ({places})"), ids)
+    }
+
     /// The user of an address or a number. An address is the same in any letter case.
     pub fn by(&self, by: By, value: &str) -> Result<Option<User>, Failure> {
         let Some(column) = self.table.columns.get(by.column()) else {
@@ -211,15 +218,15 @@ impl<'a> Users<'a> {
             "WHERE {} {is} ORDER BY created_at, id LIMIT 1",
             ident(column)
         );
-        Ok(self.read(&rest, value.into())?.pop())
+        Ok(self.read(&rest, vec![value.into()])?.pop())
     }
 
     /// Those who were there first.
     fn all(&self, most: u32) -> Result<Vec<User>, Failure> {
-        self.read("ORDER BY created_at, id LIMIT ?", most.into())
+        self.read("ORDER BY created_at, id LIMIT ?", vec![most.into()])
     }
 
-    fn read(&self, rest: &str, value: Value) -> Result<Vec<User>, Failure> {
+    fn read(&self, rest: &str, params: Vec<Value>) -> Result<Vec<User>, Failure> {
         let of = |what: &str| match self.table.columns.get(what) {
             Some(column) => ident(column),
             None => "NULL".to_owned(),
@@ -234,7 +241,7 @@ impl<'a> Users<'a> {
                 of("apiKey"),
                 ident(&self.table.table),
             ),
-            params: vec![value],
+            params,
             reads: true,
         };
         let replies = self.database.run(&runtime(), &[read])?;

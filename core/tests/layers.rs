@@ -1,14 +1,14 @@
-//! The floors of the house: each folder of core imports only what stands below it, and no file, of
-//! core or of a face, imports one that imports it, by whatever way. Rust does not check this inside
-//! a crate.
+//! The floors of the house: each folder of core, and each part of the server, imports only what stands
+//! below it, and no file, of core or of a face, imports one that imports it, by whatever way. Rust does
+//! not check this inside a crate.
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-/// From the ground up. `lib.rs` stands on all of them, and nobody imports it.
-const FLOORS: &[&str] = &[
+/// Core, from the ground up. `lib.rs` stands on all of them, and nobody imports it.
+const CORE: &[&str] = &[
     "base",
     "os",
     "sqlite",
@@ -23,6 +23,64 @@ const FLOORS: &[&str] = &[
     "release",
     "verbs",
 ];
+
+/// The server. A file stands on the floor that names most of its path: what the context holds of a
+/// folder stands below it, and all else of that folder above.
+const SERVER: &[&str] = &[
+    "token",
+    "answer",
+    "claim",
+    "operation::counts",
+    "operation::log",
+    "settings",
+    "state",
+    "origin",
+    "body",
+    "inbound",
+    "page",
+    "agent::turns",
+    "agent::waiting",
+    "bots::seen",
+    "dev::people",
+    "dev::session",
+    "context",
+    "operation",
+    "asked",
+    "interface",
+    "on_page",
+    "methods",
+    "backend",
+    "page::telemetry",
+    "page::visitor",
+    "login",
+    "page::serve",
+    "files",
+    "events",
+    "cron",
+    "webhook",
+    "inbox",
+    "bots",
+    "api",
+    "mcp",
+    "agent",
+    "operation::metrics",
+    "dev::changes",
+    "dev::proxy",
+    "dev::page",
+    "route",
+    "listen",
+    "dev",
+];
+
+/// The floor that a module, or a part of one, stands on.
+fn floor(floors: &[&str], path: &[String]) -> Option<usize> {
+    let stands_on = |floor: &&str| {
+        let floor: Vec<&str> = floor.split("::").collect();
+        path.len() >= floor.len() && floor.iter().zip(path).all(|(name, part)| name == part)
+    };
+    let on = (0..floors.len()).filter(|at| stands_on(&floors[*at]));
+    on.max_by_key(|at| floors[*at].split("::").count())
+}
 
 /// What a module imports, as paths from the root of its crate. `pub use` hands out, and is no
 /// import.
@@ -193,32 +251,30 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-#[test]
-fn every_folder_of_core_looks_down() {
-    let floor = |name: &str| FLOORS.iter().position(|floor| *floor == name);
-    let mut up = Vec::new();
-    let mut folders = BTreeSet::new();
-    let modules = modules(&repository("core/src"));
+/// The imports of a crate's files that lead to a higher floor.
+fn upward(src: &str, floors: &[&str]) -> Vec<String> {
+    let (mut up, mut there) = (Vec::new(), BTreeSet::new());
+    let modules = modules(&repository(src));
     for module in modules.iter().filter(|module| !module.path.is_empty()) {
-        let here =
-            floor(&module.path[0]).unwrap_or_else(|| panic!("{} is on no floor", module.path[0]));
-        folders.insert(module.path[0].as_str());
-        for import in module.imports.iter().filter(|import| import.len() > 1) {
-            if floor(&import[0]).is_some_and(|there| there > here) {
-                up.push(format!(
-                    "{} imports {}",
-                    module.path.join("::"),
-                    import.join("::")
-                ));
+        let name = module.path.join("::");
+        let here = floor(floors, &module.path);
+        let here = here.unwrap_or_else(|| panic!("{name} of {src} is on no floor"));
+        there.insert(here);
+        for import in &module.imports {
+            if floor(floors, import).is_some_and(|above| above > here) {
+                up.push(format!("{name} imports {}", import.join("::")));
             }
         }
     }
-    assert_eq!(up, Vec::<String>::new());
-    assert_eq!(
-        folders,
-        FLOORS.iter().copied().collect(),
-        "floors that are there"
-    );
+    assert_eq!(there.len(), floors.len(), "floors of {src} that are there");
+    up
+}
+
+#[test]
+fn whoever_has_floors_looks_down() {
+    for (src, floors) in [("core/src", CORE), ("core/server/src", SERVER)] {
+        assert_eq!(upward(src, floors), Vec::<String>::new(), "{src}");
+    }
 }
 
 #[test]
@@ -265,4 +321,12 @@ fn a_circle_and_an_upward_import_are_found() {
     let imports: Vec<String> = x.imports.iter().map(|import| import.join("::")).collect();
     assert_eq!(imports, ["b::Thing", "b::other", "b::other::More"]);
     assert_eq!(circle(&arrows(&modules)).unwrap(), "a::x → b → a::x");
+    let path = |name: &str| name.split("::").map(str::to_owned).collect::<Vec<_>>();
+    let floors = ["a::x", "b", "a"];
+    let on = |name: &str| floor(&floors, &path(name));
+    assert_eq!(
+        [on("a::x::f"), on("b"), on("a::y")],
+        [Some(0), Some(1), Some(2)]
+    );
+    assert_eq!([on("ab"), on("c")], [None, None]);
 }

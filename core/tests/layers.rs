@@ -41,6 +41,7 @@ const SERVER: &[&str] = &[
     "agent::turns",
     "agent::waiting",
     "bots::seen",
+    "mcp::under_way",
     "dev::people",
     "dev::session",
     "context",

@@ -7,7 +7,13 @@ const headers = key ? { authorization: `Bearer ${key}` } : {};
 const client = new Client({ name: 'test', version: '1' });
 await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
 const failure = (/** @type {any} */ error) => ({ code: error.code, message: error.message, data: error.data });
-const tool = (name, args) => client.callTool({ name, arguments: args }).catch(failure);
+const tool = (name, args, options) => client.callTool({ name, arguments: args }, undefined, options).catch(failure);
+const parts = ['one', { two: 2 }, 'three'];
+const heard = [];
+const told = await tool('tell', { parts }, { onprogress: (/** @type {any} */ progress) => heard.push(progress) });
+// Once it is known to run.
+const calledOff = new AbortController();
+const cancelled = await tool('tell', { parts: ['begun'], ms: 60_000 }, { signal: calledOff.signal, onprogress: () => calledOff.abort('enough') });
 console.log(
   JSON.stringify({
     server: client.getServerVersion(),
@@ -19,6 +25,9 @@ console.log(
     greet: await tool('say-hello', { name: 'Ada' }),
     nothing: await tool('nothing', {}),
     refuse: await tool('refuse', {}),
+    told,
+    heard,
+    cancelled,
     none: await tool('none', {}),
     resources: (await client.listResources()).resources,
     templates: (await client.listResourceTemplates()).resourceTemplates,

@@ -9,8 +9,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-const METHODS: [&str; 8] = [
-    "echo", "greet", "refuse", "nothing", "vendor", "slow", "keep", "mine",
+const METHODS: [&str; 9] = [
+    "echo", "greet", "refuse", "nothing", "vendor", "slow", "keep", "mine", "tell",
 ];
 
 /// The app, live.

@@ -1,4 +1,4 @@
-import { auth, db, getRequestContext, MindStudioError, session } from '@mindstudio-ai/agent';
+import { auth, db, getRequestContext, MindStudioError, session, stream } from '@mindstudio-ai/agent';
 
 export const People = db.defineTable<{ email?: string; roles?: string[]; apiKey?: string }>('people');
 
@@ -33,6 +33,12 @@ export async function slow(input: { ms?: number; options?: { ms?: number } }) {
   const wait = input.ms ?? input.options?.ms ?? 3000;
   await new Promise((later) => setTimeout(later, wait));
   return `waited ${wait}`;
+}
+
+export async function tell(input: { parts: (string | Record<string, unknown>)[]; ms?: number }) {
+  for (const part of input.parts) await stream(part);
+  await new Promise((later) => setTimeout(later, input.ms ?? 0));
+  return `told ${input.parts.length}`;
 }
 
 export async function mine() {

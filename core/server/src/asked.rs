@@ -81,6 +81,13 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     kind.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
+/// Whether an answer may come in parts: `Accept` names `text/event-stream`.
+pub(crate) fn takes_events(headers: &HeaderMap) -> bool {
+    let all = headers.get_all(header::ACCEPT).iter();
+    let mut texts = all.filter_map(|accept| accept.to_str().ok());
+    texts.any(|accept| accept.contains("text/event-stream"))
+}
+
 /// A cookie's value.
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let all = headers.get_all(header::COOKIE).iter();

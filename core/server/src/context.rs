@@ -5,6 +5,7 @@ use crate::{
     answer::Refusal,
     bots::seen::Seen,
     dev::session::Session,
+    mcp::under_way::UnderWay as McpCalls,
     operation::counts::Counts,
     origin::Place,
     page::sites::Sites,
@@ -57,6 +58,8 @@ pub(crate) struct Context {
     pub threads: Threads,
     pub turns: Turns,
     pub awaited: Waits,
+    /// What agents of others wait for.
+    pub mcp: McpCalls,
     /// The turns of those who upload.
     pub uploads: Semaphore,
     /// What services have sent of late.
@@ -130,6 +133,7 @@ impl Context {
             threads: Threads::new(Arc::clone(&state)),
             turns: Turns::default(),
             awaited: Waits::default(),
+            mcp: McpCalls::default(),
             seen: Seen::for_as_long_as(Duration::from_secs(3600)),
             uploads: Semaphore::new(settings.limits.uploads),
             signing: Mutex::default(),

@@ -5,7 +5,7 @@ mod routes;
 
 use crate::{
     answer::{Refusal, json},
-    asked::{Asked, bearer},
+    asked::{Asked, bearer, takes_events},
     context::Context,
     inbound::{Inbound, body_of, is_json},
     methods::stream::streamed,
@@ -69,10 +69,7 @@ pub(crate) async fn called(
         path: uri.path().strip_prefix(PATH).unwrap_or_default().to_owned(),
         inbound,
     };
-    let wants_stream = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/event-stream"));
+    let wants_stream = takes_events(&headers);
     let id = wanted.asked.id.clone();
     let call = at.read(move |at| prepared(at, &wanted)).await;
     let call = match call {

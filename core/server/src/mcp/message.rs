@@ -1,5 +1,6 @@
 //! Messages of JSON-RPC 2.0, as MCP has them.
 
+use crate::answer::Refusal;
 use serde_json::{Map, Value, json};
 
 /// Why a request is not answered as was asked.
@@ -60,15 +61,26 @@ impl Fault {
     }
 }
 
+/// What a method is not called for, or has not returned.
+pub(super) fn failed(refusal: &Refusal) -> Fault {
+    Fault::failed(&*refusal.message, &refusal.code)
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wanted {
+    /// A text or a number.
+    pub id: Value,
+    pub method: String,
+    pub params: Map<String, Value>,
+}
+
 /// What somebody sends.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Message {
-    Request {
-        /// A text or a number.
-        id: Value,
-        method: String,
-        params: Map<String, Value>,
-    },
+    Request(Wanted),
+    /// Nobody waits any more for the answer to the request of this id.
+    Cancelled(Value),
     /// Nobody waits for an answer: a notification, or itself an answer.
     Told,
 }
@@ -93,9 +105,12 @@ impl Message {
             return wrong("\"method\" is no text");
         };
         let Some(id) = fields.get("id") else {
-            return Ok(Self::Told);
+            let of = fields.get("params").map(|params| &params["requestId"]);
+            // What names no request is not looked at, as the protocol says.
+            let of = of.filter(|id| method == "notifications/cancelled" && is_id(id));
+            return Ok(of.map_or(Self::Told, |id| Self::Cancelled(id.clone())));
         };
-        if !id.is_string() && !id.is_number() {
+        if !is_id(id) {
             return wrong("\"id\" is neither a text nor a number");
         }
         let params = match fields.get("params") {
@@ -103,12 +118,16 @@ impl Message {
             Some(Value::Object(params)) => params.clone(),
             Some(_) => return wrong("\"params\" is no object"),
         };
-        Ok(Self::Request {
+        Ok(Self::Request(Wanted {
             id: id.clone(),
             method: method.to_owned(),
             params,
-        })
+        }))
     }
+}
+
+fn is_id(value: &Value) -> bool {
+    value.is_string() || value.is_number()
 }
 
 #[cfg(test)]
@@ -120,15 +139,29 @@ mod tests {
         let request = json!({ "jsonrpc": "2.0", "id": "a", "method": "ping" });
         assert_eq!(
             Message::read(&request),
-            Ok(Message::Request {
+            Ok(Message::Request(Wanted {
                 id: "a".into(),
                 method: "ping".to_owned(),
                 params: Map::new(),
-            })
+            }))
         );
+        let cancelled = |params: Value| {
+            let method = "notifications/cancelled";
+            json!({ "jsonrpc": "2.0", "method": method, "params": params })
+        };
+        for id in [json!(7), json!("a")] {
+            let message = cancelled(json!({ "requestId": id, "reason": "late" }));
+            assert_eq!(Message::read(&message), Ok(Message::Cancelled(id)));
+        }
         for told in [
             json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
             json!({ "jsonrpc": "2.0", "id": 1, "result": {} }),
+            json!({ "jsonrpc": "2.0", "method": "notifications/other", "params": { "requestId": 7 } }),
+            json!({ "jsonrpc": "2.0", "method": "notifications/cancelled" }),
+            cancelled(json!({})),
+            cancelled(json!([7])),
+            cancelled(json!({ "requestId": null })),
+            cancelled(json!({ "requestId": [7] })),
         ] {
             assert_eq!(Message::read(&told), Ok(Message::Told), "{told}");
         }

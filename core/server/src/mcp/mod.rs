@@ -1,62 +1,46 @@
 //! The app for agents of others: `POST /_/mcp`, the Model Context Protocol over "streamable HTTP".
 //!
-//! A request is answered with JSON, and nothing is kept between two: there is no session, nothing
-//! that the server would say by itself, and so nothing to `GET` or to `DELETE`.
+//! A request is answered with JSON, or in parts where the client asks for its progress. Nothing is kept
+//! between two, and nothing is said by the server itself: so there is nothing to `GET` or to `DELETE`.
 
+mod call;
+mod client;
 mod message;
+mod progress;
 mod server;
+pub(crate) mod under_way;
 mod uri;
 
 use crate::{
     answer::{Refusal, json},
     api::who,
-    asked::{Asked, bearer},
+    asked::Asked,
     body,
     context::Context,
     interface::{Declared, declared},
+    methods::stream::concluded,
+    token,
 };
 use axum::{
     Extension,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use message::{Fault, Message};
-use remy_db_runtime::{
-    child::{Listener, Silent},
-    pool::Cancel,
-    runtime::Invoke,
-    target::Target,
-};
+use call::{call, calls};
+use client::{Client, SESSION};
+use message::{Fault, Message, Wanted, failed};
+use progress::Progress;
 use serde_json::{Map, Value, json as value};
-use server::{Server, VERSIONS, contents, has_batches, refused, returned, text};
+use server::{Server, VERSIONS, has_batches};
 use std::sync::Arc;
 
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-
-/// What is spoken by who does not say so.
-const UNSAID: &str = "2025-03-26";
+/// What a client sends as it begins.
+const BEGINS: &str = "initialize";
 
 /// The most messages at once.
 const BATCH: usize = 50;
-
-/// Who asks, and in which version of the protocol.
-#[derive(Clone)]
-struct Client {
-    asked: Asked,
-    token: Option<String>,
-    version: String,
-    /// Whether what is called has the request's own id; of several, none has.
-    is_only: bool,
-}
-
-/// A request.
-struct Wanted {
-    id: Value,
-    method: String,
-    params: Map<String, Value>,
-}
 
 pub(crate) async fn called(
     State(at): State<Arc<Context>>,
@@ -64,12 +48,7 @@ pub(crate) async fn called(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let client = Client {
-        asked,
-        token: bearer(&headers).map(str::to_owned),
-        version: version(&headers),
-        is_only: true,
-    };
+    let client = Client::of(asked, &headers);
     // Before any of the body is read: whether there is such an interface, and the key is one.
     let known = client.clone();
     let known = at.read(move |at| {
@@ -89,18 +68,12 @@ pub(crate) async fn called(
             Ok(()) => several(&at, client, &all).await,
             Err(fault) => wrong(&fault),
         },
-        one => match read(&client.version, &one) {
-            Ok(Some(wanted)) => json(&answer(&at, client, wanted).await),
+        one => match read(&at, &client, &one) {
+            Ok(Some(wanted)) => alone(&at, client, wanted).await,
             Ok(None) => StatusCode::ACCEPTED.into_response(),
             Err(fault) => wrong(&fault),
         },
     })
-}
-
-/// The version of the protocol that a client says it speaks.
-fn version(headers: &HeaderMap) -> String {
-    let said = headers.get(VERSION).map(HeaderValue::as_bytes);
-    said.map_or(UNSAID.into(), String::from_utf8_lossy).into()
 }
 
 /// A client that is refused for its key may ask somebody for another.
@@ -121,25 +94,31 @@ fn wrong(fault: &Fault) -> Response {
     (StatusCode::BAD_REQUEST, json(&fault.answer(&Value::Null))).into_response()
 }
 
-/// A message; nothing, where nobody waits for an answer.
-fn read(version: &str, message: &Value) -> Result<Option<Wanted>, Fault> {
-    let (id, method, params) = match Message::read(message)? {
+/// A request. Nothing, where nobody waits for an answer: what such a message says is done.
+fn read(at: &Context, client: &Client, message: &Value) -> Result<Option<Wanted>, Fault> {
+    let wanted = match Message::read(message)? {
+        Message::Request(wanted) => wanted,
+        Message::Cancelled(id) => {
+            if let Some(name) = client.name(&id) {
+                at.mcp.cancel(&name);
+            }
+            return Ok(None);
+        }
         Message::Told => return Ok(None),
-        Message::Request { id, method, params } => (id, method, params),
     };
     // Who begins cannot know yet what is spoken here.
-    if method != "initialize" && !VERSIONS.contains(&version) {
-        let spoken = VERSIONS.join(", ");
+    if wanted.method != BEGINS && !client.is_understood() {
+        let (version, spoken) = (&client.version, VERSIONS.join(", "));
         return Err(Fault::no_request(format!(
             "The protocol version {version} is not spoken here: {spoken} are"
         )));
     }
-    Ok(Some(Wanted { id, method, params }))
+    Ok(Some(wanted))
 }
 
 /// Refuses several messages where the protocol has no such thing.
 fn batch(version: &str, all: &[Value]) -> Result<(), Fault> {
-    let is_first = |it: &Value| it["method"] == "initialize";
+    let is_first = |it: &Value| it["method"] == BEGINS;
     match () {
         () if !has_batches(version) => Err(Fault::no_request(format!(
             "Version {version} of the protocol has no batches"
@@ -148,21 +127,47 @@ fn batch(version: &str, all: &[Value]) -> Result<(), Fault> {
             "A batch has 1 to {BATCH} messages, and not {}",
             all.len()
         ))),
-        () if all.iter().any(is_first) => Err(Fault::no_request("initialize comes alone")),
+        () if all.iter().any(is_first) => Err(Fault::no_request(format!("{BEGINS} comes alone"))),
         () => Ok(()),
     }
 }
 
+/// Answers a request: in parts, where the client has asked for its progress and takes that.
+async fn alone(at: &Arc<Context>, client: Client, wanted: Wanted) -> Response {
+    let token = match progress::token(&wanted.params) {
+        Ok(token) => token,
+        Err(fault) => return json(&fault.answer(&wanted.id)),
+    };
+    let is_told = client.takes_events && calls(&wanted.method).is_some();
+    if let Some(token) = token.filter(|_| is_told) {
+        let (at, limits) = (Arc::clone(at), at.settings.limits);
+        let work = |parts| async move {
+            let progress = Progress::new(token, parts);
+            answer(&at, client, wanted, Some(progress)).await
+        };
+        return concluded(limits, work).await;
+    }
+    let begins = wanted.method == BEGINS;
+    let answer = answer(at, client, wanted, None).await;
+    let mut response = json(&answer);
+    if begins && answer["result"].is_object() {
+        let session = token::new("mcp_").ok();
+        let session = session.and_then(|it| HeaderValue::try_from(it).ok());
+        response
+            .headers_mut()
+            .extend(session.map(|it| (SESSION, it)));
+    }
+    response
+}
+
 /// Answers one after the other.
 async fn several(at: &Arc<Context>, client: Client, all: &[Value]) -> Response {
+    let client = client.of_several();
     let mut answers = Vec::new();
     for message in all {
-        let client = Client {
-            is_only: false,
-            ..client.clone()
-        };
-        match read(&client.version, message) {
-            Ok(Some(wanted)) => answers.push(answer(at, client, wanted).await),
+        let client = client.clone();
+        match read(at, &client, message) {
+            Ok(Some(wanted)) => answers.push(answer(at, client, wanted, None).await),
             Ok(None) => {}
             Err(fault) => answers.push(fault.answer(&message["id"])),
         }
@@ -173,13 +178,17 @@ async fn several(at: &Arc<Context>, client: Client, all: &[Value]) -> Response {
     }
 }
 
-async fn answer(at: &Arc<Context>, client: Client, wanted: Wanted) -> Value {
-    let Wanted { id, method, params } = wanted;
-    let result = match method.as_str() {
-        "tools/call" => call(at, client, params, call_tool).await,
-        "resources/read" => call(at, client, params, read_resource).await,
-        _ => {
-            let told = at.read(move |at| Ok(tell(at, &client, &method, &params)));
+async fn answer(
+    at: &Arc<Context>,
+    client: Client,
+    wanted: Wanted,
+    progress: Option<Progress>,
+) -> Value {
+    let id = wanted.id.clone();
+    let result = match calls(&wanted.method) {
+        Some(calls) => call(at, client, wanted, (calls, progress)).await,
+        None => {
+            let told = at.read(move |at| Ok(tell(at, &client, &wanted.method, &wanted.params)));
             told.await.unwrap_or_else(|refusal| Err(failed(&refusal)))
         }
     };
@@ -187,10 +196,6 @@ async fn answer(at: &Arc<Context>, client: Client, wanted: Wanted) -> Value {
         Ok(result) => value!({ "jsonrpc": "2.0", "id": id, "result": result }),
         Err(fault) => fault.answer(&id),
     }
-}
-
-fn failed(refusal: &Refusal) -> Fault {
-    Fault::failed(&*refusal.message, &refusal.code)
 }
 
 /// What is answered without a method.
@@ -203,7 +208,7 @@ fn tell(
     let declared = || declared::<Server>(at, &client.asked, "mcp").map_err(|e| failed(&e));
     Ok(match method {
         "ping" => value!({}),
-        "initialize" => {
+        BEGINS => {
             let found = declared()?;
             let release = found.release.map(|id| id.to_string()).unwrap_or_default();
             found.interface.initialized(params, &release)
@@ -215,79 +220,4 @@ fn tell(
         "prompts/get" => declared()?.interface.prompt(params)?,
         other => return Err(Fault::no_method(other)),
     })
-}
-
-/// A call under way: of the app as it is served now, by somebody.
-struct Calling<'a> {
-    at: &'a Context,
-    client: &'a Client,
-    target: Target,
-    cancel: &'a Cancel,
-}
-
-/// What calls a method for a client.
-type Calls = fn(&Calling<'_>, &Server, &Map<String, Value>) -> Result<Value, Fault>;
-
-async fn call(
-    at: &Arc<Context>,
-    client: Client,
-    params: Map<String, Value>,
-    calls: Calls,
-) -> Result<Value, Fault> {
-    let called = at.call(move |at, cancel| {
-        let found: Declared<Server> = declared(at, &client.asked, "mcp")?;
-        let calling = Calling {
-            at,
-            client: &client,
-            target: found.target,
-            cancel,
-        };
-        Ok(calls(&calling, &found.interface, &params))
-    });
-    called.await.unwrap_or_else(|refusal| Err(failed(&refusal)))
-}
-
-impl Calling<'_> {
-    fn method(&self, method: &str, input: Map<String, Value>) -> Result<Value, Refusal> {
-        let invoke = Invoke {
-            id: self.client.is_only.then(|| self.client.asked.id.clone()),
-            target: self.target.clone(),
-            who: who(self.at, self.client.token.as_deref(), &self.target)?,
-            session: value!({ "channel": "mcp" }),
-            may_be_gone: true,
-            ..Invoke::new(method, Value::Object(input))
-        };
-        let silent: Arc<dyn Listener> = Arc::new(Silent);
-        Ok(self.at.runtime.call(invoke, &silent, self.cancel)?.output)
-    }
-}
-
-fn call_tool(
-    calling: &Calling<'_>,
-    server: &Server,
-    params: &Map<String, Value>,
-) -> Result<Value, Fault> {
-    let method = server.tool(text(params, "name"))?;
-    let input = match params.get("arguments") {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(input)) => input.clone(),
-        Some(_) => return Err(Fault::params("\"arguments\" is no object")),
-    };
-    // The model is told, and may do better.
-    Ok(match calling.method(method, input) {
-        Ok(output) => returned(&output, &calling.client.version),
-        Err(refusal) => refused(&refusal.message),
-    })
-}
-
-fn read_resource(
-    calling: &Calling<'_>,
-    server: &Server,
-    params: &Map<String, Value>,
-) -> Result<Value, Fault> {
-    let uri = text(params, "uri");
-    let resource = server.resource(uri)?;
-    let output = calling.method(resource.method, resource.input);
-    let output = output.map_err(|refusal| failed(&refusal))?;
-    Ok(contents(uri, resource.mime_type, &output))
 }

@@ -9,7 +9,12 @@
 //! A method never waits for who reads. Of text only the newest state is kept; of what else nobody
 //! reads, and of the text itself, as much as a limit says: beyond it the call is called off.
 
-use crate::{answer::Refusal, context::Context, state::now};
+use crate::{
+    answer::{self, Refusal},
+    context::Context,
+    settings::Limits,
+    state::now,
+};
 use axum::{
     body::{Body, Bytes},
     http::header,
@@ -84,6 +89,29 @@ async fn in_parts<T: Send + 'static>(
     Ok(parts.answer(limits.beat))
 }
 
+/// Answers with the events that `work` tells, and what it comes to as the last one: with that alone,
+/// as JSON, where it is there before anything else is told.
+pub(crate) async fn concluded<W: Future<Output = Value> + Send + 'static>(
+    limits: Limits,
+    work: impl FnOnce(Arc<Parts>) -> W,
+) -> Response {
+    let parts = Parts::new(limits.stream_bytes);
+    let (tells, work) = (Arc::clone(&parts), work(Arc::clone(&parts)));
+    // It goes on where nobody reads any more.
+    let task = tokio::spawn(async move {
+        let last = work.await;
+        tells.last(&last);
+        last
+    });
+    parts.first(BEGINS).await;
+    if parts.is_plain()
+        && let Ok(last) = task.await
+    {
+        return answer::json(&last);
+    }
+    parts.answer(limits.beat)
+}
+
 /// What a method has streamed, and nobody has read yet.
 pub(crate) struct Parts {
     state: Mutex<State>,
@@ -139,6 +167,11 @@ impl Parts {
             Ok(output) => json!({ "type": "done", "output": output }),
             Err(e) => json!({ "type": "error", "error": e.message, "code": e.code }),
         };
+        self.last(&event);
+    }
+
+    /// The last event.
+    fn last(&self, event: &Value) {
         let mut state = self.state();
         state.waiting.push_back(Part::Event(event.to_string()));
         state.is_over = true;

@@ -56,6 +56,11 @@ fn calls(id: &str, name: &str, arguments: &str) -> Value {
     json!({ "tool_calls": [{ "index": 0, "id": id, "type": "function", "function": { "name": name, "arguments": arguments } }] })
 }
 
+/// More of the arguments of that call.
+fn more(arguments: &str) -> Value {
+    json!({ "tool_calls": [{ "index": 0, "function": { "arguments": arguments } }] })
+}
+
 fn serving(model: &Model, auth: Value) -> (App, Club) {
     let app = talk();
     app.file("talk/agent/prompt.md", "You are kind.");
@@ -132,7 +137,9 @@ fn a_turn_calls_methods_as_whoever_talks_and_is_kept() {
             json!({ "reasoning_content": "hm" }),
             json!({ "content": "One " }),
             json!({ "content": "moment" }),
-            calls("c1", "echo", "{\"n\":1}"),
+            calls("c1", "echo", ""),
+            more("{\"n\":"),
+            more("1}"),
         ],
         "tool_calls",
     ));
@@ -146,21 +153,36 @@ fn a_turn_calls_methods_as_whoever_talks_and_is_kept() {
             "thinking",
             "text",
             "text",
+            "tool_input_delta",
+            "tool_input_delta",
             "thinking_complete",
             "tool_use",
             "tool_call_start",
             "tool_call_result",
+            "tool_input_delta",
             "tool_use",
             "tool_call_start",
             "tool_call_result",
+            "tool_input_delta",
             "tool_use",
             "tool_call_result",
             "text",
             "done"
         ]
     );
+    let inputs = turn.iter().filter(|it| it["type"] == "tool_input_delta");
+    let inputs: Vec<_> = inputs
+        .map(|it| {
+            format!(
+                "{} {}",
+                it["id"].as_str().unwrap(),
+                it["delta"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(inputs, ["c1 {\"n\":", "c1 1}", "c2 {}", "c3 {"]);
     assert!(turn.iter().all(|event| event["ts"].is_i64()));
-    let echo = &turn[6]["output"];
+    let echo = &turn[8]["output"];
     assert_eq!(
         (&echo["input"], &echo["user"]),
         (&json!({ "n": 1 }), &member["user"]["id"])
@@ -169,7 +191,7 @@ fn a_turn_calls_methods_as_whoever_talks_and_is_kept() {
         (&echo["session"]["channel"], &echo["session"]["threadId"]),
         (&json!("agent"), &json!(thread))
     );
-    assert_eq!(turn[9]["output"], json!({ "error": "Not for sale." }));
+    assert_eq!(turn[12]["output"], json!({ "error": "Not for sale." }));
     let done = turn.last().unwrap();
     assert_eq!(
         (&done["stopReason"], &done["usage"]),

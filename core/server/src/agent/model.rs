@@ -21,6 +21,11 @@ pub(super) struct Model {
 pub(super) enum Says<'a> {
     Text(&'a str),
     Thinking(&'a str),
+    /// More of the arguments of a call.
+    ToolInput {
+        id: &'a str,
+        delta: &'a str,
+    },
 }
 
 /// What a model has said.
@@ -119,15 +124,21 @@ impl Reading {
             stop.clone_into(&mut self.answer.stop);
         }
         let delta = &choice["delta"];
+        let mut goes_on = true;
         for call in delta["tool_calls"].as_array().into_iter().flatten() {
             let known = self.calls.entry(call["index"].as_u64().unwrap_or_default());
             let (id, name, arguments) = known.or_default();
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            id.push_str(&text(&call["id"]));
-            name.push_str(&text(&call["function"]["name"]));
-            arguments.push_str(&text(&call["function"]["arguments"]));
+            let function = &call["function"];
+            let [more_id, more_name, delta] =
+                [&call["id"], &function["name"], &function["arguments"]]
+                    .map(|value| value.as_str().unwrap_or_default());
+            id.push_str(more_id);
+            name.push_str(more_name);
+            arguments.push_str(delta);
+            if !delta.is_empty() {
+                goes_on &= says(Says::ToolInput { id, delta });
+            }
         }
-        let mut goes_on = true;
         if let Some(text) = delta["reasoning_content"]
             .as_str()
             .filter(|it| !it.is_empty())
@@ -217,14 +228,18 @@ mod tests {
         text.push_str(": beat\n\ndata: [DONE]\n\n");
         for size in [1, 7, 100_000] {
             let (mut reading, mut heard) = (Reading::default(), String::new());
+            let mut inputs = Vec::new();
             for part in text.as_bytes().chunks(size) {
                 assert!(reading.take(part, &mut |says| {
-                    if let Says::Text(text) = says {
-                        heard.push_str(text);
+                    match says {
+                        Says::Text(text) => heard.push_str(text),
+                        Says::Thinking(_) => {}
+                        Says::ToolInput { id, delta } => inputs.push(format!("{id} {delta}")),
                     }
                     true
                 }));
             }
+            assert_eq!(inputs, ["a {\"n\"", "b {}", "a :1}"]);
             let answer = reading.ended().unwrap();
             assert_eq!((heard.as_str(), answer.thinking.as_str()), ("Grüße", "hm"));
             let call = |id: &str, name: &str, arguments: &str| {

@@ -96,6 +96,9 @@ impl Turn<'_> {
             self.tell(match says {
                 Says::Text(text) => json!({ "type": "text", "text": text }),
                 Says::Thinking(text) => json!({ "type": "thinking", "text": text }),
+                Says::ToolInput { id, delta } => {
+                    json!({ "type": "tool_input_delta", "id": id, "delta": delta })
+                }
             });
             !self.cancel.is_set()
         };

@@ -65,6 +65,7 @@ const SERVER: &[&str] = &[
     "mcp",
     "agent",
     "operation::metrics",
+    "dev::printed",
     "dev::changes",
     "dev::proxy",
     "dev::page",

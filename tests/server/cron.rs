@@ -1,5 +1,5 @@
 //! Jobs that run by the clock.
-use super::{Serving, programs::programs};
+use super::{Serving, dev::Dev, programs::programs};
 use remy_db_runtime::{
     child::{Listener, Silent},
     pool::Cancel,
@@ -261,4 +261,21 @@ fn the_command_lists_jobs_and_runs_one_now() {
     };
     let refused = Server::open(&app.live, settings).err().unwrap();
     assert_eq!(refused.code, "invalid_argument");
+}
+
+/// Where a server would run one at once.
+#[test]
+fn no_job_runs_in_a_dev_session() {
+    let app = programs("s3cret");
+    seen(&app);
+    away(&app, 10);
+    let dev = Dev::of(app, "programs", Settings::default());
+    dev.told("built");
+    assert_eq!(dev.get("/_/health").status, 200);
+    let runs = || book(&dev.app, "SELECT count(*) FROM cron_runs");
+    // As long as a server takes to look three times.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(runs(), "0");
+    let _server = Serving::of(&dev.app.live, Settings::default());
+    until("the run of a server", || runs() != "0");
 }

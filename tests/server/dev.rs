@@ -7,6 +7,7 @@ use remy_db::Remy;
 use remy_db_app::{
     place::Named,
     project::{Follow, Project, Shown, Tools, Watch, Workbench},
+    secrets::{For, Secrets, Whose},
 };
 use remy_db_runtime::{
     child::{Listener, Silent},
@@ -14,7 +15,7 @@ use remy_db_runtime::{
     pool::Cancel,
     runtime::Runtime,
 };
-use remy_db_server::{Development, Settings, Told, bind};
+use remy_db_server::{Development, Printed, Settings, Told, bind};
 use remy_tests::{built_program, esbuild, live::App};
 use serde_json::{Value, json};
 use std::{
@@ -36,8 +37,8 @@ use std::{
 const SOON: Duration = Duration::from_secs(60);
 
 /// An app whose session is served, on a port that is free.
-struct Dev {
-    app: App,
+pub struct Dev {
+    pub app: App,
     folder: PathBuf,
     address: SocketAddr,
     came: Receiver<String>,
@@ -64,7 +65,7 @@ fn tools() -> Tools {
 }
 
 impl Dev {
-    fn of(app: App, folder: &str, settings: Settings) -> Self {
+    pub fn of(app: App, folder: &str, settings: Settings) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let project = Arc::new(project(&app, folder));
         let workbench = Workbench::serving(Arc::clone(&project), tools());
@@ -90,6 +91,11 @@ impl Dev {
                     Told::Shown(Shown::By(_)) => "shown".to_owned(),
                     Told::Shown(Shown::Ended(why)) => format!("ended: {why}"),
                     Told::Shown(_) => return,
+                    Told::Printed(Printed {
+                        method,
+                        stream,
+                        text,
+                    }) => format!("printed {method} {stream:?} {text}"),
                 };
                 let _ = tell.lock().unwrap().send(line);
             };
@@ -108,7 +114,7 @@ impl Dev {
     }
 
     /// What is told next, which begins with this; of others it is no matter.
-    fn told(&self, begin: &str) -> String {
+    pub fn told(&self, begin: &str) -> String {
         let until = Instant::now() + SOON;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -136,7 +142,7 @@ impl Dev {
         Request::to(self.address, method, path)
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> Reply {
         self.ask("GET", path).send()
     }
 
@@ -690,4 +696,104 @@ fn the_command_serves_and_takes_all_that_it_started_with_it() {
         thread::sleep(Duration::from_millis(20));
     }
     assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+/// An app with a method that prints, and a job that is to run by the clock.
+fn talkative() -> App {
+    let app = shop();
+    let says = "export async function says() {
+        console.log('hello', process.env.KEY, { a: [1] });
+        console.error('oh\\u001b[31m');
+        setTimeout(() => console.log('two\\nlines'), 50);
+    }";
+    app.file("shop/src/says.ts", says);
+    let path = app.dir.path().join("shop/mindstudio.json");
+    let manifest = fs::read_to_string(&path).unwrap();
+    let mut manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let method = json!({ "id": "says", "path": "src/says.ts", "export": "says" });
+    manifest["methods"].as_array_mut().unwrap().push(method);
+    let jobs = json!([
+        { "method": "says", "schedule": "0 3 * * *" },
+        { "method": "says", "schedule": "0 4 * * *" },
+        { "method": "about", "schedule": "0 3 * * *" },
+    ]);
+    let cron = json!({ "type": "cron", "config": { "jobs": jobs } });
+    manifest["interfaces"].as_array_mut().unwrap().push(cron);
+    app.file("shop/mindstudio.json", &manifest.to_string());
+    app
+}
+
+/// Gives methods a secret, in dev.
+fn secret(app: &App) {
+    let secrets = Secrets::of(&app.store(""));
+    secrets
+        .set("KEY", Whose::App, For::Dev, "hush-hush-hush")
+        .unwrap();
+}
+
+#[test]
+fn what_methods_print_is_told_without_secrets() {
+    let dev = Dev::of(talkative(), "shop", Settings::default());
+    dev.told("built");
+    secret(&dev.app);
+    let page = told(&dev.get("/"));
+    dev.call(token(&page), "says", &json!({}));
+    assert_eq!(
+        dev.told("printed"),
+        "printed says Stdout hello [secret] { a: [ 1 ] }"
+    );
+    assert_eq!(dev.told("printed"), "printed says Stderr oh\u{1b}[31m");
+    // What a method has left behind goes on to print.
+    assert_eq!(dev.told("printed"), "printed says Stdout two");
+    assert_eq!(dev.told("printed"), "printed says Stdout lines");
+}
+
+#[test]
+fn the_command_shows_what_methods_print_and_that_no_job_runs_by_the_clock() {
+    let app = talkative();
+    for json in [false, true] {
+        let arguments: &[&str] = if json {
+            &["--port", "0", "--json"]
+        } else {
+            &["--port", "0"]
+        };
+        let mut child = command(&app, arguments);
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let cron = line_with(&mut stderr, "cron jobs");
+        assert_eq!(
+            cron,
+            "cron jobs do not run in a dev session (about, says): remy invoke about --dev default runs one\n"
+        );
+        let url = if json {
+            let line = line_with(&mut stdout, "\"listening\"");
+            let served: Value = serde_json::from_str(&line).unwrap();
+            served["url"].as_str().unwrap().to_owned()
+        } else {
+            let line = line_with(&mut stderr, "Served at ");
+            line.trim().replace("Served at ", "")
+        };
+        let address = url.replace("http://localhost", "127.0.0.1");
+        let address = address.parse().unwrap();
+        secret(&app);
+        let page = told(&Request::to(address, "GET", "/").send());
+        let call = Request::to(address, "POST", "/_/methods/says/invoke");
+        let called = call.bearer(token(&page)).json(&json!({})).send();
+        assert_eq!(called.status, 200, "{called:?}");
+        if json {
+            let mut next = || -> Value {
+                serde_json::from_str(&line_with(&mut stdout, "\"printed\"")).unwrap()
+            };
+            let line = |stream: &str, text: &str| json!({ "event": "printed", "method": "says", "stream": stream, "text": text });
+            assert_eq!(next(), line("stdout", "hello [secret] { a: [ 1 ] }"));
+            assert_eq!(next(), line("stderr", "oh\u{1b}[31m"));
+        } else {
+            // Nothing that a method prints disturbs the terminal.
+            let mut next = || line_with(&mut stderr, "says: ");
+            assert_eq!(next(), "says: hello [secret] { a: [ 1 ] }\n");
+            assert_eq!(next(), "says: oh\\u001b[31m\n");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

@@ -31,7 +31,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -110,7 +110,12 @@ pub struct Runtime {
     calls: AtomicU64,
     callbacks: Callbacks,
     ended: EndedCalls,
+    printed: OnceLock<OnPrinted>,
 }
+
+/// Is told of each line that a method prints: of the method, where it was written, and of the line,
+/// without secrets. It may not wait, as a [`Listener`] may not.
+pub type OnPrinted = Arc<dyn Fn(&str, Stream, &str) + Send + Sync>;
 
 /// Calls that have ended.
 #[derive(Debug, Default)]
@@ -169,6 +174,7 @@ impl Runtime {
             calls: AtomicU64::new(1),
             callbacks: Callbacks::default(),
             ended: EndedCalls::default(),
+            printed: OnceLock::new(),
         })
     }
 
@@ -193,6 +199,12 @@ impl Runtime {
         let all = table.iter();
         all.map(|(target, served)| (target.clone(), served.pool.status()))
             .collect()
+    }
+
+    /// Tells somebody of all that methods print from here on, whoever calls them. There is one who is
+    /// told: the first.
+    pub fn tells_printed(&self, tell: OnPrinted) {
+        let _ = self.printed.set(tell);
     }
 
     /// How many calls have ended since it was opened, and how.
@@ -348,6 +360,11 @@ impl Runtime {
             mask: served.mask.clone(),
             records: self.records.clone(),
             listener: Arc::clone(made.listener),
+            printed: self
+                .printed
+                .get()
+                .cloned()
+                .map(|tell| (made.call.method.clone(), tell)),
         });
         made.began = Instant::now();
         let standing = Stands { switches, served };
@@ -609,12 +626,17 @@ struct Told {
     mask: Mask,
     records: Records,
     listener: Arc<dyn Listener>,
+    /// The method, and who is told of what it prints.
+    printed: Option<(String, OnPrinted)>,
 }
 
 impl Listener for Told {
     fn line(&self, stream: Stream, text: &str) {
         let text = self.mask.hide(text);
         self.records.printed(&self.call, &text);
+        if let Some((method, tell)) = &self.printed {
+            tell(method, stream, &text);
+        }
         self.listener.line(stream, &text);
     }
 

@@ -35,7 +35,7 @@ mod token;
 mod webhook;
 
 pub use claim::Claimed;
-pub use dev::{Development, Told};
+pub use dev::{Development, Printed, Told};
 pub use listen::{bind, bind_near, inherited};
 pub use operation::log::Log;
 pub use settings::{Limits, PreviewHost, Settings, Show, ShowCode};

@@ -16,7 +16,9 @@ use crate::{
     variables,
 };
 use remy_db::{Error, State};
+use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
     time::SystemTime,
@@ -35,6 +37,8 @@ pub struct DevBuilt {
     pub compiled: Vec<String>,
     /// The hash of the web interface, where it was built.
     pub web: Option<String>,
+    /// The methods that live would run by the clock.
+    pub scheduled: Vec<String>,
     /// What is odd.
     pub warnings: Vec<String>,
 }
@@ -91,6 +95,7 @@ impl Project {
             dir,
             compiled: compiled.map(|done| done.id.clone()).collect(),
             web,
+            scheduled: scheduled(&built.effects),
             warnings: built
                 .warnings
                 .into_iter()
@@ -98,6 +103,14 @@ impl Project {
                 .collect(),
         })
     }
+}
+
+/// The methods of cron jobs, each once.
+fn scheduled(effects: &Value) -> Vec<String> {
+    let jobs = effects["cron_jobs"].as_array().into_iter().flatten();
+    let methods = jobs.filter_map(|job| job["method"].as_str());
+    let methods: BTreeSet<&str> = methods.collect();
+    methods.into_iter().map(str::to_owned).collect()
 }
 
 /// Of all that a build was made of: what is built of the same is the same. And of its web interface,

@@ -20,7 +20,7 @@ use crate::{
 use remy_db::{Options, Synced, internals::text::human};
 use remy_db_app::project::{DEFAULT, Followed, Prepared, Project, Shown, Watch, Workbench};
 use remy_db_runtime::{dev::seed::Seed, runtime::Runtime, served::Settings};
-use remy_db_server::{self as server, Development, ShowCode, Told, bind, bind_near};
+use remy_db_server::{self as server, Development, Printed, ShowCode, Told, bind, bind_near};
 use serde_json::{Value, json};
 use std::{
     io::{IsTerminal as _, stderr},
@@ -163,6 +163,7 @@ struct Screen {
 #[derive(Default)]
 struct Known {
     warnings: Vec<String>,
+    scheduled: Vec<String>,
     is_served: bool,
 }
 
@@ -171,6 +172,7 @@ impl Screen {
         match told {
             Told::Followed(followed) => self.followed(followed),
             Told::Shown(shown) => self.shown(shown),
+            Told::Printed(printed) => self.printed(printed),
         }
     }
 
@@ -195,6 +197,10 @@ impl Screen {
                     warn(&all);
                     self.known().warnings = all;
                 }
+                if built.scheduled != self.known().scheduled {
+                    self.known().scheduled.clone_from(&built.scheduled);
+                    say_scheduled(&synced.dev.name, &built.scheduled);
+                }
                 self.event(&event(prepared, *took));
                 if !self.json {
                     let line = one_line(&line(prepared, *took));
@@ -216,6 +222,21 @@ impl Screen {
         }
     }
 
+    /// A line of a method, which may be anything.
+    fn printed(&self, printed: &Printed) {
+        match self.json {
+            true => {
+                let mut event = json!(printed);
+                event["event"] = "printed".into();
+                self.event(&event);
+            }
+            false => {
+                let line = format!("{}: {}", printed.method, printed.text);
+                screen::say(&format!("{}\n", one_line(&line)));
+            }
+        }
+    }
+
     fn shown(&self, shown: &Shown) {
         let (event, told) = match shown {
             Shown::Built => return,
@@ -230,6 +251,19 @@ impl Screen {
             screen::say(&format!("{told}\n"));
         }
     }
+}
+
+/// That what is to run by the clock does not.
+fn say_scheduled(session: &str, methods: &[String]) {
+    let Some(first) = methods.first() else {
+        return;
+    };
+    let line = format!(
+        "cron jobs do not run in a dev session ({}): {} invoke {first} --dev {session} runs one",
+        methods.join(", "),
+        called()
+    );
+    screen::say(&format!("{}\n", one_line(&line)));
 }
 
 fn event(Prepared { synced, built }: &Prepared, took: Duration) -> Value {

@@ -4,6 +4,7 @@
 pub(crate) mod changes;
 pub(crate) mod page;
 mod people;
+mod printed;
 mod proxy;
 pub(crate) mod session;
 
@@ -13,14 +14,20 @@ use crate::{
     listen,
     settings::Settings,
 };
+use printed::Lines;
 use remy_db_app::project::{self, Follow, Followed, Project, Shown, Watch};
 use remy_db_runtime::{failure::Failure, target::of_core};
 use session::Session;
 use std::{
     net::TcpListener,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
+
+pub use printed::Printed;
 
 /// What is told of a dev session that is served.
 #[derive(Debug)]
@@ -29,6 +36,8 @@ pub enum Told {
     Followed(Box<Followed>),
     /// What shows its pages.
     Shown(Shown),
+    /// A line that a method has printed.
+    Printed(Printed),
 }
 
 /// Serves a dev session, which follows the working tree, until it is told to stop.
@@ -73,6 +82,7 @@ impl Development {
         let (context, project) = (&self.context, &self.project);
         let watch = &mut self.watch;
         let stop = follow.cancel;
+        let (lines, is_over) = (Lines::of(&context.runtime), &AtomicBool::new(false));
         // Whatever ends, all of it ends.
         let ends = |done: project::Result<()>| {
             stop.store(true, Ordering::SeqCst);
@@ -89,8 +99,10 @@ impl Development {
                 };
                 ends(project.dev_server(&shown, follow))
             });
+            threads.spawn(move || lines.tell(&|line| tell(Told::Printed(line)), is_over));
             let served = listen::run(context, (listener, None), stop);
             stop.store(true, Ordering::SeqCst);
+            is_over.store(true, Ordering::SeqCst);
             let ended = [follows.join(), shows.join()]
                 .map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             ended.into_iter().fold(served, Result::and)

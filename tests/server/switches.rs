@@ -154,6 +154,59 @@ fn no_call_fails_while_live_is_switched_again_and_again() {
     assert_eq!(super::told(&again)["visitorId"], page["visitorId"]);
 }
 
+/// What the drain that nobody has set leaves for calls under way to end, whatever else it waits for.
+const LEAVES: Duration = Duration::from_millis(500);
+
+/// A call that ends within that is whole, and what it has written is there. Of one that took longer, on
+/// a machine that has much else to do, nothing is said.
+#[test]
+fn no_short_call_is_lost_by_the_drain_as_it_is() {
+    let app = shop();
+    let serving = Serving::of(&app.live, Settings::default());
+    let page = serving.page();
+    let (token, load) = (token(&page), Load::default());
+    let calls = |client: usize| {
+        for n in 0.. {
+            if load.is_enough.load(Ordering::Relaxed) {
+                return;
+            }
+            let began = Instant::now();
+            let input = json!({ "ms": 200, "item": format!("{client}-{n}") });
+            let reply = serving.call(token, "wait", &input);
+            if reply.status == 200 {
+                load.calls.fetch_add(1, Ordering::Relaxed);
+            } else if began.elapsed() < LEAVES {
+                load.fails(reply.text());
+            }
+        }
+    };
+    let published: Vec<_> = thread::scope(|threads| {
+        for client in 0..3 {
+            let calls = &calls;
+            threads.spawn(move || calls(client));
+        }
+        let publish = |n: u32| {
+            script(&app, &format!("by default {n}"));
+            let folder = app.dir.path().join("shop");
+            publish_with(&folder, Some(&app.live), None, Options::default())
+        };
+        let published = (0..4).map(publish).collect();
+        load.is_enough.store(true, Ordering::Relaxed);
+        published
+    });
+    for outcome in published {
+        assert_eq!(outcome.unwrap().status.as_str(), "live");
+    }
+    assert_eq!(*load.failed.lock().unwrap(), [""; 0]);
+    let (whole, kept) = (
+        load.calls.load(Ordering::Relaxed),
+        serving.call(token, "count-orders", &json!({})).json(),
+    );
+    assert_eq!(kept["$releaseId"], "5");
+    let kept = kept["output"].as_u64().unwrap();
+    assert!(whole > 4 && kept >= whole, "{kept} of {whole}");
+}
+
 /// How many calls a switch holds back, and how many more are sent here.
 const ROOM: usize = 1000;
 const MORE: usize = 20;

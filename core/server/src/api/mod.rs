@@ -70,7 +70,7 @@ pub(crate) async fn called(
         inbound,
     };
     let wants_stream = takes_events(&headers);
-    let id = wanted.asked.id.clone();
+    let (id, origin) = (wanted.asked.id.clone(), wanted.asked.judged.given_origin());
     let call = at.read(move |at| prepared(at, &wanted)).await;
     let call = match call {
         Ok(Ok(call)) => call,
@@ -80,6 +80,7 @@ pub(crate) async fn called(
     let made = move |at: &Context, listener: &Arc<dyn Listener>, cancel: &Cancel| {
         let invoke = Invoke {
             id: Some(id),
+            origin,
             target: call.target,
             who: call.who,
             session: json!({ "channel": "api" }),

@@ -214,14 +214,14 @@ impl Context {
         Ok(self.runtime.secrets().server(key, of)?)
     }
 
-    /// The same of one that something needs. Fails with `not_supported` (400), which begins with what
+    /// The same of one that something needs. Fails with `not_supported` (501), which begins with what
     /// is not done without it.
     pub fn needed(&self, key: &str, target: &Target, lacks: &str) -> Result<String, Refusal> {
         self.secret(key, target)?.ok_or_else(|| {
             let message = format!(
                 "{lacks}. Nothing was done. Set the server secret: remy secrets set {key} --server"
             );
-            Refusal::new(400, "not_supported", message)
+            Refusal::new(501, "not_supported", message)
         })
     }
 

@@ -1,5 +1,5 @@
 //! What `docs/deploy.md` says, done.
-use super::{ending::Program, http::Request, shop::shop, token, told};
+use super::{ending::Program, http::Request, pages_of_docs::files, shop::shop, token, told};
 use remy_tests::{built_program, live::App, not_covered, output, repository, stdout};
 use serde_json::Value;
 use std::{
@@ -17,13 +17,8 @@ fn page() -> String {
 
 /// A file of the page.
 fn file(name: &str) -> String {
-    let page = page();
-    let begins = format!(" {name}\n");
-    let fenced = page.split("\n```").find_map(|part| {
-        let at = part.find(&begins)?;
-        (!part[..at].contains([' ', '\n'])).then(|| part[at + begins.len()..].to_owned())
-    });
-    fenced.unwrap_or_else(|| panic!("the page has no {name}"))
+    let found = files("deploy.md").into_iter().find(|(it, _)| it == name);
+    found.unwrap_or_else(|| panic!("the page has no {name}")).1
 }
 
 /// The commands of the page's sessions.

@@ -19,6 +19,7 @@ mod methods;
 mod operation;
 mod outbox;
 mod pages;
+mod pages_of_docs;
 mod programs;
 mod shop;
 mod switches;

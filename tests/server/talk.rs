@@ -89,9 +89,13 @@ pub fn club_by(app: &App, settings: Settings) -> Club {
 impl Club {
     /// A page on which somebody has signed in: `{ user, token }`.
     pub fn member(&self, email: &str) -> Value {
-        let page = self.serving.page();
+        self.signs_in(&self.serving.page(), email)
+    }
+
+    /// The same, on a page that is there: `{ token }`.
+    pub fn signs_in(&self, page: &Value, email: &str) -> Value {
         let post = |path: &str, body: &Value| {
-            let request = self.serving.ask("POST", path).bearer(token(&page));
+            let request = self.serving.ask("POST", path).bearer(token(page));
             let reply = request.json(body).send();
             assert_eq!(reply.status, 200, "{reply:?}");
             reply.json()

@@ -60,6 +60,7 @@ fn run() -> Result<(), Failure> {
         auth: Auth::default(),
         session: Value::Null,
         request: None,
+        origin: None,
         stream: false,
         callback: None,
     };

@@ -27,7 +27,6 @@ const CORE: &[&str] = &[
 /// The server. A file stands on the floor that names most of its path: what the context holds of a
 /// folder stands below it, and all else of that folder above.
 const SERVER: &[&str] = &[
-    "token",
     "answer",
     "claim",
     "operation::counts",

@@ -50,6 +50,7 @@ test('the agent SDK exports what apps import', () => {
 
 test('tables are declared without a host, and used only with one', async () => {
   const Vendors = agent.db.defineTable('vendors', { unique: [['name']] });
+  const Uploads = agent.files.defineStore('uploads', { access: 'public' });
   const code = { name: 'MindStudioError', code: 'no_runtime', status: 500 };
   for (const use of [
     () => Vendors.get('1'),
@@ -58,6 +59,7 @@ test('tables are declared without a host, and used only with one', async () => {
     () => agent.session.x,
     () => agent.stream('x'),
     () => agent.resolveUser('x'),
+    () => Uploads.put('x'),
     () => agent.db.batch(),
     () => agent.db.sql('SELECT 1'),
   ])
@@ -72,6 +74,7 @@ test('tables are declared without a host, and used only with one', async () => {
     table: (/** @type {string} */ name, /** @type {object} */ options) => ({
       get: (/** @type {string} */ id) => ({ name, options, id }),
     }),
+    store: (/** @type {any[]} */ ...all) => ({ name: all[0], put: () => all }),
     auth: {
       userId: 'u1',
       roles: ['admin'],
@@ -90,6 +93,10 @@ test('tables are declared without a host, and used only with one', async () => {
       options: { unique: [['name']] },
       id: '7',
     });
+    assert.deepEqual(
+      [Uploads.name, Uploads.put('x')],
+      ['uploads', ['uploads', { access: 'public' }]],
+    );
     assert.equal(agent.auth.userId, 'u1');
     const { hasRole } = agent.auth;
     assert.equal(hasRole(), true);
@@ -126,8 +133,8 @@ test('what remy has nothing behind links, and throws when it is called', () => {
   assert.throws(() => agent.mindstudio(), code('mindstudio'));
   assert.throws(() => new agent.MindStudioAgent(), code('MindStudioAgent'));
   assert.throws(() => agent.runWithContext({}, () => {}), code('runWithContext'));
-  const Uploads = agent.files.defineStore('uploads');
-  assert.throws(() => Uploads.put('x'), code('files.defineStore().put'));
+  const Policies = agent.dataSources.defineDataSource('policies');
+  assert.throws(() => Policies.search('x'), code('dataSources.defineDataSource().search'));
 });
 
 test('what a host may have is asked of it, and not supported where it has none', async () => {
@@ -460,9 +467,60 @@ test('a page listens to events, asks for another grant when one ends, and publis
   assert.equal(refused.message, 'not you');
 });
 
+test('a page uploads a file by what it is let, and says what it is', async (t) => {
+  /** @type {any[]} */
+  const asked = [];
+  const server = createServer(async (request, response) => {
+    const parts = [];
+    for await (const part of request) parts.push(part);
+    const body = Buffer.concat(parts);
+    if (request.url === '/_/generate-upload-request') {
+      asked.push([request.headers.authorization, JSON.parse(String(body))]);
+      const told = {
+        uploadUrl: '/_/upload',
+        uploadFields: { token: 'up' },
+        publicUrl: 'http://x/y',
+      };
+      return response.end(JSON.stringify(told));
+    }
+    const form = await new Response(body, {
+      headers: { 'Content-Type': String(request.headers['content-type']) },
+    }).formData();
+    const file = /** @type {File} */ (form.get('file'));
+    asked.push([[...form.keys()], form.get('token'), file.name, await file.text()]);
+    if (form.get('token') === 'over')
+      return response.writeHead(403).end('{"error":"too late","code":"invalid_token"}');
+    response.end('{}');
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', () => listening(null)));
+  t.after(() => server.close());
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const real = globalThis.fetch;
+  globalThis.fetch = (path, options) => real(`http://127.0.0.1:${port}${path}`, options);
+  anywhere.__MINDSTUDIO__ = { token: 'tok' };
+  t.after(() => ((globalThis.fetch = real), delete anywhere.__MINDSTUDIO__));
+  const file = new File(['hello'], 'a b.txt', { type: 'text/plain' });
+  assert.equal(await web.platform.uploadFile(file), 'http://x/y');
+  const given = { key: 'k', url: '/u', upload: { url: '/_/upload', fields: { token: 'over' } } };
+  await assert.rejects(web.platform.upload(given, file), {
+    message: 'too late',
+    code: 'invalid_token',
+    status: 403,
+  });
+  given.upload.fields.token = 'up';
+  assert.deepEqual(await web.platform.upload(given, file), { key: 'k', url: '/u' });
+  const sent = (/** @type {string} */ token) => [['token', 'file'], token, 'a b.txt', 'hello'];
+  assert.deepEqual(asked, [
+    ['Bearer tok', { filename: 'a b.txt', contentType: 'text/plain' }],
+    sent('up'),
+    sent('over'),
+    sent('up'),
+  ]);
+});
+
 test('what is not served yet says so, when it is called', async () => {
   const code = { code: 'not_supported' };
-  await assert.rejects(web.platform.uploadFile(), code);
+  await assert.rejects(web.platform.requestFile(), code);
   await assert.rejects(web.auth.signInWithRemy(), code);
   const chat = web.createAgentChatClient();
   await assert.rejects(chat.createThread(), code);
@@ -512,6 +570,7 @@ test('types for editors: what is declared is there, and an app checks against it
     join(at, 'app.ts'),
     `
 import mindstudio, { db, auth, Roles, User, MindStudioError, stream, resolveUser, session, files, events, waitUntil, email, analytics, reportIssue, getRequestContext, defineJewel, defineMapper } from '@mindstudio-ai/agent';
+import type { StoredFile } from '@mindstudio-ai/agent';
 import { createClient, platform, auth as page, createAgentChatClient, analytics as seen, events as heard } from '@mindstudio-ai/interface';
 import type { ThreadSummary, ThreadListPage, Message, SendMessageResult, SendMessageOptions, AgentChatEvent, InvokeOptions, UploadToken, Auth, AuthStatus, Country, BootstrapConfig } from '@mindstudio-ai/interface';
 interface Vendor { name: string; status: 'pending' | 'approved'; owner?: User; tags: string[]; createdAt: number }
@@ -527,7 +586,9 @@ export async function run(input: { id: string }) {
   const groups = await Plain.groupBy((p) => p.amount); groups.get(1)?.[0].note;
   const sums = await Plain.aggregate({ by: ['amount'], select: { n: { count: true } } }); sums[0].n;
   await Vendors.upsert('name', { name: 'b', tags: [] }).catch(() => null);
-  await stream({ a: 1 }); (await resolveUser(id))?.name; session.anything; await mindstudio.generateText({}); files.defineStore('x');
+  await stream({ a: 1 }); (await resolveUser(id))?.name; session.anything; await mindstudio.generateText({});
+  const Uploads = files.defineStore('x', { access: 'private', contentTypes: ['image/png'] }); const stored: StoredFile = await Uploads.put(new Uint8Array(1), { filename: 'a.png', contentAddressed: true });
+  const link: string = await stored.shareUrl({ expiresIn: 60 }); (await Uploads.get(stored.key)).toString('utf8'); (await Uploads.list({ prefix: link })).files[0].size; await Uploads.createUploadToken({ maxSize: 1 });
   const owner: User = db.userRef(id); await db.sql<{ n: number }>('SELECT count(*) AS n FROM vendors WHERE owner = ?', [owner]);
   const total: number = await Plain.filter((p, $) => p.amount > $.least, { least: 1 }).sum((p) => p.amount); const mean: number | null = await Plain.avg((p) => p.amount); await Plain.countDistinct((p) => p.note);
   waitUntil(events.publish(['a', 'b'], { total })); mindstudio.waitUntil(stream('x')); const { token } = await events.grant('a', { ttlSeconds: 60, publish: true });

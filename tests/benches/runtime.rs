@@ -8,6 +8,7 @@ use remy_db_runtime::{
     child::{Listener, Silent},
     pool::Cancel,
     runtime::{Invoke, Runtime},
+    sandbox::Isolation,
     served::Settings,
 };
 use remy_tests::{
@@ -235,8 +236,8 @@ impl Bench {
             self.first(times)?;
         }
         if self.has("isolation") {
-            times.shut_in.push(self.from_nothing(Isolation::On)?);
-            times.not_shut_in.push(self.from_nothing(Isolation::Off)?);
+            times.shut_in.push(self.opened(Isolation::On)?);
+            times.not_shut_in.push(self.opened(Isolation::Off)?);
         }
         Ok(())
     }
@@ -284,7 +285,7 @@ impl Bench {
     }
 
     /// What it takes to open a runtime, and to call it once.
-    fn from_nothing(&self, isolation: Isolation) -> Done<f64> {
+    fn opened(&self, isolation: Isolation) -> Done<f64> {
         let began = Instant::now();
         let settings = Settings {
             isolation,

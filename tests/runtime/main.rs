@@ -1,6 +1,7 @@
 //! What was published, run: methods on the database of their release.
 mod commands;
 mod dev;
+mod files;
 mod postgres;
 mod services;
 mod switches;

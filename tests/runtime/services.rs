@@ -34,6 +34,8 @@ const MANIFEST: &str = r#"{
     { "id": "mail", "path": "src/services.ts", "export": "mail" },
     { "id": "publish", "path": "src/services.ts", "export": "publish" },
     { "id": "grant", "path": "src/services.ts", "export": "grant" },
+    { "id": "stored", "path": "src/services.ts", "export": "stored" },
+    { "id": "shared", "path": "src/services.ts", "export": "shared" },
     { "id": "odd", "path": "src/services.ts", "export": "odd" },
     { "id": "environment", "path": "src/services.ts", "export": "environment" },
     { "id": "beside", "path": "src/services.ts", "export": "beside" }
@@ -41,7 +43,7 @@ const MANIFEST: &str = r#"{
 }"#;
 
 /// The app of `services.ts`, live.
-fn services() -> App {
+pub(super) fn services() -> App {
     let app = App::empty();
     app.file("app/mindstudio.json", MANIFEST);
     for file in ["services.ts", "tables.ts"] {
@@ -52,7 +54,7 @@ fn services() -> App {
     app
 }
 
-fn server_secret(app: &App, key: &str, value: &str) {
+pub(super) fn server_secret(app: &App, key: &str, value: &str) {
     let secrets = Secrets::of(&app.store(""));
     secrets.set(key, Whose::Server, For::Both, value).unwrap();
 }

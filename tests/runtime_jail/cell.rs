@@ -217,6 +217,7 @@ impl Cell {
             auth: Auth::default(),
             session: Value::Null,
             request: None,
+            origin: None,
             stream: true,
             callback: None,
         };

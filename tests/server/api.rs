@@ -100,6 +100,12 @@ fn what_is_wrong_with_a_request_is_told_and_nothing_is_called() {
         .header("content-type", "text/plain");
     let text = text.body("{").send().json();
     assert_eq!(text["input"]["_request"]["rawBody"], "{");
+    // As `curl -d` sends an object of JSON.
+    let form = server
+        .ask("PUT", "/_/api/orders/7")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let form = form.body(r#"{"note":"said to be a form"}"#).send().json();
+    assert_eq!(form["input"]["note"], "said to be a form");
     // A method's own refusal, and a key that is none.
     assert_eq!(
         refusal("POST", "/_/api/refuse"),

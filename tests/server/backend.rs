@@ -138,3 +138,87 @@ fn it_streams_and_asks_for_users_and_for_what_there_is_not() {
         (&json!(501), &json!("not_supported"))
     );
 }
+
+/// What an operation on a file of the platform's is answered with.
+fn on_file(platform: &Platform, operation: &str, more: &Value) -> Value {
+    let mut body = json!({ "store": "assets", "access": "public", "key": "a/b.txt" });
+    let more = more.as_object().unwrap().clone();
+    body.as_object_mut().unwrap().extend(more);
+    platform.asks(&json!({ "what": "files", "operation": operation, "body": body }))
+}
+
+#[test]
+fn its_files_are_those_of_methods() {
+    let app = shop();
+    let platform = Platform::of(&app);
+    let asks = |operation: &str, more: Value| {
+        let mut done = on_file(&platform, operation, &more);
+        assert_eq!(done["status"], 200, "{operation}: {done}");
+        done["body"].take()
+    };
+    let text = json!({ "body": "aGVsbG8=", "contentType": "text/plain" });
+    assert_eq!(asks("put", text)["size"], 5);
+    assert_eq!(asks("get", json!({}))["body"], "aGVsbG8=");
+    assert_eq!(asks("head", json!({}))["contentType"], "text/plain");
+    let listed = asks("list", json!({ "prefix": "a/", "limit": 10 }));
+    assert_eq!(listed["files"][0]["key"], "a/b.txt");
+    let got = platform.serving.get("/_/files/public/assets/a/b.txt");
+    assert_eq!((got.status, got.text().as_str()), (200, "hello"));
+    let base = format!("http://localhost:{}/_", platform.serving.address.port());
+    let link = asks("sign", json!({ "access": "private", "expiresIn": 60 }));
+    let begins = format!("{base}/files/private/assets/a/b.txt?expires=");
+    assert!(link["url"].as_str().unwrap().starts_with(&begins), "{link}");
+    let upload = asks("create-upload", json!({ "key": "c", "maxSize": 100 }));
+    assert_eq!(upload["uploadUrl"], format!("{base}/upload"));
+    assert!(upload["uploadFields"]["token"].is_string());
+    assert_eq!(asks("delete", json!({})), json!({}));
+    let gone = on_file(&platform, "get", &json!({}));
+    assert_eq!(gone["body"]["code"], "not_found");
+}
+
+#[test]
+fn what_it_asks_wrongly_of_files_is_refused() {
+    let app = shop();
+    let platform = Platform::of(&app);
+    let bad_key = json!({ "body": "", "key": "../a" });
+    let bad_type = json!({ "body": "", "contentType": "x" });
+    let no_type = json!({ "contentType": "a b/c" });
+    for (operation, more, status, code) in [
+        ("put", json!({ "body": "aGVsbG8" }), 400, "invalid_body"),
+        ("put", json!({ "body": "a b=" }), 400, "invalid_body"),
+        ("put", json!({}), 400, "invalid_body"),
+        ("put", json!({ "body": 5 }), 400, "invalid_argument"),
+        ("put", bad_key, 400, "invalid_key"),
+        ("put", bad_type, 400, "content_type_not_allowed"),
+        ("create-upload", no_type, 400, "content_type_not_allowed"),
+        ("get", json!({ "store": "../x" }), 400, "invalid_store"),
+        ("get", json!({ "access": "all" }), 400, "invalid_access"),
+        ("sign", json!({}), 400, "invalid_access"),
+        ("list", json!({ "store": null }), 400, "invalid_argument"),
+        ("drop", json!({}), 501, "not_supported"),
+    ] {
+        let refused = on_file(&platform, operation, &more);
+        assert_eq!(
+            (&refused["status"], &refused["body"]["code"]),
+            (&json!(status), &json!(code)),
+            "{operation} {more}"
+        );
+    }
+    for (size, code) in [
+        (15 << 20, "body_too_large"),
+        (4 * ((10 << 20) / 3 + 2), "file_too_large"),
+    ] {
+        let body = json!({ "store": "assets", "access": "public", "key": "large" });
+        let large = json!({ "what": "files", "operation": "put", "body": body, "size": size });
+        let refused = platform.asks(&large);
+        assert_eq!(
+            (&refused["status"], &refused["body"]["code"]),
+            (&json!(413), &json!(code)),
+            "{size}"
+        );
+    }
+    let token = token(&platform.page);
+    let forged = json!({ "what": "files", "operation": "get", "token": token, "body": {} });
+    assert_eq!(platform.asks(&forged)["body"]["code"], "invalid_token");
+    assert!(!app.store("files").exists());
+}

@@ -18,10 +18,10 @@ use std::{
 };
 
 /// A small disk. Unmounted when dropped.
-struct Disk(tempfile::TempDir);
+pub struct Disk(pub tempfile::TempDir);
 
 impl Disk {
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let disk = Self(tempfile::tempdir().unwrap());
         let mounted = output(
             Command::new("mount")
@@ -35,12 +35,12 @@ impl Disk {
         Some(disk)
     }
 
-    fn ballast(&self) -> PathBuf {
+    pub fn ballast(&self) -> PathBuf {
         self.0.path().join("ballast")
     }
 
     /// Writes until nothing more goes in.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut file = fs::File::create(self.ballast()).unwrap();
         while file.write_all(&[1; 4096]).is_ok() {}
     }

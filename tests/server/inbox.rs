@@ -35,7 +35,7 @@ fn a_message_calls_the_method_as_the_system() {
     let (app, club) = serving("keep", &["*@example.org"]);
     assert_eq!(
         deliver(&club, "s3cret", LETTER).send().refusal(),
-        (400, "not_supported".to_owned())
+        (501, "not_supported".to_owned())
     );
     secret(&app, "EMAIL_SECRET", "s3cret");
     let taken = deliver(&club, "s3cret", LETTER).send();

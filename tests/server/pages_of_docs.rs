@@ -127,7 +127,7 @@ fn agents(club: &Club) {
     let thread = ask("", &json!({})).json();
     let messages = format!("/{}/messages", thread["id"].as_str().unwrap());
     let said = ask(&messages, &json!({ "content": "Hello" }));
-    assert_eq!(said.refusal(), (400, "not_supported".to_owned()));
+    assert_eq!(said.refusal(), (501, "not_supported".to_owned()));
 }
 
 /// Discord and Telegram ask for what they are known by.
@@ -146,7 +146,7 @@ fn bots(app: &App, club: &Club) {
             "unknown_secret",
         ),
     ] {
-        assert_eq!(refused(club, path), (400, "not_supported".to_owned()));
+        assert_eq!(refused(club, path), (501, "not_supported".to_owned()));
         secret(app, key, &value);
         assert_eq!(refused(club, path), (401, code.to_owned()));
     }

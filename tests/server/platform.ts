@@ -11,7 +11,7 @@ async function ask(path: string, body: unknown, token = process.env.CALLBACK_TOK
 
 const query = (queries: object[], token?: string) => ask('/_internal/v2/db/query', { databaseId: 'live', queries }, token);
 
-export async function platform(input: { what: string; token?: string; sql?: string; params?: unknown[]; texts?: string[] }) {
+export async function platform(input: { what: string; token?: string; sql?: string; params?: unknown[]; texts?: string[]; operation?: string; body?: object; size?: number }) {
   switch (input.what) {
     case 'context':
       return { ...ai(), token: process.env.CALLBACK_TOKEN };
@@ -31,6 +31,10 @@ export async function platform(input: { what: string; token?: string; sql?: stri
       }
       await ask('/_internal/v2/stream-chunk', { streamId: process.env.STREAM_ID, type: 'data', data: [1] });
       return process.env.STREAM_ID !== undefined;
+    case 'files': {
+      const large = input.size ? { body: 'A'.repeat(input.size) } : {};
+      return await ask(`/_internal/v2/files/${input.operation}`, { ...input.body, ...large }, input.token);
+    }
     case 'users':
       return await ask('/developer/v2/helpers/resolve-users', { userIds: ['x'] }, `Bearer ${process.env.CALLBACK_TOKEN}`);
     default:

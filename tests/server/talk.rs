@@ -9,8 +9,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-const METHODS: [&str; 9] = [
-    "echo", "greet", "refuse", "nothing", "vendor", "slow", "keep", "mine", "tell",
+const METHODS: [&str; 10] = [
+    "echo", "greet", "refuse", "nothing", "vendor", "slow", "keep", "mine", "tell", "papers",
 ];
 
 /// The app, live.

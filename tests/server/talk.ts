@@ -1,4 +1,4 @@
-import { auth, db, getRequestContext, MindStudioError, session, stream } from '@mindstudio-ai/agent';
+import { auth, db, files, getRequestContext, MindStudioError, session, stream } from '@mindstudio-ai/agent';
 
 export const People = db.defineTable<{ email?: string; roles?: string[]; apiKey?: string }>('people');
 
@@ -44,4 +44,11 @@ export async function tell(input: { parts: (string | Record<string, unknown>)[];
 export async function mine() {
   auth.requireRole('admin');
   return auth.userId;
+}
+
+const Papers = files.defineStore('papers', { contentTypes: ['text/plain', 'image/png'], maxSize: 1 << 20 });
+
+/** A verb of private files. */
+export async function papers(input: { verb: string; args: any[] }) {
+  return await (Papers as any)[input.verb](...input.args);
 }

@@ -146,6 +146,85 @@ export const db: {
   userRef(id: string): User;
 };
 
+export type FileAccess = 'public' | 'private';
+
+export interface DefineStoreOptions {
+  /** `private`, if nothing is said: for who has signed in, and who has a link. Everybody may read what is public. */
+  access?: FileAccess;
+  /** The most bytes of what a page uploads. */
+  maxSize?: number;
+  /** The types of what a page uploads; any, if nothing is said. */
+  contentTypes?: string[];
+}
+
+export interface PutOptions {
+  /** Parts with `/` between them: `reports/q1.pdf`. Without it the file gets one that no other has. */
+  key?: string;
+  contentType?: string;
+  /** How a key ends that is not given: `q1.pdf` is for `.pdf`. */
+  filename?: string;
+  /** A key that is not given is of what the file holds: the same bytes are one file. */
+  contentAddressed?: boolean;
+}
+
+export interface ListOptions {
+  /** What keys begin with. */
+  prefix?: string;
+  /** Of the page before. */
+  cursor?: string;
+  /** How many, 1,000 if nothing is said, and at most. */
+  limit?: number;
+}
+
+/** A file of a store. */
+export interface StoredFile {
+  store: string;
+  key: string;
+  access: FileAccess;
+  size: number;
+  contentType: string;
+  /** ISO 8601. */
+  updatedAt: string;
+  /** Where pages of the app have it: a path. */
+  url: string;
+  /** A link for who has not signed in. Ends after `expiresIn` seconds, 60 to 604,800, a day if nothing is said. Of private files only. */
+  shareUrl(options?: { expiresIn?: number }): Promise<string>;
+}
+
+/** By which a page uploads a file: `platform.upload(token, file)` of `@mindstudio-ai/interface`. */
+export interface UploadToken {
+  key: string;
+  url: string;
+  upload: { url: string; fields: Record<string, string> };
+}
+
+/** Files under keys, outside of releases: no rollback takes them, and nothing but `delete`. */
+export interface Store {
+  readonly name: string;
+  readonly access: FileAccess;
+  put(content: string | ArrayBuffer | ArrayBufferView, options?: PutOptions): Promise<StoredFile>;
+  get(key: string): Promise<Uint8Array & { toString(encoding?: string): string }>;
+  head(key: string): Promise<StoredFile>;
+  exists(key: string): Promise<boolean>;
+  list(options?: ListOptions): Promise<{ files: StoredFile[]; cursor?: string }>;
+  /** Removes a file, where it is there. */
+  delete(key: string): Promise<void>;
+  shareUrl(key: string, options?: { expiresIn?: number }): Promise<string>;
+  /** Lets a page upload one file, within `expiresIn` seconds, 60 to 86,400, 900 if nothing is said. */
+  createUploadToken(options?: {
+    key?: string;
+    contentType?: string;
+    filename?: string;
+    maxSize?: number;
+    expiresIn?: number;
+  }): Promise<UploadToken>;
+}
+
+export const files: {
+  /** Declares a store. Nothing is asked for before a verb of it is used. */
+  defineStore(name: string, options?: DefineStoreOptions): Store;
+};
+
 /** Who called. */
 export const auth: {
   readonly userId: User | null;
@@ -295,8 +374,6 @@ export default mindstudio;
 
 // Below is what remy has nothing behind: it links, and throws `MindStudioError('not_supported')` when it is called.
 
-/** Not supported by remy. */
-export const files: any;
 /** Not supported by remy. */
 export const dataSources: any;
 /** Not supported by remy. */

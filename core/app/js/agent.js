@@ -6,6 +6,7 @@
 // at once, by an AsyncLocalStorage of its own):
 //
 //   table(name, options)    → the table's verbs (get, filter, push, …), asked for at each use
+//   store(name, options)    → the verbs of a store of files (put, get, list, …), asked for at each use
 //   db                      → batch(...operations), sql(text, params, options)
 //   auth                    → userId, roles, hasRole(...roles), requireRole(...roles), getUsersByRole(role)
 //   session                 → what the caller's session carries
@@ -88,6 +89,11 @@ export const db = {
   fromNow: (/** @type {number} */ ms) => Date.now() + ms,
   /** As a `user` column holds it: a value for `db.sql`. */
   userRef: (/** @type {unknown} */ id) => `@@user@@${String(id).replace(/^@@user@@/, '')}`,
+};
+
+export const files = {
+  /** @type {(name: string, options?: object) => any} nothing is asked of a host before a verb of the store is used */
+  defineStore: (name, options = {}) => behind(() => host().store(name, options)),
 };
 
 export const auth = /* @__PURE__ */ behind(() => host().auth);
@@ -203,7 +209,7 @@ export const defineMapper = (/** @type {unknown} */ mapper) => mapper;
 
 /**
  * An export that remy has nothing behind: it links, has any property, and throws when it is called. What declares something for a whole
- * module (`files.defineStore`) gives such a thing again: a method that imports the module and does not use it runs.
+ * module (`dataSources.defineDataSource`) gives such a thing again: a method that imports the module and does not use it runs.
  * @param {string} name
  * @returns {any}
  */
@@ -222,7 +228,6 @@ function remyUnsupported(name) {
   });
 }
 
-export const files = /* @__PURE__ */ remyUnsupported('files');
 export const dataSources = /* @__PURE__ */ remyUnsupported('dataSources');
 export const voice = /* @__PURE__ */ remyUnsupported('voice');
 export const prerender = /* @__PURE__ */ remyUnsupported('prerender');

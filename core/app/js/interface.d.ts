@@ -78,16 +78,18 @@ export interface UploadToken {
   upload: { url: string; fields: Record<string, string> };
 }
 
-/** Files are not served yet. */
 export const platform: {
   /** The path that the app's pages are below, without a slash at its end. */
   readonly basePath: string;
+  /** Uploads a file that everybody may read, and gives its URL. */
   uploadFile(file: File, options?: UploadOptions): Promise<string>;
+  /** Uploads a file to where a method lets it go: `createUploadToken` of a store. */
   upload(
     token: UploadToken,
     file: File,
     options?: UploadOptions,
   ): Promise<{ key: string; url: string }>;
+  /** Not served yet. */
   requestFile(options?: { type?: string }): Promise<{ url: string }>;
 };
 

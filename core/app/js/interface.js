@@ -3,7 +3,7 @@
 // nothing, and reads what it needs to know of the app from `window.__MINDSTUDIO__`, which the page is served with:
 // { token?, releaseId?, user?, methods: { exportName: 'method-id' } }.
 //
-// It can call methods, sign in and listen to events. Uploads and chats are not served yet: they throw `not_supported`, when they are called.
+// It can call methods, sign in, upload files and listen to events. Chats are not served yet: they throw `not_supported`, when they are called.
 import { countries, detectCountry, format, isValid, toE164 } from './phone.js';
 
 /** Where methods are served, on the page's own origin. */
@@ -160,8 +160,72 @@ function notServed(what) {
 const none = (group, names) =>
   Object.fromEntries(names.map((name) => [name, notServed(`${group}.${name}`)]));
 
+/**
+ * Sends a file to where a server lets it be uploaded.
+ * @param {{ url: string, fields: Record<string, string> }} to
+ * @param {File} file
+ * @param {UploadOptions} options
+ */
+async function sendFile({ url, fields }, file, { onProgress, signal }) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  // Last: a server decides by what stands before it.
+  form.append('file', file);
+  const answer = onProgress
+    ? await watched(url, form, onProgress, signal)
+    : await fetch(url, { method: 'POST', body: form, signal });
+  await said(answer, 'the upload', 'upload_error');
+}
+
+/**
+ * The same, told how far it is: `fetch` does not say that.
+ * @param {string} url
+ * @param {FormData} form
+ * @param {(fraction: number) => void} onProgress
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Response>}
+ */
+function watched(url, form, onProgress, signal) {
+  return new Promise((done, fail) => {
+    signal?.throwIfAborted();
+    const request = new /** @type {any} */ (globalThis).XMLHttpRequest();
+    request.upload.onprogress = (/** @type {any} */ { lengthComputable, loaded, total }) => {
+      if (lengthComputable) onProgress(loaded / total);
+    };
+    request.onload = () => {
+      const { status, statusText, responseText } = request;
+      if (status < 300) onProgress(1);
+      done(new Response(responseText, { status, statusText }));
+    };
+    request.onerror = () => fail(new TypeError('the upload was cut off'));
+    request.onabort = () => fail(signal?.reason);
+    signal?.addEventListener('abort', () => request.abort(), { once: true });
+    request.open('POST', url);
+    request.send(form);
+  });
+}
+
+/** @typedef {{ onProgress?: (fraction: number) => void, signal?: AbortSignal }} UploadOptions */
+
 export const platform = {
-  ...none('platform', ['uploadFile', 'upload', 'requestFile']),
+  ...none('platform', ['requestFile']),
+  /** @type {(file: File, options?: UploadOptions) => Promise<string>} a file that everybody may read: its URL */
+  async uploadFile(file, options = {}) {
+    const answer = await fetch('/_/generate-upload-request', {
+      method: 'POST',
+      headers: headers(),
+      body: JSON.stringify({ filename: file.name, contentType: file.type }),
+      signal: options.signal,
+    });
+    const { uploadUrl, uploadFields, publicUrl } = await said(answer, 'the upload', 'upload_error');
+    await sendFile({ url: uploadUrl, fields: uploadFields }, file, options);
+    return publicUrl;
+  },
+  /** @type {(token: any, file: File, options?: UploadOptions) => Promise<{ key: string, url: string }>} where a method lets it go */
+  async upload({ key, url, upload }, file, options = {}) {
+    await sendFile(upload, file, options);
+    return { key, url };
+  },
   /** The path that the app's pages are below, without a slash at its end. */
   get basePath() {
     return page().basePath ?? '';

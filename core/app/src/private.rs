@@ -1,5 +1,9 @@
 //! Files of the store that are their owner's alone.
 
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    io::Errno,
+};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
@@ -24,6 +28,17 @@ pub fn locked(path: &Path, waits: Duration) -> io::Result<Result<File, File>> {
             Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(NAP),
             Err(TryLockError::WouldBlock) => return Ok(Err(file)),
         }
+    }
+}
+
+/// Makes such a file for SQLite to open, where there is none, and opens none itself: to close it would
+/// take away the locks that SQLite has on it in this process, and another one that looks at the
+/// database would remove its WAL as the last to leave it. What stands in its place as a link is none.
+pub fn database(path: &Path) -> io::Result<()> {
+    let mode = Mode::RUSR | Mode::WUSR;
+    match mknodat(CWD, path, FileType::RegularFile, mode, 0) {
+        Err(Errno::EXIST) if path.symlink_metadata()?.is_file() => Ok(()),
+        made => Ok(made?),
     }
 }
 

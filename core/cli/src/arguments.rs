@@ -385,16 +385,16 @@ pub struct Isolation {
 #[group(skip)]
 pub struct Serve {
     /// the port; 0 is one that is free
-    #[arg(long, value_name = "N", default_value_t = 3000)]
+    #[arg(long, value_name = "N", default_value_t = 3000, value_parser = values::port)]
     pub port: u16,
     /// the name or address that is listened on; 0.0.0.0 is all of this machine's
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1", value_parser = some_text())]
     pub host: String,
     /// a name by which others know this server; may be given again
-    #[arg(long, value_name = "NAME", value_parser = some_text())]
+    #[arg(long, value_name = "NAME", value_parser = values::host)]
     pub public_host: Vec<String>,
     /// where previews are, besides NAME.localhost: *.example.com, where * is the name
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", value_parser = values::preview_host)]
     pub preview_host: Option<PreviewHost>,
     /// show codes of logins here, where this is a terminal, in the place of sending them
     #[arg(long)]
@@ -403,7 +403,7 @@ pub struct Serve {
     #[arg(long, value_name = "[HOST:]PORT", value_parser = values::address)]
     pub metrics: Option<(String, u16)>,
     /// believe X-Forwarded-* of a proxy on this machine, or of the one at this address
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, value_parser = values::ip)]
     pub trust_proxy: Option<Option<IpAddr>>,
     #[command(flatten)]
     pub methods: Methods,

@@ -39,11 +39,36 @@ pub fn finish(root: Command) -> Command {
 
 /// Every command of a group, and an example of the group itself where it is a command, too.
 fn of_group(group: &Command, name: &str) -> String {
-    let overview = overview(group, &[name]);
+    let overview = format!("{}{}", overview(group, &[name]), flags(group));
     match group.get_after_help() {
         Some(example) => format!("{overview}\n\n{}", as_called(&example.to_string())),
         None => overview,
     }
+}
+
+/// The flags of a group that is a command, too.
+fn flags(group: &Command) -> String {
+    let own = group.get_arguments().filter_map(|argument| {
+        let long = argument.get_long().filter(|_| !argument.is_hide_set())?;
+        let value = match argument.get_action().takes_values() {
+            true => format!(" {}", placeholder(argument)),
+            false => String::new(),
+        };
+        let help = argument.get_help().map(ToString::to_string);
+        Some((
+            format!("--{long}{value}"),
+            as_called(&help.unwrap_or_default()),
+        ))
+    });
+    let rows = Vec::from_iter(own);
+    let widest = rows.iter().map(|(flag, _)| flag.chars().count()).max();
+    let Some(widest) = widest.filter(|_| !group.is_subcommand_required_set()) else {
+        return String::new();
+    };
+    let rows = rows
+        .iter()
+        .map(|(flag, help)| format!("\n  {flag:widest$}  {help}"));
+    format!("\n\nWithout a command:{}", rows.collect::<String>())
 }
 
 /// Every command of a group, and of all.

@@ -2,8 +2,9 @@
 
 use remy_db::{Allow, JournalMode, ReleaseId, SqliteVersion};
 use remy_db_app::build::disk;
+use remy_db_server::PreviewHost;
 use serde_json::Value;
-use std::fs;
+use std::{fs, net::IpAddr};
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -25,6 +26,34 @@ pub fn whole(text: &str) -> Result<u64> {
 pub fn count(text: &str) -> Result<u32> {
     let number = whole(text)?;
     u32::try_from(number).map_err(|_| format!("a whole number up to {}", u32::MAX))
+}
+
+/// A port; 0 is one that is free.
+pub fn port(text: &str) -> Result<u16> {
+    let number = digits(text, 5).and_then(|number| u16::try_from(number).ok());
+    number.ok_or_else(|| format!("a port, from 0 to {}", u16::MAX))
+}
+
+/// An address of a machine.
+pub fn ip(text: &str) -> Result<IpAddr> {
+    text.parse()
+        .map_err(|_| "an address, such as 10.0.0.1 or ::1".to_owned())
+}
+
+/// A name of a machine, which stands in a URL, without the rest of one.
+pub fn host(text: &str) -> Result<String> {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+    let is_name = !text.is_empty() && !text.starts_with('.') && text.chars().all(fits);
+    match is_name || text.parse::<IpAddr>().is_ok() {
+        true => Ok(text.to_owned()),
+        false => Err("a name without scheme and port, such as shop.example.com".to_owned()),
+    }
+}
+
+/// Where previews are.
+pub fn preview_host(text: &str) -> Result<PreviewHost> {
+    text.parse()
+        .map_err(|_| "*.example.com or its like, where * is a preview's name".to_owned())
 }
 
 /// A port of 127.0.0.1, or of a host: `9090`, `0.0.0.0:9090`, `[::1]:9090`.

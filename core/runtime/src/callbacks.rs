@@ -8,8 +8,8 @@ use crate::{
     child::{Listener, Service},
     failure::Failure,
     protocol::{Answer, Call, Callback, Request},
+    token::{self, Hash, hash},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use std::{
     collections::{HashMap, VecDeque},
@@ -25,8 +25,6 @@ const LASTS: Duration = Duration::from_secs(60 * 60);
 
 /// The most tokens; the oldest ones go.
 const MOST: usize = 10_000;
-
-type Hash = [u8; blake3::OUT_LEN];
 
 /// A call that may ask by HTTP.
 pub struct CalledBack {
@@ -102,12 +100,7 @@ impl Callbacks {
         let Some(at) = self.at.get().filter(|_| app.calls_back) else {
             return Ok(None);
         };
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|e| {
-            let message = format!("asking the system for random bytes: {e}. Nothing was called");
-            Failure::new("io", 500, message)
-        })?;
-        let token = format!("{KIND}{}", URL_SAFE_NO_PAD.encode(bytes));
+        let token = token::new(KIND)?;
         let called = CalledBack {
             call: Call {
                 input: Value::Null,
@@ -150,8 +143,4 @@ impl Known {
             }
         }
     }
-}
-
-fn hash(token: &str) -> Hash {
-    *blake3::hash(token.as_bytes()).as_bytes()
 }

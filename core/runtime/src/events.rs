@@ -8,8 +8,8 @@ use crate::{
     failure::Failure,
     records::{self, Records, published},
     target::Target,
+    token::{self, Hash, hash},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -107,7 +107,7 @@ type Ears = HashMap<u64, Arc<dyn Ear>>;
 struct All {
     ears: HashMap<World, HashMap<String, Ears>>,
     /// By the hashes of their tokens.
-    grants: HashMap<[u8; 32], Grant>,
+    grants: HashMap<Hash, Grant>,
     next: u64,
 }
 
@@ -249,10 +249,7 @@ impl Events {
         }
         let seconds = terms.seconds.unwrap_or(USUAL).clamp(SHORTEST, LONGEST);
         let lives = Duration::from_secs(seconds);
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)
-            .map_err(|e| Failure::new("internal", 500, format!("no random numbers: {e}")))?;
-        let token = format!("evt_{}", URL_SAFE_NO_PAD.encode(bytes));
+        let token = token::new("evt_")?;
         let grant = Grant {
             world: world.clone(),
             channels: channels.into(),
@@ -361,10 +358,6 @@ impl All {
         let now = Instant::now();
         self.grants.retain(|_, grant| grant.until > now);
     }
-}
-
-fn hash(token: &str) -> [u8; 32] {
-    *blake3::hash(token.as_bytes()).as_bytes()
 }
 
 fn now() -> u64 {

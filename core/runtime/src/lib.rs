@@ -12,6 +12,7 @@ pub mod database;
 pub mod dev;
 pub mod events;
 pub mod failure;
+pub mod files;
 mod frame;
 pub mod mail;
 pub mod mask;
@@ -26,8 +27,10 @@ pub mod sandbox;
 pub mod served;
 mod services;
 mod starter;
+pub mod state;
 mod switches;
 pub mod target;
+pub mod token;
 pub mod users;
 pub mod who;
 

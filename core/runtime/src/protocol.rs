@@ -89,6 +89,10 @@ pub struct Call {
     pub request: Option<Value>,
     /// Whether somebody reads what it streams.
     pub stream: bool,
+    /// The origin of the request that it is made by, where that is one of the server's own: links
+    /// begin with it.
+    #[serde(skip)]
+    pub origin: Option<String>,
     /// Where it calls back by HTTP, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback: Option<Callback>,

@@ -8,6 +8,7 @@ use crate::{
     dev::user::test_user,
     events::Events,
     failure::Failure,
+    files::Files,
     mask::Mask,
     outgoing::Outgoing,
     pool::{self, Cancel, Ran, Standing},
@@ -57,6 +58,8 @@ pub struct Invoke {
     pub session: Value,
     /// The request that it is called by, where there is one.
     pub request: Option<Value>,
+    /// The origin of the request that it is called by, where that is one of the server's own.
+    pub origin: Option<String>,
     /// Whether somebody reads what it streams.
     pub stream: bool,
     /// Whether nobody calls, where the user is not there: a rollback takes users, and leaves them
@@ -75,6 +78,7 @@ impl Invoke {
             who: Who::default(),
             session: json!({}),
             request: None,
+            origin: None,
             stream: false,
             may_be_gone: false,
         }
@@ -159,6 +163,7 @@ impl Runtime {
             outside: Outside {
                 secrets: Secrets::of(&store),
                 events: Events::recorded(records.clone()),
+                files: Files::of(&store),
                 client: Arc::default(),
             },
             workplace,
@@ -186,6 +191,18 @@ impl Runtime {
     /// Messages of its methods to pages that listen.
     pub fn events(&self) -> &Events {
         &self.starter.outside.events
+    }
+
+    /// Files of people and of its methods.
+    pub fn files(&self) -> &Files {
+        &self.starter.outside.files
+    }
+
+    /// Removes files that nobody has any more: of previews and dev sessions that are gone, and what is
+    /// left of uploads.
+    pub fn sweep_files(&self) -> Result<(), Failure> {
+        let remy = Remy::open(self.live()).map_err(of_core)?;
+        self.files().sweep(&target::all(&remy).map_err(of_core)?)
     }
 
     /// The record of what happens.
@@ -304,6 +321,7 @@ impl Runtime {
                 auth: Auth::default(),
                 session: invoke.session,
                 request: invoke.request,
+                origin: invoke.origin,
                 stream: invoke.stream,
                 callback: None,
             }),

@@ -107,6 +107,7 @@ impl Served {
             auth: app.auth.clone(),
             outside: outside.clone(),
             of,
+            target: target.clone(),
             world: World::of(target),
         };
         let services = Arc::new(services);

@@ -2,7 +2,7 @@
 
 use crate::{database::Bound, failure::Failure};
 use remy_db::{
-    Place, Progress, Release, ReleaseId, Remy, Status,
+    Dev, DevStatus, Place, Progress, Release, ReleaseId, Remy, Status,
     internals::{
         live::{Live, release},
         store::place_of_preview,
@@ -154,6 +154,22 @@ fn of_preview(remy: &Remy, store: &Path, name: &str) -> Result<Found, Failure> {
         release: Some(release),
         copy: None,
     })
+}
+
+/// The previews and dev sessions that there are, the latter built nowhere.
+pub(crate) fn all(remy: &Remy) -> remy_db::Result<Vec<Target>> {
+    let is_preview = |release: &Release| release.status == Status::Preview;
+    let previews = remy.releases()?.into_iter().filter(is_preview);
+    let previews = previews
+        .filter_map(|release| release.preview)
+        .map(Target::Preview);
+    let is_there = |dev: &Dev| dev.status == DevStatus::Dev;
+    let sessions = remy.dev_list()?.into_iter().filter(is_there);
+    let sessions = sessions.map(|dev| Target::Dev {
+        name: dev.name,
+        built: PathBuf::new(),
+    });
+    Ok(previews.chain(sessions).collect())
 }
 
 /// The release that a preview is of now: another one, once it was published again.

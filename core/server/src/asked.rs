@@ -42,8 +42,8 @@ pub(crate) async fn admit(
     let path = of_path(request.uri().path());
     let judged = match peer {
         Some(peer) => {
-            let path = request.uri().path();
-            judge(&at.settings, peer, (&method, path, request.headers()))
+            let (uri, headers) = (request.uri(), request.headers());
+            judge(&at.settings, peer, (&method, uri, headers))
         }
         None => Err(Refusal::internal("a request came by no connection")),
     };

@@ -11,8 +11,7 @@ use crate::{
     page::sites::Sites,
     settings::Settings,
     state::{
-        State, codes::Codes, files::Files, keys::Keys, logins::Logins, sessions::Sessions,
-        threads::Threads,
+        State, codes::Codes, keys::Keys, logins::Logins, sessions::Sessions, threads::Threads,
     },
 };
 use remy_db::{ReleaseId, Remy, Status, internals::store::place_of_preview};
@@ -53,7 +52,6 @@ pub(crate) struct Context {
     pub logins: Logins,
     pub codes: Codes,
     pub keys: Keys,
-    pub stored: Files,
     /// What people say to the agent, the turns under way, and what those wait for.
     pub threads: Threads,
     pub turns: Turns,
@@ -129,7 +127,6 @@ impl Context {
             logins: Logins::new(Arc::clone(&state)),
             codes: Codes::new(Arc::clone(&state)),
             keys: Keys::new(Arc::clone(&state)),
-            stored: Files::of(store, Arc::clone(&state))?,
             threads: Threads::new(Arc::clone(&state)),
             turns: Turns::default(),
             awaited: Waits::default(),
@@ -217,14 +214,14 @@ impl Context {
         Ok(self.runtime.secrets().server(key, of)?)
     }
 
-    /// The same of one that something needs. Fails with `not_supported` (400), which begins with what
+    /// The same of one that something needs. Fails with `not_supported` (501), which begins with what
     /// is not done without it.
     pub fn needed(&self, key: &str, target: &Target, lacks: &str) -> Result<String, Refusal> {
         self.secret(key, target)?.ok_or_else(|| {
             let message = format!(
                 "{lacks}. Nothing was done. Set the server secret: remy secrets set {key} --server"
             );
-            Refusal::new(400, "not_supported", message)
+            Refusal::new(501, "not_supported", message)
         })
     }
 

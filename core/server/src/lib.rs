@@ -31,7 +31,6 @@ mod page;
 mod route;
 mod settings;
 mod state;
-mod token;
 mod webhook;
 
 pub use claim::Claimed;
@@ -43,7 +42,7 @@ pub use settings::{Limits, PreviewHost, Settings, Show, ShowCode};
 use context::Context;
 use cron::{Jobs, Scheduler};
 use operation::{metrics, retention};
-use remy_db_runtime::{failure::Failure, target::Target};
+use remy_db_runtime::{failure::Failure, target::Target, token};
 use std::{
     net::TcpListener,
     path::Path,

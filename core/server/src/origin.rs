@@ -8,6 +8,7 @@
 
 use crate::{answer::Refusal, settings::Settings};
 use axum::http::{HeaderMap, HeaderName, Method, Uri, header, uri::Authority};
+use remy_db_runtime::files::Signature;
 use std::net::IpAddr;
 
 /// What is served on a host.
@@ -25,6 +26,9 @@ pub(crate) struct Judged {
     pub place: Place,
     /// The origin that whoever asks knows it by: `https://shop.example.com`.
     pub origin: String,
+    /// Whether that is one which this server was given, or one of this machine: whoever asks by an
+    /// address, or through a proxy, may name any.
+    is_given: bool,
     /// Whether the browser speaks TLS, to the proxy.
     pub is_secure: bool,
     /// Who asks.
@@ -33,11 +37,18 @@ pub(crate) struct Judged {
     pub is_own: bool,
 }
 
+impl Judged {
+    /// The origin that links for others may begin with: not one that whoever asks has made up.
+    pub fn given_origin(&self) -> Option<String> {
+        self.is_given.then(|| self.origin.clone())
+    }
+}
+
 /// Refuses hosts and origins of others.
 pub(crate) fn judge(
     settings: &Settings,
     peer: IpAddr,
-    (method, path, headers): (&Method, &str, &HeaderMap),
+    (method, uri, headers): (&Method, &Uri, &HeaderMap),
 ) -> Result<Judged, Refusal> {
     let is_proxied = settings.proxies.contains(&peer.to_canonical());
     let forwarded = |name: &'static str| {
@@ -49,10 +60,12 @@ pub(crate) fn judge(
         None => only(headers, header::HOST)?,
     };
     let (name, port) = split(host)?;
-    let place = place(settings, is_proxied, &name)?;
+    let (place, is_given) = place(settings, is_proxied, &name)?;
     let is_own = is_same_origin(method, headers, (&name, port));
+    let path = uri.path();
     // What is read without effect is no harm; whoever is of another origin cannot read it.
-    if !is_own && !is_for_programs(path) && (is_called(path) || !is_read(method)) {
+    let is_for_all = is_for_programs(path) || is_read(method) && is_link(uri);
+    if !is_own && !is_for_all && (is_called(path) || !is_read(method)) {
         return Err(foreign_origin());
     }
     let client = forwarded("x-forwarded-for").and_then(|address| address.parse().ok());
@@ -62,6 +75,7 @@ pub(crate) fn judge(
     Ok(Judged {
         place,
         origin: format!("{scheme}://{name}{port}"),
+        is_given,
         is_secure,
         client: client.unwrap_or(peer).to_canonical(),
         is_own,
@@ -94,23 +108,24 @@ fn split(host: &str) -> Result<(String, Option<u16>), Refusal> {
     Ok((name, port))
 }
 
-fn place(settings: &Settings, is_proxied: bool, name: &str) -> Result<Place, Refusal> {
+/// What is served on a host, and whether that is one that this server was given, or of this machine.
+fn place(settings: &Settings, is_proxied: bool, name: &str) -> Result<(Place, bool), Refusal> {
     let is_known = |known: &String| known.eq_ignore_ascii_case(name);
+    if name == "localhost" || settings.hosts.iter().any(is_known) {
+        return Ok((Place::Live, true));
+    }
     let address = name.trim_start_matches('[').trim_end_matches(']');
     // A browser that has an address in the place of a name was given that, and nobody's name leads
     // elsewhere.
-    if name == "localhost"
-        || address.parse::<IpAddr>().is_ok()
-        || settings.hosts.iter().any(is_known)
-    {
-        return Ok(Place::Live);
+    if let Ok(address) = address.parse::<IpAddr>() {
+        return Ok((Place::Live, address.is_loopback()));
     }
     let of_preview = settings.previews.as_ref();
     let preview = of_preview.and_then(|hosts| hosts.name(name));
     match preview.or_else(|| name.strip_suffix(".localhost")) {
-        Some(preview) if !preview.is_empty() => Ok(Place::Preview(preview.to_owned())),
+        Some(preview) if !preview.is_empty() => Ok((Place::Preview(preview.to_owned()), true)),
         // The proxy says for whom it stands.
-        _ if is_proxied => Ok(Place::Live),
+        _ if is_proxied => Ok((Place::Live, false)),
         _ => Err(Refusal::new(
             421,
             "unknown_host",
@@ -167,6 +182,12 @@ fn is_called(path: &str) -> bool {
     path.starts_with("/_/") || path.starts_with("/_internal/") || path.starts_with("/developer/")
 }
 
+/// Whether a private file is asked for by a link, wherever it is shown: no cookie counts then.
+fn is_link(uri: &Uri) -> bool {
+    let signature = uri.query().and_then(Signature::of_query);
+    uri.path().starts_with("/_/files/private/") && signature.is_some()
+}
+
 /// What programs ask for, of any origin, by a key or a secret and never by a cookie.
 fn is_for_programs(path: &str) -> bool {
     let below = |prefix: &str| {
@@ -210,7 +231,8 @@ mod tests {
         for (name, value) in headers {
             all.append(*name, value.parse().unwrap());
         }
-        judge(settings, [127, 0, 0, 1].into(), (method, path, &all)).map_err(|e| e.code)
+        let uri = path.parse().unwrap();
+        judge(settings, [127, 0, 0, 1].into(), (method, &uri, &all)).map_err(|e| e.code)
     }
 
     fn settings() -> Settings {
@@ -273,6 +295,24 @@ mod tests {
     }
 
     #[test]
+    fn links_begin_with_what_the_server_was_given() {
+        let at = |host: &str| {
+            let judged = judged(&settings(), &Method::GET, "/", &[("host", host)]);
+            judged.unwrap().given_origin()
+        };
+        for host in [
+            "localhost:3000",
+            "127.0.0.1:3000",
+            "[::1]",
+            "shop.example.com",
+            "red.localhost",
+        ] {
+            assert_eq!(at(host), Some(format!("http://{host}")), "{host}");
+        }
+        assert_eq!(at("10.0.0.7:3000"), None);
+    }
+
+    #[test]
     fn a_page_of_another_origin_calls_nothing() {
         let calls = |origin: &[(&'static str, &str)]| {
             let headers = [&[("host", "localhost:3000")], origin].concat();
@@ -311,11 +351,15 @@ mod tests {
     #[test]
     fn pages_are_read_by_all_and_programs_need_no_origin() {
         let foreign = [("host", "localhost"), ("origin", "https://evil.example")];
-        let may = |method, path| judged(&settings(), &method, path, &foreign).is_ok();
+        let may = |method, path: &str| judged(&settings(), &method, path, &foreign).is_ok();
         assert!(may(Method::GET, "/") && may(Method::GET, "/fonts/a.woff2"));
         assert!(!may(Method::GET, "/_/auth/me") && !may(Method::POST, "/"));
         assert!(may(Method::POST, "/_/webhook/abc") && may(Method::GET, "/_/api/orders"));
         assert!(!may(Method::POST, "/_/apixyz"));
+        let file = "/_/files/private/x/y";
+        assert!(!may(Method::GET, file) && may(Method::GET, &format!("{file}?signature=x")));
+        assert!(!may(Method::POST, &format!("{file}?signature=x")));
+        assert!(!may(Method::GET, "/_/auth/me?signature=x"));
         let link = [
             ("host", "localhost"),
             ("sec-fetch-site", "cross-site"),
@@ -343,6 +387,7 @@ mod tests {
             ..settings()
         };
         let proxied = judged(&settings, &Method::GET, "/", &headers).unwrap();
+        let proxied_origin = proxied.given_origin();
         assert_eq!(
             (
                 proxied.place,
@@ -351,6 +396,8 @@ mod tests {
             ),
             (Place::Live, true, "9.9.9.9")
         );
+        // Its name is not one to hand on.
+        assert_eq!((plain.is_given, proxied_origin), (true, None));
         let odd = [("host", "localhost"), ("x-forwarded-for", "unknown")];
         let odd = judged(&settings, &Method::GET, "/", &odd).unwrap();
         assert_eq!(odd.client.to_string(), "127.0.0.1");

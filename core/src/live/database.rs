@@ -450,7 +450,7 @@ fn real_path(path: &Path) -> Result<PathBuf> {
             Error::not_found(format!("there is no database at {shown}"))
                 .object(shown.to_string())
                 .state(State::NothingDone)
-                .hint("Check the path; remy works on a database file that is there")
+                .hint("Check the path. The database of an app is made by its first publish")
         }
         std::io::ErrorKind::PermissionDenied => {
             Error::io(format!("{shown} may not be looked at: {e}"))

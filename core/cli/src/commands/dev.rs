@@ -113,15 +113,16 @@ fn on_session(at: &Context<'_>, command: &Command) -> Result<Answer> {
 fn serve(at: &Context<'_>, name: &str, given: &Dev) -> Result<Answer> {
     let project = Arc::new(at.project()?);
     let settings = settings(methods(project.place(), &given.methods));
+    // Before there is a session: where it is taken, nothing is begun.
+    let listener = match given.port {
+        Some(port) => bind(HOST, port)?,
+        None => bind_near(HOST, PORT)?,
+    };
     let follow = at.quietly().hearing(at.on_said);
     let workbench = Workbench::serving(Arc::clone(&project), tools());
     let watch = Watch::begin(workbench, name, follow)?;
     // It made live's store, where there was none.
     owner::become_who_runs(&project)?;
-    let listener = match given.port {
-        Some(port) => bind(HOST, port)?,
-        None => bind_near(HOST, PORT)?,
-    };
     let port = listener.local_addr().map(|address| address.port());
     let port = port.map_err(|e| usage(format!("the socket has no address: {e}")))?;
     let dev = Development::open(project, watch, settings)?;

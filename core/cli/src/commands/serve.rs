@@ -26,22 +26,23 @@ pub(super) fn serve(at: &Context<'_>, given: &Given) -> Result<Answer> {
     }
     let project = at.project()?;
     owner::become_who_runs(&project)?;
-    let listener = match passed_on {
-        Some(listener) => listener,
-        None => bind(&given.host, given.port)?,
-    };
     let place = project.place();
     let settings = Settings {
         methods: methods(place, &given.methods),
         timezone: place.timezone.clone(),
         ..settings(at, given)
     };
+    // Before the port: another server of this database may be what has that.
+    let mut server = Server::open(&place.path, settings)?;
+    let listener = match passed_on {
+        Some(listener) => listener,
+        None => bind(&given.host, given.port)?,
+    };
     let metrics = match &given.metrics {
         Some((host, port)) => Some(bind(host, *port)?),
         None => None,
     };
     let watched = metrics.as_ref().map(address).transpose()?;
-    let mut server = Server::open(&place.path, settings)?;
     if let Some(metrics) = metrics {
         server = server.with_metrics(metrics)?;
     }

@@ -4,6 +4,7 @@ import { makeActions } from './actions.mjs';
 import { makeAuth } from './auth.mjs';
 import { withContents } from './email.mjs';
 import { MindStudioError, invalid } from './error.mjs';
+import { makeStore } from './files.mjs';
 import { Operation, batch } from './operation.mjs';
 import { planned } from './predicate.mjs';
 import { makeTable } from './table.mjs';
@@ -61,6 +62,8 @@ export function makeHost({ load, request }) {
           throw invalid('table_not_found', `The database of this release has no table ${name}`);
         return makeTable({ table: name, columns: found.columns, run }, options);
       },
+      store: (/** @type {string} */ name, /** @type {import('./files.mjs').Options} */ options) =>
+        makeStore(name, options, (operation, what) => service(`files.${operation}`)(what)),
       db: {
         batch: (/** @type {any[]} */ ...operations) => batch(run, operations),
         sql(/** @type {string} */ text, /** @type {unknown[]} */ params = []) {

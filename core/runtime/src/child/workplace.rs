@@ -25,6 +25,7 @@ const PROGRAM: &[(&str, &str)] = &[
     ("sdk/auth.mjs", include_str!("../../js/sdk/auth.mjs")),
     ("sdk/email.mjs", include_str!("../../js/sdk/email.mjs")),
     ("sdk/error.mjs", include_str!("../../js/sdk/error.mjs")),
+    ("sdk/files.mjs", include_str!("../../js/sdk/files.mjs")),
     ("sdk/host.mjs", include_str!("../../js/sdk/host.mjs")),
     (
         "sdk/operation.mjs",

@@ -456,8 +456,8 @@ impl Owner for Shared {
 }
 
 fn cancelled() -> Failure {
-    let message = "Whoever called the method does not wait any more, and its process was ended. What it \
-                   has written to the database stays";
+    let message = "The call was called off: whoever made it does not wait any more, or the server ends. \
+                   Its process was ended; what it has written to the database stays";
     Failure::new("cancelled", 499, message)
 }
 

@@ -336,7 +336,7 @@ fn open(store: &Path) -> Result<Connection> {
     let path = path(store);
     let doing = || format!("opening {}", path.display());
     // Before SQLite makes it.
-    private::file(&path, false).context(doing)?;
+    private::database(&path).context(doing)?;
     remy_db::engine::init();
     let conn = Connection::open(&path).context(doing)?;
     conn.busy_timeout(Duration::from_secs(5)).context(doing)?;
@@ -506,6 +506,30 @@ mod tests {
             limit,
             ..Asked::default()
         }
+    }
+
+    /// A file that was opened and closed beside SQLite took its locks with it: whoever looked at the
+    /// records then removed the WAL, and what was written to it later was on no record.
+    #[test]
+    fn records_may_be_opened_twice_while_others_look_at_them() {
+        let store = tempfile::tempdir().unwrap();
+        let open = || Records::open(store.path()).unwrap();
+        let (records, other) = (open(), open());
+        let seen = |wanted: &str| {
+            let until = Instant::now() + Duration::from_secs(20);
+            let mut look = std::process::Command::new("sqlite3");
+            look.arg(path(store.path()))
+                .arg("SELECT count(*) FROM calls");
+            while look.output().unwrap().stdout != wanted.as_bytes() {
+                assert!(Instant::now() < until, "never {wanted}");
+            }
+        };
+        records.begun(call("a", "one"));
+        seen("1\n");
+        records.begun(call("b", "two"));
+        seen("2\n");
+        drop((records, other));
+        assert_eq!(list(store.path(), &newest(9)).unwrap().len(), 2);
     }
 
     #[test]

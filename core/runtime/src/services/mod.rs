@@ -2,6 +2,7 @@
 
 mod actions;
 mod email;
+mod files;
 mod html;
 mod published;
 
@@ -13,14 +14,17 @@ use crate::{
     },
     events::{Events, World},
     failure::Failure,
+    files::Files,
     mail::{Mailer, SMTP_URL},
     protocol::{Answer, AuthTable, Call, Request},
     remote::{Client, Wanted},
     secrets::{self, Secrets},
-    target::of_core,
+    target::{Target, of_core},
     who::runtime,
 };
 use actions::Platform;
+use files::Site;
+use remy_db_app::outbox::PUBLIC_URL;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -29,6 +33,7 @@ use std::sync::Arc;
 pub(crate) struct Outside {
     pub(crate) secrets: Secrets,
     pub(crate) events: Events,
+    pub(crate) files: Files,
     pub(crate) client: Arc<Client>,
 }
 
@@ -39,6 +44,8 @@ pub(crate) struct Services {
     pub(crate) outside: Outside,
     /// Whose server secrets count.
     pub(crate) of: secrets::Target,
+    /// Where its files stay.
+    pub(crate) target: Target,
     /// Where its events stay.
     pub(crate) world: World,
 }
@@ -48,7 +55,7 @@ impl Service for Services {
         let answer = match request {
             Request::Database { operations } => self.on_database(call, &operations),
             Request::ResolveUsers { ids } => self.users(ids),
-            Request::Service { name, arguments } => self.service(&name, arguments, is_wanted),
+            Request::Service { name, arguments } => self.service(call, &name, arguments, is_wanted),
             // It goes to the call's listener.
             Request::Stream { .. } => Ok(Value::Null),
         };
@@ -79,6 +86,7 @@ fn told(replies: &[Reply]) -> Result<Value, Failure> {
 impl Services {
     fn service(
         &self,
+        call: &Call,
         name: &str,
         arguments: Vec<Value>,
         is_wanted: Wanted<'_>,
@@ -95,8 +103,26 @@ impl Services {
             }
             "events.publish" => published::publish(events, &self.world, &arguments),
             "events.grant" => published::grant(events, &self.world, &arguments),
-            _ => Err(not_supported(name)),
+            _ => match name.strip_prefix("files.") {
+                Some(operation) => self.site(call)?.ask(operation, arguments),
+                None => Err(not_supported(name)),
+            },
         }
+    }
+
+    /// Where a call's files are. What the server of live is known as counts for live, whatever the
+    /// request names that the call is made by.
+    fn site(&self, call: &Call) -> Result<Site<'_>, Failure> {
+        let public = match self.target {
+            Target::Live => self.secret(PUBLIC_URL)?,
+            _ => None,
+        };
+        let origin = public.or_else(|| call.origin.clone());
+        Ok(Site {
+            files: &self.outside.files,
+            target: &self.target,
+            origin: origin.map(|origin| origin.trim_end_matches('/').to_owned()),
+        })
     }
 
     /// A server secret as it is now: it may be set while a release runs.

@@ -169,8 +169,8 @@ fn overloaded(held: usize) -> Failure {
 }
 
 fn cancelled() -> Failure {
-    let message =
-        "Whoever called the method did not wait until live was switched. It was not called";
+    let message = "The call was called off before live was switched: whoever made it does not wait any more, or the \
+         server ends. The method was not called";
     Failure::new("cancelled", 499, message)
 }
 

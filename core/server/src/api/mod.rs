@@ -70,7 +70,7 @@ pub(crate) async fn called(
         inbound,
     };
     let wants_stream = takes_events(&headers);
-    let id = wanted.asked.id.clone();
+    let (id, origin) = (wanted.asked.id.clone(), wanted.asked.judged.given_origin());
     let call = at.read(move |at| prepared(at, &wanted)).await;
     let call = match call {
         Ok(Ok(call)) => call,
@@ -80,6 +80,7 @@ pub(crate) async fn called(
     let made = move |at: &Context, listener: &Arc<dyn Listener>, cancel: &Cancel| {
         let invoke = Invoke {
             id: Some(id),
+            origin,
             target: call.target,
             who: call.who,
             session: json!({ "channel": "api" }),
@@ -171,18 +172,29 @@ fn input(inbound: &Inbound, matched: &Matched<'_>, request: &Value) -> Result<Va
         }
     }
     let has_body = WITH_BODY.contains(&inbound.method.as_str()) && !inbound.raw.is_empty();
-    if has_body && is_json(inbound) {
-        let Value::Object(body) = body_of(inbound)? else {
-            let message = "The body is no object of JSON: its members are the method's input";
-            return Err(Refusal::new(400, "invalid_body", message));
-        };
-        input.extend(body);
+    if has_body {
+        input.extend(body(inbound)?);
     }
     for (name, text) in &matched.params {
         input.insert(name.clone(), matched.route.value(name, text));
     }
     input.insert("_request".to_owned(), request.clone());
     Ok(Value::Object(input))
+}
+
+/// What the body says: an object of JSON. It counts as one whatever it is said to be, as `curl -d`
+/// says of all that it is a form; what is neither said to be one nor is one has only the method that
+/// looks at the request.
+fn body(inbound: &Inbound) -> Result<Map<String, Value>, Refusal> {
+    match body_of(inbound) {
+        Ok(Value::Object(body)) => Ok(body),
+        _ if !is_json(inbound) => Ok(Map::new()),
+        Ok(_) => {
+            let message = "The body is no object of JSON: its members are the method's input";
+            Err(Refusal::new(400, "invalid_body", message))
+        }
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// The description of the API, with where it is served.

@@ -2,6 +2,7 @@
 //! of its call, and what it may have is what the call may: the same rules answer it that answer
 //! methods on their socket.
 
+mod files;
 mod query;
 
 use crate::{
@@ -27,6 +28,7 @@ pub(crate) fn internal() -> Router<Arc<Context>> {
         .route("/db/query", post(db))
         .route("/stream-chunk", post(stream))
         .route("/auth/sync-user", post(sync_user))
+        .route("/files/{operation}", post(files::files))
 }
 
 /// Below `/developer/v2`.
@@ -98,24 +100,29 @@ async fn not_supported() -> Refusal {
     Refusal::new(501, "not_supported", message)
 }
 
-/// Who asks, by the token of its call, and what.
+/// Who asks, and what.
 async fn asked(
     at: &Arc<Context>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Arc<CalledBack>, Value), Refusal> {
+    let called = called(at, headers)?;
+    let asked = body::read(body, &at.settings.limits).await?;
+    Ok((called, asked))
+}
+
+/// Who asks, by the token of its call.
+fn called(at: &Context, headers: &HeaderMap) -> Result<Arc<CalledBack>, Refusal> {
     let token = headers.get(header::AUTHORIZATION);
     let token = token
         .and_then(|token| token.to_str().ok())
         .unwrap_or_default();
-    // The database is asked with the token alone, all else with a `Bearer` before it.
+    // What is internal is asked with the token alone, all else with a `Bearer` before it.
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
-    let called = at.runtime.called_back(token).ok_or_else(|| {
+    at.runtime.called_back(token).ok_or_else(|| {
         let message = "This is asked for by a call of a method, with its token";
         Refusal::new(401, "invalid_token", message)
-    })?;
-    let asked = body::read(body, &at.settings.limits).await?;
-    Ok((called, asked))
+    })
 }
 
 async fn ask(

@@ -14,33 +14,26 @@ use crate::{
     context::Context,
     login::signed_in,
     page::conditional::{self, Range},
-    state::files::{Access, Found, Place},
 };
 use axum::{
     Extension,
     body::Body,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use remy_db_runtime::target::Target;
+use remy_db_runtime::{
+    files::{Access, Found, Place, Signature},
+    target::Target,
+};
 use serde::Deserialize;
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Seek as _, SeekFrom},
-    os::unix::fs::OpenOptionsExt as _,
     sync::Arc,
 };
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
-
-/// What stands in a part of a URL as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
 
 /// A file that is asked for.
 #[derive(Deserialize)]
@@ -54,30 +47,29 @@ pub(crate) async fn get(
     State(at): State<Arc<Context>>,
     Extension(asked): Extension<Asked>,
     Path(wanted): Path<Wanted>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     at.read(move |at| {
         let target = at.target(&asked.judged.place)?;
-        let access = Access::named(&wanted.access).ok_or_else(Refusal::not_found)?;
-        let place = Place {
-            target: target.to_string(),
-            access,
-            store: wanted.store,
-            key: wanted.key,
-        };
+        let access = Access::named(&wanted.access)?;
+        let place = Place::of(&target, access, &wanted.store, &wanted.key)?;
         if access == Access::Private {
-            may_read(at, &target, &headers)?;
+            match Signature::of_query(uri.query().unwrap_or_default()) {
+                Some(signature) => at.runtime.files().check(&place, &signature)?,
+                None => may_read(at, &target, &headers)?,
+            }
         }
-        let found = at.stored.find(&place)?.ok_or_else(Refusal::not_found)?;
-        send(&place, &found, &headers).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => Refusal::not_found(),
-            _ => Refusal::internal(format!("reading {}: {e}", found.at.display())),
-        })
+        let found = at.runtime.files().open(&place)?;
+        let (found, file) = found.ok_or_else(Refusal::not_found)?;
+        send(&found, file, &headers)
+            .map_err(|e| Refusal::internal(format!("reading {}: {e}", place.url())))
     })
     .await
 }
 
-/// A private file is for whoever has signed in.
+/// A private file is for whoever has signed in, and whoever has a link: what that says counts alone, as
+/// pages of other sites may show the file by it.
 fn may_read(at: &Context, target: &Target, headers: &HeaderMap) -> Result<(), Refusal> {
     let is_known = match bearer(headers) {
         Some(token) => at.sessions.find(Some(token), target)?.user.is_some(),
@@ -92,9 +84,9 @@ fn may_read(at: &Context, target: &Target, headers: &HeaderMap) -> Result<(), Re
     }
 }
 
-fn send(place: &Place, found: &Found, asked: &HeaderMap) -> io::Result<Response> {
-    let tag = format!("\"{}\"", found.hash);
-    let mut headers = headers_of(place, found, &tag);
+fn send(found: &Found, mut file: File, asked: &HeaderMap) -> io::Result<Response> {
+    let tag = format!("\"{}\"", found.tag);
+    let mut headers = headers_of(found, &tag);
     if conditional::has(asked, &tag) {
         headers.remove(header::CONTENT_TYPE);
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
@@ -113,26 +105,13 @@ fn send(place: &Place, found: &Found, asked: &HeaderMap) -> io::Result<Response>
         }
     };
     headers.insert(header::CONTENT_LENGTH, length.into());
-    let mut file = open(found)?;
     file.seek(SeekFrom::Start(from))?;
     let part = tokio::fs::File::from_std(file).take(length);
     let body = Body::from_stream(ReaderStream::with_capacity(part, 64 << 10));
     Ok((status, headers, body).into_response())
 }
 
-fn open(found: &Found) -> io::Result<File> {
-    let options = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(&found.at);
-    let file = options?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::ErrorKind::NotFound.into()),
-    }
-}
-
-fn headers_of(place: &Place, found: &Found, tag: &str) -> HeaderMap {
+fn headers_of(found: &Found, tag: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     set(&mut headers, header::CONTENT_TYPE, &found.kind);
     set(&mut headers, header::ETAG, tag);
@@ -141,19 +120,17 @@ fn headers_of(place: &Place, found: &Found, tag: &str) -> HeaderMap {
     set(
         &mut headers,
         header::CACHE_CONTROL,
-        match place.access {
+        match found.place.access() {
             Access::Public => "no-cache",
             Access::Private => "private, no-cache",
         },
     );
-    let name = place.key.rsplit('/').next().unwrap_or_default();
-    let name = utf8_percent_encode(name, PLAIN);
     let way = if is_shown(&found.kind) {
         "inline"
     } else {
         "attachment"
     };
-    let way = format!("{way}; filename*=UTF-8''{name}");
+    let way = format!("{way}; filename*=UTF-8''{}", found.place.name());
     set(&mut headers, header::CONTENT_DISPOSITION, &way);
     headers
 }
@@ -172,14 +149,6 @@ fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
-}
-
-/// Where a file is asked for.
-fn url_of(place: &Place) -> String {
-    let part = |part: &str| utf8_percent_encode(part, PLAIN).to_string();
-    let key: Vec<String> = place.key.split('/').map(part).collect();
-    let (access, store) = (place.access.name(), part(&place.store));
-    format!("/_/files/{access}/{store}/{}", key.join("/"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! whoever runs the server.
 
 use crate::{answer::Refusal, context::Context, settings::ShowCode};
+use axum::http::StatusCode;
 use remy_db_runtime::{
     mail::{Mail, Mailer, SMTP_URL},
     remote::{Ask, is_safe},
@@ -35,7 +36,14 @@ impl<'a> Delivery<'a> {
         };
         let secret = match is_shown {
             true => None,
-            false => Some(at.needed(key, target, "No code can be sent")?),
+            // As clients of the hosted platform know it.
+            false => Some(
+                at.needed(key, target, "No code can be sent")
+                    .map_err(|refusal| Refusal {
+                        status: StatusCode::BAD_REQUEST,
+                        ..refusal
+                    })?,
+            ),
         };
         Ok(Self { at, by, secret })
     }

@@ -72,6 +72,7 @@ impl Calling<'_> {
     fn method(&self, method: &str, input: Map<String, Value>) -> Result<Value, Refusal> {
         let invoke = Invoke {
             id: self.client.is_only.then(|| self.client.asked.id.clone()),
+            origin: self.client.asked.judged.given_origin(),
             target: self.target.clone(),
             who: who(self.at, self.client.token.as_deref(), &self.target)?,
             session: value!({ "channel": "mcp" }),

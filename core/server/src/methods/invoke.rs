@@ -99,6 +99,7 @@ fn call(
     let session = at.sessions.find(wanted.token.as_deref(), &target)?;
     let invoke = Invoke {
         id: Some(wanted.asked.id),
+        origin: wanted.asked.judged.given_origin(),
         target,
         who: Who {
             user: session.user,

@@ -44,6 +44,7 @@ pub(crate) async fn called(
         // Once more: what is live may be another release by now.
         let method = find(at, &target, &secret)?;
         let invoke = Invoke {
+            origin: asked.judged.given_origin(),
             id: Some(asked.id),
             target,
             who: Who::system(),

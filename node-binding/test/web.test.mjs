@@ -556,7 +556,7 @@ test("the interface SDK is in the project's packages", async (t) => {
   const it = app(
     t,
     project(
-      "import { createClient, platform } from '@mindstudio-ai/interface'; import { createVoiceClient } from '@mindstudio-ai/interface/voice';\nimport { mkdirSync, writeFileSync } from 'node:fs'; mkdirSync('dist'); writeFileSync('dist/x', [typeof createClient, typeof createVoiceClient, await platform.uploadFile().catch((e) => e.code)].join());",
+      "import { createClient, platform } from '@mindstudio-ai/interface'; import { createVoiceClient } from '@mindstudio-ai/interface/voice';\nimport { mkdirSync, writeFileSync } from 'node:fs'; mkdirSync('dist'); writeFileSync('dist/x', [typeof createClient, typeof createVoiceClient, await platform.requestFile().catch((e) => e.code)].join());",
     ),
   );
   it.write({

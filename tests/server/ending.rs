@@ -260,6 +260,37 @@ fn whoever_watches_is_told_what_is_served_and_how_it_is_shut_in() {
 }
 
 #[test]
+fn whoever_watches_sees_that_calls_wait_and_no_process_is_free() {
+    let app = shop();
+    let served = Program::start(&mut command(&app, &["--port", "0", "--max-processes", "1"]));
+    let page = told(&served.ask("GET", "/").send());
+    let methods = || {
+        let health = served.ask("GET", "/_/health").send().json();
+        health["methods"].clone()
+    };
+    assert_eq!(methods(), json!({ "processes": 1, "free": 1, "queued": 0 }));
+    let call = |name: &str, input: Value| {
+        let call = served
+            .ask("POST", &format!("/_/methods/{name}/invoke"))
+            .bearer(token(&page));
+        call.json(&json!({ "input": input })).send()
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| call("wait", json!({ "ms": 3000 })));
+        let until = Instant::now() + Duration::from_secs(20);
+        let sees = |wanted: Value| {
+            while methods() != wanted {
+                assert!(Instant::now() < until, "{}", methods());
+                thread::sleep(Duration::from_millis(10));
+            }
+        };
+        sees(json!({ "processes": 1, "free": 0, "queued": 0 }));
+        scope.spawn(|| call("about", json!({})));
+        sees(json!({ "processes": 1, "free": 0, "queued": 1 }));
+    });
+}
+
+#[test]
 fn the_log_tells_of_each_request_without_what_is_secret() {
     let app = shop();
     let mut served = Program::start(&mut command(&app, &[]));

@@ -18,7 +18,7 @@ use remy_db::{ReleaseId, Remy, Status, internals::store::place_of_preview};
 use remy_db_app::{outbox::Lag, place::store_beside};
 use remy_db_runtime::{
     failure::Failure,
-    pool::Cancel,
+    pool::{self, Cancel},
     runtime::Runtime,
     sandbox::{InForce, probe},
     secrets,
@@ -284,6 +284,17 @@ impl Context {
     /// How many calls are under way.
     pub fn under_way(&self) -> usize {
         self.under_way.table().len()
+    }
+
+    /// What all processes of methods are at.
+    pub fn methods(&self) -> pool::Status {
+        let mut all = pool::Status::default();
+        for (_, status) in self.runtime.pools() {
+            all.processes += status.processes;
+            all.free += status.free;
+            all.queued += status.queued;
+        }
+        all
     }
 
     /// How late the cron job is that is due next, in milliseconds.

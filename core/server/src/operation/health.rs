@@ -34,7 +34,7 @@ pub(crate) async fn health(State(at): State<Arc<Context>>) -> Response {
     let outbox: Vec<Value> = at.untold.borrow().iter().map(untold).collect();
     let mut told = json!({
         "status": "ok", "app": null, "release": null, "database": "ok",
-        "isolation": at.isolation, "callsUnderWay": under_way,
+        "isolation": at.isolation, "callsUnderWay": under_way, "methods": at.methods(),
         "lag": {
             "cronMs": at.cron_lag(now()),
             "threadMs": (waited.as_secs_f64() * 1e5).round() / 1e2,

@@ -11,7 +11,7 @@ use axum::{
     routing::get,
 };
 use remy_db_app::outbox::{DISCORD, Lag, Service, TELEGRAM};
-use remy_db_runtime::{failure::Failure, secrets, target::Target};
+use remy_db_runtime::{failure::Failure, pool::Status, secrets, target::Target};
 use std::{
     fmt::{Display, Write as _},
     fs,
@@ -214,12 +214,11 @@ fn of_calls(text: &mut Text, at: &Context) {
         "Calls that wait for the end of a switch.",
         held,
     );
-    let (mut processes, mut free, mut queued) = (0, 0, 0);
-    for (_, status) in at.runtime.pools() {
-        processes += status.processes;
-        free += status.free;
-        queued += status.queued;
-    }
+    let Status {
+        processes,
+        free,
+        queued,
+    } = at.methods();
     text.one(
         "remy_processes",
         "gauge",

@@ -272,7 +272,7 @@ pub struct Dev {
     #[arg(long, value_name = "NAME", value_parser = some_text())]
     pub name: Option<String>,
     /// the port that it is served on; 0 is one that is free (3000, or the next that is free)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::port)]
     pub port: Option<u16>,
     #[command(flatten)]
     pub methods: Methods,

@@ -64,6 +64,16 @@ pub struct Value {
     pub unit: &'static str,
 }
 
+impl Value {
+    /// The same of milliseconds, in microseconds.
+    pub fn micros(self) -> Self {
+        Self {
+            amount: self.amount * 1e3,
+            unit: "µs",
+        }
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = if self.amount < 100.0 { 1 } else { 0 };
@@ -255,6 +265,25 @@ pub fn turns(usual: usize) -> Done<usize> {
         }
     }
     Ok(usual)
+}
+
+/// The parts that are asked for by `--only`; none is all.
+pub fn only() -> Vec<String> {
+    let arguments = Vec::from_iter(std::env::args());
+    let named = arguments.windows(2).filter(|pair| pair[0] == "--only");
+    named.map(|pair| pair[1].clone()).collect()
+}
+
+/// The memory of a process, by its folder in `/proc`, in MiB: what it shares counts in part (PSS).
+/// Nothing where it is gone.
+pub fn pss(process: &Path) -> Option<Value> {
+    let rollup = fs::read_to_string(process.join("smaps_rollup")).ok()?;
+    let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kib: f64 = pss.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(Value {
+        amount: kib / 1024.0,
+        unit: "MiB",
+    })
 }
 
 /// How busy the machine is: to be asked before there is work of one's own.

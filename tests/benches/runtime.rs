@@ -13,7 +13,9 @@ use remy_db_runtime::{
 };
 use remy_tests::{
     better_sqlite3, built_program, publish_in,
-    report::{Done, Folder, Row, Sample, Table, Value, load, machine, ms, progress, turns},
+    report::{
+        Done, Folder, Row, Sample, Table, Value, load, machine, ms, only, progress, pss, turns,
+    },
     repository, stdout,
 };
 use serde_json::{Value as Json, json};
@@ -112,11 +114,11 @@ impl Times {
         };
         let alone = "better-sqlite3";
         add(&self.warm, &|| {
-            Row::new("warm call", micro(&self.warm)).at_most(100.0)
+            Row::new("warm call", self.warm.median().micros()).at_most(100.0)
         });
         add(&self.get, &|| {
-            Row::new("`db.get`, in the method", micro(&self.get))
-                .against(alone, micro(&self.get_alone))
+            Row::new("`db.get`, in the method", self.get.median().micros())
+                .against(alone, self.get_alone.median().micros())
                 .at_most(100.0)
         });
         add(&self.by_sql, &|| {
@@ -129,8 +131,8 @@ impl Times {
                 .against("in JavaScript", self.in_javascript.median())
         });
         add(&self.push, &|| {
-            Row::new("a durable push, 8 at once", micro(&self.push))
-                .against(alone, micro(&self.push_alone))
+            Row::new("a durable push, 8 at once", self.push.median().micros())
+                .against(alone, self.push_alone.median().micros())
                 .ratio_at_most(0.333)
         });
         add(&self.first, &|| {
@@ -149,21 +151,6 @@ impl Times {
         }
         table
     }
-}
-
-/// Samples are of milliseconds.
-fn micro(sample: &Sample) -> Value {
-    Value {
-        amount: sample.median().amount * 1e3,
-        unit: "µs",
-    }
-}
-
-/// The parts that are asked for; none is all.
-fn only() -> Vec<String> {
-    let arguments = Vec::from_iter(std::env::args());
-    let named = arguments.windows(2).filter(|pair| pair[0] == "--only");
-    named.map(|pair| pair[1].clone()).collect()
 }
 
 struct Bench {
@@ -317,11 +304,11 @@ impl Bench {
                 });
             }
         });
-        let idle = pss(&self.live)?;
+        let idle = mean_pss(&self.live)?;
         for _ in 0..10_000 {
             call(&runtime, "nothing", json!({ "a": 1 }))?;
         }
-        Ok((idle, pss(&self.live)?))
+        Ok((idle, mean_pss(&self.live)?))
     }
 }
 
@@ -344,19 +331,14 @@ fn publish(app: &Path, live: &Path) -> Done {
 }
 
 /// The mean of all processes that run methods of this process.
-fn pss(live: &Path) -> Done<Value> {
+fn mean_pss(live: &Path) -> Done<Value> {
     let run = format!("{}-remy/run/", live.display());
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let process = entry?.path();
         let is_ours = fs::read_to_string(process.join("cmdline")).is_ok_and(|of| of.contains(&run));
-        let Ok(rollup) = fs::read_to_string(process.join("smaps_rollup")) else {
-            continue;
-        };
-        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-        if let (true, Some(pss)) = (is_ours, pss) {
-            let kib: f64 = pss.trim().trim_end_matches(" kB").parse()?;
-            all.push(kib / 1024.0);
+        if let (true, Some(pss)) = (is_ours, pss(&process)) {
+            all.push(pss.amount);
         }
     }
     Ok(Value {

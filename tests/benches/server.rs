@@ -8,7 +8,9 @@ use remy_tests::{
     better_sqlite3, built_program,
     http::{Reply, Request, head, read},
     publish_in,
-    report::{Done, Folder, Row, Sample, Table, Value, load, machine, ms, progress, turns},
+    report::{
+        Done, Folder, Row, Sample, Table, Value, load, machine, ms, only, progress, pss, turns,
+    },
     repository, stdout,
 };
 use serde_json::{Value as Json, json};
@@ -35,13 +37,13 @@ const ROWS: u64 = 10_000;
 const MANIFEST: &str = r#"{ "name": "bench",
   "tables": [{ "path": "tables.ts", "export": "Rows" }],
   "methods": [
-    { "id": "nothing", "path": "server.ts", "export": "nothing" },
+    { "id": "nothing", "path": "runtime.ts", "export": "nothing" },
     { "id": "one", "path": "server.ts", "export": "one" },
     { "id": "add", "path": "server.ts", "export": "add" },
     { "id": "slow", "path": "server.ts", "export": "slow" },
     { "id": "listen", "path": "server.ts", "export": "listen" },
     { "id": "tell", "path": "server.ts", "export": "tell" },
-    { "id": "seed", "path": "server.ts", "export": "seed" }
+    { "id": "seed", "path": "runtime.ts", "export": "seed" }
   ],
   "interfaces": [{ "type": "web", "path": "web/web.json" }] }"#;
 
@@ -125,9 +127,9 @@ impl Times {
             }
             let row = Row::new(
                 format!("{name}, 8 at once, an answer"),
-                micro(both.remy.median()),
+                both.remy.median().micros(),
             )
-            .against("node:http", micro(both.other.median()));
+            .against("node:http", both.other.median().micros());
             table.add(match ratio {
                 Some(ratio) => row.ratio_at_most(ratio),
                 None => row,
@@ -146,9 +148,9 @@ impl Times {
             table.add(
                 Row::new(
                     "a static file, 8 at once, an answer",
-                    micro(self.file.remy.median()),
+                    self.file.remy.median().micros(),
                 )
-                .against("nginx", micro(self.file.other.median())),
+                .against("nginx", self.file.other.median().micros()),
             );
         }
         if !self.page.is_empty() {
@@ -159,14 +161,6 @@ impl Times {
         }
         memory.into_iter().for_each(|row| table.add(row));
         table
-    }
-}
-
-/// Of milliseconds.
-fn micro(of: Value) -> Value {
-    Value {
-        amount: of.amount * 1e3,
-        unit: "µs",
     }
 }
 
@@ -318,28 +312,25 @@ impl Bench {
         if self.has("memory") {
             let idle = serve_copy(&self.app, &self.live)?;
             thread::sleep(Duration::from_secs(2));
-            rows.push(Row::new("a server that waits", pss(&idle)?).at_most(40.0));
+            rows.push(Row::new("a server that waits", memory_of(&idle)?).at_most(40.0));
         }
         if self.has("listeners") {
             let serving = serve_copy(&self.app, &self.live)?;
             let all = listeners(&serving, &token(serving.address)?)?;
-            rows.push(Row::new("the same with 10,000 that listen", pss(&serving)?).at_most(200.0));
+            rows.push(
+                Row::new("the same with 10,000 that listen", memory_of(&serving)?).at_most(200.0),
+            );
             drop(all);
         }
         Ok(rows)
     }
 }
 
-/// The parts that are asked for; none is all.
-fn only() -> Vec<String> {
-    let arguments = Vec::from_iter(std::env::args());
-    let named = arguments.windows(2).filter(|pair| pair[0] == "--only");
-    named.map(|pair| pair[1].clone()).collect()
-}
-
 fn write_app(app: &Path) -> Done {
     fs::create_dir_all(app.join("web"))?;
-    fs::copy(repository("tests/benches/server.ts"), app.join("server.ts"))?;
+    for file in ["server.ts", "runtime.ts"] {
+        fs::copy(repository("tests/benches").join(file), app.join(file))?;
+    }
     let web = r#"{ "name": "web", "type": "module", "scripts": { "build": "node build.mjs" } }"#;
     for (name, text) in [
         ("mindstudio.json", MANIFEST),
@@ -545,18 +536,9 @@ fn listeners(serving: &Serving, token: &str) -> Done<Vec<BufReader<TcpStream>>> 
 }
 
 /// Of the server's own process.
-fn pss(serving: &Serving) -> Done<Value> {
-    let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", serving.process.id()))?;
-    let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let kib: f64 = pss
-        .ok_or("no PSS")?
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()?;
-    Ok(Value {
-        amount: kib / 1024.0,
-        unit: "MiB",
-    })
+fn memory_of(serving: &Serving) -> Done<Value> {
+    let process = format!("/proc/{}", serving.process.id());
+    Ok(pss(Path::new(&process)).ok_or("the server is gone")?)
 }
 
 /// As many descriptors as this process may have.

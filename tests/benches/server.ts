@@ -1,8 +1,6 @@
 import { db, events } from '@mindstudio-ai/agent';
 import { Rows } from './tables';
 
-export const nothing = async (input: unknown) => input;
-
 export const one = async ({ id }: { id: string }) => Rows.get(id);
 
 export const add = async ({ n }: { n: number }) => Rows.push({ group: 'pushed', n });
@@ -17,9 +15,3 @@ export const slow = async ({ millions }: { millions: number }) =>
 export const listen = async () => events.grant('all');
 
 export const tell = async () => events.publish('all', 'news');
-
-export const seed = async ({ count }: { count: number }) => {
-  for (let i = 0; i < count; i += 10_000)
-    await db.batch(...Array.from({ length: 10_000 }, (_, j) => Rows.push({ group: `g${(i + j) % 1000}`, n: i + j })));
-  return (await Rows.take(1000)).map((row) => row.id);
-};

@@ -76,7 +76,7 @@ impl Drop for Following {
 #[test]
 fn metrics_are_shown_to_who_has_their_token() {
     let app = shop();
-    // One process: a call that comes just behind another's answer would else have a second one started.
+    // One process: a call that waits behind another for long would else have a second one started.
     let arguments = ["--port", "0", "--metrics", "0", "--max-processes", "1"];
     let refused = output(&mut command(&app, &arguments));
     let stderr = String::from_utf8(refused.stderr).unwrap();

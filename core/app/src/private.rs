@@ -31,6 +31,17 @@ pub fn locked(path: &Path, waits: Duration) -> io::Result<Result<File, File>> {
     }
 }
 
+/// Opens a file to read, which is no link. What is no file, is not there (`NotFound`).
+pub fn opened(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let options = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = options?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 /// Makes such a file for SQLite to open, where there is none, and opens none itself: to close it would
 /// take away the locks that SQLite has on it in this process, and another one that looks at the
 /// database would remove its WAL as the last to leave it. What stands in its place as a link is none.

@@ -7,6 +7,7 @@
 use crate::{
     failure::Failure,
     records::{self, Records, published},
+    state::now,
     target::Target,
     token::{self, Hash, hash},
 };
@@ -16,7 +17,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 /// The most channels of a publish, of a grant, and that a grant may publish to.
@@ -268,7 +269,7 @@ impl Events {
         all.grants.insert(hash(&token), grant);
         Ok(Granted {
             token,
-            expires_at: now() + lives.as_millis() as u64,
+            expires_at: now().cast_unsigned() + lives.as_millis() as u64,
             ttl_seconds: seconds,
         })
     }
@@ -313,7 +314,7 @@ impl Events {
             if let Some(records) = &self.0.records {
                 records.published(published::Event {
                     id: id.clone(),
-                    at: i64::try_from(ts).unwrap_or(i64::MAX),
+                    at: ts,
                     world: world.0.clone(),
                     channel: channel.clone(),
                     data: data.clone(),
@@ -358,11 +359,6 @@ impl All {
         let now = Instant::now();
         self.grants.retain(|_, grant| grant.until > now);
     }
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 fn fits(data: &Value, most: usize) -> Result<(), Failure> {

@@ -10,12 +10,9 @@ use super::{
     place::{check_store, is_plain},
 };
 use crate::{failure::Failure, state::Kept, target::Target};
+use remy_db_app::private;
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    os::unix::fs::OpenOptionsExt as _,
-};
+use std::{fs::File, io};
 
 /// The most files of a list.
 const LISTED: u32 = 1000;
@@ -87,15 +84,13 @@ impl Files {
 
     fn bytes_of(&self, name: &str) -> Result<Option<File>, Failure> {
         let at = self.path(name)?;
-        let options = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(&at);
-        let opened = options.and_then(|file| Ok(file.metadata()?.is_file().then_some(file)));
-        match opened {
+        match private::opened(&at) {
+            Ok(file) => Ok(Some(file)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            opened => opened
-                .map_err(|e| Failure::new("io", 500, format!("reading {}: {e}", at.display()))),
+            Err(e) => {
+                let message = format!("reading {}: {e}", at.display());
+                Err(Failure::new("io", 500, message))
+            }
         }
     }
 

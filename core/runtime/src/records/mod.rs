@@ -10,7 +10,7 @@
 pub mod published;
 pub mod requests;
 
-use crate::process;
+use crate::{process, state::now};
 use remy_db::{Context as _, Error, ReleaseId, Result};
 use remy_db_app::private;
 use rusqlite::{Connection, Row, ToSql, named_params, params};
@@ -25,7 +25,7 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 /// How long what happens waits to be written, at most.
@@ -470,13 +470,6 @@ fn sweep(conn: &Connection, kept: i64, largest: i64) -> rusqlite::Result<()> {
         }
     }
     conn.execute_batch("PRAGMA incremental_vacuum")
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }
 
 /// An id that no other call has.

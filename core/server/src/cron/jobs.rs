@@ -18,6 +18,7 @@ use remy_db_runtime::{
     pool::Cancel,
     process,
     runtime::{Invoke, Returned, Runtime},
+    state::now,
     target::of_core,
     who::Who,
 };
@@ -26,7 +27,6 @@ use serde_json::json;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// The cron jobs of what is live.
@@ -234,13 +234,6 @@ impl Jobs {
         }
         Ok(looked)
     }
-}
-
-pub(super) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }
 
 fn no_such(method: &str, jobs: &[CronJob]) -> Failure {

@@ -8,8 +8,8 @@ mod schedule;
 
 pub use jobs::{Jobs, Listed};
 
-use crate::context::Context;
-use jobs::{Claimed, now};
+use crate::{context::Context, state::now};
+use jobs::Claimed;
 use remy_db::internals::effects::CronJob;
 use remy_db_runtime::{
     child::{Listener, Silent},

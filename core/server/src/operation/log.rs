@@ -3,13 +3,9 @@
 
 use crate::answer::Cause;
 use axum::response::Response;
+use remy_db_runtime::state::now;
 use serde_json::{Value, json};
-use std::{
-    fmt,
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 /// Where lines go. Clones are the same.
 #[derive(Clone)]
@@ -70,14 +66,6 @@ pub(crate) fn of_path(path: &str) -> String {
         Some(at) if path.starts_with("/_") => format!("{}…", &path[..at + SECRET.len()]),
         _ => path.to_owned(),
     }
-}
-
-/// Unix milliseconds.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What is remembered of a request that was answered: a line of the log, a count, and a record by
 //! which its id leads to the call that it made.
 
-use super::log::{Access, now};
-use crate::{answer::Cause, context::Context};
+use super::log::Access;
+use crate::{answer::Cause, context::Context, state::now};
 use axum::{http::header, response::Response};
 use remy_db_runtime::records::requests::Request;
 
@@ -21,7 +21,7 @@ pub(crate) fn tell(at: &Context, access: &Access<'_>) {
     let cause = access.response.extensions().get();
     at.runtime.records().answered(Request {
         id: access.id.to_owned(),
-        at: i64::try_from(now()).unwrap_or(i64::MAX) - ms as i64,
+        at: now() - ms as i64,
         client: access.client.map(|client| client.to_string()),
         method: access.method.chars().take(PATH).collect(),
         path: access.path.chars().take(PATH).collect(),

@@ -9,10 +9,9 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use remy_db_app::private::opened;
 use std::{
-    fs::{self, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -42,7 +41,7 @@ pub(super) struct File {
 impl File {
     /// Reads a file. At most `room` bytes of it are kept in memory.
     pub fn read(at: &Path, is_lasting: bool, room: u64) -> io::Result<Self> {
-        let mut file = open(at)?;
+        let mut file = opened(at)?;
         let bytes = file.metadata()?.len();
         let kind = kind(at);
         let mut hasher = blake3::Hasher::new();
@@ -71,7 +70,7 @@ impl File {
     pub fn lasting(at: &Path) -> io::Result<Self> {
         Ok(Self {
             at: at.to_owned(),
-            bytes: open(at)?.metadata()?.len(),
+            bytes: opened(at)?.metadata()?.len(),
             kind: kind(at),
             tag: None,
             is_lasting: true,
@@ -172,7 +171,7 @@ impl File {
                 [from, from + length].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
             return Ok(Body::from(content.slice(from..to)));
         }
-        let mut file = open(&self.at)?;
+        let mut file = opened(&self.at)?;
         file.seek(SeekFrom::Start(from))?;
         let part = tokio::fs::File::from_std(file).take(length);
         let body = Body::from_stream(ReaderStream::with_capacity(part, 64 << 10));
@@ -180,19 +179,9 @@ impl File {
     }
 }
 
-/// Opens a file of a release, which is no link.
-fn open(at: &Path) -> io::Result<fs::File> {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(at)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::from(io::ErrorKind::NotFound)),
-    }
-}
-
 fn whole(at: &Path) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
-    open(at)?.read_to_end(&mut all)?;
+    opened(at)?.read_to_end(&mut all)?;
     Ok(all)
 }
 
